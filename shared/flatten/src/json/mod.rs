@@ -1,0 +1,35 @@
+//! JSON as it was written: one pass over borrowed bytes gives a flat tape of spans, nothing is copied and
+//! every number keeps its text.
+//!
+//! ```
+//! use flatten::json::{Limits, Tape};
+//! let mut tape = Tape::default();
+//! let document = tape.parse(br#"{"value": 1.50, "unit": "mm"}"#, Limits::default())?;
+//! assert_eq!(document.root().get("value").and_then(|v| v.number()), Some("1.50"));
+//! # Ok::<(), flatten::json::JsonError>(())
+//! ```
+
+mod escape;
+mod node;
+mod parse;
+mod scan;
+
+pub use escape::unescape;
+pub use node::{Document, Items, Kind, Members, Node};
+pub use parse::{JsonError, JsonErrorKind, Limits};
+
+/// The reusable storage of parsed documents: one allocation serves every resource of a load.
+#[derive(Debug, Default)]
+pub struct Tape {
+    entries: Vec<node::Entry>,
+}
+
+impl Tape {
+    /// Parses exactly one JSON value (RFC 8259) with optional white space around it.
+    ///
+    /// The document borrows the bytes and the tape; parsing the next one reuses the tape's memory.
+    pub fn parse<'a>(&'a mut self, bytes: &'a [u8], limits: Limits) -> Result<Document<'a>, JsonError> {
+        let text = parse::fill(&mut self.entries, bytes, limits)?;
+        Ok(Document::new(text, &self.entries))
+    }
+}

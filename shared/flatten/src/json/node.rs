@@ -1,0 +1,221 @@
+//! Walking a parsed document: objects, arrays and leaves as small copyable cursors.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::escape;
+
+/// What a JSON value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// digits as written
+    Number,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// `null`
+    Null,
+}
+
+/// One value of the tape. `next` is the tape index behind the value and all that it contains.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) escaped: bool,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) next: u32,
+}
+
+/// A parsed document: the text and its tape.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    text: &'a str,
+    entries: &'a [Entry],
+}
+
+impl<'a> Document<'a> {
+    pub(super) const fn new(text: &'a str, entries: &'a [Entry]) -> Self {
+        Self { text, entries }
+    }
+
+    /// The outermost value.
+    #[must_use]
+    pub const fn root(self) -> Node<'a> {
+        Node { document: self, index: 0 }
+    }
+
+    fn entry(self, index: u32) -> Entry {
+        const NOTHING: Entry = Entry { kind: Kind::Null, escaped: false, start: 0, end: 0, next: u32::MAX };
+        self.entries.get(index as usize).copied().unwrap_or(NOTHING)
+    }
+}
+
+/// One value of a document. Copying it costs nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    document: Document<'a>,
+    index: u32,
+}
+
+impl<'a> Node<'a> {
+    /// What the value is.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        self.entry().kind
+    }
+
+    /// Where the value stands, in bytes of the parsed text; a string's span is without its quotes.
+    #[must_use]
+    pub fn span(self) -> Range<usize> {
+        let entry = self.entry();
+        entry.start as usize..entry.end as usize
+    }
+
+    /// The value's text as written; a string's without its quotes and with its escapes.
+    #[must_use]
+    pub fn raw(self) -> &'a str {
+        self.document.text.get(self.span()).unwrap_or_default()
+    }
+
+    /// The text of a string; `None` for anything else.
+    #[must_use]
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        let entry = self.entry();
+        match (entry.kind, entry.escaped) {
+            (Kind::String, false) => Some(Cow::Borrowed(self.raw())),
+            (Kind::String, true) => Some(escape::unescape(self.raw())),
+            _ => None,
+        }
+    }
+
+    /// The text of a string that needs no decoding; `None` for anything else.
+    #[must_use]
+    pub fn plain_text(self) -> Option<&'a str> {
+        let entry = self.entry();
+        (entry.kind == Kind::String && !entry.escaped).then(|| self.raw())
+    }
+
+    /// Appends the decoded text of a string; nothing for anything else.
+    pub fn push_text(self, out: &mut String) {
+        let entry = self.entry();
+        match (entry.kind, entry.escaped) {
+            (Kind::String, false) => out.push_str(self.raw()),
+            (Kind::String, true) => escape::unescape_into(self.raw(), out),
+            _ => {}
+        }
+    }
+
+    /// The digits of a number as written; `None` for anything else.
+    #[must_use]
+    pub fn number(self) -> Option<&'a str> {
+        (self.kind() == Kind::Number).then(|| self.raw())
+    }
+
+    /// The truth value; `None` for anything that is no boolean.
+    #[must_use]
+    pub fn boolean(self) -> Option<bool> {
+        match self.kind() {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// The members of an object in written order, as key and value; nothing for anything else.
+    #[must_use]
+    pub fn members(self) -> Members<'a> {
+        Members { document: self.document, range: self.contents(Kind::Object) }
+    }
+
+    /// The items of an array in order; nothing for anything else.
+    #[must_use]
+    pub fn items(self) -> Items<'a> {
+        Items { document: self.document, range: self.contents(Kind::Array) }
+    }
+
+    /// The value of an object's member. Keys are unique: the parser refuses duplicates.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<Node<'a>> {
+        self.members().find(|(name, _)| name.is(key)).map(|(_, value)| value)
+    }
+
+    /// The text of an object's string member, where it needs no decoding or is worth copying.
+    #[must_use]
+    pub fn get_text(self, key: &str) -> Option<Cow<'a, str>> {
+        self.get(key)?.text()
+    }
+
+    /// Whether this string is exactly `text`.
+    #[must_use]
+    pub fn is(self, text: &str) -> bool {
+        let entry = self.entry();
+        if entry.kind != Kind::String {
+            return false;
+        }
+        if entry.escaped { escape::unescape(self.raw()) == text } else { self.raw() == text }
+    }
+
+    fn entry(self) -> Entry {
+        self.document.entry(self.index)
+    }
+
+    fn contents(self, kind: Kind) -> Range<u32> {
+        let entry = self.entry();
+        if entry.kind == kind { self.index + 1..entry.next } else { 0..0 }
+    }
+}
+
+/// The members of an object, in written order.
+#[derive(Debug, Clone)]
+pub struct Members<'a> {
+    document: Document<'a>,
+    range: Range<u32>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Node<'a>, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.range.is_empty() {
+            return None;
+        }
+        let key = Node { document: self.document, index: self.range.start };
+        let value = Node { document: self.document, index: self.range.start + 1 };
+        self.range.start = value.entry().next;
+        Some((key, value))
+    }
+}
+
+/// The items of an array, in order.
+#[derive(Debug, Clone)]
+pub struct Items<'a> {
+    document: Document<'a>,
+    range: Range<u32>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.range.is_empty() {
+            return None;
+        }
+        let item = Node { document: self.document, index: self.range.start };
+        self.range.start = item.entry().next;
+        Some(item)
+    }
+}
