@@ -1,1 +1,15 @@
-//! x
+//! One object from bytes to database.
+//!
+//! ```text
+//! notification → ObjectRef → bytes → Resource → RowSet → WriteBatch → database
+//!                               └─ Defect → Reject ─┘   (same batch, same sink, nothing lost)
+//! ```
+//!
+//! The modules stand in the order of that line.
+
+pub mod object;
+pub mod version;
+pub mod batch;
+pub mod sink;
+pub mod summary;
+pub mod interrupted;

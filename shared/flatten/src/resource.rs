@@ -1,0 +1,122 @@
+//! Resources: JSON objects proven to have a type, and the keys of their rows.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use crate::defect::{Defect, DefectCode};
+use crate::json::{Kind, Node};
+use crate::reference::{is_id, is_type};
+use crate::time;
+
+/// One JSON object proven to have a `resourceType`, and an `id` that can be a key if it has one.
+#[derive(Debug, Clone)]
+pub struct Resource<'a> {
+    node: Node<'a>,
+    resource_type: Cow<'a, str>,
+    id: Option<Cow<'a, str>>,
+}
+
+impl<'a> Resource<'a> {
+    /// Reads a resource's type and id.
+    pub fn read(node: Node<'a>) -> Result<Self, Defect> {
+        let at = node.span().start;
+        if node.kind() != Kind::Object {
+            return Err(Defect::at(DefectCode::NotAResource, "", at));
+        }
+        let Some(name) = node.get("resourceType") else {
+            return Err(Defect::at(DefectCode::NotAResource, "", at));
+        };
+        let Some(resource_type) = name.text().filter(|text| is_type(text)) else {
+            return Err(Defect::at(DefectCode::InvalidResourceType, "/resourceType", name.span().start));
+        };
+        let id = match node.get("id") {
+            None => None,
+            Some(id) => match id.text().filter(|text| is_id(text)) {
+                Some(text) => Some(text),
+                None => return Err(Defect::at(DefectCode::InvalidId, "/id", id.span().start)),
+            },
+        };
+        Ok(Self { node, resource_type, id })
+    }
+
+    /// The JSON object.
+    #[must_use]
+    pub const fn node(&self) -> Node<'a> {
+        self.node
+    }
+
+    /// The resource type, such as `Patient`.
+    #[must_use]
+    pub fn resource_type(&self) -> &str {
+        &self.resource_type
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z, where it is a moment.
+    #[must_use]
+    pub fn last_updated(&self) -> Option<i128> {
+        let text = self.node.get("meta")?.get("lastUpdated")?.text()?;
+        time::moment(&text).map(|moment| moment.nanoseconds)
+    }
+
+    /// The key of the resource's row: `<Type>/<id>`; without an id the last part of a `fullUrl` that is a URN;
+    /// else a `~` and the first 32 hex digits of the SHA-256 of the resource's bytes. The same bytes have the
+    /// same key at every attempt.
+    #[must_use]
+    pub fn key(&self, full_url: Option<&str>) -> String {
+        let kind = &self.resource_type;
+        if let Some(id) = &self.id {
+            return format!("{kind}/{id}");
+        }
+        let urn = full_url.filter(|url| url.starts_with("urn:uuid:") || url.starts_with("urn:oid:"));
+        match urn.and_then(|urn| urn.rsplit(':').next()).filter(|id| is_id(id)) {
+            Some(id) => format!("{kind}/{id}"),
+            None => format!("{kind}/~{}", digest(self.node.raw().as_bytes())),
+        }
+    }
+}
+
+/// The first 32 hex digits of a SHA-256.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Resource;
+    use crate::defect::DefectCode;
+    use crate::json::{Limits, Tape};
+
+    fn key(text: &str, full_url: Option<&str>) -> Result<String, DefectCode> {
+        let mut tape = Tape::default();
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        Resource::read(document.root()).map(|resource| resource.key(full_url)).map_err(|defect| defect.code)
+    }
+
+    #[test]
+    fn keys_come_from_id_then_urn_then_bytes() {
+        let urn = Some("urn:uuid:9b2f1c7e-0000-4000-8000-000000000001");
+        assert_eq!(key(r#"{"resourceType":"Patient","id":"p1"}"#, urn).as_deref(), Ok("Patient/p1"));
+        assert_eq!(key(r#"{"resourceType":"Patient"}"#, urn).as_deref(), Ok("Patient/9b2f1c7e-0000-4000-8000-000000000001"));
+        let hashed = key(r#"{"resourceType":"Patient"}"#, Some("http://x.example/Patient/1")).unwrap();
+        assert!(hashed.starts_with("Patient/~"));
+        assert_eq!(hashed.len(), "Patient/~".len() + 32);
+        assert_eq!(key(r#"{"resourceType":"Patient"}"#, None), Ok(hashed));
+    }
+
+    #[test]
+    fn what_is_no_resource_is_a_defect() {
+        assert_eq!(key("[]", None), Err(DefectCode::NotAResource));
+        assert_eq!(key("{}", None), Err(DefectCode::NotAResource));
+        assert_eq!(key(r#"{"resourceType":7}"#, None), Err(DefectCode::InvalidResourceType));
+        assert_eq!(key(r#"{"resourceType":"../etc"}"#, None), Err(DefectCode::InvalidResourceType));
+        assert_eq!(key(r#"{"resourceType":"Patient","id":"a/b"}"#, None), Err(DefectCode::InvalidId));
+        assert_eq!(key(r#"{"resourceType":"Patient","id":7}"#, None), Err(DefectCode::InvalidId));
+    }
+}

@@ -1,0 +1,178 @@
+//! FHIR dates and times (R5, section 2.1.28 "Primitive Types") to moments in UTC, without inventing anything.
+
+/// What a date, dateTime or instant says, reduced to its earliest moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds since 1970-01-01T00:00:00Z; a partial date counts from its beginning, a time without a
+    /// zone as UTC.
+    pub nanoseconds: i128,
+    /// Whether milliseconds in UTC say all of it: full precision, zone `Z` and no finer fraction.
+    pub exact: bool,
+}
+
+impl Moment {
+    /// Milliseconds since 1970-01-01T00:00:00Z, rounded down.
+    #[must_use]
+    pub fn milliseconds(self) -> i64 {
+        i64::try_from(self.nanoseconds.div_euclid(1_000_000)).unwrap_or_default()
+    }
+}
+
+/// Reads `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYY-MM-DDThh:mm[:ss[.fff…]][zone]`. `None` for anything else,
+/// for days that no month has, and for the leap second, which no clock here can show.
+///
+/// ```
+/// use flatten::time::moment;
+/// assert_eq!(moment("1974-12").map(|m| m.milliseconds()), moment("1974-12-01T00:00:00Z").map(|m| m.milliseconds()));
+/// assert_eq!(moment("2023-02-29"), None);
+/// ```
+#[must_use]
+pub fn moment(text: &str) -> Option<Moment> {
+    let mut reader = Reader { rest: text.as_bytes() };
+    let year = reader.digits(4)?;
+    let month = if reader.take(b'-') { reader.digits(2)? } else { 1 };
+    let has_month = text.len() > 4;
+    let day = if has_month && reader.take(b'-') { reader.digits(2)? } else { 1 };
+    let days = days_from_civil(year, month, day)?;
+    let midnight = i128::from(days) * 86_400 * NANOSECONDS;
+    if reader.rest.is_empty() {
+        return Some(Moment { nanoseconds: midnight, exact: false });
+    }
+    if text.len() < 16 || !reader.take(b'T') {
+        return None;
+    }
+    let (time, fine) = reader.time_of_day()?;
+    let zone = reader.zone()?;
+    let offset = zone.unwrap_or_default();
+    let exact = zone == Some(0) && !fine;
+    Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS, exact })
+}
+
+const NANOSECONDS: i128 = 1_000_000_000;
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take(&mut self, byte: u8) -> bool {
+        match self.rest.split_first() {
+            Some((&first, rest)) if first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn digits(&mut self, count: usize) -> Option<i64> {
+        let (digits, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        digits.iter().try_fold(0, |number, &digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })
+    }
+
+    /// Nanoseconds since midnight, and whether they are finer than milliseconds.
+    fn time_of_day(&mut self) -> Option<(i128, bool)> {
+        let hour = self.digits(2)?;
+        let minute = if self.take(b':') { self.digits(2)? } else { return None };
+        let second = if self.take(b':') { self.digits(2)? } else { 0 };
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let (fraction, fine) = if self.take(b'.') { self.fraction()? } else { (0, false) };
+        let seconds = i128::from(hour * 3600 + minute * 60 + second);
+        Some((seconds * NANOSECONDS + i128::from(fraction), fine))
+    }
+
+    fn fraction(&mut self) -> Option<(i64, bool)> {
+        let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = self.rest.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
+        self.rest = rest;
+        let digit = |index: usize| digits.get(index).map_or(0, |digit| i64::from(digit - b'0'));
+        let nanoseconds = (0..9).fold(0, |number, index| number * 10 + digit(index));
+        let fine = (3..digits.len()).any(|index| digit(index) != 0);
+        Some((nanoseconds, fine))
+    }
+
+    /// Minutes east of UTC; `Some(None)` where the text names no zone.
+    #[expect(clippy::option_option, reason = "the outer says whether the text is well-formed, the inner whether a zone is named")]
+    fn zone(&mut self) -> Option<Option<i64>> {
+        if self.rest.is_empty() {
+            return Some(None);
+        }
+        if self.take(b'Z') {
+            return self.rest.is_empty().then_some(Some(0));
+        }
+        let sign = if self.take(b'+') { 1 } else if self.take(b'-') { -1 } else { return None };
+        let hours = self.digits(2)?;
+        let minutes = if self.take(b':') { self.digits(2)? } else { return None };
+        (self.rest.is_empty() && hours <= 14 && minutes <= 59).then_some(Some(sign * (hours * 60 + minutes)))
+    }
+}
+
+/// Days since 1970-01-01 of a day in the proleptic Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || day < 1 || day > days_of_month(year, month) {
+        return None;
+    }
+    // The year is counted from March, so that the leap day is its last one.
+    let shifted = if month > 2 { year } else { year - 1 };
+    let (era, year_of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
+}
+
+/// The length of a month in days.
+#[must_use]
+pub const fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moment, moment};
+
+    #[test]
+    fn reads_moments() {
+        let cases = [
+            ("1970", 0, false),
+            ("1970-01", 0, false),
+            ("1970-01-02", 86_400_000, false),
+            ("1970-01-01T00:00:00Z", 0, true),
+            ("1970-01-01T00:00Z", 0, true),
+            ("1970-01-01T00:00:00.001000Z", 1, true),
+            ("1970-01-01T00:00:00.0001Z", 0, false),
+            ("1969-12-31T23:59:59.999Z", -1, true),
+            ("1970-01-01T00:00:00+01:00", -3_600_000, false),
+            ("1970-01-01T00:00:00+00:00", 0, true),
+            ("1970-01-01T10:00:00", 36_000_000, false),
+            ("2024-02-29", 1_709_164_800_000, false),
+            ("1974-12-25T14:35:45-05:00", 157_232_145_000, false),
+            ("0001-01-01", -62_135_596_800_000, false),
+            ("9999-12-31T23:59:59Z", 253_402_300_799_000, true),
+        ];
+        for (text, milliseconds, exact) in cases {
+            let read = moment(text).map(|Moment { exact, nanoseconds }| (nanoseconds.div_euclid(1_000_000), exact));
+            assert_eq!(read, Some((milliseconds, exact)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_moment() {
+        let cases = [
+            "", "19", "197x", "1970-", "1970-1", "1970-13", "1970-02-30", "2023-02-29", "1970-01-01T", "1970-01-01T10",
+            "1970-01-01T24:00:00Z", "1970-01-01T00:00:60Z", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00z",
+            "1970-01-01T00:00:00+15:00", "1970-01-01T00:00:00Zx", "1970T00:00:00Z", "1970-01-01 00:00:00Z", "１９７０",
+        ];
+        for text in cases {
+            assert_eq!(moment(text), None, "{text}");
+        }
+    }
+}

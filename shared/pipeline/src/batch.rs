@@ -1,0 +1,113 @@
+//! Batches: the rows and rejects that reach the database together.
+
+use std::sync::Arc;
+
+use flatten::defect::Defect;
+use flatten::row::{NameList, Rows};
+
+use crate::object::Source;
+use crate::version::Version;
+
+/// What one write carries. Writing the same batch again changes nothing.
+#[derive(Debug, Default)]
+pub struct WriteBatch {
+    /// The names that the rows refer to.
+    pub names: NameList,
+    /// The rows of all resources, resource by resource.
+    pub rows: Rows,
+    /// The resources, in the order of their records. One key may occur twice; the newer version wins.
+    pub resources: Vec<ResourceWrite>,
+    /// Keys of references whose target was seen only after the row was handed on.
+    pub completions: Vec<Completion>,
+    /// Records that were set aside.
+    pub rejects: Vec<Reject>,
+}
+
+/// What happens to one resource.
+#[derive(Debug)]
+pub struct ResourceWrite {
+    /// `Patient/123`
+    pub key: String,
+    /// `Patient`
+    pub resource_type: String,
+    /// Its place in the order of versions.
+    pub version: Version,
+    /// Where it stood.
+    pub source: Source,
+    /// Every table that can hold rows of this resource: rows that a newer version no longer has go away there.
+    pub tables: Arc<[String]>,
+    /// What to do.
+    pub fate: Fate,
+}
+
+/// The fates of a resource that is no reject.
+#[derive(Debug)]
+pub enum Fate {
+    /// Its rows replace what was there: a range of [`WriteBatch::rows`].
+    Rows(std::ops::Range<usize>),
+    /// A DELETE entry: its rows go away and older versions stay away.
+    Deleted,
+    /// It goes whole, as it came, to the archive instead of the tables.
+    Archived(Vec<u8>),
+}
+
+/// A key that was not known when its row was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The table of the row.
+    pub table: String,
+    /// The row's `_id`.
+    pub row: String,
+    /// The version of the row; a newer row has its own completion.
+    pub version: Version,
+    /// The cell, as a path through records and list items: `component.3.valueReference_key`.
+    pub path: String,
+    /// The target's key.
+    pub key: String,
+}
+
+/// A record that was set aside: a pointer to it and what is wrong, never a value of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Where the record stood.
+    pub source: Source,
+    /// The key of the resource, where it could be read and is safe to name.
+    pub resource: Option<String>,
+    /// SHA-256 of the record's bytes in hex, where they could be read.
+    pub sha256: Option<String>,
+    /// What is wrong: a code and a place.
+    pub reason: Reason,
+}
+
+/// Why a record was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The record's bytes could not be cut out of the object.
+    Frame(&'static str),
+    /// The resource is defective; with a view's name, only that view's rows are missing.
+    Defect {
+        /// The view that could not take the resource; `None`: no row of it was written.
+        view: Option<String>,
+        /// The code and the place.
+        defect: Defect,
+    },
+    /// The database refused one document: its error code, never its message, which quotes data.
+    Refused {
+        /// The table.
+        table: String,
+        /// The server's error code.
+        code: i32,
+    },
+}
+
+impl Reason {
+    /// The code in the ledger's counts and in `_rejects`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Frame(code) => code,
+            Self::Defect { defect, .. } => defect.code.as_str(),
+            Self::Refused { .. } => "refused-by-database",
+        }
+    }
+}

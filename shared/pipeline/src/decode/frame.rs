@@ -1,0 +1,173 @@
+//! What the decoder hands out: frames, their places, and what can be wrong with one.
+
+use std::fmt;
+
+/// How much the decoder may hold at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest resource, entry or Bundle envelope in bytes; a longer one is passed over as
+    /// [`BrokenFrame::TooLarge`]. It bounds the decoder's memory, whatever the size of the object.
+    pub max_resource_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 64 MiB: several times the largest resource with an attachment seen in practice.
+    fn default() -> Self {
+        Self { max_resource_bytes: 64 << 20 }
+    }
+}
+
+/// Where a frame stands in the object, after decompression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The frame's number in the object from 0; every frame has one, broken ones and Bundle ends too.
+    pub ordinal: u64,
+    /// The first byte, counted from 0 in the inflated stream.
+    pub offset: u64,
+    /// The number of bytes; the ranges of two frames never overlap.
+    pub length: u64,
+    /// The line on which it begins, counted from 1.
+    pub line: u64,
+}
+
+/// One piece of the object. It borrows the decoder's buffer until the next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// A top-level value, a line, or an element of a top-level array: the bytes of one JSON object.
+    Resource {
+        /// Where it stands.
+        place: Place,
+        /// From its `{` to its `}`. Braces and strings match; the grammar between is not yet judged.
+        bytes: &'a [u8],
+    },
+    /// One element of a Bundle's `entry` array, whole: `{fullUrl, resource, request, …}`.
+    Entry {
+        /// Where it stands.
+        place: Place,
+        /// From its `{` to its `}`, as for a resource.
+        bytes: &'a [u8],
+        /// Which Bundle of the object it belongs to, counted from 0.
+        bundle: u64,
+    },
+    /// A Bundle is complete; all of its entries came before.
+    BundleEnd {
+        /// From behind the last entry (or, without one, from the Bundle's beginning) to its last brace.
+        place: Place,
+        /// The Bundle's own fields as one JSON object, without the `entry` array.
+        envelope: &'a [u8],
+        /// Which Bundle of the object it was, counted from 0.
+        bundle: u64,
+    },
+    /// A stretch of the object that holds no whole resource; what follows it is read on.
+    Broken {
+        /// The bytes that are passed over; of length 0 where the object just stops too early.
+        place: Place,
+        /// Why.
+        reason: BrokenFrame,
+    },
+}
+
+impl Frame<'_> {
+    /// Where the frame stands.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        match self {
+            Self::Resource { place, .. }
+            | Self::Entry { place, .. }
+            | Self::BundleEnd { place, .. }
+            | Self::Broken { place, .. } => *place,
+        }
+    }
+}
+
+/// Why a stretch of bytes is no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BrokenFrame {
+    /// The value does not end: its line or the object is cut.
+    Truncated,
+    /// The value is longer than [`Limits::max_resource_bytes`].
+    TooLarge,
+    /// Text or binary data where a JSON object or array should begin, or behind one on its line.
+    NotJson,
+    /// A string, number, literal or array where an array of resources or entries needs an object.
+    NotObject,
+    /// The compressed stream stops before its end.
+    CutCompression,
+    /// The compressed stream contradicts itself or its checksum.
+    CorruptCompression,
+    /// Bytes follow the compressed stream that belong to no further one.
+    TrailingData,
+}
+
+impl BrokenFrame {
+    /// The reason as a stable kebab-case code for ledgers, rejects and metrics.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::TooLarge => "too-large",
+            Self::NotJson => "not-json",
+            Self::NotObject => "not-object",
+            Self::CutCompression => "cut-compression",
+            Self::CorruptCompression => "corrupt-compression",
+            Self::TrailingData => "trailing-data",
+        }
+    }
+}
+
+impl fmt::Display for BrokenFrame {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Truncated => "the value is cut off before its closing brace",
+            Self::TooLarge => "the value is longer than the limit for one resource",
+            Self::NotJson => "neither a JSON object nor an array, or text behind one",
+            Self::NotObject => "an array element that is not a JSON object",
+            Self::CutCompression => "the compressed data stops before its end",
+            Self::CorruptCompression => "the compressed data is corrupt",
+            Self::TrailingData => "other data follows the compressed data",
+        })
+    }
+}
+
+/// How the object's bytes are packed, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not compressed.
+    Plain,
+    /// gzip (RFC 1952), of one or several members.
+    Gzip,
+    /// Zstandard (RFC 8878), of one or several frames.
+    Zstd,
+}
+
+/// What the object turned out to be, by its top-level values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// No top-level JSON object or array so far.
+    Empty,
+    /// One object that is not a Bundle.
+    Resource,
+    /// One Bundle.
+    Bundle,
+    /// One array.
+    Array,
+    /// Several top-level values, each on a line of its own.
+    Ndjson,
+    /// Several top-level values that do not keep to lines.
+    Concatenated,
+}
+
+/// What has been read so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes pushed: after the last push, the object's size.
+    pub bytes_in: u64,
+    /// Bytes after decompression.
+    pub bytes_out: u64,
+    /// Frames handed out, broken ones and Bundle ends included.
+    pub frames: u64,
+    /// How the object is packed.
+    pub compression: Compression,
+    /// What it turned out to be.
+    pub shape: Shape,
+}

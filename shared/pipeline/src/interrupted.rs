@@ -1,0 +1,40 @@
+//! Interruptions: what the world did to us, and whether trying again helps.
+
+use thiserror::Error;
+
+/// Why an object could not be finished now. It is tried again; idempotent writes make that safe.
+///
+/// Messages of drivers and SDKs quote data, so none of them is kept: only the kind and the code.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Interrupted {
+    /// Reading the object failed: S3 or the network.
+    #[error("reading the object failed ({code}); it is tried again")]
+    Read {
+        /// The service's error code or the kind of failure, such as `SlowDown` or `timeout`.
+        code: String,
+    },
+    /// S3 or KMS refuses access: nothing helps until somebody grants it.
+    #[error("access to the object is denied ({code}); grant s3:GetObject and kms:Decrypt to the function's role")]
+    Denied {
+        /// The service's error code.
+        code: String,
+    },
+    /// Writing failed: the database, its network, or a step-down.
+    #[error("writing to the database failed ({code}); it is tried again")]
+    Write {
+        /// The server's error code and its name, or the kind of failure.
+        code: String,
+    },
+    /// The database refuses everything: credentials, permissions, a full disk.
+    #[error("the database refuses to work ({code}); see its credentials, its permissions and its disk")]
+    Stopped {
+        /// The server's error code and its name.
+        code: String,
+    },
+    /// The time is up; the next attempt resumes from the checkpoint.
+    #[error("the deadline is near; the next attempt goes on from the checkpoint")]
+    Deadline,
+    /// Another function holds this object version.
+    #[error("another function is loading this object")]
+    Busy,
+}

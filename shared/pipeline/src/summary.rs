@@ -1,0 +1,62 @@
+//! Summaries: what became of every record of an object. They always add up.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+
+/// Counts of one object, or of several added up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Bytes of the object as stored.
+    pub bytes: u64,
+    /// Bytes after decompression.
+    pub inflated_bytes: u64,
+    /// Records read: resources, entries that delete, and broken ones.
+    pub records: u64,
+    /// Resources whose rows stand in the tables.
+    pub loaded: u64,
+    /// Resources of which a newer version was there already.
+    pub superseded: u64,
+    /// Resources that a DELETE entry removed.
+    pub deleted: u64,
+    /// Resources that went to the archive.
+    pub archived: u64,
+    /// Records that were set aside.
+    pub rejected: u64,
+    /// Rows written.
+    pub rows: u64,
+    /// Resources that were loaded but are missing in a view.
+    pub view_defects: u64,
+    /// Loaded resources by type.
+    pub types: BTreeMap<String, u64>,
+    /// Rejects and view defects by code.
+    pub codes: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    /// Whether every record read has met exactly one fate.
+    #[must_use]
+    pub const fn adds_up(&self) -> bool {
+        self.records == self.loaded + self.superseded + self.deleted + self.archived + self.rejected
+    }
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.inflated_bytes += other.inflated_bytes;
+        self.records += other.records;
+        self.loaded += other.loaded;
+        self.superseded += other.superseded;
+        self.deleted += other.deleted;
+        self.archived += other.archived;
+        self.rejected += other.rejected;
+        self.rows += other.rows;
+        self.view_defects += other.view_defects;
+        for (name, count) in other.types {
+            *self.types.entry(name).or_default() += count;
+        }
+        for (code, count) in other.codes {
+            *self.codes.entry(code).or_default() += count;
+        }
+    }
+}
