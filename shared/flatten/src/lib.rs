@@ -7,7 +7,9 @@
 //!
 //! The modules stand in the order of that line.
 
-pub mod defect;
 pub mod json;
+pub mod defect;
+pub mod resource;
 pub mod reference;
+pub mod time;
 pub mod row;

@@ -103,7 +103,10 @@ mod tests {
     fn keys_come_from_id_then_urn_then_bytes() {
         let urn = Some("urn:uuid:9b2f1c7e-0000-4000-8000-000000000001");
         assert_eq!(key(r#"{"resourceType":"Patient","id":"p1"}"#, urn).as_deref(), Ok("Patient/p1"));
-        assert_eq!(key(r#"{"resourceType":"Patient"}"#, urn).as_deref(), Ok("Patient/9b2f1c7e-0000-4000-8000-000000000001"));
+        assert_eq!(
+            key(r#"{"resourceType":"Patient"}"#, urn).as_deref(),
+            Ok("Patient/9b2f1c7e-0000-4000-8000-000000000001")
+        );
         let hashed = key(r#"{"resourceType":"Patient"}"#, Some("http://x.example/Patient/1")).unwrap();
         assert!(hashed.starts_with("Patient/~"));
         assert_eq!(hashed.len(), "Patient/~".len() + 32);

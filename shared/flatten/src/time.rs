@@ -97,7 +97,10 @@ impl Reader<'_> {
     }
 
     /// Minutes east of UTC; `Some(None)` where the text names no zone.
-    #[expect(clippy::option_option, reason = "the outer says whether the text is well-formed, the inner whether a zone is named")]
+    #[expect(
+        clippy::option_option,
+        reason = "the outer says whether the text is well-formed, the inner whether a zone is named"
+    )]
     fn zone(&mut self) -> Option<Option<i64>> {
         if self.rest.is_empty() {
             return Some(None);
@@ -105,7 +108,13 @@ impl Reader<'_> {
         if self.take(b'Z') {
             return self.rest.is_empty().then_some(Some(0));
         }
-        let sign = if self.take(b'+') { 1 } else if self.take(b'-') { -1 } else { return None };
+        let sign = if self.take(b'+') {
+            1
+        } else if self.take(b'-') {
+            -1
+        } else {
+            return None;
+        };
         let hours = self.digits(2)?;
         let minutes = if self.take(b':') { self.digits(2)? } else { return None };
         (self.rest.is_empty() && hours <= 14 && minutes <= 59).then_some(Some(sign * (hours * 60 + minutes)))
@@ -159,7 +168,8 @@ mod tests {
             ("9999-12-31T23:59:59Z", 253_402_300_799_000, true),
         ];
         for (text, milliseconds, exact) in cases {
-            let read = moment(text).map(|Moment { exact, nanoseconds }| (nanoseconds.div_euclid(1_000_000), exact));
+            let read =
+                moment(text).map(|Moment { exact, nanoseconds }| (nanoseconds.div_euclid(1_000_000), exact));
             assert_eq!(read, Some((milliseconds, exact)), "{text}");
         }
     }
@@ -167,9 +177,25 @@ mod tests {
     #[test]
     fn refuses_what_is_no_moment() {
         let cases = [
-            "", "19", "197x", "1970-", "1970-1", "1970-13", "1970-02-30", "2023-02-29", "1970-01-01T", "1970-01-01T10",
-            "1970-01-01T24:00:00Z", "1970-01-01T00:00:60Z", "1970-01-01T00:00:00.Z", "1970-01-01T00:00:00z",
-            "1970-01-01T00:00:00+15:00", "1970-01-01T00:00:00Zx", "1970T00:00:00Z", "1970-01-01 00:00:00Z", "１９７０",
+            "",
+            "19",
+            "197x",
+            "1970-",
+            "1970-1",
+            "1970-13",
+            "1970-02-30",
+            "2023-02-29",
+            "1970-01-01T",
+            "1970-01-01T10",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:60Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00z",
+            "1970-01-01T00:00:00+15:00",
+            "1970-01-01T00:00:00Zx",
+            "1970T00:00:00Z",
+            "1970-01-01 00:00:00Z",
+            "１９７０",
         ];
         for text in cases {
             assert_eq!(moment(text), None, "{text}");
