@@ -7,6 +7,7 @@
 //!
 //! The modules stand in the order of that line.
 
+pub mod notification;
 pub mod object;
 pub mod version;
 pub mod batch;

@@ -1,0 +1,146 @@
+//! The project's own messages: a load that goes on in another invocation, and a load that somebody asked for again.
+//!
+//! ```json
+//! {"flatfire": 1, "cause": "continuation", "hops": 1,
+//!  "object": {"bucket": "clinic", "key": "incoming/day 1.ndjson", "versionId": "v1", "created": 1767607200000}}
+//! ```
+//! The key is plain. `versionId` or `eTag`, `sequencer` and `size` (bytes) may be absent; `created` counts
+//! milliseconds since 1970-01-01T00:00:00Z.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Event, InvalidNotification};
+use crate::object::{ObjectRef, Pin};
+
+/// A load may be continued so often. Lambda stops a function that feeds itself after about 16 rounds unless its
+/// `RecursiveLoop` is `Allow`; this is the limit that stands in its place.
+pub const HOP_LIMIT: u32 = 100;
+
+/// Why an object is to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It was created.
+    Created,
+    /// The time of an invocation was up; this is continuation number `hops`, from 1.
+    Continuation {
+        /// How many invocations came before.
+        hops: u32,
+    },
+    /// Somebody asks for it again, whatever the ledger says.
+    Replay,
+}
+
+impl Event {
+    /// The event that carries on where this one stopped; an error once [`HOP_LIMIT`] is reached.
+    pub fn continued(&self) -> Result<Self, InvalidNotification> {
+        let hops = match self.cause {
+            Cause::Created | Cause::Replay => 1,
+            Cause::Continuation { hops } if hops < HOP_LIMIT => hops + 1,
+            Cause::Continuation { .. } => return Err(InvalidNotification::TooManyHops),
+        };
+        Ok(Self { object: self.object.clone(), cause: Cause::Continuation { hops } })
+    }
+
+    /// The event as a message body that [`super::parse`] reads back.
+    #[must_use]
+    pub fn to_message(&self) -> String {
+        let (cause, hops) = match self.cause {
+            Cause::Created | Cause::Replay => (WrittenCause::Replay, None),
+            Cause::Continuation { hops } => (WrittenCause::Continuation, Some(hops)),
+        };
+        serde_json::json!(Message {
+            flatfire: VERSION,
+            cause,
+            hops,
+            object: WrittenObject::from(&self.object)
+        })
+        .to_string()
+    }
+}
+
+pub(super) fn read(message: &Value) -> Result<Event, InvalidNotification> {
+    if message.get("flatfire").and_then(Value::as_u64) != Some(u64::from(VERSION)) {
+        return Err(InvalidNotification::UnsupportedVersion);
+    }
+    // Serde's own error would quote the message.
+    let message =
+        Message::deserialize(message).map_err(|_| InvalidNotification::Field { name: "object or cause" })?;
+    if message.object.bucket.is_empty() || message.object.key.is_empty() {
+        return Err(InvalidNotification::Field { name: "bucket or key" });
+    }
+    let cause = match (message.cause, message.hops) {
+        (WrittenCause::Replay, _) => Cause::Replay,
+        (WrittenCause::Continuation, Some(hops @ 1..=HOP_LIMIT)) => Cause::Continuation { hops },
+        (WrittenCause::Continuation, _) => return Err(InvalidNotification::TooManyHops),
+    };
+    Ok(Event { object: message.object.into(), cause })
+}
+
+/// The version of the messages' layout.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    flatfire: u32,
+    cause: WrittenCause,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hops: Option<u32>,
+    object: WrittenObject,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenCause {
+    Continuation,
+    Replay,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenObject {
+    bucket: String,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    e_tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequencer: Option<String>,
+    created: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+impl From<&ObjectRef> for WrittenObject {
+    fn from(object: &ObjectRef) -> Self {
+        let (version_id, e_tag) = match &object.pin {
+            Pin::Version(version) => (Some(version.clone()), None),
+            Pin::ETag(e_tag) => (None, Some(e_tag.clone())),
+            Pin::Latest => (None, None),
+        };
+        Self {
+            bucket: object.bucket.clone(),
+            key: object.key.clone(),
+            version_id,
+            e_tag,
+            sequencer: object.sequencer.clone(),
+            created: object.created,
+            size: object.size,
+        }
+    }
+}
+
+impl From<WrittenObject> for ObjectRef {
+    fn from(object: WrittenObject) -> Self {
+        let version = object.version_id.map(Pin::Version);
+        Self {
+            bucket: object.bucket,
+            key: object.key,
+            pin: version.or_else(|| object.e_tag.map(Pin::ETag)).unwrap_or(Pin::Latest),
+            sequencer: object.sequencer,
+            created: object.created,
+            size: object.size,
+        }
+    }
+}
