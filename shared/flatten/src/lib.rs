@@ -12,4 +12,5 @@ pub mod defect;
 pub mod resource;
 pub mod reference;
 pub mod time;
+pub mod model;
 pub mod row;

@@ -1,0 +1,192 @@
+//! The names of extensions' columns: from the end of the URL, decided statically.
+//!
+//! A name depends on the URL, on the type that carries the extension and on HL7's registry, never on the data. Two
+//! URLs that nobody registered can still share a tail at one type; only the row that holds both can tell.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use sha2::{Digest as _, Sha256};
+
+use super::TypeId;
+
+/// The text that `cargo xtask model` makes: a URL a line and the releases that have it.
+const TEXT: &str = include_str!("extensions.txt");
+
+/// What HL7's own names begin with.
+const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+
+/// URLs in use today whose tails a withdrawn URL of DSTU2's core had too. They keep the bare name.
+const SUCCESSORS: [&str; 3] = [
+    "http://hl7.org/fhir/us/core/StructureDefinition/us-core-direct",
+    "http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity",
+    "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race",
+];
+
+/// Names that the flattener derives, so that no extension may have them, each with what it is derived for.
+pub(super) const RESERVED: [(&str, &str); 28] = [
+    ("absent", "a primitive's data-absent-reason"),
+    ("at", "the instant of a date or dateTime"),
+    ("code", "a concept's primary coding stands at the concept"),
+    ("coding", "a concept's codings, whole, stand beside its primary one"),
+    ("codings", "a concept's codings as `system|code`"),
+    ("comparator", "an extension's value stands at the extension: a Quantity"),
+    ("count", "how many sub-documents an array has"),
+    ("dataSha256", "in place of large attachments"),
+    ("dataSize", "in place of large attachments"),
+    ("display", "a concept's primary coding, a reference"),
+    ("email", "a telecom's first by system"),
+    ("fax", "a telecom's first by system"),
+    ("id", "every element's own id"),
+    ("key", "a reference's target"),
+    ("modifier", "whether the extension is a modifier"),
+    ("other", "a telecom's first by system"),
+    ("pager", "a telecom's first by system"),
+    ("phone", "a telecom's first by system"),
+    ("sms", "a telecom's first by system"),
+    ("system", "a concept's primary coding"),
+    ("text", "a value as written, a concept's text"),
+    ("type", "a choice's datatype, a reference's target type"),
+    ("unit", "an extension's value stands at the extension: a Quantity"),
+    ("url", "a telecom's first by system"),
+    ("userSelected", "a concept's primary coding"),
+    ("value", "an extension's value stands at the extension: a Quantity, an Identifier"),
+    ("values", "an array's identifiers as `system|value`"),
+    ("version", "a concept's primary coding"),
+];
+
+/// What the flattener derives beside the extensions inside an extension. The rest of [`RESERVED`] comes from a
+/// value, and an extension has a value or extensions, never both (constraint ext-1): `usCoreRace_text` is free.
+const RESERVED_IN_EXTENSION: [&str; 2] = ["count", "modifier"];
+
+/// Types whose columns stand under one name: a concept's primary coding stands at the concept.
+const SHARING_A_NAME: [(&str, &str); 2] = [("CodeableConcept", "Coding"), ("Coding", "CodeableConcept")];
+
+/// Tail → the URL that keeps it bare, by tail.
+static OWNERS: LazyLock<Vec<(Cow<'static, str>, &'static str)>> = LazyLock::new(|| {
+    let mut owners: Vec<(Cow<'static, str>, &'static str)> =
+        ranked().into_iter().map(|url| (tail(url), url)).collect();
+    // The sort is stable and the first of equals stays.
+    owners.sort_by(|(one, _), (other, _)| one.cmp(other));
+    owners.dedup_by(|(later, _), (first, _)| later == first);
+    owners
+});
+
+/// The extension's column below the column of the type that carries it; `None` is a primitive or a type that no
+/// release knows. It is the [`tail`], or `<tail>_<6 hex of the SHA-256 of the URL>` where the tail is an element,
+/// a choice or a derived column of that type, or belongs to another URL of the registry.
+#[must_use]
+pub fn column_tail(carrying: Option<TypeId>, url: &str) -> Cow<'_, str> {
+    let bare = tail(url);
+    if is_taken(carrying, &bare) || owner(&bare).is_some_and(|owner| owner != without_version(url)) {
+        return Cow::Owned(with_digest(&bare, url));
+    }
+    bare
+}
+
+/// The tail with the first 6 hex digits of the SHA-256 of the URL, without `|version` and a trailing `/`.
+#[must_use]
+pub fn with_digest(tail: &str, url: &str) -> String {
+    let digest = Sha256::digest(without_version(url));
+    digest.iter().take(3).fold(format!("{tail}_"), |name, byte| name + &format!("{byte:02x}"))
+}
+
+/// What follows the last `/` or `#` (of a `urn:`, the last `:`), joined to one word. A bare version or nothing at
+/// all yields to the segment before it; an OID is no version. Always `[A-Za-z][A-Za-z0-9]*`.
+#[must_use]
+pub fn tail(url: &str) -> Cow<'_, str> {
+    let url = without_version(url);
+    let is_urn = url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"));
+    let is_oid = is_urn && url.get(4..8).is_some_and(|space| space.eq_ignore_ascii_case("oid:"));
+    let separators: &[char] = if is_urn { &[':'] } else { &['/', '#'] };
+    let segments =
+        || url.rsplit(separators).filter(|segment| segment.contains(|c: char| c.is_ascii_alphanumeric()));
+    let named = segments().find(|segment| is_oid || !is_version(segment));
+    named.or_else(|| segments().next()).map_or(Cow::Borrowed("extension"), joined)
+}
+
+/// Whether HL7 published the extension with a release, or it is the successor of one.
+#[must_use]
+pub fn is_registered(url: &str) -> bool {
+    let url = without_version(url);
+    SUCCESSORS.contains(&url) || registry().any(|(registered, _)| registered == url)
+}
+
+fn is_taken(carrying: Option<TypeId>, tail: &str) -> bool {
+    match carrying {
+        Some(extension) if extension.name() == "Extension" => {
+            RESERVED_IN_EXTENSION.contains(&tail) || extension.element(tail).is_some()
+        }
+        Some(known) => {
+            is_reserved(tail)
+                || has_column(known, tail)
+                || sharing(known).is_some_and(|other| has_column(other, tail))
+        }
+        None => is_reserved(tail),
+    }
+}
+
+fn is_reserved(tail: &str) -> bool {
+    RESERVED.binary_search_by(|(name, _)| (*name).cmp(tail)).is_ok()
+}
+
+fn has_column(known: TypeId, tail: &str) -> bool {
+    known.element(tail).is_some() || known.choices(tail).next().is_some()
+}
+
+fn sharing(known: TypeId) -> Option<TypeId> {
+    let (_, other) = SHARING_A_NAME.into_iter().find(|(name, _)| *name == known.name())?;
+    super::type_named(other)
+}
+
+fn owner(tail: &str) -> Option<&'static str> {
+    let at = OWNERS.binary_search_by(|(owned, _)| owned.as_ref().cmp(tail)).ok()?;
+    OWNERS.get(at).map(|(_, url)| *url)
+}
+
+/// Every URL that can own a tail, the first claim first: successors, then core URLs before others, the newest
+/// release first, then by URL.
+pub(super) fn ranked() -> Vec<&'static str> {
+    let mut rows: Vec<(&str, &str)> = registry().collect();
+    rows.sort_by_key(|(url, releases)| (!url.starts_with(CORE), std::cmp::Reverse(newest(releases)), *url));
+    SUCCESSORS.into_iter().chain(rows.into_iter().map(|(url, _)| url)).collect()
+}
+
+fn newest(releases: &str) -> Option<super::Release> {
+    super::Releases::from_signs(releases).newest()
+}
+
+fn registry() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TEXT.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
+}
+
+fn without_version(url: &str) -> &str {
+    url.split('|').next().unwrap_or(url).trim_end_matches('/')
+}
+
+/// `1.0`, `v2`, `4.0.1`.
+fn is_version(segment: &str) -> bool {
+    let numbers = segment.strip_prefix(['v', 'V']).unwrap_or(segment);
+    numbers.split('.').all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The parts between what is neither letter nor digit; each but the first gets a capital. `x` before a digit.
+fn joined(segment: &str) -> Cow<'_, str> {
+    let starts_with_digit = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+    let mut parts = segment.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    match (parts.next(), parts.next()) {
+        (Some(only), None) if !starts_with_digit(only) => Cow::Borrowed(only),
+        (first, second) => {
+            let first = first.unwrap_or_default();
+            let mut word = if starts_with_digit(first) { format!("x{first}") } else { first.to_owned() };
+            second.into_iter().chain(parts).for_each(|part| push_capitalised(&mut word, part));
+            Cow::Owned(word)
+        }
+    }
+}
+
+fn push_capitalised(word: &mut String, part: &str) {
+    let (initial, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+    word.push_str(&initial.to_ascii_uppercase());
+    word.push_str(rest);
+}

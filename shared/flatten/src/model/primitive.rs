@@ -1,0 +1,109 @@
+//! The primitive datatypes of all releases.
+
+/// A primitive datatype.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Primitive {
+    /// `true` or `false`.
+    Boolean,
+    /// 32 bits, signed.
+    Integer,
+    /// 64 bits, signed; a JSON string (R5).
+    Integer64,
+    /// 1 to 2,147,483,647.
+    PositiveInt,
+    /// 0 to 2,147,483,647.
+    UnsignedInt,
+    /// A decimal whose written precision matters.
+    Decimal,
+    /// Text.
+    String,
+    /// A token of a code system.
+    Code,
+    /// A logical id.
+    Id,
+    /// A URI.
+    Uri,
+    /// A URL (R4).
+    Url,
+    /// A URI of a canonical resource, perhaps with `|version` (R4).
+    Canonical,
+    /// `urn:oid:…`.
+    Oid,
+    /// `urn:uuid:…`.
+    Uuid,
+    /// Text in Markdown.
+    Markdown,
+    /// Bytes in base64.
+    Base64Binary,
+    /// A date and time to the second at least, with its zone.
+    Instant,
+    /// A date, perhaps without day or month.
+    Date,
+    /// A date, perhaps partial, perhaps with a time and its zone.
+    DateTime,
+    /// A time of day.
+    Time,
+    /// The narrative's XHTML.
+    Xhtml,
+}
+
+impl Primitive {
+    /// Every primitive datatype.
+    pub const ALL: [Self; 21] = [
+        Self::Boolean,
+        Self::Integer,
+        Self::Integer64,
+        Self::PositiveInt,
+        Self::UnsignedInt,
+        Self::Decimal,
+        Self::String,
+        Self::Code,
+        Self::Id,
+        Self::Uri,
+        Self::Url,
+        Self::Canonical,
+        Self::Oid,
+        Self::Uuid,
+        Self::Markdown,
+        Self::Base64Binary,
+        Self::Instant,
+        Self::Date,
+        Self::DateTime,
+        Self::Time,
+        Self::Xhtml,
+    ];
+
+    /// The primitive of that name (`base64Binary`).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|primitive| primitive.name() == name)
+    }
+
+    /// The name in the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Integer64 => "integer64",
+            Self::PositiveInt => "positiveInt",
+            Self::UnsignedInt => "unsignedInt",
+            Self::Decimal => "decimal",
+            Self::String => "string",
+            Self::Code => "code",
+            Self::Id => "id",
+            Self::Uri => "uri",
+            Self::Url => "url",
+            Self::Canonical => "canonical",
+            Self::Oid => "oid",
+            Self::Uuid => "uuid",
+            Self::Markdown => "markdown",
+            Self::Base64Binary => "base64Binary",
+            Self::Instant => "instant",
+            Self::Date => "date",
+            Self::DateTime => "dateTime",
+            Self::Time => "time",
+            Self::Xhtml => "xhtml",
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The releases of FHIR that the model is the union of.
+
+use std::fmt;
+
+/// A release of FHIR, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// DSTU2, 1.0.2.
+    Dstu2,
+    /// STU3, 3.0.2.
+    Stu3,
+    /// R4, 4.0.1.
+    R4,
+    /// R4B, 4.3.0.
+    R4b,
+    /// R5, 5.0.0.
+    R5,
+}
+
+impl Release {
+    /// Every release, oldest first.
+    pub const ALL: [Self; 5] = [Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
+
+    /// The sign that stands for it in `elements.txt` and `extensions.txt`.
+    pub(super) const fn sign(self) -> char {
+        match self {
+            Self::Dstu2 => '2',
+            Self::Stu3 => '3',
+            Self::R4 => '4',
+            Self::R4b => 'b',
+            Self::R5 => '5',
+        }
+    }
+}
+
+/// A set of releases.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Releases(u8);
+
+impl Releases {
+    /// All five.
+    pub const ALL: Self = Self(0b1_1111);
+
+    /// The releases that `signs` names; other characters count for nothing.
+    pub(super) fn from_signs(signs: &str) -> Self {
+        let signed = Release::ALL.into_iter().filter(|release| signs.contains(release.sign()));
+        Self(signed.fold(0, |bits, release| bits | 1 << release as u8))
+    }
+
+    /// Whether the release is in the set.
+    #[must_use]
+    pub const fn contains(self, release: Release) -> bool {
+        self.0 >> release as u8 & 1 == 1
+    }
+
+    /// The releases of the set, oldest first.
+    pub fn iter(self) -> impl Iterator<Item = Release> {
+        Release::ALL.into_iter().filter(move |release| self.contains(*release))
+    }
+
+    /// The newest release of the set.
+    #[must_use]
+    pub fn newest(self) -> Option<Release> {
+        self.iter().last()
+    }
+}
+
+impl fmt::Debug for Releases {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.iter()).finish()
+    }
+}
