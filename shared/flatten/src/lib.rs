@@ -12,5 +12,7 @@ pub mod defect;
 pub mod resource;
 pub mod reference;
 pub mod time;
+pub mod links;
 pub mod model;
 pub mod row;
+pub mod automatic;

@@ -13,7 +13,7 @@ use crate::time;
 #[derive(Debug, Clone)]
 pub struct Resource<'a> {
     node: Node<'a>,
-    resource_type: Cow<'a, str>,
+    kind: Cow<'a, str>,
     id: Option<Cow<'a, str>>,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Resource<'a> {
         let Some(name) = node.get("resourceType") else {
             return Err(Defect::at(DefectCode::NotAResource, "", at));
         };
-        let Some(resource_type) = name.text().filter(|text| is_type(text)) else {
+        let Some(kind) = name.text().filter(|text| is_type(text)) else {
             return Err(Defect::at(DefectCode::InvalidResourceType, "/resourceType", name.span().start));
         };
         let id = match node.get("id") {
@@ -37,7 +37,7 @@ impl<'a> Resource<'a> {
                 None => return Err(Defect::at(DefectCode::InvalidId, "/id", id.span().start)),
             },
         };
-        Ok(Self { node, resource_type, id })
+        Ok(Self { node, kind, id })
     }
 
     /// The JSON object.
@@ -49,7 +49,7 @@ impl<'a> Resource<'a> {
     /// The resource type, such as `Patient`.
     #[must_use]
     pub fn resource_type(&self) -> &str {
-        &self.resource_type
+        &self.kind
     }
 
     /// The id.
@@ -70,7 +70,7 @@ impl<'a> Resource<'a> {
     /// same key at every attempt.
     #[must_use]
     pub fn key(&self, full_url: Option<&str>) -> String {
-        let kind = &self.resource_type;
+        let kind = &self.kind;
         if let Some(id) = &self.id {
             return format!("{kind}/{id}");
         }
@@ -84,7 +84,8 @@ impl<'a> Resource<'a> {
 
 /// The first 32 hex digits of a SHA-256.
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(bytes);
+    format!("{:032x}", digest.first_chunk().map_or(0, |first| u128::from_be_bytes(*first)))
 }
 
 #[cfg(test)]

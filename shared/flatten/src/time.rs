@@ -48,6 +48,19 @@ pub fn moment(text: &str) -> Option<Moment> {
     Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS, exact })
 }
 
+/// A moment in milliseconds since 1970-01-01T00:00:00Z as RFC 3339 text in UTC, with milliseconds where there are
+/// some.
+#[must_use]
+pub fn rfc3339(milliseconds: i64) -> String {
+    let (days, of_day) = (milliseconds.div_euclid(86_400_000), milliseconds.rem_euclid(86_400_000));
+    let (year, month, day) = civil_from_days(days);
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    match of_day % 1000 {
+        0 => format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"),
+        rest => format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:03}Z"),
+    }
+}
+
 const NANOSECONDS: i128 = 1_000_000_000;
 
 struct Reader<'a> {
@@ -133,6 +146,18 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
 }
 
+/// The inverse of [`days_from_civil`].
+const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
+    (year, month, day_of_year - (153 * month_from_march + 2) / 5 + 1)
+}
+
 /// The length of a month in days.
 #[must_use]
 pub const fn days_of_month(year: i64, month: i64) -> i64 {
@@ -146,7 +171,18 @@ pub const fn days_of_month(year: i64, month: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Moment, moment};
+    use proptest::prelude::*;
+
+    use super::{Moment, moment, rfc3339};
+
+    proptest! {
+        #[test]
+        fn reads_what_it_wrote(milliseconds in -62_135_596_800_000i64..253_402_300_800_000) {
+            let read = moment(&rfc3339(milliseconds)).unwrap();
+            prop_assert!(read.exact);
+            prop_assert_eq!(read.milliseconds(), milliseconds);
+        }
+    }
 
     #[test]
     fn reads_moments() {

@@ -85,6 +85,20 @@ impl<'a> Node<'a> {
         self.document.text.get(self.span()).unwrap_or_default()
     }
 
+    /// The value's text as written, a string with its quotes: JSON that can stand by itself.
+    #[must_use]
+    pub fn quoted(self) -> &'a str {
+        let span = self.span();
+        let around = usize::from(self.kind() == Kind::String);
+        self.document.text.get(span.start - around..span.end + around).unwrap_or_default()
+    }
+
+    /// This one value where a sequence of items is wanted.
+    #[must_use]
+    pub fn once(node: Node<'a>) -> Items<'a> {
+        Items { document: node.document, range: node.index..node.entry().next }
+    }
+
     /// The text of a string; `None` for anything else.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {

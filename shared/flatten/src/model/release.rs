@@ -21,14 +21,15 @@ impl Release {
     /// Every release, oldest first.
     pub const ALL: [Self; 5] = [Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
 
-    /// The sign that stands for it in `elements.txt` and `extensions.txt`.
-    pub(super) const fn sign(self) -> char {
-        match self {
-            Self::Dstu2 => '2',
-            Self::Stu3 => '3',
-            Self::R4 => '4',
-            Self::R4b => 'b',
-            Self::R5 => '5',
+    /// The release that a sign stands for in `elements.txt` and `extensions.txt`.
+    const fn signed(sign: u8) -> Option<Self> {
+        match sign {
+            b'2' => Some(Self::Dstu2),
+            b'3' => Some(Self::Stu3),
+            b'4' => Some(Self::R4),
+            b'b' => Some(Self::R4b),
+            b'5' => Some(Self::R5),
+            _ => None,
         }
     }
 }
@@ -43,8 +44,7 @@ impl Releases {
 
     /// The releases that `signs` names; other characters count for nothing.
     pub(super) fn from_signs(signs: &str) -> Self {
-        let signed = Release::ALL.into_iter().filter(|release| signs.contains(release.sign()));
-        Self(signed.fold(0, |bits, release| bits | 1 << release as u8))
+        Self(signs.bytes().fold(0, |bits, sign| bits | Release::signed(sign).map_or(0, |release| 1 << release as u8)))
     }
 
     /// Whether the release is in the set.

@@ -1,0 +1,192 @@
+//! Extensions: columns from the ends of URLs, at the element that carries them.
+
+use crate::defect::{Defect, DefectCode};
+use crate::json::{Kind, Node};
+use crate::row::ITEM;
+
+use super::name;
+use super::place::{PlaceId, SpotId};
+use super::walk::Walk;
+
+impl<'a> Walk<'_, 'a> {
+    /// The extensions of an element, those of one URL together, in the order in which the URLs come.
+    pub(super) fn extensions(&mut self, place: PlaceId, array: Node<'a>) -> Result<(), Defect> {
+        match array.kind() {
+            Kind::Array => {}
+            Kind::Null => return Ok(()),
+            _ => return Err(self.defect(DefectCode::ObjectExpected, array)),
+        }
+        for (index, extension) in array.items().enumerate() {
+            let Some(url) = self.url_of(extension)? else { continue };
+            if array.items().take(index).any(|earlier| same_url(earlier, extension)) {
+                continue;
+            }
+            let alone = self.is_alone(place, array, extension, &url);
+            let spot = self.places.extension(place, &url, alone, self.settings, self.names);
+            let mut group = array.items().filter(|other| same_url(*other, extension));
+            match (group.next(), group.next()) {
+                (Some(only), None) => self.extension(spot, only)?,
+                _ => self.repeated(spot, array, extension)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The id and the extensions that stand on a primitive, from the member with an underscore.
+    pub(super) fn sibling(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
+        let place = self.places.sibling(spot);
+        match value.kind() {
+            Kind::Object => self.members(place, value),
+            Kind::Array => self.siblings(place, value),
+            Kind::Null => Ok(()),
+            _ => Err(self.defect(DefectCode::ObjectExpected, value)),
+        }
+    }
+
+    /// What stands on the items of a primitive array: a list for each column, every item in its place.
+    fn siblings(&mut self, place: PlaceId, array: Node<'a>) -> Result<(), Defect> {
+        if let Some(wrong) = array.items().find(|item| !matches!(item.kind(), Kind::Object | Kind::Null)) {
+            return Err(self.defect(DefectCode::ObjectExpected, wrong));
+        }
+        self.sibling_ids(place, array);
+        let every = || array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
+        for (index, extension) in every().enumerate() {
+            let Some(url) = self.url_of(extension)? else { continue };
+            if every().take(index).any(|earlier| same_url(earlier, extension)) {
+                continue;
+            }
+            let spot = self.places.extension(place, &url, true, self.settings, self.names);
+            let list = self.rows.open_list(self.places.columns(spot).plain);
+            for item in array.items() {
+                let here = item.get("extension").into_iter().flat_map(Node::items);
+                let mut here = here.filter(|other| same_url(*other, extension));
+                match (here.next(), here.next()) {
+                    (None, _) => self.rows.null(ITEM),
+                    (Some(only), None) => self.extension_item(spot, only)?,
+                    (Some(first), Some(second)) => {
+                        let several = self.rows.open_list(ITEM);
+                        for one in [first, second].into_iter().chain(here) {
+                            self.extension_item(spot, one)?;
+                        }
+                        self.rows.close(several);
+                    }
+                }
+            }
+            self.rows.close(list);
+        }
+        self.sibling_rest(array);
+        Ok(())
+    }
+
+    fn sibling_ids(&mut self, place: PlaceId, array: Node<'a>) {
+        if !array.items().any(|item| item.get("id").is_some()) {
+            return;
+        }
+        let spot = self.places.member(place, "id", &mut 0, self.names);
+        let list = self.rows.open_list(self.places.columns(spot).plain);
+        for item in array.items() {
+            match item.get("id") {
+                Some(id) if id.kind() == Kind::String => self.rows.text_of(ITEM, id),
+                _ => self.rows.null(ITEM),
+            }
+        }
+        self.rows.close(list);
+    }
+
+    /// Members of an item that are neither an id nor an extension.
+    fn sibling_rest(&mut self, array: Node<'a>) {
+        for item in array.items() {
+            for (_, value) in item.members().filter(|(key, _)| !key.is("id") && !key.is("extension")) {
+                self.unknown(value);
+            }
+        }
+    }
+
+    /// One extension that is alone with its URL.
+    fn extension(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
+        let place = self.extension_place(spot);
+        if extension.members().all(|(key, _)| key.is("url")) {
+            self.rows.null(self.places.columns(spot).plain);
+            return Ok(());
+        }
+        self.members(place, extension)
+    }
+
+    /// Several extensions with one URL: values as a list; anything else as a primary item and a list of items.
+    fn repeated(&mut self, spot: SpotId, array: Node<'a>, first: Node<'a>) -> Result<(), Defect> {
+        let group = || array.items().filter(move |other| same_url(*other, first));
+        if !group().all(|extension| scalar_value(extension).is_some()) {
+            self.extension(spot, first)?;
+        }
+        let list = self.rows.open_list(self.places.columns(spot).plain);
+        for extension in group() {
+            self.extension_item(spot, extension)?;
+        }
+        self.rows.close(list);
+        Ok(())
+    }
+
+    /// One extension as an item of a list: its scalar value, or a record.
+    fn extension_item(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
+        let carrier = extension_type();
+        let place = self.places.item(spot, carrier);
+        if let Some((key, value)) = scalar_value(extension) {
+            let value_spot = self.places.member(place, key.raw(), &mut 0, self.names);
+            return self.list_item(value_spot, value);
+        }
+        let record = self.rows.open_record(ITEM);
+        self.members(place, extension)?;
+        self.rows.close(record);
+        Ok(())
+    }
+
+    fn extension_place(&mut self, spot: SpotId) -> PlaceId {
+        self.places.in_place(spot, extension_type())
+    }
+
+    /// The URL of an extension; an extension without one is kept among the unknown.
+    fn url_of(&mut self, extension: Node<'a>) -> Result<Option<std::borrow::Cow<'a, str>>, Defect> {
+        match extension.kind() {
+            Kind::Object => {}
+            Kind::Null => return Ok(None),
+            _ => return Err(self.defect(DefectCode::ObjectExpected, extension)),
+        }
+        let url = extension.get_text("url").filter(|url| !url.is_empty());
+        if url.is_none() {
+            self.unknown(extension);
+        }
+        Ok(url)
+    }
+
+    /// Whether no other URL in the array would have the same column.
+    fn is_alone(&mut self, place: PlaceId, array: Node<'a>, extension: Node<'a>, url: &str) -> bool {
+        let (special, carrier) = (self.places.special(place), self.places.carrier(place));
+        let mut others = array.items().filter(|other| !same_url(*other, extension)).peekable();
+        if others.peek().is_none() {
+            return true;
+        }
+        let mine = name::tail(special, carrier, url, true, self.settings);
+        !others
+            .filter_map(|other| other.get_text("url"))
+            .any(|other| name::tail(special, carrier, &other, true, self.settings) == mine)
+    }
+}
+
+fn extension_type() -> Option<crate::model::TypeId> {
+    crate::model::type_named("Extension")
+}
+
+fn same_url(a: Node<'_>, b: Node<'_>) -> bool {
+    match (a.get("url"), b.get("url")) {
+        (Some(a), Some(b)) => a.text().is_some() && a.text() == b.text(),
+        _ => false,
+    }
+}
+
+/// The value of an extension that has nothing but a URL and a scalar.
+fn scalar_value(extension: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
+    let mut rest = extension.members().filter(|(key, _)| !key.is("url"));
+    let (key, value) = rest.next()?;
+    let is_scalar = !matches!(value.kind(), Kind::Object | Kind::Array | Kind::Null);
+    (rest.next().is_none() && is_scalar && key.raw().starts_with("value")).then_some((key, value))
+}

@@ -1,0 +1,103 @@
+//! Automatic rows: every resource readable with no configuration.
+//!
+//! A column's name is a function of FHIR path, extension URL and settings, never of the data. The rules and
+//! their reasons stand in `docs/flattening.md`; here they are in the order in which a resource meets them:
+//!
+//! - [`walk`](self): a resource, its contained resources and its deferred arrays become rows;
+//! - `element`: objects, arrays and their primary items;
+//! - `datatype`: what concepts, references, metadata and telecoms have beyond their members;
+//! - `extension`: columns from the ends of URLs;
+//! - `scalar`: typed values.
+
+mod walk;
+mod element;
+mod datatype;
+mod extension;
+mod scalar;
+mod place;
+mod name;
+mod address;
+
+use std::collections::BTreeMap;
+
+use crate::defect::Defect;
+use crate::links::Links;
+use crate::resource::Resource;
+use crate::row::{Names, Rows};
+
+use place::Places;
+
+pub use address::address_at;
+
+/// What a deployment can choose about automatic rows.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the items of repeating elements go.
+    pub arrays: Arrays,
+    /// Whether `text_div` is written.
+    pub narrative: bool,
+    /// Column names for extension URLs, instead of the ends of the URLs.
+    pub extension_names: BTreeMap<String, String>,
+    /// Base64 text longer than this many bytes is replaced by its size and SHA-256.
+    pub inline_binary_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            arrays: Arrays::Embedded,
+            narrative: false,
+            extension_names: BTreeMap::new(),
+            inline_binary_bytes: 256 << 10,
+        }
+    }
+}
+
+/// Where the items of repeating elements go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrays {
+    /// Into array fields of the row, as `MongoDB` likes it.
+    Embedded,
+    /// Into rows of child tables `<Type>_<path>`, as SQL databases, CSV and Parquet need it.
+    Tables,
+}
+
+/// The automatic flattener of one worker. It remembers the columns of every path it has met.
+#[derive(Debug)]
+pub struct Automatic {
+    settings: Settings,
+    places: Places,
+}
+
+/// A row of more than this many bytes would not fit into a `MongoDB` document (16 MiB) with its overhead.
+const ROW_BYTES: usize = 12 << 20;
+
+/// Hostile input could make up names without end; past this many remembered positions all are forgotten.
+const REMEMBERED: usize = 1 << 18;
+
+impl Automatic {
+    /// A flattener that has met nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, places: Places::default() }
+    }
+
+    /// Appends the rows of a resource: its own row first, then those of its child tables, then its contained
+    /// resources. After a defect the caller rewinds the rows.
+    pub fn flatten(
+        &mut self,
+        resource: &Resource<'_>,
+        key: &str,
+        links: &Links,
+        names: &mut Names,
+        rows: &mut Rows,
+    ) -> Result<(), Defect> {
+        walk::Walk::new(&self.settings, &mut self.places, names, links, rows, resource, key).run()
+    }
+
+    /// Whether so much is remembered that names should be begun anew, together with [`Names`].
+    #[must_use]
+    pub fn is_bloated(&self) -> bool {
+        self.places.len() > REMEMBERED
+    }
+}

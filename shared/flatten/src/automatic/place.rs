@@ -1,0 +1,475 @@
+//! Places and spots: from a path to its columns, worked out once and remembered.
+//!
+//! A place is an object's position in a row, such as `Patient.name`; a spot is a member's position in a place,
+//! such as `Patient.name.family`. Both are pure functions of FHIR path, extension URL and settings, so that
+//! forgetting them all changes nothing but speed.
+
+use std::collections::BTreeMap;
+
+use crate::json::{Kind, Node};
+use crate::model::{self, Datatype, Primitive, TypeId};
+use crate::row::{ColumnId, Names};
+
+use super::Settings;
+use super::name::{self, joined};
+
+/// The index of a [`Place`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PlaceId(u32);
+
+/// The index of a [`Spot`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SpotId(u32);
+
+/// The objects that are more than the sum of their members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Special {
+    /// Members one by one.
+    Plain,
+    /// The resource itself.
+    Resource,
+    /// `coding` gives its columns to the concept.
+    Concept,
+    /// A concept's primary coding, standing under the concept's name.
+    ElidedCoding,
+    /// `reference` gives a key and a type.
+    Reference,
+    /// `tag` and `security` become `system|code`.
+    Meta,
+    /// `div` is left out unless asked for.
+    Narrative,
+    /// `value[x]` gives its columns to the extension; `url` is in the name already.
+    Extension,
+    /// The same as an item of a list, where a primitive value needs the name `value`.
+    ExtensionItem,
+    /// What stands on a primitive: an id and extensions.
+    OnPrimitive,
+}
+
+/// How the scalars of a spot are written. Several hold where releases differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of independent facts of the element tables")]
+pub(super) struct Scalars {
+    pub(super) boolean: bool,
+    pub(super) integer: bool,
+    pub(super) long: bool,
+    pub(super) decimal: bool,
+    pub(super) moment: bool,
+    pub(super) instant: bool,
+    pub(super) binary: bool,
+    pub(super) text: bool,
+}
+
+impl Scalars {
+    const UNKNOWN: Self = Self {
+        boolean: true,
+        integer: false,
+        long: false,
+        decimal: true,
+        moment: false,
+        instant: false,
+        binary: false,
+        text: true,
+    };
+
+    fn add(&mut self, primitive: Primitive) {
+        match primitive {
+            Primitive::Boolean => self.boolean = true,
+            Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => self.integer = true,
+            Primitive::Integer64 => self.long = true,
+            Primitive::Decimal => self.decimal = true,
+            Primitive::Date | Primitive::DateTime => self.moment = true,
+            Primitive::Instant => self.instant = true,
+            Primitive::Base64Binary => self.binary = true,
+            Primitive::String
+            | Primitive::Code
+            | Primitive::Id
+            | Primitive::Uri
+            | Primitive::Url
+            | Primitive::Canonical
+            | Primitive::Oid
+            | Primitive::Uuid
+            | Primitive::Markdown
+            | Primitive::Time
+            | Primitive::Xhtml => self.text = true,
+        }
+    }
+
+    /// Whether no release has a primitive here.
+    pub(super) fn none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// An object type that a spot can hold, and where its members go.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    carrier: Option<TypeId>,
+    in_place: Option<PlaceId>,
+    item: Option<PlaceId>,
+}
+
+/// One member's position.
+#[derive(Debug)]
+struct Spot {
+    name: Box<str>,
+    scalars: Scalars,
+    shapes: Vec<Shape>,
+    columns: Columns,
+    choice: Option<(ColumnId, &'static str)>,
+    resource: bool,
+    sibling: Option<PlaceId>,
+    /// The extension whose position this is, nested by its own URL.
+    extension: bool,
+}
+
+/// The columns of a spot: the plain one and those derived from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    pub(super) plain: ColumnId,
+    pub(super) at: ColumnId,
+    pub(super) text: ColumnId,
+    pub(super) count: ColumnId,
+    pub(super) key: ColumnId,
+    pub(super) kind: ColumnId,
+    pub(super) codings: ColumnId,
+    pub(super) values: ColumnId,
+    pub(super) size: ColumnId,
+    pub(super) sha256: ColumnId,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// The name of the object's columns so far; empty in a row or an item.
+    prefix: Box<str>,
+    /// The same for what the carrying type does not own: ids and extensions of an elided coding.
+    outer: Box<str>,
+    carrier: Option<TypeId>,
+    special: Special,
+    members: Vec<(Box<str>, SpotId)>,
+    extensions: Vec<(Box<str>, SpotId)>,
+}
+
+/// Everything remembered so far.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    list: Vec<Place>,
+    spots: Vec<Spot>,
+    resources: BTreeMap<Box<str>, PlaceId>,
+    items: BTreeMap<TypeId, PlaceId>,
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "ids are indices that this module handed out, and its lists only grow"
+)]
+impl Places {
+    /// How many spots are remembered, to bound the memory that hostile input can take.
+    pub(super) fn len(&self) -> usize {
+        self.spots.len() + self.list.len()
+    }
+
+    /// The place of a resource's members.
+    pub(super) fn resource(&mut self, resource_type: &str) -> PlaceId {
+        if let Some(&place) = self.resources.get(resource_type) {
+            return place;
+        }
+        let place = self.add_place("", "", model::type_named(resource_type), Special::Resource);
+        self.resources.insert(resource_type.into(), place);
+        place
+    }
+
+    pub(super) fn special(&self, place: PlaceId) -> Special {
+        self.list[place.0 as usize].special
+    }
+
+    pub(super) fn carrier(&self, place: PlaceId) -> Option<TypeId> {
+        self.list[place.0 as usize].carrier
+    }
+
+    /// The spot of a member. `hint` is where the last member was found: resources of one kind have their
+    /// members in one order, so that the next one mostly stands next.
+    pub(super) fn member(
+        &mut self,
+        place: PlaceId,
+        key: &str,
+        hint: &mut usize,
+        names: &mut Names,
+    ) -> SpotId {
+        let members = &self.list[place.0 as usize].members;
+        if let Some((name, spot)) = members.get(*hint)
+            && &**name == key
+        {
+            *hint += 1;
+            return *spot;
+        }
+        if let Some(index) = members.iter().position(|(name, _)| &**name == key) {
+            *hint = index + 1;
+            return members[index].1;
+        }
+        let spot = self.add_member(place, key, names);
+        self.list[place.0 as usize].members.push((key.into(), spot));
+        spot
+    }
+
+    /// The spot of an extension by its URL. With `alone` false another extension beside it has the same tail.
+    pub(super) fn extension(
+        &mut self,
+        place: PlaceId,
+        url: &str,
+        alone: bool,
+        settings: &Settings,
+        names: &mut Names,
+    ) -> SpotId {
+        let home = &self.list[place.0 as usize];
+        if alone && let Some((_, spot)) = home.extensions.iter().find(|(known, _)| &**known == url) {
+            return *spot;
+        }
+        let tail = name::tail(home.special, home.carrier, url, alone, settings);
+        let name = joined(&home.outer, &tail);
+        let spot = self.add_spot(&name, Scalars::default(), names);
+        self.spots[spot.0 as usize].extension = true;
+        if alone {
+            self.list[place.0 as usize].extensions.push((url.into(), spot));
+        }
+        spot
+    }
+
+    pub(super) fn columns(&self, spot: SpotId) -> Columns {
+        self.spots[spot.0 as usize].columns
+    }
+
+    pub(super) fn name(&self, spot: SpotId) -> &str {
+        &self.spots[spot.0 as usize].name
+    }
+
+    pub(super) fn scalars(&self, spot: SpotId) -> Scalars {
+        self.spots[spot.0 as usize].scalars
+    }
+
+    pub(super) fn choice(&self, spot: SpotId) -> Option<(ColumnId, &'static str)> {
+        self.spots[spot.0 as usize].choice
+    }
+
+    /// Whether the member is a whole resource.
+    pub(super) fn is_resource(&self, spot: SpotId) -> bool {
+        self.spots[spot.0 as usize].resource
+    }
+
+    /// Whether only objects may stand here.
+    pub(super) fn only_objects(&self, spot: SpotId) -> bool {
+        let spot = &self.spots[spot.0 as usize];
+        spot.scalars.none() && (!spot.shapes.is_empty() || spot.extension)
+    }
+
+    /// The type of an object that stands in a spot; `None` for one that no release knows.
+    pub(super) fn shape(&self, spot: SpotId, object: Node<'_>) -> Option<TypeId> {
+        let shapes = &self.spots[spot.0 as usize].shapes;
+        match shapes.as_slice() {
+            [] => None,
+            [one] => one.carrier,
+            several => several.iter().find(|shape| fits(shape.carrier, object)).or(several.first())?.carrier,
+        }
+    }
+
+    /// Where the members of an object go that is flattened in place.
+    pub(super) fn in_place(&mut self, spot: SpotId, carrier: Option<TypeId>) -> PlaceId {
+        let index = self.shape_index(spot, carrier);
+        if let Some(place) = self.spots[spot.0 as usize].shapes[index].in_place {
+            return place;
+        }
+        let name = self.spots[spot.0 as usize].name.clone();
+        let special =
+            if self.spots[spot.0 as usize].extension { Special::Extension } else { special_of(carrier) };
+        let place = self.add_place(&name, &name, carrier, special);
+        self.spots[spot.0 as usize].shapes[index].in_place = Some(place);
+        place
+    }
+
+    /// Where the members of an item go, named from its own root: one place a type, wherever its items stand.
+    pub(super) fn item(&mut self, spot: SpotId, carrier: Option<TypeId>) -> PlaceId {
+        let index = self.shape_index(spot, carrier);
+        let home = &self.spots[spot.0 as usize];
+        let extension = home.extension;
+        let known = home.shapes[index].item.or_else(|| self.items.get(&carrier?).copied());
+        if let Some(place) = known {
+            return place;
+        }
+        let special = if extension { Special::ExtensionItem } else { special_of(carrier) };
+        let place = self.add_place("", "", carrier, special);
+        self.spots[spot.0 as usize].shapes[index].item = Some(place);
+        if let Some(carrier) = carrier.filter(|_| !extension) {
+            self.items.insert(carrier, place);
+        }
+        place
+    }
+
+    /// Where a concept's primary coding goes: under the concept's own name.
+    pub(super) fn elided_coding(&mut self, spot: SpotId, concept: PlaceId) -> PlaceId {
+        let carrier = model::type_named("Coding");
+        let index = self.shape_index(spot, carrier);
+        if let Some(place) = self.spots[spot.0 as usize].shapes[index].in_place {
+            return place;
+        }
+        let (prefix, outer) =
+            (self.list[concept.0 as usize].prefix.clone(), self.spots[spot.0 as usize].name.clone());
+        let place = self.add_place(&prefix, &outer, carrier, Special::ElidedCoding);
+        self.spots[spot.0 as usize].shapes[index].in_place = Some(place);
+        place
+    }
+
+    /// Where the id and the extensions of a primitive go.
+    pub(super) fn sibling(&mut self, spot: SpotId) -> PlaceId {
+        if let Some(place) = self.spots[spot.0 as usize].sibling {
+            return place;
+        }
+        let name = self.spots[spot.0 as usize].name.clone();
+        let place = self.add_place(&name, &name, None, Special::OnPrimitive);
+        self.spots[spot.0 as usize].sibling = Some(place);
+        place
+    }
+
+    /// The derived columns that belong to a place itself, such as `code_codings`.
+    pub(super) fn own_columns(&self, place: PlaceId, names: &mut Names) -> Columns {
+        columns(&self.list[place.0 as usize].prefix, names)
+    }
+
+    /// A column beside a spot's own, such as `telecom_phone`.
+    pub(super) fn beside(&self, spot: SpotId, tail: &str, names: &mut Names) -> ColumnId {
+        names.column(&joined(self.name(spot), tail))
+    }
+
+    /// The spot of labels written whole, beside their list of `system|code`.
+    pub(super) fn labels(&mut self, spot: SpotId, name: &str, names: &mut Names) -> SpotId {
+        let place = self.sibling(spot);
+        if let Some((_, labels)) =
+            self.list[place.0 as usize].members.iter().find(|(known, _)| &**known == name)
+        {
+            return *labels;
+        }
+        let labels = self.add_spot(name, Scalars::default(), names);
+        self.list[place.0 as usize].members.push((name.into(), labels));
+        labels
+    }
+
+    fn shape_index(&mut self, spot: SpotId, carrier: Option<TypeId>) -> usize {
+        let shapes = &mut self.spots[spot.0 as usize].shapes;
+        shapes.iter().position(|shape| shape.carrier == carrier).unwrap_or_else(|| {
+            shapes.push(Shape { carrier, in_place: None, item: None });
+            shapes.len() - 1
+        })
+    }
+
+    fn add_member(&mut self, place: PlaceId, key: &str, names: &mut Names) -> SpotId {
+        let home = &self.list[place.0 as usize];
+        let element = home.carrier.and_then(|carrier| carrier.element(key));
+        let (special, base) = (home.special, element.as_ref().and_then(|element| element.choice));
+        let is_value =
+            base == Some("value") && matches!(special, Special::Extension | Special::ExtensionItem);
+        let own = special != Special::ElidedCoding || (element.is_some() && key != "id");
+        let name = if is_value {
+            home.prefix.to_string()
+        } else {
+            joined(if own { &home.prefix } else { &home.outer }, key)
+        };
+        let choice = base.filter(|_| !is_value).map(|base| joined(&home.prefix, base));
+        let spot = self.add_spot(&name, Scalars::default(), names);
+        let Some(element) = element else {
+            self.spots[spot.0 as usize].scalars = Scalars::UNKNOWN;
+            return spot;
+        };
+        let home = &mut self.spots[spot.0 as usize];
+        for used in element.uses {
+            match used.datatype {
+                Datatype::Primitive(primitive) => home.scalars.add(primitive),
+                Datatype::Complex(carrier) => {
+                    home.shapes.push(Shape { carrier: Some(carrier), in_place: None, item: None });
+                }
+                Datatype::Resource => home.resource = true,
+            }
+        }
+        let chosen =
+            element.uses.iter().find(|used| used.choice.is_some()).map_or("", |used| used.datatype.name());
+        home.choice = choice.map(|base| (names.column(&joined(&base, "type")), chosen));
+        if is_value && special == Special::ExtensionItem && !home.scalars.none() {
+            home.name = "value".into();
+            home.columns = columns("value", names);
+        }
+        spot
+    }
+
+    fn add_place(&mut self, prefix: &str, outer: &str, carrier: Option<TypeId>, special: Special) -> PlaceId {
+        let (members, extensions) = (Vec::new(), Vec::new());
+        self.list.push(Place {
+            prefix: prefix.into(),
+            outer: outer.into(),
+            carrier,
+            special,
+            members,
+            extensions,
+        });
+        PlaceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    fn add_spot(&mut self, name: &str, scalars: Scalars, names: &mut Names) -> SpotId {
+        let columns = columns(name, names);
+        self.spots.push(Spot {
+            name: name.into(),
+            scalars,
+            shapes: Vec::new(),
+            columns,
+            choice: None,
+            resource: false,
+            sibling: None,
+            extension: false,
+        });
+        SpotId(u32::try_from(self.spots.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+/// Whether every member of an object is an element of a type.
+fn fits(carrier: Option<TypeId>, object: Node<'_>) -> bool {
+    object.members().all(|(key, _)| {
+        let key = key.raw();
+        let element = key.strip_prefix('_').unwrap_or(key);
+        carrier.is_some_and(|carrier| carrier.element(element).is_some())
+    })
+}
+
+fn special_of(carrier: Option<TypeId>) -> Special {
+    match carrier.map(TypeId::name) {
+        Some("CodeableConcept") => Special::Concept,
+        Some("Reference") => Special::Reference,
+        Some("Meta") => Special::Meta,
+        Some("Narrative") => Special::Narrative,
+        Some("Extension") => Special::Extension,
+        _ => Special::Plain,
+    }
+}
+
+fn columns(name: &str, names: &mut Names) -> Columns {
+    let mut derived = |tail: &str| names.column(&joined(name, tail));
+    Columns {
+        plain: derived(""),
+        at: derived("at"),
+        text: derived("text"),
+        count: derived("count"),
+        key: derived("key"),
+        kind: derived("type"),
+        codings: derived("codings"),
+        values: derived("values"),
+        size: names.column(&format!("{name}Size")),
+        sha256: names.column(&format!("{name}Sha256")),
+    }
+}
+
+/// Whether an array of this type keeps one representative in the row; backbone elements and unknown objects
+/// have none.
+pub(super) fn has_primary(carrier: Option<TypeId>) -> bool {
+    carrier.is_some_and(|carrier| !carrier.is_backbone())
+}
+
+/// The kind of the first item that is not `null`.
+pub(super) fn items_kind(array: Node<'_>) -> Option<Kind> {
+    array.items().map(Node::kind).find(|&kind| kind != Kind::Null)
+}

@@ -1,0 +1,139 @@
+//! Links: the keys behind the `fullUrl`s of one Bundle, so that `urn:` references join.
+
+use std::collections::BTreeMap;
+
+/// The targets of a Bundle that have been seen so far. A UUID costs some forty bytes, so that the links of a
+/// Bundle with a million entries fit where the Bundle does not.
+#[derive(Debug, Default)]
+pub struct Links {
+    types: Vec<Box<str>>,
+    uuids: BTreeMap<u128, Target>,
+    others: BTreeMap<Box<str>, Box<str>>,
+    more: bool,
+}
+
+#[derive(Debug)]
+struct Target {
+    kind: u16,
+    /// `None` where the id is the UUID itself, as Synthea and most writers of transactions have it.
+    id: Option<Box<str>>,
+}
+
+/// What is known of a URN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// The target's key.
+    Key(String),
+    /// No entry has had it so far, but the Bundle goes on.
+    Later,
+    /// No entry of the Bundle has it.
+    Nowhere,
+}
+
+impl Links {
+    /// The links of a Bundle whose entries are still being read.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { more: true, ..Self::default() }
+    }
+
+    /// Says that no entry follows: what has not been seen is nowhere.
+    pub const fn close(&mut self) {
+        self.more = false;
+    }
+
+    /// Remembers the key of the entry with this `fullUrl`. Anything but a URN needs no remembering: its key can
+    /// be read off the reference itself.
+    pub fn insert(&mut self, full_url: &str, key: &str) {
+        if !full_url.starts_with("urn:") {
+            return;
+        }
+        let Some((kind, id)) = key.split_once('/') else { return };
+        match uuid(full_url) {
+            Some(number) => {
+                let kind = self.kind(kind);
+                let id = (full_url.get("urn:uuid:".len()..) != Some(id)).then(|| id.into());
+                self.uuids.insert(number, Target { kind, id });
+            }
+            None => {
+                self.others.insert(full_url.into(), key.into());
+            }
+        }
+    }
+
+    /// The key of the entry whose `fullUrl` is this URN.
+    #[must_use]
+    pub fn resolve(&self, urn: &str) -> Link {
+        let found = match uuid(urn) {
+            Some(number) => self.uuids.get(&number).map(|target| {
+                let kind = self.types.get(usize::from(target.kind)).map_or("", |kind| kind);
+                let id = target.id.as_deref().or_else(|| urn.get("urn:uuid:".len()..)).unwrap_or_default();
+                format!("{kind}/{id}")
+            }),
+            None => self.others.get(urn).map(ToString::to_string),
+        };
+        match found {
+            Some(key) => Link::Key(key),
+            None if self.more => Link::Later,
+            None => Link::Nowhere,
+        }
+    }
+
+    fn kind(&mut self, name: &str) -> u16 {
+        let index = self.types.iter().position(|known| &**known == name).unwrap_or_else(|| {
+            self.types.push(name.into());
+            self.types.len() - 1
+        });
+        u16::try_from(index).unwrap_or(u16::MAX)
+    }
+}
+
+/// The number of a `urn:uuid:` in the canonical lower-case form. Any other spelling is remembered as text, so
+/// that the id can always be given back as it was written.
+fn uuid(urn: &str) -> Option<u128> {
+    let text = urn.strip_prefix("urn:uuid:")?;
+    let mut number = 0u128;
+    for (index, byte) in text.bytes().enumerate() {
+        if matches!(index, 8 | 13 | 18 | 23) {
+            if byte != b'-' {
+                return None;
+            }
+        } else {
+            let digit = if byte.is_ascii_uppercase() { None } else { char::from(byte).to_digit(16) };
+            number = number << 4 | u128::from(digit?);
+        }
+    }
+    (text.len() == 36).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Link, Links};
+
+    #[test]
+    fn resolves_uuids_oids_and_odd_urns() {
+        let mut links = Links::open();
+        let uuid = "urn:uuid:05b40eec-6e6b-4d06-a73b-4e6a1f2ff1aa";
+        assert_eq!(links.resolve(uuid), Link::Later);
+        links.insert(uuid, "Patient/05b40eec-6e6b-4d06-a73b-4e6a1f2ff1aa");
+        links.insert("urn:uuid:00000000-0000-0000-0000-000000000001", "Encounter/e1");
+        links.insert("urn:oid:1.2.3", "Organization/o");
+        links.insert("urn:uuid:organization-1", "Organization/p");
+        links.insert(
+            "urn:uuid:AAAAAAAA-0000-0000-0000-000000000001",
+            "Group/AAAAAAAA-0000-0000-0000-000000000001",
+        );
+        links.insert("https://x.example/Patient/9", "Patient/9");
+        links.close();
+        let key = |text: &str| Link::Key(text.to_owned());
+        assert_eq!(links.resolve(uuid), key("Patient/05b40eec-6e6b-4d06-a73b-4e6a1f2ff1aa"));
+        assert_eq!(links.resolve("urn:uuid:00000000-0000-0000-0000-000000000001"), key("Encounter/e1"));
+        assert_eq!(links.resolve("urn:oid:1.2.3"), key("Organization/o"));
+        assert_eq!(links.resolve("urn:uuid:organization-1"), key("Organization/p"));
+        assert_eq!(
+            links.resolve("urn:uuid:AAAAAAAA-0000-0000-0000-000000000001"),
+            key("Group/AAAAAAAA-0000-0000-0000-000000000001")
+        );
+        assert_eq!(links.resolve("urn:uuid:nobody"), Link::Nowhere);
+    }
+}
