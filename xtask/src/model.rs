@@ -70,8 +70,8 @@ pub fn extensions(folder: &Path) -> Result<String> {
 
 const ELEMENTS_HEAD: &str = "\
 # The elements of FHIR DSTU2 (2), STU3 (3), R4 (4), R4B (b) and R5 (5). Made by `cargo xtask model`; not edited.
-# A type: its name and kind. Under it, indented, its elements by JSON name, each with its uses, newest first:
-# datatype, `*` = an array, `?` = one of a choice, `:` and the releases where they are not all five.
+# After an equals sign, a type: its name and kind. Under it its elements by JSON name, each with its uses, newest
+# first: datatype, `*` for an array, `?` for one of a choice, `:` and the releases where they are not all five.
 ";
 
 const EXTENSIONS_HEAD: &str = "\
@@ -149,9 +149,9 @@ impl Model {
     fn render(&self) -> String {
         let mut text = ELEMENTS_HEAD.to_owned();
         for (name, elements) in &self.types {
-            text += &format!("{name} {}\n", self.kind(name));
+            let _ = writeln!(text, "={name} {}", self.kind(name));
             for (element, facts) in elements {
-                let _ = writeln!(text, " {element}{}", uses(facts));
+                let _ = writeln!(text, "{element}{}", uses(facts));
             }
         }
         text
@@ -255,9 +255,7 @@ mod tests {
         model.read(4, &format!("{head}A\tpageString\tstring\t1\tpage\nA\tvalueCode\tcode\t1\tvalue\nA\tvalueId\tid\t1\tvalue\n")).unwrap();
         model.drop_guessed_choices();
         assert!(
-            model
-                .render()
-                .ends_with("A datatype\n pageString string:5\n valueCode code?:5\n valueId id?:5\n")
+            model.render().ends_with("=A datatype\npageString string:5\nvalueCode code?:5\nvalueId id?:5\n")
         );
     }
 }

@@ -11,7 +11,8 @@
 //! assert_eq!(deceased, ["deceasedBoolean", "deceasedDateTime"]);
 //! ```
 //!
-//! The table is text that `cargo xtask model` makes; it is indexed once, when it is first asked.
+//! The table is text that `cargo xtask model` makes. A type is indexed when it is first asked for, so that a cold
+//! start pays for no more than the input needs.
 
 mod primitive;
 mod release;
@@ -149,7 +150,7 @@ impl TypeId {
     /// The members of a choice in any release, by name: `valueQuantity`, `valueString` … for `value`. None for
     /// what is no choice.
     pub fn choices(self, base: &str) -> impl Iterator<Item = Element> {
-        self.elements().filter(move |element| element.is_choice_of(base))
+        table::elements_after(self, base).filter(move |element| element.is_choice_of(base))
     }
 }
 

@@ -44,7 +44,11 @@ impl Releases {
 
     /// The releases that `signs` names; other characters count for nothing.
     pub(super) fn from_signs(signs: &str) -> Self {
-        Self(signs.bytes().fold(0, |bits, sign| bits | Release::signed(sign).map_or(0, |release| 1 << release as u8)))
+        Self(
+            signs
+                .bytes()
+                .fold(0, |bits, sign| bits | Release::signed(sign).map_or(0, |release| 1 << release as u8)),
+        )
     }
 
     /// Whether the release is in the set.
