@@ -1,2 +1,85 @@
-//! x
-fn main() {}
+//! `cargo xtask`: the project's own chores from a terminal; wiring only.
+
+#![allow(clippy::print_stdout, reason = "this is a command line")]
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use xtask::local_line::KeptLine;
+use xtask::settings::Settings;
+use xtask::steps::Steps;
+use xtask::tools::Tools;
+use xtask::{bootstrap, demo, model, test};
+
+/// The project's own chores. They need Rust, Python 3.10 or newer with `venv`, and a C compiler.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Install the pinned tools under .tools/; instant when they are there.
+    Tools,
+    /// Build the function as Lambda runs it.
+    Build,
+    /// Show the whole line on this machine: files go in, tables come out. Needs no AWS account and no Docker.
+    Demo {
+        /// Leave it running for more files; `cargo xtask stop` ends it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Upload files to the demo that was left running, and show what became of them.
+    Upload {
+        /// FHIR files: a resource, a Bundle, an array or NDJSON; plain, gzip or zstd.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Show the tables, the ledger and the rejects of the demo that was left running.
+    Show,
+    /// End the demo that was left running and remove its data.
+    Stop,
+    /// Make the tables of FHIR's elements and extensions that the library carries, from HL7's.
+    Model {
+        /// The folder with elements-<release>.tsv and hl7-extensions.tsv; beside the checkout if left out.
+        folder: Option<PathBuf>,
+    },
+    /// Check everything: format, lints, tests, the end-to-end tests through the local cloud, the template.
+    Test,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let chore = Arguments::parse().chore;
+    let mut terminated = signal(SignalKind::terminate())?;
+    // Whichever way it ends, the servers of an unfinished chore are dropped here and end with it.
+    tokio::select! {
+        outcome = run(chore) => outcome,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("terminated"),
+    }
+}
+
+async fn run(chore: Chore) -> Result<()> {
+    let settings = Settings::from_environment();
+    let mut steps = Steps::default();
+    match chore {
+        Chore::Tools => steps.run("Install the tools", || Tools::install(&settings)).map(drop),
+        Chore::Build => {
+            let tools = steps.run("Install the tools", || Tools::install(&settings))?;
+            let zip = steps.run("Build the function for Lambda", || bootstrap::build(&tools, &settings))?;
+            println!("    {}", zip.display());
+            Ok(())
+        }
+        Chore::Demo { keep } => demo::run(&settings, keep).await,
+        Chore::Upload { files } => demo::upload(&files).await,
+        Chore::Show => demo::show().await,
+        Chore::Stop => KeptLine::of_this_checkout().stop(),
+        Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
+        Chore::Test => test::run(&settings),
+    }
+}

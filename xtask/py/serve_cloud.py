@@ -1,0 +1,33 @@
+"""Runs the local cloud as if a TLS terminator stood before it.
+
+The cloud speaks plain HTTP on the loopback interface and enforces the template's policies, also the ones that refuse
+requests without TLS. A load balancer would say in a header that the request came over TLS; here this file says it.
+
+usage: serve_cloud.py PORT
+"""
+
+import asyncio
+import sys
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+
+TLS_HEADER = (b"x-forwarded-proto", b"https")
+
+
+async def behind_tls(scope, receive, send):
+    if scope["type"] == "http":
+        scope = {**scope, "headers": [*scope["headers"], TLS_HEADER]}
+    await app(scope, receive, send)
+
+
+def main():
+    config = Config()
+    config.bind = [f"127.0.0.1:{int(sys.argv[1])}"]
+    config.loglevel = "WARNING"
+    asyncio.run(serve(behind_tls, config))
+
+
+if __name__ == "__main__":
+    main()

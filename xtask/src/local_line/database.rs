@@ -1,0 +1,162 @@
+//! The database of the local line: the one that is given, else `mongod`, else `SecantusDB` from the tools.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ClientOptions;
+use tokio::time::Instant;
+
+use super::leash::{Leash, Lifetime, free_port};
+use crate::settings::Settings;
+use crate::tools::Tools;
+
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// A question to a server that is starting must not outlast many turns of asking.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A database that answers.
+#[derive(Debug)]
+pub struct Database {
+    uri: String,
+    description: String,
+    server: Option<Leash>,
+}
+
+/// How a server on this machine is started.
+struct LocalServer {
+    name: &'static str,
+    command: Command,
+    /// A `mongod` becomes a replica set, for transactions and majority writes, only when told to.
+    replica_set: Option<Document>,
+}
+
+impl Database {
+    /// Starts a database, or takes the one that `MONGODB_URI` names, and waits until it takes writes.
+    /// `test_commands` allows failpoints in a database that is started here.
+    ///
+    /// # Errors
+    /// When it does not start or does not answer in time; with the end of its log.
+    pub async fn start(
+        tools: &Tools,
+        settings: &Settings,
+        directory: &Path,
+        lifetime: &Lifetime,
+        test_commands: bool,
+    ) -> Result<Self> {
+        if let Some(uri) = &settings.mongodb_uri {
+            let mut given = Self { uri: uri.clone(), description: "MONGODB_URI".to_owned(), server: None };
+            given.wait_until_writable(None).await?;
+            return Ok(given);
+        }
+        let port = free_port()?;
+        let local = match settings.find_program("mongod") {
+            Some(mongod) => mongod_server(&mongod, port, directory, test_commands)?,
+            None => secantus_server(tools, port, directory, test_commands),
+        };
+        let LocalServer { name, mut command, replica_set } = local;
+        command.env("PATH", &settings.search_path).env("HOME", directory);
+        let server = Leash::tie(tools, &command, name, directory, lifetime)?;
+        let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
+        let mut database = Self { uri, description: name.to_owned(), server: Some(server) };
+        database.wait_until_writable(replica_set).await?;
+        Ok(database)
+    }
+
+    /// The connection string.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// What kind of database it is, in a word.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    async fn wait_until_writable(&mut self, replica_set: Option<Document>) -> Result<()> {
+        let client = connect(&self.uri).await?;
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            if let Some(server) = &mut self.server {
+                server.ensure_running()?;
+            }
+            let refusal = match client.database("admin").run_command(doc! { "hello": 1 }).await {
+                Ok(hello) if hello.get_bool("isWritablePrimary").unwrap_or(false) => return Ok(()),
+                Ok(_) => {
+                    initiate(&client, replica_set.as_ref()).await;
+                    "it is not a primary".to_owned()
+                }
+                Err(error) => error.kind.to_string(),
+            };
+            if Instant::now() > deadline {
+                bail!("the database takes no writes after {READY_WITHIN:?}: {refusal}");
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+}
+
+/// A client for the chores' own reading: it gives up quickly.
+///
+/// # Errors
+/// When the connection string is not one.
+pub async fn connect(uri: &str) -> Result<Client> {
+    let mut options =
+        ClientOptions::parse(uri).await.context("the MongoDB connection string cannot be read")?;
+    options.server_selection_timeout = Some(ANSWER_WITHIN);
+    Ok(Client::with_options(options)?)
+}
+
+/// Asked again until the server is a primary, so the answer does not matter here: "already initialised" and "not yet
+/// ready" are both normal.
+async fn initiate(client: &Client, replica_set: Option<&Document>) {
+    if let Some(configuration) = replica_set {
+        client.database("admin").run_command(doc! { "replSetInitiate": configuration }).await.ok();
+    }
+}
+
+fn mongod_server(mongod: &Path, port: u16, directory: &Path, test_commands: bool) -> Result<LocalServer> {
+    let data = directory.join("mongod");
+    std::fs::create_dir_all(&data)?;
+    let mut command = Command::new(mongod);
+    command.args([
+        "--bind_ip",
+        "127.0.0.1",
+        "--replSet",
+        "flatfire",
+        "--port",
+        &port.to_string(),
+        "--dbpath",
+    ]);
+    command.arg(data);
+    if test_commands {
+        command.args(["--setParameter", "enableTestCommands=1"]);
+    }
+    let member = doc! { "_id": 0, "host": format!("127.0.0.1:{port}") };
+    let replica_set = Some(doc! { "_id": "flatfire", "members": [member] });
+    Ok(LocalServer { name: "mongod", command, replica_set })
+}
+
+fn secantus_server(tools: &Tools, port: u16, directory: &Path, test_commands: bool) -> LocalServer {
+    let mut command = Command::new(tools.cloud_program("secantusd-py"));
+    command.args([
+        "--host",
+        "127.0.0.1",
+        "--port",
+        &port.to_string(),
+        "--log-level",
+        "WARNING",
+        "--storage-path",
+    ]);
+    command.arg(directory.join("secantus"));
+    if test_commands {
+        command.arg("--enable-test-commands");
+    }
+    LocalServer { name: "secantusd-py", command, replica_set: None }
+}

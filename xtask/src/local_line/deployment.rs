@@ -1,0 +1,141 @@
+//! Deploys the template into the local cloud, uploads files and reads the function's log.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
+use super::database::Database;
+use crate::bootstrap::architecture;
+use crate::steps::command_output;
+use crate::tools::Tools;
+use crate::workspace;
+
+/// What was deployed and where it is reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Where the local cloud is reached.
+    pub endpoint: String,
+    /// Where the database is reached.
+    pub mongodb_uri: String,
+    /// The database that holds the rows.
+    pub database: String,
+    /// The template's outputs.
+    pub outputs: Outputs,
+}
+
+/// The outputs of `template.yaml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Outputs {
+    /// The bucket.
+    pub bucket_name: String,
+    /// `s3://` bucket and prefix.
+    pub upload_to: String,
+    /// The queue of notifications.
+    pub queue_url: String,
+    /// The queue of the notifications that failed every attempt.
+    pub dead_letter_queue_url: String,
+    /// The function's name.
+    pub function_name: String,
+    /// The function's log.
+    pub log_group_name: String,
+}
+
+/// One object version that an upload made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Uploaded {
+    /// The decoded key.
+    pub key: String,
+    /// The version that the bucket gave it.
+    pub version_id: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Deployment {
+    /// Uploads files under the watched prefix by their own names.
+    ///
+    /// # Errors
+    /// When a file cannot be read or the cloud refuses it.
+    pub fn upload(&self, tools: &Tools, files: &[PathBuf]) -> Result<Vec<Uploaded>> {
+        let mut command = cloud_command(tools, &self.endpoint);
+        command.args(["upload", "--bucket", &self.outputs.bucket_name, "--prefix", workspace::PREFIX]);
+        parsed(&command_output(command.args(files))?)
+    }
+
+    /// The last messages of the function's log, oldest first.
+    ///
+    /// # Errors
+    /// When the cloud does not answer.
+    pub fn function_log(&self, tools: &Tools) -> Result<Vec<String>> {
+        let mut command = cloud_command(tools, &self.endpoint);
+        parsed(&command_output(command.args(["log", "--group", &self.outputs.log_group_name]))?)
+    }
+}
+
+/// The script that speaks to the local cloud, with the environment of an AWS client and nothing else that could make
+/// it speak to a real one.
+#[must_use]
+pub fn cloud_command(tools: &Tools, endpoint: &str) -> Command {
+    let mut command = Command::new(tools.cloud_program("python"));
+    command.env_clear().env("AWS_ENDPOINT_URL", endpoint).env("AWS_DEFAULT_REGION", REGION);
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    command.arg(workspace::root().join("xtask/py/cloud.py"));
+    command
+}
+
+/// Puts the code into a bucket, the connection string into a secret, and creates the stack.
+pub(super) fn deploy(
+    tools: &Tools,
+    cloud: &Cloud,
+    database: &Database,
+    bootstrap: &Path,
+    database_name: &str,
+) -> Result<Deployment> {
+    let mut command = cloud_command(tools, cloud.endpoint());
+    command
+        .args(["deploy", "--stack", "flatfire", "--template"])
+        .arg(workspace::root().join("template.yaml"));
+    command.arg("--bootstrap").arg(bootstrap);
+    for (name, value) in [
+        ("BucketName", workspace::BUCKET),
+        ("WatchedPrefix", workspace::PREFIX),
+        ("DatabaseName", database_name),
+        ("Architecture", architecture()),
+        ("TimeoutSeconds", "60"),
+        ("MaximumConcurrency", "2"),
+    ] {
+        command.args(["--parameter", &format!("{name}={value}")]);
+    }
+    let outputs = parsed(&output_with_input(&mut command, database.uri())?)?;
+    Ok(Deployment {
+        endpoint: cloud.endpoint().to_owned(),
+        mongodb_uri: database.uri().to_owned(),
+        database: database_name.to_owned(),
+        outputs,
+    })
+}
+
+/// The connection string goes through a pipe: other people on the machine can read a command line.
+fn output_with_input(command: &mut Command, input: &str) -> Result<String> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start python")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("the template could not be deployed into the local cloud; its own words stand above");
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).context("xtask/py/cloud.py answered what this program does not understand")
+}

@@ -1,0 +1,33 @@
+//! What the environment says, read in this one place.
+
+use std::ffi::OsString;
+
+/// The settings of the chores. Everything else is an argument or a fact of the repository.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The database to use instead of a local one (`MONGODB_URI`).
+    pub mongodb_uri: Option<String>,
+    /// Where programs are looked for (`PATH`).
+    pub search_path: OsString,
+    /// The caller's home directory (`HOME`): the servers' only other inheritance.
+    pub home: OsString,
+}
+
+impl Settings {
+    /// Reads the environment; an empty `MONGODB_URI` counts as none.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
+    pub fn from_environment() -> Self {
+        Self {
+            mongodb_uri: std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty()),
+            search_path: std::env::var_os("PATH").unwrap_or_default(),
+            home: std::env::var_os("HOME").unwrap_or_default(),
+        }
+    }
+
+    /// The first executable of this name on the search path.
+    #[must_use]
+    pub fn find_program(&self, name: &str) -> Option<std::path::PathBuf> {
+        std::env::split_paths(&self.search_path).map(|folder| folder.join(name)).find(|path| path.is_file())
+    }
+}

@@ -1,0 +1,150 @@
+//! The pinned Python tools, installed once into private virtual environments under `.tools/`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::settings::Settings;
+use crate::steps::run_command;
+use crate::workspace;
+
+const BUILD_REQUIREMENTS: &str = include_str!("../requirements-build.txt");
+const CLOUD_REQUIREMENTS: &str = include_str!("../requirements-cloud.txt");
+const OLDEST_PYTHON: (u32, u32) = (3, 10);
+/// The interpreters that are tried, the plain name first.
+const PYTHON_NAMES: [&str; 7] =
+    ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+
+/// The installed tools: one environment that builds and checks, one that stands in for the cloud.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    build: PathBuf,
+    cloud: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing or has changed; instant when nothing has.
+    ///
+    /// # Errors
+    /// When there is no Python 3.10+ with `venv`, or a package cannot be fetched; the message says what to do.
+    pub fn install(settings: &Settings) -> Result<Self> {
+        let tools = Self::at(&workspace::tools_directory());
+        install_environment(settings, &tools.build, "requirements-build.txt", BUILD_REQUIREMENTS)?;
+        install_environment(settings, &tools.cloud, "requirements-cloud.txt", CLOUD_REQUIREMENTS)?;
+        Ok(tools)
+    }
+
+    /// The tools as they stand, for callers that must not install anything.
+    ///
+    /// # Errors
+    /// When they are missing or older than the requirements.
+    pub fn find() -> Result<Self> {
+        let tools = Self::at(&workspace::tools_directory());
+        let current =
+            is_current(&tools.build, BUILD_REQUIREMENTS) && is_current(&tools.cloud, CLOUD_REQUIREMENTS);
+        if !current {
+            bail!("the tools under .tools/ are missing or out of date; run `cargo xtask tools`");
+        }
+        Ok(tools)
+    }
+
+    /// A program of the environment that builds and checks (`cargo-lambda`, `sam`, `cfn-lint`), with its siblings
+    /// on the search path, where they look for each other.
+    #[must_use]
+    pub fn build_command(&self, program: &str, settings: &Settings) -> Command {
+        let mut command = Command::new(self.build.join("bin").join(program));
+        command.env("PATH", self.search_path(settings)).env("SAM_CLI_TELEMETRY", "0");
+        command.current_dir(workspace::root());
+        command
+    }
+
+    /// A program of the environment that stands in for the cloud (`ministack`, `secantusd-py`, `python`).
+    #[must_use]
+    pub fn cloud_program(&self, program: &str) -> PathBuf {
+        self.cloud.join("bin").join(program)
+    }
+
+    fn at(directory: &Path) -> Self {
+        Self { build: directory.join("build"), cloud: directory.join("cloud") }
+    }
+
+    fn search_path(&self, settings: &Settings) -> OsString {
+        let mut path = self.build.join("bin").into_os_string();
+        path.push(":");
+        path.push(&settings.search_path);
+        path
+    }
+}
+
+/// The stamp holds the requirements themselves, so that any change to them installs again.
+fn is_current(environment: &Path, requirements: &str) -> bool {
+    std::fs::read_to_string(stamp(environment)).is_ok_and(|installed| installed == requirements)
+}
+
+fn stamp(environment: &Path) -> PathBuf {
+    environment.join("flatfire-requirements.txt")
+}
+
+fn install_environment(
+    settings: &Settings,
+    environment: &Path,
+    name: &str,
+    requirements: &str,
+) -> Result<()> {
+    if is_current(environment, requirements) {
+        println!("    {} is up to date", environment.display());
+        return Ok(());
+    }
+    println!("    installing xtask/{name} into {}", environment.display());
+    create_environment(&find_python(settings)?, environment)?;
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--progress-bar",
+        "off",
+        "-r",
+    ]);
+    pip.arg(workspace::root().join("xtask").join(name));
+    run_command(&mut pip).context(
+        "pip could not install the tools; it needs a package index (its own settings, such as PIP_INDEX_URL, hold)",
+    )?;
+    std::fs::write(stamp(environment), requirements)?;
+    Ok(())
+}
+
+/// Begins from nothing: a half-installed environment of an earlier attempt would only confuse pip.
+fn create_environment(python: &Path, environment: &Path) -> Result<()> {
+    if environment.exists() {
+        std::fs::remove_dir_all(environment)?;
+    }
+    std::fs::create_dir_all(environment)?;
+    run_command(Command::new(python).args(["-m", "venv"]).arg(environment)).context(
+        "Python cannot make a virtual environment; install its `venv` module \
+         (Debian and Ubuntu: `apt-get install python3-venv`)",
+    )
+}
+
+fn find_python(settings: &Settings) -> Result<PathBuf> {
+    let found = PYTHON_NAMES.iter().filter_map(|name| settings.find_program(name));
+    found
+        .into_iter()
+        .find(|python| python_version(python).is_some_and(|version| version >= OLDEST_PYTHON))
+        .context(
+            "no Python 3.10 or newer is on the PATH; install one with its `venv` module \
+         (Debian and Ubuntu: `apt-get install python3 python3-venv`)",
+        )
+}
+
+fn python_version(python: &Path) -> Option<(u32, u32)> {
+    let program = "import sys; print(*sys.version_info[:2])";
+    let output = Command::new(python).args(["-c", program]).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (major, minor) = text.trim().split_once(' ')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}

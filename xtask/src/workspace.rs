@@ -1,0 +1,24 @@
+//! Where things stand in the repository.
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root, known since this crate was compiled.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// The private tools and whatever else belongs to this checkout alone; git ignores it.
+#[must_use]
+pub fn tools_directory() -> PathBuf {
+    root().join(".tools")
+}
+
+/// The database of the local line; the same in the demo and in `env.json.example`.
+pub const DATABASE: &str = "fhir";
+
+/// The bucket of the local line; the sample notifications in `events/` name it.
+pub const BUCKET: &str = "flatfire-local";
+
+/// The prefix that the local line watches.
+pub const PREFIX: &str = "incoming/";
