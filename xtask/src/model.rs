@@ -14,7 +14,7 @@ use crate::workspace;
 /// The releases, oldest first, each with the sign that stands for it in the tables.
 const RELEASES: [(&str, char); 5] = [("DSTU2", '2'), ("STU3", '3'), ("R4", '4'), ("R4B", 'b'), ("R5", '5')];
 
-/// Index of R4 in [`RELEASES`]: the newest release whose choices are read off the StructureDefinitions.
+/// Index of R4 in [`RELEASES`]: the newest release whose choices are read off structure definitions.
 const R4: usize = 2;
 
 /// Types that only their specialisations appear as; no JSON object is one of them.
