@@ -17,10 +17,11 @@ const TEXT: &str = include_str!("extensions.txt");
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 /// URLs in use today whose tails a withdrawn URL of DSTU2's core had too. They keep the bare name.
-const SUCCESSORS: [&str; 3] = [
+const SUCCESSORS: [&str; 4] = [
     "http://hl7.org/fhir/us/core/StructureDefinition/us-core-direct",
     "http://hl7.org/fhir/us/core/StructureDefinition/us-core-ethnicity",
     "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race",
+    "http://hl7.org/fhir/us/core/StructureDefinition/us-core-religion",
 ];
 
 /// Names that the flattener derives, so that no extension may have them, each with what it is derived for.
