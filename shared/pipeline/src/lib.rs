@@ -9,6 +9,7 @@
 
 pub mod notification;
 pub mod object;
+pub mod source;
 pub mod version;
 pub mod batch;
 pub mod sink;

@@ -295,6 +295,36 @@ fn an_error_names_the_place_and_quotes_nothing() {
     assert!(!format!("{error} {error:?}").contains("CANARY"));
 }
 
+/// Sample events of the repository that announce something else than one object: objects and ignored, or nothing
+/// for a message that is to fail.
+const SAMPLES: &[(&str, Option<(usize, u64)>)] = &[
+    ("s3-several-records.json", Some((3, 0))),
+    ("s3-records-empty.json", Some((0, 0))),
+    ("s3-removed.json", Some((0, 1))),
+    ("s3-folder.json", Some((0, 1))),
+    ("s3-test-event.json", Some((0, 1))),
+    ("sqs-several.json", Some((5, 1))),
+    ("sqs-unknown.json", None),
+];
+
+#[test]
+fn every_sample_event_of_the_repository_says_what_its_name_says() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events");
+    let files =
+        std::fs::read_dir(folder).expect("the folder of sample events").map(|entry| entry.unwrap().path());
+    let samples: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    assert!(samples.len() > SAMPLES.len(), "only {} sample events", samples.len());
+    for sample in samples {
+        let name = sample.file_name().unwrap().to_str().unwrap();
+        let listed = SAMPLES.iter().find(|(listed, _)| *listed == name);
+        let expected = listed.map_or(Some((1, 0)), |(_, expected)| *expected);
+        let notification = parse(&std::fs::read(&sample).unwrap()).ok();
+        let counts = notification.map(|found| (found.events.len(), found.ignored.total()));
+        assert_eq!(counts, expected, "{name}");
+    }
+}
+
 /// JSON with the names that the parser looks for, in places where they may not belong.
 fn near_misses() -> impl Strategy<Value = Value> {
     let names = "Records|s3|body|Sns|Message|Event|detail-type|detail|object|key|bucket|name|eventName|eventVersion|\

@@ -1,0 +1,72 @@
+//! Files and standard input, for the command line.
+
+use std::io::{ErrorKind, Read, SeekFrom};
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use super::{ReadFailure, interrupted};
+
+const READ_BYTES: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    file: File,
+    offset: u64,
+    total: Option<u64>,
+}
+
+impl Reader {
+    pub(super) async fn open(path: &Path, from_offset: u64) -> Result<Self, ReadFailure> {
+        let mut file = File::open(path).await.map_err(|error| failure(&error))?;
+        let metadata = file.metadata().await.map_err(|error| failure(&error))?;
+        // A pipe has no size, and neither can be begun in the middle.
+        let total = metadata.is_file().then_some(metadata.len());
+        if from_offset > 0 {
+            file.seek(SeekFrom::Start(from_offset)).await.map_err(|error| failure(&error))?;
+        }
+        Ok(Self { file, offset: from_offset, total })
+    }
+
+    pub(super) const fn total_bytes(&self) -> Option<u64> {
+        self.total
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
+        let mut bytes = BytesMut::with_capacity(READ_BYTES);
+        let length = self.file.read_buf(&mut bytes).await.map_err(|error| failure(&error))?;
+        self.offset += length as u64;
+        match self.total {
+            _ if length > 0 => Ok(Some(bytes.freeze())),
+            Some(total) if total != self.offset => Err(interrupted("file-changed-while-read")),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The next bytes of standard input. A read cannot be called off, so it stands on a thread of its own.
+pub(super) async fn read_standard_input() -> Result<Option<Bytes>, ReadFailure> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut bytes = vec![0; READ_BYTES];
+        let length = std::io::stdin().read(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(Bytes::from(bytes))
+    });
+    let bytes = read
+        .await
+        .map_err(|_| interrupted("reader-stopped"))?
+        .map_err(|error: std::io::Error| failure(&error))?;
+    Ok((!bytes.is_empty()).then_some(bytes))
+}
+
+/// The kind alone: the error's text names the path, and paths may name patients.
+fn failure(error: &std::io::Error) -> ReadFailure {
+    interrupted(match error.kind() {
+        ErrorKind::NotFound => "file-not-found",
+        ErrorKind::PermissionDenied => "file-permission-denied",
+        ErrorKind::IsADirectory => "file-is-a-directory",
+        _ => "file-unreadable",
+    })
+}

@@ -1,0 +1,119 @@
+//! The bytes of an object as a stream of chunks, read ahead of the work that is done on them.
+
+mod file;
+mod read_ahead;
+mod s3;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::interrupted::Interrupted;
+use crate::object::ObjectRef;
+
+use read_ahead::ReadAhead;
+pub use s3::S3;
+
+/// Where objects are kept.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// Amazon S3, or what speaks its protocol.
+    S3(S3),
+    /// A file of this machine; the object's bucket, key and pin are names only.
+    File(PathBuf),
+    /// Standard input. It is read once and from its beginning.
+    StandardInput,
+}
+
+/// An object that is being read. Dropping it ends the reading.
+#[derive(Debug)]
+pub struct Opened {
+    total_bytes: Option<u64>,
+    ahead: ReadAhead,
+}
+
+/// Why there are no more bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReadFailure {
+    /// The pinned bytes exist no more: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
+    /// fault; trying again does not bring them back.
+    #[error("the object is gone")]
+    Gone,
+    /// They could not be read now.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl Storage {
+    /// Begins to read the pinned bytes of an object at a byte offset, which may be its very end.
+    ///
+    /// Failures that pass are retried here, for about ten seconds, with growing pauses; so are those that
+    /// [`Opened::next_chunk`] meets. The caller's deadline is the caller's to keep: every future of this module may
+    /// be dropped at any point.
+    pub async fn open(&self, object: &ObjectRef, from_offset: u64) -> Result<Opened, ReadFailure> {
+        let reader = match self {
+            Self::S3(s3) => {
+                Reader::S3(Box::new(s3::Reader::open(s3.clone(), object.clone(), from_offset).await?))
+            }
+            Self::File(path) => Reader::File(file::Reader::open(path, from_offset).await?),
+            Self::StandardInput if from_offset == 0 => Reader::StandardInput,
+            Self::StandardInput => return Err(interrupted("standard-input-read-before")),
+        };
+        Ok(Opened { total_bytes: reader.total_bytes(), ahead: ReadAhead::new(reader) })
+    }
+}
+
+impl Opened {
+    /// The size of the whole object in bytes, also when it was opened in the middle; `None` for what has no size
+    /// until it ends.
+    #[must_use]
+    pub const fn total_bytes(&self) -> Option<u64> {
+        self.total_bytes
+    }
+
+    /// The bytes that follow; `None` at the object's end, which is reached only when as many bytes were read as
+    /// the object has.
+    ///
+    /// A connection that is cut, reset or stalled is replaced by another one that goes on at the same byte of the
+    /// same version, unseen from here. After an error the object must be opened again.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, ReadFailure> {
+        self.ahead.next_chunk().await
+    }
+}
+
+#[derive(Debug)]
+enum Reader {
+    S3(Box<s3::Reader>),
+    File(file::Reader),
+    StandardInput,
+}
+
+impl Reader {
+    fn total_bytes(&self) -> Option<u64> {
+        match self {
+            Self::S3(reader) => Some(reader.total_bytes()),
+            Self::File(reader) => reader.total_bytes(),
+            Self::StandardInput => None,
+        }
+    }
+
+    /// Some bytes, as they come; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
+        match self {
+            Self::S3(reader) => reader.next().await,
+            Self::File(reader) => reader.next().await,
+            Self::StandardInput => file::read_standard_input().await,
+        }
+    }
+}
+
+fn interrupted(code: &str) -> ReadFailure {
+    ReadFailure::Interrupted(read(code))
+}
+
+fn read(code: &str) -> Interrupted {
+    Interrupted::Read { code: code.to_owned() }
+}

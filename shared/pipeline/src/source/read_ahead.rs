@@ -1,0 +1,64 @@
+//! Reading ahead: a task reads while the caller works, a bounded queue stands between them.
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{ReadFailure, Reader, interrupted};
+
+/// Small pieces of the network are gathered to chunks of at least this size: each chunk costs the caller a turn.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Chunks that wait for the caller at most. With the one being gathered and the one being worked on, an object in
+/// flight holds some 3 MiB, whatever its size.
+const QUEUED_CHUNKS: usize = 8;
+
+type Item = Result<Option<Bytes>, ReadFailure>;
+
+#[derive(Debug)]
+pub(super) struct ReadAhead {
+    queue: mpsc::Receiver<Item>,
+    task: JoinHandle<()>,
+}
+
+impl ReadAhead {
+    pub(super) fn new(reader: Reader) -> Self {
+        let (sender, queue) = mpsc::channel(QUEUED_CHUNKS);
+        Self { queue, task: tokio::spawn(read_all(reader, sender)) }
+    }
+
+    pub(super) async fn next_chunk(&mut self) -> Item {
+        // The end is said, never inferred: a task that died must not look like an object that ended.
+        self.queue.recv().await.unwrap_or_else(|| Err(interrupted("reader-stopped")))
+    }
+}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn read_all(mut reader: Reader, queue: mpsc::Sender<Item>) {
+    let mut gathered = BytesMut::new();
+    loop {
+        let outcome = reader.next().await;
+        if let Ok(Some(bytes)) = &outcome {
+            gathered.extend_from_slice(bytes);
+            if gathered.len() < CHUNK_BYTES {
+                continue;
+            }
+        }
+        // What was read before a failure is good, and work done on it is kept by the next attempt.
+        let chunk = gathered.split().freeze();
+        let delivered = chunk.is_empty() || queue.send(Ok(Some(chunk))).await.is_ok();
+        if !delivered {
+            return;
+        }
+        if !matches!(outcome, Ok(Some(_))) {
+            // Nobody waits for the end any more: nothing is lost.
+            let _unheard = queue.send(outcome).await;
+            return;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Objects of S3: one streaming GET, replaced by a ranged one of the same version whenever it breaks.
+
+mod failure;
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use bytes::{Buf, Bytes};
+use tokio::time::{sleep, timeout};
+
+use super::{ReadFailure, interrupted, read};
+use crate::interrupted::Interrupted;
+use crate::object::{ObjectRef, Pin};
+use failure::{Trouble, trouble};
+
+/// A client of S3 whose patience is this module's own.
+#[derive(Debug, Clone)]
+pub struct S3 {
+    client: Client,
+    patience: Patience,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Without a byte for so long, a connection counts as broken.
+    pub(super) stall: Duration,
+    /// The pauses between attempts that brought no byte.
+    pub(super) backoff: ExponentialBuilder,
+}
+
+const PATIENCE: Patience = Patience {
+    stall: Duration::from_secs(20),
+    backoff: ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(4))
+        .with_max_times(7)
+        .with_jitter(),
+};
+
+impl S3 {
+    /// A client with the given region, credentials and endpoint. Retries, time limits and stalls are handled here
+    /// and nowhere else, so that they do not multiply. Nothing connects before the first object is opened.
+    #[must_use]
+    pub fn new(config: aws_sdk_s3::config::Builder) -> Self {
+        Self::with_patience(config, PATIENCE)
+    }
+
+    pub(super) fn with_patience(config: aws_sdk_s3::config::Builder, patience: Patience) -> Self {
+        let limits =
+            TimeoutConfig::builder().connect_timeout(patience.stall / 4).read_timeout(patience.stall);
+        let config = config
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(limits.build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Self { client: Client::from_conf(config.build()), patience }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    s3: S3,
+    object: ObjectRef,
+    body: ByteStream,
+    /// The next byte of `body`, counted from the object's beginning.
+    offset: u64,
+    /// The first byte that is wanted.
+    from_offset: u64,
+    total: u64,
+    backoff: ExponentialBackoff,
+}
+
+impl Reader {
+    pub(super) async fn open(s3: S3, object: ObjectRef, from_offset: u64) -> Result<Self, ReadFailure> {
+        // S3 refuses a range that begins at the object's end, where a checkpoint may well stand: one byte more is
+        // asked for, and dropped again.
+        let offset = from_offset.saturating_sub(1);
+        let mut backoff = s3.patience.backoff.build();
+        let answer = match get(&s3.client, &object, offset, None).await {
+            Ok(answer) => answer,
+            Err(Trouble::Final(failure)) => return Err(failure),
+            Err(Trouble::Passing(cause)) => {
+                get_again(&s3.client, &object, offset, None, &mut backoff, cause).await?
+            }
+        };
+        let object = ObjectRef { pin: answer.pin, ..object };
+        let backoff = s3.patience.backoff.build();
+        Ok(Self { s3, object, body: answer.body, offset, from_offset, total: answer.total, backoff })
+    }
+
+    pub(super) const fn total_bytes(&self) -> u64 {
+        self.total
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
+        loop {
+            let at_end = self.offset == self.total;
+            let cause = match timeout(self.s3.patience.stall, self.body.next()).await {
+                Ok(Some(Ok(bytes))) => match self.take(bytes)? {
+                    Some(wanted) => return Ok(Some(wanted)),
+                    None => continue,
+                },
+                Ok(None) if at_end => return Ok(None),
+                // Every byte came, and yet something is wrong: the bytes are not those that S3 keeps.
+                Ok(Some(Err(_))) if at_end => return Err(interrupted("checksum-mismatch")),
+                Ok(None | Some(Err(_))) => read("connection-cut"),
+                Err(_) => read("connection-stalled"),
+            };
+            self.resume(cause).await?;
+        }
+    }
+
+    /// Counts the bytes and cuts off what was not wanted; `None` where nothing is left.
+    fn take(&mut self, mut bytes: Bytes) -> Result<Option<Bytes>, ReadFailure> {
+        let unwanted = self.from_offset.saturating_sub(self.offset).min(bytes.len() as u64);
+        self.offset += bytes.len() as u64;
+        if self.offset > self.total {
+            return Err(interrupted("longer-than-announced"));
+        }
+        if !bytes.is_empty() {
+            self.backoff = self.s3.patience.backoff.build();
+        }
+        bytes.advance(usize::try_from(unwanted).unwrap_or(bytes.len()));
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    async fn resume(&mut self, cause: Interrupted) -> Result<(), ReadFailure> {
+        let total = Some(self.total);
+        let answer =
+            get_again(&self.s3.client, &self.object, self.offset, total, &mut self.backoff, cause).await?;
+        self.body = answer.body;
+        Ok(())
+    }
+}
+
+struct Answer {
+    body: ByteStream,
+    total: u64,
+    pin: Pin,
+}
+
+async fn get_again(
+    client: &Client,
+    object: &ObjectRef,
+    offset: u64,
+    total: Option<u64>,
+    backoff: &mut ExponentialBackoff,
+    mut cause: Interrupted,
+) -> Result<Answer, ReadFailure> {
+    for pause in backoff {
+        tracing::debug!(%cause, offset, "reading an object again");
+        sleep(pause).await;
+        match get(client, object, offset, total).await {
+            Ok(answer) => return Ok(answer),
+            Err(Trouble::Final(failure)) => return Err(failure),
+            Err(Trouble::Passing(next)) => cause = next,
+        }
+    }
+    Err(cause.into())
+}
+
+/// One GET from a byte on. `total` is what the object's size is known to be.
+async fn get(
+    client: &Client,
+    object: &ObjectRef,
+    offset: u64,
+    total: Option<u64>,
+) -> Result<Answer, Trouble> {
+    let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
+    match &object.pin {
+        Pin::Version(version) => request = request.version_id(version),
+        Pin::ETag(e_tag) => request = request.if_match(format!("\"{}\"", e_tag.trim_matches('"'))),
+        Pin::Latest => {}
+    }
+    if offset > 0 {
+        request = request.range(format!("bytes={offset}-"));
+    }
+    let output = request.send().await.map_err(|error| trouble(&error))?;
+    let announced =
+        announced_total(&output, offset).ok_or(Trouble::Final(interrupted("range-not-honoured")))?;
+    if total.is_some_and(|total| total != announced) {
+        return Err(Trouble::Final(interrupted("size-changed")));
+    }
+    Ok(Answer { total: announced, pin: pin_of(object, &output), body: output.body })
+}
+
+/// The whole object's size; `None` if the answer does not begin at `offset`.
+fn announced_total(output: &GetObjectOutput, offset: u64) -> Option<u64> {
+    if offset == 0 {
+        return u64::try_from(output.content_length?).ok();
+    }
+    // RFC 9110, section 14.4: `bytes 500-999/1000`
+    let (range, total) = output.content_range.as_deref()?.strip_prefix("bytes ")?.split_once('/')?;
+    let begin: u64 = range.split_once('-')?.0.parse().ok()?;
+    total.parse().ok().filter(|_| begin == offset)
+}
+
+/// Whatever was read first is what must be read on.
+fn pin_of(object: &ObjectRef, output: &GetObjectOutput) -> Pin {
+    if object.pin != Pin::Latest {
+        return object.pin.clone();
+    }
+    let version = output.version_id.clone().filter(|version| version != "null").map(Pin::Version);
+    version.or_else(|| output.e_tag.clone().map(Pin::ETag)).unwrap_or(Pin::Latest)
+}

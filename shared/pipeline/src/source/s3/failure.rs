@@ -1,0 +1,63 @@
+//! What an answer of S3 means: gone, denied, passing, or not worth another attempt.
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
+
+use super::super::{ReadFailure, interrupted, read};
+use crate::interrupted::Interrupted;
+
+/// A failed GET.
+pub(super) enum Trouble {
+    /// Another attempt may succeed in a moment.
+    Passing(Interrupted),
+    /// It would fail again.
+    Final(ReadFailure),
+}
+
+/// Messages are dropped: they may quote the key. Only codes and kinds are kept.
+pub(super) fn trouble(error: &SdkError<GetObjectError, HttpResponse>) -> Trouble {
+    match error {
+        SdkError::ServiceError(refusal) => refused(refusal.err().code().unwrap_or_default(), refusal.raw()),
+        SdkError::TimeoutError(_) => Trouble::Passing(read("timeout")),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Trouble::Passing(read("timeout")),
+        SdkError::DispatchFailure(failure) if failure.is_io() => Trouble::Passing(read("connection")),
+        // What is neither is mostly the credentials' provider, which has retried by itself.
+        SdkError::DispatchFailure(_) => Trouble::Passing(read("request-not-sent")),
+        SdkError::ResponseError(_) => Trouble::Passing(read("answer-unreadable")),
+        SdkError::ConstructionFailure(_) => Trouble::Final(interrupted("request-not-made")),
+        _ => Trouble::Final(interrupted("unknown")),
+    }
+}
+
+fn refused(code: &str, answer: &HttpResponse) -> Trouble {
+    let status = answer.status().as_u16();
+    let deleted = answer.headers().get("x-amz-delete-marker") == Some("true");
+    match (status, code) {
+        (404, "NoSuchKey" | "NoSuchVersion") | (412, _) => Trouble::Final(ReadFailure::Gone),
+        // A version that is a delete marker answers 405, a key under one 404.
+        (404 | 405, _) if deleted => Trouble::Final(ReadFailure::Gone),
+        // Glacier's: somebody must restore the object first. The code says so, a missing permission it is not.
+        (403, "InvalidObjectState") => Trouble::Final(interrupted("InvalidObjectState")),
+        (_, "SlowDown" | "RequestTimeout" | "RequestTimeTooSkewed" | "ExpiredToken") => {
+            Trouble::Passing(read(code))
+        }
+        (429 | 500..=599, _) => Trouble::Passing(read(&named(code, status))),
+        (_, code) if code.contains("Throttling") => Trouble::Passing(read(&named(code, status))),
+        (401 | 403, _) => Trouble::Final(denied(code, status)),
+        // S3 hands on what KMS says with 400: a disabled or deleted key, or none that may be used.
+        (_, code) if code.starts_with("KMS.") => Trouble::Final(denied(code, status)),
+        _ => Trouble::Final(interrupted(&named(code, status))),
+    }
+}
+
+fn denied(code: &str, status: u16) -> ReadFailure {
+    Interrupted::Denied { code: named(code, status) }.into()
+}
+
+/// The code if it looks like one, or else the status: a proxy may answer with anything.
+fn named(code: &str, status: u16) -> String {
+    let plausible =
+        !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    if plausible { code.to_owned() } else { format!("HTTP {status}") }
+}
