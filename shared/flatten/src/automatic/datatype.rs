@@ -3,88 +3,89 @@
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Link;
+use crate::model::type_named;
 use crate::reference::{self, Reference};
 use crate::row::{ColumnId, ITEM};
 
 use super::element::preferred_coding;
 use super::name::joined;
-use super::place::{PlaceId, SpotId};
+use super::place::{PlaceId, SpotId, TELECOM_SYSTEMS};
 use super::walk::Walk;
-
-/// The systems of a `ContactPoint` (R5 value set contact-point-system), each a column of its best-ranked value.
-const TELECOM_SYSTEMS: [&str; 7] = ["phone", "fax", "email", "pager", "url", "sms", "other"];
 
 impl<'a> Walk<'_, 'a> {
     /// A `CodeableConcept`: the columns of its primary coding, and the codings of `all` concepts to search by.
     pub(super) fn concept(&mut self, place: PlaceId, node: Node<'a>, all: Node<'a>) -> Result<(), Defect> {
-        let mut hint = 0;
-        let mut codings = None;
-        for (key, value) in node.members() {
-            if key.is("coding") && value.kind() == Kind::Array {
-                let spot = self.places.member(place, "coding", &mut hint, self.names);
-                codings = Some((spot, value));
-                self.primary_coding(place, spot, value)?;
-            } else {
-                self.member(place, key, value, &mut hint)?;
-            }
-        }
-        let column = self.places.own_columns(place, self.names).codings;
+        self.members(place, node)?;
         let concepts = if all.kind() == Kind::Array { all.items() } else { Node::once(all) };
         let every = concepts.filter_map(|concept| concept.get("coding")).flat_map(Node::items);
-        self.pairs(column, every, "code");
-        match codings {
-            Some((spot, codings)) if codings.items().count() > 1 => {
-                let carrier = crate::model::type_named("Coding");
-                self.items(spot, carrier, codings)
+        self.pairs(self.places.own_columns(place).codings, every, "code");
+        match node.get("coding") {
+            Some(codings) if codings.items().nth(1).is_some() => {
+                let spot = self.places.element(place, "coding", self.settings, self.names);
+                self.items(spot, type_named("Coding"), codings)
             }
             _ => Ok(()),
         }
     }
 
-    /// A `Reference`: as written, and the key and type of its target.
-    pub(super) fn reference(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
-        let mut hint = 0;
-        for (key, value) in node.members() {
-            self.member(place, key, value, &mut hint)?;
-            if key.is("reference") {
-                let columns = self.places.own_columns(place, self.names);
-                let kind = node.get("type").is_none().then_some(columns.kind);
-                self.target(value, columns.key, kind);
-            }
+    /// The codings of a concept: the primary one gives its columns to the concept.
+    pub(super) fn codings(
+        &mut self,
+        concept: PlaceId,
+        spot: SpotId,
+        codings: Node<'a>,
+    ) -> Result<(), Defect> {
+        if codings.kind() != Kind::Array {
+            return self.element(spot, codings);
         }
-        Ok(())
+        let Some(primary) = preferred_coding(codings) else {
+            return match codings.items().find(|item| !item.is_null()) {
+                Some(scalar) => Err(self.defect(DefectCode::ObjectExpected, scalar)),
+                None => Ok(()),
+            };
+        };
+        let place = self.places.elided_coding(spot, concept, self.names);
+        self.members(place, primary)
     }
 
-    /// `Meta`: tags and security labels as `system|code`.
-    pub(super) fn meta(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
-        let mut hint = 0;
-        for (key, value) in node.members() {
-            if !(key.is("tag") || key.is("security")) || value.kind() != Kind::Array {
-                self.member(place, key, value, &mut hint)?;
-                continue;
-            }
-            let spot = self.places.member(place, key.raw(), &mut hint, self.names);
-            self.pairs(self.places.columns(spot).plain, value.items(), "code");
-            if value
-                .items()
-                .any(|coding| coding.members().any(|(name, _)| !name.is("system") && !name.is("code")))
-            {
-                self.label_items(spot, value)?;
-            }
+    /// A `Reference`: as written, and the key and type of its target.
+    pub(super) fn reference(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
+        // A type that is written is not derived as well.
+        let outer = std::mem::replace(&mut self.typed, node.get("type").is_some());
+        let outcome = self.members(place, node);
+        self.typed = outer;
+        outcome
+    }
+
+    /// Tags or security labels as `system|code`, and whole where they say more.
+    pub(super) fn labels(&mut self, spot: SpotId, labels: Node<'a>) -> Result<(), Defect> {
+        if labels.kind() != Kind::Array {
+            return self.element(spot, labels);
         }
-        Ok(())
+        if let Some(wrong) = labels.items().find(|label| !matches!(label.kind(), Kind::Object | Kind::Null)) {
+            return Err(self.defect(DefectCode::ObjectExpected, wrong));
+        }
+        self.pairs(self.places.columns(spot).plain, labels.items(), "code");
+        let says_more =
+            |label: Node<'_>| label.members().any(|(name, _)| !name.is("system") && !name.is("code"));
+        if !labels.items().any(says_more) {
+            return Ok(());
+        }
+        let name = joined(self.places.name(spot), "coding");
+        let whole = self.places.labels(spot, &name, self.names);
+        self.items(whole, type_named("Coding"), labels)
     }
 
     /// The best-ranked value of each system, beside the columns of the first.
     pub(super) fn telecoms(&mut self, spot: SpotId, array: Node<'a>) {
-        for system in TELECOM_SYSTEMS {
+        let columns = self.places.telecoms(spot, self.names);
+        for (system, column) in TELECOM_SYSTEMS.into_iter().zip(columns) {
             let of_system =
                 array.items().filter(|point| point.get("system").is_some_and(|code| code.is(system)));
             let best = of_system
                 .filter_map(|point| Some((rank(point), point.get("value")?)))
                 .min_by_key(|(rank, _)| *rank);
             if let Some((_, value)) = best.filter(|(_, value)| value.kind() == Kind::String) {
-                let column = self.places.beside(spot, system, self.names);
                 self.rows.text_of(column, value);
             }
         }
@@ -125,10 +126,10 @@ impl<'a> Walk<'_, 'a> {
             self.rows.text(self.places.columns(spot).key, &key);
             return Ok(());
         }
-        let carrier = crate::model::type_named(resource.resource_type());
+        let carrier = type_named(resource.resource_type());
         let column = self.places.columns(spot).kind;
         self.rows.text(column, resource.resource_type());
-        let place = self.places.in_place(spot, carrier);
+        let place = self.places.in_place(spot, carrier, self.names);
         self.members_but(place, node, "resourceType")
     }
 
@@ -140,51 +141,44 @@ impl<'a> Walk<'_, 'a> {
         Ok(())
     }
 
-    fn primary_coding(&mut self, concept: PlaceId, spot: SpotId, codings: Node<'a>) -> Result<(), Defect> {
-        let Some(primary) = preferred_coding(codings) else {
-            return match codings.items().find(|item| !item.is_null()) {
-                Some(scalar) => Err(self.defect(DefectCode::ObjectExpected, scalar)),
-                None => Ok(()),
-            };
-        };
-        let place = self.places.elided_coding(spot, concept);
-        self.object(place, primary)
-    }
-
-    /// Labels that say more than system and code, whole.
-    fn label_items(&mut self, spot: SpotId, labels: Node<'a>) -> Result<(), Defect> {
-        let name = joined(self.places.name(spot), "coding");
-        let spot = self.places.labels(spot, &name, self.names);
-        self.items(spot, crate::model::type_named("Coding"), labels)
-    }
-
-    fn target(&mut self, written: Node<'a>, key_column: ColumnId, kind_column: Option<ColumnId>) {
+    /// The key and the type of a reference's target, where it has one.
+    pub(super) fn target(&mut self, place: PlaceId, written: Node<'a>) {
         let Some(text) = written.text() else { return };
-        let (key, kind) = match reference::parse(&text) {
-            Reference::Resource { kind, id } => (format!("{kind}/{id}"), Some(kind.to_owned())),
-            Reference::Contained("") => {
-                (self.key.to_owned(), self.key.split_once('/').map(|(kind, _)| kind.to_owned()))
+        let columns = self.places.own_columns(place);
+        let (key_column, kind_column) = (columns.key, (!self.typed).then_some(columns.kind));
+        match reference::parse(&text) {
+            Reference::Resource { kind, id } => {
+                self.target_key(key_column, kind_column, kind, &[kind, "/", id]);
             }
-            Reference::Contained(id) => (format!("{}#{id}", self.key), self.contained_type(id)),
+            Reference::Contained("") => {
+                let kind = self.key.split('/').next().unwrap_or_default();
+                self.target_key(key_column, kind_column, kind, &[self.key]);
+            }
+            Reference::Contained(id) => match self.contained_type(id) {
+                Some(kind) => self.target_key(key_column, kind_column, &kind, &[self.key, "#", id]),
+                None => self.target_key(key_column, None, "", &[self.key, "#", id]),
+            },
             Reference::Urn(urn) => match self.links.resolve(urn) {
                 Link::Key(key) => {
-                    let kind = key.split_once('/').map(|(kind, _)| kind.to_owned());
-                    (key, kind)
+                    let kind = key.split('/').next().unwrap_or_default();
+                    self.target_key(key_column, kind_column, kind, &[&key]);
                 }
                 Link::Later => {
                     self.rows.pending(key_column, urn);
                     if let Some(column) = kind_column {
                         self.rows.pending(column, urn);
                     }
-                    return;
                 }
-                Link::Nowhere => return,
+                Link::Nowhere => {}
             },
-            Reference::Other => return,
-        };
-        self.rows.text(key_column, &key);
-        if let (Some(column), Some(kind)) = (kind_column, kind) {
-            self.rows.text(column, &kind);
+            Reference::Other => {}
+        }
+    }
+
+    fn target_key(&mut self, key_column: ColumnId, kind_column: Option<ColumnId>, kind: &str, key: &[&str]) {
+        self.rows.text_with(key_column, |text| text.extend(key.iter().copied()));
+        if let Some(column) = kind_column {
+            self.rows.text(column, kind);
         }
     }
 

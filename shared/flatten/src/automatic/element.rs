@@ -4,24 +4,16 @@ use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::model::TypeId;
 
-use super::name::{is_plain, is_reserved};
-use super::place::{PlaceId, Special, SpotId, has_primary, items_kind};
+use super::place::{Member, PlaceId, Special, SpotId, items_kind};
 use super::walk::Walk;
 
 impl<'a> Walk<'_, 'a> {
-    /// Flattens the members of an object into the row or item at hand.
+    /// Flattens an object into the row or item at hand.
     pub(super) fn object(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
         match self.places.special(place) {
             Special::Concept => self.concept(place, node, node),
             Special::Reference => self.reference(place, node),
-            Special::Meta => self.meta(place, node),
-            Special::Plain
-            | Special::Resource
-            | Special::ElidedCoding
-            | Special::Narrative
-            | Special::Extension
-            | Special::ExtensionItem
-            | Special::OnPrimitive => self.members(place, node),
+            _ => self.members(place, node),
         }
     }
 
@@ -43,32 +35,27 @@ impl<'a> Walk<'_, 'a> {
         value: Node<'a>,
         hint: &mut usize,
     ) -> Result<(), Defect> {
-        let special = self.places.special(place);
-        match (key.raw(), special) {
-            ("extension", _) => self.extensions(place, value),
-            ("modifierExtension", _) => {
+        match self.places.member(place, key.raw(), hint, self.settings, self.names) {
+            Member::Element(spot) => self.element(spot, value),
+            Member::Codings(spot) => self.codings(place, spot, value),
+            Member::Labels(spot) => self.labels(spot, value),
+            Member::Target(spot) => {
+                self.element(spot, value)?;
+                self.target(place, value);
+                Ok(())
+            }
+            Member::Sibling(spot) => self.sibling(spot, value),
+            Member::Extensions => self.extensions(place, value),
+            Member::ModifierExtensions => {
                 self.modifier = true;
                 self.extensions(place, value)
             }
-            ("resourceType", Special::Resource) | ("url", Special::Extension | Special::ExtensionItem) => {
+            Member::Contained => self.contained(value),
+            Member::Skipped => Ok(()),
+            Member::Unknown => {
+                self.unknown(value);
                 Ok(())
             }
-            ("div", Special::Narrative) if !self.settings.narrative => Ok(()),
-            ("contained", Special::Resource) => self.contained(value),
-            (name, _) => match name.strip_prefix('_') {
-                Some(element) if is_plain(element) => {
-                    let spot = self.places.member(place, element, hint, self.names);
-                    self.sibling(spot, value)
-                }
-                None if self.is_column(place, name) => {
-                    let spot = self.places.member(place, name, hint, self.names);
-                    self.element(spot, value)
-                }
-                _ => {
-                    self.unknown(value);
-                    Ok(())
-                }
-            },
         }
     }
 
@@ -97,19 +84,12 @@ impl<'a> Walk<'_, 'a> {
         self.scalar(spot, value)
     }
 
-    /// Whether a member can have columns of its own: an element of a known type, or a name that cannot be taken
-    /// for another column.
-    fn is_column(&self, place: PlaceId, key: &str) -> bool {
-        let known = self.places.carrier(place).is_some_and(|carrier| carrier.element(key).is_some());
-        known || (is_plain(key) && !is_reserved(key))
-    }
-
     fn single(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
         if self.places.is_resource(spot) {
             return self.inner_resource(spot, value);
         }
         let carrier = self.places.shape(spot, value);
-        let place = self.places.in_place(spot, carrier);
+        let place = self.places.in_place(spot, carrier, self.names);
         self.object(place, value)
     }
 
@@ -126,7 +106,7 @@ impl<'a> Walk<'_, 'a> {
     fn objects(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
         let Some(first) = array.items().find(|item| item.kind() == Kind::Object) else { return Ok(()) };
         let carrier = self.places.shape(spot, first);
-        if !has_primary(carrier) {
+        if !self.places.has_primary(spot, carrier) {
             let count = i32::try_from(array.items().count()).unwrap_or(i32::MAX);
             self.rows.integer(self.places.columns(spot).count, count);
             return self.items(spot, carrier, array);
@@ -143,18 +123,18 @@ impl<'a> Walk<'_, 'a> {
         array: Node<'a>,
         first: Node<'a>,
     ) -> Result<(), Defect> {
-        let place = self.places.in_place(spot, carrier);
-        match carrier.map(TypeId::name) {
-            Some("CodeableConcept") => self.concept(place, first, array),
-            Some("HumanName") => self.object(place, preferred_name(array).unwrap_or(first)),
-            Some("Address") => self.object(place, preferred_address(array).unwrap_or(first)),
-            Some("Coding") => self.object(place, preferred_coding(array).unwrap_or(first)),
-            Some("Identifier") => {
+        let place = self.places.in_place(spot, carrier, self.names);
+        match self.places.special(place) {
+            Special::Concept => self.concept(place, first, array),
+            Special::HumanName => self.object(place, preferred_name(array).unwrap_or(first)),
+            Special::Address => self.object(place, preferred_address(array).unwrap_or(first)),
+            Special::Coding => self.object(place, preferred_coding(array).unwrap_or(first)),
+            Special::Identifier => {
                 self.object(place, preferred_identifier(array).unwrap_or(first))?;
                 self.pairs(self.places.columns(spot).values, array.items(), "value");
                 Ok(())
             }
-            Some("ContactPoint") => {
+            Special::ContactPoint => {
                 self.object(place, first)?;
                 self.telecoms(spot, array);
                 Ok(())

@@ -4,7 +4,6 @@ use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::row::ITEM;
 
-use super::name;
 use super::place::{PlaceId, SpotId};
 use super::walk::Walk;
 
@@ -34,7 +33,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// The id and the extensions that stand on a primitive, from the member with an underscore.
     pub(super) fn sibling(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let place = self.places.sibling(spot);
+        let place = self.places.sibling(spot, self.names);
         match value.kind() {
             Kind::Object => self.members(place, value),
             Kind::Array => self.siblings(place, value),
@@ -82,7 +81,7 @@ impl<'a> Walk<'_, 'a> {
         if !array.items().any(|item| item.get("id").is_some()) {
             return;
         }
-        let spot = self.places.member(place, "id", &mut 0, self.names);
+        let spot = self.places.element(place, "id", self.settings, self.names);
         let list = self.rows.open_list(self.places.columns(spot).plain);
         for item in array.items() {
             match item.get("id") {
@@ -129,9 +128,9 @@ impl<'a> Walk<'_, 'a> {
     /// One extension as an item of a list: its scalar value, or a record.
     fn extension_item(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
         let carrier = extension_type();
-        let place = self.places.item(spot, carrier);
+        let place = self.places.item(spot, carrier, self.names);
         if let Some((key, value)) = scalar_value(extension) {
-            let value_spot = self.places.member(place, key.raw(), &mut 0, self.names);
+            let value_spot = self.places.element(place, key.raw(), self.settings, self.names);
             return self.list_item(value_spot, value);
         }
         let record = self.rows.open_record(ITEM);
@@ -141,7 +140,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn extension_place(&mut self, spot: SpotId) -> PlaceId {
-        self.places.in_place(spot, extension_type())
+        self.places.in_place(spot, extension_type(), self.names)
     }
 
     /// The URL of an extension; an extension without one is kept among the unknown.
@@ -158,17 +157,18 @@ impl<'a> Walk<'_, 'a> {
         Ok(url)
     }
 
-    /// Whether no other URL in the array would have the same column.
+    /// Whether no other URL in the array has the same column.
     fn is_alone(&mut self, place: PlaceId, array: Node<'a>, extension: Node<'a>, url: &str) -> bool {
-        let (special, carrier) = (self.places.special(place), self.places.carrier(place));
-        let mut others = array.items().filter(|other| !same_url(*other, extension)).peekable();
-        if others.peek().is_none() {
-            return true;
-        }
-        let mine = name::tail(special, carrier, url, true, self.settings);
-        !others
+        let spot = self.places.extension(place, url, true, self.settings, self.names);
+        let mine = self.places.columns(spot).plain;
+        !array
+            .items()
+            .filter(|other| !same_url(*other, extension))
             .filter_map(|other| other.get_text("url"))
-            .any(|other| name::tail(special, carrier, &other, true, self.settings) == mine)
+            .any(|other| {
+                let spot = self.places.extension(place, &other, true, self.settings, self.names);
+                self.places.columns(spot).plain == mine
+            })
     }
 }
 

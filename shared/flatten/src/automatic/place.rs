@@ -21,6 +21,31 @@ pub(super) struct PlaceId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SpotId(u32);
 
+/// What a member of an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Member {
+    /// An element, or something by its shape.
+    Element(SpotId),
+    /// What stands on a primitive element.
+    Sibling(SpotId),
+    /// `extension`
+    Extensions,
+    /// `modifierExtension`
+    ModifierExtensions,
+    /// `contained`
+    Contained,
+    /// `coding` of a concept.
+    Codings(SpotId),
+    /// `reference` of a reference.
+    Target(SpotId),
+    /// `tag` or `security` of metadata.
+    Labels(SpotId),
+    /// Said elsewhere (`resourceType` by the table, `url` by the column) or left out by settings.
+    Skipped,
+    /// A name that no column can have.
+    Unknown,
+}
+
 /// The objects that are more than the sum of their members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
@@ -38,6 +63,16 @@ pub(super) enum Special {
     Meta,
     /// `div` is left out unless asked for.
     Narrative,
+    /// The representative of an array is the official, usual or current one.
+    HumanName,
+    /// The representative of an array is at home, or current.
+    Address,
+    /// The representative of an array is the one that a user selected.
+    Coding,
+    /// The representative of an array is official or usual; all are listed as `system|value`.
+    Identifier,
+    /// An array gives a column to each system.
+    ContactPoint,
     /// `value[x]` gives its columns to the extension; `url` is in the name already.
     Extension,
     /// The same as an item of a list, where a primitive value needs the name `value`.
@@ -105,9 +140,21 @@ impl Scalars {
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     carrier: Option<TypeId>,
+    /// Whether an array of it has a representative in the row; backbone elements and unknown objects have none.
+    primary: bool,
     in_place: Option<PlaceId>,
     item: Option<PlaceId>,
 }
+
+impl Shape {
+    fn of(carrier: Option<TypeId>) -> Self {
+        let primary = carrier.is_some_and(|carrier| !carrier.is_backbone());
+        Self { carrier, primary, in_place: None, item: None }
+    }
+}
+
+/// The systems of a `ContactPoint` (R5 value set contact-point-system), each a column of its best-ranked value.
+pub(super) const TELECOM_SYSTEMS: [&str; 7] = ["phone", "fax", "email", "pager", "url", "sms", "other"];
 
 /// One member's position.
 #[derive(Debug)]
@@ -115,8 +162,11 @@ struct Spot {
     name: Box<str>,
     scalars: Scalars,
     shapes: Vec<Shape>,
+    /// Which shape an object with these members has, where the releases have several: what has been seen.
+    decided: Vec<(Box<str>, usize)>,
     columns: Columns,
     choice: Option<(ColumnId, &'static str)>,
+    telecoms: Option<[ColumnId; TELECOM_SYSTEMS.len()]>,
     resource: bool,
     sibling: Option<PlaceId>,
     /// The extension whose position this is, nested by its own URL.
@@ -146,7 +196,9 @@ struct Place {
     outer: Box<str>,
     carrier: Option<TypeId>,
     special: Special,
-    members: Vec<(Box<str>, SpotId)>,
+    /// The columns that belong to the object itself, such as `code_codings`.
+    own: Columns,
+    members: Vec<(Box<str>, Member)>,
     extensions: Vec<(Box<str>, SpotId)>,
 }
 
@@ -157,6 +209,7 @@ pub(super) struct Places {
     spots: Vec<Spot>,
     resources: BTreeMap<Box<str>, PlaceId>,
     items: BTreeMap<TypeId, PlaceId>,
+    scratch: String,
 }
 
 #[expect(
@@ -170,11 +223,11 @@ impl Places {
     }
 
     /// The place of a resource's members.
-    pub(super) fn resource(&mut self, resource_type: &str) -> PlaceId {
+    pub(super) fn resource(&mut self, resource_type: &str, names: &mut Names) -> PlaceId {
         if let Some(&place) = self.resources.get(resource_type) {
             return place;
         }
-        let place = self.add_place("", "", model::type_named(resource_type), Special::Resource);
+        let place = self.add_place("", "", model::type_named(resource_type), Special::Resource, names);
         self.resources.insert(resource_type.into(), place);
         place
     }
@@ -183,33 +236,83 @@ impl Places {
         self.list[place.0 as usize].special
     }
 
-    pub(super) fn carrier(&self, place: PlaceId) -> Option<TypeId> {
-        self.list[place.0 as usize].carrier
-    }
-
-    /// The spot of a member. `hint` is where the last member was found: resources of one kind have their
+    /// What a member is. `hint` is where the last member was found: resources of one kind have their
     /// members in one order, so that the next one mostly stands next.
     pub(super) fn member(
         &mut self,
         place: PlaceId,
         key: &str,
         hint: &mut usize,
+        settings: &Settings,
         names: &mut Names,
-    ) -> SpotId {
+    ) -> Member {
         let members = &self.list[place.0 as usize].members;
-        if let Some((name, spot)) = members.get(*hint)
+        if let Some((name, member)) = members.get(*hint)
             && &**name == key
         {
             *hint += 1;
-            return *spot;
+            return *member;
         }
         if let Some(index) = members.iter().position(|(name, _)| &**name == key) {
             *hint = index + 1;
             return members[index].1;
         }
+        let member = self.classify(place, key, settings, names);
+        let members = &mut self.list[place.0 as usize].members;
+        members.push((key.into(), member));
+        *hint = members.len();
+        member
+    }
+
+    /// The spot of an element.
+    pub(super) fn element(
+        &mut self,
+        place: PlaceId,
+        key: &str,
+        settings: &Settings,
+        names: &mut Names,
+    ) -> SpotId {
+        match self.member(place, key, &mut 0, settings, names) {
+            Member::Element(spot)
+            | Member::Sibling(spot)
+            | Member::Codings(spot)
+            | Member::Target(spot)
+            | Member::Labels(spot) => spot,
+            _ => self.add_member(place, key, names),
+        }
+    }
+
+    fn classify(&mut self, place: PlaceId, key: &str, settings: &Settings, names: &mut Names) -> Member {
+        let home = &self.list[place.0 as usize];
+        match (key, home.special) {
+            ("extension", _) => return Member::Extensions,
+            ("modifierExtension", _) => return Member::ModifierExtensions,
+            ("contained", Special::Resource) => return Member::Contained,
+            ("resourceType", Special::Resource) | ("url", Special::Extension | Special::ExtensionItem) => {
+                return Member::Skipped;
+            }
+            ("div", Special::Narrative) if !settings.narrative => return Member::Skipped,
+            _ => {}
+        }
+        if let Some(primitive) = key.strip_prefix('_') {
+            return if name::is_plain(primitive) {
+                Member::Sibling(self.element(place, primitive, settings, names))
+            } else {
+                Member::Unknown
+            };
+        }
+        let known = home.carrier.is_some_and(|carrier| carrier.element(key).is_some());
+        if !known && (!name::is_plain(key) || name::is_reserved(key)) {
+            return Member::Unknown;
+        }
+        let special = home.special;
         let spot = self.add_member(place, key, names);
-        self.list[place.0 as usize].members.push((key.into(), spot));
-        spot
+        match (key, special) {
+            ("coding", Special::Concept) => Member::Codings(spot),
+            ("reference", Special::Reference) => Member::Target(spot),
+            ("tag" | "security", Special::Meta) => Member::Labels(spot),
+            _ => Member::Element(spot),
+        }
     }
 
     /// The spot of an extension by its URL. With `alone` false another extension beside it has the same tail.
@@ -263,17 +366,32 @@ impl Places {
     }
 
     /// The type of an object that stands in a spot; `None` for one that no release knows.
-    pub(super) fn shape(&self, spot: SpotId, object: Node<'_>) -> Option<TypeId> {
-        let shapes = &self.spots[spot.0 as usize].shapes;
-        match shapes.as_slice() {
-            [] => None,
-            [one] => one.carrier,
-            several => several.iter().find(|shape| fits(shape.carrier, object)).or(several.first())?.carrier,
+    pub(super) fn shape(&mut self, spot: SpotId, object: Node<'_>) -> Option<TypeId> {
+        let spot = &mut self.spots[spot.0 as usize];
+        match spot.shapes.as_slice() {
+            [] => return None,
+            [one] => return one.carrier,
+            _ => {}
         }
+        signature(object, &mut self.scratch);
+        let known =
+            spot.decided.iter().find(|(members, _)| **members == *self.scratch).map(|(_, index)| *index);
+        let index = known.unwrap_or_else(|| {
+            let index = spot.shapes.iter().position(|shape| fits(shape.carrier, object)).unwrap_or_default();
+            spot.decided.push((self.scratch.as_str().into(), index));
+            index
+        });
+        spot.shapes[index].carrier
+    }
+
+    /// Whether an array of this type keeps a representative in the row.
+    pub(super) fn has_primary(&mut self, spot: SpotId, carrier: Option<TypeId>) -> bool {
+        let index = self.shape_index(spot, carrier);
+        self.spots[spot.0 as usize].shapes[index].primary
     }
 
     /// Where the members of an object go that is flattened in place.
-    pub(super) fn in_place(&mut self, spot: SpotId, carrier: Option<TypeId>) -> PlaceId {
+    pub(super) fn in_place(&mut self, spot: SpotId, carrier: Option<TypeId>, names: &mut Names) -> PlaceId {
         let index = self.shape_index(spot, carrier);
         if let Some(place) = self.spots[spot.0 as usize].shapes[index].in_place {
             return place;
@@ -281,13 +399,13 @@ impl Places {
         let name = self.spots[spot.0 as usize].name.clone();
         let special =
             if self.spots[spot.0 as usize].extension { Special::Extension } else { special_of(carrier) };
-        let place = self.add_place(&name, &name, carrier, special);
+        let place = self.add_place(&name, &name, carrier, special, names);
         self.spots[spot.0 as usize].shapes[index].in_place = Some(place);
         place
     }
 
     /// Where the members of an item go, named from its own root: one place a type, wherever its items stand.
-    pub(super) fn item(&mut self, spot: SpotId, carrier: Option<TypeId>) -> PlaceId {
+    pub(super) fn item(&mut self, spot: SpotId, carrier: Option<TypeId>, names: &mut Names) -> PlaceId {
         let index = self.shape_index(spot, carrier);
         let home = &self.spots[spot.0 as usize];
         let extension = home.extension;
@@ -296,7 +414,7 @@ impl Places {
             return place;
         }
         let special = if extension { Special::ExtensionItem } else { special_of(carrier) };
-        let place = self.add_place("", "", carrier, special);
+        let place = self.add_place("", "", carrier, special, names);
         self.spots[spot.0 as usize].shapes[index].item = Some(place);
         if let Some(carrier) = carrier.filter(|_| !extension) {
             self.items.insert(carrier, place);
@@ -305,7 +423,7 @@ impl Places {
     }
 
     /// Where a concept's primary coding goes: under the concept's own name.
-    pub(super) fn elided_coding(&mut self, spot: SpotId, concept: PlaceId) -> PlaceId {
+    pub(super) fn elided_coding(&mut self, spot: SpotId, concept: PlaceId, names: &mut Names) -> PlaceId {
         let carrier = model::type_named("Coding");
         let index = self.shape_index(spot, carrier);
         if let Some(place) = self.spots[spot.0 as usize].shapes[index].in_place {
@@ -313,49 +431,51 @@ impl Places {
         }
         let (prefix, outer) =
             (self.list[concept.0 as usize].prefix.clone(), self.spots[spot.0 as usize].name.clone());
-        let place = self.add_place(&prefix, &outer, carrier, Special::ElidedCoding);
+        let place = self.add_place(&prefix, &outer, carrier, Special::ElidedCoding, names);
         self.spots[spot.0 as usize].shapes[index].in_place = Some(place);
         place
     }
 
     /// Where the id and the extensions of a primitive go.
-    pub(super) fn sibling(&mut self, spot: SpotId) -> PlaceId {
+    pub(super) fn sibling(&mut self, spot: SpotId, names: &mut Names) -> PlaceId {
         if let Some(place) = self.spots[spot.0 as usize].sibling {
             return place;
         }
         let name = self.spots[spot.0 as usize].name.clone();
-        let place = self.add_place(&name, &name, None, Special::OnPrimitive);
+        let place = self.add_place(&name, &name, None, Special::OnPrimitive, names);
         self.spots[spot.0 as usize].sibling = Some(place);
         place
     }
 
     /// The derived columns that belong to a place itself, such as `code_codings`.
-    pub(super) fn own_columns(&self, place: PlaceId, names: &mut Names) -> Columns {
-        columns(&self.list[place.0 as usize].prefix, names)
+    pub(super) fn own_columns(&self, place: PlaceId) -> Columns {
+        self.list[place.0 as usize].own
     }
 
-    /// A column beside a spot's own, such as `telecom_phone`.
-    pub(super) fn beside(&self, spot: SpotId, tail: &str, names: &mut Names) -> ColumnId {
-        names.column(&joined(self.name(spot), tail))
+    /// The columns of a telecom's systems, such as `telecom_phone`.
+    pub(super) fn telecoms(&mut self, spot: SpotId, names: &mut Names) -> [ColumnId; TELECOM_SYSTEMS.len()] {
+        let spot = &mut self.spots[spot.0 as usize];
+        *spot
+            .telecoms
+            .get_or_insert_with(|| TELECOM_SYSTEMS.map(|system| names.column(&joined(&spot.name, system))))
     }
 
     /// The spot of labels written whole, beside their list of `system|code`.
     pub(super) fn labels(&mut self, spot: SpotId, name: &str, names: &mut Names) -> SpotId {
-        let place = self.sibling(spot);
-        if let Some((_, labels)) =
-            self.list[place.0 as usize].members.iter().find(|(known, _)| &**known == name)
-        {
+        let place = self.sibling(spot, names);
+        let members = &self.list[place.0 as usize].members;
+        if let Some((_, Member::Labels(labels))) = members.iter().find(|(known, _)| &**known == name) {
             return *labels;
         }
         let labels = self.add_spot(name, Scalars::default(), names);
-        self.list[place.0 as usize].members.push((name.into(), labels));
+        self.list[place.0 as usize].members.push((name.into(), Member::Labels(labels)));
         labels
     }
 
     fn shape_index(&mut self, spot: SpotId, carrier: Option<TypeId>) -> usize {
         let shapes = &mut self.spots[spot.0 as usize].shapes;
         shapes.iter().position(|shape| shape.carrier == carrier).unwrap_or_else(|| {
-            shapes.push(Shape { carrier, in_place: None, item: None });
+            shapes.push(Shape::of(carrier));
             shapes.len() - 1
         })
     }
@@ -383,7 +503,7 @@ impl Places {
             match used.datatype {
                 Datatype::Primitive(primitive) => home.scalars.add(primitive),
                 Datatype::Complex(carrier) => {
-                    home.shapes.push(Shape { carrier: Some(carrier), in_place: None, item: None });
+                    home.shapes.push(Shape::of(Some(carrier)));
                 }
                 Datatype::Resource => home.resource = true,
             }
@@ -398,13 +518,21 @@ impl Places {
         spot
     }
 
-    fn add_place(&mut self, prefix: &str, outer: &str, carrier: Option<TypeId>, special: Special) -> PlaceId {
-        let (members, extensions) = (Vec::new(), Vec::new());
+    fn add_place(
+        &mut self,
+        prefix: &str,
+        outer: &str,
+        carrier: Option<TypeId>,
+        special: Special,
+        names: &mut Names,
+    ) -> PlaceId {
+        let (own, members, extensions) = (columns(prefix, names), Vec::new(), Vec::new());
         self.list.push(Place {
             prefix: prefix.into(),
             outer: outer.into(),
             carrier,
             special,
+            own,
             members,
             extensions,
         });
@@ -417,8 +545,10 @@ impl Places {
             name: name.into(),
             scalars,
             shapes: Vec::new(),
+            decided: Vec::new(),
             columns,
             choice: None,
+            telecoms: None,
             resource: false,
             sibling: None,
             extension: false,
@@ -455,6 +585,11 @@ fn special_of(carrier: Option<TypeId>) -> Special {
         Some("Reference") => Special::Reference,
         Some("Meta") => Special::Meta,
         Some("Narrative") => Special::Narrative,
+        Some("HumanName") => Special::HumanName,
+        Some("Address") => Special::Address,
+        Some("Coding") => Special::Coding,
+        Some("Identifier") => Special::Identifier,
+        Some("ContactPoint") => Special::ContactPoint,
         Some("Extension") => Special::Extension,
         _ => Special::Plain,
     }
@@ -476,10 +611,18 @@ fn columns(name: &str, names: &mut Names) -> Columns {
     }
 }
 
-/// Whether an array of this type keeps one representative in the row; backbone elements and unknown objects
-/// have none.
-pub(super) fn has_primary(carrier: Option<TypeId>) -> bool {
-    carrier.is_some_and(|carrier| !carrier.is_backbone())
+/// The members of an object and the kinds of their values: what decides between the shapes of releases.
+fn signature(object: Node<'_>, out: &mut String) {
+    out.clear();
+    for (key, value) in object.members() {
+        out.push_str(key.raw());
+        let kind = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
+        out.push(match kind {
+            None | Some(Kind::Null) => '?',
+            Some(Kind::Object) => '{',
+            Some(_) => ' ',
+        });
+    }
 }
 
 /// The kind of the first item that is not `null`.

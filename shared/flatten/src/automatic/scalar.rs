@@ -75,7 +75,7 @@ impl<'a> Walk<'_, 'a> {
             Kind::Object | Kind::Array => {
                 let place = {
                     let carrier = self.places.shape(spot, value);
-                    self.places.item(spot, carrier)
+                    self.places.item(spot, carrier, self.names)
                 };
                 let record = self.rows.open_record(ITEM);
                 self.object(place, value)?;

@@ -25,6 +25,8 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) key: &'w str,
     /// Whether a modifier extension stands in the row or item at hand.
     pub(super) modifier: bool,
+    /// Whether the reference at hand says the type of its target itself.
+    pub(super) typed: bool,
     /// The choices of the objects at hand that have said what they are.
     pub(super) chosen: Vec<ColumnId>,
     table: String,
@@ -74,6 +76,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             resource,
             key,
             modifier,
+            typed: false,
             chosen,
             table,
             row_key,
@@ -84,7 +87,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     pub(super) fn run(mut self) -> Result<(), Defect> {
-        let place = self.places.resource(&self.table);
+        let place = self.places.resource(&self.table, self.names);
         let (table, key) = (self.table.clone(), self.key);
         self.row(&table, key, |walk| walk.object(place, walk.resource))?;
         while !self.later.is_empty() {
@@ -153,7 +156,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         match item.kind() {
             Kind::Object => {
                 let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
-                let place = self.places.item(spot, carrier);
+                let place = self.places.item(spot, carrier, self.names);
                 let record = self.rows.open_record(crate::row::ITEM);
                 let outer = std::mem::replace(&mut self.modifier, false);
                 self.object(place, item)?;
@@ -221,7 +224,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         };
         let table = format!("{kind}_contained");
         let container = self.names.column("_container");
-        let place = self.places.resource(&kind);
+        let place = self.places.resource(&kind, self.names);
         self.table.clone_from(&table);
         self.row_key.clone_from(&key);
         self.row_depth = 0;
@@ -275,6 +278,6 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     fn item_place(&mut self, spot: SpotId, carrier: Option<TypeId>, item: Node<'a>) -> PlaceId {
         let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
-        self.places.item(spot, carrier)
+        self.places.item(spot, carrier, self.names)
     }
 }
