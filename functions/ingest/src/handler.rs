@@ -1,0 +1,215 @@
+//! One invocation: its messages → the objects they announce → loads → which messages are to come again.
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::time::Instant;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::StreamExt;
+use futures::stream;
+use lambda_runtime::Diagnostic;
+use pipeline::interrupted::Interrupted;
+use pipeline::notification::{self, Cause, Event, InvalidNotification, Notification};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::load::Loaded;
+use crate::queue::{Queue, hidden_for};
+use crate::report::{self, Report};
+use crate::settings::Watched;
+
+/// Messages of one batch that are worked on at the same time: small objects wait mostly for S3 and the database.
+const MESSAGES_AT_ONCE: usize = 2;
+
+/// What every invocation needs. `load` is the whole of the pipeline behind one object.
+#[derive(Debug, Clone)]
+pub(crate) struct Handler<L> {
+    pub(crate) load: L,
+    pub(crate) queue: Queue,
+    pub(crate) watched: Watched,
+    pub(crate) report: Report,
+}
+
+/// What one invocation is told by the runtime.
+#[derive(Debug, Clone)]
+pub(crate) struct Invocation {
+    /// Stands in every log line.
+    pub(crate) request_id: String,
+    /// When work must stop, with time enough left to say so.
+    pub(crate) deadline: Instant,
+}
+
+/// Why a message is to come again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Failure {
+    /// It is no notification. It comes again until it ends in the dead-letter queue, where somebody sees it.
+    #[error(transparent)]
+    Invalid(#[from] InvalidNotification),
+    /// An object of it could not be loaded now.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// A load panicked. The panic's text is not kept: it may quote data.
+    #[error("the load panicked")]
+    Panicked,
+}
+
+/// Why an invocation as a whole fails, and Lambda is to try it again.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum InvocationFailure {
+    /// A notification that came without a queue.
+    #[error(transparent)]
+    Direct(#[from] Failure),
+    /// What looks like a batch of SQS is none.
+    #[error("the event is no batch of SQS")]
+    Envelope,
+    /// A message failed whose identifier is unknown, so that it cannot be named in the answer.
+    #[error("a message without an identifier failed")]
+    Unnamed,
+}
+
+impl<L, F> Handler<L>
+where
+    L: Fn(Event, Instant) -> F,
+    F: Future<Output = Result<Loaded, Interrupted>> + Send + 'static,
+{
+    /// Handles the event of one invocation: a batch of SQS, or a notification by itself.
+    ///
+    /// A batch is answered with the messages that failed; any other event fails as a whole.
+    pub(crate) async fn handle(
+        &self,
+        event: Value,
+        invocation: &Invocation,
+    ) -> Result<Value, InvocationFailure> {
+        if is_batch(&event) {
+            let batch: SqsEvent = serde_json::from_value(event).map_err(|_| InvocationFailure::Envelope)?;
+            let response = self.handle_batch(batch, invocation).await?;
+            return serde_json::to_value(response).map_err(|_| InvocationFailure::Envelope);
+        }
+        let handled = match notification::parse_value(&event) {
+            Ok(notification) => self.handle_notification(notification, invocation).await,
+            Err(invalid) => Err(invalid.into()),
+        };
+        let loads = handled.map_err(|failure| {
+            report::failed_message(invocation, &failure);
+            InvocationFailure::Direct(failure)
+        })?;
+        Ok(json!({ "loads": loads }))
+    }
+
+    async fn handle_batch(
+        &self,
+        batch: SqsEvent,
+        invocation: &Invocation,
+    ) -> Result<SqsBatchResponse, InvocationFailure> {
+        let messages =
+            stream::iter(batch.records.iter().map(|message| self.handle_message(message, invocation)));
+        let outcomes: Vec<_> = messages.buffered(MESSAGES_AT_ONCE).collect().await;
+        let mut response = SqsBatchResponse::default();
+        for (message, outcome) in batch.records.iter().zip(outcomes) {
+            if outcome.is_err() {
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = message.message_id.clone().ok_or(InvocationFailure::Unnamed)?;
+                response.batch_item_failures.push(failure);
+            }
+        }
+        Ok(response)
+    }
+
+    async fn handle_message(&self, message: &SqsMessage, invocation: &Invocation) -> Result<(), Failure> {
+        let body = message.body.as_deref().unwrap_or_default();
+        let handled = match notification::parse(body.as_bytes()) {
+            Ok(notification) => self.handle_notification(notification, invocation).await.map(drop),
+            Err(invalid) => Err(invalid.into()),
+        };
+        if let Err(failure) = &handled {
+            report::failed_message(invocation, failure);
+            self.queue.hide(message, hidden_for(failure, message)).await;
+        }
+        handled
+    }
+
+    /// Handles every object of a notification, also after one of them failed, and answers with their statuses.
+    async fn handle_notification(
+        &self,
+        notification: Notification,
+        invocation: &Invocation,
+    ) -> Result<Vec<&'static str>, Failure> {
+        report::ignored(invocation, notification.ignored);
+        let mut statuses = Vec::new();
+        let mut first_failure = Ok(());
+        for event in notification.events {
+            match self.handle_event(event, invocation).await {
+                Ok(status) => statuses.push(status),
+                Err(failure) => first_failure = first_failure.and(Err(failure)),
+            }
+        }
+        first_failure.map(|()| statuses)
+    }
+
+    async fn handle_event(&self, event: Event, invocation: &Invocation) -> Result<&'static str, Failure> {
+        if !self.watched.includes(&event.object) {
+            self.report.not_watched(invocation, &event);
+            return Ok("ignored");
+        }
+        let began = Instant::now();
+        if began >= invocation.deadline {
+            return self.pass_on(&event, unbegun(&event), invocation).await;
+        }
+        // On a task of its own, so that a panic fails one message and not the batch.
+        let load = tokio::spawn((self.load)(event.clone(), invocation.deadline));
+        match load.await {
+            Ok(Ok(loaded)) => {
+                self.report.loaded(invocation, &event, &loaded, began.elapsed());
+                Ok(loaded.status)
+            }
+            Ok(Err(Interrupted::Deadline)) => self.pass_on(&event, event.continued(), invocation).await,
+            Ok(Err(interrupted)) => {
+                self.report.interrupted(invocation, &event, &interrupted, began.elapsed());
+                Err(interrupted.into())
+            }
+            Err(_) => Err(Failure::Panicked),
+        }
+    }
+
+    /// Hands an object to the next invocation by a message of its own: a message that merely came again would use up
+    /// its deliveries, and a large object needs more of them than a queue allows.
+    async fn pass_on(
+        &self,
+        event: &Event,
+        next: Result<Event, InvalidNotification>,
+        invocation: &Invocation,
+    ) -> Result<&'static str, Failure> {
+        if !self.queue.send(&next?.to_message()).await {
+            return Err(Interrupted::Deadline.into());
+        }
+        self.report.continued(invocation, event);
+        Ok("continued")
+    }
+}
+
+/// What is handed on when no time was left to begin. A replay must stay one: a continuation of a load that the ledger
+/// calls done has nothing left to do.
+fn unbegun(event: &Event) -> Result<Event, InvalidNotification> {
+    match event.cause {
+        Cause::Replay => Ok(event.clone()),
+        Cause::Created | Cause::Continuation { .. } => event.continued(),
+    }
+}
+
+fn is_batch(event: &Value) -> bool {
+    event.pointer("/Records/0/eventSource").and_then(Value::as_str) == Some("aws:sqs")
+}
+
+impl From<InvocationFailure> for Diagnostic {
+    fn from(failure: InvocationFailure) -> Self {
+        let error_type = match &failure {
+            InvocationFailure::Direct(Failure::Invalid(_)) => "InvalidNotification",
+            InvocationFailure::Direct(Failure::Interrupted(_)) => "Interrupted",
+            InvocationFailure::Direct(Failure::Panicked) => "Panicked",
+            InvocationFailure::Envelope | InvocationFailure::Unnamed => "InvalidBatch",
+        };
+        Self { error_type: error_type.to_owned(), error_message: failure.to_string() }
+    }
+}

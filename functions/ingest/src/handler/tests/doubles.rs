@@ -1,0 +1,214 @@
+//! A handler on the bench: a load that does as it is told, a queue that takes notes, a log that is kept.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use pipeline::interrupted::Interrupted;
+use pipeline::notification::{Event, form_encode};
+use pipeline::summary::Summary;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::super::{Handler, Invocation, InvocationFailure};
+use crate::load::Loaded;
+use crate::queue::Queue;
+use crate::report::{Report, json_lines};
+use crate::settings::{LogKeys, LogLevel, Watched};
+
+/// What the load of an object does.
+#[derive(Debug, Clone)]
+pub(super) enum Fate {
+    Done(&'static str),
+    Interrupted(Interrupted),
+    Panic,
+}
+
+type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// The handler and everything around it. Objects without a fate of their own are loaded.
+pub(super) struct Bench {
+    fates: BTreeMap<String, Fate>,
+    begun: Arc<Mutex<Vec<(Event, Instant)>>>,
+    calls: Calls,
+    queue_url: Option<String>,
+    refuses: Arc<Mutex<bool>>,
+    watched: Watched,
+    log_keys: LogKeys,
+    log_level: LogLevel,
+    log: Log,
+}
+
+impl Bench {
+    pub(super) async fn new(fates: &[(&str, Fate)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let queue_url = format!("http://{}/1/q", listener.local_addr().unwrap());
+        let (calls, refuses) = (Calls::default(), Arc::new(Mutex::new(false)));
+        tokio::spawn(serve(listener, Arc::clone(&calls), Arc::clone(&refuses)));
+        Self {
+            fates: fates.iter().map(|(key, fate)| ((*key).to_owned(), fate.clone())).collect(),
+            begun: Arc::default(),
+            calls,
+            queue_url: Some(queue_url),
+            refuses,
+            watched: Watched::new("clinic", "in/"),
+            log_keys: LogKeys::Hash,
+            log_level: LogLevel::Debug,
+            log: Log::default(),
+        }
+    }
+
+    pub(super) fn with_a_refusing_queue(self) -> Self {
+        *self.refuses.lock().unwrap() = true;
+        self
+    }
+
+    pub(super) fn without_a_queue(self) -> Self {
+        Self { queue_url: None, ..self }
+    }
+
+    pub(super) fn with_log(self, log_keys: LogKeys, log_level: LogLevel) -> Self {
+        Self { log_keys, log_level, ..self }
+    }
+
+    pub(super) fn watching(self, bucket: &str, prefix: &str) -> Self {
+        Self { watched: Watched::new(bucket, prefix), ..self }
+    }
+
+    pub(super) async fn handle(&self, event: Value) -> Result<Value, InvocationFailure> {
+        self.handle_until(event, Instant::now() + Duration::from_mins(1)).await
+    }
+
+    pub(super) async fn handle_until(
+        &self,
+        event: Value,
+        deadline: Instant,
+    ) -> Result<Value, InvocationFailure> {
+        let (fates, begun) = (self.fates.clone(), Arc::clone(&self.begun));
+        let load = move |event: Event, deadline: Instant| {
+            let fate = fates.get(&event.object.key).cloned().unwrap_or(Fate::Done("done"));
+            begun.lock().unwrap().push((event, deadline));
+            async move { meet(fate) }
+        };
+        let (watched, report) = (self.watched.clone(), Report::new(self.log_keys));
+        let handler = Handler { load, queue: self.queue(), watched, report };
+        let _logging = tracing::subscriber::set_default(json_lines(self.log_level, self.log.clone()));
+        handler.handle(event, &Invocation { request_id: "request".into(), deadline }).await
+    }
+
+    /// What was begun to load, in order.
+    pub(super) fn loaded(&self) -> Vec<Event> {
+        self.begun.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
+    }
+
+    pub(super) fn deadlines(&self) -> Vec<Instant> {
+        self.begun.lock().unwrap().iter().map(|(_, deadline)| *deadline).collect()
+    }
+
+    /// What the queue was asked: operations with their bodies.
+    pub(super) fn calls(&self) -> Vec<(String, Value)> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    pub(super) fn log(&self) -> String {
+        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The log's lines with this message; all of them for none.
+    pub(super) fn lines(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| message.is_empty() || line["message"] == message).collect()
+    }
+
+    fn queue(&self) -> Queue {
+        let endpoint = self.queue_url.as_deref().unwrap_or("http://127.0.0.1:9");
+        let config = aws_sdk_sqs::config::Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(endpoint.trim_end_matches("/1/q"));
+        Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), self.queue_url.clone())
+    }
+}
+
+fn meet(fate: Fate) -> Result<Loaded, Interrupted> {
+    match fate {
+        Fate::Done(status) => Ok(Loaded { status, summary: summary() }),
+        Fate::Interrupted(interrupted) => Err(interrupted),
+        Fate::Panic => panic!("CANARY in a panic"),
+    }
+}
+
+fn summary() -> Summary {
+    let codes = BTreeMap::from([("invalid-json".to_owned(), 1)]);
+    Summary { bytes: 1024, records: 12, loaded: 11, rejected: 1, rows: 22, codes, ..Summary::default() }
+}
+
+pub(super) fn s3_record(key: &str) -> Value {
+    json!({
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "2026-01-05T10:00:00.123Z",
+        "eventName": "ObjectCreated:Put",
+        "s3": {
+            "bucket": {"name": "clinic"},
+            "object": {"key": form_encode(key), "size": 1024, "eTag": "abc", "versionId": "v1", "sequencer": "00"},
+        },
+    })
+}
+
+/// A log that is kept in memory.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// SQS as far as its JSON protocol concerns two operations.
+async fn serve(listener: TcpListener, calls: Calls, refuses: Arc<Mutex<bool>>) {
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let Some(call) = read_call(&mut connection).await else { continue };
+        calls.lock().unwrap().push(call);
+        let (status, body) =
+            if *refuses.lock().unwrap() { (500, "{}") } else { (200, r#"{"MessageId": "m"}"#) };
+        let head = format!("HTTP/1.1 {status} Answer\r\ncontent-type: application/x-amz-json-1.0\r\n");
+        let answer = format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        connection.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+async fn read_call(connection: &mut TcpStream) -> Option<(String, Value)> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let mut body = vec![0; header("content-length").unwrap().parse().unwrap()];
+    connection.read_exact(&mut body).await.unwrap();
+    let operation = header("x-amz-target").unwrap().rsplit('.').next().unwrap();
+    let known = ["ChangeMessageVisibility", "SendMessage"];
+    let operation = known.iter().find(|known| known.eq_ignore_ascii_case(operation)).unwrap();
+    Some(((*operation).to_owned(), serde_json::from_slice(&body).unwrap()))
+}

@@ -1,0 +1,123 @@
+//! The queue that delivers the notifications: what is done to it besides answering.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsMessage;
+use pipeline::interrupted::Interrupted;
+use sha2::{Digest, Sha256};
+
+use crate::handler::Failure;
+
+/// The queue, if there is one: a notification can also come straight to the function.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    client: aws_sdk_sqs::Client,
+    url: Option<String>,
+}
+
+impl Queue {
+    pub(crate) const fn new(client: aws_sdk_sqs::Client, url: Option<String>) -> Self {
+        Self { client, url }
+    }
+
+    /// Hides a failed message for as long as given, instead of the hours for which the queue would hide it.
+    ///
+    /// Where that fails, the message comes again all the same, only later.
+    pub(crate) async fn hide(&self, message: &SqsMessage, time: Duration) {
+        let (Some(url), Some(receipt)) = (&self.url, &message.receipt_handle) else { return };
+        let seconds = i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+        let request = self.client.change_message_visibility().queue_url(url).receipt_handle(receipt);
+        if request.visibility_timeout(seconds).send().await.is_err() {
+            tracing::warn!("a failed message could not be hidden for a shorter time; it comes again later");
+        }
+    }
+
+    /// Sends a message, and says whether the queue has it.
+    pub(crate) async fn send(&self, body: &str) -> bool {
+        let Some(url) = &self.url else { return false };
+        let sent = self.client.send_message().queue_url(url).message_body(body).send().await;
+        if sent.is_err() {
+            tracing::warn!("a continuation could not be sent");
+        }
+        sent.is_ok()
+    }
+}
+
+/// The longest time for which a failed message is hidden.
+const LONGEST: u64 = 3600;
+
+/// How long a failed message stays hidden: four times as long with every delivery, so that a hiccup costs seconds and
+/// the six deliveries of the template's queue outlast a database that is away for an hour.
+pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
+    let deliveries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    let growth = 4_u64.saturating_pow(deliveries.unwrap_or(1_u32).saturating_sub(1)).min(LONGEST);
+    let seconds = match failure {
+        // Nothing gets better by waiting: on to the dead-letter queue, where somebody sees it.
+        Failure::Invalid(_) => 2,
+        Failure::Interrupted(Interrupted::Deadline) => 1,
+        Failure::Interrupted(Interrupted::Read { .. } | Interrupted::Write { .. }) => 15 * growth,
+        Failure::Interrupted(Interrupted::Busy) | Failure::Panicked => 60 * growth,
+        // Somebody has to grant or to repair something first.
+        Failure::Interrupted(Interrupted::Denied { .. } | Interrupted::Stopped { .. }) => 300 * growth,
+    };
+    spread(seconds.min(LONGEST), message)
+}
+
+/// Up to a quarter longer, by the message: what failed together should not come again together.
+fn spread(seconds: u64, message: &SqsMessage) -> Duration {
+    let digest = Sha256::digest(message.message_id.as_deref().unwrap_or_default());
+    let part = u64::from(digest.first().copied().unwrap_or_default());
+    Duration::from_secs(seconds + seconds * part / (4 * 256))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::event::sqs::SqsMessage;
+    use pipeline::interrupted::Interrupted;
+    use pipeline::notification::InvalidNotification;
+
+    use super::hidden_for;
+    use crate::handler::Failure;
+
+    fn seconds(failure: &Failure, deliveries: &str) -> u64 {
+        let mut message = SqsMessage::default();
+        message.attributes.insert("ApproximateReceiveCount".into(), deliveries.into());
+        hidden_for(failure, &message).as_secs()
+    }
+
+    #[test]
+    fn a_hiccup_costs_seconds_and_an_outage_is_outlasted() {
+        let failure = Failure::Interrupted(Interrupted::Write { code: "91 ShutdownInProgress".into() });
+        let hidden: Vec<_> =
+            ["1", "2", "3", "4", "5", "6"].iter().map(|count| seconds(&failure, count)).collect();
+        assert!((15..20).contains(&hidden[0]), "{hidden:?}");
+        // Between six deliveries lie five pauses.
+        assert!(hidden.is_sorted() && hidden[..5].iter().sum::<u64>() > 3600, "{hidden:?}");
+        assert!(hidden.iter().all(|seconds| *seconds <= 3600 + 900), "{hidden:?}");
+        assert_eq!(seconds(&failure, "4294967295"), seconds(&failure, "6"));
+        assert_eq!(seconds(&failure, "many"), seconds(&failure, "1"));
+    }
+
+    #[test]
+    fn what_waiting_does_not_heal_goes_on_quickly_and_what_somebody_must_heal_waits_longest() {
+        let poison = Failure::Invalid(InvalidNotification::UnknownShape);
+        assert!((1..=6).all(|count: u8| seconds(&poison, &count.to_string()) < 10));
+        let denied = Failure::Interrupted(Interrupted::Denied { code: "AccessDenied".into() });
+        assert!(seconds(&denied, "1") >= 300);
+    }
+
+    #[test]
+    fn messages_that_failed_together_do_not_come_again_together() {
+        let failure = Failure::Interrupted(Interrupted::Denied { code: "AccessDenied".into() });
+        let mut hidden: Vec<_> = (0..100)
+            .map(|number| {
+                let mut message = SqsMessage::default();
+                message.message_id = Some(format!("message {number}"));
+                hidden_for(&failure, &message)
+            })
+            .collect();
+        hidden.sort_unstable();
+        hidden.dedup();
+        assert!(hidden.len() > 30, "{}", hidden.len());
+    }
+}

@@ -1,0 +1,186 @@
+//! The log: one structured line an object, and nothing of a patient in it.
+
+use std::time::Duration;
+
+use pipeline::interrupted::Interrupted;
+use pipeline::notification::{Cause, Event, Ignored};
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::handler::{Failure, Invocation};
+use crate::load::Loaded;
+use crate::settings::{LogKeys, LogLevel};
+
+/// Begins to log on standard output.
+pub(crate) fn start(level: LogLevel) -> anyhow::Result<()> {
+    tracing::subscriber::set_global_default(json_lines(level, std::io::stdout))?;
+    // The text of a panic may quote the data that it stumbled over; the place does not.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
+    Ok(())
+}
+
+/// Writes JSON lines. What others log is kept to warnings: at lower levels they quote requests.
+pub(crate) fn json_lines<W>(level: LogLevel, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let others = if level == LogLevel::Error { "error" } else { "warn" };
+    let level = level.as_str();
+    let filter = EnvFilter::new(format!("{others},ingest={level},pipeline={level}"));
+    let lines =
+        tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_env_filter(filter);
+    lines.with_current_span(false).with_span_list(false).with_writer(writer).finish()
+}
+
+/// Writes the lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Report {
+    keys: LogKeys,
+}
+
+/// The line of an object: the fields that all of them have, then those of the one.
+macro_rules! object_line {
+    ($level:ident, $report:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
+        let (key, key_hash) = $report.key($event);
+        tracing::$level!(
+            request_id = $invocation.request_id,
+            bucket = $event.object.bucket,
+            key,
+            key_hash,
+            version = %$event.object.pin,
+            sequencer = $event.object.sequencer,
+            cause = cause($event.cause),
+            hops = hops($event.cause),
+            $($fields)*
+        )
+    }};
+}
+
+impl Report {
+    pub(crate) const fn new(keys: LogKeys) -> Self {
+        Self { keys }
+    }
+
+    /// An object was brought to its end, whichever it was.
+    pub(crate) fn loaded(self, invocation: &Invocation, event: &Event, loaded: &Loaded, took: Duration) {
+        let summary = &loaded.summary;
+        let codes: Vec<_> = summary.codes.iter().map(|(code, count)| format!("{code}={count}")).collect();
+        macro_rules! line {
+            ($level:ident) => {
+                object_line!(
+                    $level,
+                    self,
+                    invocation,
+                    event,
+                    status = loaded.status,
+                    records = summary.records,
+                    loaded = summary.loaded,
+                    superseded = summary.superseded,
+                    deleted = summary.deleted,
+                    archived = summary.archived,
+                    rejected = summary.rejected,
+                    rows = summary.rows,
+                    view_defects = summary.view_defects,
+                    codes = codes.join(" "),
+                    bytes = summary.bytes,
+                    inflated_bytes = summary.inflated_bytes,
+                    milliseconds = milliseconds(took),
+                    "object handled"
+                )
+            };
+        }
+        match loaded.status {
+            "partial" => line!(warn),
+            "failed" => line!(error),
+            _ => line!(info),
+        }
+    }
+
+    /// An object could not be brought to its end; it comes again.
+    pub(crate) fn interrupted(
+        self,
+        invocation: &Invocation,
+        event: &Event,
+        by: &Interrupted,
+        took: Duration,
+    ) {
+        let milliseconds = milliseconds(took);
+        match by {
+            Interrupted::Denied { .. } | Interrupted::Stopped { .. } => {
+                object_line!(error, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
+            }
+            Interrupted::Read { .. }
+            | Interrupted::Write { .. }
+            | Interrupted::Deadline
+            | Interrupted::Busy => {
+                object_line!(warn, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
+            }
+        }
+    }
+
+    /// An object goes on in another invocation.
+    pub(crate) fn continued(self, invocation: &Invocation, event: &Event) {
+        object_line!(info, self, invocation, event, status = "continued", "object continued");
+    }
+
+    /// An object is none that this deployment loads.
+    pub(crate) fn not_watched(self, invocation: &Invocation, event: &Event) {
+        object_line!(info, self, invocation, event, status = "ignored", "object not watched");
+    }
+
+    fn key(self, event: &Event) -> (Option<&str>, Option<String>) {
+        match self.keys {
+            LogKeys::Plain => (Some(&event.object.key), None),
+            LogKeys::Hash => (None, Some(event.object.key_hash())),
+        }
+    }
+}
+
+/// Something was announced that needs no load.
+pub(crate) fn ignored(invocation: &Invocation, ignored: Ignored) {
+    if ignored.total() > 0 {
+        tracing::info!(
+            request_id = invocation.request_id,
+            tests = ignored.tests,
+            not_created = ignored.not_created,
+            empty = ignored.empty,
+            folders = ignored.folders,
+            "events ignored"
+        );
+    }
+}
+
+/// A message is to come again. What interrupted an object stands in that object's line already.
+pub(crate) fn failed_message(invocation: &Invocation, failure: &Failure) {
+    match failure {
+        Failure::Invalid(_) | Failure::Panicked => {
+            tracing::error!(request_id = invocation.request_id, error = %failure, "message failed");
+        }
+        Failure::Interrupted(_) => {
+            tracing::debug!(request_id = invocation.request_id, error = %failure, "message failed");
+        }
+    }
+}
+
+const fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Created => "created",
+        Cause::Continuation { .. } => "continuation",
+        Cause::Replay => "replay",
+    }
+}
+
+const fn hops(cause: Cause) -> Option<u32> {
+    match cause {
+        Cause::Created | Cause::Replay => None,
+        Cause::Continuation { hops } => Some(hops),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

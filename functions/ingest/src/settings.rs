@@ -1,0 +1,337 @@
+//! The settings: the environment, read in this one place, every mistake reported at once.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+
+use flatten::automatic::{self, Arrays};
+use pipeline::object::ObjectRef;
+
+/// What a deployment can choose. Nothing behind it sees the environment.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// `MONGODB_URI` or `MONGODB_SECRET_ARN`: where the database is.
+    pub(crate) connection: Connection,
+    /// `MONGODB_DATABASE`: the database that receives the rows; `fhir`.
+    pub(crate) database: String,
+    /// `ARCHIVE_DATABASE`: the one that receives inactive resources; that of the rows with `_archive` behind it.
+    pub(crate) archive_database: String,
+    /// `WATCHED_BUCKET`, `WATCHED_PREFIX`, `WATCHED_SUFFIX`: which objects are loaded; all.
+    pub(crate) watched: Watched,
+    /// `QUEUE_URL`: the queue that delivers the notifications and takes continuations.
+    pub(crate) queue_url: Option<String>,
+    /// `LOG_KEYS`: whether object keys stand in the log; hashed.
+    pub(crate) log_keys: LogKeys,
+    /// `LOG_LEVEL`; `info`.
+    pub(crate) log_level: LogLevel,
+    /// `AWS_ENDPOINT_URL` is set: a local cloud, whose buckets are no host names.
+    pub(crate) path_style: bool,
+    /// `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `EXTENSION_NAMES`.
+    pub(crate) automatic: automatic::Settings,
+    /// `FLATTEN_TABLES`: which tables are written; both.
+    pub(crate) tables: Tables,
+    /// `INACTIVE_TYPES`: the resource types that go to the archive instead of the tables; none.
+    pub(crate) inactive_types: BTreeSet<String>,
+    /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 8 MB.
+    pub(crate) batch_bytes: usize,
+}
+
+/// Where the connection string of the database is found. It is a secret: nothing prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Connection {
+    /// It is this.
+    Uri(String),
+    /// It is the value of this secret of Secrets Manager.
+    SecretArn(String),
+}
+
+/// Which objects are loaded. The notification filters by the same rules, but a queue takes messages from others too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Watched {
+    bucket: Option<String>,
+    prefix: String,
+    suffix: String,
+}
+
+/// How object keys stand in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogKeys {
+    /// By their hash: file names may tell who a patient is.
+    Hash,
+    /// As they are.
+    Plain,
+}
+
+/// What is logged. There is no `trace`: at that level the Lambda runtime prints whole payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// Which tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// One per resource type.
+    Automatic,
+    /// One per view.
+    Views,
+    /// All of these.
+    Both,
+}
+
+/// All that is wrong with the environment. It names variables and rules, never values.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) struct InvalidSettings {
+    mistakes: Vec<Mistake>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Mistake {
+    name: &'static str,
+    rule: &'static str,
+}
+
+impl Settings {
+    /// Reads the process's environment. An empty variable counts as absent: templates cannot leave one out.
+    #[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
+    pub(crate) fn from_environment() -> Result<Self, InvalidSettings> {
+        Self::read(|name| std::env::var_os(name))
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
+        let mut reader = Reader { variable, mistakes: Vec::new() };
+        let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
+        let archive_database = reader.archive_database(&database);
+        let settings = Self {
+            connection: reader.connection(),
+            database,
+            archive_database,
+            watched: reader.watched(),
+            queue_url: reader.text_if("QUEUE_URL", "a URL that begins with https:// or http://", is_url),
+            log_keys: reader.choice("LOG_KEYS", "hash or plain", LOG_KEYS, LogKeys::Hash),
+            log_level: reader.choice("LOG_LEVEL", "error, warn, info or debug", LOG_LEVELS, LogLevel::Info),
+            path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
+            automatic: reader.automatic(),
+            tables: reader.choice("FLATTEN_TABLES", "automatic, views or both", TABLES, Tables::Both),
+            inactive_types: reader.inactive_types(),
+            batch_bytes: reader.batch_bytes(),
+        };
+        if reader.mistakes.is_empty() {
+            Ok(settings)
+        } else {
+            Err(InvalidSettings { mistakes: reader.mistakes })
+        }
+    }
+}
+
+impl Watched {
+    #[cfg(test)]
+    pub(crate) fn new(bucket: &str, prefix: &str) -> Self {
+        Self { bucket: Some(bucket.to_owned()), prefix: prefix.to_owned(), suffix: String::new() }
+    }
+
+    /// Whether an object is to be loaded. The key is compared as it is, not as it is encoded.
+    pub(crate) fn includes(&self, object: &ObjectRef) -> bool {
+        self.bucket.as_ref().is_none_or(|bucket| *bucket == object.bucket)
+            && object.key.starts_with(&self.prefix)
+            && object.key.ends_with(&self.suffix)
+    }
+}
+
+impl LogLevel {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+const LOG_KEYS: &[(&str, LogKeys)] = &[("hash", LogKeys::Hash), ("plain", LogKeys::Plain)];
+const LOG_LEVELS: &[(&str, LogLevel)] = &[
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+];
+const TABLES: &[(&str, Tables)] =
+    &[("automatic", Tables::Automatic), ("views", Tables::Views), ("both", Tables::Both)];
+const ARRAYS: &[(&str, Arrays)] = &[("embedded", Arrays::Embedded), ("tables", Arrays::Tables)];
+const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
+
+const CONNECTION_RULE: &str = "give exactly one of MONGODB_URI and MONGODB_SECRET_ARN";
+const DATABASE_RULE: &str = "a database name: up to 63 bytes, none of / \\ . \" $ * < > : | ? or a space";
+const EXTENSIONS_RULE: &str = "a JSON object from extension URLs to column names of letters, digits and _";
+
+/// Reads variables and remembers what is wrong with them.
+struct Reader<F> {
+    variable: F,
+    mistakes: Vec<Mistake>,
+}
+
+impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        let text = (self.variable)(name)?.into_string();
+        let text = text.map_err(|_| self.mistake(name, "must be UTF-8")).ok()?;
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    fn text_if(&mut self, name: &'static str, rule: &'static str, holds: fn(&str) -> bool) -> Option<String> {
+        let text = self.text(name)?;
+        if !holds(&text) {
+            self.mistake(name, rule);
+        }
+        Some(text)
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        rule: &'static str,
+        known: &[(&str, T)],
+        default: T,
+    ) -> T {
+        let Some(text) = self.text(name) else { return default };
+        known.iter().find(|(word, _)| *word == text).map_or_else(
+            || {
+                self.mistake(name, rule);
+                default
+            },
+            |(_, value)| *value,
+        )
+    }
+
+    fn connection(&mut self) -> Connection {
+        let uri = self.text_if(
+            "MONGODB_URI",
+            "a string that begins with mongodb:// or mongodb+srv://",
+            is_mongodb_uri,
+        );
+        let secret = self.text_if("MONGODB_SECRET_ARN", "the ARN of a secret", |arn| arn.starts_with("arn:"));
+        match (uri, secret) {
+            (Some(uri), None) => Connection::Uri(uri),
+            (None, Some(arn)) => Connection::SecretArn(arn),
+            (Some(_), Some(_)) | (None, None) => {
+                self.mistake("MONGODB_URI", CONNECTION_RULE);
+                Connection::Uri(String::new())
+            }
+        }
+    }
+
+    fn database(&mut self, name: &'static str) -> Option<String> {
+        self.text_if(name, DATABASE_RULE, is_database_name)
+    }
+
+    fn archive_database(&mut self, database: &str) -> String {
+        let archive = self.database("ARCHIVE_DATABASE").unwrap_or_else(|| format!("{database}_archive"));
+        if archive == database {
+            self.mistake("ARCHIVE_DATABASE", "another database than MONGODB_DATABASE");
+        }
+        archive
+    }
+
+    fn watched(&mut self) -> Watched {
+        Watched {
+            bucket: self.text("WATCHED_BUCKET"),
+            prefix: self.text("WATCHED_PREFIX").unwrap_or_default(),
+            suffix: self.text("WATCHED_SUFFIX").unwrap_or_default(),
+        }
+    }
+
+    fn automatic(&mut self) -> automatic::Settings {
+        let default = automatic::Settings::default();
+        automatic::Settings {
+            arrays: self.choice("FLATTEN_ARRAYS", "embedded or tables", ARRAYS, default.arrays),
+            narrative: self.choice("FLATTEN_NARRATIVE", "true or false", TRUTH, default.narrative),
+            extension_names: self.extension_names(),
+            ..default
+        }
+    }
+
+    fn extension_names(&mut self) -> BTreeMap<String, String> {
+        let Some(text) = self.text("EXTENSION_NAMES") else { return BTreeMap::new() };
+        let names: Option<BTreeMap<String, String>> = serde_json::from_str(&text).ok();
+        let names =
+            names.filter(|names| names.iter().all(|(url, name)| !url.is_empty() && is_column_name(name)));
+        names.unwrap_or_else(|| {
+            self.mistake("EXTENSION_NAMES", EXTENSIONS_RULE);
+            BTreeMap::new()
+        })
+    }
+
+    fn inactive_types(&mut self) -> BTreeSet<String> {
+        let text = self.text("INACTIVE_TYPES").unwrap_or_default();
+        let types: BTreeSet<_> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if !types.iter().all(|name| is_type_name(name)) {
+            self.mistake(
+                "INACTIVE_TYPES",
+                "resource types with commas between, such as AuditEvent,Provenance",
+            );
+        }
+        types
+    }
+
+    fn batch_bytes(&mut self) -> usize {
+        let megabytes = self.text("BATCH_MEGABYTES").map_or(Ok(8), |text| text.parse());
+        // A message of the database's protocol ends at 48 MB.
+        if let Ok(megabytes @ 1..=40) = megabytes {
+            return megabytes * 1_000_000;
+        }
+        self.mistake("BATCH_MEGABYTES", "a whole number from 1 to 40");
+        0
+    }
+
+    fn mistake(&mut self, name: &'static str, rule: &'static str) {
+        self.mistakes.push(Mistake { name, rule });
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+fn is_mongodb_uri(text: &str) -> bool {
+    text.starts_with("mongodb://") || text.starts_with("mongodb+srv://")
+}
+
+/// MongoDB manual, "Naming Restrictions"; those of Windows, as the stricter ones.
+fn is_database_name(text: &str) -> bool {
+    text.len() <= 63 && !text.contains(['/', '\\', '.', '"', '$', '*', '<', '>', ':', '|', '?', ' ', '\0'])
+}
+
+fn is_column_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_type_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(_) => formatter.write_str("Uri(…)"),
+            Self::SecretArn(arn) => formatter.debug_tuple("SecretArn").field(arn).finish(),
+        }
+    }
+}
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the settings are invalid")?;
+        self.mistakes
+            .iter()
+            .try_for_each(|mistake| write!(formatter, "\n  {}: {}", mistake.name, mistake.rule))
+    }
+}
