@@ -16,3 +16,5 @@ pub mod links;
 pub mod model;
 pub mod row;
 pub mod automatic;
+pub mod fhirpath;
+pub mod view;

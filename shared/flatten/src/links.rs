@@ -61,9 +61,18 @@ impl Links {
         }
     }
 
-    /// The key of the entry whose `fullUrl` is this URN.
+    /// The key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
+    /// wanted (`urn:uuid:…#Patient`); an entry of another type is then nowhere.
     #[must_use]
     pub fn resolve(&self, urn: &str) -> Link {
+        let (urn, wanted) = urn.split_once('#').map_or((urn, None), |(urn, kind)| (urn, Some(kind)));
+        match (self.find(urn), wanted) {
+            (Link::Key(key), Some(kind)) if key.split('/').next() != Some(kind) => Link::Nowhere,
+            (link, _) => link,
+        }
+    }
+
+    fn find(&self, urn: &str) -> Link {
         let found = match uuid(urn) {
             Some(number) => self.uuids.get(&number).map(|target| {
                 let kind = self.types.get(usize::from(target.kind)).map_or("", |kind| kind);
@@ -135,5 +144,7 @@ mod tests {
             key("Group/AAAAAAAA-0000-0000-0000-000000000001")
         );
         assert_eq!(links.resolve("urn:uuid:nobody"), Link::Nowhere);
+        assert_eq!(links.resolve("urn:oid:1.2.3#Organization"), key("Organization/o"));
+        assert_eq!(links.resolve("urn:oid:1.2.3#Patient"), Link::Nowhere);
     }
 }

@@ -52,6 +52,11 @@ impl<'a> Document<'a> {
         Node { document: self, index: 0 }
     }
 
+    /// The value at an index that [`Node::index`] gave.
+    pub(crate) const fn node(self, index: u32) -> Node<'a> {
+        Node { document: self, index }
+    }
+
     fn entry(self, index: u32) -> Entry {
         const NOTHING: Entry = Entry { kind: Kind::Null, escaped: false, start: 0, end: 0, next: u32::MAX };
         self.entries.get(index as usize).copied().unwrap_or(NOTHING)
@@ -181,6 +186,15 @@ impl<'a> Node<'a> {
             return false;
         }
         if entry.escaped { escape::unescape(self.raw()) == text } else { self.raw() == text }
+    }
+
+    /// Where the value stands on the tape, to come back to it through [`Document::node`].
+    pub(crate) const fn index(self) -> u32 {
+        self.index
+    }
+
+    pub(crate) const fn document(self) -> Document<'a> {
+        self.document
     }
 
     fn entry(self) -> Entry {

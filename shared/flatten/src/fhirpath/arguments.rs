@@ -1,0 +1,165 @@
+//! Compiling the arguments of functions, and what functions return.
+
+use regex::Regex;
+
+use crate::model::{Datatype, Primitive, type_named};
+
+use super::InvalidPath;
+use super::compile::{Compiler, Outcome, Scope, Static, simplify};
+use super::functions::{Parameter, Returns};
+use super::program::{Argument, Step, TypeTest};
+use super::syntax::{StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName};
+use super::types::TypeSet;
+
+/// The types of `System`, FHIRPath section 4.1, and the primitive of FHIR that converts to each.
+const SYSTEM: [(&str, Primitive); 8] = [
+    ("Boolean", Primitive::Boolean),
+    ("Date", Primitive::Date),
+    ("DateTime", Primitive::DateTime),
+    ("Decimal", Primitive::Decimal),
+    ("Integer", Primitive::Integer),
+    ("Long", Primitive::Integer64),
+    ("String", Primitive::String),
+    ("Time", Primitive::Time),
+];
+
+impl Compiler<'_> {
+    /// An argument, and what is known of its result.
+    pub(super) fn argument(
+        &mut self,
+        parameter: Parameter,
+        argument: &Syntax,
+        around: Scope<'_>,
+        within: Scope<'_>,
+    ) -> Result<(Argument, Static), InvalidPath> {
+        let outcome = match parameter {
+            Parameter::Value => self.expression(argument, around)?,
+            Parameter::Each => self.expression(argument, within)?,
+            Parameter::Type => {
+                let test = self.type_test(&type_name(argument)?)?;
+                return Ok((Argument::Type(test), Static::default()));
+            }
+            Parameter::Pattern => {
+                let SyntaxKind::Text(pattern) = &argument.kind else {
+                    return Err(InvalidPath::new(
+                        argument.at,
+                        "a regular expression in quotes, because it is compiled with the view",
+                    ));
+                };
+                let pattern = Regex::new(pattern).map_err(|_| {
+                    InvalidPath::new(argument.at, "a regular expression that can be compiled")
+                })?;
+                return Ok((Argument::Pattern(self.pool.add_pattern(pattern)), Static::default()));
+            }
+        };
+        let Outcome { op, of } = outcome;
+        Ok((Argument::Op(op), of))
+    }
+
+    /// The type behind a name, in `FHIR` or `System`.
+    pub(super) fn type_test(&mut self, written: &TypeName) -> Result<TypeTest, InvalidPath> {
+        let system =
+            || SYSTEM.iter().find(|(name, _)| *name == written.name).map(|(_, primitive)| *primitive);
+        let fhir = || Datatype::named(&written.name);
+        let (datatype, is_system) = match written.namespace.as_deref() {
+            None => match fhir() {
+                Some(datatype) => (Some(datatype), false),
+                None => (system().map(Datatype::Primitive), true),
+            },
+            Some("FHIR") => (fhir(), false),
+            Some("System") if written.name == "Quantity" => {
+                (type_named("Quantity").map(Datatype::Complex), false)
+            }
+            Some("System") => (system().map(Datatype::Primitive), true),
+            Some(_) => (None, false),
+        };
+        let Some(datatype) = datatype else {
+            let expected = format!("a type of FHIR or System; `{}` is none", written.name);
+            return Err(InvalidPath::new(written.at, expected));
+        };
+        let to = self.pool.set(TypeSet::of([datatype]));
+        Ok(TypeTest { datatype, to, system: is_system })
+    }
+
+    /// What is left of a collection once only one type passes. A choice right before is narrowed to its JSON name.
+    pub(super) fn narrow(&self, done: &mut Vec<Step>, from: &Static, test: &TypeTest) -> Static {
+        let passes = |types: &TypeSet| types.is_unknown() || test.admits(types);
+        if !test.system
+            && let Some(Step::Member(mut member)) = done.pop_if(|step| matches!(step, Step::Member(_)))
+        {
+            for route in &mut member.routes {
+                route.keys.retain(|(_, set)| passes(self.pool.datatypes(*set)));
+                let exact = |set| self.pool.datatypes(set).datatypes() == [test.datatype];
+                if member.any && route.keys.len() > 1 && route.keys.iter().any(|(_, set)| exact(*set)) {
+                    route.keys.retain(|(_, set)| exact(*set));
+                }
+            }
+            done.push(simplify(*member));
+        }
+        let some_pass = from.sets.iter().any(|&set| passes(self.pool.datatypes(set)));
+        Static { sets: if some_pass { vec![test.to] } else { Vec::new() }, single: from.single }
+    }
+
+    /// What is known of a function's result.
+    pub(super) fn returned(
+        &mut self,
+        returns: Returns,
+        done: &mut Vec<Step>,
+        from: &Static,
+        results: &[Static],
+        arguments: &[Argument],
+    ) -> Static {
+        match returns {
+            Returns::Input => from.clone(),
+            Returns::InputSingle => Static { single: true, ..from.clone() },
+            Returns::One(primitive) => self.one(primitive),
+            Returns::Each(primitive) => Static { single: from.single, ..self.one(primitive) },
+            Returns::Many(primitive) => Static { single: false, ..self.one(primitive) },
+            Returns::Boundary => Static { single: true, ..self.bounded(from) },
+            Returns::Extensions => Static { sets: vec![self.pool.add_extension()], single: false },
+            Returns::Narrowed => match arguments.first() {
+                Some(Argument::Type(test)) => self.narrow(done, from, test),
+                _ => from.clone(),
+            },
+            Returns::Combined => {
+                results.iter().fold(from.clone(), |joined, result| joined.join(result, false))
+            }
+            Returns::Branches => {
+                let single = results.iter().skip(1).all(|result| result.single);
+                results.iter().skip(1).fold(Static::default(), |joined, result| joined.join(result, single))
+            }
+        }
+    }
+
+    /// The boundaries of an integer are decimals; everything else keeps its type.
+    fn bounded(&mut self, from: &Static) -> Static {
+        let mut bounded = from.clone();
+        for set in &mut bounded.sets {
+            let types = self.pool.datatypes(*set).clone();
+            let whole =
+                |kind| matches!(kind, Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt);
+            if types.primitives().any(whole) {
+                *set = self.pool.set(TypeSet::primitive(Primitive::Decimal));
+            }
+        }
+        bounded
+    }
+}
+
+/// A type that was parsed as a path.
+fn type_name(argument: &Syntax) -> Result<TypeName, InvalidPath> {
+    let names = match &argument.kind {
+        SyntaxKind::Path { start: None, steps } => steps.as_slice(),
+        _ => &[],
+    };
+    match names {
+        [SyntaxStep { at, kind: StepKind::Member(name) }] => {
+            Ok(TypeName { at: *at, namespace: None, name: name.clone() })
+        }
+        [
+            SyntaxStep { at, kind: StepKind::Member(space) },
+            SyntaxStep { kind: StepKind::Member(name), .. },
+        ] => Ok(TypeName { at: *at, namespace: Some(space.clone()), name: name.clone() }),
+        _ => Err(InvalidPath::new(argument.at, "the name of a type, without quotes")),
+    }
+}

@@ -1,0 +1,380 @@
+//! From syntax tree to program: names are resolved, types followed, functions looked up, constants bound.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Primitive, is_resource_type};
+
+use super::InvalidPath;
+use super::decimal::Decimal;
+use super::functions::{self, Returns};
+use super::literal::Literal;
+use super::navigate;
+use super::parser::parse;
+use super::program::{Argument, Call, Companions, Key, Member, Op, Pool, Step};
+use super::syntax::{Operator, StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName, TypeOperator};
+use super::types::{SetId, TypeSet};
+
+/// What is known of a path's result before it is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Static {
+    /// One for each place that the items may come from; none where there can be no item.
+    pub(crate) sets: Vec<SetId>,
+    /// Whether there can be at most one item.
+    pub(crate) single: bool,
+}
+
+/// A compiled path.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) op: Op,
+    pub(crate) of: Static,
+}
+
+/// Compiles the paths of one view into one pool.
+#[derive(Debug)]
+pub(crate) struct Compiler<'c> {
+    pub(crate) pool: &'c mut Pool,
+    /// The constants of the view, by name, as literals of the pool.
+    pub(crate) constants: &'c BTreeMap<String, u16>,
+    /// What the resource is.
+    pub(crate) resource: Static,
+    /// Whether `%rowIndex` means anything here.
+    pub(crate) has_rows: bool,
+    /// Whether companions of primitives go along with their values.
+    pub(crate) carry: bool,
+    /// Set when a path asks for an extension that only carried companions can have.
+    pub(crate) wants_carry: bool,
+}
+
+/// What the names of a path refer to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope<'s> {
+    focus: &'s Static,
+    start: &'s Static,
+}
+
+type Compiled = Result<Outcome, InvalidPath>;
+
+impl Static {
+    pub(super) fn one(set: SetId) -> Self {
+        Self { sets: vec![set], single: true }
+    }
+
+    pub(crate) fn join(mut self, other: &Self, single: bool) -> Self {
+        self.sets.extend(&other.sets);
+        self.sets.sort_unstable();
+        self.sets.dedup();
+        Self { sets: self.sets, single }
+    }
+}
+
+impl Compiler<'_> {
+    /// Compiles a path that is run on `focus`.
+    pub(crate) fn compile(&mut self, path: &str, focus: &Static) -> Compiled {
+        let syntax = parse(path)?;
+        self.expression(&syntax, Scope { focus, start: focus })
+    }
+
+    pub(super) fn expression(&mut self, syntax: &Syntax, scope: Scope<'_>) -> Compiled {
+        match &syntax.kind {
+            SyntaxKind::Nothing => {
+                Ok(Outcome { op: Op::Nothing, of: Static { sets: Vec::new(), single: true } })
+            }
+            SyntaxKind::This => Ok(Outcome { op: Op::Focus, of: scope.focus.clone() }),
+            SyntaxKind::Variable(name) => self.variable(syntax.at, name, scope),
+            SyntaxKind::Path { start, steps } => self.path(start.as_deref(), steps, scope),
+            SyntaxKind::Binary { operator, left, right } => self.binary(*operator, left, right, scope),
+            SyntaxKind::Typed { operator, left, name } => self.typed(*operator, left, name, scope),
+            SyntaxKind::Negate(operand) => {
+                let Outcome { op, of } = self.expression(operand, scope)?;
+                Ok(Outcome { op: Op::Negate(Box::new(op)), of })
+            }
+            _ => {
+                let literal = literal(syntax)?;
+                Ok(self.constant(literal))
+            }
+        }
+    }
+
+    fn constant(&mut self, literal: Literal) -> Outcome {
+        let of = Static::one(self.pool.set(literal.type_set()));
+        Outcome { op: Op::Literal(self.pool.add_literal(literal)), of }
+    }
+
+    fn variable(&mut self, at: usize, name: &str, scope: Scope<'_>) -> Compiled {
+        if let Some(&index) = self.constants.get(name) {
+            let set = self.pool.literal(index).map(|(_, set)| *set);
+            return Ok(Outcome {
+                op: Op::Literal(index),
+                of: Static { sets: set.into_iter().collect(), single: true },
+            });
+        }
+        match name {
+            "context" => Ok(Outcome { op: Op::Start, of: scope.start.clone() }),
+            "resource" => Ok(Outcome { op: Op::Resource, of: self.resource.clone() }),
+            "ucum" => Ok(self.constant(Literal::text("http://unitsofmeasure.org"))),
+            "rowIndex" if self.has_rows => {
+                let integer = self.pool.set(TypeSet::primitive(Primitive::Integer));
+                Ok(Outcome { op: Op::RowIndex, of: Static::one(integer) })
+            }
+            _ => Err(InvalidPath::new(at, self.known_variables(name))),
+        }
+    }
+
+    fn known_variables(&self, name: &str) -> String {
+        let mut known: Vec<&str> = self.constants.keys().map(String::as_str).collect();
+        known.extend(["context", "resource", "ucum"]);
+        if self.has_rows {
+            known.push("rowIndex");
+        }
+        format!("a constant; `%{name}` is none, there are %{}", known.join(", %"))
+    }
+
+    fn binary(&mut self, operator: Operator, left: &Syntax, right: &Syntax, scope: Scope<'_>) -> Compiled {
+        let left = self.expression(left, scope)?;
+        let right = self.expression(right, scope)?;
+        let of = match operator {
+            Operator::Union => left.of.clone().join(&right.of, false),
+            Operator::Concatenate => self.one(Primitive::String),
+            Operator::Divide => self.one(Primitive::Decimal),
+            Operator::IntegerDivide => self.one(Primitive::Integer),
+            Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Remainder => {
+                let kind = self.sum(&left.of, &right.of);
+                self.one(kind)
+            }
+            _ => self.one(Primitive::Boolean),
+        };
+        Ok(Outcome { op: Op::Binary { operator, left: Box::new(left.op), right: Box::new(right.op) }, of })
+    }
+
+    /// The type of a sum, difference or product: text if both are, an integer if both are, else a decimal.
+    fn sum(&self, left: &Static, right: &Static) -> Primitive {
+        let all = |wanted: &dyn Fn(Primitive) -> bool| {
+            [left, right].into_iter().flat_map(|of| &of.sets).all(|&set| {
+                let types = self.pool.datatypes(set);
+                !types.is_unknown() && types.primitives().all(wanted)
+            })
+        };
+        let whole =
+            |kind| matches!(kind, Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt);
+        let number = |kind| matches!(kind, Primitive::Decimal | Primitive::Integer64);
+        if all(&whole) {
+            Primitive::Integer
+        } else if all(&|kind| !whole(kind) && !number(kind) && kind != Primitive::Boolean) {
+            Primitive::String
+        } else {
+            Primitive::Decimal
+        }
+    }
+
+    pub(super) fn one(&mut self, primitive: Primitive) -> Static {
+        Static::one(self.pool.set(TypeSet::primitive(primitive)))
+    }
+
+    fn typed(
+        &mut self,
+        operator: TypeOperator,
+        left: &Syntax,
+        name: &TypeName,
+        scope: Scope<'_>,
+    ) -> Compiled {
+        let Outcome { op, of } = self.expression(left, scope)?;
+        let (start, mut steps) = match op {
+            Op::Path { start, steps } => (start, steps.into_vec()),
+            op => (Box::new(op), Vec::new()),
+        };
+        let test = self.type_test(name)?;
+        let (name, run, of): (_, functions::Run, _) = match operator {
+            TypeOperator::Is => ("is", functions::is, self.one(Primitive::Boolean)),
+            TypeOperator::As => ("as", functions::of_type, self.narrow(&mut steps, &of, &test)),
+        };
+        steps.push(Step::Call(Box::new(Call { name, run, arguments: vec![Argument::Type(test)] })));
+        Ok(Outcome { op: Op::Path { start, steps: steps.into() }, of })
+    }
+
+    fn path(&mut self, start: Option<&Syntax>, steps: &[SyntaxStep], scope: Scope<'_>) -> Compiled {
+        let mut at = match start {
+            Some(start) => self.expression(start, scope)?,
+            None => Outcome { op: Op::Focus, of: scope.focus.clone() },
+        };
+        let mut done = Vec::new();
+        let mut rest = steps;
+        if let Some(behind) = self.without_type_name(start, steps, scope)? {
+            rest = behind;
+        }
+        while let Some((step, behind)) = rest.split_first() {
+            at.of = match &step.kind {
+                StepKind::Member(name) => self.member(&mut done, &at.of, step.at, name, behind.first())?,
+                StepKind::Index(index) => {
+                    let index = self.expression(index, scope)?;
+                    done.push(Step::Index(Box::new(index.op)));
+                    Static { single: true, ..at.of }
+                }
+                StepKind::Call { name, arguments } => {
+                    self.call(&mut done, &at.of, (step.at, name), arguments, scope)?
+                }
+            };
+            rest = behind;
+        }
+        Ok(Outcome { op: assemble(at.op, done), of: at.of })
+    }
+
+    /// A path may begin with the type that it is run on: `Patient.name`.
+    fn without_type_name<'s>(
+        &self,
+        start: Option<&Syntax>,
+        steps: &'s [SyntaxStep],
+        scope: Scope<'_>,
+    ) -> Result<Option<&'s [SyntaxStep]>, InvalidPath> {
+        let Some((SyntaxStep { at, kind: StepKind::Member(name) }, behind)) = steps.split_first() else {
+            return Ok(None);
+        };
+        if start.is_some() || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return Ok(None);
+        }
+        let here = scope.focus.sets.iter().flat_map(|&set| self.pool.datatypes(set).datatypes());
+        let mut names = here.map(|datatype| datatype.name());
+        let is_resource =
+            scope.focus == &self.resource && matches!(name.as_str(), "Resource" | "DomainResource");
+        if is_resource || names.any(|here| here == name) {
+            return Ok(Some(behind));
+        }
+        if is_resource_type(name) {
+            return Err(InvalidPath::new(
+                *at,
+                format!("an element of {}; `{name}` is another type", self.describe(scope.focus)),
+            ));
+        }
+        Ok(None)
+    }
+
+    fn member(
+        &mut self,
+        done: &mut Vec<Step>,
+        from: &Static,
+        at: usize,
+        name: &str,
+        next: Option<&SyntaxStep>,
+    ) -> Result<Static, InvalidPath> {
+        let Some(target) = navigate::resolve(self.pool, from, name) else {
+            let here = self.describe(from);
+            return Err(InvalidPath::new(at, format!("a function, because {here} has no element `{name}`")));
+        };
+        let mut member = target.member;
+        if matches!(name, "extension" | "id") {
+            self.note_companions(done.last(), from);
+        }
+        if target.of.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive()) {
+            member.companions = match next.map(|step| &step.kind) {
+                Some(StepKind::Member(next)) if matches!(next.as_str(), "extension" | "id") => {
+                    Companions::Counted
+                }
+                Some(StepKind::Call { name, .. }) if name == "extension" => Companions::Counted,
+                _ if self.carry => Companions::Carried,
+                _ => Companions::Ignored,
+            };
+        }
+        done.push(simplify(member));
+        Ok(target.of)
+    }
+
+    /// An extension of a primitive is reached right behind the element; anywhere else, companions must be carried.
+    pub(super) fn note_companions(&mut self, before: Option<&Step>, from: &Static) {
+        let counted =
+            matches!(before, Some(Step::Member(member)) if member.companions == Companions::Counted);
+        let primitive = from.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive());
+        self.wants_carry |= primitive && !counted;
+    }
+
+    fn call(
+        &mut self,
+        done: &mut Vec<Step>,
+        from: &Static,
+        (at, name): (usize, &str),
+        arguments: &[Syntax],
+        scope: Scope<'_>,
+    ) -> Result<Static, InvalidPath> {
+        let function = functions::named(name).ok_or_else(|| {
+            InvalidPath::new(at, format!("a function; `{name}` is none, there are {}", functions::names()))
+        })?;
+        function.check_count(at, arguments.len())?;
+        if let (Returns::InputSingle, "first", Some(Step::Key(key))) =
+            (function.returns, name, done.last_mut())
+        {
+            key.first = true;
+            return Ok(Static { single: true, ..from.clone() });
+        }
+        if name == "extension" {
+            self.note_companions(done.last(), from);
+        }
+        let inner = Static { single: true, ..from.clone() };
+        let within = Scope { focus: &inner, ..scope };
+        let mut compiled = Vec::new();
+        let mut results = Vec::new();
+        for (parameter, argument) in function.parameters.iter().zip(arguments) {
+            let (argument, of) = self.argument(*parameter, argument, scope, within)?;
+            compiled.push(argument);
+            results.push(of);
+        }
+        let of = self.returned(function.returns, done, from, &results, &compiled);
+        done.push(Step::Call(Box::new(Call { name: function.name, run: function.run, arguments: compiled })));
+        Ok(of)
+    }
+
+    pub(super) fn describe(&self, of: &Static) -> String {
+        let names: Vec<String> = of.sets.iter().map(|&set| self.pool.datatypes(set).describe()).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(" or ") }
+    }
+}
+
+/// A literal of the syntax tree as a value.
+fn literal(syntax: &Syntax) -> Result<Literal, InvalidPath> {
+    let found = match &syntax.kind {
+        SyntaxKind::Boolean(value) => Some(Literal::Boolean(*value)),
+        SyntaxKind::Number(digits) => Literal::number(digits),
+        SyntaxKind::Text(text) => Some(Literal::text(text.clone())),
+        SyntaxKind::Temporal(text) => Literal::temporal(text),
+        SyntaxKind::Quantity { value, unit } => {
+            Decimal::parse(value).map(|value| Literal::Quantity { value, unit: unit.clone() })
+        }
+        _ => None,
+    };
+    let expected = match &syntax.kind {
+        SyntaxKind::Temporal(_) => "a date, a dateTime or a time that exists, such as @2024-02-29",
+        _ => "a number of at most 38 digits",
+    };
+    found.ok_or_else(|| InvalidPath::new(syntax.at, expected))
+}
+
+/// The usual member has one JSON name and nobody asks for its companion.
+pub(super) fn simplify(mut member: Member) -> Step {
+    let lone = match member.routes.as_mut_slice() {
+        [route] if member.any && member.companions == Companions::Ignored && route.keys.len() == 1 => {
+            route.keys.pop()
+        }
+        _ => None,
+    };
+    match lone {
+        Some((name, to)) => Step::Key(Key { name, to, first: false }),
+        None => Step::Member(Box::new(member)),
+    }
+}
+
+/// Puts a start and its steps together; names right behind the focus become one walk.
+fn assemble(start: Op, steps: Vec<Step>) -> Op {
+    let mut steps = steps.into_iter().peekable();
+    let mut start = start;
+    if matches!(start, Op::Focus) {
+        let mut keys = Vec::new();
+        while let Some(Step::Key(_)) = steps.peek() {
+            if let Some(Step::Key(key)) = steps.next() {
+                keys.push(key);
+            }
+        }
+        if !keys.is_empty() {
+            start = Op::Walk(keys.into());
+        }
+    }
+    let rest: Vec<Step> = steps.collect();
+    if rest.is_empty() { start } else { Op::Path { start: Box::new(start), steps: rest.into() } }
+}

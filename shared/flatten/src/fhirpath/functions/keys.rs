@@ -1,0 +1,91 @@
+//! `getResourceKey` and `getReferenceKey`: keys that join, SQL on FHIR "Additional functions".
+
+use crate::fhirpath::item::{Element, Fault, Item};
+use crate::fhirpath::machine::Machine;
+use crate::fhirpath::program::Call;
+use crate::json::{Kind, Node};
+use crate::links::Link;
+use crate::model::Datatype;
+use crate::reference::{Reference, is_id, is_type, parse};
+
+/// The key of the resource's row; of a contained resource `<key>#<id>`.
+pub(super) fn resource_key<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+    m.each(base, |m, item| {
+        if let Item::Element(element) = item {
+            push_resource_key(m, element);
+        }
+        Ok(())
+    })
+}
+
+fn push_resource_key(m: &mut Machine<'_>, element: Element) {
+    let (node, root) = (m.node(element), m.root());
+    let key = m.context().key;
+    if node.span() == root.span() {
+        return m.push_text(key);
+    }
+    let id = node.get_text("id").filter(|id| is_id(id));
+    let kind = node.get_text("resourceType").filter(|kind| is_type(kind));
+    if let (Some(id), Some(kind)) = (id, kind) {
+        let inside = |outer: Node<'_>| outer.span().contains(&node.span().start);
+        let contained = root.get("contained").is_some_and(inside);
+        m.push_text(&if contained { format!("{key}#{id}") } else { format!("{kind}/{id}") });
+    }
+}
+
+/// The key of what a reference points at, the same that the target's `getResourceKey` gives; nothing where there
+/// is no such target, or where it is of another type than the one asked for.
+pub(super) fn reference_key<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    _: Item,
+) -> Result<(), Fault> {
+    let wanted = call.type_test().map(|test| test.datatype);
+    m.each(base, |m, item| {
+        if let Item::Element(element) = item {
+            push_reference_key(m, m.node(element), wanted.map(Datatype::name));
+        }
+        Ok(())
+    })
+}
+
+fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>) {
+    let Some(literal) = reference.get_text("reference") else { return };
+    let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
+    match parse(&literal) {
+        Reference::Resource { kind, id } if fits(kind) => m.push_text(&format!("{kind}/{id}")),
+        Reference::Contained(id) => push_contained_key(m, id, fits),
+        Reference::Urn(urn) => {
+            let named = reference.get_text("type");
+            if named.is_some_and(|kind| is_type(&kind) && !fits(&kind)) {
+                return;
+            }
+            match m.context().resolve(urn) {
+                Link::Key(key) if fits(key.split('/').next().unwrap_or_default()) => m.push_text(&key),
+                Link::Later => m.push_pending(urn, wanted),
+                Link::Key(_) | Link::Nowhere => {}
+            }
+        }
+        Reference::Resource { .. } | Reference::Other => {}
+    }
+}
+
+/// The key of a contained resource that is there, or of the resource around it for `#` alone.
+fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool) {
+    let root = m.root();
+    let has_type = |node: Node<'_>| node.get_text("resourceType").is_some_and(|kind| fits(&kind));
+    let key = m.context().key;
+    if id.is_empty() {
+        if has_type(root) {
+            m.push_text(key);
+        }
+        return;
+    }
+    let Some(contained) = root.get("contained") else { return };
+    let single = (contained.kind() == Kind::Object).then_some(contained);
+    let mut candidates = contained.items().chain(single);
+    if candidates.any(|node| node.get("id").is_some_and(|own| own.is(id)) && has_type(node)) {
+        m.push_text(&format!("{key}#{id}"));
+    }
+}

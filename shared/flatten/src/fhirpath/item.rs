@@ -1,0 +1,87 @@
+//! Items: what runs through a program. They are small copies that point into the resource, the pool or the
+//! scratch text, so that navigation allocates nothing.
+
+use std::borrow::Cow;
+
+use crate::defect::{Defect, DefectCode};
+use crate::json::Node;
+
+use super::decimal::Decimal;
+use super::quantity::Quantity;
+use super::temporal::{Temporal, TemporalKind};
+use super::types::SetId;
+
+/// One item of a collection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Item {
+    /// A value of the resource.
+    Element(Element),
+    /// A literal or a constant of the pool.
+    Literal(u16),
+    Boolean(bool),
+    Number(Decimal),
+    /// Text that a function made.
+    Text(Span),
+    /// A date, dateTime or time that a function made.
+    Temporal(Span, TemporalKind),
+    /// A reference's target whose key is not known yet: the URN.
+    Pending(Span),
+}
+
+/// A value of the resource, by its places on the tape.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element {
+    /// The value; [`NOWHERE`] where there is only a companion.
+    pub(crate) node: u32,
+    /// The companion of a primitive (`_birthDate`), [`NOWHERE`] where there is none or nobody asked.
+    pub(crate) companion: u32,
+    pub(crate) set: SetId,
+}
+
+/// A place that is none.
+pub(crate) const NOWHERE: u32 = u32::MAX;
+
+/// A part of the scratch text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// An item as what it means.
+#[derive(Debug, Clone)]
+pub(crate) enum Value<'v> {
+    Boolean(bool),
+    Number(Decimal),
+    Text(Cow<'v, str>),
+    Temporal(Cow<'v, str>, Temporal),
+    Quantity(Quantity<'v>),
+    /// An element with elements of its own.
+    Object(Node<'v>),
+    /// A key that is not known yet.
+    Pending,
+}
+
+/// Why a path cannot be run on this resource; a [`Defect`] once somebody names the view and the column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: DefectCode,
+    /// Byte offset of the value that is to blame, where one is.
+    pub(crate) offset: Option<usize>,
+}
+
+impl Fault {
+    pub(crate) const OPERAND: Self = Self { code: DefectCode::InvalidOperand, offset: None };
+    pub(crate) const TOO_LARGE: Self = Self { code: DefectCode::TooLarge, offset: None };
+
+    pub(crate) fn into_defect(self, path: String) -> Defect {
+        Defect { code: self.code, path, offset: self.offset }
+    }
+}
+
+impl Item {
+    /// A count or an index.
+    pub(crate) fn integer(value: usize) -> Self {
+        Self::Number(Decimal::integer(i128::try_from(value).unwrap_or(i128::MAX)))
+    }
+}

@@ -1,0 +1,354 @@
+//! The machine: runs programs over one resource, on a stack that is used again for every row.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use regex::Regex;
+
+use crate::json::{Document, Kind, Node};
+use crate::links::{Link, Links};
+
+use super::item::{Element, Fault, Item, NOWHERE, Span, Value};
+use super::program::{Key, Op, Pool, Step};
+use super::temporal::TemporalKind;
+use super::types::SetId;
+
+/// What a resource cannot say of itself: the key of its row, and what the URNs of its Bundle point at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'c> {
+    /// The key of the resource's row, `Patient/123`.
+    pub key: &'c str,
+    /// The links of the Bundle that the resource stands in.
+    pub links: Option<&'c Links>,
+}
+
+impl<'c> Context<'c> {
+    /// The context of a resource outside of any Bundle.
+    #[must_use]
+    pub const fn of(key: &'c str) -> Self {
+        Self { key, links: None }
+    }
+
+    pub(super) fn resolve(self, urn: &str) -> Link {
+        self.links.map_or(Link::Nowhere, |links| links.resolve(urn))
+    }
+}
+
+/// Memory that every run uses again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    stack: Vec<Item>,
+    text: String,
+}
+
+/// One resource under the programs of one pool.
+#[derive(Debug)]
+pub(crate) struct Machine<'m> {
+    pool: &'m Pool,
+    document: Document<'m>,
+    root: Node<'m>,
+    resource: Item,
+    context: Context<'m>,
+    scratch: &'m mut Scratch,
+    /// What `%context` is.
+    start: Item,
+    /// What `%rowIndex` is.
+    pub(crate) row_index: usize,
+}
+
+impl<'m> Machine<'m> {
+    pub(crate) fn new(
+        pool: &'m Pool,
+        root: Node<'m>,
+        types: SetId,
+        context: Context<'m>,
+        scratch: &'m mut Scratch,
+    ) -> Self {
+        scratch.stack.clear();
+        scratch.text.clear();
+        let resource = Item::Element(Element { node: root.index(), companion: NOWHERE, set: types });
+        Self {
+            pool,
+            document: root.document(),
+            root,
+            resource,
+            context,
+            scratch,
+            start: resource,
+            row_index: 0,
+        }
+    }
+
+    pub(crate) const fn resource(&self) -> Item {
+        self.resource
+    }
+
+    pub(crate) const fn pool(&self) -> &'m Pool {
+        self.pool
+    }
+
+    /// Runs a whole path; its items are left on the stack.
+    pub(crate) fn start(&mut self, op: &'m Op, focus: Item) -> Result<(), Fault> {
+        self.start = focus;
+        self.run(op, focus)
+    }
+
+    pub(super) fn run(&mut self, op: &'m Op, focus: Item) -> Result<(), Fault> {
+        match op {
+            Op::Nothing => {}
+            Op::Focus => self.push(focus),
+            Op::Start => self.push(self.start),
+            Op::Resource => self.push(self.resource),
+            Op::RowIndex => self.push(Item::integer(self.row_index)),
+            Op::Literal(index) => self.push(Item::Literal(*index)),
+            Op::Walk(keys) => {
+                if let Item::Element(element) = focus {
+                    self.walk(self.node(element), keys);
+                }
+            }
+            Op::Path { start, steps } => {
+                let base = self.len();
+                self.run(start, focus)?;
+                for step in steps {
+                    self.step(step, base, focus)?;
+                }
+            }
+            Op::Negate(operand) => {
+                let base = self.len();
+                self.run(operand, focus)?;
+                self.negate(base)?;
+            }
+            Op::Binary { operator, left, right } => self.binary(*operator, left, right, focus)?,
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &'m Step, base: usize, focus: Item) -> Result<(), Fault> {
+        match step {
+            Step::Key(key) => {
+                let keys = std::slice::from_ref(key);
+                let end = self.len();
+                for index in base..end {
+                    if let Item::Element(element) = self.at(index)
+                        && self.walk(self.node(element), keys)
+                    {
+                        break;
+                    }
+                }
+                self.remove(base..end);
+                Ok(())
+            }
+            Step::Member(member) => self.each(base, |m, item| {
+                if let Item::Element(element) = item {
+                    m.push_member(element, member);
+                }
+                Ok(())
+            }),
+            Step::Index(index) => {
+                let place = self.whole(index, focus)?.and_then(|place| usize::try_from(place).ok());
+                let found =
+                    place.filter(|place| *place < self.len() - base).map(|place| self.at(base + place));
+                self.truncate(base);
+                self.extend(found);
+                Ok(())
+            }
+            Step::Call(call) => (call.run)(self, call, base, focus),
+        }
+    }
+
+    /// Pushes what the names lead to, depth first. Whether a `first` among them has been found.
+    fn walk(&mut self, node: Node<'m>, keys: &'m [Key]) -> bool {
+        let Some((key, rest)) = keys.split_first() else { return false };
+        let Some(child) = node.get(&key.name) else { return false };
+        match child.kind() {
+            Kind::Array => child.items().any(|item| self.arrive(item, key, rest)),
+            _ => self.arrive(child, key, rest),
+        }
+    }
+
+    fn arrive(&mut self, node: Node<'m>, key: &Key, rest: &'m [Key]) -> bool {
+        if matches!(node.kind(), Kind::Null | Kind::Array) {
+            return false;
+        }
+        if rest.is_empty() {
+            self.push(Item::Element(Element { node: node.index(), companion: NOWHERE, set: key.to }));
+            return key.first;
+        }
+        self.walk(node, rest) || key.first
+    }
+
+    /// Replaces every item from `base` on by what `change` pushes for it.
+    pub(super) fn each(
+        &mut self,
+        base: usize,
+        mut change: impl FnMut(&mut Self, Item) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let end = self.len();
+        for index in base..end {
+            change(self, self.at(index))?;
+        }
+        self.remove(base..end);
+        Ok(())
+    }
+
+    /// Whether a condition holds for an item; `None` where it says nothing. As FHIRPath has it, one item that is
+    /// no boolean counts as true.
+    pub(super) fn condition(&mut self, op: &'m Op, item: Item) -> Result<Option<bool>, Fault> {
+        let base = self.len();
+        self.run(op, item)?;
+        let answer = self.truth(base)?;
+        self.truncate(base);
+        Ok(answer)
+    }
+
+    pub(super) fn truth(&self, base: usize) -> Result<Option<bool>, Fault> {
+        Ok(match self.single_value(base)? {
+            None | Some(Value::Pending) => None,
+            Some(Value::Boolean(value)) => Some(value),
+            Some(_) => Some(true),
+        })
+    }
+
+    /// What a filter answers: one boolean or nothing, and never anything else.
+    pub(crate) fn verdict(&mut self, op: &'m Op, focus: Item) -> Result<Option<bool>, Fault> {
+        let base = self.len();
+        self.start(op, focus)?;
+        let answer = match self.single_value(base)? {
+            None => None,
+            Some(Value::Boolean(value)) => Some(value),
+            Some(_) => return Err(self.blame(base)),
+        };
+        self.truncate(base);
+        Ok(answer)
+    }
+
+    /// The one item from `base` on, if any; several are a fault.
+    pub(super) fn single(&self, base: usize) -> Result<Option<Item>, Fault> {
+        match self.scratch.stack.get(base..) {
+            None | Some([]) => Ok(None),
+            Some([item]) => Ok(Some(*item)),
+            Some(_) => Err(self.blame(base + 1)),
+        }
+    }
+
+    pub(super) fn single_value(&self, base: usize) -> Result<Option<Value<'m>>, Fault> {
+        self.single(base)?.map(|item| self.value(item)).transpose()
+    }
+
+    /// An operand fault at an item of the stack.
+    pub(super) fn blame(&self, index: usize) -> Fault {
+        Fault { offset: self.offset(self.at(index)), ..Fault::OPERAND }
+    }
+
+    /// The whole number that an argument yields.
+    pub(super) fn whole(&mut self, op: &'m Op, focus: Item) -> Result<Option<i128>, Fault> {
+        let base = self.len();
+        self.run(op, focus)?;
+        let number = match self.single_value(base)? {
+            None => None,
+            Some(Value::Number(number)) => number.as_integer(),
+            Some(_) => return Err(self.blame(base)),
+        };
+        self.truncate(base);
+        Ok(number)
+    }
+
+    /// The text that an argument yields.
+    pub(super) fn text(&mut self, op: &'m Op, focus: Item) -> Result<Option<Cow<'m, str>>, Fault> {
+        let base = self.len();
+        self.run(op, focus)?;
+        let text = self.text_at(base)?;
+        self.truncate(base);
+        Ok(text)
+    }
+
+    /// The text of the one item from `base` on.
+    pub(super) fn text_at(&self, base: usize) -> Result<Option<Cow<'m, str>>, Fault> {
+        self.single(base)?.map(|item| self.text_of(item)).transpose()
+    }
+
+    /// Replaces what stands from `base` on by an answer.
+    #[expect(clippy::unnecessary_wraps, reason = "it is the last word of functions that can fail")]
+    pub(super) fn answer(&mut self, base: usize, answer: Option<bool>) -> Result<(), Fault> {
+        self.truncate(base);
+        self.extend(answer.map(Item::Boolean));
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, item: Item) {
+        self.scratch.stack.push(item);
+    }
+
+    pub(super) fn extend(&mut self, item: Option<Item>) {
+        self.scratch.stack.extend(item);
+    }
+
+    pub(super) fn push_text(&mut self, text: &str) {
+        let span = self.keep(text);
+        self.push(Item::Text(span));
+    }
+
+    pub(super) fn push_temporal(&mut self, text: &str, kind: TemporalKind) {
+        let span = self.keep(text);
+        self.push(Item::Temporal(span, kind));
+    }
+
+    /// A key that comes later: the URN, and behind a `#` the only type that is wanted.
+    pub(super) fn push_pending(&mut self, urn: &str, wanted: Option<&str>) {
+        let mut span = self.keep(urn);
+        if let Some(wanted) = wanted {
+            self.keep("#");
+            span.end = self.keep(wanted).end;
+        }
+        self.push(Item::Pending(span));
+    }
+
+    fn keep(&mut self, text: &str) -> Span {
+        let start = self.scratch.text.len();
+        self.scratch.text.push_str(text);
+        Span { start, end: self.scratch.text.len() }
+    }
+
+    pub(crate) fn kept(&self, span: Span) -> &str {
+        self.scratch.text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.scratch.stack.len()
+    }
+
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.scratch.stack.truncate(length);
+    }
+
+    pub(super) fn remove(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            self.scratch.stack.drain(range);
+        }
+    }
+
+    /// The item at an index of the stack, which the caller knows to be there.
+    pub(crate) fn at(&self, index: usize) -> Item {
+        self.scratch.stack.get(index).copied().unwrap_or(Item::Boolean(false))
+    }
+
+    pub(super) const fn root(&self) -> Node<'m> {
+        self.root
+    }
+
+    pub(crate) const fn context(&self) -> Context<'m> {
+        self.context
+    }
+
+    pub(super) fn pattern(&self, index: usize) -> Option<&'m Regex> {
+        self.pool.pattern(index)
+    }
+
+    pub(crate) fn node(&self, element: Element) -> Node<'m> {
+        self.document.node(element.node)
+    }
+
+    pub(super) fn companion(&self, element: Element) -> Option<Node<'m>> {
+        (element.companion != NOWHERE).then(|| self.document.node(element.companion))
+    }
+}

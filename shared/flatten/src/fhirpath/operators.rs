@@ -1,0 +1,291 @@
+//! The operators, FHIRPath section 6, with three-valued logic: nothing stands for "unknown".
+
+use std::cmp::Ordering;
+
+use crate::json::{Kind, Node};
+
+use super::decimal::Decimal;
+use super::functions::make_distinct;
+use super::item::{Fault, Item, Value};
+use super::machine::Machine;
+use super::program::Op;
+use super::quantity::Quantity;
+use super::syntax::Operator;
+use super::temporal::{Temporal, TemporalKind};
+
+impl<'m> Machine<'m> {
+    /// Runs both sides on the focus and leaves the result on the stack.
+    pub(super) fn binary(
+        &mut self,
+        operator: Operator,
+        left: &'m Op,
+        right: &'m Op,
+        focus: Item,
+    ) -> Result<(), Fault> {
+        let base = self.len();
+        match operator {
+            Operator::And | Operator::Or | Operator::Xor | Operator::Implies => {
+                let answer = self.logic(operator, left, right, focus)?;
+                return self.answer(base, answer);
+            }
+            Operator::Union => {
+                self.run(left, focus)?;
+                self.run(right, focus)?;
+                return make_distinct(self, base);
+            }
+            _ => {}
+        }
+        self.run(left, focus)?;
+        let middle = self.len();
+        self.run(right, focus)?;
+        match operator {
+            Operator::Equal => {
+                let answer = self.equal(base, middle)?;
+                self.answer(base, answer)
+            }
+            Operator::NotEqual => {
+                let answer = self.equal(base, middle)?;
+                self.answer(base, answer.map(|answer| !answer))
+            }
+            Operator::In => self.member_of(base, base..middle, middle..self.len()),
+            Operator::Contains => self.member_of(base, middle..self.len(), base..middle),
+            Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+                let order = self.pair(base, middle)?.map(|(a, b)| compare(&a, &b)).transpose()?.flatten();
+                self.answer(base, order.map(|order| holds(operator, order)))
+            }
+            _ => self.arithmetic(operator, base, middle),
+        }
+    }
+
+    pub(super) fn negate(&mut self, base: usize) -> Result<(), Fault> {
+        let negated = match self.single_value(base)? {
+            None => return Ok(()),
+            Some(Value::Number(number)) => number.negate(),
+            Some(_) => return Err(self.blame(base)),
+        };
+        self.truncate(base);
+        self.extend(negated.map(Item::Number));
+        Ok(())
+    }
+
+    /// Kleene's logic. The right side is not run where the left one decides.
+    fn logic(
+        &mut self,
+        operator: Operator,
+        left: &'m Op,
+        right: &'m Op,
+        focus: Item,
+    ) -> Result<Option<bool>, Fault> {
+        let left = self.condition(left, focus)?;
+        match (operator, left) {
+            (Operator::And, Some(false)) => return Ok(Some(false)),
+            (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => return Ok(Some(true)),
+            _ => {}
+        }
+        let right = self.condition(right, focus)?;
+        Ok(match operator {
+            Operator::And => match (left, right) {
+                (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            },
+            Operator::Or => match (left, right) {
+                (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            },
+            Operator::Implies => match (left, right) {
+                (_, Some(true)) => Some(true),
+                (Some(true), Some(false)) => Some(false),
+                _ => None,
+            },
+            _ => left.zip(right).map(|(left, right)| left != right),
+        })
+    }
+
+    /// Whether the items of two collections are equal, in order; `None` where one is empty.
+    fn equal(&self, base: usize, middle: usize) -> Result<Option<bool>, Fault> {
+        let (left, right) = (base..middle, middle..self.len());
+        if left.is_empty() || right.is_empty() {
+            return Ok(None);
+        }
+        if left.len() != right.len() {
+            return Ok(Some(false));
+        }
+        let mut answer = Some(true);
+        for (left, right) in left.zip(right) {
+            match self.equal_items(self.at(left), self.at(right))? {
+                Some(false) => return Ok(Some(false)),
+                None => answer = None,
+                Some(true) => {}
+            }
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn equal_items(&self, left: Item, right: Item) -> Result<Option<bool>, Fault> {
+        Ok(equal(&self.value(left)?, &self.value(right)?))
+    }
+
+    fn member_of(
+        &mut self,
+        base: usize,
+        one: std::ops::Range<usize>,
+        many: std::ops::Range<usize>,
+    ) -> Result<(), Fault> {
+        if one.is_empty() {
+            return self.answer(base, None);
+        }
+        if one.len() > 1 {
+            return Err(self.blame(one.start + 1));
+        }
+        let item = self.at(one.start);
+        let mut found = false;
+        for index in many {
+            found = found || self.equal_items(item, self.at(index))? == Some(true);
+        }
+        self.answer(base, Some(found))
+    }
+
+    /// The two single operands; `None` where one is missing.
+    fn pair(&self, base: usize, middle: usize) -> Result<Option<(Value<'m>, Value<'m>)>, Fault> {
+        if middle - base > 1 {
+            return Err(self.blame(base + 1));
+        }
+        let right = self.single_value(middle)?;
+        match right {
+            Some(right) if middle > base => Ok(Some((self.value(self.at(base))?, right))),
+            _ => Ok(None),
+        }
+    }
+
+    fn arithmetic(&mut self, operator: Operator, base: usize, middle: usize) -> Result<(), Fault> {
+        if operator == Operator::Concatenate {
+            return self.concatenate(base, middle);
+        }
+        let fault = self.blame(base);
+        let result = match self.pair(base, middle)? {
+            None => None,
+            Some((Value::Number(left), Value::Number(right))) => calculate(operator, left, right),
+            Some((Value::Text(left), Value::Text(right))) if operator == Operator::Add => {
+                self.truncate(base);
+                self.push_text(&format!("{left}{right}"));
+                return Ok(());
+            }
+            Some(_) => return Err(fault),
+        };
+        self.truncate(base);
+        self.extend(result.map(Item::Number));
+        Ok(())
+    }
+
+    /// `&` takes nothing for the empty text.
+    fn concatenate(&mut self, base: usize, middle: usize) -> Result<(), Fault> {
+        if middle - base > 1 {
+            return Err(self.blame(base + 1));
+        }
+        let right = self.text_at(middle)?.unwrap_or_default();
+        let left = if middle > base { self.text_of(self.at(base))? } else { "".into() };
+        self.truncate(base);
+        self.push_text(&format!("{left}{right}"));
+        Ok(())
+    }
+}
+
+fn calculate(operator: Operator, left: Decimal, right: Decimal) -> Option<Decimal> {
+    match operator {
+        Operator::Add => left.add(right),
+        Operator::Subtract => left.subtract(right),
+        Operator::Multiply => left.multiply(right),
+        Operator::Divide => left.divide(right),
+        Operator::IntegerDivide => left.divide_whole(right),
+        Operator::Remainder => left.remainder(right),
+        _ => None,
+    }
+}
+
+const fn holds(operator: Operator, order: Ordering) -> bool {
+    match operator {
+        Operator::Less => order.is_lt(),
+        Operator::LessOrEqual => order.is_le(),
+        Operator::Greater => order.is_gt(),
+        _ => order.is_ge(),
+    }
+}
+
+/// How two values stand to each other; values that have no order are a fault.
+fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
+    match (left, right) {
+        (Value::Pending, _) | (_, Value::Pending) => Ok(None),
+        (Value::Number(left), Value::Number(right)) => Ok(Some(left.cmp(right))),
+        (Value::Text(left), Value::Text(right)) => Ok(Some(left.cmp(right))),
+        (Value::Temporal(_, left), Value::Temporal(_, right)) => Ok(left.compare(*right)),
+        (Value::Temporal(_, left), Value::Text(right)) => {
+            same_kind(right, left.kind).map(|right| left.compare(right)).ok_or(Fault::OPERAND)
+        }
+        (Value::Text(left), Value::Temporal(_, right)) => {
+            same_kind(left, right.kind).map(|left| left.compare(*right)).ok_or(Fault::OPERAND)
+        }
+        (Value::Quantity(left), Value::Quantity(right)) => Ok(left.compare(right)),
+        (Value::Quantity(left), Value::Number(right)) => Ok(left.compare(&pure(*right))),
+        (Value::Number(left), Value::Quantity(right)) => Ok(pure(*left).compare(right)),
+        // A quantity with a comparator means a range: its order is unknown.
+        (Value::Object(node), Value::Quantity(_) | Value::Number(_))
+        | (Value::Quantity(_) | Value::Number(_), Value::Object(node))
+            if node.get("comparator").is_some() =>
+        {
+            Ok(None)
+        }
+        _ => Err(Fault::OPERAND),
+    }
+}
+
+/// Whether two values are equal; `None` where their precisions or units leave it open. Values of different
+/// types are not equal.
+fn equal(left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
+    match (left, right) {
+        (Value::Boolean(left), Value::Boolean(right)) => Some(left == right),
+        (Value::Object(left), Value::Object(right)) => Some(equal_nodes(*left, *right)),
+        (Value::Temporal(_, left), Value::Temporal(_, right))
+            if (left.kind == TemporalKind::Time) != (right.kind == TemporalKind::Time) =>
+        {
+            Some(false)
+        }
+        (Value::Boolean(_), _) | (_, Value::Boolean(_)) => Some(false),
+        _ => compare(left, right).map_or(Some(false), |order| order.map(Ordering::is_eq)),
+    }
+}
+
+/// A text beside a date or a time is read as one: FHIR's JSON has no other way to write them.
+fn same_kind(text: &str, kind: TemporalKind) -> Option<Temporal> {
+    match kind {
+        TemporalKind::Time => Temporal::parse(text, TemporalKind::Time),
+        TemporalKind::Date | TemporalKind::DateTime => Temporal::parse(text, TemporalKind::DateTime),
+    }
+}
+
+fn pure(value: Decimal) -> Quantity<'static> {
+    Quantity { value, unit: "1".into() }
+}
+
+/// Whether two JSON values say the same: numbers by value, members in any order.
+fn equal_nodes(left: Node<'_>, right: Node<'_>) -> bool {
+    match (left.kind(), right.kind()) {
+        (Kind::Object, Kind::Object) => {
+            let has = |(key, value): (Node<'_>, Node<'_>)| {
+                key.text().and_then(|key| right.get(&key)).is_some_and(|other| equal_nodes(value, other))
+            };
+            left.members().count() == right.members().count() && left.members().all(has)
+        }
+        (Kind::Array, Kind::Array) => {
+            left.items().count() == right.items().count()
+                && left.items().zip(right.items()).all(|(left, right)| equal_nodes(left, right))
+        }
+        (Kind::Number, Kind::Number) => {
+            left.raw() == right.raw()
+                || Decimal::parse(left.raw()).zip(Decimal::parse(right.raw())).is_some_and(|(a, b)| a == b)
+        }
+        (Kind::String, Kind::String) => left.text() == right.text(),
+        (left, right) => left == right,
+    }
+}

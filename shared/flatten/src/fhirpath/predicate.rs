@@ -1,0 +1,83 @@
+//! Predicates: yes-or-no questions to a resource, for archive rules and checks.
+
+use std::collections::BTreeMap;
+
+use crate::defect::Defect;
+use crate::json::Node;
+use crate::model::{Datatype, Primitive, type_named};
+
+use super::InvalidPath;
+use super::compile::{Compiler, Outcome, Static};
+use super::machine::{Context, Machine, Scratch};
+use super::program::{Op, Pool};
+use super::types::{SetId, TypeSet};
+
+/// A compiled condition on resources of one type.
+#[derive(Debug)]
+pub struct Predicate {
+    pool: Pool,
+    op: Op,
+    resource: SetId,
+    text: String,
+}
+
+impl Predicate {
+    /// Compiles a condition on resources of the given type. The type may be one that no release knows; then only
+    /// names and shapes count.
+    pub fn compile(resource_type: &str, path: &str) -> Result<Self, InvalidPath> {
+        let once = Self::compile_with(resource_type, path, false)?;
+        match once {
+            (predicate, false) => Ok(predicate),
+            (_, true) => Ok(Self::compile_with(resource_type, path, true)?.0),
+        }
+    }
+
+    /// What the condition says of a resource; `None` where it says nothing. A result that is neither one boolean
+    /// nor empty is a defect whose path is the condition.
+    pub fn holds(
+        &self,
+        resource: Node<'_>,
+        context: &Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Option<bool>, Defect> {
+        let mut machine = Machine::new(&self.pool, resource, self.resource, *context, scratch);
+        let focus = machine.resource();
+        machine.verdict(&self.op, focus).map_err(|fault| fault.into_defect(self.text.clone()))
+    }
+
+    /// The condition as written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The predicate, and whether it has to be compiled again with companions carried.
+    fn compile_with(resource_type: &str, path: &str, carry: bool) -> Result<(Self, bool), InvalidPath> {
+        let mut pool = Pool::default();
+        let resource = pool.set(TypeSet::of(type_named(resource_type).map(Datatype::Complex)));
+        let of = Static { sets: vec![resource], single: true };
+        let constants = BTreeMap::new();
+        let mut compiler = Compiler {
+            pool: &mut pool,
+            constants: &constants,
+            resource: of.clone(),
+            has_rows: false,
+            carry,
+            wants_carry: false,
+        };
+        let Outcome { op, of } = compiler.compile(path, &of)?;
+        let again = compiler.wants_carry && !carry;
+        if !can_be_boolean(&pool, &of) {
+            return Err(InvalidPath::new(0, "a condition, which is true or false"));
+        }
+        Ok((Self { pool, op, resource, text: path.to_owned() }, again))
+    }
+}
+
+/// Whether a path may yield a boolean.
+pub(crate) fn can_be_boolean(pool: &Pool, of: &Static) -> bool {
+    of.sets.iter().any(|&set| {
+        let types = pool.datatypes(set);
+        types.is_unknown() || types.primitives().any(|primitive| primitive == Primitive::Boolean)
+    })
+}

@@ -1,0 +1,248 @@
+//! Compiled paths: small trees of operations over element names, and the pool of what they share.
+
+use regex::Regex;
+
+use crate::model::{Datatype, Primitive, type_named};
+
+use super::functions::Run;
+use super::literal::Literal;
+use super::syntax::Operator;
+use super::types::{Reading, SetId, TypeSet};
+
+/// What the paths of one view share: type sets, literals and regular expressions.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    sets: Vec<TypeSet>,
+    readings: Vec<Reading>,
+    literals: Vec<(Literal, SetId)>,
+    patterns: Vec<Regex>,
+    extension: Option<SetId>,
+}
+
+static UNKNOWN: TypeSet = TypeSet::UNKNOWN;
+
+impl Pool {
+    pub(crate) fn set(&mut self, set: TypeSet) -> SetId {
+        let index = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+            self.readings.push(set.reading());
+            self.sets.push(set);
+            self.sets.len() - 1
+        });
+        SetId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// The datatypes behind an id; those of another pool's id are unknown.
+    pub(crate) fn datatypes(&self, id: SetId) -> &TypeSet {
+        self.sets.get(usize::from(id.0)).unwrap_or(&UNKNOWN)
+    }
+
+    pub(super) fn reading(&self, id: SetId) -> Reading {
+        self.readings.get(usize::from(id.0)).copied().unwrap_or(Reading::Plain)
+    }
+
+    pub(crate) fn add_literal(&mut self, literal: Literal) -> u16 {
+        let set = self.set(literal.type_set());
+        self.literals.push((literal, set));
+        u16::try_from(self.literals.len() - 1).unwrap_or(u16::MAX)
+    }
+
+    pub(super) fn literal(&self, index: u16) -> Option<&(Literal, SetId)> {
+        self.literals.get(usize::from(index))
+    }
+
+    /// The set of extensions, once a path has asked for them.
+    pub(super) fn extension(&self) -> SetId {
+        self.extension.unwrap_or(SetId(u16::MAX))
+    }
+
+    pub(super) fn add_extension(&mut self) -> SetId {
+        let set = self.set(TypeSet::of(type_named("Extension").map(Datatype::Complex)));
+        *self.extension.insert(set)
+    }
+
+    pub(super) fn add_pattern(&mut self, pattern: Regex) -> usize {
+        self.patterns.push(pattern);
+        self.patterns.len() - 1
+    }
+
+    pub(super) fn pattern(&self, index: usize) -> Option<&Regex> {
+        self.patterns.get(index)
+    }
+}
+
+/// An operation; running it yields items.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// `{}`
+    Nothing,
+    /// The item that the path is run on, `$this`.
+    Focus,
+    /// The item that the whole path was started on, `%context`.
+    Start,
+    /// The resource, `%resource`.
+    Resource,
+    /// `%rowIndex`
+    RowIndex,
+    /// A literal or a constant of the pool.
+    Literal(u16),
+    /// Names one after the other from the focus, the most common path by far.
+    Walk(Box<[Key]>),
+    /// What stands first, and steps over all of its items.
+    Path {
+        start: Box<Op>,
+        steps: Box<[Step]>,
+    },
+    Negate(Box<Op>),
+    Binary {
+        operator: Operator,
+        left: Box<Op>,
+        right: Box<Op>,
+    },
+}
+
+/// An element by one JSON name, of one set of types.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) name: Box<str>,
+    pub(crate) to: SetId,
+    /// Whether the first item alone is wanted.
+    pub(crate) first: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Step {
+    Key(Key),
+    Member(Box<Member>),
+    Index(Box<Op>),
+    Call(Box<Call>),
+}
+
+/// An element by a name that may stand for several JSON names or types.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The name in the path, with which all of its JSON names begin.
+    pub(super) name: Box<str>,
+    /// The JSON names, by the type set of the item that has them.
+    pub(super) routes: Vec<Route>,
+    /// Whether the first route is for every item.
+    pub(super) any: bool,
+    pub(super) companions: Companions,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(super) from: SetId,
+    /// Sorted by name, so that a choice of fifty is found by searching.
+    pub(super) keys: Vec<(Box<str>, SetId)>,
+}
+
+/// What happens to the companions (`_birthDate`) of primitives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Companions {
+    /// Nobody asks for them.
+    Ignored,
+    /// They go along with the values, because something later asks for extensions of primitives.
+    Carried,
+    /// The next step asks for extensions: they count even without a value.
+    Counted,
+}
+
+impl Op {
+    /// Whether the path ends in keys: those of references (`true`) or those of resources (`false`).
+    pub(crate) fn last_key(&self) -> Option<bool> {
+        let Self::Path { steps, .. } = self else { return None };
+        for step in steps.iter().rev() {
+            match step {
+                Step::Call(call) => match call.name {
+                    "getReferenceKey" => return Some(true),
+                    "getResourceKey" => return Some(false),
+                    "first" | "last" | "distinct" | "where" | "take" | "skip" | "tail" => {}
+                    _ => return None,
+                },
+                Step::Index(_) => {}
+                Step::Key(_) | Step::Member(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+static NOTHING: Op = Op::Nothing;
+
+impl Call {
+    /// The path in an argument; nothing where the argument was left out.
+    pub(super) fn op(&self, argument: usize) -> &Op {
+        match self.arguments.get(argument) {
+            Some(Argument::Op(op)) => op,
+            _ => &NOTHING,
+        }
+    }
+
+    /// The type in the first argument.
+    pub(super) fn type_test(&self) -> Option<&TypeTest> {
+        match self.arguments.first() {
+            Some(Argument::Type(test)) => Some(test),
+            _ => None,
+        }
+    }
+}
+
+/// A function with its arguments.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    pub(super) run: Run,
+    pub(super) arguments: Vec<Argument>,
+}
+
+#[derive(Debug)]
+pub(super) enum Argument {
+    /// Run where the call stands, or once for each item: the function decides.
+    Op(Op),
+    Type(TypeTest),
+    /// A regular expression of the pool.
+    Pattern(usize),
+}
+
+/// A type that items are tested for.
+#[derive(Debug, Clone)]
+pub(super) struct TypeTest {
+    pub(super) datatype: Datatype,
+    /// What an item is once it has passed.
+    pub(super) to: SetId,
+    /// A type of `System`, which the primitives of FHIR that convert to it count as.
+    pub(super) system: bool,
+}
+
+impl TypeTest {
+    /// Whether a place of these types may have the type.
+    pub(super) fn admits(&self, types: &TypeSet) -> bool {
+        match self.datatype {
+            Datatype::Primitive(wanted) if self.system => {
+                types.primitives().any(|kind| system(kind) == wanted)
+            }
+            datatype => types.contains(datatype),
+        }
+    }
+}
+
+/// The primitive that stands for the `System` type which a primitive of FHIR converts to.
+pub(super) const fn system(primitive: Primitive) -> Primitive {
+    match primitive {
+        Primitive::Boolean | Primitive::Decimal | Primitive::Date | Primitive::Time => primitive,
+        Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => Primitive::Integer,
+        Primitive::Integer64 => Primitive::Integer64,
+        Primitive::DateTime | Primitive::Instant => Primitive::DateTime,
+        Primitive::String
+        | Primitive::Code
+        | Primitive::Id
+        | Primitive::Uri
+        | Primitive::Url
+        | Primitive::Canonical
+        | Primitive::Oid
+        | Primitive::Uuid
+        | Primitive::Markdown
+        | Primitive::Base64Binary
+        | Primitive::Xhtml => Primitive::String,
+    }
+}

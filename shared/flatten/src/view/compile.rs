@@ -1,0 +1,265 @@
+//! From definition to plan: paths compiled, columns resolved, unions matched, every mistake collected.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::fhirpath::{Compiler, Op, Outcome, Pool, Static, TypeSet, can_be_boolean};
+use crate::model::{Datatype, type_named};
+
+use super::column::{Column, KeyColumn, Tag, resolve};
+use super::constant;
+use super::definition::{ColumnDefinition, Definition, Iteration, Path, Reader, SelectDefinition};
+use super::invalid::{InvalidView, Mistake};
+use super::plan::{Condition, Plan};
+use super::select::{Cell, Child, Foci, Select};
+
+impl Plan {
+    /// Compiles a ViewDefinition. Every mistake that needs no data is found here, all of them at once.
+    pub fn compile(view: &Json) -> Result<Self, InvalidView> {
+        let mut reader = Reader::default();
+        let definition = reader.definition(view);
+        let form = reader.mistakes;
+        let (plan, again) = build(&definition, form.clone(), false)?;
+        if again { Ok(build(&definition, form, true)?.0) } else { Ok(plan) }
+    }
+}
+
+/// The plan, and whether it has to be built again with the companions of primitives carried along.
+fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Plan, bool), InvalidView> {
+    let mut mistakes = form;
+    let mut pool = Pool::default();
+    let constants = constant::bind(&definition.constants, &mut pool, &mut mistakes);
+    let resource = pool.set(TypeSet::of(type_named(&definition.resource).map(Datatype::Complex)));
+    let mut builder = Builder::new(&mut pool, &constants, resource, carry, mistakes);
+    let conditions = builder.conditions(&definition.conditions);
+    let focus = builder.compiler.resource.clone();
+    let mut columns = Vec::new();
+    let selects = definition.selects.iter().map(|select| builder.select(select, &focus, &mut columns));
+    let children = selects.collect();
+    let again = builder.compiler.wants_carry && !carry;
+    let mistakes = builder.finish(&columns);
+    if !mistakes.is_empty() {
+        let view = if definition.name.is_empty() { "?" } else { &definition.name };
+        return Err(InvalidView { view: view.to_owned(), mistakes });
+    }
+    let slots = 0..columns.len();
+    let root = Select { place: String::new(), foci: Foci::Same, columns: Vec::new(), children, slots };
+    let plan = Plan {
+        name: definition.name.clone(),
+        resource_type: definition.resource.clone(),
+        columns: columns.into_iter().map(|column| column.column).collect(),
+        pool,
+        resource,
+        conditions,
+        root,
+    };
+    Ok((plan, again))
+}
+
+/// A column and where it was first defined.
+struct Slot {
+    place: String,
+    column: Column,
+}
+
+struct Builder<'b> {
+    compiler: Compiler<'b>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'b> Builder<'b> {
+    fn new(
+        pool: &'b mut Pool,
+        constants: &'b BTreeMap<String, u16>,
+        resource: crate::fhirpath::SetId,
+        carry: bool,
+        mistakes: Vec<Mistake>,
+    ) -> Self {
+        let resource = Static { sets: vec![resource], single: true };
+        let compiler = Compiler { pool, constants, resource, has_rows: true, carry, wants_carry: false };
+        Self { compiler, mistakes }
+    }
+
+    /// The mistakes, once the names of the columns have been compared.
+    fn finish(mut self, columns: &[Slot]) -> Vec<Mistake> {
+        let mut seen = BTreeMap::new();
+        for slot in columns {
+            // Databases fold case, so that `a` and `A` are one column there.
+            let known = seen.insert(slot.column.name.to_ascii_lowercase(), &slot.place);
+            if let Some(first) = known {
+                let expected = format!("a name that no other column has; {first} has it");
+                self.mistakes.push(Mistake::new(format!("{}.name", slot.place), expected));
+            }
+        }
+        self.mistakes
+    }
+
+    fn conditions(&mut self, paths: &[Path]) -> Vec<Condition> {
+        let focus = self.compiler.resource.clone();
+        let mut conditions = Vec::new();
+        for path in paths {
+            let Some(Outcome { op, of }) = self.path(path, &focus) else { continue };
+            if !can_be_boolean(self.compiler.pool, &of) {
+                self.mistakes.push(Mistake::new(&path.element, "a condition, which is true or false"));
+            }
+            conditions.push(Condition { element: path.element.clone(), op });
+        }
+        conditions
+    }
+
+    fn path(&mut self, path: &Path, focus: &Static) -> Option<Outcome> {
+        match self.compiler.compile(&path.text, focus) {
+            Ok(outcome) => Some(outcome),
+            Err(error) => {
+                self.mistakes.push(Mistake::of_path(path.element.clone(), error));
+                None
+            }
+        }
+    }
+
+    fn select(&mut self, definition: &SelectDefinition, focus: &Static, columns: &mut Vec<Slot>) -> Child {
+        Child::Select(self.select_alone(definition, focus, columns))
+    }
+
+    fn select_alone(
+        &mut self,
+        definition: &SelectDefinition,
+        focus: &Static,
+        columns: &mut Vec<Slot>,
+    ) -> Select {
+        let first = columns.len();
+        let (foci, focus) = self.foci(&definition.iteration, focus);
+        let mut cells = Vec::new();
+        for column in &definition.columns {
+            if let Some((cell, slot)) = self.column(column, &focus) {
+                cells.push(cell);
+                columns.push(slot);
+            }
+        }
+        let mut children: Vec<Child> =
+            definition.selects.iter().map(|select| self.select(select, &focus, columns)).collect();
+        if !definition.branches.is_empty() {
+            children.push(self.union(definition, &focus, columns));
+        }
+        let slots = first..columns.len();
+        Select { place: definition.place.clone(), foci, columns: cells, children, slots }
+    }
+
+    /// The branches of a union fill the slots of the first one.
+    fn union(&mut self, definition: &SelectDefinition, focus: &Static, columns: &mut Vec<Slot>) -> Child {
+        let first = columns.len();
+        let mut branches = Vec::new();
+        for (index, branch) in definition.branches.iter().enumerate() {
+            if index == 0 {
+                branches.push(self.select_alone(branch, focus, columns));
+                continue;
+            }
+            // The branch is compiled at the place of the first, and its columns compared with the first's.
+            let known: Vec<Slot> = columns.drain(first..).collect();
+            branches.push(self.select_alone(branch, focus, columns));
+            let other: Vec<Slot> = columns.drain(first..).collect();
+            columns.extend(self.matched(&branch.place, known, &other));
+        }
+        Child::Union(branches)
+    }
+
+    fn matched(&mut self, place: &str, mut known: Vec<Slot>, other: &[Slot]) -> Vec<Slot> {
+        let names = |slots: &[Slot]| slots.iter().map(|slot| slot.column.name.clone()).collect::<Vec<_>>();
+        if names(&known) != names(other) {
+            let expected =
+                format!("the columns of the first branch in their order: {}", names(&known).join(", "));
+            self.mistakes.push(Mistake::new(place, expected));
+            return known;
+        }
+        for (slot, other) in known.iter_mut().zip(other) {
+            let column = &mut slot.column;
+            if column.collection != other.column.collection {
+                let expected = format!("`collection` to be {} as in the first branch", column.collection);
+                self.mistakes.push(Mistake::new(format!("{}.collection", other.place), expected));
+            }
+            if let Some(cell) = column.cell.join(other.column.cell) {
+                column.cell = cell;
+            } else {
+                let expected = format!("a {} as in the first branch", column.cell.name());
+                self.mistakes.push(Mistake::new(format!("{}.type", other.place), expected));
+            }
+            if column.datatype != other.column.datatype {
+                column.datatype = None;
+            }
+            if column.key != other.column.key {
+                column.key = column.key.and(other.column.key).map(|_| KeyColumn::Reference);
+            }
+        }
+        known
+    }
+
+    fn foci(&mut self, iteration: &Iteration, focus: &Static) -> (Foci, Static) {
+        let each = |builder: &mut Self, path: &Path, foci: fn(Op) -> Foci| {
+            let unknown = || Static { sets: vec![], single: true };
+            match builder.path(path, focus) {
+                Some(Outcome { op, of }) => (foci(op), Static { single: true, ..of }),
+                None => (Foci::Same, unknown()),
+            }
+        };
+        match iteration {
+            Iteration::Once => (Foci::Same, focus.clone()),
+            Iteration::Each(path) => each(self, path, Foci::Each),
+            Iteration::EachOrNull(path) => each(self, path, Foci::EachOrNull),
+            Iteration::Repeat(paths) => self.repeat(paths, focus),
+        }
+    }
+
+    /// The paths of a repeat are run on the focus and on all that they lead to, so their types are followed until
+    /// nothing new comes.
+    fn repeat(&mut self, paths: &[Path], focus: &Static) -> (Foci, Static) {
+        let mut from = Static { single: true, ..focus.clone() };
+        let before = self.mistakes.len();
+        loop {
+            let outcomes: Vec<Outcome> = paths.iter().filter_map(|path| self.path(path, &from)).collect();
+            let mut found = Static { sets: Vec::new(), single: true };
+            for outcome in &outcomes {
+                found = found.join(&outcome.of, true);
+            }
+            let is_known = |set: &crate::fhirpath::SetId| !self.compiler.pool.datatypes(*set).is_unknown();
+            if found.sets.iter().any(is_known) {
+                found.sets.retain(is_known);
+            }
+            let wider = from.clone().join(&found, true);
+            if wider == from || self.mistakes.len() > before {
+                return (Foci::Repeat(outcomes.into_iter().map(|outcome| outcome.op).collect()), found);
+            }
+            from = wider;
+        }
+    }
+
+    fn column(&mut self, definition: &ColumnDefinition, focus: &Static) -> Option<(Cell, Slot)> {
+        let Outcome { op, of } = self.path(&definition.path, focus)?;
+        let ansi =
+            definition.tags.iter().find(|(name, _)| name == "ansi/type").map(|(_, value)| value.as_str());
+        let resolved = match resolve(self.compiler.pool, &of, definition.declared.as_deref(), ansi) {
+            Ok(resolved) => resolved,
+            Err((member, expected)) => {
+                let expected = format!("{expected} (column `{}`)", definition.name);
+                self.mistakes.push(Mistake::new(format!("{}.{member}", definition.place), expected));
+                return None;
+            }
+        };
+        let tags =
+            definition.tags.iter().map(|(name, value)| Tag { name: name.clone(), value: value.clone() });
+        let column = Column {
+            name: definition.name.clone(),
+            path: definition.path.text.clone(),
+            datatype: resolved.datatype,
+            collection: definition.collection,
+            cell: resolved.cell,
+            ansi_type: ansi.map(str::to_owned),
+            key: op
+                .last_key()
+                .map(|reference| if reference { KeyColumn::Reference } else { KeyColumn::Resource }),
+            tags: tags.collect(),
+        };
+        let slot = Slot { place: definition.place.clone(), column };
+        Some((Cell { op, collection: definition.collection }, slot))
+    }
+}

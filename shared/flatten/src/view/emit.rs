@@ -1,0 +1,122 @@
+//! Writing items as cells of a column's type.
+
+use crate::defect::DefectCode;
+use crate::fhirpath::{Decimal, Fault, Item, Machine, Value};
+use crate::json::Kind;
+use crate::row::{ColumnId, ITEM, Rows};
+use crate::time::moment;
+
+use super::column::{CellType, Column};
+use super::run::Slot;
+
+/// Writes one cell of a row.
+pub(super) fn cell(
+    machine: &Machine<'_>,
+    rows: &mut Rows,
+    name: ColumnId,
+    column: &Column,
+    slot: Slot,
+) -> Result<(), Fault> {
+    match slot {
+        Slot::Items { start, end } if column.collection => {
+            let list = rows.open_list(name);
+            (start..end).try_for_each(|index| item(machine, rows, ITEM, column.cell, machine.at(index)))?;
+            rows.close(list);
+            Ok(())
+        }
+        Slot::Items { start, end } if start < end => {
+            item(machine, rows, name, column.cell, machine.at(start))
+        }
+        Slot::Items { .. } | Slot::Null => {
+            rows.null(name);
+            Ok(())
+        }
+        Slot::Zero => item(machine, rows, name, column.cell, Item::integer(0)),
+    }
+}
+
+fn item(
+    machine: &Machine<'_>,
+    rows: &mut Rows,
+    name: ColumnId,
+    cell: CellType,
+    item: Item,
+) -> Result<(), Fault> {
+    let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
+    if let Item::Pending(urn) = item {
+        rows.pending(name, machine.kept(urn));
+        return Ok(());
+    }
+    match cell {
+        CellType::Text | CellType::Binary => text(machine, rows, name, item),
+        CellType::Boolean => match machine.value(item)? {
+            Value::Boolean(value) => {
+                rows.boolean(name, value);
+                Ok(())
+            }
+            _ => Err(fault),
+        },
+        CellType::Integer | CellType::Long => {
+            let number = number(machine, item)?.and_then(Decimal::as_integer).ok_or(fault)?;
+            let out_of_range = Fault { code: DefectCode::IntegerOutOfRange, ..fault };
+            if cell == CellType::Integer {
+                rows.integer(name, i32::try_from(number).map_err(|_| out_of_range)?);
+            } else {
+                rows.long(name, i64::try_from(number).map_err(|_| out_of_range)?);
+            }
+            Ok(())
+        }
+        CellType::Decimal => decimal(machine, rows, name, item),
+        CellType::Timestamp => {
+            let moment = match machine.value(item)? {
+                Value::Temporal(text, _) | Value::Text(text) => moment(&text),
+                _ => None,
+            };
+            rows.instant(name, moment.ok_or(fault)?.milliseconds());
+            Ok(())
+        }
+    }
+}
+
+fn number(machine: &Machine<'_>, item: Item) -> Result<Option<Decimal>, Fault> {
+    Ok(match machine.value(item)? {
+        Value::Number(number) => Some(number),
+        // An integer64 is a text in JSON.
+        Value::Text(text) => Decimal::parse(&text),
+        _ => None,
+    })
+}
+
+/// A decimal of the resource keeps its digits as written.
+fn decimal(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> Result<(), Fault> {
+    let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
+    if let Item::Element(element) = item
+        && let Some(digits) = machine.node(element).number()
+    {
+        rows.decimal(name, digits);
+        return Ok(());
+    }
+    let number = number(machine, item)?.ok_or(fault)?;
+    rows.decimal(name, &number.to_string());
+    Ok(())
+}
+
+fn text(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> Result<(), Fault> {
+    match item {
+        Item::Element(element) => {
+            let node = machine.node(element);
+            match node.kind() {
+                Kind::String => rows.text_of(name, node),
+                Kind::Number | Kind::True | Kind::False => rows.text(name, node.raw()),
+                Kind::Object | Kind::Array | Kind::Null => {
+                    return Err(Fault { offset: Some(node.span().start), ..Fault::OPERAND });
+                }
+            }
+        }
+        Item::Text(span) | Item::Temporal(span, _) | Item::Pending(span) => {
+            rows.text(name, machine.kept(span));
+        }
+        Item::Boolean(_) | Item::Number(_) | Item::Literal(_) => rows.text(name, &machine.text_of(item)?),
+    }
+    Ok(())
+}

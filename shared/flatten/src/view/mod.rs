@@ -1,0 +1,48 @@
+//! Views: each `ViewDefinition` of HL7's SQL on FHIR, is compiled once into a [`Plan`] and run a resource at a time.
+//!
+//! ```text
+//! JSON → definition → Plan ─ run over a resource → rows
+//!            └─ InvalidView   └─ Defect
+//! ```
+//!
+//! Everything that can be wrong with a view is found when it is compiled, all of it at once; what remains is the
+//! data's. A resource that does not fit one view is a defect for that view alone.
+//!
+//! ```
+//! use flatten::fhirpath::Context;
+//! use flatten::json::{Limits, Tape};
+//! use flatten::row::{Names, Rows};
+//! use flatten::view::{Evaluator, Plan, ViewNames};
+//! let view = serde_json::json!({
+//!     "name": "patient_name", "resource": "Patient",
+//!     "select": [
+//!         {"column": [{"name": "patient_key", "path": "getResourceKey()"}]},
+//!         {"forEach": "name", "column": [{"name": "family", "path": "family"}]},
+//!     ],
+//! });
+//! let plan = Plan::compile(&view).unwrap();
+//! let (mut names, mut rows, mut tape) = (Names::default(), Rows::default(), Tape::default());
+//! let columns = ViewNames::new(&plan, &mut names);
+//! let patient = tape.parse(br#"{"resourceType":"Patient","id":"p","name":[{"family":"A"},{"family":"B"}]}"#, Limits::default())?;
+//! let count = Evaluator::default().run(&plan, &columns, patient.root(), &Context::of("Patient/p"), &mut rows);
+//! assert_eq!(count, Ok(2));
+//! # Ok::<(), flatten::json::JsonError>(())
+//! ```
+
+mod invalid;
+mod definition;
+mod constant;
+mod column;
+mod plan;
+mod compile;
+mod select;
+mod run;
+mod emit;
+pub mod schema;
+
+pub use column::{CellType, Column, KeyColumn, Tag};
+pub use invalid::{InvalidView, Mistake};
+pub use plan::{Plan, ViewNames};
+pub use run::Evaluator;
+
+pub use crate::fhirpath::Context;

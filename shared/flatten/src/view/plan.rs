@@ -1,0 +1,74 @@
+//! Plans: compiled views.
+
+use crate::fhirpath::{Op, Pool, SetId};
+use crate::row::{ColumnId, Names, TableId};
+
+use super::column::Column;
+use super::select::Select;
+
+/// A compiled view: paths are programs, constants are bound, columns are known. It never changes and is shared
+/// by all workers.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) name: String,
+    pub(super) resource_type: String,
+    pub(super) columns: Vec<Column>,
+    pub(super) pool: Pool,
+    pub(super) resource: SetId,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) root: Select,
+}
+
+/// A filter of the view.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub(super) element: String,
+    pub(super) op: Op,
+}
+
+impl Plan {
+    /// The view's name, which is the name of its table.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The resources it is for.
+    #[must_use]
+    pub fn resource_type(&self) -> &str {
+        &self.resource_type
+    }
+
+    /// The columns in order.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Whether a resource can have at most one row, so that the row has the key of the resource. Otherwise keys
+    /// are `<key>#<n>`, n from 0. It follows from the definition alone, never from data.
+    #[must_use]
+    pub fn at_most_one_row(&self) -> bool {
+        self.root.at_most_one_row()
+    }
+
+    /// The columns that join: the keys of resources and references.
+    pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.key.is_some())
+    }
+}
+
+/// The names of a view's table and columns, looked up once.
+#[derive(Debug, Clone)]
+pub struct ViewNames {
+    pub(super) table: TableId,
+    pub(super) columns: Vec<ColumnId>,
+}
+
+impl ViewNames {
+    /// Names a view's table and columns.
+    pub fn new(plan: &Plan, names: &mut Names) -> Self {
+        let columns = plan.columns.iter().map(|column| names.column(&column.name)).collect();
+        Self { table: names.table(&plan.name), columns }
+    }
+}

@@ -1,0 +1,52 @@
+//! Cells and expectations in one form that can be compared: types count, ways of writing a number do not.
+
+use flatten::json::{Kind, Node};
+use flatten::row::{Cells, Value};
+
+/// A cell that was written.
+pub(crate) fn of_cell(value: Value<'_>) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Boolean(value) => format!("boolean {value}"),
+        Value::Integer(value) => format!("number {value}"),
+        Value::Long(value) => format!("number {value}"),
+        Value::Decimal(digits) => format!("number {}", number(digits)),
+        Value::Text(text) => format!("text {text}"),
+        Value::Instant(milliseconds) => format!("instant {milliseconds}"),
+        Value::Pending(urn) => format!("pending {urn}"),
+        Value::List(items) => of_items(items),
+        Value::Record(_) => "record".to_owned(),
+    }
+}
+
+fn of_items(items: Cells<'_>) -> String {
+    let items: Vec<String> = items.map(|(_, value)| of_cell(value)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// What a case expects: JSON values, and `{"digits": …}`, `{"instant": …}`, `{"pending": …}` for what JSON
+/// cannot say.
+pub(crate) fn of_expectation(node: Node<'_>) -> String {
+    match node.kind() {
+        Kind::Null => "null".to_owned(),
+        Kind::True | Kind::False => format!("boolean {}", node.raw()),
+        Kind::Number => format!("number {}", number(node.raw())),
+        Kind::String => format!("text {}", node.text().unwrap()),
+        Kind::Array => format!("[{}]", node.items().map(of_expectation).collect::<Vec<_>>().join(", ")),
+        Kind::Object => {
+            let (name, value) = node.members().next().expect("an object names one thing");
+            match name.raw() {
+                "instant" => format!("instant {}", value.raw()),
+                "pending" => format!("pending {}", value.raw()),
+                other => panic!("{other} is nothing a case can expect"),
+            }
+        }
+    }
+}
+
+/// Digits without what does not change the number.
+fn number(digits: &str) -> String {
+    let digits =
+        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    if digits == "-0" { "0".to_owned() } else { digits.to_owned() }
+}
