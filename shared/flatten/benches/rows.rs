@@ -3,6 +3,13 @@
 //! The answers are asserted before anything is timed. The corpus is Synthea NDJSON and HL7's R4 examples where
 //! they stand beside the project, and the project's own `samples/` otherwise.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test stops where something is wrong"
+)]
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -100,7 +107,7 @@ fn rows(criterion: &mut Criterion) {
         });
         group.bench_function("tape and automatic rows", |bencher| {
             bencher.iter(|| {
-                assert_eq!(flatten_all(&resources, &mut automatic, &mut names, &mut tape, &mut arena), count)
+                assert_eq!(flatten_all(&resources, &mut automatic, &mut names, &mut tape, &mut arena), count);
             });
         });
         group.finish();

@@ -52,6 +52,8 @@ pub enum DefectCode {
     SeveralValues,
     /// A view's expression met values that it cannot work on.
     InvalidOperand,
+    /// A DELETE entry that names no resource by type and id.
+    UnresolvableDeletion,
     /// A check of the deployment refused the resource.
     CheckFailed,
 }
@@ -77,6 +79,7 @@ impl DefectCode {
             Self::IntegerOutOfRange => "integer-out-of-range",
             Self::SeveralValues => "several-values",
             Self::InvalidOperand => "invalid-operand",
+            Self::UnresolvableDeletion => "unresolvable-deletion",
             Self::CheckFailed => "check-failed",
         }
     }

@@ -18,3 +18,4 @@ pub mod row;
 pub mod automatic;
 pub mod fhirpath;
 pub mod view;
+pub mod catalog;

@@ -156,6 +156,7 @@ pub struct Rows {
     text: String,
     cells: Vec<Cell>,
     heads: Vec<Head>,
+    pendings: usize,
 }
 
 /// A row, list or record that has been opened and must be closed.
@@ -259,8 +260,15 @@ impl Rows {
 
     /// Adds the key of a target that is not known yet; see [`Value::Pending`].
     pub fn pending(&mut self, column: ColumnId, urn: &str) {
+        self.pendings += 1;
         let span = self.push_text(|text| text.push_str(urn));
         let _ = self.push(column, Stored::Pending(span));
+    }
+
+    /// How many cells are [`Value::Pending`] since the arena was cleared, those that were rewound included.
+    #[must_use]
+    pub const fn pendings(&self) -> usize {
+        self.pendings
     }
 
     /// Where the arena stands now.
@@ -279,6 +287,7 @@ impl Rows {
     /// Empties the arena and keeps its memory.
     pub fn clear(&mut self) {
         self.rewind(Mark { text: 0, cells: 0, heads: 0 });
+        self.pendings = 0;
     }
 
     /// How many rows there are.

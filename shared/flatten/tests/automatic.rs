@@ -3,6 +3,13 @@
 //! A new case is a new folder with a `resource.json`. Running the test with `UPDATE_CASES=1` writes `rows.json`;
 //! read it before committing it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test stops where something is wrong"
+)]
+
 use std::fs;
 use std::path::Path;
 

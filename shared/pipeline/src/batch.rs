@@ -79,6 +79,20 @@ pub struct Reject {
     pub reason: Reason,
 }
 
+impl Reject {
+    /// Its key: load, ordinal, code, and the view or table. The same reject has the same key at every attempt.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let place = match &self.reason {
+            Reason::Frame(_) | Reason::Defect { view: None, .. } => "",
+            Reason::Defect { view: Some(view), .. } => view,
+            Reason::Refused { table, .. } => table,
+        };
+        let source = &self.source;
+        format!("{}#{}/{}/{place}", source.object.load_id(), source.ordinal, self.reason.code())
+    }
+}
+
 /// Why a record was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {

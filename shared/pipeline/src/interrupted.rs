@@ -14,7 +14,9 @@ pub enum Interrupted {
         code: String,
     },
     /// S3 or KMS refuses access: nothing helps until somebody grants it.
-    #[error("access to the object is denied ({code}); grant s3:GetObject and kms:Decrypt to the function's role")]
+    #[error(
+        "access to the object is denied ({code}); grant s3:GetObject and kms:Decrypt to the function's role"
+    )]
     Denied {
         /// The service's error code.
         code: String,

@@ -10,8 +10,12 @@
 pub mod notification;
 pub mod object;
 pub mod source;
+pub mod decode;
+pub mod assemble;
 pub mod version;
 pub mod batch;
 pub mod sink;
+mod writes;
+pub mod load;
 pub mod summary;
 pub mod interrupted;

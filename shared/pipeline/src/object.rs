@@ -60,7 +60,12 @@ impl fmt::Display for Pin {
 /// The first `bytes` of a digest in lower-case hex.
 #[must_use]
 pub fn hex(digest: &[u8], bytes: usize) -> String {
-    digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    digest
+        .iter()
+        .take(bytes)
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 /// Where a record stood: an object and a range of its inflated bytes.

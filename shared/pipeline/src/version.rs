@@ -59,7 +59,10 @@ mod tests {
             created: 5,
             size: None,
         };
-        Version::new(last_updated, &Source { object: Arc::new(object), ordinal, offset: 0, length: 0, line: 1 })
+        Version::new(
+            last_updated,
+            &Source { object: Arc::new(object), ordinal, offset: 0, length: 0, line: 1 },
+        )
     }
 
     #[test]

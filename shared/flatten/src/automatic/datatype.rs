@@ -117,28 +117,18 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// A resource inside another that is not `contained`: an entry's or a parameter's is a record of its own and
-    /// only its key stands here; the outcome of a response is flattened in place.
+    /// only its key stands here; the outcome of a response, and whatever a contained Bundle holds, is flattened in
+    /// place.
     pub(super) fn inner_resource(&mut self, spot: SpotId, node: Node<'a>) -> Result<(), Defect> {
         let resource =
             crate::resource::Resource::read(node).map_err(|defect| self.defect(defect.code, node))?;
-        if self.places.name(spot).ends_with("resource") {
+        if self.places.name(spot).ends_with("resource") && !self.in_contained {
             let key = resource.key(None);
             self.rows.text(self.places.columns(spot).key, &key);
             return Ok(());
         }
-        let carrier = type_named(resource.resource_type());
-        let column = self.places.columns(spot).kind;
-        self.rows.text(column, resource.resource_type());
-        let place = self.places.in_place(spot, carrier, self.names);
-        self.members_but(place, node, "resourceType")
-    }
-
-    fn members_but(&mut self, place: PlaceId, node: Node<'a>, left_out: &str) -> Result<(), Defect> {
-        let mut hint = 0;
-        for (key, value) in node.members().filter(|(key, _)| !key.is(left_out)) {
-            self.member(place, key, value, &mut hint)?;
-        }
-        Ok(())
+        let place = self.places.in_place(spot, type_named(resource.resource_type()), self.names);
+        self.members(place, node)
     }
 
     /// The key and the type of a reference's target, where it has one.

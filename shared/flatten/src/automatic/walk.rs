@@ -25,6 +25,8 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) key: &'w str,
     /// Whether a modifier extension stands in the row or item at hand.
     pub(super) modifier: bool,
+    /// Whether the row at hand is a contained resource's.
+    pub(super) in_contained: bool,
     /// Whether the reference at hand says the type of its target itself.
     pub(super) typed: bool,
     /// The choices of the objects at hand that have said what they are.
@@ -77,6 +79,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             key,
             modifier,
             typed: false,
+            in_contained: false,
             chosen,
             table,
             row_key,
@@ -228,6 +231,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.table.clone_from(&table);
         self.row_key.clone_from(&key);
         self.row_depth = 0;
+        self.in_contained = true;
         self.row(&table, &key, |walk| {
             walk.rows.text(container, walk.key);
             walk.object(place, node)

@@ -188,6 +188,9 @@ impl Compiler<'_> {
             TypeOperator::Is => ("is", functions::is, self.one(Primitive::Boolean)),
             TypeOperator::As => ("as", functions::of_type, self.narrow(&mut steps, &of, &test)),
         };
+        if name == "as" && self.always_passes(steps.last(), &test) {
+            return Ok(Outcome { op: assemble(*start, steps), of });
+        }
         steps.push(Step::Call(Box::new(Call { name, run, arguments: vec![Argument::Type(test)] })));
         Ok(Outcome { op: Op::Path { start, steps: steps.into() }, of })
     }
@@ -317,6 +320,11 @@ impl Compiler<'_> {
             results.push(of);
         }
         let of = self.returned(function.returns, done, from, &results, &compiled);
+        if let (Returns::Narrowed, Some(Argument::Type(test))) = (function.returns, compiled.first())
+            && self.always_passes(done.last(), test)
+        {
+            return Ok(of);
+        }
         done.push(Step::Call(Box::new(Call { name: function.name, run: function.run, arguments: compiled })));
         Ok(of)
     }

@@ -34,6 +34,7 @@ mod literal;
 mod compile;
 mod arguments;
 mod navigate;
+mod harvest;
 mod item;
 mod machine;
 mod element;
@@ -48,6 +49,7 @@ pub use predicate::Predicate;
 
 pub(crate) use compile::{Compiler, Outcome, Static};
 pub(crate) use decimal::Decimal;
+pub(crate) use harvest::{Found, Harvest, Marks};
 pub(crate) use item::{Fault, Item, Value};
 pub(crate) use literal::{Literal, constant};
 pub(crate) use machine::Machine;

@@ -193,6 +193,15 @@ impl<'a> Node<'a> {
         self.index
     }
 
+    /// The bytes of a string that needs no decoding; `None` for anything else.
+    pub(crate) fn plain_bytes(self) -> Option<&'a [u8]> {
+        let entry = self.entry();
+        if entry.kind != Kind::String || entry.escaped {
+            return None;
+        }
+        self.document.text.as_bytes().get(entry.start as usize..entry.end as usize)
+    }
+
     pub(crate) const fn document(self) -> Document<'a> {
         self.document
     }

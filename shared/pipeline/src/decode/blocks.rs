@@ -19,15 +19,15 @@ pub(super) struct Masks {
 
 impl Masks {
     /// Brace and bracket differ in one bit (0x20), so one comparison finds both: whether they pair up
-    /// rightly is the parser's business.
+    /// rightly is the parser's business. Newlines are left out where nobody asks for them.
     #[inline]
-    pub(super) fn of(block: &[u8; BLOCK_BYTES]) -> Self {
+    pub(super) fn of(block: &[u8; BLOCK_BYTES], newlines: bool) -> Self {
         Self {
             quote: transpose(gather(block, |byte| byte == b'"')),
             backslash: transpose_rare(gather(block, |byte| byte == b'\\')),
             open: transpose(gather(block, |byte| byte | 0x20 == b'{')),
             close: transpose(gather(block, |byte| byte | 0x20 == b'}')),
-            newline: transpose_rare(gather(block, |byte| byte == b'\n')),
+            newline: if newlines { transpose_rare(gather(block, |byte| byte == b'\n')) } else { 0 },
         }
     }
 }
@@ -63,7 +63,10 @@ pub(super) const fn parity(mut mask: u64) -> u64 {
 fn gather(block: &[u8; BLOCK_BYTES], matches: impl Fn(u8) -> bool) -> u64 {
     let found = block.map(|byte| if matches(byte) { u8::MAX } else { 0 });
     let (words, _) = found.as_chunks::<8>();
-    words.iter().zip(0_u32..).fold(0, |all, (word, bit)| all | u64::from_le_bytes(*word) & (EVERY_BYTE << bit))
+    words
+        .iter()
+        .zip(0_u32..)
+        .fold(0, |all, (word, bit)| all | u64::from_le_bytes(*word) & (EVERY_BYTE << bit))
 }
 
 /// Turns `gather`'s order into the bytes' order: the transpose of an 8 × 8 bit matrix.
@@ -97,7 +100,8 @@ mod tests {
         fn masks_agree_with_looking_at_one_byte_after_the_other(bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), prop::sample::select(b"\"\\{}[]\n;=YZ_".to_vec())], BLOCK_BYTES)) {
             let block: [u8; BLOCK_BYTES] = bytes.try_into().unwrap();
-            let masks = Masks::of(&block);
+            let masks = Masks::of(&block, true);
+            prop_assert_eq!(Masks::of(&block, false).newline, 0);
             prop_assert_eq!(masks.quote, one_by_one(&block, b"\""));
             prop_assert_eq!(masks.backslash, one_by_one(&block, b"\\"));
             prop_assert_eq!(masks.open, one_by_one(&block, b"{["));

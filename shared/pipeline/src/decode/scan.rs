@@ -1,7 +1,7 @@
 //! The scan for the few bytes that matter: brackets and quotes at shallow depth, and line breaks.
 
 use super::blocks::{BLOCK_BYTES, Masks, escaped, parity};
-use super::window::Window;
+use super::window::View;
 
 /// What the scan stopped at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,14 +83,14 @@ impl Scanner {
     }
 
     /// The next line break that is watched, bracket with at most `floor` brackets around it, or quote
-    /// within at most `floor` brackets; `None` when the window holds no more.
+    /// within at most `floor` brackets; `None` when the view holds no more.
     #[inline]
-    pub(super) fn next(&mut self, window: &Window, floor: u32) -> Option<Seen> {
+    pub(super) fn next(&mut self, view: View<'_>, floor: u32) -> Option<Seen> {
         loop {
             if let Some(seen) = self.next_in_block(floor) {
                 return Some(seen);
             }
-            if !self.next_block(window) {
+            if !self.next_block(view) {
                 return None;
             }
         }
@@ -165,21 +165,23 @@ impl Scanner {
         }
     }
 
-    /// Classifies up to 64 more bytes. The last block of the window is filled up with zero bytes, which
+    /// Classifies up to 64 more bytes. The last block of the view is filled up with zero bytes, which
     /// are nothing; the next one then begins behind its last true byte.
     #[inline]
-    fn next_block(&mut self, window: &Window) -> bool {
-        let bytes = window.from(self.classified);
+    fn next_block(&mut self, view: View<'_>) -> bool {
+        let bytes = view.from(self.classified);
+        let lines = self.watch != Watch::Nothing;
         let (masks, length) = if let Some(block) = bytes.first_chunk::<BLOCK_BYTES>() {
-            (Masks::of(block), BLOCK_BYTES)
+            (Masks::of(block, lines), BLOCK_BYTES)
         } else if bytes.is_empty() {
             return false;
         } else {
             let mut block = [0; BLOCK_BYTES];
             block.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = *byte);
-            (Masks::of(&block), bytes.len())
+            (Masks::of(&block, lines), bytes.len())
         };
-        let braces = if masks.newline | self.newline_before == 0 { 0 } else { masks.open & !brackets(bytes) };
+        let line_starts = masks.open & (masks.newline << 1 | self.newline_before);
+        let braces = if line_starts == 0 { 0 } else { braces_of(line_starts, bytes) };
         self.set_block(&masks, braces, length - 1);
         self.classified += length as u64;
         true
@@ -197,7 +199,7 @@ impl Scanner {
             quote,
             inside,
             newline: masks.newline,
-            brace_at_line_start: braces & (masks.newline << 1 | self.newline_before),
+            brace_at_line_start: braces,
         };
         self.in_string = 0_u64.wrapping_sub(inside >> last_bit & 1);
         self.escape_before = escaping >> last_bit & 1;
@@ -205,7 +207,15 @@ impl Scanner {
     }
 }
 
-/// Which of the first 64 bytes are `[`: only asked for where a line begins.
-fn brackets(bytes: &[u8]) -> u64 {
-    bytes.iter().take(BLOCK_BYTES).zip(0_u32..).fold(0, |mask, (byte, bit)| mask | u64::from(*byte == b'[') << bit)
+/// Those bits of a mask whose bytes are `{` and not `[`.
+fn braces_of(mut mask: u64, bytes: &[u8]) -> u64 {
+    let mut braces = 0;
+    while mask != 0 {
+        let bit = mask & mask.wrapping_neg();
+        if bytes.get(mask.trailing_zeros() as usize) == Some(&b'{') {
+            braces |= bit;
+        }
+        mask ^= bit;
+    }
+    braces
 }

@@ -31,17 +31,9 @@ impl Window {
         self.base + self.bytes.len() as u64
     }
 
-    /// The bytes from `from` up to `to`; empty where they are gone or not yet here.
-    pub(super) fn slice(&self, from: u64, to: u64) -> &[u8] {
-        self.bytes.get(self.index(from)..self.index(to)).unwrap_or_default()
-    }
-
-    pub(super) fn from(&self, at: u64) -> &[u8] {
-        self.bytes.get(self.index(at)..).unwrap_or_default()
-    }
-
-    pub(super) fn byte(&self, at: u64) -> Option<u8> {
-        self.bytes.get(self.index(at)).copied()
+    /// What the buffer holds now.
+    pub(super) fn view(&self) -> View<'_> {
+        View { bytes: &self.bytes, base: self.base }
     }
 
     /// Says that nothing before `to` is needed any more. The bytes stay readable until the next append.
@@ -53,7 +45,7 @@ impl Window {
     /// The line of the byte at `at`, from 1. To be asked in rising order: lines are counted once.
     pub(super) fn line_at(&mut self, at: u64) -> u64 {
         if at > self.counted {
-            self.line += memchr_iter(b'\n', self.slice(self.counted, at)).count() as u64;
+            self.line += memchr_iter(b'\n', self.view().slice(self.counted, at)).count() as u64;
             self.counted = at;
         }
         self.line
@@ -73,10 +65,10 @@ impl Window {
     /// Drops what was released, gives a giant buffer back and grows by doubling, but never far beyond
     /// the largest resource: the allocation is as bounded as what it holds.
     fn make_room(&mut self, more: usize) {
-        let drop = self.index(self.released).min(self.bytes.len());
-        if drop > 0 {
-            self.bytes.drain(..drop);
-            self.base += drop as u64;
+        let released = self.view().index(self.released).min(self.bytes.len());
+        if released > 0 {
+            self.bytes.drain(..released);
+            self.base += released as u64;
         }
         let needed = self.bytes.len() + more;
         if self.bytes.capacity() > KEPT_BYTES && needed < self.bytes.capacity() / 8 {
@@ -88,12 +80,36 @@ impl Window {
         }
     }
 
-    fn index(&self, at: u64) -> usize {
-        usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX)
-    }
-
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
+    }
+}
+
+/// A look at the buffer: bytes addressed by their offset in the stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    bytes: &'a [u8],
+    base: u64,
+}
+
+impl<'a> View<'a> {
+    /// A stream of its own, from offset 0.
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, base: 0 }
+    }
+
+    /// The bytes from `from` up to `to`; empty where they are gone or not yet here.
+    pub(super) fn slice(self, from: u64, to: u64) -> &'a [u8] {
+        self.bytes.get(self.index(from)..self.index(to)).unwrap_or_default()
+    }
+
+    /// The bytes from `at` to the end of the buffer.
+    pub(super) fn from(self, at: u64) -> &'a [u8] {
+        self.bytes.get(self.index(at)..).unwrap_or_default()
+    }
+
+    fn index(self, at: u64) -> usize {
+        at.checked_sub(self.base).and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX)
     }
 }

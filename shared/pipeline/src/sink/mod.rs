@@ -1,17 +1,45 @@
 //! Sinks: where batches go. One trait, one contract suite that every sink passes.
 
+pub mod bson;
+pub mod decimal;
+pub mod json_lines;
+pub mod memory;
+pub mod mongodb;
+mod records;
+mod replacement;
+
 use std::future::Future;
 
-use crate::batch::WriteBatch;
+use crate::batch::{Reason, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
 /// A destination of rows.
 pub trait Sink: Send + Sync {
     /// Writes a batch. `Ok` means that every row, deletion and reject of it is durable; writing the same batch
-    /// again, wholly or after a failure in the middle, leads to the same tables.
+    /// again, wholly or after a failure in the middle, leads to the same tables. Several writes may run at once.
     ///
     /// The returned summary counts the batch's resources by fate (`loaded`, `superseded`, `deleted`,
-    /// `archived`), its rejects, and its rows.
+    /// `archived`), its rejects with those that the database refused, and the rows of the loaded resources. The
+    /// counts of what was read (`records`, `bytes`) are the reader's.
     fn write(&self, batch: WriteBatch) -> impl Future<Output = Result<Summary, Interrupted>> + Send;
+}
+
+/// Counts rejects: those of a view leave their resource loaded.
+fn add_rejects<'a>(summary: &mut Summary, rejects: impl Iterator<Item = &'a Reject>) {
+    for reject in rejects {
+        match &reject.reason {
+            Reason::Defect { view: Some(_), .. } => summary.view_defects += 1,
+            Reason::Defect { view: None, .. } | Reason::Frame(_) | Reason::Refused { .. } => {
+                summary.rejected += 1
+            }
+        }
+        *summary.codes.entry(reject.reason.code().to_owned()).or_default() += 1;
+    }
+}
+
+/// The end of the range of `_id`s that belong to a resource: `key` itself and everything that goes on with `#`.
+/// `$` follows `#`, and no character of a FHIR id or type sorts before it.
+fn key_range_end(key: &str) -> String {
+    format!("{key}$")
 }

@@ -1,0 +1,94 @@
+//! Entries of a Bundle (R5, section 2.36) and resources in parameters.
+
+use std::sync::Arc;
+
+use flatten::defect::DefectCode;
+use flatten::json::Node;
+use flatten::reference::{self, Reference};
+use flatten::time::moment;
+
+use crate::batch::{Fate, ResourceWrite};
+use crate::decode::Place;
+use crate::version::Version;
+
+use super::Assembler;
+
+impl Assembler {
+    /// An entry: a resource, a deletion, or neither. An entry with neither is no record: it answers a request or
+    /// asks for something.
+    pub(super) fn entry(&mut self, place: Place, entry: Node<'_>) {
+        let full_url = entry.get_text("fullUrl");
+        if let Some(resource) = entry.get("resource").filter(|resource| !resource.is_null()) {
+            return self.resource(place, resource, full_url.as_deref());
+        }
+        let request = entry.get("request");
+        if request.and_then(|request| request.get("method")).is_some_and(|method| method.is("DELETE")) {
+            self.deletion(place, entry);
+        }
+    }
+
+    /// The resources of parameters are records of their own.
+    pub(super) fn parameters(&mut self, place: Place, parameters: Option<Node<'_>>) {
+        for parameter in parameters.into_iter().flat_map(Node::items) {
+            if let Some(resource) = parameter.get("resource").filter(|resource| !resource.is_null()) {
+                self.resource(place, resource, None);
+            }
+            self.parameters(place, parameter.get("part"));
+        }
+    }
+
+    fn deletion(&mut self, place: Place, entry: Node<'_>) {
+        let url = entry.get("request").and_then(|request| request.get_text("url"));
+        let Some(Reference::Resource { kind, id }) = url.as_deref().map(reference::parse) else {
+            return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
+        };
+        let source = self.source(place, entry);
+        let deleted = entry.get("response").and_then(|response| response.get_text("lastModified"));
+        let deleted = deleted.and_then(|text| moment(&text)).map(|moment| moment.nanoseconds);
+        let version = Version::new(deleted, &source);
+        let tables = if self.is_archived(kind) { Arc::default() } else { self.flattener.tables(kind) };
+        let (key, resource_type) = (format!("{kind}/{id}"), kind.to_owned());
+        self.records += 1;
+        self.batch_bytes += size_of::<ResourceWrite>() + key.len();
+        self.batch.resources.push(ResourceWrite {
+            key,
+            resource_type,
+            version,
+            source,
+            tables,
+            fate: Fate::Deleted,
+        });
+    }
+}
+
+/// Moves a frame of a Bundle that stood inside another record to where it stands in the object.
+impl crate::decode::Frame<'_> {
+    pub(super) fn shift(&mut self, base: Place) {
+        let (Self::Resource { place, .. }
+        | Self::Entry { place, .. }
+        | Self::BundleEnd { place, .. }
+        | Self::Broken { place, .. }) = self;
+        *place = Place {
+            ordinal: base.ordinal,
+            offset: base.offset + place.offset,
+            line: base.line + place.line - 1,
+            ..*place
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::within;
+    use crate::decode::Place;
+    use flatten::json::{Limits, Tape};
+
+    #[test]
+    fn a_node_stands_behind_its_frame_s_beginning() {
+        let mut tape = Tape::default();
+        let document = tape.parse(br#"{"resource":{"a":1}}"#, Limits::default()).unwrap();
+        let node = document.root().get("resource").unwrap();
+        let place = within(Place { ordinal: 3, offset: 100, length: 20, line: 7 }, node);
+        assert_eq!(place, Place { ordinal: 3, offset: 112, length: 7, line: 7 });
+    }
+}

@@ -1,0 +1,264 @@
+//! From frames to batches: every record becomes rows, a deletion, an archived resource or a reject.
+
+mod entry;
+mod pending;
+
+use std::mem;
+use std::sync::Arc;
+
+use flatten::automatic::address_at;
+use flatten::catalog::{Catalog, Flattened, Flattener};
+use flatten::defect::{Defect, DefectCode};
+use flatten::json::{Limits, Node, Tape};
+use flatten::links::Links;
+use flatten::reference::is_id;
+use flatten::resource::Resource;
+use sha2::{Digest, Sha256};
+
+use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
+use crate::decode::{self, Frame, Place};
+use crate::object::{ObjectRef, Source, hex};
+use crate::version::Version;
+
+use pending::Pending;
+
+/// When a batch is handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Bytes of memory that the rows of a batch take at most, give or take one resource.
+    pub bytes: usize,
+    /// Resources of a batch at most.
+    pub resources: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { bytes: 4 << 20, resources: 5_000 }
+    }
+}
+
+/// The assembler of one object.
+pub struct Assembler {
+    object: Arc<ObjectRef>,
+    catalog: Arc<Catalog>,
+    flattener: Flattener,
+    limits: BatchLimits,
+    tape: Tape,
+    batch: WriteBatch,
+    batch_bytes: usize,
+    records: u64,
+    bundle: Option<u64>,
+    links: Links,
+    pending: Pending,
+    ready: Vec<Completion>,
+}
+
+/// The JSON that a frame may hold; its length was bounded by the decoder.
+const JSON: Limits = Limits { depth: 64 + 2, bytes: u32::MAX as usize };
+
+impl Assembler {
+    /// An assembler that has read nothing yet.
+    #[must_use]
+    pub fn new(object: Arc<ObjectRef>, catalog: Arc<Catalog>, limits: BatchLimits) -> Self {
+        Self {
+            object,
+            flattener: Flattener::new(Arc::clone(&catalog)),
+            catalog,
+            limits,
+            tape: Tape::default(),
+            batch: WriteBatch::default(),
+            batch_bytes: 0,
+            records: 0,
+            bundle: None,
+            links: Links::default(),
+            pending: Pending::default(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// Takes a frame. Everything in it is in the batch afterwards, one way or another.
+    pub fn take(&mut self, frame: &Frame<'_>) {
+        match *frame {
+            Frame::Resource { place, bytes } => {
+                self.parsed(place, bytes, |this, node| this.resource(place, node, None))
+            }
+            Frame::Entry { place, bytes, bundle } => {
+                self.enter_bundle(bundle);
+                self.parsed(place, bytes, |this, node| this.entry(place, node));
+            }
+            Frame::BundleEnd { place, envelope, bundle } => {
+                self.enter_bundle(bundle);
+                self.leave_bundle();
+                self.parsed(place, envelope, |this, node| this.resource(place, node, None));
+            }
+            Frame::Broken { place, reason } => self.reject(place, None, None, Reason::Frame(reason.code())),
+        }
+    }
+
+    /// Whether the batch should be handed on.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.batch.rows.bytes() + self.batch_bytes >= self.limits.bytes
+            || self.batch.resources.len() + self.batch.rejects.len() >= self.limits.resources
+    }
+
+    /// The batch so far, if there is anything in it.
+    pub fn take_batch(&mut self) -> Option<WriteBatch> {
+        if self.batch.resources.is_empty() && self.batch.rejects.is_empty() {
+            return None;
+        }
+        self.batch.names = self.flattener.names();
+        self.batch_bytes = 0;
+        let batch = mem::take(&mut self.batch);
+        self.flattener.begin_batch();
+        Some(batch)
+    }
+
+    /// Completions of rows that stand in batches handed out before: they may be written only after those.
+    #[must_use]
+    pub fn completions(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The completions so far, as a batch of their own.
+    pub fn take_completions(&mut self) -> Option<WriteBatch> {
+        let completions = mem::take(&mut self.ready);
+        (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
+    }
+
+    /// Records read so far: resources, deletions, and what was set aside.
+    #[must_use]
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Parses a frame's bytes and does something with its root.
+    fn parsed(&mut self, place: Place, bytes: &[u8], then: impl FnOnce(&mut Self, Node<'_>)) {
+        let mut tape = mem::take(&mut self.tape);
+        match tape.parse(bytes, JSON) {
+            Ok(document) => then(self, document.root()),
+            Err(error) => {
+                let defect = Defect::from(error);
+                self.reject(place, None, Some(bytes), Reason::Defect { view: None, defect });
+            }
+        }
+        self.tape = tape;
+    }
+
+    /// One resource: a record of its own.
+    fn resource(&mut self, place: Place, node: Node<'_>, full_url: Option<&str>) {
+        match Resource::read(node) {
+            Ok(resource) if resource.resource_type() == "Bundle" && node.get("entry").is_some() => {
+                self.nested_bundle(place, node);
+            }
+            Ok(resource) => self.read_resource(place, &resource, full_url),
+            Err(defect) => self.defective(place, node, None, defect),
+        }
+        if node.get("resourceType").is_some_and(|name| name.is("Parameters")) {
+            self.parameters(place, node.get("parameter"));
+        }
+    }
+
+    fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
+        let key = resource.key(full_url);
+        if let Some(full_url) = full_url {
+            self.links.insert(full_url, &key);
+            self.ready.extend(self.pending.resolve(full_url, &key));
+        }
+        let source = self.source(place, resource.node());
+        let version = Version::new(resource.last_updated(), &source);
+        let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
+        match self.flattener.flatten(resource, &key, &self.links, &mut self.batch.rows) {
+            Ok(Flattened::Rows) => {
+                let rows = rows_before..self.batch.rows.len();
+                if self.batch.rows.pendings() > pendings_before {
+                    self.pending.remember(&self.flattener.names(), &self.batch.rows, rows.clone(), &version);
+                }
+                self.push(key, resource, version, source, Fate::Rows(rows));
+            }
+            Ok(Flattened::Archived) => {
+                let text = resource.node().raw().as_bytes().to_vec();
+                self.batch_bytes += text.len();
+                self.push(key, resource, version, source, Fate::Archived(text));
+            }
+            Err(defect) => self.defective(place, resource.node(), Some(key), defect),
+        }
+    }
+
+    fn push(&mut self, key: String, resource: &Resource<'_>, version: Version, source: Source, fate: Fate) {
+        let resource_type = resource.resource_type().to_owned();
+        let tables = self.flattener.tables(&resource_type);
+        self.records += 1;
+        self.batch_bytes += size_of::<ResourceWrite>() + 2 * key.len() + version.as_str().len();
+        self.batch.resources.push(ResourceWrite { key, resource_type, version, source, tables, fate });
+    }
+
+    /// Sets a resource aside whose JSON could be read.
+    fn defective(&mut self, place: Place, node: Node<'_>, key: Option<String>, mut defect: Defect) {
+        // Offsets and paths count from the resource, wherever in its frame it stands.
+        if let (Some(offset), true) = (defect.offset, defect.path.is_empty()) {
+            defect.path = address_at(node, offset);
+        }
+        defect.offset = defect.offset.map(|offset| offset.saturating_sub(node.span().start));
+        let key = key.filter(|key| key.split_once('/').is_some_and(|(_, id)| is_id(id)));
+        let place = within(place, node);
+        self.reject(place, key, Some(node.raw().as_bytes()), Reason::Defect { view: None, defect });
+    }
+
+    fn reject(&mut self, place: Place, resource: Option<String>, bytes: Option<&[u8]>, reason: Reason) {
+        let Place { ordinal, offset, length, line } = place;
+        let source = Source { object: Arc::clone(&self.object), ordinal, offset, length, line };
+        let sha256 = bytes.map(|bytes| hex(&Sha256::digest(bytes), 32));
+        self.records += 1;
+        self.batch_bytes += size_of::<Reject>() + 128;
+        self.batch.rejects.push(Reject { source, resource, sha256, reason });
+    }
+
+    fn source(&self, place: Place, node: Node<'_>) -> Source {
+        let Place { ordinal, offset, length, line } = within(place, node);
+        Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
+    }
+
+    /// Reads the entries of a Bundle that stands whole inside a record.
+    fn nested_bundle(&mut self, place: Place, node: Node<'_>) {
+        let outer = (mem::take(&mut self.links), mem::take(&mut self.pending), self.bundle.take());
+        let mut decoder = decode::Decoder::new(decode::Limits { max_resource_bytes: node.raw().len() + 1 });
+        let base = within(place, node);
+        decoder.push(node.raw().as_bytes());
+        decoder.finish();
+        while let Some(mut frame) = decoder.next() {
+            frame.shift(base);
+            self.take(&frame);
+        }
+        (self.links, self.pending, self.bundle) = outer;
+    }
+
+    fn enter_bundle(&mut self, bundle: u64) {
+        if self.bundle != Some(bundle) {
+            self.leave_bundle();
+            self.links = Links::open();
+            self.bundle = Some(bundle);
+        }
+    }
+
+    /// What a Bundle's references have not found by now is nowhere.
+    fn leave_bundle(&mut self) {
+        self.links.close();
+        self.pending.clear();
+    }
+
+    fn is_archived(&self, resource_type: &str) -> bool {
+        self.catalog.is_archived(resource_type)
+    }
+
+    /// Sets an entry aside that says something about no resource in particular.
+    fn unusable(&mut self, place: Place, node: Node<'_>, code: DefectCode) {
+        self.defective(place, node, None, Defect::whole(code));
+    }
+}
+
+/// Where a node of a frame stands in the object.
+fn within(place: Place, node: Node<'_>) -> Place {
+    let span = node.span();
+    Place { offset: place.offset + span.start as u64, length: (span.end - span.start) as u64, ..place }
+}

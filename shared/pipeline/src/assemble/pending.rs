@@ -1,0 +1,76 @@
+//! References to entries that come later in their Bundle: remembered by URN, completed when the entry comes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use flatten::row::{Cells, NameList, Rows, Value};
+
+use crate::batch::Completion;
+use crate::version::Version;
+
+/// The cells that wait for a key, by the URN they wait for.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    cells: BTreeMap<Box<str>, Vec<Cell>>,
+}
+
+#[derive(Debug)]
+struct Cell {
+    table: Box<str>,
+    row: Box<str>,
+    version: Version,
+    path: Box<str>,
+}
+
+impl Pending {
+    /// Remembers the pending cells of some rows.
+    pub(super) fn remember(&mut self, names: &NameList, rows: &Rows, range: Range<usize>, version: &Version) {
+        for row in rows.range(range) {
+            let (table, key) = (names.table(row.table()), row.key());
+            walk(names, row.cells(), "", &mut |path, urn| {
+                let cell = Cell {
+                    table: table.into(),
+                    row: key.into(),
+                    version: version.clone(),
+                    path: path.into(),
+                };
+                self.cells.entry(urn.into()).or_default().push(cell);
+            });
+        }
+    }
+
+    /// The completions of all cells that waited for this URN: the key, or the type where the cell's column says so.
+    pub(super) fn resolve(&mut self, urn: &str, key: &str) -> impl Iterator<Item = Completion> + use<> {
+        let kind = key.split('/').next().unwrap_or_default().to_owned();
+        let key = key.to_owned();
+        self.cells.remove(urn).into_iter().flatten().map(move |cell| Completion {
+            table: cell.table.into(),
+            row: cell.row.into(),
+            version: cell.version,
+            key: if cell.path.ends_with("type") { kind.clone() } else { key.clone() },
+            path: cell.path.into(),
+        })
+    }
+
+    /// Forgets what no entry has answered.
+    pub(super) fn clear(&mut self) {
+        self.cells.clear();
+    }
+}
+
+/// Calls `found` with path and URN of every pending cell. A path goes through list items by their index.
+fn walk(names: &NameList, cells: Cells<'_>, prefix: &str, found: &mut impl FnMut(&str, &str)) {
+    for (index, (column, value)) in cells.enumerate() {
+        let name = names.column(column);
+        let path = || match (prefix, name) {
+            ("", name) => name.to_owned(),
+            (prefix, "") => format!("{prefix}.{index}"),
+            (prefix, name) => format!("{prefix}.{name}"),
+        };
+        match value {
+            Value::Pending(urn) => found(&path(), urn),
+            Value::List(inner) | Value::Record(inner) => walk(names, inner, &path(), found),
+            _ => {}
+        }
+    }
+}

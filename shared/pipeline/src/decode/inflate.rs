@@ -1,0 +1,216 @@
+//! From the object's raw bytes to the inflated stream, a bounded piece at a time.
+
+use flate2::{Decompress, FlushDecompress, Status};
+use zstd::stream::raw::{Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
+
+use super::frame::{BrokenFrame, Compression};
+use super::window::Window;
+
+/// How many bytes tell every format.
+const MAGIC_BYTES: usize = 4;
+const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
+/// A skippable frame's magic without its first byte, which is 0x50 to 0x5F (RFC 8878, section 3.1.2).
+const ZSTD_SKIPPABLE: &[u8] = &[0x2A, 0x4D, 0x18];
+/// What a Zstandard frame wants to see first.
+const ZSTD_HEADER_BYTES: usize = 5;
+/// The largest window that gzip knows, as a power of two.
+const GZIP_WINDOW_BITS: u8 = 15;
+
+/// Holds raw bytes only as long as they are not inflated; nothing at all of a plain object.
+pub(super) struct Inflater {
+    raw: Vec<u8>,
+    /// How much of `raw` has been read.
+    taken: usize,
+    bytes_in: u64,
+    codec: Codec,
+    /// Between two members or frames, or before the first: another may follow.
+    between: bool,
+    fault: Option<BrokenFrame>,
+}
+
+enum Codec {
+    /// Fewer bytes than needed to tell.
+    Unknown,
+    Plain,
+    Gzip(Box<Decompress>),
+    Zstd(Box<ZstdStream>),
+}
+
+struct ZstdStream {
+    decoder: ZstdDecoder<'static>,
+    /// How many bytes the decoder wants next. It is fed no more than this, so that a corrupt block never
+    /// takes the good ones before it along.
+    wants: usize,
+}
+
+/// What one call of a decompressor did.
+struct Inflated {
+    taken: usize,
+    written: usize,
+    ended: bool,
+}
+
+impl Inflater {
+    pub(super) const fn new() -> Self {
+        Self { raw: Vec::new(), taken: 0, bytes_in: 0, codec: Codec::Unknown, between: true, fault: None }
+    }
+
+    pub(super) const fn bytes_in(&self) -> u64 {
+        self.bytes_in
+    }
+
+    pub(super) const fn compression(&self) -> Compression {
+        match self.codec {
+            Codec::Unknown | Codec::Plain => Compression::Plain,
+            Codec::Gzip(_) => Compression::Gzip,
+            Codec::Zstd(_) => Compression::Zstd,
+        }
+    }
+
+    /// Why the stream ends too early: final once everything is pushed, finished and filled.
+    pub(super) const fn fault(&self) -> Option<BrokenFrame> {
+        self.fault
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8], window: &mut Window) {
+        self.bytes_in += bytes.len() as u64;
+        if self.fault.is_some() {
+            return;
+        }
+        if matches!(self.codec, Codec::Plain) {
+            window.append(bytes);
+            return;
+        }
+        self.raw.drain(..self.taken);
+        self.taken = 0;
+        self.raw.extend_from_slice(bytes);
+        if matches!(self.codec, Codec::Unknown) && self.raw.len() >= MAGIC_BYTES {
+            self.recognise(window);
+        }
+    }
+
+    /// No more bytes come.
+    pub(super) fn finish(&mut self, window: &mut Window) {
+        if matches!(self.codec, Codec::Unknown) {
+            self.recognise(window);
+        }
+    }
+
+    /// Inflates a piece into the window. Answers whether there may be more without another push.
+    pub(super) fn fill(&mut self, window: &mut Window, finished: bool) -> bool {
+        loop {
+            if self.fault.is_some() || matches!(self.codec, Codec::Unknown | Codec::Plain) {
+                return false;
+            }
+            if self.between && !self.begin_member(finished) {
+                return false;
+            }
+            match self.inflate(window) {
+                Ok(inflated) if inflated.written > 0 => return true,
+                Ok(inflated) if inflated.taken > 0 || inflated.ended => {}
+                Ok(_) => {
+                    self.fault = finished.then_some(BrokenFrame::CutCompression);
+                    return false;
+                }
+                Err(written) => {
+                    self.fault = Some(BrokenFrame::CorruptCompression);
+                    return written;
+                }
+            }
+        }
+    }
+
+    fn recognise(&mut self, window: &mut Window) {
+        self.codec = match compression_of(&self.raw) {
+            Compression::Plain => Codec::Plain,
+            Compression::Gzip => Codec::Gzip(Box::new(Decompress::new_gzip(GZIP_WINDOW_BITS))),
+            Compression::Zstd => match ZstdDecoder::new() {
+                Ok(decoder) => Codec::Zstd(Box::new(ZstdStream { decoder, wants: ZSTD_HEADER_BYTES })),
+                Err(_) => Codec::Plain,
+            },
+        };
+        if matches!(self.codec, Codec::Plain) {
+            window.append(&self.raw);
+            self.raw = Vec::new();
+        }
+    }
+
+    /// Begins the next member or frame, if there is one. Zero bytes between and behind are padding, as
+    /// tapes and block devices leave it.
+    fn begin_member(&mut self, finished: bool) -> bool {
+        let padding = self.raw.iter().skip(self.taken).take_while(|byte| **byte == 0).count();
+        self.taken += padding;
+        let rest = self.raw.get(self.taken..).unwrap_or_default();
+        if rest.is_empty() || (rest.len() < MAGIC_BYTES && !finished) {
+            return false;
+        }
+        if compression_of(rest) != self.compression() {
+            self.fault = Some(BrokenFrame::TrailingData);
+            return false;
+        }
+        match &mut self.codec {
+            Codec::Gzip(gzip) => **gzip = Decompress::new_gzip(GZIP_WINDOW_BITS),
+            Codec::Zstd(zstd) => zstd.wants = ZSTD_HEADER_BYTES,
+            Codec::Unknown | Codec::Plain => {}
+        }
+        self.between = false;
+        true
+    }
+
+    /// One call of the decompressor. The error says whether it wrote anything before it failed.
+    fn inflate(&mut self, window: &mut Window) -> Result<Inflated, bool> {
+        let rest = self.raw.get(self.taken..).unwrap_or_default();
+        let inflated = match &mut self.codec {
+            Codec::Gzip(gzip) => inflate_gzip(gzip, rest, window.room())?,
+            Codec::Zstd(zstd) => zstd.inflate(rest, window.room())?,
+            Codec::Unknown | Codec::Plain => return Err(false),
+        };
+        self.taken += inflated.taken;
+        self.between = inflated.ended;
+        Ok(inflated)
+    }
+}
+
+fn inflate_gzip(gzip: &mut Decompress, input: &[u8], output: &mut Vec<u8>) -> Result<Inflated, bool> {
+    let (length_before, taken_before) = (output.len(), gzip.total_in());
+    let status = gzip.decompress_vec(input, output, FlushDecompress::None);
+    let written = output.len() - length_before;
+    let taken = usize::try_from(gzip.total_in() - taken_before).unwrap_or(input.len());
+    match status {
+        Ok(status) => Ok(Inflated { taken, written, ended: status == Status::StreamEnd }),
+        Err(_) => Err(written > 0),
+    }
+}
+
+impl ZstdStream {
+    fn inflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Inflated, bool> {
+        let length_before = output.len();
+        let fed = input.get(..self.wants.max(1)).unwrap_or(input);
+        let mut source = InBuffer::around(fed);
+        let mut target = OutBuffer::around_pos(output, length_before);
+        let result = self.decoder.run(&mut source, &mut target);
+        let (taken, written) = (source.pos(), target.pos() - length_before);
+        match result {
+            Ok(0) => Ok(Inflated { taken, written, ended: true }),
+            Ok(wants) => {
+                self.wants = wants;
+                Ok(Inflated { taken, written, ended: false })
+            }
+            Err(_) => Err(written > 0),
+        }
+    }
+}
+
+/// By the first bytes, never by a name.
+fn compression_of(head: &[u8]) -> Compression {
+    let is_skippable = matches!(head.first(), Some(0x50..=0x5F))
+        && head.get(1..).is_some_and(|rest| rest.starts_with(ZSTD_SKIPPABLE));
+    if head.starts_with(GZIP_MAGIC) {
+        Compression::Gzip
+    } else if head.starts_with(ZSTD_MAGIC) || is_skippable {
+        Compression::Zstd
+    } else {
+        Compression::Plain
+    }
+}

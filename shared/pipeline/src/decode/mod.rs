@@ -1,0 +1,134 @@
+//! From an object's bytes to its resources: raw bytes are pushed, frames are popped.
+//!
+//! ```text
+//! raw bytes → Inflater → Window → Framer → Frame
+//!             gzip/zstd  sliding  scan      borrowed bytes and their place
+//! ```
+//!
+//! The decoder does no I/O, knows no file name and judges no grammar. It recognises the compression by
+//! the first bytes, then looks for quotes and brackets only, so that whatever is wrong inside one
+//! resource stays the parser's verdict on that one resource. It holds one resource and a few chunks,
+//! never the object: a Bundle of any size passes entry by entry, pretty-printed or on one line. What is
+//! broken is handed out as [`Frame::Broken`] with its place, and reading goes on at the next line or
+//! element that begins a value.
+//!
+//! ```
+//! use pipeline::decode::{Decoder, Frame, Limits};
+//!
+//! let mut decoder = Decoder::new(Limits::default());
+//! decoder.push(b"{\"resourceType\":\"Patient\",\"id\":\"1\"}\n");
+//! decoder.push(b"{\"resourceType\":\"Pat");
+//! decoder.finish();
+//! let mut codes = Vec::new();
+//! while let Some(frame) = decoder.next() {
+//!     match frame {
+//!         Frame::Resource { place, bytes } => assert_eq!((place.line, bytes.len()), (1, 35)),
+//!         Frame::Broken { place, reason } => codes.push((place.offset, reason.code())),
+//!         Frame::Entry { .. } | Frame::BundleEnd { .. } => {}
+//!     }
+//! }
+//! assert_eq!(codes, [(36, "truncated")]);
+//! ```
+
+mod blocks;
+mod frame;
+mod framer;
+mod inflate;
+mod members;
+mod scan;
+mod text;
+mod unit;
+mod value;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use frame::{BrokenFrame, Compression, Decoded, Frame, Limits, Place, Shape};
+
+use framer::{Framer, Ready, What};
+use inflate::Inflater;
+use window::Window;
+
+/// One object on its way from bytes to frames. See the module's example.
+pub struct Decoder {
+    inflater: Inflater,
+    window: Window,
+    framer: Framer,
+    finished: bool,
+}
+
+impl Decoder {
+    /// A decoder for one object.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            inflater: Inflater::new(),
+            window: Window::new(limits.max_resource_bytes),
+            framer: Framer::new(limits.max_resource_bytes),
+            finished: false,
+        }
+    }
+
+    /// Takes the object's next bytes, as they are stored. They are copied; memory stays bounded if
+    /// [`Decoder::next`] is called until it answers `None` before the next push. Bytes pushed after
+    /// [`Decoder::finish`] are not read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !self.finished {
+            self.inflater.push(bytes, &mut self.window);
+        }
+    }
+
+    /// Says that no more bytes come: what is still open is cut, and [`Decoder::next`] will say so.
+    pub fn finish(&mut self) {
+        self.finished = true;
+        self.inflater.finish(&mut self.window);
+    }
+
+    /// The next frame; `None` when more bytes must be pushed, or after [`Decoder::finish`] at the end. The
+    /// same bytes give the same frames, however they are cut into pushes.
+    #[expect(clippy::should_implement_trait, reason = "the frame borrows the decoder, an iterator's cannot")]
+    pub fn next(&mut self) -> Option<Frame<'_>> {
+        loop {
+            if let Some(ready) = self.framer.next(&mut self.window, false) {
+                return Some(self.frame(ready));
+            }
+            if !self.inflater.fill(&mut self.window, self.finished) {
+                return self.last_frames();
+            }
+        }
+    }
+
+    /// What has been read so far.
+    #[must_use]
+    pub fn summary(&self) -> Decoded {
+        Decoded {
+            bytes_in: self.inflater.bytes_in(),
+            bytes_out: self.window.end(),
+            frames: self.framer.frames,
+            compression: self.inflater.compression(),
+            shape: self.framer.shape(),
+        }
+    }
+
+    /// Everything is inflated: at the end of the object, what is left is framed as what it is.
+    fn last_frames(&mut self) -> Option<Frame<'_>> {
+        if !self.finished {
+            return None;
+        }
+        self.framer.stream_ends(self.inflater.fault());
+        let ready = self.framer.next(&mut self.window, true)?;
+        Some(self.frame(ready))
+    }
+
+    fn frame(&self, ready: Ready) -> Frame<'_> {
+        let Ready { place, what } = ready;
+        let bytes = self.window.view().slice(place.offset, place.offset + place.length);
+        match what {
+            What::Resource => Frame::Resource { place, bytes },
+            What::Entry { bundle } => Frame::Entry { place, bytes, bundle },
+            What::BundleEnd { bundle } => Frame::BundleEnd { place, envelope: &self.framer.envelope, bundle },
+            What::Broken(reason) => Frame::Broken { place, reason },
+        }
+    }
+}

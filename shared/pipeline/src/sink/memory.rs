@@ -1,0 +1,270 @@
+//! The sink in memory: the semantics of the database without one, and faults where a test wants them.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bson::{Bson, Document as BsonDocument};
+
+use crate::batch::{Completion, Reject, WriteBatch};
+use crate::interrupted::Interrupted;
+use crate::summary::Summary;
+
+use super::bson::{BsonWriter, RowEncoder};
+use super::replacement::{Answer, Bound, Command, Document, Place, Removal, Replacement, Written};
+use super::{Sink, add_rejects, key_range_end, records};
+
+/// Documents by `_id`.
+pub type Collection = BTreeMap<String, BsonDocument>;
+
+/// Everything that the sink holds, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// The tables by name.
+    pub tables: BTreeMap<String, Collection>,
+    /// The archive by resource type.
+    pub archive: BTreeMap<String, Collection>,
+    /// The markers of resources that have no row of their own.
+    pub tombstones: Collection,
+    /// What was set aside.
+    pub rejects: Collection,
+}
+
+/// A sink whose tables are ordered maps.
+#[derive(Debug, Default)]
+pub struct MemorySink {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: State,
+    operations: u64,
+    fault: Option<Fault>,
+}
+
+/// A failure to be injected: at the `operation`-th statement from now on, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// Which statement.
+    pub operation: u64,
+    /// Whether the statement still takes effect: its acknowledgement is lost, not the write.
+    pub takes_effect: bool,
+}
+
+impl MemorySink {
+    /// What stands in the sink. Empty tables are left out.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let mut state = self.lock().state.clone();
+        state.tables.retain(|_, table| !table.is_empty());
+        state.archive.retain(|_, table| !table.is_empty());
+        state
+    }
+
+    /// Makes one of the next statements fail, as if the connection had broken.
+    pub fn fail(&self, fault: Fault) {
+        let mut inner = self.lock();
+        let operation = inner.operations + fault.operation;
+        inner.fault = Some(Fault { operation, ..fault });
+    }
+
+    /// How many statements have run so far.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// A panic in another thread leaves whole statements behind, as a killed function does.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One statement, with the fault that was asked for.
+    fn statement<T>(&self, run: impl FnOnce(&mut State) -> T) -> Result<T, Interrupted> {
+        let mut inner = self.lock();
+        let number = inner.operations;
+        inner.operations += 1;
+        let fault = inner.fault.filter(|fault| fault.operation == number);
+        let broken = Interrupted::Write { code: "injected fault".to_owned() };
+        match fault {
+            None => Ok(run(&mut inner.state)),
+            Some(Fault { takes_effect, .. }) => {
+                inner.fault = None;
+                if takes_effect {
+                    run(&mut inner.state);
+                }
+                Err(broken)
+            }
+        }
+    }
+
+    fn run(&self, batch: &WriteBatch, command: &Command<'_>) -> Result<Answer, Interrupted> {
+        match command {
+            Command::Insert { place, documents } => (documents.iter())
+                .map(|&document| self.statement(|state| state.insert(batch, *place, document)))
+                .collect::<Result<_, _>>()
+                .map(Answer::Written),
+            Command::Replace { place, documents } => (documents.iter())
+                .map(|&document| self.statement(|state| state.replace(batch, *place, document)))
+                .collect::<Result<_, _>>()
+                .map(Answer::Written),
+            Command::Versions { place, documents } => (documents.iter())
+                .map(|&document| self.statement(|state| state.version(batch, *place, document)))
+                .collect::<Result<_, _>>()
+                .map(Answer::Versions),
+            Command::Delete { place, removals } => {
+                for &removal in removals {
+                    self.statement(|state| state.remove(batch, *place, removal))?;
+                }
+                Ok(Answer::Deleted)
+            }
+        }
+    }
+
+    fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
+        loop {
+            let mut replacement = Replacement::new(batch);
+            while let Some(commands) = replacement.commands() {
+                for command in &commands {
+                    let answer = self.run(batch, command)?;
+                    replacement.answer(command, answer);
+                }
+            }
+            if !replacement.is_contended() {
+                return Ok(replacement.outcome());
+            }
+        }
+    }
+}
+
+impl Sink for MemorySink {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        let (mut summary, refused) = self.replace_rows(&batch)?;
+        for completion in &batch.completions {
+            self.statement(|state| state.complete(completion))?;
+        }
+        for reject in batch.rejects.iter().chain(&refused) {
+            self.statement(|state| state.reject(reject))?;
+        }
+        add_rejects(&mut summary, batch.rejects.iter().chain(&refused));
+        Ok(summary)
+    }
+}
+
+/// The statements of the database, each atomic.
+impl State {
+    pub(super) fn insert(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Written {
+        let id = document.id(batch);
+        let collection = self.collection(place);
+        if collection.contains_key(id) {
+            return Written::Exists;
+        }
+        collection.insert(id.to_owned(), encoded(batch, document));
+        Written::Done
+    }
+
+    pub(super) fn replace(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Written {
+        let new = document.write_of(batch).map_or("", |resource| resource.version.as_str());
+        let standing = self.version(batch, place, document);
+        if standing.is_some_and(|standing| standing.as_str() >= new) {
+            return Written::Exists;
+        }
+        self.collection(place).insert(document.id(batch).to_owned(), encoded(batch, document));
+        Written::Done
+    }
+
+    pub(super) fn version(
+        &mut self,
+        batch: &WriteBatch,
+        place: Place<'_>,
+        document: Document,
+    ) -> Option<String> {
+        self.collection(place).get(document.id(batch)).map(|document| version_of(document).to_owned())
+    }
+
+    pub(super) fn remove(&mut self, batch: &WriteBatch, place: Place<'_>, removal: Removal) {
+        let Some(resource) = batch.resources.get(removal.resource) else { return };
+        let own = resource.version.as_str();
+        let end = key_range_end(&resource.key);
+        let collection = self.collection(place);
+        let gone: Vec<String> = (collection.range(resource.key.clone()..end))
+            .filter(|(_, document)| match removal.bound {
+                Bound::Older => version_of(document) < own,
+                Bound::UpToOwn => version_of(document) <= own,
+                Bound::Own => version_of(document) == own,
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            collection.remove(&id);
+        }
+    }
+
+    fn complete(&mut self, completion: &Completion) {
+        let row = self.tables.get_mut(&completion.table).and_then(|table| table.get_mut(&completion.row));
+        if let Some(row) = row
+            && version_of(row) == completion.version.as_str()
+        {
+            set(row, &completion.path, &completion.key);
+        }
+    }
+
+    fn reject(&mut self, reject: &Reject) {
+        let names = flatten::row::NameList::default();
+        let mut writer = BsonWriter::default();
+        records::reject(&mut writer, &mut RowEncoder::new(&names), reject);
+        self.rejects.insert(reject.id(), parsed(writer));
+    }
+
+    fn collection(&mut self, place: Place<'_>) -> &mut Collection {
+        match place {
+            Place::Table(name) => self.tables.entry(name.to_owned()).or_default(),
+            Place::Archive(name) => self.archive.entry(name.to_owned()).or_default(),
+            Place::Tombstones => &mut self.tombstones,
+        }
+    }
+}
+
+fn encoded(batch: &WriteBatch, document: Document) -> BsonDocument {
+    let mut writer = BsonWriter::default();
+    document.encode(batch, &mut RowEncoder::new(&batch.names), &mut writer);
+    parsed(writer)
+}
+
+/// The encoder's own bytes are BSON; its tests hold it to that.
+fn parsed(writer: BsonWriter) -> BsonDocument {
+    bson::RawDocumentBuf::from_bytes(writer.into_bytes())
+        .and_then(|document| BsonDocument::try_from(&document))
+        .unwrap_or_default()
+}
+
+fn version_of(document: &BsonDocument) -> &str {
+    document.get_str("_version").unwrap_or_default()
+}
+
+/// What `$set` does with a dotted path: names in documents, positions in arrays.
+fn set(document: &mut BsonDocument, path: &str, key: &str) {
+    let Some((head, rest)) = path.split_once('.') else {
+        document.insert(path, key);
+        return;
+    };
+    if let Some(inside) = document.get_mut(head) {
+        set_inside(inside, rest, key);
+    }
+}
+
+fn set_inside(value: &mut Bson, path: &str, key: &str) {
+    match value {
+        Bson::Document(document) => set(document, path, key),
+        Bson::Array(items) => {
+            let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
+            let item = head.parse().ok().and_then(|index: usize| items.get_mut(index));
+            match (item, rest) {
+                (Some(item), None) => *item = Bson::String(key.to_owned()),
+                (Some(item), Some(rest)) => set_inside(item, rest, key),
+                (None, _) => {}
+            }
+        }
+        _ => {}
+    }
+}

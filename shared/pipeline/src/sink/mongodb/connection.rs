@@ -1,0 +1,121 @@
+//! The connection to the database: opened at first use, every command tried again while that helps.
+
+use std::fmt;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use bson::{Document, RawDocumentBuf};
+use mongodb::Client;
+use mongodb::error::ErrorKind;
+use mongodb::options::ClientOptions;
+use thiserror::Error;
+
+use crate::interrupted::Interrupted;
+
+use super::trouble::Trouble;
+
+/// The queue's concurrency times this must stay below what the database takes.
+const MAX_CONNECTIONS: u32 = 8;
+/// Thawed environments find idle connections dead; those that sat this long are not tried at all.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+const SERVER_SELECTION: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Why there is no connection, before anything was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConnectError {
+    /// The connection string is none. It holds a password, so nothing of it is repeated.
+    #[error("the connection string cannot be read; it looks like mongodb://host:27017/database")]
+    InvalidUri,
+    /// Neither the connection string nor the settings name a database.
+    #[error("no database is named; put it behind the host: mongodb://host:27017/database")]
+    NoDatabase,
+    /// The name of a `mongodb+srv` host could not be resolved now.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// A client and the name of its database. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Connection {
+    client: Client,
+    database: String,
+}
+
+/// Prepares a connection; nothing is connected before the first command. Options in the connection string come
+/// before the defaults: 8 connections, 60 s of idling, 10 s to find a server.
+///
+/// `database` comes before the database that the connection string names.
+pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, ConnectError> {
+    let mut options = ClientOptions::parse(uri).await.map_err(|error| match &*error.kind {
+        ErrorKind::DnsResolve { .. } => ConnectError::Interrupted(Trouble::of_error(&error).into()),
+        _ => ConnectError::InvalidUri,
+    })?;
+    options.app_name.get_or_insert_with(|| "flatfire".to_owned());
+    options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
+    options.max_idle_time.get_or_insert(MAX_IDLE);
+    options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
+    options.connect_timeout.get_or_insert(CONNECT);
+    let database = database.map(str::to_owned).or_else(|| options.default_database.clone());
+    let database = database.filter(|name| !name.is_empty()).ok_or(ConnectError::NoDatabase)?;
+    let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
+    Ok(Connection { client, database })
+}
+
+impl Connection {
+    /// The database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Runs a command, again and again while its trouble is transient: seven times within some ten seconds,
+    /// with jitter. Commands must bear being run twice. The answer may hold write errors that are not transient.
+    pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
+        let database = self.client.database(database);
+        let attempt = || async {
+            let answer = database.run_raw_command(command.clone()).await;
+            let answer = answer.map_err(|error| Trouble::of_error(&error))?;
+            refuse_transient(&answer)?;
+            Ok(answer)
+        };
+        attempt.retry(backoff()).when(Trouble::is_worth_another_try).await
+    }
+}
+
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(3))
+        .with_max_times(6)
+        .with_jitter()
+}
+
+/// An answer that says `ok` may still hold statements that failed, or writes that are not durable yet.
+fn refuse_transient(answer: &Document) -> Result<(), Trouble> {
+    for (_, code) in write_errors(answer) {
+        match Trouble::of_code(code) {
+            Trouble::Duplicate | Trouble::Document(_) => {}
+            trouble => return Err(trouble),
+        }
+    }
+    match answer.get_document("writeConcernError") {
+        Ok(error) => Err(Trouble::of_write_concern(error.get_i32("code").unwrap_or_default())),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The statements that failed, each with its code. Their messages quote data and are left where they are.
+pub(crate) fn write_errors(answer: &Document) -> impl Iterator<Item = (usize, i32)> {
+    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    errors.iter().filter_map(bson::Bson::as_document).map(|error| {
+        let index = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
+        (index.unwrap_or_default(), error.get_i32("code").unwrap_or_default())
+    })
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connection").field("database", &self.database).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! The sink in MongoDB: tables in one database, archived resources in another.
+
+mod chunks;
+mod connection;
+mod parts;
+mod statements;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bson::{Document as BsonDocument, RawDocumentBuf, doc};
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use crate::batch::{Reject, WriteBatch};
+use crate::interrupted::Interrupted;
+use crate::summary::Summary;
+
+use super::bson::{BsonWriter, RowEncoder};
+use super::replacement::{Answer, Command, Document, Place, Replacement, Written};
+use super::{Sink, add_rejects};
+use chunks::{Chunk, UPDATE, cut};
+use parts::{Part, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered};
+use trouble::Trouble;
+
+pub use connection::{ConnectError, Connection, connect};
+
+const REJECTS: &str = "_rejects";
+/// Messages of one batch on their way at the same time.
+const IN_FLIGHT: usize = 4;
+/// How often a batch starts again because other writers came between.
+const MAX_CONTENTIONS: usize = 10;
+/// `BSONObjectTooLarge`, for documents that no message takes.
+const TOO_LARGE: i32 = 10334;
+
+/// Writes batches to MongoDB, each acknowledged by a majority.
+#[derive(Debug)]
+pub struct MongoSink {
+    connection: Connection,
+    archive: String,
+    /// Whether there has ever been a tombstone. As long as none is known, one look for any stands for the look
+    /// for each: it comes after the rows, and whoever writes a tombstone later looks for rows itself.
+    tombstones_seen: AtomicBool,
+}
+
+impl MongoSink {
+    /// A sink into the connection's database; archived resources go into the database `archive`.
+    #[must_use]
+    pub fn new(connection: Connection, archive: &str) -> Self {
+        Self { connection, archive: archive.to_owned(), tombstones_seen: AtomicBool::new(false) }
+    }
+
+    async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
+        for _ in 0..MAX_CONTENTIONS {
+            let mut replacement = Replacement::new(batch);
+            while let Some(commands) = replacement.commands() {
+                for (command, answer) in commands.iter().zip(self.run(batch, &commands).await?) {
+                    replacement.answer(command, answer);
+                }
+            }
+            if !replacement.is_contended() {
+                return Ok(replacement.outcome());
+            }
+        }
+        Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+    }
+
+    /// Runs the commands of a stage: several messages at once, each encoded when its turn comes.
+    async fn run(&self, batch: &WriteBatch, commands: &[Command<'_>]) -> Result<Vec<Answer>, Interrupted> {
+        let mut answers: Vec<Answer> = commands.iter().map(unanswered).collect();
+        let mut results = stream::iter(parts::parts(commands, batch))
+            .map(|part| self.run_part(batch, commands, part))
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((index, first, part)) = results.try_next().await? {
+            if let Some(answer) = answers.get_mut(index) {
+                enter(answer, first, part);
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn run_part(
+        &self,
+        batch: &WriteBatch,
+        commands: &[Command<'_>],
+        (index, chunk): Part,
+    ) -> Result<(usize, usize, Answer), Interrupted> {
+        let first = chunk.first;
+        let answer = match commands.get(index) {
+            None => Answer::Deleted,
+            Some(Command::Versions { place, documents }) => {
+                let documents = documents.get(first..first + chunk.count).unwrap_or_default();
+                Answer::Versions(self.versions(batch, *place, documents).await?)
+            }
+            Some(command @ Command::Delete { .. }) => {
+                self.send(command, &chunk).await?;
+                Answer::Deleted
+            }
+            Some(command) => Answer::Written(self.written(batch, command, chunk).await?),
+        };
+        Ok((index, first, answer))
+    }
+
+    /// Writes documents. A message that is refused as a whole because of one document is sent again document by
+    /// document.
+    async fn written(
+        &self,
+        batch: &WriteBatch,
+        command: &Command<'_>,
+        chunk: Chunk,
+    ) -> Result<Vec<Written>, Interrupted> {
+        match self.send(command, &chunk).await {
+            Ok(answer) => Ok(fates(&answer, chunk.count)?),
+            Err(Trouble::Document(code)) if chunk.count == 1 => Ok(vec![Written::Refused(code)]),
+            Err(Trouble::Document(_)) => {
+                let mut fates_of_all = Vec::with_capacity(chunk.count);
+                for statement in chunk.first..chunk.first + chunk.count {
+                    for single in statements_of(command, batch, statement..statement + 1) {
+                        let fate = match self.send(command, &single).await {
+                            Ok(answer) => fates(&answer, 1)?,
+                            Err(Trouble::Document(code)) => vec![Written::Refused(code)],
+                            Err(trouble) => return Err(trouble.into()),
+                        };
+                        fates_of_all.extend(fate);
+                    }
+                }
+                Ok(fates_of_all)
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    async fn send(&self, command: &Command<'_>, chunk: &Chunk) -> Result<BsonDocument, Trouble> {
+        let (Command::Insert { place, .. }
+        | Command::Replace { place, .. }
+        | Command::Versions { place, .. }
+        | Command::Delete { place, .. }) = command;
+        if *place == Place::Tombstones && !matches!(command, Command::Delete { .. }) {
+            self.tombstones_seen.store(true, Ordering::Relaxed);
+        }
+        let body = chunk.body.clone().ok_or(Trouble::Document(TOO_LARGE))?;
+        self.connection.run(self.database_of(*place), body).await
+    }
+
+    /// The versions that stand under the documents' `_id`s.
+    async fn versions(
+        &self,
+        batch: &WriteBatch,
+        place: Place<'_>,
+        documents: &[Document],
+    ) -> Result<Vec<Option<String>>, Interrupted> {
+        if place == Place::Tombstones && !self.any_tombstone().await? {
+            return Ok(vec![None; documents.len()]);
+        }
+        let ids = documents.iter().map(|document| document.id(batch));
+        let command = statements::find_versions(collection_of(place), ids);
+        let answer = self.find(place, command).await?;
+        let mut versions: BTreeMap<String, String> = first_batch(answer)
+            .filter_map(|mut found| match (found.remove("_id"), found.remove("_version")) {
+                (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
+                _ => None,
+            })
+            .collect();
+        Ok(documents.iter().map(|document| versions.remove(document.id(batch))).collect())
+    }
+
+    async fn any_tombstone(&self) -> Result<bool, Interrupted> {
+        if self.tombstones_seen.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let command =
+            doc! { "find": TOMBSTONES, "limit": 1, "singleBatch": true, "projection": { "_id": 1 } };
+        let command = RawDocumentBuf::try_from(&command).map_err(|_| Trouble::Document(0))?;
+        let answer = self.connection.run(self.connection.database(), command).await?;
+        let any = first_batch(answer).next().is_some();
+        self.tombstones_seen.fetch_or(any, Ordering::Relaxed);
+        Ok(any)
+    }
+
+    async fn find(&self, place: Place<'_>, command: BsonWriter) -> Result<BsonDocument, Interrupted> {
+        let body = RawDocumentBuf::from_bytes(command.into_bytes()).map_err(|_| Trouble::Document(0))?;
+        Ok(self.connection.run(self.database_of(place), body).await?)
+    }
+
+    async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
+        let mut tables: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, completion) in batch.completions.iter().enumerate() {
+            tables.entry(&completion.table).or_default().push(index);
+        }
+        let chunks = tables.into_iter().flat_map(|(table, indices)| {
+            cut(UPDATE, table, 0..indices.len(), move |statement, writer| {
+                let completion = indices.get(statement).and_then(|&index| batch.completions.get(index));
+                if let Some(completion) = completion {
+                    statements::completion(writer, completion);
+                }
+            })
+        });
+        self.send_all(chunks).await
+    }
+
+    async fn write_rejects(&self, batch: &WriteBatch, rejects: &[&Reject]) -> Result<(), Interrupted> {
+        let mut encoder = RowEncoder::new(&batch.names);
+        let chunks = cut(UPDATE, REJECTS, 0..rejects.len(), move |statement, writer| {
+            if let Some(reject) = rejects.get(statement) {
+                statements::reject(writer, &mut encoder, reject);
+            }
+        });
+        self.send_all(chunks).await
+    }
+
+    /// Sends updates to the database of the tables; none of them is expected to fail.
+    async fn send_all(&self, chunks: impl Iterator<Item = Chunk> + Send) -> Result<(), Interrupted> {
+        for chunk in chunks {
+            let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
+            self.connection.run(self.connection.database(), body).await?;
+        }
+        Ok(())
+    }
+
+    fn database_of(&self, place: Place<'_>) -> &str {
+        match place {
+            Place::Archive(_) => &self.archive,
+            Place::Table(_) | Place::Tombstones => self.connection.database(),
+        }
+    }
+}
+
+impl Sink for MongoSink {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        let (mut summary, refused) = self.replace_rows(&batch).await?;
+        self.complete(&batch).await?;
+        let rejects: Vec<&Reject> = batch.rejects.iter().chain(&refused).collect();
+        self.write_rejects(&batch, &rejects).await?;
+        add_rejects(&mut summary, rejects.into_iter());
+        Ok(summary)
+    }
+}

@@ -1,0 +1,142 @@
+//! Parts: the commands of a stage as messages, and the answers to messages as answers to commands.
+
+use std::ops::Range;
+
+use bson::{Bson, Document as BsonDocument};
+
+use crate::batch::WriteBatch;
+use crate::sink::bson::RowEncoder;
+use crate::sink::replacement::{Answer, Command, Place, Written};
+
+use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
+use super::connection::write_errors;
+use super::statements;
+use super::trouble::Trouble;
+
+/// Keys asked for at once.
+const LOOK_KEYS: usize = 1_000;
+pub(super) const TOMBSTONES: &str = "_tombstones";
+
+/// Part of a command: its place among the commands of a stage, and some of its statements.
+pub(super) type Part = (usize, Chunk);
+
+/// All messages of a stage, each encoded when its turn comes.
+pub(super) fn parts<'a>(
+    commands: &'a [Command<'a>],
+    batch: &'a WriteBatch,
+) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
+    Box::new(commands.iter().enumerate().flat_map(move |(index, command)| parts_of(index, command, batch)))
+}
+
+pub(super) fn collection_of(place: Place<'_>) -> &str {
+    match place {
+        Place::Table(name) | Place::Archive(name) => name,
+        Place::Tombstones => TOMBSTONES,
+    }
+}
+
+fn parts_of<'a>(
+    index: usize,
+    command: &'a Command<'a>,
+    batch: &'a WriteBatch,
+) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
+    let statements = match command {
+        Command::Versions { documents, .. } => {
+            let looks = (0..documents.len()).step_by(LOOK_KEYS).map(move |first| {
+                let count = LOOK_KEYS.min(documents.len() - first);
+                (index, Chunk { first, count, body: None })
+            });
+            return Box::new(looks);
+        }
+        Command::Insert { documents, .. } | Command::Replace { documents, .. } => documents.len(),
+        Command::Delete { removals, .. } => removals.len(),
+    };
+    Box::new(statements_of(command, batch, 0..statements).map(move |chunk| (index, chunk)))
+}
+
+/// Some statements of a command that writes, as messages.
+pub(super) fn statements_of<'a>(
+    command: &'a Command<'a>,
+    batch: &'a WriteBatch,
+    range: Range<usize>,
+) -> Box<dyn Iterator<Item = Chunk> + Send + 'a> {
+    let mut encoder = RowEncoder::new(&batch.names);
+    match command {
+        Command::Insert { place, documents } => {
+            Box::new(cut(INSERT, collection_of(*place), range, move |statement, writer| {
+                if let Some(document) = documents.get(statement) {
+                    document.encode(batch, &mut encoder, writer);
+                }
+            }))
+        }
+        Command::Replace { place, documents } => {
+            Box::new(cut(UPDATE, collection_of(*place), range, move |statement, writer| {
+                if let Some(&document) = documents.get(statement) {
+                    statements::guarded_replace(writer, &mut encoder, batch, document);
+                }
+            }))
+        }
+        Command::Delete { place, removals } => {
+            Box::new(cut(DELETE, collection_of(*place), range, move |statement, writer| {
+                let removal = removals.get(statement);
+                if let Some((&removal, resource)) =
+                    removal.and_then(|removal| Some((removal, batch.resources.get(removal.resource)?)))
+                {
+                    statements::removal(writer, resource, removal);
+                }
+            }))
+        }
+        Command::Versions { .. } => Box::new(std::iter::empty()),
+    }
+}
+
+/// What became of each document of a message. Those of which the answer says nothing were written.
+pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<Written>, Trouble> {
+    let mut fates = vec![Written::Done; count];
+    for (index, code) in write_errors(answer) {
+        let fate = match Trouble::of_code(code) {
+            Trouble::Duplicate => Written::Exists,
+            Trouble::Document(code) => Written::Refused(code),
+            trouble => return Err(trouble),
+        };
+        if let Some(place) = fates.get_mut(index) {
+            *place = fate;
+        }
+    }
+    Ok(fates)
+}
+
+pub(super) fn unanswered(command: &Command<'_>) -> Answer {
+    match command {
+        Command::Insert { documents, .. } | Command::Replace { documents, .. } => {
+            Answer::Written(vec![Written::Done; documents.len()])
+        }
+        Command::Versions { documents, .. } => Answer::Versions(vec![None; documents.len()]),
+        Command::Delete { .. } => Answer::Deleted,
+    }
+}
+
+/// Enters the answer to some statements into the answer to all.
+pub(super) fn enter(whole: &mut Answer, first: usize, part: Answer) {
+    match (whole, part) {
+        (Answer::Written(whole), Answer::Written(part)) => {
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, fate)| *place = fate);
+        }
+        (Answer::Versions(whole), Answer::Versions(part)) => {
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn first_batch(mut answer: BsonDocument) -> impl Iterator<Item = BsonDocument> {
+    let found = match answer.remove("cursor") {
+        Some(Bson::Document(mut cursor)) => cursor.remove("firstBatch"),
+        _ => None,
+    };
+    let found = if let Some(Bson::Array(found)) = found { found } else { Vec::new() };
+    found.into_iter().filter_map(|document| match document {
+        Bson::Document(document) => Some(document),
+        _ => None,
+    })
+}

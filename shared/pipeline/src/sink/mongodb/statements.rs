@@ -1,0 +1,99 @@
+//! Statements: what a command of the replacement says to the server, as documents.
+
+use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
+use crate::sink::bson::{BsonWriter, RowEncoder};
+use crate::sink::replacement::{Bound, Document, Removal};
+use crate::sink::{key_range_end, records};
+
+/// `{q: {_id, _version: {$lt: new}}, u: document, upsert: true}`: a document of the same or a newer version is
+/// met as a duplicate of its `_id`.
+pub(super) fn guarded_replace(
+    writer: &mut BsonWriter,
+    encoder: &mut RowEncoder<'_>,
+    batch: &WriteBatch,
+    document: Document,
+) {
+    let version = document.write_of(batch).map_or("", |resource| resource.version.as_str());
+    let statement = writer.open();
+    let query = writer.open_document("q");
+    writer.text("_id", document.id(batch));
+    let guard = writer.open_document("_version");
+    writer.text("$lt", version);
+    writer.close(guard);
+    writer.close(query);
+    writer.document_element("u");
+    document.encode(batch, encoder, writer);
+    writer.boolean("upsert", true);
+    writer.close(statement);
+}
+
+/// `{q: {_id: {$gte: key, $lt: key$}, _version: …}, limit: 0}`
+pub(super) fn removal(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
+    let statement = writer.open();
+    let query = writer.open_document("q");
+    let range = writer.open_document("_id");
+    writer.text("$gte", &resource.key);
+    writer.text("$lt", &key_range_end(&resource.key));
+    writer.close(range);
+    let guard = writer.open_document("_version");
+    let operator = match removal.bound {
+        Bound::Older => "$lt",
+        Bound::UpToOwn => "$lte",
+        Bound::Own => "$eq",
+    };
+    writer.text(operator, resource.version.as_str());
+    writer.close(guard);
+    writer.close(query);
+    writer.int32("limit", 0);
+    writer.close(statement);
+}
+
+/// `{q: {_id, _version}, u: {$set: {path: key}}}`: a newer row has its own completion.
+pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
+    let statement = writer.open();
+    let query = writer.open_document("q");
+    writer.text("_id", &completion.row);
+    writer.text("_version", completion.version.as_str());
+    writer.close(query);
+    let update = writer.open_document("u");
+    let set = writer.open_document("$set");
+    writer.text(&completion.path, &completion.key);
+    writer.close(set);
+    writer.close(update);
+    writer.close(statement);
+}
+
+/// `{q: {_id}, u: reject, upsert: true}`
+pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject) {
+    let statement = writer.open();
+    let query = writer.open_document("q");
+    writer.text("_id", &reject.id());
+    writer.close(query);
+    writer.document_element("u");
+    records::reject(writer, encoder, reject);
+    writer.boolean("upsert", true);
+    writer.close(statement);
+}
+
+/// A `find` of the `_version`s under some `_id`s, all in one answer.
+pub(super) fn find_versions<'a>(collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> BsonWriter {
+    let mut writer = BsonWriter::default();
+    let command = writer.open();
+    writer.text("find", collection);
+    writer.count("batchSize", ids.len() as u64);
+    writer.boolean("singleBatch", true);
+    let filter = writer.open_document("filter");
+    let id = writer.open_document("_id");
+    let list = writer.open_array("$in");
+    for (index, id) in ids.enumerate() {
+        writer.text_item(index, id);
+    }
+    writer.close(list);
+    writer.close(id);
+    writer.close(filter);
+    let projection = writer.open_document("projection");
+    writer.int32("_version", 1);
+    writer.close(projection);
+    writer.close(command);
+    writer
+}

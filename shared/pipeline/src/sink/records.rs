@@ -1,0 +1,85 @@
+//! What the sinks keep beside rows: tombstones, archived resources and rejects, as documents.
+
+use crate::batch::{Fate, Reason, Reject, ResourceWrite};
+
+use super::bson::{BsonWriter, RowEncoder};
+
+/// Longer resources are kept compressed: a document of 16 MiB must hold the rest as well.
+const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
+
+/// The marker of a resource that has no row of its own now: older versions stay away because of it.
+///
+/// `{_id, _version, fate}`; the fate is `deleted`, `archived`, or `no rows`.
+pub(crate) fn tombstone(writer: &mut BsonWriter, resource: &ResourceWrite) {
+    let document = writer.open();
+    writer.text("_id", &resource.key);
+    writer.text("_version", resource.version.as_str());
+    let fate = match resource.fate {
+        Fate::Deleted => "deleted",
+        Fate::Archived(_) => "archived",
+        Fate::Rows(_) => "no rows",
+    };
+    writer.text("fate", fate);
+    writer.close(document);
+}
+
+/// A whole resource as it came.
+///
+/// `{_id, resourceType, json, _version, _source, _load}`: `json` is the exact text. A text over 12 MiB stands
+/// in `json_zstd` instead, as a zstd frame.
+pub(crate) fn archived(
+    writer: &mut BsonWriter,
+    encoder: &mut RowEncoder<'_>,
+    resource: &ResourceWrite,
+    text: &[u8],
+) {
+    let document = writer.open();
+    writer.text("_id", &resource.key);
+    writer.text("resourceType", &resource.resource_type);
+    match std::str::from_utf8(text) {
+        Ok(text) if text.len() <= PLAIN_ARCHIVE_BYTES => writer.text("json", text),
+        _ => writer.binary("json_zstd", &compressed(text)),
+    }
+    encoder.origin(writer, resource);
+    writer.close(document);
+}
+
+/// A reject: a pointer into the object, a code and a place.
+///
+/// `_id` is the load, the ordinal, the code and the view or table, so that the same reject is the same document
+/// at every attempt.
+pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject) {
+    let document = writer.open();
+    writer.text("_id", &reject.id());
+    writer.text("code", reject.reason.code());
+    if let Some(resource) = &reject.resource {
+        writer.text("resource", resource);
+    }
+    match &reject.reason {
+        Reason::Frame(_) => {}
+        Reason::Defect { view, defect } => {
+            if let Some(view) = view {
+                writer.text("view", view);
+            }
+            writer.text("path", &defect.path);
+            if let Some(offset) = defect.offset {
+                writer.count("offset_in_record", offset as u64);
+            }
+        }
+        Reason::Refused { table, code } => {
+            writer.text("table", table);
+            writer.int32("status", *code);
+        }
+    }
+    writer.count("line", reject.source.line);
+    if let Some(sha256) = &reject.sha256 {
+        writer.text("sha256", sha256);
+    }
+    encoder.source(writer, &reject.source);
+    writer.close(document);
+}
+
+/// Compressing into memory does not fail; should it, the bytes are kept as they are.
+fn compressed(text: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(text, 3).unwrap_or_else(|_| text.to_vec())
+}

@@ -1,0 +1,157 @@
+//! Commands to a database and their answers. Each statement in a command is atomic; the command is not.
+
+use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::sink::bson::{BsonWriter, RowEncoder};
+use crate::sink::records;
+
+/// Where a document stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place<'b> {
+    /// A table of the database.
+    Table(&'b str),
+    /// The collection of a resource type in the archive database.
+    Archive(&'b str),
+    /// The markers of resources without an anchor row.
+    Tombstones,
+}
+
+/// A document of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Document {
+    /// A row, by its index in the batch's arena.
+    Row {
+        /// Its resource, by its index in the batch.
+        resource: usize,
+        /// The row.
+        row: usize,
+    },
+    /// The whole resource, for the archive.
+    Archived {
+        /// The resource.
+        resource: usize,
+    },
+    /// The resource's tombstone.
+    Tombstone {
+        /// The resource.
+        resource: usize,
+    },
+}
+
+/// Statements on one collection.
+#[derive(Debug, Clone)]
+pub(crate) enum Command<'b> {
+    /// Insert each document unless its `_id` is there.
+    Insert {
+        /// The collection.
+        place: Place<'b>,
+        /// The documents.
+        documents: Vec<Document>,
+    },
+    /// Replace the document of that `_id` if its `_version` is lower, insert it if there is none.
+    Replace {
+        /// The collection.
+        place: Place<'b>,
+        /// The documents.
+        documents: Vec<Document>,
+    },
+    /// Read the `_version` that stands under the `_id` of each document.
+    Versions {
+        /// The collection.
+        place: Place<'b>,
+        /// The documents.
+        documents: Vec<Document>,
+    },
+    /// Remove what stands under the key of a resource, `key` and `key#…`.
+    Delete {
+        /// The collection.
+        place: Place<'b>,
+        /// The statements.
+        removals: Vec<Removal>,
+    },
+}
+
+/// Which versions of a resource go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// The resource.
+    pub(crate) resource: usize,
+    /// Compared with the version of the resource in this batch.
+    pub(crate) bound: Bound,
+}
+
+/// The versions that a removal takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Those before the batch's.
+    Older,
+    /// The batch's own and those before it.
+    UpToOwn,
+    /// The batch's own.
+    Own,
+}
+
+/// An answer, statement by statement in the order of the command.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// To [`Command::Insert`] and [`Command::Replace`].
+    Written(Vec<Written>),
+    /// To [`Command::Versions`]: `None` where there is no such document.
+    Versions(Vec<Option<String>>),
+    /// To [`Command::Delete`].
+    Deleted,
+}
+
+/// What became of one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It stands.
+    Done,
+    /// Another document with that `_id` stands, for a replacement one of the same or a newer version; or a
+    /// concurrent upsert was faster.
+    Exists,
+    /// The database refuses this document whatever else it contains: the server's code.
+    Refused(i32),
+}
+
+impl Document {
+    /// The resource it belongs to, by its index in the batch.
+    pub(crate) const fn resource(self) -> usize {
+        match self {
+            Self::Row { resource, .. } | Self::Archived { resource } | Self::Tombstone { resource } => {
+                resource
+            }
+        }
+    }
+
+    /// Its `_id`.
+    pub(crate) fn id(self, batch: &WriteBatch) -> &str {
+        match self {
+            Self::Row { row, .. } => batch.rows.range(row..row + 1).next().map_or("", |row| row.key()),
+            Self::Archived { resource } | Self::Tombstone { resource } => {
+                batch.resources.get(resource).map_or("", |resource| &resource.key)
+            }
+        }
+    }
+
+    /// The resource itself.
+    pub(crate) fn write_of(self, batch: &WriteBatch) -> Option<&ResourceWrite> {
+        batch.resources.get(self.resource())
+    }
+
+    /// Writes the document.
+    pub(crate) fn encode(self, batch: &WriteBatch, encoder: &mut RowEncoder<'_>, writer: &mut BsonWriter) {
+        let Some(resource) = self.write_of(batch) else { return };
+        match self {
+            Self::Row { row, .. } => {
+                if let Some(row) = batch.rows.range(row..row + 1).next() {
+                    encoder.row(writer, row, resource);
+                }
+            }
+            Self::Tombstone { .. } => records::tombstone(writer, resource),
+            Self::Archived { .. } => {
+                let text = if let Fate::Archived(text) = &resource.fate { text.as_slice() } else { &[] };
+                records::archived(writer, encoder, resource, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Every order in which the statements of several writers can meet, with writers that stop anywhere and start
+//! again, on a model of the database's statements: an upsert is two steps there, as it is in the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use flatten::row::{Names, Rows};
+
+use super::{Answer, Command, Document, Replacement, Written};
+use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::object::{ObjectRef, Pin, Source};
+use crate::sink::memory::State;
+use crate::version::Version;
+
+/// What a version of the one resource of these tests looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// A row in the first table and two in the second.
+    Full,
+    /// A row in the first table.
+    Shrunk,
+    /// A row in the second table only.
+    Aside,
+    /// No row at all: for the tables the same as a resource that was deleted.
+    Empty,
+    Deleted,
+    Archived,
+}
+
+const SHAPES: [Shape; 5] = [Shape::Full, Shape::Shrunk, Shape::Aside, Shape::Deleted, Shape::Archived];
+
+fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
+    let object = ObjectRef {
+        bucket: "b".into(),
+        key: "k".into(),
+        pin: Pin::Latest,
+        sequencer: None,
+        created: version,
+        size: None,
+    };
+    let source = Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 1 };
+    let (mut names, mut rows) = (Names::default(), Rows::default());
+    let mut row = |table: &str, id: &str| {
+        let row = rows.begin_row(names.table(table), id);
+        rows.end_row(row);
+    };
+    if matches!(shape, Shape::Full | Shape::Shrunk) {
+        row("Patient", "Patient/1");
+    }
+    if matches!(shape, Shape::Full | Shape::Aside) {
+        row("names", "Patient/1#0");
+    }
+    if shape == Shape::Full {
+        row("names", "Patient/1#1");
+    }
+    let fate = match shape {
+        Shape::Deleted => Fate::Deleted,
+        Shape::Archived => Fate::Archived(b"{}".to_vec()),
+        _ => Fate::Rows(0..rows.len()),
+    };
+    let resource = ResourceWrite {
+        key: "Patient/1".into(),
+        resource_type: "Patient".into(),
+        version: Version::new(None, &source),
+        source,
+        tables: tables.iter().map(|&table| table.to_owned()).collect(),
+        fate,
+    };
+    WriteBatch { names: names.list(), rows, resources: vec![resource], ..WriteBatch::default() }
+}
+
+/// A writer of one batch, somewhere in the middle.
+#[derive(Debug, Clone)]
+struct Writer<'b> {
+    batch: &'b WriteBatch,
+    replacement: Replacement<'b>,
+    running: Vec<Running<'b>>,
+    stops_left: u32,
+    done: bool,
+}
+
+/// A command of which some statements have run.
+#[derive(Debug, Clone)]
+struct Running<'b> {
+    command: Command<'b>,
+    next: usize,
+    /// The upsert has found nothing to replace and is about to insert.
+    inserting: bool,
+    written: Vec<Written>,
+    versions: Vec<Option<String>>,
+}
+
+impl<'b> Writer<'b> {
+    fn new(batch: &'b WriteBatch, stops_left: u32) -> Self {
+        let replacement = Replacement::new(batch);
+        let mut writer = Self { batch, replacement, running: Vec::new(), stops_left, done: false };
+        writer.ask();
+        writer
+    }
+
+    fn ask(&mut self) {
+        match self.replacement.commands() {
+            Some(commands) => self.running = commands.into_iter().map(Running::new).collect(),
+            None if self.replacement.is_contended() => *self = Self::new(self.batch, self.stops_left),
+            None => self.done = true,
+        }
+    }
+
+    /// One statement, or half of an upsert, of one of the commands under way.
+    fn step(&mut self, state: &mut State, at: usize) {
+        let running = &mut self.running[at];
+        running.step(self.batch, state);
+        if running.is_finished() {
+            let running = self.running.remove(at);
+            self.replacement.answer(&running.command, running.answer());
+            if self.running.is_empty() {
+                self.ask();
+            }
+        }
+    }
+
+    fn stop_and_start_again(&self) -> Self {
+        Self::new(self.batch, self.stops_left - 1)
+    }
+}
+
+impl<'b> Running<'b> {
+    fn new(command: Command<'b>) -> Self {
+        Self { command, next: 0, inserting: false, written: Vec::new(), versions: Vec::new() }
+    }
+
+    fn is_finished(&self) -> bool {
+        let statements = match &self.command {
+            Command::Insert { documents, .. }
+            | Command::Replace { documents, .. }
+            | Command::Versions { documents, .. } => documents.len(),
+            Command::Delete { removals, .. } => removals.len(),
+        };
+        self.next == statements
+    }
+
+    fn answer(&self) -> Answer {
+        match self.command {
+            Command::Insert { .. } | Command::Replace { .. } => Answer::Written(self.written.clone()),
+            Command::Versions { .. } => Answer::Versions(self.versions.clone()),
+            Command::Delete { .. } => Answer::Deleted,
+        }
+    }
+
+    fn step(&mut self, batch: &WriteBatch, state: &mut State) {
+        match &self.command {
+            Command::Insert { place, documents } => {
+                self.written.push(state.insert(batch, *place, documents[self.next]));
+            }
+            Command::Replace { place, documents } => {
+                let document = documents[self.next];
+                if self.inserting {
+                    self.written.push(state.insert(batch, *place, document));
+                    self.inserting = false;
+                } else if state.version(batch, *place, document).is_none() {
+                    self.inserting = true;
+                    return;
+                } else {
+                    self.written.push(state.replace(batch, *place, document));
+                }
+            }
+            Command::Versions { place, documents } => {
+                self.versions.push(state.version(batch, *place, documents[self.next]));
+            }
+            Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
+        }
+        self.next += 1;
+    }
+}
+
+/// All states that can be reached, each visited once.
+struct Exploration<'b> {
+    seen: BTreeSet<String>,
+    expected: &'b State,
+    story: String,
+}
+
+impl Exploration<'_> {
+    fn visit(&mut self, state: &State, writers: &[Writer<'_>]) {
+        if !self.seen.insert(fingerprint(state, writers)) {
+            return;
+        }
+        if writers.iter().all(|writer| writer.done) {
+            assert_eq!(&cleared(state), self.expected, "{}", self.story);
+        }
+        for (at, writer) in writers.iter().enumerate().filter(|(_, writer)| !writer.done) {
+            let mut choices: Vec<(State, Writer<'_>)> = (0..writer.running.len())
+                .map(|command| {
+                    let (mut state, mut writer) = (state.clone(), writer.clone());
+                    writer.step(&mut state, command);
+                    (state, writer)
+                })
+                .collect();
+            if writer.stops_left > 0 {
+                choices.push((state.clone(), writer.stop_and_start_again()));
+            }
+            for (state, writer) in choices {
+                let mut writers = writers.to_vec();
+                writers[at] = writer;
+                self.visit(&state, &writers);
+            }
+        }
+    }
+}
+
+/// Everything that decides what can still happen.
+fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
+    let mut text = String::new();
+    let collections = state.tables.iter().chain(&state.archive);
+    for (name, collection) in collections.chain([(&String::from("_"), &state.tombstones)]) {
+        for (id, document) in collection {
+            text.extend([name, "/", id, "="]);
+            text.push_str(short(document.get_str("_version").unwrap()));
+        }
+    }
+    for Writer { replacement, running, stops_left, done, .. } in writers {
+        write!(text, "|{:?} {:?} ", replacement.stage, replacement.contended).unwrap();
+        write!(text, "{:?} {:?} {stops_left} {done}", replacement.next, replacement.kept_sides).unwrap();
+        for planned in &replacement.resources {
+            write!(text, "{:?} {} {} ", planned.verdict, planned.replaced, planned.kept).unwrap();
+            let [row, tombstone] =
+                [&planned.row, &planned.tombstone].map(|version| version.as_deref().map(short));
+            write!(text, "{row:?} {tombstone:?};").unwrap();
+        }
+        for running in running {
+            let versions: Vec<_> =
+                running.versions.iter().map(|version| version.as_deref().map(short)).collect();
+            write!(text, "{:?} {} ", running.command, running.next).unwrap();
+            write!(text, "{} {:?} {versions:?}", running.inserting, running.written).unwrap();
+        }
+    }
+    text
+}
+
+/// The versions of these tests differ in their time alone.
+fn short(version: &str) -> &str {
+    &version[20..28]
+}
+
+fn cleared(state: &State) -> State {
+    let mut state = state.clone();
+    state.tables.retain(|_, table| !table.is_empty());
+    state.archive.retain(|_, table| !table.is_empty());
+    state
+}
+
+/// One writer alone, from beginning to end.
+fn run_alone(state: &mut State, batch: &WriteBatch) {
+    let mut writer = Writer::new(batch, 0);
+    while !writer.done {
+        writer.step(state, 0);
+    }
+}
+
+/// What must stand in the end, by the definition alone: the newest version and nothing else.
+fn expected(newest: &WriteBatch, shape: Shape, tables: &[&str]) -> State {
+    let mut state = State::default();
+    let replacement = Replacement::new(newest);
+    let planned = &replacement.resources[0];
+    let anchored =
+        matches!(shape, Shape::Full | Shape::Shrunk) || (tables.is_empty() && shape == Shape::Archived);
+    if !anchored {
+        state.insert(newest, super::Place::Tombstones, Document::Tombstone { resource: 0 });
+    }
+    for (place, document) in planned.sides(0, newest).chain(planned.anchor_document(0)) {
+        state.insert(newest, place, document);
+    }
+    state
+}
+
+fn explore(base: Option<Shape>, shapes: &[Shape], tables: &[&str], stops: &[u32]) -> usize {
+    let batches: BTreeMap<i64, WriteBatch> =
+        shapes.iter().zip(2..).map(|(&shape, version)| (version, batch(version, shape, tables))).collect();
+    let mut state = State::default();
+    if let Some(shape) = base {
+        run_alone(&mut state, &batch(1, shape, tables));
+    }
+    let (_, newest) = batches.last_key_value().unwrap();
+    let expected = expected(newest, *shapes.last().unwrap(), tables);
+    let story = format!("{base:?} then {shapes:?} in {tables:?}");
+    let mut exploration = Exploration { seen: BTreeSet::new(), expected: &expected, story };
+    let writers: Vec<_> =
+        batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, stops)).collect();
+    exploration.visit(&state, &writers);
+    exploration.seen.len()
+}
+
+const TABLES: [&str; 2] = ["Patient", "names"];
+
+/// Two writers of every shape over every shape, one of them stopped anywhere and started again.
+#[test]
+fn two_writers_end_in_the_newest_version() {
+    let bases = [None, Some(Shape::Full), Some(Shape::Aside), Some(Shape::Deleted), Some(Shape::Archived)];
+    let mut states = 0;
+    for base in bases {
+        for older in SHAPES {
+            for newer in SHAPES {
+                states += explore(base, &[older, newer], &TABLES, &[1, 0]);
+                states += explore(base, &[older, newer], &TABLES, &[0, 1]);
+            }
+        }
+    }
+    assert!(states > 100_000, "only {states} states");
+}
+
+#[test]
+fn three_writers_end_in_the_newest_version() {
+    for (base, shapes) in [
+        (None, [Shape::Shrunk, Shape::Archived, Shape::Shrunk]),
+        (None, [Shape::Aside, Shape::Shrunk, Shape::Deleted]),
+        // The newest finds a row that the deletion removes, and its upsert then loses against the older row.
+        (Some(Shape::Aside), [Shape::Deleted, Shape::Aside, Shape::Aside]),
+    ] {
+        assert!(explore(base, &shapes, &TABLES, &[0; 3]) > 1_000);
+    }
+}
+
+#[test]
+fn archived_types_end_in_the_newest_version() {
+    for shapes in [
+        [Shape::Archived, Shape::Archived],
+        [Shape::Archived, Shape::Deleted],
+        [Shape::Deleted, Shape::Archived],
+    ] {
+        for base in [None, Some(Shape::Archived), Some(Shape::Deleted)] {
+            assert!(explore(base, &shapes, &[], &[1; 2]) > 100);
+        }
+    }
+}
+
+/// A writer that starts again after the other one has finished finds everything as it left it.
+#[test]
+fn the_same_batch_again_changes_nothing() {
+    for shape in SHAPES.into_iter().chain([Shape::Empty]) {
+        let mut state = State::default();
+        let batch = batch(1, shape, &TABLES);
+        run_alone(&mut state, &batch);
+        let before = state.clone();
+        run_alone(&mut state, &batch);
+        assert_eq!(cleared(&state), cleared(&before));
+    }
+}

@@ -1,0 +1,158 @@
+//! Which documents a resource consists of, and which one is its anchor.
+
+use std::collections::BTreeMap;
+
+use crate::batch::{Fate, ResourceWrite, WriteBatch};
+
+use super::command::{Document, Place};
+use super::verdict::Verdict;
+
+/// A resource of the batch and what is known of it so far.
+#[derive(Debug, Clone)]
+pub(super) struct Planned<'b> {
+    pub(super) resource: &'b ResourceWrite,
+    pub(super) anchor: Anchor,
+    pub(super) verdict: Verdict<'b>,
+    /// The anchor replaced a document.
+    pub(super) replaced: bool,
+    /// A document of the same or a newer version kept the anchor out.
+    pub(super) kept: bool,
+    /// The version that stands in the place of the anchor row.
+    pub(super) row: Option<String>,
+    /// The version of the tombstone.
+    pub(super) tombstone: Option<String>,
+}
+
+/// The document that decides which version of a resource stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anchor {
+    /// The row whose `_id` is the key, in the first table: its index in the arena.
+    Row(usize),
+    /// The archived resource, where no table takes its type.
+    Archive,
+    /// The tombstone, where there is no such row.
+    Tombstone,
+    /// No table takes the type and nothing is archived: nothing is written.
+    Nowhere,
+}
+
+/// The resources of a batch. Of several versions of one resource the newest is written.
+pub(super) fn plan(batch: &WriteBatch) -> Vec<Planned<'_>> {
+    let mut newest: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut planned: Vec<Planned<'_>> = Vec::with_capacity(batch.resources.len());
+    for (index, resource) in batch.resources.iter().enumerate() {
+        let mut this = Planned::new(resource, anchor(resource, batch));
+        if let Some(&other) = newest.get(resource.key.as_str())
+            && let Some(rival) = planned.get_mut(other)
+        {
+            if rival.resource.version >= resource.version {
+                this.verdict = Verdict::Repeated;
+                planned.push(this);
+                continue;
+            }
+            rival.verdict = Verdict::Repeated;
+        }
+        newest.insert(&resource.key, index);
+        planned.push(this);
+    }
+    planned
+}
+
+/// The resources of a batch that are not repeated in it by a newer version, for sinks that only print.
+pub(crate) fn standing(batch: &WriteBatch) -> impl Iterator<Item = Standing<'_>> {
+    (plan(batch).into_iter()).filter(|planned| matches!(planned.verdict, Verdict::Stands)).map(|planned| {
+        Standing { resource: planned.resource, by_tombstone: planned.anchor == Anchor::Tombstone }
+    })
+}
+
+/// A resource to print.
+pub(crate) struct Standing<'b> {
+    /// The resource.
+    pub(crate) resource: &'b ResourceWrite,
+    /// Whether a database would keep a tombstone for it.
+    pub(crate) by_tombstone: bool,
+}
+
+fn anchor(resource: &ResourceWrite, batch: &WriteBatch) -> Anchor {
+    let first = resource.tables.first();
+    match (&resource.fate, first) {
+        (Fate::Rows(_), None) => Anchor::Nowhere,
+        (Fate::Archived(_), None) => Anchor::Archive,
+        (Fate::Deleted | Fate::Archived(_), _) => Anchor::Tombstone,
+        (Fate::Rows(range), Some(first)) => (range.clone())
+            .zip(batch.rows.range(range.clone()))
+            .find(|(_, row)| row.key() == resource.key && batch.names.table(row.table()) == &**first)
+            .map_or(Anchor::Tombstone, |(index, _)| Anchor::Row(index)),
+    }
+}
+
+impl<'b> Planned<'b> {
+    const fn new(resource: &'b ResourceWrite, anchor: Anchor) -> Self {
+        let verdict = Verdict::Stands;
+        Self { resource, anchor, verdict, replaced: false, kept: false, row: None, tombstone: None }
+    }
+
+    /// The documents beside the anchor. A tombstone stands for none of them.
+    pub(super) fn sides(
+        &self,
+        resource: usize,
+        batch: &'b WriteBatch,
+    ) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
+        let anchor = self.anchor;
+        let archived = matches!(self.resource.fate, Fate::Archived(_)) && anchor == Anchor::Tombstone;
+        let archived = archived.then(|| (self.archive(), Document::Archived { resource }));
+        let range = match &self.resource.fate {
+            Fate::Rows(range) if anchor != Anchor::Nowhere => range.clone(),
+            _ => 0..0,
+        };
+        let rows = (range.clone().zip(batch.rows.range(range)))
+            .filter(move |&(index, _)| anchor != Anchor::Row(index))
+            .map(move |(row, cells)| {
+                (Place::Table(batch.names.table(cells.table())), Document::Row { resource, row })
+            });
+        archived.into_iter().chain(rows)
+    }
+
+    /// The anchor and its place.
+    pub(super) fn anchor_document(&self, resource: usize) -> Option<(Place<'b>, Document)> {
+        match self.anchor {
+            Anchor::Row(row) => Some((self.row_place(), Document::Row { resource, row })),
+            Anchor::Archive => Some((self.archive(), Document::Archived { resource })),
+            Anchor::Tombstone => Some((Place::Tombstones, Document::Tombstone { resource })),
+            Anchor::Nowhere => None,
+        }
+    }
+
+    /// What must be read once the anchor stands. `_id` is the key in every case.
+    pub(super) fn looks(&self, resource: usize) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
+        let by_key = Document::Tombstone { resource };
+        let (row, tombstone) = match self.anchor {
+            Anchor::Nowhere => (false, false),
+            Anchor::Tombstone => (true, self.kept),
+            Anchor::Row(_) | Anchor::Archive => (self.kept, true),
+        };
+        let row = row.then(|| (self.row_place(), by_key));
+        let tombstone = tombstone.then_some((Place::Tombstones, by_key));
+        row.into_iter().chain(tombstone)
+    }
+
+    /// Every place that can hold something of the resource beside its tombstone.
+    pub(super) fn homes(&self) -> impl Iterator<Item = Place<'b>> + use<'b> {
+        let archive = match (&self.resource.fate, self.anchor) {
+            // Rows meet an archived resource only together with its tombstone.
+            (Fate::Rows(_), Anchor::Row(_)) => self.tombstone.is_some(),
+            _ => true,
+        };
+        let archive = archive.then(|| self.archive());
+        self.resource.tables.iter().map(|table| Place::Table(table)).chain(archive)
+    }
+
+    /// Where an anchor row of this resource stands, if its newest version has one.
+    fn row_place(&self) -> Place<'b> {
+        self.resource.tables.first().map_or_else(|| self.archive(), |table| Place::Table(table))
+    }
+
+    fn archive(&self) -> Place<'b> {
+        Place::Archive(&self.resource.resource_type)
+    }
+}

@@ -1,0 +1,113 @@
+//! What the look means for a resource: whether it stands, and what has to go.
+
+use std::sync::Arc;
+
+use crate::batch::{Fate, Reason, Reject, ResourceWrite};
+use crate::summary::Summary;
+
+use super::Replacement;
+use super::command::{Bound, Place};
+use super::plan::{Anchor, Planned};
+
+/// What has become of a resource.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict<'b> {
+    /// Nothing speaks against it.
+    Stands,
+    /// A newer version is in the database.
+    Superseded,
+    /// A newer version, or the same, is in this batch: nothing of it is written.
+    Repeated,
+    /// The database refused one of its documents.
+    Refused { place: Place<'b>, code: i32 },
+}
+
+impl Planned<'_> {
+    /// Draws the conclusions from the look; `true`: what stands is not known and the batch must be written again.
+    pub(super) fn judge(&mut self) -> bool {
+        if !matches!(self.verdict, Verdict::Stands) || self.anchor == Anchor::Nowhere {
+            return false;
+        }
+        let own = self.resource.version.as_str();
+        let by_tombstone = self.anchor == Anchor::Tombstone;
+        let newer = |version: &Option<String>| version.as_deref().is_some_and(|version| version > own);
+        if newer(&self.row) || newer(&self.tombstone) {
+            self.verdict = Verdict::Superseded;
+            return false;
+        }
+        let in_the_way = if by_tombstone { &self.tombstone } else { &self.row };
+        self.kept && in_the_way.as_deref() != Some(own)
+    }
+
+    /// Which versions have to go from all places of the resource.
+    pub(super) const fn removal(&self) -> Option<Bound> {
+        match self.verdict {
+            Verdict::Repeated => None,
+            Verdict::Superseded => Some(Bound::UpToOwn),
+            Verdict::Refused { .. } => Some(Bound::Own),
+            Verdict::Stands => match self.anchor {
+                Anchor::Nowhere => None,
+                Anchor::Tombstone => Some(Bound::Older),
+                Anchor::Row(_) | Anchor::Archive => {
+                    if self.replaced || self.kept || self.tombstone.is_some() {
+                        Some(Bound::Older)
+                    } else {
+                        None
+                    }
+                }
+            },
+        }
+    }
+
+    /// Which tombstones nothing needs any more, because an anchor row of a newer version stands.
+    pub(super) const fn needless_tombstone(&self) -> Option<Bound> {
+        match (&self.verdict, self.anchor) {
+            (Verdict::Superseded, Anchor::Tombstone) => Some(Bound::UpToOwn),
+            (Verdict::Stands, Anchor::Row(_) | Anchor::Archive) if self.tombstone.is_some() => {
+                Some(Bound::Older)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Replacement<'_> {
+    /// What became of the resources: their counts, and a reject for each that the database refused.
+    pub(crate) fn outcome(&self) -> (Summary, Vec<Reject>) {
+        let mut summary = Summary::default();
+        let mut rejects = Vec::new();
+        for planned in &self.resources {
+            match planned.verdict {
+                Verdict::Superseded | Verdict::Repeated => summary.superseded += 1,
+                Verdict::Refused { place, code } => rejects.push(refused(planned.resource, place, code)),
+                Verdict::Stands => count(&mut summary, planned.resource),
+            }
+        }
+        (summary, rejects)
+    }
+}
+
+fn count(summary: &mut Summary, resource: &ResourceWrite) {
+    match &resource.fate {
+        Fate::Deleted => summary.deleted += 1,
+        Fate::Archived(_) => summary.archived += 1,
+        Fate::Rows(rows) => {
+            summary.loaded += 1;
+            summary.rows += rows.len() as u64;
+            *summary.types.entry(resource.resource_type.clone()).or_default() += 1;
+        }
+    }
+}
+
+fn refused(resource: &ResourceWrite, place: Place<'_>, code: i32) -> Reject {
+    let table = match place {
+        Place::Table(name) | Place::Archive(name) => name,
+        Place::Tombstones => "_tombstones",
+    };
+    Reject {
+        source: crate::object::Source { object: Arc::clone(&resource.source.object), ..resource.source },
+        resource: Some(resource.key.clone()),
+        sha256: None,
+        reason: Reason::Refused { table: table.to_owned(), code },
+    }
+}

@@ -1,0 +1,152 @@
+//! The database of these tests: the one of `MONGODB_URI`, else one that the test starts for itself.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use pipeline::sink::mongodb::{Connection, MongoSink, connect};
+
+use crate::harness::canonical_document;
+use crate::tables::Tables;
+
+/// A running database.
+pub(crate) struct Server {
+    uri: String,
+    client: Client,
+    /// Ends with the test that started it.
+    own: Option<(Child, tempfile::TempDir)>,
+}
+
+/// A database of its own within the server, gone afterwards.
+pub(crate) struct Scratch {
+    uri: String,
+    name: String,
+    client: Client,
+}
+
+impl Server {
+    /// # Panics
+    /// Where there is no database: a test without its server fails.
+    pub(crate) async fn get() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place where these tests read the environment"
+        )]
+        let given = std::env::var("MONGODB_URI").ok();
+        let (uri, own) = match given {
+            Some(uri) => (uri, None),
+            None => start(),
+        };
+        // After a step-down the driver waits for the next heartbeat, 10 s at the most.
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        let uri = format!("{uri}{separator}serverSelectionTimeoutMS=30000");
+        let client = Client::with_uri_str(&uri).await.expect("MONGODB_URI is a connection string");
+        client.database("admin").run_command(doc! { "ping": 1 }).await.expect("the database answers");
+        Self { uri, client, own }
+    }
+
+    pub(crate) async fn scratch(&self) -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("flatfire_contract_{}_{number}", std::process::id());
+        let scratch = Scratch { uri: self.uri.clone(), name, client: self.client.clone() };
+        scratch.drop().await;
+        scratch
+    }
+
+    /// Makes commands fail as the server's documentation of `failCommand` says.
+    pub(crate) async fn fail_command(&self, times: i32, data: Document) {
+        let command = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
+        self.client.database("admin").run_command(command).await.expect("the server allows test commands");
+    }
+}
+
+impl Scratch {
+    pub(crate) async fn connection(&self) -> Connection {
+        connect(&self.uri, Some(&self.name)).await.unwrap()
+    }
+
+    pub(crate) async fn sink(&self) -> MongoSink {
+        MongoSink::new(self.connection().await, &self.archive())
+    }
+
+    pub(crate) fn database(&self) -> mongodb::Database {
+        self.client.database(&self.name)
+    }
+
+    /// Everything in both databases, which are dropped then.
+    pub(crate) async fn read(self) -> Tables {
+        let mut tables = Tables::new();
+        for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
+            let database = self.client.database(&database);
+            for name in database.list_collection_names().await.unwrap() {
+                let cursor = database.collection::<Document>(&name).find(doc! {}).await.unwrap();
+                let documents: Vec<Document> = cursor.try_collect().await.unwrap();
+                let documents = (documents.iter()).map(|document| {
+                    (document.get_str("_id").unwrap().to_owned(), canonical_document(document))
+                });
+                tables.insert(format!("{prefix}{name}"), documents.collect());
+            }
+        }
+        self.drop().await;
+        tables
+    }
+
+    async fn drop(&self) {
+        self.client.database(&self.name).drop().await.unwrap();
+        self.client.database(&self.archive()).drop().await.unwrap();
+    }
+
+    fn archive(&self) -> String {
+        format!("{}_archive", self.name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some((child, _)) = &mut self.own {
+            child.kill().and_then(|()| child.wait()).ok();
+        }
+    }
+}
+
+fn start() -> (String, Option<(Child, tempfile::TempDir)>) {
+    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.tools/cloud/bin/secantusd-py");
+    assert!(program.exists(), "no database: run `cargo xtask test`, or set MONGODB_URI");
+    let directory = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let child = Command::new(program)
+        .args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+            "--enable-test-commands",
+            "--storage-path",
+        ])
+        .arg(directory.path().join("data"))
+        .env("HOME", directory.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(port, Duration::from_secs(60));
+    (format!("mongodb://127.0.0.1:{port}/?directConnection=true"), Some((child, directory)))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).unwrap().port()
+}
+
+/// The server says nothing when it is ready; it takes connections then.
+fn wait_for(port: u16, within: Duration) {
+    let begun = std::time::Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < within, "the database takes no connections");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

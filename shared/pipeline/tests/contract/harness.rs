@@ -1,0 +1,118 @@
+//! A sink under test, and how its tables are read.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use flatten::json::{Limits, Tape};
+use mongodb::bson::{Bson, Document};
+use pipeline::batch::WriteBatch;
+use pipeline::interrupted::Interrupted;
+use pipeline::sink::Sink;
+use pipeline::sink::json_lines::{JsonLines, Lines};
+use pipeline::sink::memory::{Collection, MemorySink};
+use pipeline::sink::mongodb::MongoSink;
+use pipeline::summary::Summary;
+
+use crate::database::{Scratch, Server};
+use crate::tables::{Tables, of_bson, of_node};
+
+pub(crate) enum Harness {
+    Memory(MemorySink),
+    Lines { sink: JsonLines<Vec<u8>>, rejects: Arc<Mutex<Vec<String>>> },
+    Mongo { sink: MongoSink, scratch: Scratch },
+}
+
+impl Harness {
+    pub(crate) fn memory() -> Self {
+        Self::Memory(MemorySink::default())
+    }
+
+    pub(crate) fn lines() -> Self {
+        let rejects = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&rejects);
+        let on_reject = move |reject: &pipeline::batch::Reject| heard.lock().unwrap().push(reject.id());
+        Self::Lines { sink: JsonLines::new(Vec::new(), Lines::History, on_reject), rejects }
+    }
+
+    pub(crate) async fn mongodb(server: &Server) -> Self {
+        let scratch = server.scratch().await;
+        Self::Mongo { sink: scratch.sink().await, scratch }
+    }
+
+    /// Whether the sink knows what it was given in earlier batches.
+    pub(crate) fn remembers(&self) -> bool {
+        !matches!(self, Self::Lines { .. })
+    }
+
+    pub(crate) async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        match self {
+            Self::Memory(sink) => sink.write(batch).await,
+            Self::Lines { sink, .. } => sink.write(batch).await,
+            Self::Mongo { sink, .. } => sink.write(batch).await,
+        }
+    }
+
+    /// What stands in the end. Empty tables are left out.
+    pub(crate) async fn tables(self) -> Tables {
+        let mut tables = match self {
+            Self::Memory(sink) => of_memory(&sink),
+            Self::Lines { sink, rejects } => {
+                let mut tables = fold(&sink.finish().unwrap());
+                let rejects =
+                    rejects.lock().unwrap().iter().map(|id| (id.clone(), "{}".to_owned())).collect();
+                tables.insert("_rejects".to_owned(), rejects);
+                tables
+            }
+            Self::Mongo { scratch, .. } => scratch.read().await,
+        };
+        tables.retain(|_, table| !table.is_empty());
+        tables
+    }
+}
+
+pub(crate) fn of_memory(sink: &MemorySink) -> Tables {
+    let state = sink.state();
+    let tables = state.tables.iter().map(|(name, table)| (name.clone(), canonical(table)));
+    let archive = state.archive.iter().map(|(name, table)| (format!("_archive/{name}"), canonical(table)));
+    let own = [("_tombstones", &state.tombstones), ("_rejects", &state.rejects)];
+    let own = own.into_iter().map(|(name, table)| (name.to_owned(), canonical(table)));
+    tables.chain(archive).chain(own).filter(|(_, table)| !table.is_empty()).collect()
+}
+
+fn canonical(table: &Collection) -> BTreeMap<String, String> {
+    table.iter().map(|(id, document)| (id.clone(), canonical_document(document))).collect()
+}
+
+pub(crate) fn canonical_document(document: &Document) -> String {
+    of_bson(&Bson::Document(document.clone()))
+}
+
+/// The tables that lines stand for: of all lines of one key those of its newest version, of these the first.
+fn fold(lines: &[u8]) -> Tables {
+    let mut newest: BTreeMap<String, String> = BTreeMap::new();
+    let mut entries = Vec::new();
+    let mut tape = Tape::default();
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        let (line, end) = line.split_at(line.len() - 1);
+        assert_eq!(end, b"\n", "every line is finished");
+        let root = tape.parse(line, Limits::default()).unwrap().root();
+        let text = |name: &str| root.get_text(name).unwrap().into_owned();
+        let (mut table, id, version) = (text("_table"), text("_id"), text("_version"));
+        if table == "_archive" {
+            table = format!("_archive/{}", text("resourceType"));
+        }
+        let key = id.split('#').next().unwrap().to_owned();
+        let standing = newest.entry(key.clone()).or_default();
+        if *standing < version {
+            standing.clone_from(&version);
+        }
+        entries.push((table, key, id, version, of_node(root, &["_table"])));
+    }
+    let mut tables = Tables::new();
+    for (table, key, id, version, document) in entries {
+        if newest[&key] == version {
+            tables.entry(table).or_default().entry(id).or_insert(document);
+        }
+    }
+    tables
+}

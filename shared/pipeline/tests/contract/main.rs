@@ -1,0 +1,68 @@
+//! The contract of every sink: one set of cases, run on the sink in memory, on the one that prints, and on the
+//! one in the database.
+
+
+mod cases;
+mod database;
+mod faults;
+mod harness;
+mod histories;
+mod spec;
+mod tables;
+
+use cases::Case;
+use database::Server;
+use harness::Harness;
+
+#[tokio::test]
+async fn the_sink_in_memory_keeps_the_contract() {
+    for case in cases::all() {
+        check(&case, Harness::memory(), Harness::memory()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_sink_that_prints_keeps_the_contract() {
+    for case in cases::all() {
+        check(&case, Harness::lines(), Harness::lines()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_sink_in_the_database_keeps_the_contract() {
+    let server = Server::get().await;
+    for case in cases::all() {
+        check(&case, Harness::mongodb(&server).await, Harness::mongodb(&server).await).await;
+    }
+}
+
+/// Writes the case once, and once with every batch doubled.
+async fn check(case: &Case, once: Harness, twice: Harness) {
+    for (number, batch) in case.batches.iter().enumerate() {
+        let summary = once.write(batch.build()).await.unwrap();
+        let fates =
+            summary.loaded + summary.superseded + summary.deleted + summary.archived + summary.rejected;
+        assert_eq!(fates, batch.records(), "{}: batch {number} does not add up", case.name);
+        if once.remembers()
+            && let Some(counts) = case.counts.get(number)
+        {
+            assert_eq!(&spec::counts(&summary), counts, "{}: batch {number}", case.name);
+        }
+        twice.write(batch.build()).await.unwrap();
+        twice.write(batch.build()).await.unwrap();
+    }
+    let tables = once.tables().await;
+    assert_eq!(tables::outline(&tables), case.expected, "{}", case.name);
+    assert_eq!(twice.tables().await, tables, "{}: the same batch again changed something", case.name);
+}
+
+/// Every kind of value, nested and with hostile text, comes out the same.
+#[tokio::test]
+async fn values_stand_as_they_were() {
+    let server = Server::get().await;
+    for harness in [Harness::memory(), Harness::lines(), Harness::mongodb(&server).await] {
+        harness.write(spec::every_value()).await.unwrap();
+        let tables = harness.tables().await;
+        assert_eq!(tables["Observation"]["Observation/v"], spec::EVERY_VALUE.replace('\n', ""));
+    }
+}
