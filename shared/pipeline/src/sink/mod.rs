@@ -31,7 +31,7 @@ fn add_rejects<'a>(summary: &mut Summary, rejects: impl Iterator<Item = &'a Reje
         match &reject.reason {
             Reason::Defect { view: Some(_), .. } => summary.view_defects += 1,
             Reason::Defect { view: None, .. } | Reason::Frame(_) | Reason::Refused { .. } => {
-                summary.rejected += 1
+                summary.rejected += 1;
             }
         }
         *summary.codes.entry(reject.reason.code().to_owned()).or_default() += 1;

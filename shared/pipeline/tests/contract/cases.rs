@@ -26,6 +26,8 @@ fn case(
 
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = rows_cases();
+    cases.extend(absence_cases());
+    cases.extend(mixed_cases());
     cases.extend(deletion_cases());
     cases.extend(archive_cases());
     cases.extend(completion_cases());
@@ -71,6 +73,11 @@ fn rows_cases() -> Vec<Case> {
             &["Patient Patient/1 @2", "names Patient/1#0 @2"],
             &[LOADED, SUPERSEDED],
         ),
+    ]
+}
+
+fn absence_cases() -> Vec<Case> {
+    vec![
         case(
             "no rows of a view replace some",
             [batch([rows(P, 1, 2)]), batch([rows(P, 2, 0)])],
@@ -95,6 +102,11 @@ fn rows_cases() -> Vec<Case> {
             &["_tombstones Patient/1 @3 \"no rows\""],
             &[LOADED, LOADED, SUPERSEDED],
         ),
+    ]
+}
+
+fn mixed_cases() -> Vec<Case> {
+    vec![
         case(
             "one resource several times in a batch",
             [batch([rows(P, 2, 2), rows(P, 3, 1), rows(P, 1, 3)])],

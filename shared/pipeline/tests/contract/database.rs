@@ -53,13 +53,16 @@ impl Server {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("flatfire_contract_{}_{number}", std::process::id());
-        let scratch = Scratch { uri: self.uri.clone(), name, client: self.client.clone() };
+        let uri = format!("{}&appName={name}", self.uri);
+        let scratch = Scratch { uri, name, client: self.client.clone() };
         scratch.drop().await;
         scratch
     }
 
-    /// Makes commands fail as the server's documentation of `failCommand` says.
-    pub(crate) async fn fail_command(&self, times: i32, data: Document) {
+    /// Makes commands of one scratch database's connections fail, as the server's documentation of `failCommand`
+    /// says. A server has one such point: only one test sets it, one case after the other.
+    pub(crate) async fn fail_command(&self, of: &Scratch, times: i32, mut data: Document) {
+        data.insert("appName", &of.name);
         let command = doc! { "configureFailPoint": "failCommand", "mode": { "times": times }, "data": data };
         self.client.database("admin").run_command(command).await.expect("the server allows test commands");
     }
@@ -134,7 +137,7 @@ fn start() -> (String, Option<(Child, tempfile::TempDir)>) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    wait_for(port, Duration::from_secs(60));
+    wait_for(port, Duration::from_mins(1));
     (format!("mongodb://127.0.0.1:{port}/?directConnection=true"), Some((child, directory)))
 }
 

@@ -1,51 +1,74 @@
 //! Failures of the real protocol: each is tried again, told apart, or blamed on one document.
 
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use pipeline::interrupted::Interrupted;
 use pipeline::sink::Sink;
+use pipeline::sink::mongodb::{ConnectError, MongoSink, connect};
 
 use crate::database::Server;
-use crate::harness::Harness;
 use crate::spec::{batch, counts, deleted, rows};
 use crate::tables::outline;
 
-/// Broken connections, step-downs and unknown outcomes in the middle of a replacement change nothing in the end.
+/// One test, because the server has one point of failure for all.
 #[tokio::test]
-async fn transient_failures_are_overcome() {
+async fn failing_commands_are_told_apart() {
     let server = Server::get().await;
-    let faults = [
+    for fault in [
         doc! { "failCommands": ["insert"], "closeConnection": true },
         doc! { "failCommands": ["update"], "closeConnection": true },
         doc! { "failCommands": ["delete"], "closeConnection": true },
         doc! { "failCommands": ["find"], "closeConnection": true },
         doc! { "failCommands": ["update"], "errorCode": 10107 },
-        doc! { "failCommands": ["insert"], "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } },
-        doc! { "failCommands": ["update"], "writeConcernError": { "code": 64, "errmsg": "waiting for replication timed out" } },
-    ];
-    for fault in faults {
-        let harness = Harness::mongodb(&server).await;
-        harness.write(batch([rows("Patient/1", 1, 2), rows("Patient/2", 2, 1)]).build()).await.unwrap();
-        server.fail_command(1, fault.clone()).await;
-        let newer = batch([rows("Patient/1", 3, 1), deleted("Patient/2", 4), rows("Patient/3", 5, 0)]);
-        let summary = harness.write(newer.build()).await;
-        assert_eq!(summary.map(|summary| counts(&summary)), Ok([2, 0, 1, 0, 0]), "{fault}");
-        let expected = [
-            "Patient Patient/1 @3",
-            "Patient Patient/3 @5",
-            "_tombstones Patient/2 @4 \"deleted\"",
-            "names Patient/1#0 @3",
-        ];
-        assert_eq!(outline(&harness.tables().await), expected, "{fault}");
+        doc! { "failCommands": ["insert"], "writeConcernError": { "code": 64, "errmsg": "too slow" } },
+        doc! { "failCommands": ["update"], "writeConcernError": { "code": 64, "errmsg": "too slow" } },
+    ] {
+        a_transient_failure_is_overcome(&server, fault).await;
     }
+    a_database_that_refuses_everything_stops_the_load(&server).await;
+    a_refused_message_is_sent_again_document_by_document(&server).await;
 }
 
-#[tokio::test]
-async fn a_database_that_refuses_everything_stops_the_load() {
-    let server = Server::get().await;
-    let harness = Harness::mongodb(&server).await;
-    server.fail_command(1, doc! { "failCommands": ["insert"], "errorCode": 13 }).await;
-    let refused = harness.write(batch([rows("Patient/1", 1, 0)]).build()).await;
+/// Broken connections, step-downs and unknown outcomes in the middle of a replacement change nothing in the end.
+async fn a_transient_failure_is_overcome(server: &Server, fault: Document) {
+    let scratch = server.scratch().await;
+    let sink = scratch.sink().await;
+    sink.write(batch([rows("Patient/1", 1, 2), rows("Patient/2", 2, 1)]).build()).await.unwrap();
+    server.fail_command(&scratch, 1, fault.clone()).await;
+    let newer = batch([rows("Patient/1", 3, 1), deleted("Patient/2", 4), rows("Patient/3", 5, 0)]);
+    let summary = sink.write(newer.build()).await;
+    assert_eq!(summary.map(|summary| counts(&summary)), Ok([2, 0, 1, 0, 0]), "{fault}");
+    let expected = [
+        "Patient Patient/1 @3",
+        "Patient Patient/3 @5",
+        "_tombstones Patient/2 @4 \"deleted\"",
+        "names Patient/1#0 @3",
+    ];
+    assert_eq!(outline(&scratch.read().await), expected, "{fault}");
+}
+
+async fn a_database_that_refuses_everything_stops_the_load(server: &Server) {
+    let scratch = server.scratch().await;
+    let sink = scratch.sink().await;
+    server.fail_command(&scratch, 1, doc! { "failCommands": ["insert"], "errorCode": 13 }).await;
+    let refused = sink.write(batch([rows("Patient/1", 1, 0)]).build()).await;
     assert_eq!(refused, Err(Interrupted::Stopped { code: "13 Unauthorized".into() }));
+    assert_eq!(outline(&scratch.read().await), [""; 0]);
+}
+
+/// A refusal of a whole message is traced to its document.
+async fn a_refused_message_is_sent_again_document_by_document(server: &Server) {
+    let scratch = server.scratch().await;
+    let sink = scratch.sink().await;
+    server.fail_command(&scratch, 2, doc! { "failCommands": ["insert"], "errorCode": 2 }).await;
+    let three = batch([rows("Patient/1", 1, 0), rows("Patient/2", 2, 0), rows("Patient/3", 3, 0)]);
+    let summary = sink.write(three.build()).await.unwrap();
+    assert_eq!(counts(&summary), [2, 0, 0, 0, 1]);
+    let expected = [
+        "Patient Patient/2 @2",
+        "Patient Patient/3 @3",
+        "_rejects clinic/in/day 1.ndjson@v1#1/refused-by-database/Patient",
+    ];
+    assert_eq!(outline(&scratch.read().await), expected);
 }
 
 /// A validator refuses one resource; it becomes a reject, the others stand, and nothing half written stays.
@@ -74,38 +97,20 @@ async fn one_documents_fault_is_one_reject() {
     assert_eq!(outline(&tables), expected);
 }
 
-/// A refusal of a whole message is traced to its document.
-#[tokio::test]
-async fn a_refused_message_is_sent_again_document_by_document() {
-    let server = Server::get().await;
-    let harness = Harness::mongodb(&server).await;
-    server.fail_command(2, doc! { "failCommands": ["insert"], "errorCode": 121 }).await;
-    let three = batch([rows("Patient/1", 1, 0), rows("Patient/2", 2, 0), rows("Patient/3", 3, 0)]);
-    let summary = harness.write(three.build()).await.unwrap();
-    assert_eq!(counts(&summary), [2, 0, 0, 0, 1]);
-    let expected = [
-        "Patient Patient/2 @2",
-        "Patient Patient/3 @3",
-        "_rejects clinic/in/day 1.ndjson@v1#1/refused-by-database/Patient",
-    ];
-    assert_eq!(outline(&harness.tables().await), expected);
-}
-
 #[tokio::test]
 async fn a_database_that_is_not_there_is_an_interruption() {
     let uri = "mongodb://patient:geheim@127.0.0.1:1/?serverSelectionTimeoutMS=200";
-    let connection = pipeline::sink::mongodb::connect(uri, Some("rows")).await.unwrap();
+    let connection = connect(uri, Some("rows")).await.unwrap();
     assert!(!format!("{connection:?}").contains("geheim"));
-    let sink = pipeline::sink::mongodb::MongoSink::new(connection, "archive");
+    let sink = MongoSink::new(connection, "archive");
     let failed = sink.write(batch([rows("Patient/1", 1, 0)]).build()).await;
     assert_eq!(failed, Err(Interrupted::Write { code: "no server reachable".into() }));
 }
 
 #[tokio::test]
 async fn a_connection_string_that_is_none_is_not_repeated() {
-    let error =
-        pipeline::sink::mongodb::connect("mongodb//user:geheim@host", Some("rows")).await.unwrap_err();
+    let error = connect("mongodb//user:geheim@host", Some("rows")).await.unwrap_err();
     assert!(!format!("{error:?} {error}").contains("geheim"));
-    let error = pipeline::sink::mongodb::connect("mongodb://user:geheim@host/", None).await.unwrap_err();
-    assert_eq!(error, pipeline::sink::mongodb::ConnectError::NoDatabase);
+    let error = connect("mongodb://user:geheim@host/", None).await.unwrap_err();
+    assert_eq!(error, ConnectError::NoDatabase);
 }

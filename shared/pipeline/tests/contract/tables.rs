@@ -44,7 +44,7 @@ fn member_of(document: &str, name: &str) -> Option<String> {
 pub(crate) fn of_bson(value: &Bson) -> String {
     match value {
         Bson::Document(document) => {
-            object(document.iter().map(|(name, value)| (name.clone(), of_bson(value))).collect())
+            object(&document.iter().map(|(name, value)| (name.clone(), of_bson(value))).collect())
         }
         Bson::Array(items) => array(items.iter().map(of_bson)),
         Bson::String(text) => quoted(text),
@@ -67,7 +67,7 @@ pub(crate) fn of_node(node: Node<'_>, without: &[&str]) -> String {
         Kind::Object => {
             let members = node.members().map(|(name, value)| (name.text().unwrap().into_owned(), value));
             let members = members.filter(|(name, _)| !without.contains(&name.as_str()));
-            object(members.map(|(name, value)| (name, of_node(value, &[]))).collect())
+            object(&members.map(|(name, value)| (name, of_node(value, &[]))).collect())
         }
         Kind::Array => array(node.items().map(|item| of_node(item, &[]))),
         Kind::String => quoted(&node.text().unwrap()),
@@ -75,7 +75,7 @@ pub(crate) fn of_node(node: Node<'_>, without: &[&str]) -> String {
     }
 }
 
-fn object(members: BTreeMap<String, String>) -> String {
+fn object(members: &BTreeMap<String, String>) -> String {
     let members: Vec<_> = members.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
     format!("{{{}}}", members.join(","))
 }

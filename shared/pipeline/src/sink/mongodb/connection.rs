@@ -17,7 +17,7 @@ use super::trouble::Trouble;
 /// The queue's concurrency times this must stay below what the database takes.
 const MAX_CONNECTIONS: u32 = 8;
 /// Thawed environments find idle connections dead; those that sat this long are not tried at all.
-const MAX_IDLE: Duration = Duration::from_secs(60);
+const MAX_IDLE: Duration = Duration::from_mins(1);
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
 

@@ -296,7 +296,7 @@ const TABLES: [&str; 2] = ["Patient", "names"];
 /// Two writers of every shape over every shape, one of them stopped anywhere and started again.
 #[test]
 fn two_writers_end_in_the_newest_version() {
-    let bases = [None, Some(Shape::Full), Some(Shape::Aside), Some(Shape::Deleted), Some(Shape::Archived)];
+    let bases = [None, Some(Shape::Full), Some(Shape::Aside), Some(Shape::Deleted)];
     let mut states = 0;
     for base in bases {
         for older in SHAPES {

@@ -142,7 +142,7 @@ impl<'b> Replacement<'b> {
             Written::Done => planned.replaced |= stage == Stage::Look,
             Written::Exists => match stage {
                 Stage::ReplaceSides | Stage::ReplaceAnchors => {
-                    self.next.entry(place).or_default().push(document)
+                    self.next.entry(place).or_default().push(document);
                 }
                 Stage::CheckSides => self.kept_sides.entry(place).or_default().push(document),
                 _ => planned.kept = true,
