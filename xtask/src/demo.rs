@@ -113,6 +113,11 @@ It is still running.
                    aws --endpoint-url {endpoint} --region {REGION} s3 cp FILE {upload_to}
   look again     cargo xtask show
   look further   mongosh '{mongodb_uri}' (or Compass), then: use {database}
+  run the function yourself (with .tools/build/bin on the PATH)
+                 cargo lambda watch --env-file .tools/demo/function.env
+                 cargo lambda invoke ingest --data-file events/s3-put.json
+                 sam local invoke IngestFunction -e events/s3-put.json \\
+                   --env-vars .tools/demo/env.json --docker-network host
   stop           cargo xtask stop",
         upload_to = outputs.upload_to,
     );

@@ -69,6 +69,24 @@ impl Deployment {
         parsed(&command_output(command.args(files))?)
     }
 
+    /// What the function needs in its environment when it runs beside the local cloud instead of in it, under
+    /// `cargo lambda watch` or `sam local invoke`.
+    #[must_use]
+    pub fn function_environment(&self) -> Vec<(&'static str, &str)> {
+        vec![
+            ("MONGODB_URI", &self.mongodb_uri),
+            ("MONGODB_SECRET_ARN", ""),
+            ("MONGODB_DATABASE", &self.database),
+            ("WATCHED_BUCKET", &self.outputs.bucket_name),
+            ("WATCHED_PREFIX", workspace::PREFIX),
+            ("WATCHED_SUFFIX", ""),
+            ("QUEUE_URL", &self.outputs.queue_url),
+            ("LOG_KEYS", "plain"),
+            ("LOG_LEVEL", "debug"),
+            ("AWS_ENDPOINT_URL", &self.endpoint),
+        ]
+    }
+
     /// The last messages of the function's log, oldest first.
     ///
     /// # Errors

@@ -163,8 +163,26 @@ impl KeptLine {
         let servers = Servers::start(tools, settings, &self.directory, &lifetime, false).await?;
         let Servers { cloud, database } = &servers;
         let deployment = deployment::deploy(tools, cloud, database, bootstrap, workspace::DATABASE)?;
+        self.write_function_environment(&deployment)?;
         std::fs::write(self.file(), serde_json::to_string_pretty(&deployment)?)?;
         Ok(deployment)
+    }
+
+    /// The same environment in the two spellings that the two tools read; only `sam` knows credentials of its own.
+    fn write_function_environment(&self, deployment: &Deployment) -> Result<()> {
+        let variables = deployment.function_environment();
+        let by_name: serde_json::Map<_, _> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let for_sam = serde_json::json!({ "IngestFunction": by_name });
+        std::fs::write(self.directory.join("env.json"), serde_json::to_string_pretty(&for_sam)?)?;
+        let credentials = [
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_REGION", REGION),
+        ];
+        let given = variables.into_iter().filter(|(_, value)| !value.is_empty()).chain(credentials);
+        let lines: Vec<String> = given.map(|(name, value)| format!("{name}={value}\n")).collect();
+        Ok(std::fs::write(self.directory.join("function.env"), lines.concat())?)
     }
 
     fn file(&self) -> PathBuf {
