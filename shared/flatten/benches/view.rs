@@ -10,12 +10,14 @@
 
 use std::hint::black_box;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use flatten::defect::Defect;
 use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::row::{Names, Rows, Value};
-use flatten::view::{Evaluator, Plan, ViewNames};
+use flatten::view::{Evaluator, Plan, ViewSet};
 use serde_json::{Value as Json, json};
 
 /// Observations as Synthea writes them, about 800 bytes each.
@@ -79,28 +81,26 @@ fn view(name: &str) -> Plan {
 
 /// Everything one worker needs for a set of views.
 struct Line {
-    plans: Vec<(Plan, ViewNames)>,
+    views: ViewSet,
     evaluator: Evaluator,
     tape: Tape,
     rows: Rows,
     csv: Vec<u8>,
+    defects: Vec<Defect>,
 }
 
 impl Line {
     fn new(views: usize) -> Self {
         let mut names = Names::default();
-        let plans = (0..views).map(|n| {
-            let plan = view(&format!("observation_{n}"));
-            let view_names = ViewNames::new(&plan, &mut names);
-            (plan, view_names)
-        });
-        let plans = plans.collect();
+        let plans = (0..views).map(|n| Arc::new(view(&format!("observation_{n}"))));
+        let views = ViewSet::new(plans, &mut names);
         Self {
-            plans,
+            views,
             evaluator: Evaluator::default(),
             tape: Tape::default(),
             rows: Rows::default(),
             csv: Vec::new(),
+            defects: Vec::new(),
         }
     }
 
@@ -109,15 +109,20 @@ impl Line {
         self.csv.clear();
         let mut count = 0;
         let mut key = String::new();
-        for line in ndjson.split_inclusive(|byte| *byte == b'\n') {
+        for line in lines(ndjson) {
             let root = self.tape.parse(line, Limits::default()).unwrap().root();
             key.clear();
             key.push_str("Observation/");
             root.get("id").unwrap().push_text(&mut key);
             self.rows.clear();
-            for (plan, names) in &self.plans {
-                count += self.evaluator.run(plan, names, root, &Context::of(&key), &mut self.rows).unwrap();
-            }
+            count += self.evaluator.run_all(
+                &self.views,
+                root,
+                &Context::of(&key),
+                &mut self.rows,
+                &mut self.defects,
+            );
+            assert!(self.defects.is_empty());
             write_csv(&self.rows, &mut self.csv);
         }
         count
@@ -144,7 +149,9 @@ fn write_csv(rows: &Rows, csv: &mut Vec<u8>) {
 }
 
 fn write_text(text: &str, csv: &mut Vec<u8>) {
-    if text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+    let text_bytes = text.as_bytes();
+    if memchr::memchr3(b',', b'"', b'\n', text_bytes).is_some() || memchr::memchr(b'\r', text_bytes).is_some()
+    {
         csv.push(b'"');
         csv.extend_from_slice(text.replace('"', "\"\"").as_bytes());
         csv.push(b'"');
@@ -153,14 +160,19 @@ fn write_text(text: &str, csv: &mut Vec<u8>) {
     }
 }
 
+fn lines(ndjson: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', ndjson).map(move |end| &ndjson[std::mem::replace(&mut start, end + 1)..end])
+}
+
 fn parse_values(ndjson: &[u8]) {
-    for line in ndjson.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines(ndjson) {
         black_box(serde_json::from_slice::<Json>(line).unwrap());
     }
 }
 
 fn parse_tapes(ndjson: &[u8], tape: &mut Tape) {
-    for line in ndjson.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines(ndjson) {
         black_box(tape.parse(line, Limits::default()).unwrap());
     }
 }

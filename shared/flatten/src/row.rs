@@ -89,6 +89,9 @@ impl NameList {
     }
 }
 
+/// What follows the URN in a [`Value::Pending`] that waits for the target's type instead of its key.
+pub const PENDING_TYPE: &str = "#type";
+
 /// A cell's value, borrowed from the arena.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
@@ -262,6 +265,13 @@ impl Rows {
     pub fn pending(&mut self, column: ColumnId, urn: &str) {
         self.pendings += 1;
         let span = self.push_text(|text| text.push_str(urn));
+        let _ = self.push(column, Stored::Pending(span));
+    }
+
+    /// Adds the type of a target that is not known yet: [`PENDING_TYPE`] follows the URN.
+    pub fn pending_type(&mut self, column: ColumnId, urn: &str) {
+        self.pendings += 1;
+        let span = self.push_text(|text| text.extend([urn, PENDING_TYPE]));
         let _ = self.push(column, Stored::Pending(span));
     }
 

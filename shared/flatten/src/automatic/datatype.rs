@@ -156,7 +156,7 @@ impl<'a> Walk<'_, 'a> {
                 Link::Later => {
                     self.rows.pending(key_column, urn);
                     if let Some(column) = kind_column {
-                        self.rows.pending(column, urn);
+                        self.rows.pending_type(column, urn);
                     }
                 }
                 Link::Nowhere => {}

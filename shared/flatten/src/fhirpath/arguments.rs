@@ -100,11 +100,6 @@ impl Compiler<'_> {
         Static { sets: if some_pass { vec![test.to] } else { Vec::new() }, single: from.single }
     }
 
-    /// Whether the step before a type test yields nothing but that type, so that nothing is left to be tested.
-    pub(super) fn always_passes(&self, before: Option<&Step>, test: &TypeTest) -> bool {
-        matches!(before, Some(Step::Key(key)) if key.to == test.to && !test.system)
-    }
-
     /// What is known of a function's result.
     pub(super) fn returned(
         &mut self,
@@ -149,6 +144,11 @@ impl Compiler<'_> {
         }
         bounded
     }
+}
+
+/// Whether the step before a type test yields nothing but that type, so that nothing is left to be tested.
+pub(super) fn always_passes(before: Option<&Step>, test: &TypeTest) -> bool {
+    matches!(before, Some(Step::Key(key)) if key.to == test.to && !test.system)
 }
 
 /// A type that was parsed as a path.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Primitive, is_resource_type};
 
 use super::InvalidPath;
+use super::arguments::always_passes;
 use super::decimal::Decimal;
 use super::functions::{self, Returns};
 use super::literal::Literal;
@@ -188,7 +189,7 @@ impl Compiler<'_> {
             TypeOperator::Is => ("is", functions::is, self.one(Primitive::Boolean)),
             TypeOperator::As => ("as", functions::of_type, self.narrow(&mut steps, &of, &test)),
         };
-        if name == "as" && self.always_passes(steps.last(), &test) {
+        if name == "as" && always_passes(steps.last(), &test) {
             return Ok(Outcome { op: assemble(*start, steps), of });
         }
         steps.push(Step::Call(Box::new(Call { name, run, arguments: vec![Argument::Type(test)] })));
@@ -321,7 +322,7 @@ impl Compiler<'_> {
         }
         let of = self.returned(function.returns, done, from, &results, &compiled);
         if let (Returns::Narrowed, Some(Argument::Type(test))) = (function.returns, compiled.first())
-            && self.always_passes(done.last(), test)
+            && always_passes(done.last(), test)
         {
             return Ok(of);
         }
@@ -370,19 +371,19 @@ pub(super) fn simplify(mut member: Member) -> Step {
 
 /// Puts a start and its steps together; names right behind the focus become one walk.
 fn assemble(start: Op, steps: Vec<Step>) -> Op {
-    let mut steps = steps.into_iter().peekable();
-    let mut start = start;
-    if matches!(start, Op::Focus) {
-        let mut keys = Vec::new();
-        while let Some(Step::Key(_)) = steps.peek() {
-            if let Some(Step::Key(key)) = steps.next() {
-                keys.push(key);
-            }
-        }
-        if !keys.is_empty() {
-            start = Op::Walk(keys.into());
+    let mut keys = match start {
+        Op::Focus => Vec::new(),
+        Op::Walk(keys) => keys.into_vec(),
+        start if steps.is_empty() => return start,
+        start => return Op::Path { start: Box::new(start), steps: steps.into() },
+    };
+    let mut rest = Vec::new();
+    for step in steps {
+        match step {
+            Step::Key(key) if rest.is_empty() => keys.push(key),
+            step => rest.push(step),
         }
     }
-    let rest: Vec<Step> = steps.collect();
+    let start = if keys.is_empty() { Op::Focus } else { Op::Walk(keys.into()) };
     if rest.is_empty() { start } else { Op::Path { start: Box::new(start), steps: rest.into() } }
 }

@@ -51,11 +51,17 @@ impl Harvest {
         let mut stem = &mut self.root;
         let mut keys = keys.into_iter().peekable();
         while let Some(key) = keys.next() {
-            let known = stem.edges.iter().position(|edge| edge.name == key.name && edge.first.is_some() == key.first);
+            let known =
+                stem.edges.iter().position(|edge| edge.name == key.name && edge.first.is_some() == key.first);
             let index = known.unwrap_or_else(|| {
                 let first = key.first.then_some(self.firsts);
                 self.firsts += usize::from(key.first);
-                stem.edges.push(Edge { name: key.name.clone(), first, leaves: Vec::new(), stem: Stem::default() });
+                stem.edges.push(Edge {
+                    name: key.name.clone(),
+                    first,
+                    leaves: Vec::new(),
+                    stem: Stem::default(),
+                });
                 stem.edges.len() - 1
             });
             let Some(edge) = stem.edges.get_mut(index) else { break };
@@ -66,6 +72,13 @@ impl Harvest {
             stem = &mut edge.stem;
         }
         leaf
+    }
+
+    /// Adds the walks of another harvest, in their order.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        let (leaves, firsts) = (self.leaves, &mut self.firsts);
+        merge(&mut self.root, &other.root, leaves, firsts);
+        self.leaves += other.leaves;
     }
 
     /// How many walks there are.
@@ -85,11 +98,38 @@ impl Harvest {
     }
 }
 
+impl Stem {
+    /// The edge of that name, which is made if it is not there.
+    fn edge(&mut self, name: &str, only_first: bool, firsts: &mut usize) -> Option<&mut Edge> {
+        let known =
+            self.edges.iter().position(|edge| *edge.name == *name && edge.first.is_some() == only_first);
+        let index = known.unwrap_or_else(|| {
+            let first = only_first.then_some(*firsts);
+            *firsts += usize::from(only_first);
+            self.edges.push(Edge { name: name.into(), first, leaves: Vec::new(), stem: Stem::default() });
+            self.edges.len() - 1
+        });
+        self.edges.get_mut(index)
+    }
+}
+
+fn merge(stem: &mut Stem, other: &Stem, leaves: usize, firsts: &mut usize) {
+    for theirs in &other.edges {
+        if let Some(edge) = stem.edge(&theirs.name, theirs.first.is_some(), firsts) {
+            edge.leaves.extend(theirs.leaves.iter().map(|leaf| leaf + leaves));
+            merge(&mut edge.stem, &theirs.stem, leaves, firsts);
+        }
+    }
+}
+
 fn pass(stem: &Stem, node: Node<'_>, found: &mut [Found], taken: &mut [bool]) {
     let mut missing = stem.edges.len();
     for (key, value) in node.members() {
         let Some(name) = key.plain_bytes() else {
-            stem.edges.iter().filter(|edge| key.is(&edge.name)).for_each(|edge| follow(edge, value, found, taken));
+            stem.edges
+                .iter()
+                .filter(|edge| key.is(&edge.name))
+                .for_each(|edge| follow(edge, value, found, taken));
             continue;
         };
         for edge in &stem.edges {

@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::json::{Document, Kind, Node};
 use crate::links::{Link, Links};
 
+use super::harvest::Found;
 use super::item::{Element, Fault, Item, NOWHERE, Span, Value};
 use super::program::{Key, Op, Pool, Step};
 use super::temporal::TemporalKind;
@@ -91,6 +92,23 @@ impl<'m> Machine<'m> {
     pub(crate) fn start(&mut self, op: &'m Op, focus: Item) -> Result<(), Fault> {
         self.start = focus;
         self.run(op, focus)
+    }
+
+    /// Runs a whole path whose leading walk has been made already. Where it led to several items they are
+    /// looked for again, this time all of them.
+    pub(crate) fn start_from(&mut self, op: &'m Op, focus: Item, found: Found) -> Result<(), Fault> {
+        let (Some(keys), true) = (op.leading_walk(), found.count < 2) else { return self.start(op, focus) };
+        self.start = focus;
+        let base = self.len();
+        if let (1, Some(key)) = (found.count, keys.last()) {
+            self.push(Item::Element(Element { node: found.node, companion: NOWHERE, set: key.to }));
+        }
+        if let Op::Path { steps, .. } = op {
+            for step in steps {
+                self.step(step, base, focus)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn run(&mut self, op: &'m Op, focus: Item) -> Result<(), Fault> {
@@ -209,10 +227,8 @@ impl<'m> Machine<'m> {
         })
     }
 
-    /// What a filter answers: one boolean or nothing, and never anything else.
-    pub(crate) fn verdict(&mut self, op: &'m Op, focus: Item) -> Result<Option<bool>, Fault> {
-        let base = self.len();
-        self.start(op, focus)?;
+    /// What a filter has left on the stack from `base` on: one boolean or nothing, and never anything else.
+    pub(crate) fn verdict(&mut self, base: usize) -> Result<Option<bool>, Fault> {
         let answer = match self.single_value(base)? {
             None => None,
             Some(Value::Boolean(value)) => Some(value),

@@ -42,7 +42,10 @@ impl Predicate {
     ) -> Result<Option<bool>, Defect> {
         let mut machine = Machine::new(&self.pool, resource, self.resource, *context, scratch);
         let focus = machine.resource();
-        machine.verdict(&self.op, focus).map_err(|fault| fault.into_defect(self.text.clone()))
+        machine
+            .start(&self.op, focus)
+            .and_then(|()| machine.verdict(0))
+            .map_err(|fault| fault.into_defect(self.text.clone()))
     }
 
     /// The condition as written.

@@ -148,6 +148,18 @@ pub(crate) enum Companions {
 }
 
 impl Op {
+    /// The names that the path begins with, where it begins at the focus.
+    pub(crate) fn leading_walk(&self) -> Option<&[Key]> {
+        match self {
+            Self::Walk(keys) => Some(keys),
+            Self::Path { start, .. } => match &**start {
+                Self::Walk(keys) => Some(keys),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether the path ends in keys: those of references (`true`) or those of resources (`false`).
     pub(crate) fn last_key(&self) -> Option<bool> {
         let Self::Path { steps, .. } = self else { return None };

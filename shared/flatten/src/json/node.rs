@@ -57,6 +57,10 @@ impl<'a> Document<'a> {
         Node { document: self, index }
     }
 
+    fn slice(self, entry: Entry) -> &'a str {
+        self.text.get(entry.start as usize..entry.end as usize).unwrap_or_default()
+    }
+
     fn entry(self, index: u32) -> Entry {
         const NOTHING: Entry = Entry { kind: Kind::Null, escaped: false, start: 0, end: 0, next: u32::MAX };
         self.entries.get(index as usize).copied().unwrap_or(NOTHING)
@@ -119,15 +123,15 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn plain_text(self) -> Option<&'a str> {
         let entry = self.entry();
-        (entry.kind == Kind::String && !entry.escaped).then(|| self.raw())
+        (entry.kind == Kind::String && !entry.escaped).then(|| self.document.slice(entry))
     }
 
     /// Appends the decoded text of a string; nothing for anything else.
     pub fn push_text(self, out: &mut String) {
         let entry = self.entry();
         match (entry.kind, entry.escaped) {
-            (Kind::String, false) => out.push_str(self.raw()),
-            (Kind::String, true) => escape::unescape_into(self.raw(), out),
+            (Kind::String, false) => out.push_str(self.document.slice(entry)),
+            (Kind::String, true) => escape::unescape_into(self.document.slice(entry), out),
             _ => {}
         }
     }
@@ -185,7 +189,8 @@ impl<'a> Node<'a> {
         if entry.kind != Kind::String {
             return false;
         }
-        if entry.escaped { escape::unescape(self.raw()) == text } else { self.raw() == text }
+        let raw = self.document.slice(entry);
+        if entry.escaped { escape::unescape(raw) == text } else { raw == text }
     }
 
     /// Where the value stands on the tape, to come back to it through [`Document::node`].

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::fhirpath::{Compiler, Op, Outcome, Pool, Static, TypeSet, can_be_boolean};
+use crate::fhirpath::{Compiler, Harvest, Outcome, Pool, Static, TypeSet, can_be_boolean};
 use crate::model::{Datatype, type_named};
 
 use super::column::{Column, KeyColumn, Tag, resolve};
@@ -12,7 +12,7 @@ use super::constant;
 use super::definition::{ColumnDefinition, Definition, Iteration, Path, Reader, SelectDefinition};
 use super::invalid::{InvalidView, Mistake};
 use super::plan::{Condition, Plan};
-use super::select::{Cell, Child, Foci, Select};
+use super::select::{Cell, Child, Foci, Program, Select};
 
 impl Plan {
     /// Compiles a ViewDefinition. Every mistake that needs no data is found here, all of them at once.
@@ -32,7 +32,7 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
     let constants = constant::bind(&definition.constants, &mut pool, &mut mistakes);
     let resource = pool.set(TypeSet::of(type_named(&definition.resource).map(Datatype::Complex)));
     let mut builder = Builder::new(&mut pool, &constants, resource, carry, mistakes);
-    let conditions = builder.conditions(&definition.conditions);
+    let mut conditions = builder.conditions(&definition.conditions);
     let focus = builder.compiler.resource.clone();
     let mut columns = Vec::new();
     let selects = definition.selects.iter().map(|select| builder.select(select, &focus, &mut columns));
@@ -44,7 +44,20 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
         return Err(InvalidView { view: view.to_owned(), mistakes });
     }
     let slots = 0..columns.len();
-    let root = Select { place: String::new(), foci: Foci::Same, columns: Vec::new(), children, slots };
+    let mut harvest = Harvest::default();
+    for condition in &mut conditions {
+        condition.program.join(&mut harvest);
+    }
+    let mut root = Select {
+        place: String::new(),
+        foci: Foci::Same,
+        columns: Vec::new(),
+        children,
+        slots,
+        harvest: Harvest::default(),
+    };
+    root.join_inside(&mut harvest);
+    root.harvest = harvest;
     let plan = Plan {
         name: definition.name.clone(),
         resource_type: definition.resource.clone(),
@@ -52,6 +65,7 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
         pool,
         resource,
         conditions,
+        many: !root.at_most_one_row(),
         root,
     };
     Ok((plan, again))
@@ -103,7 +117,7 @@ impl<'b> Builder<'b> {
             if !can_be_boolean(self.compiler.pool, &of) {
                 self.mistakes.push(Mistake::new(&path.element, "a condition, which is true or false"));
             }
-            conditions.push(Condition { element: path.element.clone(), op });
+            conditions.push(Condition { element: path.element.clone(), program: Program::new(op) });
         }
         conditions
     }
@@ -143,7 +157,14 @@ impl<'b> Builder<'b> {
             children.push(self.union(definition, &focus, columns));
         }
         let slots = first..columns.len();
-        Select { place: definition.place.clone(), foci, columns: cells, children, slots }
+        Select {
+            place: definition.place.clone(),
+            foci,
+            columns: cells,
+            children,
+            slots,
+            harvest: Harvest::default(),
+        }
     }
 
     /// The branches of a union fill the slots of the first one.
@@ -195,10 +216,10 @@ impl<'b> Builder<'b> {
     }
 
     fn foci(&mut self, iteration: &Iteration, focus: &Static) -> (Foci, Static) {
-        let each = |builder: &mut Self, path: &Path, foci: fn(Op) -> Foci| {
+        let each = |builder: &mut Self, path: &Path, foci: fn(Program) -> Foci| {
             let unknown = || Static { sets: vec![], single: true };
             match builder.path(path, focus) {
-                Some(Outcome { op, of }) => (foci(op), Static { single: true, ..of }),
+                Some(Outcome { op, of }) => (foci(Program::new(op)), Static { single: true, ..of }),
                 None => (Foci::Same, unknown()),
             }
         };
@@ -227,7 +248,10 @@ impl<'b> Builder<'b> {
             }
             let wider = from.clone().join(&found, true);
             if wider == from || self.mistakes.len() > before {
-                return (Foci::Repeat(outcomes.into_iter().map(|outcome| outcome.op).collect()), found);
+                return (
+                    Foci::Repeat(outcomes.into_iter().map(|outcome| Program::new(outcome.op)).collect()),
+                    found,
+                );
             }
             from = wider;
         }
@@ -260,6 +284,6 @@ impl<'b> Builder<'b> {
             tags: tags.collect(),
         };
         let slot = Slot { place: definition.place.clone(), column };
-        Some((Cell { op, collection: definition.collection }, slot))
+        Some((Cell { program: Program::new(op), collection: definition.collection }, slot))
     }
 }

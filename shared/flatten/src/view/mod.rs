@@ -36,6 +36,7 @@ mod column;
 mod plan;
 mod compile;
 mod select;
+mod set;
 mod run;
 mod emit;
 pub mod schema;
@@ -44,5 +45,6 @@ pub use column::{CellType, Column, KeyColumn, Tag};
 pub use invalid::{InvalidView, Mistake};
 pub use plan::{Plan, ViewNames};
 pub use run::Evaluator;
+pub use set::ViewSet;
 
 pub use crate::fhirpath::Context;

@@ -1,10 +1,10 @@
 //! Plans: compiled views.
 
-use crate::fhirpath::{Op, Pool, SetId};
+use crate::fhirpath::{Pool, SetId};
 use crate::row::{ColumnId, Names, TableId};
 
 use super::column::Column;
-use super::select::Select;
+use super::select::{Program, Select};
 
 /// A compiled view: paths are programs, constants are bound, columns are known. It never changes and is shared
 /// by all workers.
@@ -17,13 +17,15 @@ pub struct Plan {
     pub(super) resource: SetId,
     pub(super) conditions: Vec<Condition>,
     pub(super) root: Select,
+    /// Whether a resource can have several rows.
+    pub(super) many: bool,
 }
 
 /// A filter of the view.
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) element: String,
-    pub(super) op: Op,
+    pub(super) program: Program,
 }
 
 impl Plan {
@@ -49,7 +51,7 @@ impl Plan {
     /// are `<key>#<n>`, n from 0. It follows from the definition alone, never from data.
     #[must_use]
     pub fn at_most_one_row(&self) -> bool {
-        self.root.at_most_one_row()
+        !self.many
     }
 
     /// The columns that join: the keys of resources and references.

@@ -4,13 +4,14 @@
 use std::fmt::Write as _;
 
 use crate::defect::{Defect, DefectCode};
-use crate::fhirpath::{Context, Fault, Item, Machine, Op, Scratch};
+use crate::fhirpath::{Context, Fault, Found, Item, Machine, Marks, Op, Scratch};
 use crate::json::Node;
 use crate::row::Rows;
 
 use super::emit;
 use super::plan::{Plan, ViewNames};
-use super::select::{Child, Foci, Select};
+use super::select::{Child, Foci, Program, Select};
+use super::set::ViewSet;
 
 /// More bytes of rows than this, for one resource and one view, are a defect and not a table.
 const ROW_BYTES: usize = 64 << 20;
@@ -21,8 +22,17 @@ const REPEATED: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Evaluator {
     scratch: Scratch,
+    memory: Memory,
+    /// What the paths of all views of a set lead to from the resource.
+    shared: Vec<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
     slots: Vec<Slot>,
     repeated: Vec<Item>,
+    found: Vec<Found>,
+    marks: Marks,
     key: String,
 }
 
@@ -48,27 +58,57 @@ impl Evaluator {
         if !resource.get("resourceType").is_some_and(|kind| kind.is(&plan.resource_type)) {
             return Ok(0);
         }
-        let mark = rows.mark();
-        self.slots.clear();
-        self.slots.resize(plan.columns.len(), Slot::Null);
-        self.repeated.clear();
-        let machine = Machine::new(&plan.pool, resource, plan.resource, *context, &mut self.scratch);
-        let mut runner = Runner {
-            plan,
-            names,
-            machine,
-            limit: rows.bytes() + ROW_BYTES,
-            rows: &mut *rows,
-            slots: &mut self.slots,
-            repeated: &mut self.repeated,
-            key: &mut self.key,
-            many: !plan.at_most_one_row(),
-            written: 0,
+        self.memory.found.clear();
+        plan.root.harvest.gather(resource, &mut self.memory.found, &mut self.memory.marks);
+        self.run_found(plan, names, resource, context, rows)
+    }
+
+    /// Runs every view of a set that is for the resource's type, in one pass over the resource, and says how many
+    /// rows there are. A defect rejects the resource for its view alone; the rows of the others are there.
+    pub fn run_all(
+        &mut self,
+        views: &ViewSet,
+        resource: Node<'_>,
+        context: &Context<'_>,
+        rows: &mut Rows,
+        defects: &mut Vec<Defect>,
+    ) -> usize {
+        let Some(group) = resource.get_text("resourceType").and_then(|kind| views.group(&kind)) else {
+            return 0;
         };
-        let outcome = runner.resource();
-        let written = runner.written;
-        match outcome {
-            Ok(()) => Ok(written),
+        self.shared.clear();
+        group.harvest.gather(resource, &mut self.shared, &mut self.memory.marks);
+        let mut count = 0;
+        for member in &group.members {
+            self.memory.found.clear();
+            let leaves = self.shared.get(member.leaves.clone()).unwrap_or_default();
+            self.memory.found.extend_from_slice(leaves);
+            match self.run_found(&member.plan, &member.names, resource, context, rows) {
+                Ok(written) => count += written,
+                Err(defect) => defects.push(defect),
+            }
+        }
+        count
+    }
+
+    fn run_found(
+        &mut self,
+        plan: &Plan,
+        names: &ViewNames,
+        resource: Node<'_>,
+        context: &Context<'_>,
+        rows: &mut Rows,
+    ) -> Result<usize, Defect> {
+        let mark = rows.mark();
+        self.memory.slots.clear();
+        self.memory.slots.resize(plan.columns.len(), Slot::Null);
+        self.memory.repeated.clear();
+        let machine = Machine::new(&plan.pool, resource, plan.resource, *context, &mut self.scratch);
+        let limit = rows.bytes() + ROW_BYTES;
+        let memory = &mut self.memory;
+        let mut runner = Runner { plan, names, machine, rows: &mut *rows, memory, written: 0, limit };
+        match runner.resource() {
+            Ok(()) => Ok(runner.written),
             Err(stop) => {
                 rows.rewind(mark);
                 Err(stop.fault.into_defect(stop.place.describe(plan)))
@@ -110,12 +150,17 @@ struct Runner<'m, 'r> {
     names: &'m ViewNames,
     machine: Machine<'m>,
     rows: &'r mut Rows,
-    slots: &'r mut [Slot],
-    repeated: &'r mut Vec<Item>,
-    key: &'r mut String,
-    many: bool,
+    memory: &'r mut Memory,
     written: usize,
     limit: usize,
+}
+
+/// Where a select stands: an item, its index, and where what was found there begins.
+#[derive(Clone, Copy)]
+struct Focus {
+    item: Item,
+    index: usize,
+    found: usize,
 }
 
 /// What is still to be done for a row: the children of a select from one on, and then what `then` says.
@@ -123,8 +168,7 @@ struct Runner<'m, 'r> {
 struct Next<'n, 'm> {
     select: &'m Select,
     child: usize,
-    focus: Item,
-    index: usize,
+    focus: Focus,
     then: Option<&'n Next<'n, 'm>>,
 }
 
@@ -132,112 +176,132 @@ type Step<'m> = Result<(), Stop<'m>>;
 
 impl<'m> Runner<'m, '_> {
     fn resource(&mut self) -> Step<'m> {
-        let focus = self.machine.resource();
+        let focus = Focus { item: self.machine.resource(), index: 0, found: 0 };
         for condition in &self.plan.conditions {
-            let answer = self.machine.verdict(&condition.op, focus);
             let place = Place::Condition(&condition.element);
+            let base = self.machine.len();
+            self.run(&condition.program, focus, place)?;
+            let answer = self.machine.verdict(base);
             if answer.map_err(|fault| Stop { fault, place })? != Some(true) {
                 return Ok(());
             }
         }
-        self.advance(&Next { select: &self.plan.root, child: 0, focus, index: 0, then: None })
+        self.advance(&Next { select: &self.plan.root, child: 0, focus, then: None })
+    }
+
+    fn run(&mut self, program: &'m Program, focus: Focus, place: Place<'m>) -> Step<'m> {
+        let found = program.leaf.and_then(|leaf| self.memory.found.get(focus.found + leaf)).copied();
+        let done = match found {
+            Some(found) => self.machine.start_from(&program.op, focus.item, found),
+            None => self.machine.start(&program.op, focus.item),
+        };
+        done.map_err(|fault| Stop { fault, place })
     }
 
     /// Runs the next child, or what comes after the select; with nothing left to do the row is complete.
     fn advance(&mut self, next: &Next<'_, 'm>) -> Step<'m> {
         let after = Next { child: next.child + 1, ..*next };
         match (next.select.children.get(next.child), next.then) {
-            (Some(Child::Select(select)), _) => self.enter(select, next.focus, next.index, &after),
+            (Some(Child::Select(select)), _) => self.enter(select, next.focus, &after),
             (Some(Child::Union(branches)), _) => {
-                branches.iter().try_for_each(|branch| self.enter(branch, next.focus, next.index, &after))
+                branches.iter().try_for_each(|branch| self.enter(branch, next.focus, &after))
             }
             (None, Some(then)) => self.advance(then),
             (None, None) => self.emit(),
         }
     }
 
-    fn enter(&mut self, select: &'m Select, focus: Item, index: usize, then: &Next<'_, 'm>) -> Step<'m> {
+    fn enter(&mut self, select: &'m Select, focus: Focus, then: &Next<'_, 'm>) -> Step<'m> {
         let base = self.machine.len();
+        self.machine.row_index = focus.index;
         match &select.foci {
-            Foci::Same => return self.visit(select, focus, index, then),
-            Foci::Each(op) | Foci::EachOrNull(op) => {
-                self.run_foci(select, op, focus, index)?;
+            Foci::Same => return self.visit(select, focus, then),
+            Foci::Each(program) | Foci::EachOrNull(program) => {
+                self.run(program, focus, Place::Foci(select))?;
                 let end = self.machine.len();
                 if base == end && matches!(select.foci, Foci::EachOrNull(_)) {
                     self.fill_with_nulls(select);
                     return self.advance(then);
                 }
                 for place in base..end {
-                    self.visit(select, self.machine.at(place), place - base, then)?;
+                    self.visit_item(select, self.machine.at(place), place - base, then)?;
                 }
                 self.machine.truncate(base);
             }
             Foci::Repeat(paths) => {
-                let first = self.repeated.len();
-                self.gather(select, paths, focus, index)?;
-                for place in first..self.repeated.len() {
-                    let item = self.repeated.get(place).copied().unwrap_or(focus);
-                    self.visit(select, item, place - first, then)?;
+                let first = self.memory.repeated.len();
+                self.gather(select, paths, focus)?;
+                for place in first..self.memory.repeated.len() {
+                    let item = self.memory.repeated.get(place).copied().unwrap_or(focus.item);
+                    self.visit_item(select, item, place - first, then)?;
                 }
-                self.repeated.truncate(first);
+                self.memory.repeated.truncate(first);
             }
         }
         Ok(())
     }
 
-    /// Puts everything that the paths lead to from `focus`, over and over, in document order.
-    fn gather(&mut self, select: &'m Select, paths: &'m [Op], focus: Item, index: usize) -> Step<'m> {
+    /// Puts everything that the paths lead to from the focus, over and over, in document order.
+    fn gather(&mut self, select: &'m Select, paths: &'m [Program], focus: Focus) -> Step<'m> {
         let base = self.machine.len();
         for path in paths {
-            self.run_foci(select, path, focus, index)?;
+            self.machine.row_index = focus.index;
+            self.run(path, focus, Place::Foci(select))?;
             let end = self.machine.len();
             for place in base..end {
                 let item = self.machine.at(place);
                 // Only what lies inside can be new; a path that stays where it is ends here.
-                if !self.machine.lies_inside(item, focus) {
+                if !self.machine.lies_inside(item, focus.item) {
                     continue;
                 }
-                if self.repeated.len() >= REPEATED {
+                if self.memory.repeated.len() >= REPEATED {
                     return Err(Stop { fault: Fault::TOO_LARGE, place: Place::Foci(select) });
                 }
-                self.repeated.push(item);
-                self.gather(select, paths, item, index)?;
+                self.memory.repeated.push(item);
+                self.gather(select, paths, Focus { item, ..focus })?;
             }
             self.machine.truncate(base);
         }
         Ok(())
     }
 
-    fn run_foci(&mut self, select: &'m Select, op: &'m Op, focus: Item, index: usize) -> Step<'m> {
-        self.machine.row_index = index;
-        self.machine.start(op, focus).map_err(|fault| Stop { fault, place: Place::Foci(select) })
+    /// Goes on at an item of a select's own: its paths are looked for in one pass.
+    fn visit_item(&mut self, select: &'m Select, item: Item, index: usize, then: &Next<'_, 'm>) -> Step<'m> {
+        let found = self.memory.found.len();
+        if let (Item::Element(element), 1..) = (item, select.harvest.len()) {
+            let node = self.machine.node(element);
+            select.harvest.gather(node, &mut self.memory.found, &mut self.memory.marks);
+        }
+        self.visit(select, Focus { item, index, found }, then)?;
+        self.memory.found.truncate(found);
+        Ok(())
     }
 
     /// Fills the select's own columns for one focus and goes on inside it.
-    fn visit(&mut self, select: &'m Select, focus: Item, index: usize, then: &Next<'_, 'm>) -> Step<'m> {
+    fn visit(&mut self, select: &'m Select, focus: Focus, then: &Next<'_, 'm>) -> Step<'m> {
         let base = self.machine.len();
-        self.machine.row_index = index;
+        self.machine.row_index = focus.index;
         for (slot, cell) in (select.slots.start..).zip(&select.columns) {
             let start = self.machine.len();
-            let fault = |fault| Stop { fault, place: Place::Column(slot) };
-            self.machine.start(&cell.op, focus).map_err(fault)?;
+            self.run(&cell.program, focus, Place::Column(slot))?;
             let end = self.machine.len();
             if end - start > 1 && !cell.collection {
                 let offset = self.machine.offset(self.machine.at(start + 1));
-                return Err(fault(Fault { code: DefectCode::SeveralValues, offset }));
+                let fault = Fault { code: DefectCode::SeveralValues, offset };
+                return Err(Stop { fault, place: Place::Column(slot) });
             }
-            if let Some(place) = self.slots.get_mut(slot) {
+            if let Some(place) = self.memory.slots.get_mut(slot) {
                 *place = Slot::Items { start, end };
             }
         }
-        self.advance(&Next { select, child: 0, focus, index, then: Some(then) })?;
+        self.advance(&Next { select, child: 0, focus, then: Some(then) })?;
         self.machine.truncate(base);
         Ok(())
     }
 
     /// A row of nulls for the select and all inside it; a column that is `%rowIndex` has 0.
     fn fill_with_nulls(&mut self, select: &'m Select) {
-        if let Some(slots) = self.slots.get_mut(select.slots.clone()) {
+        if let Some(slots) = self.memory.slots.get_mut(select.slots.clone()) {
             slots.fill(Slot::Null);
         }
         self.zero_indexes(select);
@@ -245,7 +309,7 @@ impl<'m> Runner<'m, '_> {
 
     fn zero_indexes(&mut self, select: &'m Select) {
         for (slot, cell) in (select.slots.start..).zip(&select.columns) {
-            if let (Op::RowIndex, Some(slot)) = (&cell.op, self.slots.get_mut(slot)) {
+            if let (Op::RowIndex, Some(slot)) = (&cell.program.op, self.memory.slots.get_mut(slot)) {
                 *slot = Slot::Zero;
             }
         }
@@ -260,15 +324,15 @@ impl<'m> Runner<'m, '_> {
     }
 
     fn emit(&mut self) -> Step<'m> {
-        let key = self.machine.context().key;
-        let row = if self.many {
-            self.key.clear();
-            let _ = write!(self.key, "{key}#{}", self.written);
-            self.rows.begin_row(self.names.table, self.key)
-        } else {
-            self.rows.begin_row(self.names.table, key)
-        };
-        let cells = self.plan.columns.iter().zip(&self.names.columns).zip(&*self.slots).enumerate();
+        let mut key = self.machine.context().key;
+        if self.plan.many {
+            self.memory.key.clear();
+            let _ = write!(self.memory.key, "{key}#{}", self.written);
+            key = "";
+        }
+        let key = if key.is_empty() { &self.memory.key } else { key };
+        let row = self.rows.begin_row(self.names.table, key);
+        let cells = self.plan.columns.iter().zip(&self.names.columns).zip(&self.memory.slots).enumerate();
         for (index, ((column, name), slot)) in cells {
             let written = emit::cell(&self.machine, self.rows, *name, column, *slot);
             written.map_err(|fault| Stop { fault, place: Place::Column(index) })?;

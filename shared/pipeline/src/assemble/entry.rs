@@ -1,7 +1,5 @@
 //! Entries of a Bundle (R5, section 2.36) and resources in parameters.
 
-use std::sync::Arc;
-
 use flatten::defect::DefectCode;
 use flatten::json::Node;
 use flatten::reference::{self, Reference};
@@ -46,7 +44,7 @@ impl Assembler {
         let deleted = entry.get("response").and_then(|response| response.get_text("lastModified"));
         let deleted = deleted.and_then(|text| moment(&text)).map(|moment| moment.nanoseconds);
         let version = Version::new(deleted, &source);
-        let tables = if self.is_archived(kind) { Arc::default() } else { self.flattener.tables(kind) };
+        let tables = self.flattener.tables(kind);
         let (key, resource_type) = (format!("{kind}/{id}"), kind.to_owned());
         self.records += 1;
         self.batch_bytes += size_of::<ResourceWrite>() + key.len();

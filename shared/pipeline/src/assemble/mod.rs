@@ -40,7 +40,6 @@ impl Default for BatchLimits {
 /// The assembler of one object.
 pub struct Assembler {
     object: Arc<ObjectRef>,
-    catalog: Arc<Catalog>,
     flattener: Flattener,
     limits: BatchLimits,
     tape: Tape,
@@ -62,8 +61,7 @@ impl Assembler {
     pub fn new(object: Arc<ObjectRef>, catalog: Arc<Catalog>, limits: BatchLimits) -> Self {
         Self {
             object,
-            flattener: Flattener::new(Arc::clone(&catalog)),
-            catalog,
+            flattener: Flattener::new(catalog),
             limits,
             tape: Tape::default(),
             batch: WriteBatch::default(),
@@ -169,10 +167,13 @@ impl Assembler {
         let version = Version::new(resource.last_updated(), &source);
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
         match self.flattener.flatten(resource, &key, &self.links, &mut self.batch.rows) {
-            Ok(Flattened::Rows) => {
+            Ok(Flattened::Rows(defects)) => {
                 let rows = rows_before..self.batch.rows.len();
                 if self.batch.rows.pendings() > pendings_before {
                     self.pending.remember(&self.flattener.names(), &self.batch.rows, rows.clone(), &version);
+                }
+                for (view, defect) in defects {
+                    self.view_defect(&key, &source, view, defect);
                 }
                 self.push(key, resource, version, source, Fate::Rows(rows));
             }
@@ -183,6 +184,17 @@ impl Assembler {
             }
             Err(defect) => self.defective(place, resource.node(), Some(key), defect),
         }
+    }
+
+    /// A view could not take a resource: its other rows are written all the same.
+    fn view_defect(&mut self, key: &str, source: &Source, view: String, defect: Defect) {
+        let reason = Reason::Defect { view: Some(view), defect };
+        self.batch.rejects.push(Reject {
+            source: source.clone(),
+            resource: Some(key.to_owned()),
+            sha256: None,
+            reason,
+        });
     }
 
     fn push(&mut self, key: String, resource: &Resource<'_>, version: Version, source: Source, fate: Fate) {
@@ -245,10 +257,6 @@ impl Assembler {
     fn leave_bundle(&mut self) {
         self.links.close();
         self.pending.clear();
-    }
-
-    fn is_archived(&self, resource_type: &str) -> bool {
-        self.catalog.is_archived(resource_type)
     }
 
     /// Sets an entry aside that says something about no resource in particular.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use flatten::row::{Cells, NameList, Rows, Value};
+use flatten::row::{Cells, NameList, PENDING_TYPE, Rows, Value};
 
 use crate::batch::Completion;
 use crate::version::Version;
@@ -20,6 +20,7 @@ struct Cell {
     row: Box<str>,
     version: Version,
     path: Box<str>,
+    wants_type: bool,
 }
 
 impl Pending {
@@ -28,18 +29,16 @@ impl Pending {
         for row in rows.range(range) {
             let (table, key) = (names.table(row.table()), row.key());
             walk(names, row.cells(), "", &mut |path, urn| {
-                let cell = Cell {
-                    table: table.into(),
-                    row: key.into(),
-                    version: version.clone(),
-                    path: path.into(),
-                };
+                let (urn, wants_type) =
+                    urn.strip_suffix(PENDING_TYPE).map_or((urn, false), |urn| (urn, true));
+                let (table, row, path) = (table.into(), key.into(), path.into());
+                let cell = Cell { table, row, version: version.clone(), path, wants_type };
                 self.cells.entry(urn.into()).or_default().push(cell);
             });
         }
     }
 
-    /// The completions of all cells that waited for this URN: the key, or the type where the cell's column says so.
+    /// The completions of all cells that waited for this URN: the key, or the type where the cell waits for that.
     pub(super) fn resolve(&mut self, urn: &str, key: &str) -> impl Iterator<Item = Completion> + use<> {
         let kind = key.split('/').next().unwrap_or_default().to_owned();
         let key = key.to_owned();
@@ -47,7 +46,7 @@ impl Pending {
             table: cell.table.into(),
             row: cell.row.into(),
             version: cell.version,
-            key: if cell.path.ends_with("type") { kind.clone() } else { key.clone() },
+            key: if cell.wants_type { kind.clone() } else { key.clone() },
             path: cell.path.into(),
         })
     }

@@ -1,8 +1,9 @@
 //! `getResourceKey` and `getReferenceKey`: keys that join, SQL on FHIR "Additional functions".
 
-use crate::fhirpath::item::{Element, Fault, Item};
+use crate::fhirpath::item::{Element, Fault, Item, NOWHERE};
 use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::Call;
+use crate::fhirpath::types::SetId;
 use crate::json::{Kind, Node};
 use crate::links::Link;
 use crate::model::Datatype;
@@ -44,15 +45,26 @@ pub(super) fn reference_key<'m>(
     let wanted = call.type_test().map(|test| test.datatype);
     m.each(base, |m, item| {
         if let Item::Element(element) = item {
-            push_reference_key(m, m.node(element), wanted.map(Datatype::name));
+            push_reference_key(m, m.node(element), wanted.map(Datatype::name), element.set);
         }
         Ok(())
     })
 }
 
-fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>) {
-    let Some(literal) = reference.get_text("reference") else { return };
+fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>, set: SetId) {
+    let Some(literal) = reference.get("reference") else { return };
     let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
+    // The usual reference is the key already, and stays where it is.
+    if let Some((kind, id)) = literal.plain_text().and_then(|text| text.split_once('/'))
+        && is_id(id)
+        && is_type(kind)
+    {
+        if fits(kind) {
+            m.push(Item::Element(Element { node: literal.index(), companion: NOWHERE, set }));
+        }
+        return;
+    }
+    let Some(literal) = literal.text() else { return };
     match parse(&literal) {
         Reference::Resource { kind, id } if fits(kind) => m.push_text(&format!("{kind}/{id}")),
         Reference::Contained(id) => push_contained_key(m, id, fits),

@@ -1,0 +1,57 @@
+//! Sets of views: what several views of one resource type look for, they look for in one pass.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::fhirpath::Harvest;
+use crate::row::Names;
+
+use super::plan::{Plan, ViewNames};
+
+/// Compiled views by the resource type that they are for, with the names of their tables and columns.
+#[derive(Debug, Default)]
+pub struct ViewSet {
+    groups: BTreeMap<String, Group>,
+}
+
+/// The views of one resource type.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) members: Vec<Member>,
+    pub(super) harvest: Harvest,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) plan: Arc<Plan>,
+    pub(super) names: ViewNames,
+    /// Which leaves of the group's harvest are the plan's.
+    pub(super) leaves: Range<usize>,
+}
+
+impl ViewSet {
+    /// Puts plans together and names their tables and columns.
+    pub fn new(plans: impl IntoIterator<Item = Arc<Plan>>, names: &mut Names) -> Self {
+        let mut set = Self::default();
+        for plan in plans {
+            let group = set.groups.entry(plan.resource_type().to_owned()).or_default();
+            let first = group.harvest.len();
+            group.harvest.add_all(&plan.root.harvest);
+            let leaves = first..group.harvest.len();
+            group.members.push(Member { names: ViewNames::new(&plan, names), plan, leaves });
+        }
+        set
+    }
+
+    /// The plans for a resource type.
+    pub fn plans(&self, resource_type: &str) -> impl Iterator<Item = &Arc<Plan>> {
+        self.group(resource_type)
+            .into_iter()
+            .flat_map(|group| group.members.iter().map(|member| &member.plan))
+    }
+
+    pub(super) fn group(&self, resource_type: &str) -> Option<&Group> {
+        self.groups.get(resource_type)
+    }
+}
