@@ -17,5 +17,6 @@ pub mod batch;
 pub mod sink;
 mod writes;
 pub mod load;
+pub mod ledger;
 pub mod summary;
 pub mod interrupted;

@@ -208,25 +208,25 @@ impl<'a> RowEncoder<'a> {
     }
 
     /// Writes where a resource comes from: `_version`, `_source`, `_load`.
-    pub fn origin(&mut self, writer: &mut BsonWriter, resource: &ResourceWrite) {
+    pub(crate) fn origin(&mut self, writer: &mut BsonWriter, resource: &ResourceWrite) {
         writer.text("_version", resource.version.as_str());
-        self.source(writer, &resource.source);
+        let inside = writer.open_document("_source");
+        self.pointer(writer, &resource.source);
+        writer.close(inside);
+        writer.text("_load", &self.provenance(&resource.source).load);
     }
 
-    /// Writes `_source` and `_load`.
-    pub fn source(&mut self, writer: &mut BsonWriter, source: &Source) {
-        let provenance = match self.provenance.take() {
-            Some(known) if Arc::ptr_eq(&known.object, &source.object) => known,
-            _ => Provenance::of(source),
-        };
-        let inside = writer.open_document("_source");
-        writer.bytes.extend_from_slice(&provenance.place);
+    /// Writes `bucket`, `key`, `versionId`, `ordinal`, `offset` and `length`.
+    pub(crate) fn pointer(&mut self, writer: &mut BsonWriter, source: &Source) {
+        writer.bytes.extend_from_slice(&self.provenance(source).place);
         writer.count("ordinal", source.ordinal);
         writer.count("offset", source.offset);
         writer.count("length", source.length);
-        writer.close(inside);
-        writer.text("_load", &provenance.load);
-        self.provenance = Some(provenance);
+    }
+
+    fn provenance(&mut self, source: &Source) -> &Provenance {
+        let known = self.provenance.take().filter(|known| Arc::ptr_eq(&known.object, &source.object));
+        self.provenance.insert(known.unwrap_or_else(|| Provenance::of(source)))
     }
 }
 

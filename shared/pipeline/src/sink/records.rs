@@ -46,11 +46,16 @@ pub(crate) fn archived(
 
 /// A reject: a pointer into the object, a code and a place.
 ///
-/// `_id` is the load, the ordinal, the code and the view or table, so that the same reject is the same document
-/// at every attempt.
+/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, …, _load}`; `_id` is
+/// [`Reject::id`], so that the same reject is the same document at every attempt.
 pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject) {
     let document = writer.open();
     writer.text("_id", &reject.id());
+    encoder.pointer(writer, &reject.source);
+    writer.count("line", reject.source.line);
+    if let Some(sha256) = &reject.sha256 {
+        writer.text("sha256", sha256);
+    }
     writer.text("code", reject.reason.code());
     if let Some(resource) = &reject.resource {
         writer.text("resource", resource);
@@ -63,7 +68,7 @@ pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
             }
             writer.text("path", &defect.path);
             if let Some(offset) = defect.offset {
-                writer.count("offset_in_record", offset as u64);
+                writer.count("offsetInRecord", offset as u64);
             }
         }
         Reason::Refused { table, code } => {
@@ -71,11 +76,7 @@ pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
             writer.int32("status", *code);
         }
     }
-    writer.count("line", reject.source.line);
-    if let Some(sha256) = &reject.sha256 {
-        writer.text("sha256", sha256);
-    }
-    encoder.source(writer, &reject.source);
+    writer.text("_load", &reject.source.object.load_id());
     writer.close(document);
 }
 

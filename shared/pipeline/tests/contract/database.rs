@@ -99,6 +99,11 @@ impl Scratch {
         tables
     }
 
+    /// Drops both databases unread.
+    pub(crate) async fn discard(self) {
+        self.drop().await;
+    }
+
     async fn drop(&self) {
         self.client.database(&self.name).drop().await.unwrap();
         self.client.database(&self.archive()).drop().await.unwrap();

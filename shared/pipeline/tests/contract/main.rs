@@ -13,6 +13,7 @@ mod database;
 mod faults;
 mod harness;
 mod histories;
+mod ledger;
 mod spec;
 mod tables;
 

@@ -1,0 +1,140 @@
+//! Loads as documents of the collection `_loads`.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, DateTime, Document, doc};
+
+use crate::summary::Summary;
+
+use super::load::{Checkpoint, Lease, Load, Status};
+
+/// The document of a load. Counts and sizes are 64-bit integers, moments are dates.
+pub(super) fn of(load: &Load) -> Document {
+    let mut document = doc! {
+        "_id": &load.id,
+        "bucket": &load.bucket,
+        "key": &load.key,
+        "status": load.status.as_str(),
+        "attempts": i64::from(load.attempts),
+        "begun": DateTime::from_millis(load.begun),
+    };
+    let optional = [
+        ("versionId", load.version_id.clone().map(Bson::from)),
+        ("etag", load.etag.clone().map(Bson::from)),
+        ("ended", load.ended.map(|moment| DateTime::from_millis(moment).into())),
+        ("problem", load.problem.clone().map(Bson::from)),
+        ("lease", load.lease.as_ref().map(|lease| lease_document(lease).into())),
+        ("checkpoint", load.checkpoint.as_ref().map(|checkpoint| checkpoint_document(checkpoint).into())),
+    ];
+    document.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    document.extend(summary_document(&load.summary));
+    document.extend(doc! { "code": &load.code, "catalog": &load.catalog, "revision": count(load.revision) });
+    document
+}
+
+/// The load of a document; `None` if it is none of ours.
+pub(super) fn load(document: &Document) -> Option<Load> {
+    let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
+    Some(Load {
+        id: text("_id")?,
+        bucket: text("bucket")?,
+        key: text("key")?,
+        version_id: text("versionId"),
+        etag: text("etag"),
+        status: Status::from_word(document.get_str("status").ok()?)?,
+        attempts: u32::try_from(number(document, "attempts")).ok()?,
+        lease: document.get_document("lease").ok().map(lease),
+        begun: moment(document, "begun")?,
+        ended: moment(document, "ended"),
+        summary: summary(document),
+        problem: text("problem"),
+        code: text("code")?,
+        catalog: text("catalog")?,
+        checkpoint: document.get_document("checkpoint").ok().map(checkpoint),
+        revision: number(document, "revision"),
+    })
+}
+
+fn lease_document(lease: &Lease) -> Document {
+    doc! { "owner": &lease.owner, "until": DateTime::from_millis(lease.until) }
+}
+
+fn lease(document: &Document) -> Lease {
+    let owner = document.get_str("owner").unwrap_or_default().to_owned();
+    Lease { owner, until: moment(document, "until").unwrap_or_default() }
+}
+
+fn checkpoint_document(checkpoint: &Checkpoint) -> Document {
+    let Checkpoint { offset, ordinal, line, summary } = checkpoint;
+    let mut document = doc! { "offset": count(*offset), "ordinal": count(*ordinal), "line": count(*line) };
+    document.extend(summary_document(summary));
+    document
+}
+
+fn checkpoint(document: &Document) -> Checkpoint {
+    Checkpoint {
+        offset: number(document, "offset"),
+        ordinal: number(document, "ordinal"),
+        line: number(document, "line"),
+        summary: summary(document),
+    }
+}
+
+fn summary_document(summary: &Summary) -> Document {
+    doc! {
+        "bytes": count(summary.bytes),
+        "inflatedBytes": count(summary.inflated_bytes),
+        "counts": {
+            "records": count(summary.records),
+            "loaded": count(summary.loaded),
+            "superseded": count(summary.superseded),
+            "deleted": count(summary.deleted),
+            "archived": count(summary.archived),
+            "rejected": count(summary.rejected),
+            "rows": count(summary.rows),
+            "viewDefects": count(summary.view_defects),
+        },
+        "types": counts(&summary.types),
+        "codes": counts(&summary.codes),
+    }
+}
+
+fn summary(document: &Document) -> Summary {
+    let empty = Document::new();
+    let fates = document.get_document("counts").unwrap_or(&empty);
+    Summary {
+        bytes: number(document, "bytes"),
+        inflated_bytes: number(document, "inflatedBytes"),
+        records: number(fates, "records"),
+        loaded: number(fates, "loaded"),
+        superseded: number(fates, "superseded"),
+        deleted: number(fates, "deleted"),
+        archived: number(fates, "archived"),
+        rejected: number(fates, "rejected"),
+        rows: number(fates, "rows"),
+        view_defects: number(fates, "viewDefects"),
+        types: document.get_document("types").map(numbers).unwrap_or_default(),
+        codes: document.get_document("codes").map(numbers).unwrap_or_default(),
+    }
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> Document {
+    counts.iter().map(|(name, &value)| (name.clone(), count(value).into())).collect()
+}
+
+fn numbers(document: &Document) -> BTreeMap<String, u64> {
+    document.keys().map(|name| (name.clone(), number(document, name))).collect()
+}
+
+/// BSON has no unsigned integers.
+fn count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn number(document: &Document, name: &str) -> u64 {
+    document.get_i64(name).ok().and_then(|value| u64::try_from(value).ok()).unwrap_or_default()
+}
+
+fn moment(document: &Document, name: &str) -> Option<i64> {
+    document.get_datetime(name).ok().map(|moment| moment.timestamp_millis())
+}

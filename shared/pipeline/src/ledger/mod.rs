@@ -1,0 +1,182 @@
+//! The ledger: one entry an object version, so that every object is loaded, and none needlessly twice.
+//!
+//! Every change of an entry names the revision that it changes, so that of two functions one wins and the other
+//! looks again; and what an attempt reports counts only while no later attempt has begun.
+
+mod document;
+mod load;
+mod mongo;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::interrupted::Interrupted;
+use crate::object::ObjectRef;
+use crate::sink::mongodb::Connection;
+use crate::summary::Summary;
+
+pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Status};
+
+/// How often a change is tried before it is given up: every miss means that somebody else succeeded.
+const MAX_MISSES: usize = 20;
+/// The most loads that [`Ledger::list`] gives: they fit into one answer of the database.
+const MAX_LISTED: u32 = 1_000;
+
+/// Where loads are kept.
+#[derive(Debug)]
+pub enum Ledger {
+    /// In the collection `_loads` of a database.
+    Mongo(Connection),
+    /// In memory, for tests and for runs that keep nothing.
+    Memory(MemoryLedger),
+}
+
+/// Loads by id.
+#[derive(Debug, Default)]
+pub struct MemoryLedger {
+    loads: Mutex<BTreeMap<String, Load>>,
+}
+
+impl Ledger {
+    /// An empty ledger in memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::Memory(MemoryLedger::default())
+    }
+
+    /// Begins to load an object version, unless nothing is left to do or somebody else is at it.
+    pub async fn begin(&self, object: &ObjectRef, attempt: &Attempt) -> Result<Begun, Interrupted> {
+        let id = object.load_id();
+        for _ in 0..MAX_MISSES {
+            let known = self.find(&id).await?;
+            let revision = known.as_ref().map(|load| load.revision);
+            match Load::begin(known, object, attempt) {
+                (None, begun) => return Ok(begun),
+                (Some(load), begun) => {
+                    if self.write(load, revision).await? {
+                        return Ok(begun);
+                    }
+                }
+            }
+        }
+        Err(Interrupted::Busy)
+    }
+
+    /// Notes up to where everything is durable, and extends the lease.
+    ///
+    /// [`Interrupted::Busy`]: a later attempt has begun; this one must stop.
+    pub async fn checkpoint(
+        &self,
+        id: &str,
+        attempt: u32,
+        checkpoint: &Checkpoint,
+        until: i64,
+    ) -> Result<(), Interrupted> {
+        self.change(id, attempt, |load| {
+            load.checkpoint = Some(checkpoint.clone());
+            if let Some(lease) = &mut load.lease {
+                lease.until = until;
+            }
+        })
+        .await
+    }
+
+    /// Gives up the lease of a load that was interrupted, so that the next attempt can begin at once.
+    pub async fn release(&self, id: &str, attempt: u32, by: &Interrupted) -> Result<(), Interrupted> {
+        self.change(id, attempt, |load| {
+            load.lease = None;
+            load.problem = Some(by.to_string());
+        })
+        .await
+    }
+
+    /// Ends a load. `problem` is a code, never a value.
+    ///
+    /// [`Interrupted::Busy`]: a later attempt has begun; its report will count.
+    pub async fn finish(
+        &self,
+        id: &str,
+        attempt: u32,
+        status: Status,
+        summary: &Summary,
+        problem: Option<&str>,
+        now: i64,
+    ) -> Result<(), Interrupted> {
+        let ended = self.change(id, attempt, |load| {
+            load.status = status;
+            load.lease = None;
+            load.checkpoint = None;
+            load.ended = Some(now);
+            load.summary = summary.clone();
+            load.problem = problem.map(str::to_owned);
+        });
+        match ended.await {
+            Err(Interrupted::Busy) => match self.find(id).await? {
+                // The answer to this very call was lost on its way.
+                Some(load) if load.attempts == attempt && load.status == status => Ok(()),
+                _ => Err(Interrupted::Busy),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// The entry of a load.
+    pub async fn find(&self, id: &str) -> Result<Option<Load>, Interrupted> {
+        match self {
+            Self::Mongo(connection) => mongo::find(connection, id).await,
+            Self::Memory(ledger) => Ok(ledger.lock().get(id).cloned()),
+        }
+    }
+
+    /// The loads that began last, latest first, of one status or of all: 1,000 at the most.
+    pub async fn list(&self, status: Option<Status>, limit: u32) -> Result<Vec<Load>, Interrupted> {
+        let limit = limit.clamp(1, MAX_LISTED);
+        match self {
+            Self::Mongo(connection) => mongo::list(connection, status, limit).await,
+            Self::Memory(ledger) => {
+                let mut loads: Vec<Load> = ledger.lock().values().cloned().collect();
+                loads.retain(|load| status.is_none_or(|status| load.status == status));
+                loads.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));
+                loads.truncate(limit as usize);
+                Ok(loads)
+            }
+        }
+    }
+
+    /// Changes a load as long as that attempt holds it.
+    async fn change(&self, id: &str, attempt: u32, change: impl Fn(&mut Load)) -> Result<(), Interrupted> {
+        for _ in 0..MAX_MISSES {
+            let held = self.find(id).await?.filter(|load| load.is_held_by(attempt));
+            let Some(mut load) = held else { return Err(Interrupted::Busy) };
+            let revision = load.revision;
+            change(&mut load);
+            if self.write(load, Some(revision)).await? {
+                return Ok(());
+            }
+        }
+        Err(Interrupted::Busy)
+    }
+
+    /// Writes an entry in place of the one with that revision; `false`: another stands there.
+    async fn write(&self, mut load: Load, revision: Option<u64>) -> Result<bool, Interrupted> {
+        load.revision = revision.map_or(0, |revision| revision + 1);
+        match self {
+            Self::Mongo(connection) => mongo::write(connection, &load, revision).await,
+            Self::Memory(ledger) => {
+                let mut loads = ledger.lock();
+                let unchanged = loads.get(&load.id).map(|load| load.revision) == revision;
+                if unchanged {
+                    loads.insert(load.id.clone(), load);
+                }
+                Ok(unchanged)
+            }
+        }
+    }
+}
+
+impl MemoryLedger {
+    /// Entries are written whole; a panic in another thread leaves none half written.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Load>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,62 @@
+//! The collection `_loads`.
+
+use bson::{Document, RawDocumentBuf, doc};
+
+use crate::interrupted::Interrupted;
+use crate::sink::mongodb::Connection;
+
+use super::document;
+use super::load::{Load, Status};
+
+const LOADS: &str = "_loads";
+
+pub(super) async fn find(connection: &Connection, id: &str) -> Result<Option<Load>, Interrupted> {
+    let command = doc! { "find": LOADS, "filter": { "_id": id }, "limit": 1, "singleBatch": true };
+    Ok(first_batch(&run(connection, &command).await?).next())
+}
+
+pub(super) async fn list(
+    connection: &Connection,
+    status: Option<Status>,
+    limit: u32,
+) -> Result<Vec<Load>, Interrupted> {
+    let filter = status.map(|status| doc! { "status": status.as_str() }).unwrap_or_default();
+    let command = doc! {
+        "find": LOADS, "filter": filter, "sort": { "begun": -1, "_id": 1 },
+        "limit": i64::from(limit), "batchSize": i64::from(limit), "singleBatch": true,
+    };
+    Ok(first_batch(&run(connection, &command).await?).collect())
+}
+
+/// Writes an entry in place of that revision. Without one it is inserted; a concurrent insert is met as a
+/// duplicate key, which is no failure here.
+pub(super) async fn write(
+    connection: &Connection,
+    load: &Load,
+    revision: Option<u64>,
+) -> Result<bool, Interrupted> {
+    let document = document::of(load);
+    let majority = doc! { "w": "majority", "wtimeout": 20_000 };
+    let command = match revision {
+        None => doc! { "insert": LOADS, "documents": [document], "writeConcern": majority },
+        Some(revision) => {
+            let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+            let update = doc! { "q": { "_id": &load.id, "revision": revision }, "u": document };
+            doc! { "update": LOADS, "updates": [update], "writeConcern": majority }
+        }
+    };
+    let answer = run(connection, &command).await?;
+    Ok(answer.get_i32("n").unwrap_or_default() == 1)
+}
+
+async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {
+    let invalid = |_| Interrupted::Write { code: "unwritable entry".to_owned() };
+    let command = RawDocumentBuf::try_from(command).map_err(invalid)?;
+    Ok(connection.run(connection.database(), command).await?)
+}
+
+fn first_batch(answer: &Document) -> impl Iterator<Item = Load> {
+    let cursor = answer.get_document("cursor").ok();
+    let found = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok()).map(Vec::as_slice);
+    found.unwrap_or_default().iter().filter_map(bson::Bson::as_document).filter_map(document::load)
+}

@@ -1,0 +1,151 @@
+//! The ledger's promises, on the one in memory and on the one in the database.
+
+use futures::future::join_all;
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::{Attempt, Begun, Checkpoint, Lease, Ledger, Status};
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::summary::Summary;
+
+use crate::database::Server;
+
+fn object(key: &str) -> ObjectRef {
+    let pin = Pin::Version("v1".into());
+    ObjectRef { bucket: "clinic".into(), key: key.into(), pin, sequencer: None, created: 5, size: Some(99) }
+}
+
+fn attempt(owner: &str, now: i64) -> Attempt {
+    let lease = Lease { owner: owner.into(), until: now + 1_000 };
+    Attempt { now, lease, again: false, code: "0.1.0".into(), catalog: "abc".into() }
+}
+
+fn summary() -> Summary {
+    Summary {
+        bytes: 1 << 40,
+        inflated_bytes: 1 << 41,
+        records: 10,
+        loaded: 3,
+        superseded: 2,
+        deleted: 1,
+        archived: 1,
+        rejected: 3,
+        rows: 12,
+        view_defects: 1,
+        types: [("Patient".to_owned(), 3)].into(),
+        codes: [("too-deep".to_owned(), 3), ("several-values".to_owned(), 1)].into(),
+    }
+}
+
+async fn each(check: impl AsyncFn(&Ledger)) {
+    check(&Ledger::memory()).await;
+    let server = Server::get().await;
+    let scratch = server.scratch().await;
+    check(&Ledger::Mongo(scratch.connection().await)).await;
+    scratch.discard().await;
+}
+
+#[tokio::test]
+async fn a_load_runs_once_from_beginning_to_end() {
+    each(async |ledger| {
+        let object = object("a");
+        let id = object.load_id();
+        let run = Begun::Run { attempt: 1, checkpoint: None };
+        assert_eq!(ledger.begin(&object, &attempt("one", 0)).await, Ok(run.clone()));
+        assert_eq!(ledger.begin(&object, &attempt("two", 10)).await, Ok(Begun::Busy));
+        assert_eq!(ledger.begin(&object, &attempt("one", 20)).await, Ok(run), "the answer was lost");
+        ledger.finish(&id, 1, Status::Partial, &summary(), None, 30).await.unwrap();
+        ledger.finish(&id, 1, Status::Partial, &summary(), None, 30).await.unwrap();
+        let begun = ledger.begin(&object, &attempt("two", 40)).await;
+        assert_eq!(begun, Ok(Begun::AlreadyDone(Status::Partial)));
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        assert_eq!((load.status, load.attempts, load.begun, load.ended), (Status::Partial, 1, 0, Some(30)));
+        assert_eq!(
+            (load.bucket.as_str(), load.key.as_str(), load.version_id.as_deref()),
+            ("clinic", "a", Some("v1"))
+        );
+        assert_eq!((load.code.as_str(), load.catalog.as_str(), load.lease), ("0.1.0", "abc", None));
+        assert_eq!(load.summary, summary());
+        assert_eq!(ledger.find("clinic/b@v1").await, Ok(None));
+    })
+    .await;
+}
+
+/// An attempt whose lease has ended may still be at work; nothing it reports counts any more.
+#[tokio::test]
+async fn a_later_attempt_fences_off_the_earlier() {
+    each(async |ledger| {
+        let object = object("a");
+        let id = object.load_id();
+        ledger.begin(&object, &attempt("one", 0)).await.unwrap();
+        let here = Checkpoint { offset: 1 << 33, ordinal: 7, line: 8, summary: summary() };
+        ledger.checkpoint(&id, 1, &here, 2_000).await.unwrap();
+        assert_eq!(
+            ledger.begin(&object, &attempt("two", 1_999)).await,
+            Ok(Begun::Busy),
+            "the lease was extended"
+        );
+        let begun = ledger.begin(&object, &attempt("two", 2_000)).await;
+        assert_eq!(begun, Ok(Begun::Run { attempt: 2, checkpoint: Some(here.clone()) }));
+        assert_eq!(ledger.checkpoint(&id, 1, &here, 9_000).await, Err(Interrupted::Busy));
+        let late = ledger.finish(&id, 1, Status::Done, &summary(), None, 2_500).await;
+        assert_eq!(late, Err(Interrupted::Busy));
+        ledger.finish(&id, 2, Status::Done, &Summary::default(), None, 3_000).await.unwrap();
+        let late = ledger.finish(&id, 1, Status::Done, &summary(), None, 3_500).await;
+        assert_eq!(late, Err(Interrupted::Busy));
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        assert_eq!((load.attempts, load.summary, load.checkpoint), (2, Summary::default(), None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_interrupted_load_goes_on_at_once() {
+    each(async |ledger| {
+        let object = object("a");
+        let id = object.load_id();
+        ledger.begin(&object, &attempt("one", 0)).await.unwrap();
+        ledger.release(&id, 1, &Interrupted::Deadline).await.unwrap();
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        assert_eq!((load.status, load.problem), (Status::Running, Some(Interrupted::Deadline.to_string())));
+        let begun = ledger.begin(&object, &attempt("two", 1)).await;
+        assert_eq!(begun, Ok(Begun::Run { attempt: 2, checkpoint: None }));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_begins() {
+    each(async |ledger| {
+        let object = object("a");
+        let attempts: Vec<Attempt> = (0..12).map(|number| attempt(&format!("owner {number}"), 0)).collect();
+        let begun = join_all(attempts.iter().map(|attempt| ledger.begin(&object, attempt))).await;
+        let running = begun.iter().filter(|begun| matches!(begun, Ok(Begun::Run { attempt: 1, .. })));
+        assert_eq!(running.count(), 1, "{begun:?}");
+        assert!(begun.iter().all(Result::is_ok));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn loads_are_listed_latest_first() {
+    each(async |ledger| {
+        for (number, key) in ["a", "b", "c"].into_iter().enumerate() {
+            let object = object(key);
+            let begun = i64::try_from(number).unwrap();
+            ledger.begin(&object, &attempt("one", begun)).await.unwrap();
+            if key != "b" {
+                let problem = Some("23 Problem");
+                ledger.finish(&object.load_id(), 1, Status::Failed, &summary(), problem, 9).await.unwrap();
+            }
+        }
+        let keys = async |status, limit| {
+            let loads = ledger.list(status, limit).await.unwrap();
+            loads.into_iter().map(|load| load.key).collect::<String>()
+        };
+        assert_eq!(keys(None, 10).await, "cba");
+        assert_eq!(keys(None, 2).await, "cb");
+        assert_eq!(keys(Some(Status::Failed), 10).await, "ca");
+        assert_eq!(keys(Some(Status::Running), 10).await, "b");
+        assert_eq!(keys(Some(Status::Gone), 10).await, "");
+    })
+    .await;
+}
