@@ -16,8 +16,9 @@ use rand::{Rng as _, SeedableRng as _};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (shape, megabytes, seed) = read(&arguments)
-        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "usage: generate ndjson|bundle MEGABYTES [SEED]"))?;
+    let (shape, megabytes, seed) = read(&arguments).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidInput, "usage: generate ndjson|bundle MEGABYTES [SEED]")
+    })?;
     let output = Counted { output: BufWriter::new(io::stdout().lock()), bytes: 0 };
     let generator = Generator { shape, output, random: StdRng::seed_from_u64(seed), entries: 0 };
     match generator.run(megabytes * 1_000_000) {

@@ -1,0 +1,122 @@
+//! `flatfire rows`: the rows of files on standard output.
+
+mod output;
+mod spool;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use flatten::catalog::Catalog;
+use pipeline::assemble::BatchLimits;
+use pipeline::interrupted::Interrupted;
+use pipeline::load::{Line, Pace, Read};
+use pipeline::object::Pin;
+use pipeline::sink::json_lines::{JsonLines, Lines};
+use pipeline::summary::Summary;
+
+use crate::console;
+use crate::input::{Input, Inputs};
+use crate::outcome::Outcome;
+use crate::settings::Flattening;
+
+use output::{Output, OutputError};
+use spool::Spool;
+
+/// Print the rows of FHIR files to standard output.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Rows {
+    #[command(flatten)]
+    pub(crate) flattening: Flattening,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    format: Format,
+    /// Print the rows of this table alone
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Files, folders, or `-` for standard input: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+const NOTES: &str = "\
+Records that are set aside are listed on standard error as `FILE:LINE: record N: byte OFFSET: CODE at /path`:
+the line on which the record begins, counted from 1, its number in the file and the byte, counted from 0, all after
+decompression.
+
+CSV (RFC 4180) holds one table. Lists and records stand in its cells as JSON; with `--arrays tables` there are
+hardly any, because repeating elements become tables of their own.
+
+Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object a row: `_table`, `_id`, then the cells; decimals as written
+    Ndjson,
+    /// One table with a header: `_id`, then the columns in the order in which they first appear
+    Csv,
+}
+
+/// Small batches: they are printed in order, one while the next is flattened.
+const PACE: Pace = Pace {
+    batch: BatchLimits { bytes: 1 << 20, resources: 1_000 },
+    writes_at_once: 1,
+    decode: pipeline::decode::Limits { max_resource_bytes: 64 << 20 },
+};
+
+/// Prints the rows of all files.
+pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
+    let catalog = arguments.flattening.catalog()?;
+    let output = match arguments.format {
+        Format::Ndjson => Output::ndjson(arguments.table),
+        Format::Csv => Output::csv(Spool::new(arguments.table, catalog.plans())?),
+    };
+    let found = Inputs::find(&arguments.files);
+    let (outcome, sum) = print_all(&found, &catalog, &output).await;
+    let finished = if output.is_closed() { Err(OutputError::Closed) } else { output.finish() };
+    match finished {
+        Ok(()) => {
+            console::line(&console::sum(&sum));
+            Ok(outcome.max(Outcome::of(&sum)))
+        }
+        // Whoever reads has seen enough.
+        Err(OutputError::Closed) => Ok(Outcome::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Prints file after file; one that cannot be read does not keep the others from it.
+async fn print_all(found: &Inputs, catalog: &Arc<Catalog>, output: &Output) -> (Outcome, Summary) {
+    let (mut outcome, mut sum) = (found.report(), Summary::default());
+    for input in &found.readable {
+        match print(input, catalog, output).await {
+            Ok(summary) => sum += summary,
+            Err(_) if output.is_closed() => break,
+            Err(interrupted) => {
+                console::file_error(&input.name, &console::explained(&interrupted));
+                outcome = Outcome::Failed;
+            }
+        }
+    }
+    (outcome, sum)
+}
+
+async fn print(input: &Input, catalog: &Arc<Catalog>, output: &Output) -> Result<Summary, Interrupted> {
+    let print_reject = |reject: &_| console::line(&console::reject(reject));
+    let sink = Arc::new(JsonLines::new(output.clone(), Lines::Rows, print_reject));
+    let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
+    let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: PACE };
+    let read = line.run(&input.object(Pin::Latest), None, None, &|_| {}).await?;
+    drop(line);
+    // All writes have ended, so this is the only owner; what is still held can be printed now.
+    if let Some(sink) = Arc::into_inner(sink) {
+        sink.finish()?;
+    }
+    match read {
+        Read::Whole(summary) => Ok(summary),
+        // A file that is opened does not go, and nobody has set a deadline.
+        Read::UpTo(_) | Read::Gone => Err(Interrupted::Deadline),
+    }
+}

@@ -1,0 +1,209 @@
+//! The settings: arguments and environment, read in this one place, every mistake reported at once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use flatten::automatic::{self, Arrays};
+use flatten::catalog::{self, Catalog, Choices};
+
+use crate::rows::Rows;
+
+/// FHIR files to readable rows.
+#[derive(Debug, Parser)]
+#[command(name = "flatfire", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Settings {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the rows of FHIR files to standard output
+    Rows(Rows),
+}
+
+/// What becomes of resources.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tables")]
+pub(crate) struct Flattening {
+    /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) views: Option<PathBuf>,
+    /// Which tables are filled; without `--views` there are automatic ones only
+    #[arg(long, value_enum, default_value_t = Tables::Both)]
+    tables: Tables,
+    /// Where the items of repeating elements go
+    #[arg(long, value_enum, default_value_t = Layout::Embedded)]
+    arrays: Layout,
+    /// Write the narrative of resources (`text_div`)
+    #[arg(long)]
+    narrative: bool,
+    /// A JSON object from extension URLs to column names
+    #[arg(long, value_name = "FILE")]
+    extension_names: Option<PathBuf>,
+    /// What goes to the archive instead of the tables: `TYPE` or `TYPE where <FHIRPath>`; may be given again
+    #[arg(long, value_name = "TYPE")]
+    inactive: Vec<String>,
+}
+
+/// Which tables are filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tables {
+    /// One for each resource type
+    Automatic,
+    /// One for each view
+    Views,
+    /// All of these
+    Both,
+}
+
+/// Where the items of repeating elements go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    /// Into array fields of the row
+    Embedded,
+    /// Into rows of tables of their own: the layout for CSV and SQL databases
+    Tables,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the settings are invalid\n{}", mistakes.join("\n"))]
+pub(crate) struct InvalidSettings {
+    mistakes: Vec<String>,
+}
+
+impl Settings {
+    /// Reads arguments and environment. What was asked for instead of a command (help, the version) is answered here,
+    /// and so are arguments that are none: then the exit code is all that is left to do.
+    pub(crate) fn from_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            error.print().ok();
+            // Clap's own code for wrong usage is 2, which means `partial` here.
+            if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        })
+    }
+}
+
+impl Flattening {
+    /// The catalog that the settings describe.
+    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+        let mut mistakes = Vec::new();
+        let choices = Choices {
+            tables: match self.tables {
+                Tables::Automatic => catalog::Tables::Automatic,
+                Tables::Views => catalog::Tables::Views,
+                Tables::Both => catalog::Tables::Both,
+            },
+            automatic: automatic::Settings {
+                arrays: match self.arrays {
+                    Layout::Embedded => Arrays::Embedded,
+                    Layout::Tables => Arrays::Tables,
+                },
+                narrative: self.narrative,
+                extension_names: self.extension_names(&mut mistakes),
+                ..automatic::Settings::default()
+            },
+            views: self.views(&mut mistakes),
+            inactive: self.inactive.clone(),
+        };
+        let catalog = Catalog::compile(choices).map_err(|invalid| mistakes.push(invalid.to_string()));
+        catalog.ok().filter(|_| mistakes.is_empty()).map(Arc::new).ok_or(InvalidSettings { mistakes })
+    }
+
+    /// The texts of the views.
+    fn views(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {
+        let Some(path) = &self.views else {
+            if self.tables == Tables::Views {
+                mistakes.push("--tables views: say with --views where they are".to_owned());
+            }
+            return Vec::new();
+        };
+        let views = read_views(path);
+        let views = views.and_then(|views| if views.is_empty() { Err(no_views()) } else { Ok(views) });
+        views.unwrap_or_else(|error| {
+            mistakes.push(format!("--views {}: {error}", path.display()));
+            Vec::new()
+        })
+    }
+
+    fn extension_names(&self, mistakes: &mut Vec<String>) -> BTreeMap<String, String> {
+        let Some(path) = &self.extension_names else { return BTreeMap::new() };
+        let names = fs::read(path).map_err(|error| error.to_string());
+        let names = names.and_then(|text| parse_names(&text));
+        names.unwrap_or_else(|mistake| {
+            mistakes.push(format!("--extension-names {}: {mistake}", path.display()));
+            BTreeMap::new()
+        })
+    }
+}
+
+/// The views of a folder in the order of their names, or the one of a file.
+fn read_views(path: &Path) -> io::Result<Vec<(String, String)>> {
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        files = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.sort();
+    }
+    files.iter().map(|file| Ok((file.display().to_string(), fs::read_to_string(file)?))).collect()
+}
+
+fn no_views() -> io::Error {
+    io::Error::other("no file in it ends in .json")
+}
+
+fn parse_names(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let names: BTreeMap<String, String> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    match names.iter().find(|(url, name)| url.is_empty() || !is_column_name(name)) {
+        Some((url, name)) => {
+            Err(format!("`{name}` for `{url}`: a name has letters, digits and `_` and begins with a letter"))
+        }
+        None => Ok(names),
+    }
+}
+
+fn is_column_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Command, Settings, parse_names};
+
+    #[test]
+    fn the_arguments_contradict_nothing() {
+        Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let arguments = ["flatfire", "rows", "--inactive", "patient", "--inactive", "Patient where (", "-"];
+        let more = ["--extension-names", "no/such/file", "--tables", "views"];
+        let Command::Rows(rows) = Settings::parse_from(arguments.iter().chain(&more)).command;
+        let message = rows.flattening.catalog().unwrap_err().to_string();
+        for part in ["`patient`", "`Patient where (`", "--extension-names no/such/file:", "--tables views:"] {
+            assert!(message.contains(part), "{part} is missing in:\n{message}");
+        }
+    }
+
+    #[test]
+    fn extension_names_are_column_names() {
+        assert_eq!(parse_names(br#"{"http://x.example/a": "a_1"}"#).unwrap().len(), 1);
+        assert!(parse_names(br#"{"http://x.example/a": "1a"}"#).is_err());
+        assert!(parse_names(br#"{"http://x.example/a": "a.b"}"#).is_err());
+        assert!(parse_names(b"[]").is_err());
+    }
+}

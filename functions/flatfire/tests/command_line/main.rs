@@ -1,0 +1,11 @@
+//! The command line as its users meet it: the program itself, on files, on standard input, into a pipe.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a test stops where something is wrong"
+)]
+
+mod program;
+mod rows;
