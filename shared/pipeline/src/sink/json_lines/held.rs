@@ -11,7 +11,7 @@ use crate::version::Version;
 use super::line::{Hole, Line, text};
 
 /// Held rows take this much memory at most; more of them go to disk.
-const MEMORY_BYTES: usize = 32 << 20;
+pub(super) const MEMORY_BYTES: usize = 32 << 20;
 
 /// The rows that wait, in the order in which they came.
 pub(super) struct Held {
@@ -122,4 +122,41 @@ fn push_segment(out: &mut Vec<u8>, segment: &[u8]) {
     let first = out.last() == Some(&b'{');
     let segment = segment.strip_prefix(b",").filter(|_| first).unwrap_or(segment);
     out.extend_from_slice(segment);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hole, filled};
+
+    /// A line with `?` where a hole is; `keys` says which of them are filled.
+    fn fill(line: &str, member: Option<&str>, keys: &[Option<&str>]) -> String {
+        let mut bytes = String::new();
+        let mut holes = Vec::new();
+        let mut keys = keys.iter();
+        for character in line.chars() {
+            if character == '?' {
+                let (member, key) = (member.map(str::to_owned), keys.next().unwrap().map(str::to_owned));
+                holes.push(Hole { at: bytes.len(), path: String::new(), member, key });
+            } else {
+                bytes.push(character);
+            }
+        }
+        String::from_utf8(filled(bytes.as_bytes(), &holes)).unwrap()
+    }
+
+    #[test]
+    fn members_bring_and_take_their_commas() {
+        let inside = |keys: &[Option<&str>]| fill("{\"r\":{??,\"b\":1?}}", Some("k"), keys);
+        assert_eq!(inside(&[None, None, None]), r#"{"r":{"b":1}}"#);
+        assert_eq!(inside(&[Some("x"), None, None]), r#"{"r":{"k":"x","b":1}}"#);
+        assert_eq!(inside(&[None, Some("y"), Some("z")]), r#"{"r":{"k":"y","b":1,"k":"z"}}"#);
+        assert_eq!(inside(&[Some("x"), Some("y"), None]), r#"{"r":{"k":"x","k":"y","b":1}}"#);
+        assert_eq!(fill("{\"r\":{?}}", Some("k"), &[None]), r#"{"r":{}}"#);
+        assert_eq!(fill("{\"r\":{?}}", Some("k"), &[Some("\"")]), r#"{"r":{"k":"\""}}"#);
+    }
+
+    #[test]
+    fn items_keep_their_places() {
+        assert_eq!(fill("[?,1,?]", None, &[None, Some("x")]), r#"[null,1,"x"]"#);
+    }
 }

@@ -124,3 +124,80 @@ impl<W> fmt::Debug for JsonLines<W> {
 fn interrupted(error: &io::Error) -> Interrupted {
     Interrupted::Write { code: error.kind().to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use flatten::row::{Names, Rows};
+
+    use super::{JsonLines, Lines};
+    use crate::batch::{Completion, Fate, ResourceWrite, WriteBatch};
+    use crate::object::{ObjectRef, Pin, Source};
+    use crate::sink::Sink;
+    use crate::version::Version;
+
+    /// Patients with a text, each pointing at a key that is not known yet.
+    fn batch(patients: usize, text: &str) -> WriteBatch {
+        let (bucket, key) = ("b".to_owned(), "k".to_owned());
+        let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+        let source = Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 1 };
+        let (mut names, mut rows) = (Names::default(), Rows::default());
+        let resources = (0..patients).map(|number| {
+            let key = format!("Patient/{number}");
+            let row = rows.begin_row(names.table("Patient"), &key);
+            rows.decimal(names.column("score"), "1.50");
+            rows.pending(names.column("general_key"), "urn:uuid:1");
+            rows.text(names.column("text"), text);
+            rows.end_row(row);
+            ResourceWrite {
+                key,
+                resource_type: "Patient".into(),
+                version: Version::new(None, &source),
+                source: source.clone(),
+                tables: Arc::from(["Patient".to_owned()]),
+                fate: Fate::Rows(number..number + 1),
+            }
+        });
+        let resources = resources.collect();
+        WriteBatch { names: names.list(), rows, resources, ..WriteBatch::default() }
+    }
+
+    fn completion(number: usize, version: Version) -> Completion {
+        let (table, path) = ("Patient".to_owned(), "general_key".to_owned());
+        Completion { table, row: format!("Patient/{number}"), version, path, key: "Practitioner/9".into() }
+    }
+
+    #[tokio::test]
+    async fn table_and_key_come_first_and_completed_rows_at_once() {
+        let sink = JsonLines::new(Vec::new(), Lines::Rows, |_| {});
+        let rows = batch(3, "a");
+        let version = rows.resources[0].version.clone();
+        sink.write(rows).await.unwrap();
+        let completions = vec![completion(1, version)];
+        sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+        let lines = String::from_utf8(sink.finish().unwrap()).unwrap();
+        let line = |number, key| {
+            format!(
+                "{{\"_table\":\"Patient\",\"_id\":\"Patient/{number}\",\"score\":1.50{key},\"text\":\"a\"}}\n"
+            )
+        };
+        let key = ",\"general_key\":\"Practitioner/9\"";
+        assert_eq!(lines, [line(1, key), line(0, ""), line(2, "")].concat());
+    }
+
+    /// More rows wait than memory is meant to hold; every one is printed with its key.
+    #[tokio::test]
+    async fn rows_wait_on_disk_for_their_keys() {
+        const PATIENTS: usize = 20_000;
+        let sink = JsonLines::new(Vec::new(), Lines::Rows, |_| {});
+        let rows = batch(PATIENTS, &"long ".repeat(500));
+        let version = rows.resources[0].version.clone();
+        sink.write(rows).await.unwrap();
+        let completions = (0..PATIENTS).map(|number| completion(number, version.clone())).collect();
+        sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+        let lines = String::from_utf8(sink.finish().unwrap()).unwrap();
+        assert!(lines.len() > super::held::MEMORY_BYTES, "{} bytes fit into memory", lines.len());
+        assert_eq!(lines.lines().filter(|line| line.contains("Practitioner/9")).count(), PATIENTS);
+    }
+}
