@@ -15,10 +15,10 @@ use pipeline::notification::{self, Cause, Event, InvalidNotification, Notificati
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::load::Loaded;
 use crate::queue::{Queue, hidden_for};
 use crate::report::{self, Report};
 use crate::settings::Watched;
+use pipeline::load::Loaded;
 
 /// Messages of one batch that are worked on at the same time: small objects wait mostly for S3 and the database.
 const MESSAGES_AT_ONCE: usize = 2;
@@ -162,7 +162,7 @@ where
         match load.await {
             Ok(Ok(loaded)) => {
                 self.report.loaded(invocation, &event, &loaded, began.elapsed());
-                Ok(loaded.status)
+                Ok(loaded.status.as_str())
             }
             Ok(Err(Interrupted::Deadline)) => self.pass_on(&event, event.continued(), invocation).await,
             Ok(Err(interrupted)) => {

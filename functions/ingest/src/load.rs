@@ -1,24 +1,20 @@
 //! One object through the pipeline: the seam between the function and the library.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use flatten::catalog::{Catalog, Choices, InvalidCatalog};
+use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
-use pipeline::notification::Event;
+use pipeline::ledger::Ledger;
+use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::notification::{Cause, Event};
+use pipeline::sink::mongodb::{ConnectError, MongoSink, connect};
 use pipeline::source::Storage;
-use pipeline::summary::Summary;
 use tokio::sync::Mutex;
 
 use crate::settings::Settings;
-
-/// What became of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Loaded {
-    /// The status in the ledger: `done`, `partial`, `failed`, `superseded` or `gone`.
-    pub(crate) status: &'static str,
-    /// What became of its records.
-    pub(crate) summary: Summary,
-}
 
 /// Everything that loads have in common. It connects when the first object comes.
 #[derive(Debug)]
@@ -26,48 +22,101 @@ pub(crate) struct Loader {
     storage: Storage,
     secrets: aws_sdk_secretsmanager::Client,
     settings: Settings,
-    line: Mutex<Option<Arc<Line>>>,
+    catalog: Arc<Catalog>,
+    connected: Mutex<Option<Arc<Connected>>>,
 }
 
 /// What is made once, at the first object, and kept while the database accepts it.
 #[derive(Debug)]
-struct Line {
-    uri: String,
+struct Connected {
+    line: Line<MongoSink>,
+    ledger: Ledger,
 }
 
+include!(concat!(env!("OUT_DIR"), "/views.rs"));
+
 impl Loader {
-    pub(crate) fn new(storage: Storage, secrets: aws_sdk_secretsmanager::Client, settings: Settings) -> Self {
-        Self { storage, secrets, settings, line: Mutex::new(None) }
+    /// Compiles the catalog: a deployment whose views or rules are wrong does not start.
+    pub(crate) fn new(
+        storage: Storage,
+        secrets: aws_sdk_secretsmanager::Client,
+        settings: Settings,
+    ) -> Result<Self, InvalidCatalog> {
+        let catalog = Catalog::compile(Choices {
+            tables: settings.tables,
+            automatic: settings.automatic.clone(),
+            views: VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect(),
+            inactive: settings.inactive.clone(),
+        })?;
+        Ok(Self { storage, secrets, settings, catalog: Arc::new(catalog), connected: Mutex::new(None) })
     }
 
     /// Loads one object, or says why it must be tried again.
     pub(crate) async fn load(&self, event: Event, deadline: Instant) -> Result<Loaded, Interrupted> {
-        let line = self.line().await?;
-        let outcome = self.run(&line, event, deadline).await;
+        let connected = self.connected().await?;
+        let job = Job {
+            owner: owner(),
+            again: event.cause == Cause::Replay,
+            deadline: Some(deadline),
+            clock: milliseconds_now,
+            progress: &|_| {},
+        };
+        let outcome = connected.line.load(&connected.ledger, &Arc::new(event.object), &job).await;
         if matches!(outcome, Err(Interrupted::Stopped { .. })) {
             // The credentials may have been rotated: the next load asks for them anew.
-            *self.line.lock().await = None;
+            *self.connected.lock().await = None;
         }
         outcome
     }
 
-    async fn line(&self) -> Result<Arc<Line>, Interrupted> {
-        let mut line = self.line.lock().await;
-        if let Some(line) = &*line {
-            return Ok(Arc::clone(line));
+    async fn connected(&self) -> Result<Arc<Connected>, Interrupted> {
+        let mut connected = self.connected.lock().await;
+        if let Some(connected) = &*connected {
+            return Ok(Arc::clone(connected));
         }
-        let made = Arc::new(Line { uri: self.settings.connection.uri(&self.secrets).await? });
-        *line = Some(Arc::clone(&made));
+        let settings = &self.settings;
+        let uri = settings.connection.uri(&self.secrets).await?;
+        let connection = connect(&uri, Some(&settings.database)).await.map_err(|error| match error {
+            ConnectError::Interrupted(interrupted) => interrupted,
+            ConnectError::InvalidUri | ConnectError::NoDatabase => {
+                Interrupted::Stopped { code: "invalid connection string".to_owned() }
+            }
+        })?;
+        let batch = BatchLimits { bytes: settings.batch_bytes, ..BatchLimits::default() };
+        let line = Line {
+            storage: self.storage.clone(),
+            catalog: Arc::clone(&self.catalog),
+            sink: Arc::new(MongoSink::new(connection.clone(), &settings.archive_database)),
+            pace: Pace { batch, ..Pace::default() },
+        };
+        let made = Arc::new(Connected { line, ledger: Ledger::Mongo(connection) });
+        *connected = Some(Arc::clone(&made));
         Ok(made)
     }
+}
 
-    async fn run(&self, line: &Line, event: Event, deadline: Instant) -> Result<Loaded, Interrupted> {
-        let Settings { database, archive_database, automatic, tables, inactive_types, batch_bytes, .. } =
-            &self.settings;
-        tracing::debug!(
-            database, archive_database, ?automatic, ?tables, ?inactive_types, batch_bytes, ?deadline,
-            uri_bytes = line.uri.len(), storage = ?self.storage, load = event.object.load_id().len(),
-        );
-        std::future::ready(Err(Interrupted::Write { code: "the pipeline is not wired".to_owned() })).await
+/// A name that no other attempt anywhere has: 128 random bits.
+fn owner() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the edge: the library is told the time")]
+fn milliseconds_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VIEWS;
+    use flatten::catalog::{Catalog, Choices};
+
+    #[test]
+    fn every_shipped_view_compiles() {
+        let views = VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
+        if let Err(invalid) = Catalog::compile(Choices { views, ..Choices::default() }) {
+            panic!("{invalid}");
+        }
     }
 }

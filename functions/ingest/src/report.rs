@@ -9,8 +9,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::handler::{Failure, Invocation};
-use crate::load::Loaded;
 use crate::settings::{LogKeys, LogLevel};
+use pipeline::ledger::Status;
+use pipeline::load::Loaded;
 
 /// Begins to log on standard output.
 pub(crate) fn start(level: LogLevel) -> anyhow::Result<()> {
@@ -76,7 +77,7 @@ impl Report {
                     self,
                     invocation,
                     event,
-                    status = loaded.status,
+                    status = loaded.status.as_str(),
                     records = summary.records,
                     loaded = summary.loaded,
                     superseded = summary.superseded,
@@ -94,9 +95,9 @@ impl Report {
             };
         }
         match loaded.status {
-            "partial" => line!(warn),
-            "failed" => line!(error),
-            _ => line!(info),
+            Status::Partial => line!(warn),
+            Status::Failed => line!(error),
+            Status::Running | Status::Done | Status::Superseded | Status::Gone => line!(info),
         }
     }
 

@@ -3,11 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 
 use flatten::automatic::{self, Arrays};
+use flatten::catalog::Tables;
 use pipeline::object::ObjectRef;
 
 /// What a deployment can choose. Nothing behind it sees the environment.
@@ -33,8 +34,8 @@ pub(crate) struct Settings {
     pub(crate) automatic: automatic::Settings,
     /// `FLATTEN_TABLES`: which tables are written; both.
     pub(crate) tables: Tables,
-    /// `INACTIVE_TYPES`: the resource types that go to the archive instead of the tables; none.
-    pub(crate) inactive_types: BTreeSet<String>,
+    /// `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
+    pub(crate) inactive: Vec<String>,
     /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 8 MB.
     pub(crate) batch_bytes: usize,
 }
@@ -74,17 +75,6 @@ pub(crate) enum LogLevel {
     Debug,
 }
 
-/// Which tables are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tables {
-    /// One per resource type.
-    Automatic,
-    /// One per view.
-    Views,
-    /// All of these.
-    Both,
-}
-
 /// All that is wrong with the environment. It names variables and rules, never values.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct InvalidSettings {
@@ -119,7 +109,7 @@ impl Settings {
             path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
             automatic: reader.automatic(),
             tables: reader.choice("FLATTEN_TABLES", "automatic, views or both", TABLES, Tables::Both),
-            inactive_types: reader.inactive_types(),
+            inactive: reader.inactive(),
             batch_bytes: reader.batch_bytes(),
         };
         if reader.mistakes.is_empty() {
@@ -267,17 +257,14 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
         })
     }
 
-    fn inactive_types(&mut self) -> BTreeSet<String> {
+    /// Rules with a condition stand between semicolons, because a condition may have commas of its own. Whether a
+    /// rule can be understood is found when the catalog is compiled.
+    fn inactive(&mut self) -> Vec<String> {
         let text = self.text("INACTIVE_TYPES").unwrap_or_default();
-        let types: BTreeSet<_> =
-            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        if !types.iter().all(|name| is_type_name(name)) {
-            self.mistake(
-                "INACTIVE_TYPES",
-                "resource types with commas between, such as AuditEvent,Provenance",
-            );
-        }
-        types
+        let rules = text
+            .split([';', '\n'])
+            .flat_map(|rule| if rule.contains(" where ") { vec![rule] } else { rule.split(',').collect() });
+        rules.map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect()
     }
 
     fn batch_bytes(&mut self) -> usize {
@@ -311,11 +298,6 @@ fn is_database_name(text: &str) -> bool {
 fn is_column_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn is_type_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_uppercase())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 impl fmt::Debug for Connection {

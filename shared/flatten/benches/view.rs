@@ -129,34 +129,54 @@ impl Line {
     }
 }
 
+/// Writes every cell as it is, then looks once at the whole row for what has to stand in quotes.
 fn write_csv(rows: &Rows, csv: &mut Vec<u8>) {
     for row in rows.iter() {
-        for (index, (_, value)) in row.cells().enumerate() {
-            if index > 0 {
+        let start = csv.len();
+        let mut columns = 0;
+        for (_, value) in row.cells() {
+            if columns > 0 {
                 csv.push(b',');
             }
-            match value {
-                Value::Text(text) => write_text(text, csv),
-                Value::Decimal(digits) => csv.extend_from_slice(digits.as_bytes()),
-                Value::Boolean(value) => write!(csv, "{value}").unwrap(),
-                Value::Integer(value) => write!(csv, "{value}").unwrap(),
-                Value::Long(value) | Value::Instant(value) => write!(csv, "{value}").unwrap(),
-                Value::Null | Value::Pending(_) | Value::List(_) | Value::Record(_) => {}
+            columns += 1;
+            write_cell(value, csv, false);
+        }
+        let written = &csv[start..];
+        if special(written) + 1 != columns {
+            csv.truncate(start);
+            for (index, (_, value)) in row.cells().enumerate() {
+                if index > 0 {
+                    csv.push(b',');
+                }
+                write_cell(value, csv, true);
             }
         }
         csv.push(b'\n');
     }
 }
 
-fn write_text(text: &str, csv: &mut Vec<u8>) {
-    let text_bytes = text.as_bytes();
-    if memchr::memchr3(b',', b'"', b'\n', text_bytes).is_some() || memchr::memchr(b'\r', text_bytes).is_some()
-    {
-        csv.push(b'"');
-        csv.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-        csv.push(b'"');
-    } else {
-        csv.extend_from_slice(text.as_bytes());
+/// How many bytes mean something in CSV; a chunk of 255 cannot overflow its count.
+fn special(bytes: &[u8]) -> usize {
+    let count = |chunk: &[u8]| {
+        let mark = |byte: &u8| u8::from(matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+        usize::from(chunk.iter().map(mark).sum::<u8>())
+    };
+    bytes.chunks(255).map(count).sum()
+}
+
+fn write_cell(value: Value<'_>, csv: &mut Vec<u8>, quoted: bool) {
+    match value {
+        Value::Text(text) if quoted => {
+            csv.push(b'"');
+            csv.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+            csv.push(b'"');
+        }
+        Value::Text(text) => csv.extend_from_slice(text.as_bytes()),
+        Value::Decimal(digits) => csv.extend_from_slice(digits.as_bytes()),
+        Value::Boolean(value) => write!(csv, "{value}").unwrap(),
+        Value::Integer(value) => write!(csv, "{value}").unwrap(),
+        Value::Long(value) | Value::Instant(value) => write!(csv, "{value}").unwrap(),
+        Value::Null | Value::Pending(_) | Value::List(_) | Value::Record(_) => {}
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::automatic::{Automatic, Settings};
 use crate::defect::Defect;
 use crate::fhirpath::{Context, Predicate, Scratch};
@@ -46,6 +48,7 @@ pub struct Catalog {
     automatic: Settings,
     plans: Vec<Plan>,
     inactive: Vec<Inactive>,
+    version: String,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,7 @@ impl Catalog {
     /// Compiles a deployment's choices.
     pub fn compile(choices: Choices) -> Result<Self, InvalidCatalog> {
         let mut invalid = InvalidCatalog { views: Vec::new(), others: Vec::new() };
+        let version = fingerprint(&choices);
         let plans = compile_views(&choices.views, &mut invalid);
         let inactive = choices.inactive.iter().filter_map(|rule| match Inactive::read(rule) {
             Ok(rule) => Some(rule),
@@ -87,7 +91,7 @@ impl Catalog {
         });
         let inactive = inactive.collect();
         if invalid.views.is_empty() && invalid.others.is_empty() {
-            Ok(Self { tables: choices.tables, automatic: choices.automatic, plans, inactive })
+            Ok(Self { tables: choices.tables, automatic: choices.automatic, plans, inactive, version })
         } else {
             Err(invalid)
         }
@@ -97,6 +101,12 @@ impl Catalog {
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.plans
+    }
+
+    /// Sixteen hex digits that differ between any two choices: rows of one version can be told from another's.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     fn has_automatic(&self) -> bool {
@@ -119,6 +129,12 @@ impl Inactive {
         let condition = condition.map(|path| Predicate::compile(&resource_type, path.trim())).transpose();
         Ok(Self { resource_type, condition: condition.map_err(|invalid| invalid.to_string())? })
     }
+}
+
+/// The beginning of a SHA-256 over everything that was chosen.
+fn fingerprint(choices: &Choices) -> String {
+    let digest = Sha256::digest(format!("{choices:?}").as_bytes());
+    format!("{:016x}", digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
 }
 
 fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Vec<Plan> {

@@ -1,13 +1,14 @@
-//! One object, from its first byte to its last row.
+//! One object, from its first byte to its last row, and its entry in the ledger.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use flatten::catalog::Catalog;
 
 use crate::assemble::{Assembler, BatchLimits};
 use crate::decode::{self, Decoder};
 use crate::interrupted::Interrupted;
+use crate::ledger::{Attempt, Begun, Checkpoint, Lease, Ledger, Status};
 use crate::object::ObjectRef;
 use crate::sink::Sink;
 use crate::source::{ReadFailure, Storage};
@@ -44,33 +45,108 @@ impl Default for Pace {
     }
 }
 
-/// How a load went on so far, for whoever shows it.
+/// Who loads, until when, and what shows how far it is.
+pub struct Job<'a> {
+    /// Different for every attempt anywhere.
+    pub owner: String,
+    /// Load it even if the ledger calls it done.
+    pub again: bool,
+    /// Work stops here, with a checkpoint. Writes under way are still waited for.
+    pub deadline: Option<Instant>,
+    /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
+    pub clock: fn() -> i64,
+    /// Told the bytes read so far.
+    pub progress: Progress<'a>,
+}
+
+/// Whoever shows how far a load is: told the bytes read so far.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// As in the ledger.
+    pub status: Status,
+    /// What became of its records; nothing if the ledger called it done.
+    pub summary: Summary,
+}
+
+/// How the reading of an object ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// Everything in it is durable.
+    Whole(Summary),
+    /// The deadline came; everything before the checkpoint is durable.
+    UpTo(Checkpoint),
+    /// The pinned bytes exist no more.
+    Gone,
+}
 
 /// Completions are kept until the rows that they complete are durable; at this many the writes are waited for.
 const COMPLETIONS: usize = 50_000;
 
-/// Time that is left untouched before a deadline: for the writes under way and the ledger.
-const RESERVE: Duration = Duration::from_secs(10);
+/// How long a load without a deadline holds its object against others, in milliseconds.
+const LEASE_MILLISECONDS: i64 = 60 * 60 * 1000;
+
+/// What a lease outlasts its deadline by: the time that writes under way may take.
+const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
 
 impl<S: Sink + 'static> Line<S> {
-    /// Reads an object and writes all of its rows and rejects. `None`: the object is gone.
-    ///
-    /// When this returns a summary, everything that the object holds is durable, and the summary adds up.
+    /// Loads an object and keeps the ledger: nothing is done for one that is done, two never load one at once, and
+    /// an attempt that is interrupted leaves the next one where to go on.
+    pub async fn load(
+        &self,
+        ledger: &Ledger,
+        object: &Arc<ObjectRef>,
+        job: &Job<'_>,
+    ) -> Result<Loaded, Interrupted> {
+        let id = object.load_id();
+        let (attempt, checkpoint) = match ledger.begin(object, &self.attempt(job)).await? {
+            Begun::Run { attempt, checkpoint } => (attempt, checkpoint),
+            Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
+            Begun::Busy => return Err(Interrupted::Busy),
+        };
+        let read = self.run(object, checkpoint, job.deadline, job.progress).await;
+        let now = (job.clock)();
+        let (status, summary) = match read {
+            Ok(Read::Whole(summary)) => (status_of(&summary), summary),
+            Ok(Read::Gone) => (Status::Gone, Summary::default()),
+            Ok(Read::UpTo(checkpoint)) => {
+                ledger.checkpoint(&id, attempt, &checkpoint, now).await?;
+                ledger.release(&id, attempt, &Interrupted::Deadline).await?;
+                return Err(Interrupted::Deadline);
+            }
+            Err(interrupted) => {
+                // The interruption is what matters; a ledger that cannot be reached either lets the lease run out.
+                let _ledger_is_down_too = ledger.release(&id, attempt, &interrupted).await;
+                return Err(interrupted);
+            }
+        };
+        let problem = (!summary.adds_up()).then_some("the sums do not add up");
+        ledger.finish(&id, attempt, status, &summary, problem, now).await?;
+        Ok(Loaded { status, summary })
+    }
+
+    /// Reads an object and writes all of its rows and rejects.
     pub async fn run(
         &self,
         object: &Arc<ObjectRef>,
+        checkpoint: Option<Checkpoint>,
         deadline: Option<Instant>,
         progress: Progress<'_>,
-    ) -> Result<Option<Summary>, Interrupted> {
+    ) -> Result<Read, Interrupted> {
         let mut bytes = match self.storage.open(object, 0).await {
             Ok(opened) => opened,
-            Err(ReadFailure::Gone) => return Ok(None),
+            Err(ReadFailure::Gone) => return Ok(Read::Gone),
             Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
         };
         let mut decoder = Decoder::new(self.pace.decode);
         let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(&self.catalog), self.pace.batch);
         let mut writes = Writes::new(Arc::clone(&self.sink), self.pace.writes_at_once);
+        if let Some(checkpoint) = checkpoint {
+            assembler.go_on_at(checkpoint.ordinal, checkpoint.summary.records);
+            writes.go_on_with(checkpoint.summary);
+        }
         let mut read = 0;
         loop {
             match bytes.next_chunk().await {
@@ -79,18 +155,42 @@ impl<S: Sink + 'static> Line<S> {
                     decoder.push(&chunk);
                 }
                 Ok(None) => break,
-                Err(ReadFailure::Gone) => return Ok(None),
+                Err(ReadFailure::Gone) => return Ok(Read::Gone),
                 Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
             }
             drain(&mut decoder, &mut assembler, &mut writes).await?;
             progress(read);
-            if deadline.is_some_and(|deadline| Instant::now() + RESERVE > deadline) {
-                return Err(Interrupted::Deadline);
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return stop(&decoder, assembler, writes).await.map(Read::UpTo);
             }
         }
         decoder.finish();
         drain(&mut decoder, &mut assembler, &mut writes).await?;
-        finish(&decoder, assembler, writes).await.map(Some)
+        settle(&decoder, &mut assembler, &mut writes).await.map(Read::Whole)
+    }
+
+    fn attempt(&self, job: &Job<'_>) -> Attempt {
+        let now = (job.clock)();
+        let left =
+            job.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_millis());
+        let left =
+            left.map(|left| i64::try_from(left).unwrap_or(LEASE_MILLISECONDS) + LEASE_RESERVE_MILLISECONDS);
+        Attempt {
+            now,
+            lease: Lease { owner: job.owner.clone(), until: now + left.unwrap_or(LEASE_MILLISECONDS) },
+            again: job.again,
+            code: env!("CARGO_PKG_VERSION").to_owned(),
+            catalog: self.catalog.version().to_owned(),
+        }
+    }
+}
+
+/// Partial as soon as something was set aside, failed if nothing else came of it.
+fn status_of(summary: &Summary) -> Status {
+    match summary {
+        _ if summary.rejected == 0 && summary.view_defects == 0 && summary.adds_up() => Status::Done,
+        _ if summary.rejected == summary.records && summary.records > 0 => Status::Failed,
+        _ => Status::Partial,
     }
 }
 
@@ -123,18 +223,19 @@ async fn complete<S: Sink + 'static>(
         writes.send(batch).await?;
     }
     writes.settle().await?;
-    if let Some(completions) = assembler.take_completions() {
-        writes.send(completions).await?;
+    match assembler.take_completions() {
+        Some(completions) => writes.send(completions).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
-async fn finish<S: Sink + 'static>(
+/// Makes everything durable that was read, and says what it was.
+async fn settle<S: Sink + 'static>(
     decoder: &Decoder,
-    mut assembler: Assembler,
-    mut writes: Writes<S>,
+    assembler: &mut Assembler,
+    writes: &mut Writes<S>,
 ) -> Result<Summary, Interrupted> {
-    complete(&mut assembler, &mut writes).await?;
+    complete(assembler, writes).await?;
     writes.settle().await?;
     let decoded = decoder.summary();
     let mut summary = writes.take_summary();
@@ -142,4 +243,16 @@ async fn finish<S: Sink + 'static>(
     summary.inflated_bytes = decoded.bytes_out;
     summary.records = assembler.records();
     Ok(summary)
+}
+
+/// Stops at a place from which the next attempt can go on. It reads the object from its beginning, because neither
+/// a compressed stream nor a Bundle can be entered in the middle, but writes nothing a second time.
+async fn stop<S: Sink + 'static>(
+    decoder: &Decoder,
+    mut assembler: Assembler,
+    mut writes: Writes<S>,
+) -> Result<Checkpoint, Interrupted> {
+    let summary = settle(decoder, &mut assembler, &mut writes).await?;
+    let (offset, ordinal, line) = assembler.next_record();
+    Ok(Checkpoint { offset, ordinal, line, summary })
 }

@@ -42,6 +42,11 @@ impl<S: Sink + 'static> Writes<S> {
         Ok(())
     }
 
+    /// Counts what an earlier attempt has written as well.
+    pub(crate) fn go_on_with(&mut self, summary: Summary) {
+        self.summary = summary;
+    }
+
     /// What has been written so far.
     pub(crate) fn take_summary(&mut self) -> Summary {
         std::mem::take(&mut self.summary)

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pipeline::load::{Line, Pace};
+use pipeline::load::{Line, Pace, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
@@ -19,7 +19,8 @@ async fn load(path: &Path) -> (State, Summary) {
     let sink = Arc::new(MemorySink::default());
     let storage = Storage::File(path.to_owned());
     let line = Line { storage, catalog: Arc::default(), sink: Arc::clone(&sink), pace: Pace::default() };
-    let summary = line.run(&object(&path.display().to_string()), None, &|_| {}).await.unwrap().unwrap();
+    let read = line.run(&object(&path.display().to_string()), None, None, &|_| {}).await.unwrap();
+    let Read::Whole(summary) = read else { panic!("{read:?}") };
     (sink.state(), summary)
 }
 

@@ -42,7 +42,7 @@ fn a_connection_is_enough() {
     assert_eq!((settings.automatic.arrays, settings.automatic.narrative), (Arrays::Embedded, false));
     assert!(settings.automatic.extension_names.is_empty());
     assert_eq!((settings.tables, settings.batch_bytes), (Tables::Both, 8_000_000));
-    assert!(settings.inactive_types.is_empty());
+    assert!(settings.inactive.is_empty());
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn every_variable_is_read() {
         ("FLATTEN_NARRATIVE", "true"),
         ("FLATTEN_TABLES", "views"),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "ax"}"#),
-        ("INACTIVE_TYPES", "AuditEvent, Provenance,"),
+        ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where status in ('a', 'b')"),
         ("BATCH_MEGABYTES", "16"),
     ])
     .unwrap();
@@ -78,7 +78,7 @@ fn every_variable_is_read() {
         [("http://a.example/x".into(), "ax".into())]
     );
     assert_eq!((settings.tables, settings.batch_bytes), (Tables::Views, 16_000_000));
-    assert_eq!(settings.inactive_types.into_iter().collect::<Vec<_>>(), ["AuditEvent", "Provenance"]);
+    assert_eq!(settings.inactive, ["AuditEvent", "Provenance", "Task where status in ('a', 'b')"]);
 }
 
 #[test]
@@ -114,7 +114,6 @@ fn a_word_that_is_no_choice_is_a_mistake() {
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "$ax"}"#),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "_ax"}"#),
         ("EXTENSION_NAMES", r#"{"": "ax"}"#),
-        ("INACTIVE_TYPES", "AuditEvent;Provenance"),
         ("BATCH_MEGABYTES", "0"),
         ("BATCH_MEGABYTES", "41"),
         ("BATCH_MEGABYTES", "eight"),

@@ -116,7 +116,7 @@ impl<'m> Machine<'m> {
             Item::Boolean(_) => Primitive::Boolean,
             Item::Number(number) if number.is_written_whole() => Primitive::Integer,
             Item::Number(_) => Primitive::Decimal,
-            Item::Text(_) | Item::Pending(_) | Item::Element(_) => Primitive::String,
+            Item::Text(_) | Item::Key | Item::Pending(_) | Item::Element(_) => Primitive::String,
             Item::Temporal(_, TemporalKind::Date) => Primitive::Date,
             Item::Temporal(_, TemporalKind::DateTime) => Primitive::DateTime,
             Item::Temporal(_, TemporalKind::Time) => Primitive::Time,
@@ -137,6 +137,7 @@ impl<'m> Machine<'m> {
                 let temporal = Temporal::parse(&text, kind).ok_or(Fault::OPERAND)?;
                 Value::Temporal(Cow::Owned(text), temporal)
             }
+            Item::Key => Value::Text(Cow::Borrowed(self.context().key)),
             Item::Pending(_) => Value::Pending,
             Item::Literal(index) => match self.pool().literal(index).map(|(literal, _)| literal) {
                 Some(Literal::Boolean(value)) => Value::Boolean(*value),

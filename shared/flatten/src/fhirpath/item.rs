@@ -24,6 +24,8 @@ pub(crate) enum Item {
     Text(Span),
     /// A date, dateTime or time that a function made.
     Temporal(Span, TemporalKind),
+    /// The key of the resource's row.
+    Key,
     /// A reference's target whose key is not known yet: the URN.
     Pending(Span),
 }

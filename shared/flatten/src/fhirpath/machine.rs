@@ -202,6 +202,11 @@ impl<'m> Machine<'m> {
         mut change: impl FnMut(&mut Self, Item) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let end = self.len();
+        if end == base + 1 {
+            let item = self.at(base);
+            self.truncate(base);
+            return change(self, item);
+        }
         for index in base..end {
             change(self, self.at(index))?;
         }

@@ -50,7 +50,7 @@ pub use predicate::Predicate;
 pub(crate) use compile::{Compiler, Outcome, Static};
 pub(crate) use decimal::Decimal;
 pub(crate) use harvest::{Found, Harvest, Marks};
-pub(crate) use item::{Fault, Item, Value};
+pub(crate) use item::{Element, Fault, Item, NOWHERE, Value};
 pub(crate) use literal::{Literal, constant};
 pub(crate) use machine::Machine;
 pub(crate) use predicate::can_be_boolean;

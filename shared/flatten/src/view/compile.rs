@@ -11,7 +11,7 @@ use super::column::{Column, KeyColumn, Tag, resolve};
 use super::constant;
 use super::definition::{ColumnDefinition, Definition, Iteration, Path, Reader, SelectDefinition};
 use super::invalid::{InvalidView, Mistake};
-use super::plan::{Condition, Plan};
+use super::plan::{Condition, Form, Plan};
 use super::select::{Cell, Child, Foci, Program, Select};
 
 impl Plan {
@@ -61,7 +61,8 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
     let plan = Plan {
         name: definition.name.clone(),
         resource_type: definition.resource.clone(),
-        columns: columns.into_iter().map(|column| column.column).collect(),
+        forms: columns.iter().map(|slot| Form { cell: slot.column.cell, collection: slot.column.collection }).collect(),
+        columns: columns.into_iter().map(|slot| slot.column).collect(),
         pool,
         resource,
         conditions,

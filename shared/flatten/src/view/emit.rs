@@ -6,33 +6,47 @@ use crate::json::Kind;
 use crate::row::{ColumnId, ITEM, Rows};
 use crate::time::moment;
 
-use super::column::{CellType, Column};
+use super::column::CellType;
+use super::plan::Form;
 use super::run::Slot;
 
 /// Writes one cell of a row.
+#[inline]
 pub(super) fn cell(
     machine: &Machine<'_>,
     rows: &mut Rows,
     name: ColumnId,
-    column: &Column,
+    form: Form,
     slot: Slot,
 ) -> Result<(), Fault> {
+    if form.collection && !matches!(slot, Slot::Null) {
+        return list(machine, rows, name, form.cell, slot);
+    }
     match slot {
-        Slot::Items { start, end } if column.collection => {
-            let list = rows.open_list(name);
-            (start..end).try_for_each(|index| item(machine, rows, ITEM, column.cell, machine.at(index)))?;
-            rows.close(list);
-            Ok(())
-        }
+        Slot::Element(element) => item(machine, rows, name, form.cell, Item::Element(element)),
         Slot::Items { start, end } if start < end => {
-            item(machine, rows, name, column.cell, machine.at(start))
+            item(machine, rows, name, form.cell, machine.at(start as usize))
         }
         Slot::Items { .. } | Slot::Null => {
             rows.null(name);
             Ok(())
         }
-        Slot::Zero => item(machine, rows, name, column.cell, Item::integer(0)),
+        Slot::Zero => item(machine, rows, name, form.cell, Item::integer(0)),
     }
+}
+
+fn list(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, cell: CellType, slot: Slot) -> Result<(), Fault> {
+    let list = rows.open_list(name);
+    match slot {
+        Slot::Items { start, end } => {
+            (start..end).try_for_each(|index| item(machine, rows, ITEM, cell, machine.at(index as usize)))?;
+        }
+        Slot::Element(element) => item(machine, rows, ITEM, cell, Item::Element(element))?,
+        Slot::Zero => item(machine, rows, ITEM, cell, Item::integer(0))?,
+        Slot::Null => {}
+    }
+    rows.close(list);
+    Ok(())
 }
 
 fn item(
@@ -42,6 +56,13 @@ fn item(
     cell: CellType,
     item: Item,
 ) -> Result<(), Fault> {
+    if let (CellType::Text, Item::Element(element)) = (cell, item)
+        && let node = machine.node(element)
+        && node.kind() == Kind::String
+    {
+        rows.text_of(name, node);
+        return Ok(());
+    }
     let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
     if let Item::Pending(urn) = item {
         rows.pending(name, machine.kept(urn));
@@ -116,6 +137,7 @@ fn text(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> R
         Item::Text(span) | Item::Temporal(span, _) | Item::Pending(span) => {
             rows.text(name, machine.kept(span));
         }
+        Item::Key => rows.text(name, machine.context().key),
         Item::Boolean(_) | Item::Number(_) | Item::Literal(_) => rows.text(name, &machine.text_of(item)?),
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::fhirpath::{Pool, SetId};
 use crate::row::{ColumnId, Names, TableId};
 
-use super::column::Column;
+use super::column::{CellType, Column};
 use super::select::{Program, Select};
 
 /// A compiled view: paths are programs, constants are bound, columns are known. It never changes and is shared
@@ -13,12 +13,21 @@ pub struct Plan {
     pub(super) name: String,
     pub(super) resource_type: String,
     pub(super) columns: Vec<Column>,
+    /// How the cells of each column are written.
+    pub(super) forms: Vec<Form>,
     pub(super) pool: Pool,
     pub(super) resource: SetId,
     pub(super) conditions: Vec<Condition>,
     pub(super) root: Select,
     /// Whether a resource can have several rows.
     pub(super) many: bool,
+}
+
+/// What writing the cells of a column takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) cell: CellType,
+    pub(super) collection: bool,
 }
 
 /// A filter of the view.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::defect::{Defect, DefectCode};
-use crate::fhirpath::{Context, Fault, Found, Item, Machine, Marks, Op, Scratch};
+use crate::fhirpath::{Context, Element, Fault, Found, Item, Machine, Marks, NOWHERE, Op, Scratch};
 use crate::json::Node;
 use crate::row::Rows;
 
@@ -36,12 +36,21 @@ struct Memory {
     key: String,
 }
 
-/// What stands in a slot: items on the machine's stack, or what a row of nulls has.
+/// What stands in a slot: items on the machine's stack, one element, or what a row of nulls has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Slot {
-    Items { start: usize, end: usize },
+    Items { start: u32, end: u32 },
+    Element(Element),
     Null,
     Zero,
+}
+
+impl Slot {
+    /// The stack holds fewer items than the resource has bytes, which 32 bits count.
+    fn items(start: usize, end: usize) -> Self {
+        let narrow = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        Self::Items { start: narrow(start), end: narrow(end) }
+    }
 }
 
 impl Evaluator {
@@ -100,7 +109,7 @@ impl Evaluator {
         rows: &mut Rows,
     ) -> Result<usize, Defect> {
         let mark = rows.mark();
-        self.memory.slots.clear();
+        // Every slot is filled before a row is complete, so nothing is left of the resource before.
         self.memory.slots.resize(plan.columns.len(), Slot::Null);
         self.memory.repeated.clear();
         let machine = Machine::new(&plan.pool, resource, plan.resource, *context, &mut self.scratch);
@@ -283,6 +292,10 @@ impl<'m> Runner<'m, '_> {
         self.machine.row_index = focus.index;
         for (slot, cell) in (select.slots.start..).zip(&select.columns) {
             let start = self.machine.len();
+            if let Some(place) = self.ready(&cell.program, focus) {
+                self.fill(slot, place);
+                continue;
+            }
             self.run(&cell.program, focus, Place::Column(slot))?;
             let end = self.machine.len();
             if end - start > 1 && !cell.collection {
@@ -290,13 +303,27 @@ impl<'m> Runner<'m, '_> {
                 let fault = Fault { code: DefectCode::SeveralValues, offset };
                 return Err(Stop { fault, place: Place::Column(slot) });
             }
-            if let Some(place) = self.memory.slots.get_mut(slot) {
-                *place = Slot::Items { start, end };
-            }
+            self.fill(slot, Slot::items(start, end));
         }
         self.advance(&Next { select, child: 0, focus, then: Some(then) })?;
         self.machine.truncate(base);
         Ok(())
+    }
+
+    /// What a path of names alone has led to already, where that is at most one element.
+    fn ready(&self, program: &Program, focus: Focus) -> Option<Slot> {
+        let (leaf, set) = (program.leaf?, program.whole?);
+        match self.memory.found.get(focus.found + leaf)? {
+            Found { count: 0, .. } => Some(Slot::Items { start: 0, end: 0 }),
+            Found { count: 1, node } => Some(Slot::Element(Element { node: *node, companion: NOWHERE, set })),
+            Found { .. } => None,
+        }
+    }
+
+    fn fill(&mut self, slot: usize, with: Slot) {
+        if let Some(slot) = self.memory.slots.get_mut(slot) {
+            *slot = with;
+        }
     }
 
     /// A row of nulls for the select and all inside it; a column that is `%rowIndex` has 0.
@@ -332,9 +359,9 @@ impl<'m> Runner<'m, '_> {
         }
         let key = if key.is_empty() { &self.memory.key } else { key };
         let row = self.rows.begin_row(self.names.table, key);
-        let cells = self.plan.columns.iter().zip(&self.names.columns).zip(&self.memory.slots).enumerate();
-        for (index, ((column, name), slot)) in cells {
-            let written = emit::cell(&self.machine, self.rows, *name, column, *slot);
+        let cells = self.plan.forms.iter().zip(&self.names.columns).zip(&self.memory.slots);
+        for (index, ((form, name), slot)) in cells.enumerate() {
+            let written = emit::cell(&self.machine, self.rows, *name, *form, *slot);
             written.map_err(|fault| Stop { fault, place: Place::Column(index) })?;
         }
         self.rows.end_row(row);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::fhirpath::{Harvest, Op};
+use crate::fhirpath::{Harvest, Op, SetId};
 
 /// A compiled select.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Select {
 pub(super) struct Program {
     pub(super) op: Op,
     pub(super) leaf: Option<usize>,
+    /// What the leaf is, where the leading names are all there is to the path.
+    pub(super) whole: Option<SetId>,
 }
 
 /// What a select goes over.
@@ -57,12 +59,15 @@ pub(super) enum Child {
 
 impl Program {
     pub(super) const fn new(op: Op) -> Self {
-        Self { op, leaf: None }
+        Self { leaf: None, whole: None, op }
     }
 
     /// Has the leading names of the path looked for together with those of others.
     pub(super) fn join(&mut self, harvest: &mut Harvest) {
         self.leaf = self.op.leading_walk().map(|keys| harvest.add(keys));
+        if let Op::Walk(keys) = &self.op {
+            self.whole = keys.last().map(|key| key.to);
+        }
     }
 }
 

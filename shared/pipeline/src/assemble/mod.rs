@@ -46,6 +46,10 @@ pub struct Assembler {
     batch: WriteBatch,
     batch_bytes: usize,
     records: u64,
+    /// Records before this ordinal are durable since an earlier attempt.
+    first: u64,
+    /// Offset, ordinal and line of the first record that has not been taken.
+    next: (u64, u64, u64),
     bundle: Option<u64>,
     links: Links,
     pending: Pending,
@@ -67,6 +71,8 @@ impl Assembler {
             batch: WriteBatch::default(),
             batch_bytes: 0,
             records: 0,
+            first: 0,
+            next: (0, 0, 1),
             bundle: None,
             links: Links::default(),
             pending: Pending::default(),
@@ -74,8 +80,35 @@ impl Assembler {
         }
     }
 
+    /// Goes on where an earlier attempt stopped, after so many records.
+    pub const fn go_on_at(&mut self, ordinal: u64, records: u64) {
+        self.first = ordinal;
+        self.records = records;
+    }
+
     /// Takes a frame. Everything in it is in the batch afterwards, one way or another.
     pub fn take(&mut self, frame: &Frame<'_>) {
+        let Place { ordinal, offset, length, line } = frame.place();
+        self.next = (offset + length, ordinal + 1, line);
+        if ordinal < self.first { self.pass(frame) } else { self.read(frame) }
+    }
+
+    /// Passes over a frame that is durable since an earlier attempt. The entries of a Bundle are read all the same:
+    /// others refer to them.
+    fn pass(&mut self, frame: &Frame<'_>) {
+        if matches!(frame, Frame::Entry { .. } | Frame::BundleEnd { .. }) {
+            let records = self.records;
+            self.read(frame);
+            self.records = records;
+            self.batch.rows.clear();
+            self.batch.resources.clear();
+            self.batch.rejects.clear();
+            self.batch_bytes = 0;
+            self.ready.clear();
+        }
+    }
+
+    fn read(&mut self, frame: &Frame<'_>) {
         match *frame {
             Frame::Resource { place, bytes } => {
                 self.parsed(place, bytes, |this, node| this.resource(place, node, None))
@@ -128,6 +161,12 @@ impl Assembler {
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Offset, ordinal and line of the first record that has not been taken.
+    #[must_use]
+    pub const fn next_record(&self) -> (u64, u64, u64) {
+        self.next
     }
 
     /// Parses a frame's bytes and does something with its root.
@@ -240,7 +279,7 @@ impl Assembler {
         decoder.finish();
         while let Some(mut frame) = decoder.next() {
             frame.shift(base);
-            self.take(&frame);
+            self.read(&frame);
         }
         (self.links, self.pending, self.bundle) = outer;
     }

@@ -15,15 +15,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Handler, Invocation, InvocationFailure};
-use crate::load::Loaded;
 use crate::queue::Queue;
 use crate::report::{Report, json_lines};
 use crate::settings::{LogKeys, LogLevel, Watched};
+use pipeline::ledger::Status;
+use pipeline::load::Loaded;
 
 /// What the load of an object does.
 #[derive(Debug, Clone)]
 pub(super) enum Fate {
-    Done(&'static str),
+    Done(Status),
     Interrupted(Interrupted),
     Panic,
 }
@@ -90,7 +91,7 @@ impl Bench {
     ) -> Result<Value, InvocationFailure> {
         let (fates, begun) = (self.fates.clone(), Arc::clone(&self.begun));
         let load = move |event: Event, deadline: Instant| {
-            let fate = fates.get(&event.object.key).cloned().unwrap_or(Fate::Done("done"));
+            let fate = fates.get(&event.object.key).cloned().unwrap_or(Fate::Done(Status::Done));
             begun.lock().unwrap().push((event, deadline));
             async move { meet(fate) }
         };

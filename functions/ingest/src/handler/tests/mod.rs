@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lambda_runtime::Diagnostic;
 use pipeline::interrupted::Interrupted;
+use pipeline::ledger::Status;
 use pipeline::notification::{Cause, Event, form_encode};
 use serde_json::{Value, json};
 
@@ -51,8 +52,8 @@ async fn exactly_the_failed_messages_are_named() {
     let bench = Bench::new(&[
         ("in/b", Fate::Interrupted(interrupted())),
         ("in/d", Fate::Panic),
-        ("in/e", Fate::Done("failed")),
-        ("in/f", Fate::Done("gone")),
+        ("in/e", Fate::Done(Status::Failed)),
+        ("in/f", Fate::Done(Status::Gone)),
     ])
     .await;
     let messages = ["a", "b", "c", "d", "e", "f"].map(|id| (id, put(&format!("in/{id}"))));
@@ -120,7 +121,8 @@ async fn what_needs_no_load_is_acknowledged() {
 #[tokio::test]
 async fn a_direct_invocation_succeeds_or_fails_as_a_whole() {
     let bench =
-        Bench::new(&[("in/b", Fate::Interrupted(interrupted())), ("in/d", Fate::Done("partial"))]).await;
+        Bench::new(&[("in/b", Fate::Interrupted(interrupted())), ("in/d", Fate::Done(Status::Partial))])
+            .await;
     assert_eq!(bench.handle(put("in/a")).await, Ok(json!({"loads": ["done"]})));
     assert_eq!(bench.handle(put("in/d")).await, Ok(json!({"loads": ["partial"]})));
     let failure = bench.handle(put("in/b")).await.unwrap_err();
@@ -226,7 +228,8 @@ async fn a_failed_message_without_an_identifier_fails_the_batch() {
 #[tokio::test]
 async fn one_line_an_object_says_what_became_of_it() {
     let bench =
-        Bench::new(&[("in/b", Fate::Done("partial")), ("in/c", Fate::Interrupted(interrupted()))]).await;
+        Bench::new(&[("in/b", Fate::Done(Status::Partial)), ("in/c", Fate::Interrupted(interrupted()))])
+            .await;
     bench.handle(batch(&[("a", put("in/a")), ("b", put("in/b")), ("c", put("in/c"))])).await.unwrap();
     let handled = bench.lines("object handled");
     assert_eq!(handled.len(), 2);
@@ -249,7 +252,7 @@ async fn one_line_an_object_says_what_became_of_it() {
 #[tokio::test]
 async fn a_key_stands_in_the_log_only_where_the_deployment_says_so() {
     let fates = [
-        ("in/CANARY-1", Fate::Done("done")),
+        ("in/CANARY-1", Fate::Done(Status::Done)),
         ("in/CANARY-2", Fate::Interrupted(Interrupted::Denied { code: "AccessDenied".into() })),
         ("in/CANARY-3", Fate::Interrupted(Interrupted::Deadline)),
         ("in/CANARY-4", Fate::Panic),
@@ -268,7 +271,8 @@ async fn a_key_stands_in_the_log_only_where_the_deployment_says_so() {
 
 #[tokio::test]
 async fn the_log_level_hides_what_is_below_it() {
-    let bench = Bench::new(&[("in/b", Fate::Done("partial"))]).await.with_log(LogKeys::Hash, LogLevel::Warn);
+    let bench =
+        Bench::new(&[("in/b", Fate::Done(Status::Partial))]).await.with_log(LogKeys::Hash, LogLevel::Warn);
     bench.handle(put("in/a")).await.unwrap();
     bench.handle(put("in/b")).await.unwrap();
     let statuses: Vec<_> = bench.lines("").into_iter().map(|line| line["status"].clone()).collect();

@@ -22,8 +22,8 @@ pub(super) fn resource_key<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _:
 fn push_resource_key(m: &mut Machine<'_>, element: Element) {
     let (node, root) = (m.node(element), m.root());
     let key = m.context().key;
-    if node.span() == root.span() {
-        return m.push_text(key);
+    if node.index() == root.index() {
+        return m.push(Item::Key);
     }
     let id = node.get_text("id").filter(|id| is_id(id));
     let kind = node.get_text("resourceType").filter(|kind| is_type(kind));
@@ -55,10 +55,7 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
     let Some(literal) = reference.get("reference") else { return };
     let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
     // The usual reference is the key already, and stays where it is.
-    if let Some((kind, id)) = literal.plain_text().and_then(|text| text.split_once('/'))
-        && is_id(id)
-        && is_type(kind)
-    {
+    if let Some(kind) = literal.plain_text().and_then(plain_kind) {
         if fits(kind) {
             m.push(Item::Element(Element { node: literal.index(), companion: NOWHERE, set }));
         }
@@ -83,6 +80,26 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
     }
 }
 
+/// The bytes of FHIR's own ids: letters, digits, `-` and `.`.
+const ID_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        byte += 1;
+    }
+    table
+};
+
+/// The type in a reference that is `Type/id` and nothing more.
+fn plain_kind(reference: &str) -> Option<&str> {
+    let (kind, id) = reference.split_at_checked(memchr::memchr(b'/', reference.as_bytes())?)?;
+    let id = id.get(1..)?;
+    // The most common ids are told by a table; the rest by the rule.
+    let plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| ID_BYTES[usize::from(byte)]);
+    (is_type(kind) && (plain || is_id(id))).then_some(kind)
+}
+
 /// The key of a contained resource that is there, or of the resource around it for `#` alone.
 fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool) {
     let root = m.root();
@@ -90,7 +107,7 @@ fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool
     let key = m.context().key;
     if id.is_empty() {
         if has_type(root) {
-            m.push_text(key);
+            m.push(Item::Key);
         }
         return;
     }
