@@ -99,10 +99,11 @@ impl Framer {
         self.emit(What::Broken(BrokenFrame::NotJson), span, Gap::behind(garbage.at), window)
     }
 
+    /// What ends a token is what the gap knows, and nothing else: a token holds at least one byte.
     pub(super) fn token(&mut self, mut token: Token, window: &mut Window, at_end: bool) -> Step {
         let rest = window.view().from(token.at);
         let ends_token =
-            |byte: &u8| matches!(byte, b',' | b']' | b'{' | b'[' | b'"') || byte.is_ascii_whitespace();
+            |byte: &u8| matches!(byte, b',' | b']' | b'{' | b'[' | b'"' | b' ' | b'\t' | b'\r' | b'\n');
         let length = rest.iter().position(ends_token);
         token.at += length.unwrap_or(rest.len()) as u64;
         if length.is_none() && !at_end {

@@ -98,6 +98,11 @@ fn several_values() {
             vec![x(NotObject), x(NotObject), x(NotObject), x(NotObject), r(r#"{"a":1}"#)],
         ),
         ("a cut array", r#"[{"a":1},{"b":2},"#, vec![r(r#"{"a":1}"#), r(r#"{"b":2}"#), x(Truncated)]),
+        (
+            "a form feed, which is no white space in JSON",
+            "[\u{c}{\"a\":1}]",
+            vec![x(NotObject), r(r#"{"a":1}"#)],
+        ),
         ("an array cut in an element", r#"[{"a":1},{"b":"#, vec![r(r#"{"a":1}"#), x(Truncated)]),
         (
             "a cut element of an array in lines",

@@ -75,7 +75,7 @@ proptest! {
         tokens in prop::collection::vec(prop::sample::select(vec![
             "{", "}", "[", "]", "\"", "\\", ",", ":", "\n", " ", "{\n", "\n{", "a", "\"entry\":[", "\u{feff}",
             "\"resourceType\":\"Bundle\"", "\"resourceType\":\"List\"", "\"resource\":{}", "\"item\":1", "\r\n",
-            "{}", "{}\n", "{\"id\":\"1\"}\n", "\n{\"resourceType\":\"Patient\"}\n", "null",
+            "{}", "{}\n", "\u{c}", "\u{1}", "\u{f000}", "{\"id\":\"1\"}\n", "\n{\"resourceType\":\"Patient\"}\n", "null",
         ]), 0..60),
         chunk in 1_usize..80,
     ) {
