@@ -127,7 +127,8 @@ impl<S: Sink + 'static> Line<S> {
         Ok(Loaded { status, summary })
     }
 
-    /// Reads an object and writes all of its rows and rejects.
+    /// Reads an object and writes all of its rows and rejects. Every attempt gets further than the one before,
+    /// however little time it has.
     pub async fn run(
         &self,
         object: &Arc<ObjectRef>,
@@ -143,6 +144,7 @@ impl<S: Sink + 'static> Line<S> {
         let mut decoder = Decoder::new(self.pace.decode);
         let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(&self.catalog), self.pace.batch);
         let mut writes = Writes::new(Arc::clone(&self.sink), self.pace.writes_at_once);
+        let first = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
         if let Some(checkpoint) = checkpoint {
             assembler.go_on_at(checkpoint.ordinal, checkpoint.summary.records);
             writes.go_on_with(checkpoint.summary);
@@ -160,7 +162,8 @@ impl<S: Sink + 'static> Line<S> {
             }
             drain(&mut decoder, &mut assembler, &mut writes).await?;
             progress(read);
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let is_further = assembler.next_record().1 > first;
+            if is_further && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return stop(&decoder, assembler, writes).await.map(Read::UpTo);
             }
         }

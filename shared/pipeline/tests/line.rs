@@ -1,10 +1,15 @@
 //! The whole line over small files: what goes in comes out as rows, and what is broken as rejects with its place.
 
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test stops where something is wrong")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
-use pipeline::load::{Line, Pace, Read};
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::{Ledger, Status};
+use pipeline::load::{Job, Line, Pace, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
@@ -47,7 +52,6 @@ async fn a_bundle_becomes_joined_rows() {
     );
     let text = format!("{state:?}");
     assert!(text.contains("unresolvable-deletion"), "{text}");
-    eprintln!("{text}");
 }
 
 #[tokio::test]
@@ -57,6 +61,48 @@ async fn a_broken_line_costs_that_line() {
     assert!(summary.adds_up(), "{summary:?}");
     assert_eq!((summary.records, summary.loaded, summary.rejected), (4, 2, 2));
     assert_eq!(summary.codes.keys().collect::<Vec<_>>(), ["invalid-number", "truncated"]);
+}
+
+/// A Bundle of a few megabytes whose observations refer to a patient that comes last.
+fn long_bundle() -> String {
+    let note = "x".repeat(2_000);
+    let entries = (0..1_500).map(|number| {
+        format!(r#"{{"resource":{{"resourceType":"Observation","id":"o{number}","status":"final","note":[{{"text":"{note}"}}],"subject":{{"reference":"urn:uuid:00000000-0000-4000-8000-000000000001"}}}}}}"#)
+    });
+    let patient = r#"{"fullUrl":"urn:uuid:00000000-0000-4000-8000-000000000001","resource":{"resourceType":"Patient","id":"p"}}"#;
+    let entries: Vec<String> = entries.chain([patient.to_owned()]).collect();
+    format!(r#"{{"resourceType":"Bundle","id":"b","type":"collection","entry":[{}]}}"#, entries.join(","))
+}
+
+fn job(owner: &str, deadline: Option<Instant>) -> Job<'static> {
+    Job { owner: owner.to_owned(), again: false, deadline, clock: || 0, progress: &|_| {} }
+}
+
+#[tokio::test]
+async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(long_bundle().as_bytes()).unwrap();
+    let (clean, _) = load(file.path()).await;
+    let sink = Arc::new(MemorySink::default());
+    let storage = Storage::File(file.path().to_owned());
+    let line = Line { storage, catalog: Arc::default(), sink: Arc::clone(&sink), pace: Pace::default() };
+    let (ledger, object) = (Ledger::memory(), object(&file.path().display().to_string()));
+    let mut attempts = 0;
+    let loaded = loop {
+        attempts += 1;
+        assert!(attempts < 100, "no attempt gets further");
+        match line.load(&ledger, &object, &job(&attempts.to_string(), Some(Instant::now()))).await {
+            Ok(loaded) => break loaded,
+            Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
+        }
+    };
+    assert!(attempts > 2, "the file is too small for this test: {attempts} attempts");
+    assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.records), (Status::Done, 1_502, 1_502));
+    assert_eq!(sink.state(), clean);
+    let keys = format!("{clean:?}").matches("subject_key").count();
+    assert_eq!(keys, 1_500, "every reference to the patient that comes last has its key");
+    let again = line.load(&ledger, &object, &job("again", None)).await.unwrap();
+    assert_eq!((again.status, again.summary.records), (Status::Done, 0), "what is done is not read again");
 }
 
 /// Every file beside the project where it is available, and the project's own samples.
@@ -84,5 +130,8 @@ async fn real_files_add_up() {
         assert_eq!(summary.bytes, std::fs::metadata(&path).unwrap().len(), "{}", path.display());
         total += summary;
     }
-    eprintln!("{total:#?}");
+    assert!(total.loaded > 0, "no file was found");
+    if total.records > 50_000 {
+        assert_eq!((total.rejected, total.archived), (124, 7), "{total:#?}");
+    }
 }
