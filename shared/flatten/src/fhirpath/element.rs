@@ -114,7 +114,8 @@ impl<'m> Machine<'m> {
                     .is_some_and(|(_, set)| test.admits(self.pool().datatypes(*set)));
             }
             Item::Boolean(_) => Primitive::Boolean,
-            Item::Number(number) if number.is_written_whole() => Primitive::Integer,
+            Item::Whole(_) => Primitive::Integer,
+            Item::Number(number) if self.number(number).is_written_whole() => Primitive::Integer,
             Item::Number(_) => Primitive::Decimal,
             Item::Text(_) | Item::Key | Item::Pending(_) | Item::Element(_) => Primitive::String,
             Item::Temporal(_, TemporalKind::Date) => Primitive::Date,
@@ -130,7 +131,8 @@ impl<'m> Machine<'m> {
         Ok(match item {
             Item::Element(element) => return self.element_value(element),
             Item::Boolean(value) => Value::Boolean(value),
-            Item::Number(number) => Value::Number(number),
+            Item::Whole(number) => Value::Number(Decimal::integer(number.into())),
+            Item::Number(number) => Value::Number(self.number(number)),
             Item::Text(span) => Value::Text(Cow::Owned(self.kept(span).to_owned())),
             Item::Temporal(span, kind) => {
                 let text = self.kept(span).to_owned();

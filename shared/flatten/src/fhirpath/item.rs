@@ -19,7 +19,11 @@ pub(crate) enum Item {
     /// A literal or a constant of the pool.
     Literal(u16),
     Boolean(bool),
-    Number(Decimal),
+    /// A count, an index.
+    Whole(u32),
+    /// A number that an operator or a function made, by its place in the scratch memory: sixteen bytes and more
+    /// would make every item as large.
+    Number(u32),
     /// Text that a function made.
     Text(Span),
     /// A date, dateTime or time that a function made.
@@ -46,8 +50,8 @@ pub(crate) const NOWHERE: u32 = u32::MAX;
 /// A part of the scratch text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 /// An item as what it means.
@@ -84,6 +88,6 @@ impl Fault {
 impl Item {
     /// A count or an index.
     pub(crate) fn integer(value: usize) -> Self {
-        Self::Number(Decimal::integer(i128::try_from(value).unwrap_or(i128::MAX)))
+        Self::Whole(u32::try_from(value).unwrap_or(u32::MAX))
     }
 }

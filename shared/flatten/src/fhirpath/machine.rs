@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::json::{Document, Kind, Node};
 use crate::links::{Link, Links};
 
+use super::decimal::Decimal;
 use super::harvest::Found;
 use super::item::{Element, Fault, Item, NOWHERE, Span, Value};
 use super::program::{Key, Op, Pool, Step};
@@ -40,6 +41,7 @@ impl<'c> Context<'c> {
 pub struct Scratch {
     stack: Vec<Item>,
     text: String,
+    numbers: Vec<Decimal>,
 }
 
 /// One resource under the programs of one pool.
@@ -67,6 +69,7 @@ impl<'m> Machine<'m> {
     ) -> Self {
         scratch.stack.clear();
         scratch.text.clear();
+        scratch.numbers.clear();
         let resource = Item::Element(Element { node: root.index(), companion: NOWHERE, set: types });
         Self {
             pool,
@@ -324,14 +327,26 @@ impl<'m> Machine<'m> {
         self.push(Item::Pending(span));
     }
 
+    pub(super) fn push_number(&mut self, number: Option<Decimal>) {
+        if let Some(number) = number {
+            let place = narrow(self.scratch.numbers.len());
+            self.scratch.numbers.push(number);
+            self.push(Item::Number(place));
+        }
+    }
+
+    pub(super) fn number(&self, place: u32) -> Decimal {
+        self.scratch.numbers.get(place as usize).copied().unwrap_or(Decimal::ZERO)
+    }
+
     fn keep(&mut self, text: &str) -> Span {
-        let start = self.scratch.text.len();
+        let start = narrow(self.scratch.text.len());
         self.scratch.text.push_str(text);
-        Span { start, end: self.scratch.text.len() }
+        Span { start, end: narrow(self.scratch.text.len()) }
     }
 
     pub(crate) fn kept(&self, span: Span) -> &str {
-        self.scratch.text.get(span.start..span.end).unwrap_or_default()
+        self.scratch.text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -372,4 +387,9 @@ impl<'m> Machine<'m> {
     pub(super) fn companion(&self, element: Element) -> Option<Node<'m>> {
         (element.companion != NOWHERE).then(|| self.document.node(element.companion))
     }
+}
+
+/// Scratch memory belongs to one resource, whose bytes 32 bits count; what lies beyond reads as empty.
+fn narrow(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -64,7 +64,7 @@ impl<'m> Machine<'m> {
             Some(_) => return Err(self.blame(base)),
         };
         self.truncate(base);
-        self.extend(negated.map(Item::Number));
+        self.push_number(negated);
         Ok(())
     }
 
@@ -175,7 +175,7 @@ impl<'m> Machine<'m> {
             Some(_) => return Err(fault),
         };
         self.truncate(base);
-        self.extend(result.map(Item::Number));
+        self.push_number(result);
         Ok(())
     }
 

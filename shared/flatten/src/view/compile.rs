@@ -61,7 +61,10 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
     let plan = Plan {
         name: definition.name.clone(),
         resource_type: definition.resource.clone(),
-        forms: columns.iter().map(|slot| Form { cell: slot.column.cell, collection: slot.column.collection }).collect(),
+        forms: columns
+            .iter()
+            .map(|slot| Form { cell: slot.column.cell, collection: slot.column.collection })
+            .collect(),
         columns: columns.into_iter().map(|slot| slot.column).collect(),
         pool,
         resource,

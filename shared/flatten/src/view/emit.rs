@@ -23,7 +23,14 @@ pub(super) fn cell(
         return list(machine, rows, name, form.cell, slot);
     }
     match slot {
-        Slot::Element(element) => item(machine, rows, name, form.cell, Item::Element(element)),
+        Slot::Element(element) => {
+            let node = machine.node(element);
+            if form.cell == CellType::Text && node.kind() == Kind::String {
+                rows.text_of(name, node);
+                return Ok(());
+            }
+            item(machine, rows, name, form.cell, Item::Element(element))
+        }
         Slot::Items { start, end } if start < end => {
             item(machine, rows, name, form.cell, machine.at(start as usize))
         }
@@ -35,7 +42,13 @@ pub(super) fn cell(
     }
 }
 
-fn list(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, cell: CellType, slot: Slot) -> Result<(), Fault> {
+fn list(
+    machine: &Machine<'_>,
+    rows: &mut Rows,
+    name: ColumnId,
+    cell: CellType,
+    slot: Slot,
+) -> Result<(), Fault> {
     let list = rows.open_list(name);
     match slot {
         Slot::Items { start, end } => {
@@ -56,13 +69,6 @@ fn item(
     cell: CellType,
     item: Item,
 ) -> Result<(), Fault> {
-    if let (CellType::Text, Item::Element(element)) = (cell, item)
-        && let node = machine.node(element)
-        && node.kind() == Kind::String
-    {
-        rows.text_of(name, node);
-        return Ok(());
-    }
     let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
     if let Item::Pending(urn) = item {
         rows.pending(name, machine.kept(urn));
@@ -138,7 +144,9 @@ fn text(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> R
             rows.text(name, machine.kept(span));
         }
         Item::Key => rows.text(name, machine.context().key),
-        Item::Boolean(_) | Item::Number(_) | Item::Literal(_) => rows.text(name, &machine.text_of(item)?),
+        Item::Boolean(_) | Item::Whole(_) | Item::Number(_) | Item::Literal(_) => {
+            rows.text(name, &machine.text_of(item)?)
+        }
     }
     Ok(())
 }

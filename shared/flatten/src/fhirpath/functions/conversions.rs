@@ -20,9 +20,7 @@ fn bound(m: &mut Machine<'_>, base: usize, which: Boundary) -> Result<(), Fault>
     match value {
         Some(Value::Number(number)) => {
             let bound = if which == Boundary::Low { number.low_boundary() } else { number.high_boundary() };
-            if let Some(bound) = bound {
-                m.push(Item::Number(bound));
-            }
+            m.push_number(bound);
         }
         Some(Value::Temporal(text, temporal)) => {
             if let Some(bound) = boundary(&text, temporal.kind, which) {
@@ -53,9 +51,7 @@ pub(super) fn to_string<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: It
 pub(super) fn to_decimal<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
     let number = number(m, base)?;
     m.truncate(base);
-    if let Some(number) = number {
-        m.push(Item::Number(number));
-    }
+    m.push_number(number);
     Ok(())
 }
 
@@ -63,9 +59,7 @@ pub(super) fn to_decimal<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: I
 pub(super) fn to_integer<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
     let number = number(m, base)?.filter(|number| number.is_written_whole());
     m.truncate(base);
-    if let Some(number) = number {
-        m.push(Item::Number(number));
-    }
+    m.push_number(number);
     Ok(())
 }
 

@@ -80,24 +80,13 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
     }
 }
 
-/// The bytes of FHIR's own ids: letters, digits, `-` and `.`.
-const ID_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-        byte += 1;
-    }
-    table
-};
-
 /// The type in a reference that is `Type/id` and nothing more.
 fn plain_kind(reference: &str) -> Option<&str> {
-    let (kind, id) = reference.split_at_checked(memchr::memchr(b'/', reference.as_bytes())?)?;
-    let id = id.get(1..)?;
-    // The most common ids are told by a table; the rest by the rule.
-    let plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| ID_BYTES[usize::from(byte)]);
-    (is_type(kind) && (plain || is_id(id))).then_some(kind)
+    let slash = reference.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
+    let (kind, id) = reference.split_at_checked(slash)?;
+    let id = id.strip_prefix('/')?;
+    let is_type = kind.len() <= 64 && kind.starts_with(|first: char| first.is_ascii_uppercase());
+    (is_type && is_id(id)).then_some(kind)
 }
 
 /// The key of a contained resource that is there, or of the resource around it for `#` alone.
