@@ -14,6 +14,10 @@ const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
 const ZSTD_SKIPPABLE: &[u8] = &[0x2A, 0x4D, 0x18];
 /// What a Zstandard frame wants to see first.
 const ZSTD_HEADER_BYTES: usize = 5;
+/// The largest block (RFC 8878, section 3.1.1.2.4). A decompressor's room holds one.
+const ZSTD_BLOCK_BYTES: usize = 128 << 10;
+/// A block's header, which a decoder wants together with the block before it.
+const ZSTD_BLOCK_HEADER_BYTES: usize = 3;
 /// The largest window that gzip knows, as a power of two.
 const GZIP_WINDOW_BITS: u8 = 15;
 
@@ -39,8 +43,7 @@ enum Codec {
 
 struct ZstdStream {
     decoder: ZstdDecoder<'static>,
-    /// How many bytes the decoder wants next. It is fed no more than this, so that a corrupt block never
-    /// takes the good ones before it along.
+    /// How many bytes the decoder wants next: the rest of a block, and the next one's header.
     wants: usize,
 }
 
@@ -106,7 +109,7 @@ impl Inflater {
             if self.between && !self.begin_member(finished) {
                 return false;
             }
-            match self.inflate(window) {
+            match self.inflate(window, finished) {
                 Ok(inflated) if inflated.written > 0 => return true,
                 Ok(inflated) if inflated.taken > 0 || inflated.ended => {}
                 Ok(_) => {
@@ -159,11 +162,11 @@ impl Inflater {
     }
 
     /// One call of the decompressor. The error says whether it wrote anything before it failed.
-    fn inflate(&mut self, window: &mut Window) -> Result<Inflated, bool> {
+    fn inflate(&mut self, window: &mut Window, finished: bool) -> Result<Inflated, bool> {
         let rest = self.raw.get(self.taken..).unwrap_or_default();
         let inflated = match &mut self.codec {
             Codec::Gzip(gzip) => inflate_gzip(gzip, rest, window.room())?,
-            Codec::Zstd(zstd) => zstd.inflate(rest, window.room())?,
+            Codec::Zstd(zstd) => zstd.inflate(rest, window.room(), finished)?,
             Codec::Unknown | Codec::Plain => return Err(false),
         };
         self.taken += inflated.taken;
@@ -184,9 +187,18 @@ fn inflate_gzip(gzip: &mut Decompress, input: &[u8], output: &mut Vec<u8>) -> Re
 }
 
 impl ZstdStream {
-    fn inflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Inflated, bool> {
+    /// A call that fails forgets what it wrote. So it is always fed one block without the next one's
+    /// header, and not before all of it is there: a corrupt block never takes the good one before it
+    /// along, however the object was cut into chunks.
+    fn inflate(&mut self, input: &[u8], output: &mut Vec<u8>, finished: bool) -> Result<Inflated, bool> {
         let length_before = output.len();
-        let fed = input.get(..self.wants.max(1)).unwrap_or(input);
+        let block = self.wants.checked_sub(ZSTD_BLOCK_HEADER_BYTES).filter(|bytes| *bytes > 0);
+        let portion = block.unwrap_or(self.wants).clamp(1, ZSTD_BLOCK_BYTES);
+        let fed = match input.get(..portion) {
+            Some(fed) => fed,
+            None if finished => input,
+            None => return Ok(Inflated { taken: 0, written: 0, ended: false }),
+        };
         let mut source = InBuffer::around(fed);
         let mut target = OutBuffer::around_pos(output, length_before);
         let result = self.decoder.run(&mut source, &mut target);

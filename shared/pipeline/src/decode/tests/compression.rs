@@ -131,6 +131,20 @@ fn a_flipped_bit_is_found_by_the_checksum() {
     assert_eq!(frames.last().unwrap().1, Owned::Broken(BrokenFrame::CorruptCompression));
 }
 
+/// A Zstandard frame of a raw block, which is sound, and one of a type that does not exist.
+#[test]
+fn a_corrupt_block_leaves_the_block_before_it() {
+    let line = b"{\"a\":1}\n";
+    let header = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x58, 8 << 3, 0, 0];
+    let raw = [header.as_slice(), line, &[7, 0, 0, 1, 2, 3]].concat();
+    for chunk_bytes in [1, 5, 9, 100] {
+        let frames: Vec<Owned> = frames_of(&raw, chunk_bytes).into_iter().map(|(_, frame)| frame).collect();
+        let expected =
+            [Owned::Resource("{\"a\":1}".to_owned()), Owned::Broken(BrokenFrame::CorruptCompression)];
+        assert_eq!(frames, expected, "chunks of {chunk_bytes}");
+    }
+}
+
 #[test]
 fn other_data_behind_is_told() {
     for raw in [gzip(b"{}\n"), zstd(b"{}\n")] {
