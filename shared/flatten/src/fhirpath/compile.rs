@@ -265,10 +265,11 @@ impl Compiler<'_> {
             return Err(InvalidPath::new(at, format!("a function, because {here} has no element `{name}`")));
         };
         let mut member = target.member;
-        if matches!(name, "extension" | "id") {
+        let beside = matches!(name, "extension" | "id") && self.may_be_primitive(from);
+        if beside {
             self.note_companions(done.last(), from);
         }
-        if target.of.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive()) {
+        if self.may_be_primitive(&target.of) {
             member.companions = match next.map(|step| &step.kind) {
                 Some(StepKind::Member(next)) if matches!(next.as_str(), "extension" | "id") => {
                     Companions::Counted
@@ -278,7 +279,8 @@ impl Compiler<'_> {
                 _ => Companions::Ignored,
             };
         }
-        done.push(simplify(member));
+        // The extensions of a primitive stand in its companion, which a plain key does not look into.
+        done.push(if beside { Step::Member(Box::new(member)) } else { simplify(member) });
         Ok(target.of)
     }
 
@@ -286,8 +288,11 @@ impl Compiler<'_> {
     pub(super) fn note_companions(&mut self, before: Option<&Step>, from: &Static) {
         let counted =
             matches!(before, Some(Step::Member(member)) if member.companions == Companions::Counted);
-        let primitive = from.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive());
-        self.wants_carry |= primitive && !counted;
+        self.wants_carry |= self.may_be_primitive(from) && !counted;
+    }
+
+    fn may_be_primitive(&self, of: &Static) -> bool {
+        of.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive())
     }
 
     fn call(

@@ -19,8 +19,9 @@ pub(super) fn resolve(pool: &mut Pool, from: &Static, name: &str) -> Option<Targ
     let mut single = from.single;
     let known = from.sets.iter().any(|&set| knows(pool.datatypes(set), name));
     for &set in &from.sets {
-        if known && !knows(pool.datatypes(set), name) {
-            // Where one of the places has the element, the others are not asked to guess.
+        let types = pool.datatypes(set);
+        if known && !types.is_unknown() && !knows(types, name) {
+            // Where one of the places has the element, the others that are known are not asked to guess.
             continue;
         }
         let (keys, one) = keys(&pool.datatypes(set).clone(), name);

@@ -3,24 +3,25 @@
 use flatten::json::{Kind, Node};
 use flatten::row::{Cells, Value};
 
-/// A cell that was written.
-pub(crate) fn of_cell(value: Value<'_>) -> String {
+/// A cell that was written; `exact` where the digits of decimals count as written.
+pub(crate) fn of_cell(value: Value<'_>, exact: bool) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Boolean(value) => format!("boolean {value}"),
         Value::Integer(value) => format!("number {value}"),
         Value::Long(value) => format!("number {value}"),
+        Value::Decimal(digits) if exact => format!("digits {digits}"),
         Value::Decimal(digits) => format!("number {}", number(digits)),
         Value::Text(text) => format!("text {text}"),
         Value::Instant(milliseconds) => format!("instant {milliseconds}"),
         Value::Pending(urn) => format!("pending {urn}"),
-        Value::List(items) => of_items(items),
+        Value::List(items) => of_items(items, exact),
         Value::Record(_) => "record".to_owned(),
     }
 }
 
-fn of_items(items: Cells<'_>) -> String {
-    let items: Vec<String> = items.map(|(_, value)| of_cell(value)).collect();
+fn of_items(items: Cells<'_>, exact: bool) -> String {
+    let items: Vec<String> = items.map(|(_, value)| of_cell(value, exact)).collect();
     format!("[{}]", items.join(", "))
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn of_expectation(node: Node<'_>) -> String {
         Kind::Object => {
             let (name, value) = node.members().next().expect("an object names one thing");
             match name.raw() {
+                "digits" => format!("digits {}", value.text().unwrap()),
                 "instant" => format!("instant {}", value.raw()),
                 "pending" => format!("pending {}", value.raw()),
                 other => panic!("{other} is nothing a case can expect"),

@@ -79,7 +79,10 @@ fn run_case(case: Node<'_>, resources: &[&str], title: &str, tally: &mut Tally) 
         (Err(invalid), None) => return Err(invalid.to_string()),
         (Ok(plan), None) => plan,
     };
-    let outcome = run(&plan, resources, case.get("links"), case.get("linksToCome").is_some());
+    // A case that expects digits does so for every decimal.
+    let exact = case.get("expect").is_some_and(|rows| rows.raw().contains("\"digits\""));
+    let world = World { links: case.get("links"), to_come: case.get("linksToCome").is_some(), exact };
+    let outcome = run(&plan, resources, world);
     let output = match (outcome, case.get("expectDefect")) {
         (Err(defect), Some(wanted)) => return same(&wanted.text().unwrap(), &defect.to_string()),
         (Ok(_), Some(_)) => return Err("no defect".to_owned()),
@@ -130,12 +133,20 @@ struct Output {
     keys: Vec<String>,
 }
 
-fn run(plan: &Plan, resources: &[&str], links: Option<Node<'_>>, to_come: bool) -> Result<Output, Defect> {
+/// What a case says beside view and resources.
+#[derive(Clone, Copy, Default)]
+struct World<'c> {
+    links: Option<Node<'c>>,
+    to_come: bool,
+    exact: bool,
+}
+
+fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Defect> {
     let mut known = Links::open();
-    for (urn, key) in links.into_iter().flat_map(Node::members) {
+    for (urn, key) in world.links.into_iter().flat_map(Node::members) {
         known.insert(&urn.text().unwrap(), &key.text().unwrap());
     }
-    if !to_come {
+    if !world.to_come {
         known.close();
     }
     let (mut names, mut rows, mut evaluator) = (Names::default(), Rows::default(), Evaluator::default());
@@ -153,7 +164,9 @@ fn run(plan: &Plan, resources: &[&str], links: Option<Node<'_>>, to_come: bool) 
     let row = |row: flatten::row::Row<'_>| {
         let mut cells: Vec<String> = row
             .cells()
-            .map(|(column, value): (_, Value<'_>)| format!("{}: {}", list.column(column), of_cell(value)))
+            .map(|(column, value): (_, Value<'_>)| {
+                format!("{}: {}", list.column(column), of_cell(value, world.exact))
+            })
             .collect();
         cells.sort();
         cells.join(" · ")
@@ -171,22 +184,19 @@ fn run_path(path: &str, expected: Node<'_>, resource: &str) -> Result<(), String
         "name": "case", "resource": kind["resourceType"],
         "select": [{"column": [{"name": "items", "path": path, "collection": true}]}],
     });
-    let plan = match Plan::compile(&view) {
-        Ok(plan) => plan,
-        Err(invalid) => return same(&expectation(expected), &format!("mistake {}", invalid.mistakes[0])),
+    let found = match Plan::compile(&view) {
+        Err(invalid) => format!("mistake {}", invalid.mistakes[0]),
+        Ok(plan) => match run(&plan, &[resource], World::default()) {
+            Err(defect) => format!("defect {}", defect.code),
+            Ok(output) => output.rows.join("\n"),
+        },
     };
-    match run(&plan, &[resource], None, false) {
-        Ok(output) => same(&format!("items: {}", of_expectation(expected)), &output.rows.join("\n")),
-        Err(defect) => same(&expectation(expected), &format!("defect {}", defect.code)),
-    }
-}
-
-/// What a path that fails is expected to say: `{"mistake": …}` or `{"defect": …}`.
-fn expectation(expected: Node<'_>) -> String {
-    match expected.members().next() {
+    // A path that fails is expected to say `{"mistake": …}` or `{"defect": …}`.
+    let wanted = match expected.members().next() {
         Some((name, value)) => format!("{} {}", name.raw(), value.text().unwrap()),
-        None => of_expectation(expected),
-    }
+        None => format!("items: {}", of_expectation(expected)),
+    };
+    same(&wanted, &found)
 }
 
 fn same(wanted: &str, found: &str) -> Result<(), String> {
