@@ -1,17 +1,19 @@
 //! The sink in memory: the semantics of the database without one, and faults where a test wants them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bson::{Bson, Document as BsonDocument};
 
-use crate::batch::{Completion, Reject, WriteBatch};
+use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
-use super::replacement::{Answer, Bound, Command, Document, Place, Removal, Replacement, Written};
-use super::{Sink, add_rejects, key_range_end, records};
+use super::replacement::{
+    Answer, Bound, Command, Document, Place, Removal, Replacement, SideTables, Written,
+};
+use super::{Sink, add_rejects, aside_of, records};
 
 /// Documents by `_id`.
 pub type Collection = BTreeMap<String, BsonDocument>;
@@ -27,6 +29,8 @@ pub struct State {
     pub tombstones: Collection,
     /// What was set aside.
     pub rejects: Collection,
+    /// Resource types, each with a table that has held rows aside of its keys.
+    pub side_tables: BTreeSet<(String, String)>,
 }
 
 /// A sink whose tables are ordered maps.
@@ -116,7 +120,22 @@ impl MemorySink {
                 for &removal in removals {
                     self.statement(|state| state.remove(batch, *place, removal))?;
                 }
-                Ok(Answer::Deleted)
+                Ok(Answer::Done)
+            }
+            Command::DeleteAside { table, removals } => {
+                for &removal in removals {
+                    self.statement(|state| state.remove_aside(batch, table, removal))?;
+                }
+                Ok(Answer::Done)
+            }
+            Command::NoteSideTables { pairs } => {
+                for &(resource_type, table) in pairs {
+                    self.statement(|state| state.note_side_table(resource_type, table))?;
+                }
+                Ok(Answer::Done)
+            }
+            Command::FindSideTables { types } => {
+                self.statement(|state| Answer::SideTables(state.find_side_tables(types)))
             }
         }
     }
@@ -184,20 +203,36 @@ impl State {
 
     pub(super) fn remove(&mut self, batch: &WriteBatch, place: Place<'_>, removal: Removal) {
         let Some(resource) = batch.resources.get(removal.resource) else { return };
-        let own = resource.version.as_str();
-        let end = key_range_end(&resource.key);
         let collection = self.collection(place);
-        let gone: Vec<String> = (collection.range(resource.key.clone()..end))
-            .filter(|(_, document)| match removal.bound {
-                Bound::Older => version_of(document) < own,
-                Bound::UpToOwn => version_of(document) <= own,
-                Bound::Own => version_of(document) == own,
-            })
+        if collection.get(&resource.key).is_some_and(|document| is_meant(document, resource, removal)) {
+            collection.remove(&resource.key);
+        }
+    }
+
+    pub(super) fn remove_aside(&mut self, batch: &WriteBatch, table: &str, removal: Removal) {
+        let Some(resource) = batch.resources.get(removal.resource) else { return };
+        let collection = self.collection(Place::Table(table));
+        let gone: Vec<String> = (collection.range(aside_of(&resource.key)))
+            .filter(|(_, document)| is_meant(document, resource, removal))
             .map(|(id, _)| id.clone())
             .collect();
         for id in gone {
             collection.remove(&id);
         }
+    }
+
+    pub(super) fn note_side_table(&mut self, resource_type: &str, table: &str) {
+        self.side_tables.insert((resource_type.to_owned(), table.to_owned()));
+    }
+
+    pub(super) fn find_side_tables(&self, types: &[&str]) -> SideTables {
+        let mut found = SideTables::new();
+        for (resource_type, table) in &self.side_tables {
+            if types.contains(&resource_type.as_str()) {
+                found.entry(resource_type.clone()).or_default().push(table.as_str().into());
+            }
+        }
+        found
     }
 
     fn complete(&mut self, completion: &Completion) {
@@ -236,6 +271,15 @@ fn parsed(writer: BsonWriter) -> BsonDocument {
     bson::RawDocumentBuf::from_bytes(writer.into_bytes())
         .and_then(|document| BsonDocument::try_from(&document))
         .unwrap_or_default()
+}
+
+fn is_meant(document: &BsonDocument, resource: &ResourceWrite, removal: Removal) -> bool {
+    let (version, own) = (version_of(document), resource.version.as_str());
+    match removal.bound {
+        Bound::Older => version < own,
+        Bound::UpToOwn => version <= own,
+        Bound::Own => version == own,
+    }
 }
 
 fn version_of(document: &BsonDocument) -> &str {

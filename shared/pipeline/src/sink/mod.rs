@@ -9,6 +9,7 @@ mod records;
 mod replacement;
 
 use std::future::Future;
+use std::ops::Range;
 
 use crate::batch::{Reason, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
@@ -38,8 +39,7 @@ fn add_rejects<'a>(summary: &mut Summary, rejects: impl Iterator<Item = &'a Reje
     }
 }
 
-/// The end of the range of `_id`s that belong to a resource: `key` itself and everything that goes on with `#`.
-/// `$` follows `#`, and no character of a FHIR id or type sorts before it.
-fn key_range_end(key: &str) -> String {
-    format!("{key}$")
+/// The `_id`s of the rows aside of a key: everything that goes on with `#`, which `$` follows.
+fn aside_of(key: &str) -> Range<String> {
+    format!("{key}#")..format!("{key}$")
 }

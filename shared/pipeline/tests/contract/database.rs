@@ -86,7 +86,9 @@ impl Scratch {
         let mut tables = Tables::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
             let database = self.client.database(&database);
-            for name in database.list_collection_names().await.unwrap() {
+            let names = database.list_collection_names().await.unwrap();
+            // Notes of where rows have ever stood outlast the rows.
+            for name in names.into_iter().filter(|name| name != "_side_tables") {
                 let cursor = database.collection::<Document>(&name).find(doc! {}).await.unwrap();
                 let documents: Vec<Document> = cursor.try_collect().await.unwrap();
                 let documents = (documents.iter()).map(|document| {

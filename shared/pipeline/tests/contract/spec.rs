@@ -9,8 +9,8 @@ use pipeline::object::{ObjectRef, Pin, Source};
 use pipeline::summary::Summary;
 use pipeline::version::Version;
 
-/// The tables of every patient here; no table takes audit events.
-const TABLES: [&str; 2] = ["Patient", "names"];
+/// The tables that have one row a patient. Rows in `names` come besides; no table takes audit events.
+const TABLES: [&str; 2] = ["Patient", "active"];
 
 /// One version of one resource.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub(crate) struct Write {
 /// What a version consists of.
 #[derive(Debug, Clone)]
 pub(crate) enum Shape {
-    /// Rows: the main one or not, and so many in the second table.
+    /// Rows: the main one or not, and so many in `names`; with three of them also one in `active`.
     Rows {
         main: bool,
         names: usize,
@@ -110,6 +110,9 @@ impl Write {
             Shape::Rows { main, names: count } => {
                 if main {
                     self.row(names, arena, "Patient", &self.key);
+                }
+                if main && count == 3 {
+                    self.row(names, arena, "active", &self.key);
                 }
                 for number in 0..count {
                     self.row(names, arena, "names", &format!("{}#{number}", self.key));

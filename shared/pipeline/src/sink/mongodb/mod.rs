@@ -6,8 +6,9 @@ mod parts;
 mod statements;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -17,10 +18,12 @@ use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
-use super::replacement::{Answer, Command, Document, Place, Replacement, Written};
+use super::replacement::{Answer, Command, Document, Place, Replacement, SideTables, Written};
 use super::{Sink, add_rejects};
 use chunks::{Chunk, UPDATE, cut};
-use parts::{Part, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered};
+use parts::{
+    Part, SIDE_TABLES, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered,
+};
 use trouble::Trouble;
 
 pub use connection::{ConnectError, Connection, connect};
@@ -41,13 +44,16 @@ pub struct MongoSink {
     /// Whether there has ever been a tombstone. As long as none is known, one look for any stands for the look
     /// for each: it comes after the rows, and whoever writes a tombstone later looks for rows itself.
     tombstones_seen: AtomicBool,
+    /// Resource types with tables that are noted for certain: notes never go away.
+    noted: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl MongoSink {
     /// A sink into the connection's database; archived resources go into the database `archive`.
     #[must_use]
     pub fn new(connection: Connection, archive: &str) -> Self {
-        Self { connection, archive: archive.to_owned(), tombstones_seen: AtomicBool::new(false) }
+        let (archive, tombstones_seen) = (archive.to_owned(), AtomicBool::new(false));
+        Self { connection, archive, tombstones_seen, noted: Mutex::default() }
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
@@ -87,16 +93,24 @@ impl MongoSink {
     ) -> Result<(usize, usize, Answer), Interrupted> {
         let first = chunk.first;
         let answer = match commands.get(index) {
-            None => Answer::Deleted,
+            None => Answer::Done,
             Some(Command::Versions { place, documents }) => {
                 let documents = documents.get(first..first + chunk.count).unwrap_or_default();
                 Answer::Versions(self.versions(batch, *place, documents).await?)
             }
-            Some(command @ Command::Delete { .. }) => {
-                self.send(command, &chunk).await?;
-                Answer::Deleted
+            Some(Command::FindSideTables { types }) => {
+                Answer::SideTables(self.find_side_tables(types).await?)
             }
-            Some(command) => Answer::Written(self.written(batch, command, chunk).await?),
+            Some(Command::NoteSideTables { pairs }) => {
+                let pairs = pairs.get(first..first + chunk.count).unwrap_or_default();
+                self.note_side_tables(pairs, chunk).await?;
+                Answer::Done
+            }
+            Some(Command::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
+            Some(Command::DeleteAside { table, .. }) => self.carry_out(Place::Table(table), chunk).await?,
+            Some(command @ (Command::Insert { place, .. } | Command::Replace { place, .. })) => {
+                Answer::Written(self.written(batch, command, *place, chunk).await?)
+            }
         };
         Ok((index, first, answer))
     }
@@ -107,16 +121,20 @@ impl MongoSink {
         &self,
         batch: &WriteBatch,
         command: &Command<'_>,
+        place: Place<'_>,
         chunk: Chunk,
     ) -> Result<Vec<Written>, Interrupted> {
-        match self.send(command, &chunk).await {
+        if place == Place::Tombstones {
+            self.tombstones_seen.store(true, Ordering::Relaxed);
+        }
+        match self.send(place, &chunk).await {
             Ok(answer) => Ok(fates(&answer, chunk.count)?),
             Err(Trouble::Document(code)) if chunk.count == 1 => Ok(vec![Written::Refused(code)]),
             Err(Trouble::Document(_)) => {
                 let mut fates_of_all = Vec::with_capacity(chunk.count);
                 for statement in chunk.first..chunk.first + chunk.count {
                     for single in statements_of(command, batch, statement..statement + 1) {
-                        let fate = match self.send(command, &single).await {
+                        let fate = match self.send(place, &single).await {
                             Ok(answer) => fates(&answer, 1)?,
                             Err(Trouble::Document(code)) => vec![Written::Refused(code)],
                             Err(trouble) => return Err(trouble.into()),
@@ -130,16 +148,44 @@ impl MongoSink {
         }
     }
 
-    async fn send(&self, command: &Command<'_>, chunk: &Chunk) -> Result<BsonDocument, Trouble> {
-        let (Command::Insert { place, .. }
-        | Command::Replace { place, .. }
-        | Command::Versions { place, .. }
-        | Command::Delete { place, .. }) = command;
-        if *place == Place::Tombstones && !matches!(command, Command::Delete { .. }) {
-            self.tombstones_seen.store(true, Ordering::Relaxed);
-        }
+    /// Sends statements that nothing should stand against.
+    async fn carry_out(&self, place: Place<'_>, chunk: Chunk) -> Result<Answer, Interrupted> {
+        parts::carried_out(&self.send(place, &chunk).await?)?;
+        Ok(Answer::Done)
+    }
+
+    async fn send(&self, place: Place<'_>, chunk: &Chunk) -> Result<BsonDocument, Trouble> {
         let body = chunk.body.clone().ok_or(Trouble::Document(TOO_LARGE))?;
-        self.connection.run(self.database_of(*place), body).await
+        self.connection.run(self.database_of(place), body).await
+    }
+
+    async fn note_side_tables(&self, pairs: &[(&str, &str)], chunk: Chunk) -> Result<(), Interrupted> {
+        let owned = |&(resource_type, table): &(&str, &str)| (resource_type.to_owned(), table.to_owned());
+        let all_noted = {
+            let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            pairs.iter().all(|pair| noted.contains(&owned(pair)))
+        };
+        if !all_noted {
+            self.carry_out(Place::Table(SIDE_TABLES), chunk).await?;
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.extend(pairs.iter().map(owned));
+        }
+        Ok(())
+    }
+
+    async fn find_side_tables(&self, types: &[&str]) -> Result<SideTables, Interrupted> {
+        let command = doc! {
+            "find": SIDE_TABLES, "filter": { "type": { "$in": types } }, "batchSize": 100_000, "singleBatch": true,
+        };
+        let command = RawDocumentBuf::try_from(&command).map_err(|_| Trouble::Document(0))?;
+        let answer = self.connection.run(self.connection.database(), command).await?;
+        let mut found = SideTables::new();
+        for note in first_batch(answer) {
+            if let (Ok(resource_type), Ok(table)) = (note.get_str("type"), note.get_str("table")) {
+                found.entry(resource_type.to_owned()).or_default().push(table.into());
+            }
+        }
+        Ok(found)
     }
 
     /// The versions that stand under the documents' `_id`s.
@@ -155,13 +201,13 @@ impl MongoSink {
         let ids = documents.iter().map(|document| document.id(batch));
         let command = statements::find_versions(collection_of(place), ids);
         let answer = self.find(place, command).await?;
-        let mut versions: BTreeMap<String, String> = first_batch(answer)
+        let versions: BTreeMap<String, String> = first_batch(answer)
             .filter_map(|mut found| match (found.remove("_id"), found.remove("_version")) {
                 (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
                 _ => None,
             })
             .collect();
-        Ok(documents.iter().map(|document| versions.remove(document.id(batch))).collect())
+        Ok(documents.iter().map(|document| versions.get(document.id(batch)).cloned()).collect())
     }
 
     async fn any_tombstone(&self) -> Result<bool, Interrupted> {
@@ -212,7 +258,7 @@ impl MongoSink {
     async fn send_all(&self, chunks: impl Iterator<Item = Chunk> + Send) -> Result<(), Interrupted> {
         for chunk in chunks {
             let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
-            self.connection.run(self.connection.database(), body).await?;
+            parts::carried_out(&self.connection.run(self.connection.database(), body).await?)?;
         }
         Ok(())
     }

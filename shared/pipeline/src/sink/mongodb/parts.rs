@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use bson::{Bson, Document as BsonDocument};
 
-use crate::batch::WriteBatch;
+use crate::batch::{ResourceWrite, WriteBatch};
 use crate::sink::bson::RowEncoder;
-use crate::sink::replacement::{Answer, Command, Place, Written};
+use crate::sink::replacement::{Answer, Command, Place, Removal, Written};
 
 use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
 use super::connection::write_errors;
@@ -16,6 +16,7 @@ use super::trouble::Trouble;
 /// Keys asked for at once.
 const LOOK_KEYS: usize = 1_000;
 pub(super) const TOMBSTONES: &str = "_tombstones";
+pub(super) const SIDE_TABLES: &str = "_side_tables";
 
 /// Part of a command: its place among the commands of a stage, and some of its statements.
 pub(super) type Part = (usize, Chunk);
@@ -49,7 +50,11 @@ fn parts_of<'a>(
             return Box::new(looks);
         }
         Command::Insert { documents, .. } | Command::Replace { documents, .. } => documents.len(),
-        Command::Delete { removals, .. } => removals.len(),
+        Command::Delete { removals, .. } | Command::DeleteAside { removals, .. } => removals.len(),
+        Command::NoteSideTables { pairs } => pairs.len(),
+        Command::FindSideTables { .. } => {
+            return Box::new(std::iter::once((index, Chunk { first: 0, count: 1, body: None })));
+        }
     };
     Box::new(statements_of(command, batch, 0..statements).map(move |chunk| (index, chunk)))
 }
@@ -78,16 +83,36 @@ pub(super) fn statements_of<'a>(
         }
         Command::Delete { place, removals } => {
             Box::new(cut(DELETE, collection_of(*place), range, move |statement, writer| {
-                let removal = removals.get(statement);
-                if let Some((&removal, resource)) =
-                    removal.and_then(|removal| Some((removal, batch.resources.get(removal.resource)?)))
-                {
+                if let Some((resource, removal)) = removal_of(batch, removals, statement) {
                     statements::removal(writer, resource, removal);
                 }
             }))
         }
-        Command::Versions { .. } => Box::new(std::iter::empty()),
+        Command::DeleteAside { table, removals } => {
+            Box::new(cut(DELETE, table, range, move |statement, writer| {
+                if let Some((resource, removal)) = removal_of(batch, removals, statement) {
+                    statements::removal_aside(writer, resource, removal);
+                }
+            }))
+        }
+        Command::NoteSideTables { pairs } => {
+            Box::new(cut(UPDATE, SIDE_TABLES, range, |statement, writer| {
+                if let Some(&pair) = pairs.get(statement) {
+                    statements::side_table(writer, pair);
+                }
+            }))
+        }
+        Command::Versions { .. } | Command::FindSideTables { .. } => Box::new(std::iter::empty()),
     }
+}
+
+fn removal_of<'a>(
+    batch: &'a WriteBatch,
+    removals: &[Removal],
+    statement: usize,
+) -> Option<(&'a ResourceWrite, Removal)> {
+    let removal = *removals.get(statement)?;
+    Some((batch.resources.get(removal.resource)?, removal))
 }
 
 /// What became of each document of a message. Those of which the answer says nothing were written.
@@ -106,13 +131,22 @@ pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<Written>,
     Ok(fates)
 }
 
+/// Whether every statement was carried out. A duplicate key means that the document stands.
+pub(super) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
+    let troubles = write_errors(answer).map(|(_, code)| Trouble::of_code(code));
+    troubles.filter(|trouble| *trouble != Trouble::Duplicate).try_for_each(Err)
+}
+
 pub(super) fn unanswered(command: &Command<'_>) -> Answer {
     match command {
         Command::Insert { documents, .. } | Command::Replace { documents, .. } => {
             Answer::Written(vec![Written::Done; documents.len()])
         }
         Command::Versions { documents, .. } => Answer::Versions(vec![None; documents.len()]),
-        Command::Delete { .. } => Answer::Deleted,
+        Command::Delete { .. }
+        | Command::DeleteAside { .. }
+        | Command::NoteSideTables { .. }
+        | Command::FindSideTables { .. } => Answer::Done,
     }
 }
 
@@ -125,6 +159,7 @@ pub(super) fn enter(whole: &mut Answer, first: usize, part: Answer) {
         (Answer::Versions(whole), Answer::Versions(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);
         }
+        (whole, Answer::SideTables(found)) => *whole = Answer::SideTables(found),
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use crate::sink::bson::{BsonWriter, RowEncoder};
 use crate::sink::replacement::{Bound, Document, Removal};
-use crate::sink::{key_range_end, records};
+use crate::sink::{aside_of, records};
 
 /// `{q: {_id, _version: {$lt: new}}, u: document, upsert: true}`: a document of the same or a newer version is
 /// met as a duplicate of its `_id`.
@@ -27,24 +27,56 @@ pub(super) fn guarded_replace(
     writer.close(statement);
 }
 
-/// `{q: {_id: {$gte: key, $lt: key$}, _version: …}, limit: 0}`
+/// `{q: {_id: key, _version: …}, limit: 1}`
 pub(super) fn removal(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
     let statement = writer.open();
     let query = writer.open_document("q");
+    writer.text("_id", &resource.key);
+    version_guard(writer, resource, removal);
+    writer.close(query);
+    writer.int32("limit", 1);
+    writer.close(statement);
+}
+
+/// `{q: {_id: {$gte: key#, $lt: key$}, _version: …}, limit: 0}`
+pub(super) fn removal_aside(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
+    let aside = aside_of(&resource.key);
+    let statement = writer.open();
+    let query = writer.open_document("q");
     let range = writer.open_document("_id");
-    writer.text("$gte", &resource.key);
-    writer.text("$lt", &key_range_end(&resource.key));
+    writer.text("$gte", &aside.start);
+    writer.text("$lt", &aside.end);
     writer.close(range);
-    let guard = writer.open_document("_version");
+    version_guard(writer, resource, removal);
+    writer.close(query);
+    writer.int32("limit", 0);
+    writer.close(statement);
+}
+
+fn version_guard(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
     let operator = match removal.bound {
         Bound::Older => "$lt",
         Bound::UpToOwn => "$lte",
         Bound::Own => "$eq",
     };
+    let guard = writer.open_document("_version");
     writer.text(operator, resource.version.as_str());
     writer.close(guard);
+}
+
+/// `{q: {_id}, u: {type, table}, upsert: true}`
+pub(super) fn side_table(writer: &mut BsonWriter, (resource_type, table): (&str, &str)) {
+    let id = format!("{resource_type}/{table}");
+    let statement = writer.open();
+    let query = writer.open_document("q");
+    writer.text("_id", &id);
     writer.close(query);
-    writer.int32("limit", 0);
+    let document = writer.open_document("u");
+    writer.text("_id", &id);
+    writer.text("type", resource_type);
+    writer.text("table", table);
+    writer.close(document);
+    writer.boolean("upsert", true);
     writer.close(statement);
 }
 

@@ -1,5 +1,8 @@
 //! Commands to a database and their answers. Each statement in a command is atomic; the command is not.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 use crate::sink::bson::{BsonWriter, RowEncoder};
 use crate::sink::records;
@@ -61,14 +64,34 @@ pub(crate) enum Command<'b> {
         /// The documents.
         documents: Vec<Document>,
     },
-    /// Remove what stands under the key of a resource, `key` and `key#…`.
+    /// Remove the document whose `_id` is the key of a resource.
     Delete {
         /// The collection.
         place: Place<'b>,
         /// The statements.
         removals: Vec<Removal>,
     },
+    /// Note tables that are about to hold rows aside of their resource's key: `key#…`.
+    NoteSideTables {
+        /// Resource types, each with a table.
+        pairs: Vec<(&'b str, &'b str)>,
+    },
+    /// Read which tables have ever held such rows of some resource types.
+    FindSideTables {
+        /// The types.
+        types: Vec<&'b str>,
+    },
+    /// Remove the rows of a resource aside of its key.
+    DeleteAside {
+        /// The table.
+        table: Arc<str>,
+        /// The statements.
+        removals: Vec<Removal>,
+    },
 }
+
+/// Resource types, each with the tables that have ever held rows aside of its keys.
+pub(crate) type SideTables = BTreeMap<String, Vec<Arc<str>>>;
 
 /// Which versions of a resource go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +120,10 @@ pub(crate) enum Answer {
     Written(Vec<Written>),
     /// To [`Command::Versions`]: `None` where there is no such document.
     Versions(Vec<Option<String>>),
-    /// To [`Command::Delete`].
-    Deleted,
+    /// To [`Command::FindSideTables`].
+    SideTables(SideTables),
+    /// To commands that only say that they were carried out.
+    Done,
 }
 
 /// What became of one document.

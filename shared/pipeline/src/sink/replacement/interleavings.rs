@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use flatten::row::{Names, Rows};
 
-use super::{Answer, Command, Document, Replacement, Written};
+use super::{Answer, Command, Document, Replacement, SideTables, Written};
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 use crate::object::{ObjectRef, Pin, Source};
 use crate::sink::memory::State;
@@ -16,11 +16,11 @@ use crate::version::Version;
 /// What a version of the one resource of these tests looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
-    /// A row in the first table and two in the second.
+    /// A row in each table, and one aside of the key in a table that only the data names.
     Full,
     /// A row in the first table.
     Shrunk,
-    /// A row in the second table only.
+    /// The row aside of the key only.
     Aside,
     /// No row at all: for the tables the same as a resource that was deleted.
     Empty,
@@ -52,7 +52,7 @@ fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
         row("names", "Patient/1#0");
     }
     if shape == Shape::Full {
-        row("names", "Patient/1#1");
+        row("active", "Patient/1");
     }
     let fate = match shape {
         Shape::Deleted => Fate::Deleted,
@@ -89,6 +89,7 @@ struct Running<'b> {
     inserting: bool,
     written: Vec<Written>,
     versions: Vec<Option<String>>,
+    side_tables: SideTables,
 }
 
 impl<'b> Writer<'b> {
@@ -107,8 +108,9 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// One statement, or half of an upsert, of one of the commands under way.
-    fn step(&mut self, state: &mut State, at: usize) {
+    /// One statement, or half of an upsert, of the first or the last of the commands under way.
+    fn step(&mut self, state: &mut State, last_first: bool) {
+        let at = if last_first { self.running.len() - 1 } else { 0 };
         let running = &mut self.running[at];
         running.step(self.batch, state);
         if running.is_finished() {
@@ -127,7 +129,8 @@ impl<'b> Writer<'b> {
 
 impl<'b> Running<'b> {
     fn new(command: Command<'b>) -> Self {
-        Self { command, next: 0, inserting: false, written: Vec::new(), versions: Vec::new() }
+        let (written, versions, side_tables) = (Vec::new(), Vec::new(), SideTables::new());
+        Self { command, next: 0, inserting: false, written, versions, side_tables }
     }
 
     fn is_finished(&self) -> bool {
@@ -135,7 +138,9 @@ impl<'b> Running<'b> {
             Command::Insert { documents, .. }
             | Command::Replace { documents, .. }
             | Command::Versions { documents, .. } => documents.len(),
-            Command::Delete { removals, .. } => removals.len(),
+            Command::Delete { removals, .. } | Command::DeleteAside { removals, .. } => removals.len(),
+            Command::NoteSideTables { pairs } => pairs.len(),
+            Command::FindSideTables { .. } => 1,
         };
         self.next == statements
     }
@@ -144,7 +149,10 @@ impl<'b> Running<'b> {
         match self.command {
             Command::Insert { .. } | Command::Replace { .. } => Answer::Written(self.written.clone()),
             Command::Versions { .. } => Answer::Versions(self.versions.clone()),
-            Command::Delete { .. } => Answer::Deleted,
+            Command::FindSideTables { .. } => Answer::SideTables(self.side_tables.clone()),
+            Command::Delete { .. } | Command::DeleteAside { .. } | Command::NoteSideTables { .. } => {
+                Answer::Done
+            }
         }
     }
 
@@ -169,6 +177,11 @@ impl<'b> Running<'b> {
                 self.versions.push(state.version(batch, *place, documents[self.next]));
             }
             Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
+            Command::DeleteAside { table, removals } => state.remove_aside(batch, table, removals[self.next]),
+            Command::NoteSideTables { pairs } => {
+                state.note_side_table(pairs[self.next].0, pairs[self.next].1)
+            }
+            Command::FindSideTables { types } => self.side_tables = state.find_side_tables(types),
         }
         self.next += 1;
     }
@@ -178,6 +191,8 @@ impl<'b> Running<'b> {
 struct Exploration<'b> {
     seen: BTreeSet<String>,
     expected: &'b State,
+    /// Commands of one stage touch different collections; their order is tried in both directions.
+    last_first: bool,
     story: String,
 }
 
@@ -190,13 +205,9 @@ impl Exploration<'_> {
             assert_eq!(&cleared(state), self.expected, "{}", self.story);
         }
         for (at, writer) in writers.iter().enumerate().filter(|(_, writer)| !writer.done) {
-            let mut choices: Vec<(State, Writer<'_>)> = (0..writer.running.len())
-                .map(|command| {
-                    let (mut state, mut writer) = (state.clone(), writer.clone());
-                    writer.step(&mut state, command);
-                    (state, writer)
-                })
-                .collect();
+            let (mut stepped_state, mut stepped) = (state.clone(), writer.clone());
+            stepped.step(&mut stepped_state, self.last_first);
+            let mut choices = vec![(stepped_state, stepped)];
             if writer.stops_left > 0 {
                 choices.push((state.clone(), writer.stop_and_start_again()));
             }
@@ -211,7 +222,7 @@ impl Exploration<'_> {
 
 /// Everything that decides what can still happen.
 fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
-    let mut text = String::new();
+    let mut text = format!("{:?}", state.side_tables);
     let collections = state.tables.iter().chain(&state.archive);
     for (name, collection) in collections.chain([(&String::from("_"), &state.tombstones)]) {
         for (id, document) in collection {
@@ -221,6 +232,7 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
     }
     for Writer { replacement, running, stops_left, done, .. } in writers {
         write!(text, "|{:?} {:?} ", replacement.stage, replacement.contended).unwrap();
+        write!(text, "{:?} ", replacement.side_tables).unwrap();
         write!(text, "{:?} {:?} {stops_left} {done}", replacement.next, replacement.kept_sides).unwrap();
         for planned in &replacement.resources {
             write!(text, "{:?} {} {} ", planned.verdict, planned.replaced, planned.kept).unwrap();
@@ -232,7 +244,8 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
             let versions: Vec<_> =
                 running.versions.iter().map(|version| version.as_deref().map(short)).collect();
             write!(text, "{:?} {} ", running.command, running.next).unwrap();
-            write!(text, "{} {:?} {versions:?}", running.inserting, running.written).unwrap();
+            write!(text, "{} {:?} {versions:?} ", running.inserting, running.written).unwrap();
+            write!(text, "{:?}", running.side_tables).unwrap();
         }
     }
     text
@@ -247,6 +260,7 @@ fn cleared(state: &State) -> State {
     let mut state = state.clone();
     state.tables.retain(|_, table| !table.is_empty());
     state.archive.retain(|_, table| !table.is_empty());
+    state.side_tables.clear();
     state
 }
 
@@ -254,7 +268,7 @@ fn cleared(state: &State) -> State {
 fn run_alone(state: &mut State, batch: &WriteBatch) {
     let mut writer = Writer::new(batch, 0);
     while !writer.done {
-        writer.step(state, 0);
+        writer.step(state, false);
     }
 }
 
@@ -284,14 +298,18 @@ fn explore(base: Option<Shape>, shapes: &[Shape], tables: &[&str], stops: &[u32]
     let (_, newest) = batches.last_key_value().unwrap();
     let expected = expected(newest, *shapes.last().unwrap(), tables);
     let story = format!("{base:?} then {shapes:?} in {tables:?}");
-    let mut exploration = Exploration { seen: BTreeSet::new(), expected: &expected, story };
-    let writers: Vec<_> =
-        batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, stops)).collect();
-    exploration.visit(&state, &writers);
-    exploration.seen.len()
+    let mut states = 0;
+    for last_first in [false, true] {
+        let story = story.clone();
+        let mut exploration = Exploration { seen: BTreeSet::new(), expected: &expected, last_first, story };
+        let writers = batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, stops));
+        exploration.visit(&state, &writers.collect::<Vec<_>>());
+        states += exploration.seen.len();
+    }
+    states
 }
 
-const TABLES: [&str; 2] = ["Patient", "names"];
+const TABLES: [&str; 2] = ["Patient", "active"];
 
 /// Two writers of every shape over every shape, one of them stopped anywhere and started again.
 #[test]

@@ -12,6 +12,8 @@
 //!    rows. Each wrote before it read, so of two writers at least one sees the other.
 //! 4. What is older than an anchor that replaced something goes away in all tables; whoever turns out to be
 //!    superseded removes what it wrote itself. Tombstones that a newer row makes needless go last.
+//! 5. Rows aside of the key (`key#…`) can stand in tables that only the data names. Such a table is noted before
+//!    the first row, and the notes are read after the look, so that removal misses none.
 //!
 //! An anchor that could be inserted met nothing, and whatever else stands under that key belongs to a writer
 //! that has not finished and will remove it when it is tried again: first loads need no read of the tables.
@@ -22,10 +24,11 @@ mod interleavings;
 mod plan;
 mod verdict;
 
-pub(crate) use command::{Answer, Bound, Command, Document, Place, Removal, Written};
+pub(crate) use command::{Answer, Bound, Command, Document, Place, Removal, SideTables, Written};
 pub(crate) use plan::standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::batch::WriteBatch;
 use plan::{Anchor, Planned};
@@ -44,6 +47,8 @@ pub(crate) struct Replacement<'b> {
     next: Documents<'b>,
     /// Rows beside the anchor that a document of the same or a newer version kept out.
     kept_sides: Documents<'b>,
+    /// Where rows aside of a key can stand, by resource type.
+    side_tables: SideTables,
     /// Documents came and went while this batch was written: it must be written again.
     contended: bool,
 }
@@ -51,12 +56,14 @@ pub(crate) struct Replacement<'b> {
 /// What is asked for next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
+    NoteSideTables,
     InsertSides,
     ReplaceSides,
     CheckSides,
     InsertAnchors,
     ReplaceAnchors,
     Look,
+    FindSideTables,
     CleanUp,
     DropTombstones,
     Done,
@@ -67,9 +74,10 @@ impl<'b> Replacement<'b> {
         Self {
             batch,
             resources: plan::plan(batch),
-            stage: Stage::InsertSides,
+            stage: Stage::NoteSideTables,
             next: Documents::new(),
             kept_sides: Documents::new(),
+            side_tables: SideTables::new(),
             contended: false,
         }
     }
@@ -95,21 +103,20 @@ impl<'b> Replacement<'b> {
 
     fn advance(&mut self) -> (Vec<Command<'b>>, Stage) {
         match self.stage {
+            Stage::NoteSideTables => (self.notes(), Stage::InsertSides),
             Stage::InsertSides => (inserts(self.sides()), Stage::ReplaceSides),
             Stage::ReplaceSides => (replaces(std::mem::take(&mut self.next)), Stage::CheckSides),
             Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
             Stage::InsertAnchors => (self.first_anchors(), Stage::ReplaceAnchors),
             Stage::ReplaceAnchors => (replaces(std::mem::take(&mut self.next)), Stage::Look),
-            Stage::Look => (versions(self.looks()), Stage::CleanUp),
-            Stage::CleanUp => {
+            Stage::Look => (versions(self.looks()), Stage::FindSideTables),
+            Stage::FindSideTables => {
                 self.judge();
-                let removals = if self.contended { BTreeMap::new() } else { self.removals() };
-                (deletes(removals), Stage::DropTombstones)
+                let next = if self.contended { Stage::Done } else { Stage::CleanUp };
+                (self.questions(), next)
             }
-            Stage::DropTombstones | Stage::Done => {
-                let removals = if self.contended { BTreeMap::new() } else { self.needless_tombstones() };
-                (deletes(removals), Stage::Done)
-            }
+            Stage::CleanUp => (self.removals(), Stage::DropTombstones),
+            Stage::DropTombstones | Stage::Done => (self.needless_tombstones(), Stage::Done),
         }
     }
 
@@ -129,6 +136,7 @@ impl<'b> Replacement<'b> {
                     self.take_version(*place, document, version);
                 }
             }
+            (Command::FindSideTables { .. }, Answer::SideTables(found)) => self.side_tables.extend(found),
             _ => {}
         }
     }
@@ -209,24 +217,54 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn removals(&self) -> BTreeMap<Place<'b>, Vec<Removal>> {
-        let mut removals: BTreeMap<Place<'b>, Vec<Removal>> = BTreeMap::new();
-        for (index, planned) in self.resources.iter().enumerate() {
-            let Some(bound) = planned.removal() else { continue };
-            for place in planned.homes() {
-                removals.entry(place).or_default().push(Removal { resource: index, bound });
-            }
-        }
-        removals
+    /// The tables of rows aside of a key, noted before the rows are written.
+    fn notes(&self) -> Vec<Command<'b>> {
+        let pairs = self.open().flat_map(|(_, planned)| {
+            let resource_type = planned.resource.resource_type.as_str();
+            planned.side_tables(self.batch).map(move |table| (resource_type, table))
+        });
+        let pairs: Vec<_> = pairs.collect::<BTreeSet<_>>().into_iter().collect();
+        if pairs.is_empty() { Vec::new() } else { vec![Command::NoteSideTables { pairs }] }
     }
 
-    fn needless_tombstones(&self) -> BTreeMap<Place<'b>, Vec<Removal>> {
+    /// For which types it must be known where rows aside of a key can stand.
+    fn questions(&self) -> Vec<Command<'b>> {
+        let removed = self.resources.iter().filter(|planned| planned.removal().is_some());
+        let types: BTreeSet<&str> = removed.map(|planned| planned.resource.resource_type.as_str()).collect();
+        if self.contended || types.is_empty() {
+            return Vec::new();
+        }
+        vec![Command::FindSideTables { types: types.into_iter().collect() }]
+    }
+
+    fn removals(&self) -> Vec<Command<'b>> {
+        let mut at_keys: BTreeMap<Place<'b>, Vec<Removal>> = BTreeMap::new();
+        let mut aside: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
+        for (resource, planned) in self.resources.iter().enumerate() {
+            let Some(bound) = planned.removal() else { continue };
+            for place in planned.homes() {
+                at_keys.entry(place).or_default().push(Removal { resource, bound });
+            }
+            for table in self.side_tables.get(&planned.resource.resource_type).into_iter().flatten() {
+                aside.entry(table).or_default().push(Removal { resource, bound });
+            }
+        }
+        let at_keys = at_keys.into_iter().map(|(place, removals)| Command::Delete { place, removals });
+        let aside = (aside.into_iter())
+            .map(|(table, removals)| Command::DeleteAside { table: Arc::clone(table), removals });
+        at_keys.chain(aside).collect()
+    }
+
+    fn needless_tombstones(&self) -> Vec<Command<'b>> {
         let removals: Vec<_> = (self.resources.iter().enumerate())
             .filter_map(|(resource, planned)| {
                 planned.needless_tombstone().map(|bound| Removal { resource, bound })
             })
             .collect();
-        if removals.is_empty() { BTreeMap::new() } else { BTreeMap::from([(Place::Tombstones, removals)]) }
+        if removals.is_empty() {
+            return Vec::new();
+        }
+        vec![Command::Delete { place: Place::Tombstones, removals }]
     }
 
     /// The resources that nothing has spoken against yet, each with its index.
@@ -245,8 +283,4 @@ fn replaces(documents: Documents<'_>) -> Vec<Command<'_>> {
 
 fn versions(documents: Documents<'_>) -> Vec<Command<'_>> {
     documents.into_iter().map(|(place, documents)| Command::Versions { place, documents }).collect()
-}
-
-fn deletes(removals: BTreeMap<Place<'_>, Vec<Removal>>) -> Vec<Command<'_>> {
-    removals.into_iter().map(|(place, removals)| Command::Delete { place, removals }).collect()
 }

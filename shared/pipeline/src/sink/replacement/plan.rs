@@ -136,15 +136,25 @@ impl<'b> Planned<'b> {
         row.into_iter().chain(tombstone)
     }
 
-    /// Every place that can hold something of the resource beside its tombstone.
-    pub(super) fn homes(&self) -> impl Iterator<Item = Place<'b>> + use<'b> {
-        let archive = match (&self.resource.fate, self.anchor) {
-            // Rows meet an archived resource only together with its tombstone.
-            (Fate::Rows(_), Anchor::Row(_)) => self.tombstone.is_some(),
-            _ => true,
+    /// The table of each row aside of the key.
+    pub(super) fn side_tables(&self, batch: &'b WriteBatch) -> impl Iterator<Item = &'b str> + use<'b> {
+        let key = self.resource.key.as_str();
+        let range = match &self.resource.fate {
+            Fate::Rows(range) if self.anchor != Anchor::Nowhere => range.clone(),
+            _ => 0..0,
         };
-        let archive = archive.then(|| self.archive());
-        self.resource.tables.iter().map(|table| Place::Table(table)).chain(archive)
+        let aside = batch.rows.range(range).filter(move |row| row.key() != key);
+        aside.map(|row| batch.names.table(row.table()))
+    }
+
+    /// Every place that can hold something under the key itself and has to be cleared, beside the tombstone's.
+    pub(super) fn homes(&self) -> impl Iterator<Item = Place<'b>> + use<'b> {
+        let own_row = matches!(self.anchor, Anchor::Row(_));
+        // Where its own anchor row stands, nothing else can; rows meet an archived resource only together with
+        // its tombstone.
+        let skipped = usize::from(own_row && matches!(self.verdict, Verdict::Stands));
+        let archive = (!own_row || self.tombstone.is_some()).then(|| self.archive());
+        self.resource.tables.iter().skip(skipped).map(|table| Place::Table(table)).chain(archive)
     }
 
     /// Where an anchor row of this resource stands, if its newest version has one.
