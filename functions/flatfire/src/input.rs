@@ -22,7 +22,7 @@ pub(crate) struct Input {
     /// Its size in bytes, where it has one before it ends.
     pub(crate) bytes: Option<u64>,
     /// When it was last changed: milliseconds since 1970-01-01T00:00:00Z.
-    modified: i64,
+    pub(crate) modified: i64,
 }
 
 /// Everything that the arguments name.

@@ -6,7 +6,10 @@ mod settings;
 mod input;
 mod console;
 mod outcome;
+mod reject;
+mod database;
 mod rows;
+mod load;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,7 @@ fn run(settings: Settings) -> anyhow::Result<outcome::Outcome> {
     let outcome = runtime.block_on(async {
         match settings.command {
             Command::Rows(arguments) => rows::run(arguments).await,
+            Command::Load(arguments) => load::run(arguments).await,
         }
     });
     // Standard input may still be waited for on a thread of its own; nobody needs what it has to say.

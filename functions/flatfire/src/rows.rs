@@ -18,6 +18,7 @@ use pipeline::summary::Summary;
 use crate::console;
 use crate::input::{Input, Inputs};
 use crate::outcome::Outcome;
+use crate::reject;
 use crate::settings::Flattening;
 
 use output::{Output, OutputError};
@@ -104,7 +105,7 @@ async fn print_all(found: &Inputs, catalog: &Arc<Catalog>, output: &Output) -> (
 }
 
 async fn print(input: &Input, catalog: &Arc<Catalog>, output: &Output) -> Result<Summary, Interrupted> {
-    let print_reject = |reject: &_| console::line(&console::reject(reject));
+    let print_reject = |reject: &_| console::line(&reject::line(reject));
     let sink = Arc::new(JsonLines::new(output.clone(), Lines::Rows, print_reject));
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
     let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: PACE };

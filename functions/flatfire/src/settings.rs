@@ -1,6 +1,7 @@
 //! The settings: arguments and environment, read in this one place, every mistake reported at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
 
+use crate::load::Load;
 use crate::rows::Rows;
 
 /// FHIR files to readable rows.
@@ -29,6 +31,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 2 partial (some records were set a
 pub(crate) enum Command {
     /// Print the rows of FHIR files to standard output
     Rows(Rows),
+    /// Load FHIR files into a database
+    Load(Load),
 }
 
 /// What becomes of resources.
@@ -75,6 +79,22 @@ enum Layout {
     Tables,
 }
 
+/// Where rows stand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct Destination {
+    /// The database, as `mongodb://host:27017/database`
+    #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
+    pub(crate) to: Uri,
+    /// The database of archived resources; by default that of the rows with `_archive` behind its name
+    #[arg(long, value_name = "DB", env = "ARCHIVE_DATABASE")]
+    pub(crate) archive: Option<String>,
+}
+
+/// A connection string. It is a secret: nothing prints it.
+#[derive(Clone)]
+pub(crate) struct Uri(pub(crate) String);
+
 /// All that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the settings are invalid\n{}", mistakes.join("\n"))]
@@ -91,6 +111,18 @@ impl Settings {
             // Clap's own code for wrong usage is 2, which means `partial` here.
             if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         })
+    }
+}
+
+impl From<String> for Uri {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Uri(…)")
     }
 }
 
@@ -192,7 +224,9 @@ mod tests {
     fn every_mistake_is_reported_at_once() {
         let arguments = ["flatfire", "rows", "--inactive", "patient", "--inactive", "Patient where (", "-"];
         let more = ["--extension-names", "no/such/file", "--tables", "views"];
-        let Command::Rows(rows) = Settings::parse_from(arguments.iter().chain(&more)).command;
+        let Command::Rows(rows) = Settings::parse_from(arguments.iter().chain(&more)).command else {
+            panic!("these are the arguments of `rows`");
+        };
         let message = rows.flattening.catalog().unwrap_err().to_string();
         for part in ["`patient`", "`Patient where (`", "--extension-names no/such/file:", "--tables views:"] {
             assert!(message.contains(part), "{part} is missing in:\n{message}");

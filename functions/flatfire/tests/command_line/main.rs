@@ -8,4 +8,6 @@
 )]
 
 mod program;
+mod database;
 mod rows;
+mod load;

@@ -1,0 +1,82 @@
+//! The database that rows stand in: the pipeline's connection, and one to look around with.
+
+use futures::TryStreamExt as _;
+use mongodb::bson::{Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::ClientOptions;
+use mongodb::{Client, Database as Rows};
+use pipeline::sink::mongodb::{ConnectError, Connection, connect};
+use thiserror::Error;
+
+use crate::settings::Destination;
+
+/// A database that has answered.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// What the pipeline writes through.
+    pub(crate) connection: Connection,
+    /// The tables, the ledger and the rejects.
+    pub(crate) rows: Rows,
+    /// Archived resources.
+    pub(crate) archive: Rows,
+}
+
+/// Why the database did not do what it was asked. The driver's own words quote data, so they are not kept.
+#[derive(Debug, Error)]
+pub(crate) enum DatabaseError {
+    /// The arguments name none.
+    #[error("--to: {0}")]
+    Connect(#[from] ConnectError),
+    /// The archive would be among the rows.
+    #[error("--archive: name another database than that of the rows")]
+    SameDatabase,
+    /// It is named, but nobody answers.
+    #[error("no database answers there; is it running, and does the address end in the right host and port?")]
+    Unreachable,
+    /// It refuses.
+    #[error("the database refuses ({0})")]
+    Refused(String),
+}
+
+impl Destination {
+    /// Connects, and waits until the database answers.
+    pub(crate) async fn connect(&self) -> Result<Database, DatabaseError> {
+        let connection = connect(&self.to.0, None).await?;
+        let options = ClientOptions::parse(&self.to.0).await.map_err(|_| ConnectError::InvalidUri)?;
+        let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
+        let rows = client.database(connection.database());
+        let archive = self.archive.clone().unwrap_or_else(|| format!("{}_archive", rows.name()));
+        if archive == rows.name() {
+            return Err(DatabaseError::SameDatabase);
+        }
+        rows.run_command(doc! { "ping": 1 }).await?;
+        Ok(Database { connection, archive: client.database(&archive), rows })
+    }
+}
+
+impl Database {
+    /// The rejects of a load, in the order of the file.
+    pub(crate) async fn rejects(&self, load: &str) -> Result<Vec<Document>, DatabaseError> {
+        // Ids are the load's, `#`, and more; `$` follows `#`.
+        let of_load = doc! { "_id": { "$gte": format!("{load}#"), "$lt": format!("{load}$") } };
+        let found = self.rows.collection::<Document>("_rejects").find(of_load).await?;
+        let mut rejects: Vec<Document> = found.try_collect().await?;
+        rejects.sort_by_key(|reject| reject.get_i64("ordinal").unwrap_or_default());
+        Ok(rejects)
+    }
+}
+
+impl From<Error> for DatabaseError {
+    fn from(error: Error) -> Self {
+        match &*error.kind {
+            ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::DnsResolve { .. } => {
+                Self::Unreachable
+            }
+            ErrorKind::Authentication { .. } => Self::Refused("authentication failed".to_owned()),
+            ErrorKind::Command(failure) => {
+                Self::Refused(format!("error {} {}", failure.code, failure.code_name))
+            }
+            _ => Self::Refused("driver failure".to_owned()),
+        }
+    }
+}

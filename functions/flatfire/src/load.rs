@@ -1,0 +1,192 @@
+//! `flatfire load`: files into a database, through the line that the Lambda runs.
+
+mod pin;
+mod report;
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use flatten::catalog::Catalog;
+use indicatif::{ProgressBar, ProgressStyle};
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::Ledger;
+use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::object::ObjectRef;
+use pipeline::sink::mongodb::MongoSink;
+use pipeline::source::Storage;
+
+use crate::console;
+use crate::database::Database;
+use crate::input::{Input, Inputs};
+use crate::outcome::Outcome;
+use crate::reject;
+use crate::settings::{Destination, Flattening};
+
+use report::{Entry, Report};
+
+/// Load FHIR files into a database.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Load {
+    #[command(flatten)]
+    flattening: Flattening,
+    #[command(flatten)]
+    destination: Destination,
+    /// Load also what the ledger calls done, for instance with other views
+    #[arg(long)]
+    again: bool,
+    /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+const NOTES: &str = "\
+A file is known in the ledger by its path as given and the SHA-256 of its content: loading it again changes nothing.
+Its resources are as new as they say (`meta.lastUpdated`), or else as the file's last change.
+
+Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
+
+/// What all files have in common.
+struct Loader {
+    catalog: Arc<Catalog>,
+    sink: Arc<MongoSink>,
+    ledger: Ledger,
+    database: Database,
+    again: bool,
+}
+
+/// Loads all files.
+pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
+    let catalog = arguments.flattening.catalog()?;
+    let found = Inputs::find(&arguments.files);
+    let database = arguments.destination.connect().await?;
+    let sink = Arc::new(MongoSink::new(database.connection.clone(), database.archive.name()));
+    let ledger = Ledger::Mongo(database.connection.clone());
+    let loader = Loader { catalog, sink, ledger, database, again: arguments.again };
+    let (mut outcome, mut report) = (found.report(), Report::default());
+    for input in &found.readable {
+        let began = Instant::now();
+        match loader.load(input).await {
+            Ok(entry) => {
+                outcome = outcome.max(entry.outcome());
+                report.add(input, &entry, began.elapsed());
+            }
+            Err(failure) => {
+                console::file_error(&input.name, &failure.reason);
+                outcome = Outcome::Failed;
+                if failure.ends_all {
+                    break;
+                }
+            }
+        }
+    }
+    report.print(loader.database.rows.name());
+    Ok(outcome)
+}
+
+/// Why a file was not loaded.
+struct Failure {
+    reason: String,
+    /// The next file would meet the same.
+    ends_all: bool,
+}
+
+impl Loader {
+    /// Loads one file and lists its rejects.
+    async fn load(&self, input: &Input) -> Result<Entry, Failure> {
+        let path = regular_file(input)?;
+        let pin = pin::of_content(path).await.map_err(|error| failure(error.to_string()))?;
+        let object = input.object(pin);
+        let loaded = tokio::select! {
+            loaded = self.run(input, &object) => loaded?,
+            _ = tokio::signal::ctrl_c() => return Err(self.release(&object).await),
+        };
+        // Nothing was read: the ledger knew the file, and what became of it.
+        let is_known = loaded.summary.bytes == 0 && input.bytes != Some(0);
+        let summary = match self.ledger.find(&object.load_id()).await? {
+            Some(load) if is_known => load.summary,
+            _ => loaded.summary,
+        };
+        if summary.rejected + summary.view_defects > 0 {
+            let rejects = self.database.rejects(&object.load_id()).await;
+            let rejects = rejects.map_err(|error| failure(error.to_string()))?;
+            for reject in &rejects {
+                console::line(&reject::line_of_document(reject));
+            }
+        }
+        Ok(Entry { status: loaded.status, is_known, summary })
+    }
+
+    async fn run(&self, input: &Input, object: &Arc<ObjectRef>) -> Result<Loaded, Failure> {
+        let bar = progress_bar(input);
+        let job = Job {
+            owner: owner(),
+            again: self.again,
+            deadline: None,
+            clock: milliseconds_now,
+            progress: &|bytes| bar.set_position(bytes),
+        };
+        let line = Line {
+            storage: input.storage.clone(),
+            catalog: Arc::clone(&self.catalog),
+            sink: Arc::clone(&self.sink),
+            pace: Pace::default(),
+        };
+        let loaded = line.load(&self.ledger, object, &job).await;
+        bar.finish_and_clear();
+        Ok(loaded?)
+    }
+
+    /// Gives up a file in the middle, so that it need not be waited for when it is loaded again.
+    async fn release(&self, object: &ObjectRef) -> Failure {
+        let by_hand = Interrupted::Read { code: "interrupted at the terminal".to_owned() };
+        if let Ok(Some(load)) = self.ledger.find(&object.load_id()).await {
+            self.ledger.release(&load.id, load.attempts, &by_hand).await.ok();
+        }
+        Failure { reason: "interrupted; load it again to go on".to_owned(), ends_all: true }
+    }
+}
+
+impl From<Interrupted> for Failure {
+    fn from(interrupted: Interrupted) -> Self {
+        let ends_all = matches!(interrupted, Interrupted::Write { .. } | Interrupted::Stopped { .. });
+        Self { reason: console::explained(&interrupted), ends_all }
+    }
+}
+
+fn failure(reason: String) -> Failure {
+    Failure { reason, ends_all: false }
+}
+
+/// Anything else can be read only once, and would be another file each time.
+fn regular_file(input: &Input) -> Result<&std::path::Path, Failure> {
+    match &input.storage {
+        Storage::File(path) if input.bytes.is_some() => Ok(path),
+        _ => Err(failure(
+            "a load is known by name and content; write it to a file first, or print it with `flatfire rows`"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Seen on a terminal only.
+fn progress_bar(input: &Input) -> ProgressBar {
+    let bar = ProgressBar::new(input.bytes.unwrap_or_default()).with_message(input.name.clone());
+    let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A name that no other attempt anywhere has: 128 random bits.
+fn owner() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the edge: the library is told the time")]
+fn milliseconds_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or_default()
+}

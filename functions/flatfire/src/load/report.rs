@@ -1,0 +1,96 @@
+//! What became of the files, as a table.
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use pipeline::ledger::Status;
+use pipeline::summary::Summary;
+
+use crate::console;
+use crate::input::Input;
+use crate::outcome::Outcome;
+
+/// What became of one file.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// As in the ledger.
+    pub(super) status: Status,
+    /// Whether it had been loaded before, so that nothing was done now.
+    pub(super) is_known: bool,
+    /// What became of its records, now or before.
+    pub(super) summary: Summary,
+}
+
+/// What became of all files.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    lines: Vec<[String; COLUMNS]>,
+    sum: Summary,
+}
+
+const COLUMNS: usize = 10;
+const HEADER: [&str; COLUMNS] = [
+    "file",
+    "status",
+    "records",
+    "loaded",
+    "superseded",
+    "deleted",
+    "archived",
+    "rejected",
+    "rows",
+    "seconds",
+];
+
+impl Entry {
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self.status {
+            Status::Done | Status::Superseded => Outcome::Done,
+            Status::Partial => Outcome::Partial,
+            Status::Running | Status::Failed | Status::Gone => Outcome::Failed,
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn add(&mut self, input: &Input, entry: &Entry, took: Duration) {
+        let before = if entry.is_known { ", before" } else { "" };
+        let status = format!("{}{before}", entry.status.as_str());
+        self.lines.push(line(&input.name, status, &entry.summary, format!("{:.1}", took.as_secs_f64())));
+        self.sum += entry.summary.clone();
+    }
+
+    /// Prints the table, and what is now in the database.
+    pub(super) fn print(self, database: &str) {
+        if self.lines.is_empty() {
+            return;
+        }
+        console::line(&self.table().to_string());
+        let types = self.sum.types.iter().map(|(name, count)| format!("{count} {name}"));
+        let types: Vec<_> = types.collect();
+        if !types.is_empty() {
+            console::line(&format!("In database {database}: {}", types.join(", ")));
+        }
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.use_stderr().load_style(presets::UTF8_FULL_CONDENSED);
+        table.set_header(HEADER);
+        table.add_rows(&self.lines);
+        if self.lines.len() > 1 {
+            table.add_row(line("all", String::new(), &self.sum, String::new()));
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+fn line(name: &str, status: String, summary: &Summary, seconds: String) -> [String; COLUMNS] {
+    let Summary { records, loaded, superseded, deleted, archived, rejected, rows, .. } = summary;
+    let [records, loaded, superseded, deleted, archived, rejected, rows] =
+        [records, loaded, superseded, deleted, archived, rejected, rows].map(ToString::to_string);
+    [name.to_owned(), status, records, loaded, superseded, deleted, archived, rejected, rows, seconds]
+}

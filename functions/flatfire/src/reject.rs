@@ -1,0 +1,104 @@
+//! Rejects in one line each: where a record stands and what is wrong with it, never what it says.
+//!
+//! `file:LINE: record N: byte OFFSET: code at /path`. The line is the one on which the record begins, counted from 1;
+//! the record's number (for a Bundle: the entry's) and the byte are counted from 0, as everywhere in the ledger. All
+//! three count what is left after decompression.
+
+use mongodb::bson::Document;
+use pipeline::batch::{Reason, Reject};
+
+/// The line of a reject that was just met.
+pub(crate) fn line(reject: &Reject) -> String {
+    let source = &reject.source;
+    let (mut byte, mut what) = (source.offset, reject.reason.code().to_owned());
+    match &reject.reason {
+        Reason::Frame(_) => {}
+        Reason::Defect { view, defect } => {
+            byte += defect.offset.unwrap_or_default() as u64;
+            what.push_str(&at(&defect.path));
+            what.push_str(&in_view(view.as_deref()));
+        }
+        Reason::Refused { table, code } => what.push_str(&by_table(table, *code)),
+    }
+    whole(&source.object.key, source.line, source.ordinal, byte, &what)
+}
+
+/// The line of a reject of the collection `_rejects`.
+pub(crate) fn line_of_document(reject: &Document) -> String {
+    let number = |name| reject.get_i64(name).unwrap_or_default().unsigned_abs();
+    let text = |name| reject.get_str(name).ok();
+    let mut what = text("code").unwrap_or("unknown").to_owned();
+    what.push_str(&at(text("path").unwrap_or_default()));
+    what.push_str(&in_view(text("view")));
+    if let Some(table) = text("table") {
+        what.push_str(&by_table(table, reject.get_i32("status").unwrap_or_default()));
+    }
+    let byte = number("offset") + number("offsetInRecord");
+    whole(text("key").unwrap_or_default(), number("line"), number("ordinal"), byte, &what)
+}
+
+fn whole(file: &str, line: u64, ordinal: u64, byte: u64, what: &str) -> String {
+    format!("{file}:{line}: record {ordinal}: byte {byte}: {what}")
+}
+
+fn at(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" at {path}") }
+}
+
+fn in_view(view: Option<&str>) -> String {
+    view.map(|view| format!(" in view {view}")).unwrap_or_default()
+}
+
+fn by_table(table: &str, code: i32) -> String {
+    format!(" (error {code}) in table {table}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use flatten::defect::{Defect, DefectCode};
+    use mongodb::bson::doc;
+    use pipeline::batch::{Reason, Reject};
+    use pipeline::object::{ObjectRef, Pin, Source};
+
+    use super::{line, line_of_document};
+
+    fn reject(reason: Reason) -> String {
+        let (bucket, key) = ("file".to_owned(), "a b.ndjson".to_owned());
+        let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+        let source = Source { object: Arc::new(object), ordinal: 4, offset: 100, length: 20, line: 7 };
+        line(&Reject { source, resource: None, sha256: None, reason })
+    }
+
+    #[test]
+    fn a_reject_says_where_and_what() {
+        assert_eq!(reject(Reason::Frame("truncated")), "a b.ndjson:7: record 4: byte 100: truncated");
+        let defect = Defect::at(DefectCode::InvalidNumber, "/birthDate", 5);
+        assert_eq!(
+            reject(Reason::Defect { view: None, defect }),
+            "a b.ndjson:7: record 4: byte 105: invalid-number at /birthDate"
+        );
+        let defect = Defect { code: DefectCode::SeveralValues, path: "family".into(), offset: None };
+        assert_eq!(
+            reject(Reason::Defect { view: Some("names".into()), defect }),
+            "a b.ndjson:7: record 4: byte 100: several-values at family in view names"
+        );
+        assert_eq!(
+            reject(Reason::Refused { table: "Patient".into(), code: 121 }),
+            "a b.ndjson:7: record 4: byte 100: refused-by-database (error 121) in table Patient"
+        );
+    }
+
+    #[test]
+    fn the_database_s_document_says_the_same() {
+        let document = doc! {
+            "code": "invalid-number", "path": "/birthDate", "offsetInRecord": 5_i64, "line": 7_i64, "view": "names",
+            "bucket": "file", "key": "a b.ndjson", "ordinal": 4_i64, "offset": 100_i64,
+        };
+        assert_eq!(
+            line_of_document(&document),
+            "a b.ndjson:7: record 4: byte 105: invalid-number at /birthDate in view names"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! The database that `MONGODB_URI` names: one of its own for each test.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt as _;
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Database};
+
+/// A database that is empty at first, and its archive.
+pub struct TestDatabase {
+    /// Its connection string.
+    pub uri: String,
+    /// It.
+    pub rows: Database,
+    /// Where archived resources go.
+    pub archive: Database,
+}
+
+/// All documents of all collections, in order.
+pub type Content = BTreeMap<String, Vec<Document>>;
+
+impl TestDatabase {
+    /// The empty database of a test.
+    pub async fn of(test: &str) -> Self {
+        #[allow(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
+        let server = std::env::var("MONGODB_URI").unwrap_or_default();
+        assert!(
+            !server.is_empty(),
+            "MONGODB_URI names no database; `cargo xtask test` starts one and sets it"
+        );
+        let name = format!("flatfire_{test}");
+        let client = Client::with_uri_str(&server).await.unwrap();
+        let (rows, archive) = (client.database(&name), client.database(&format!("{name}_archive")));
+        rows.drop().await.unwrap();
+        archive.drop().await.unwrap();
+        Self { uri: with_database(&server, &name), rows, archive }
+    }
+
+    /// Everything in it.
+    pub async fn content(&self) -> Content {
+        content(&self.rows).await
+    }
+
+    /// Everything in its archive.
+    pub async fn archived(&self) -> Content {
+        content(&self.archive).await
+    }
+
+    /// Leaves nothing behind.
+    pub async fn remove(self) {
+        self.rows.drop().await.unwrap();
+        self.archive.drop().await.unwrap();
+    }
+}
+
+async fn content(database: &Database) -> Content {
+    let mut content = Content::new();
+    for name in database.list_collection_names().await.unwrap() {
+        let collection = database.collection::<Document>(&name);
+        let all = collection.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
+        let documents: Vec<Document> = all.try_collect().await.unwrap();
+        content.insert(name, documents);
+    }
+    content
+}
+
+/// The connection string with another database.
+fn with_database(uri: &str, database: &str) -> String {
+    let (scheme, rest) = uri.split_once("://").unwrap();
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let hosts = place.split('/').next().unwrap();
+    format!("{scheme}://{hosts}/{database}?{options}")
+}

@@ -1,0 +1,149 @@
+//! `flatfire load`
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use mongodb::bson::doc;
+use serde_json::Value;
+
+use crate::database::{Content, TestDatabase};
+use crate::program::{Ran, path_of, run, sample};
+
+fn load(database: &TestDatabase, arguments: &[&str]) -> Ran {
+    run(&[&["load", "--to", &database.uri], arguments].concat())
+}
+
+/// How many rows each table has, by what `flatfire rows` prints.
+fn printed(arguments: &[&str]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in run(&[&["rows"], arguments].concat()).stdout.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        *counts.entry(row["_table"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn stored(content: &Content) -> BTreeMap<String, usize> {
+    let tables = content.iter().filter(|(name, documents)| !name.starts_with('_') && !documents.is_empty());
+    tables.map(|(name, documents)| (name.clone(), documents.len())).collect()
+}
+
+#[tokio::test]
+async fn what_rows_prints_stands_in_the_database_and_a_second_load_changes_nothing() {
+    let database = TestDatabase::of("samples").await;
+    let folder = sample("");
+    let first = load(&database, &[&folder]);
+    assert_eq!((first.code, first.stdout.as_str()), (2, ""), "{}", first.stderr);
+    let reject = "patients-with-a-broken-line.ndjson:5: record 4: byte 960: truncated\n";
+    assert!(first.stderr.contains(reject), "{}", first.stderr);
+    assert!(first.stderr.contains("In database flatfire_samples: "), "{}", first.stderr);
+    let content = database.content().await;
+    assert_eq!(stored(&content), printed(&[&folder]));
+    let mut statuses: Vec<_> = content["_loads"].iter().map(|load| load.get_str("status").unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["done", "done", "done", "partial"]);
+    assert_eq!(content["_rejects"].len(), 1);
+
+    let second = load(&database, &[&folder]);
+    assert_eq!((second.code, second.stdout.as_str()), (2, ""));
+    assert!(second.stderr.contains(reject) && second.stderr.contains("done, before"), "{}", second.stderr);
+    assert_eq!(database.content().await, content);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn the_content_of_a_file_decides_whether_it_is_loaded() {
+    let database = TestDatabase::of("content").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "patient.json");
+    let patient = |family: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","id":"p","name":[{{"family":"{family}"}}],"contact":[{{"gender":"other"}}]}}"#
+        )
+    };
+    fs::write(&file, patient("Old")).unwrap();
+    assert_eq!(load(&database, &["--arrays", "tables", &file]).code, 0);
+    let content = database.content().await;
+    assert_eq!(stored(&content), [("Patient".to_owned(), 1), ("Patient_contact".to_owned(), 1)].into());
+    fs::write(&file, patient("Old")).unwrap();
+    assert_eq!(load(&database, &["--arrays", "tables", &file]).code, 0);
+    assert_eq!(database.content().await, content, "only the file's time changed");
+
+    let shrunk = r#"{"resourceType":"Patient","id":"p","name":[{"family":"New"}]}"#;
+    fs::write(&file, shrunk).unwrap();
+    assert_eq!(load(&database, &["--arrays", "tables", &file]).code, 0);
+    let content = database.content().await;
+    assert_eq!(content["Patient"].first().unwrap().get_str("name_family").unwrap(), "New");
+    assert_eq!(content["_loads"].len(), 2);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn other_views_need_another_load() {
+    let database = TestDatabase::of("views").await;
+    let folder = tempfile::tempdir().unwrap();
+    let (file, view) = (path_of(&folder, "patient.ndjson"), path_of(&folder, "family.json"));
+    fs::write(&file, r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"}]}"#).unwrap();
+    fs::write(
+        &view,
+        r#"{"name":"family","resource":"Patient","select":[{"column":[{"name":"family","path":"name.family"}]}]}"#,
+    )
+    .unwrap();
+    assert_eq!(load(&database, &[&file]).code, 0);
+    let again = load(&database, &["--again", "--views", &view, &file]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let content = database.content().await;
+    assert_eq!(stored(&content), [("Patient".to_owned(), 1), ("family".to_owned(), 1)].into());
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn inactive_resources_stand_whole_in_the_archive() {
+    let database = TestDatabase::of("inactive").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "two.ndjson");
+    let audit = r#"{"resourceType":"AuditEvent", "id":"a"}"#;
+    fs::write(&file, format!("{audit}\n{{\"resourceType\":\"Patient\",\"id\":\"p\"}}\n")).unwrap();
+    assert_eq!(load(&database, &["--inactive", "AuditEvent", &file]).code, 0);
+    assert_eq!(stored(&database.content().await), [("Patient".to_owned(), 1)].into());
+    let archived = database.archived().await;
+    assert_eq!(archived["AuditEvent"].first().unwrap().get_str("json").unwrap(), audit);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_file_that_fails_does_not_keep_the_others_out() {
+    let database = TestDatabase::of("failures").await;
+    let folder = tempfile::tempdir().unwrap();
+    let (good, bad) = (path_of(&folder, "good.json"), path_of(&folder, "bad.txt"));
+    fs::write(&good, r#"{"resourceType":"Patient","id":"p"}"#).unwrap();
+    fs::write(&bad, "no FHIR").unwrap();
+    let ran = load(&database, &["no/such/file", &bad, &good]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("no/such/file: No such file") && ran.stderr.contains("not-json"),
+        "{}",
+        ran.stderr
+    );
+    let patients = database.rows.collection::<mongodb::bson::Document>("Patient");
+    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), 1);
+    let ran = load(&database, &["-"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("write it to a file first"), "{}", ran.stderr);
+    database.remove().await;
+}
+
+#[test]
+fn a_database_that_is_not_there_is_said_at_once_and_without_the_password() {
+    let file = sample("patient-bundle.json");
+    let uri = "mongodb://user:canary@127.0.0.1:1/db?serverSelectionTimeoutMS=300&connectTimeoutMS=300";
+    for (uri, hint) in [
+        (uri, "no database answers"),
+        ("mongodb://user:canary@127.0.0.1:1/", "no database is named"),
+        ("postgres://user:canary@127.0.0.1/db", "--to"),
+    ] {
+        let ran = run(&["load", "--to", uri, &file]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains(hint) && !ran.stderr.contains("canary"), "{hint}: {}", ran.stderr);
+    }
+}
