@@ -1,0 +1,197 @@
+//! The views that come with the project: they compile, say what they are for, and fit real data.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test stops where something is wrong"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::links::Links;
+use flatten::resource::Resource;
+use flatten::row::{Names, Rows};
+use flatten::view::{Context, Evaluator, Plan, ViewNames, ViewSet};
+use serde_json::Value as Json;
+
+/// Columns that no public sample happens to fill.
+const NEVER_FILLED: [&str; 1] = ["claim_item.serviced_end"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every view of `views/`, as written and compiled.
+fn views() -> Vec<(Json, Arc<Plan>)> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(root().join("views")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    let compile = |file: &PathBuf| {
+        let view: Json = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let plan = Plan::compile(&view).unwrap_or_else(|invalid| panic!("{}: {invalid}", file.display()));
+        assert_eq!(file.file_stem().unwrap().to_str(), Some(plan.name()), "a view's file has its name");
+        (view, Arc::new(plan))
+    };
+    files.iter().map(compile).collect()
+}
+
+#[test]
+fn every_view_compiles_and_says_what_it_is_for() {
+    let listing = fs::read_to_string(root().join("docs/views.md")).unwrap();
+    for (view, plan) in views() {
+        let title = view["title"].as_str().expect("a view has a title");
+        let line = format!("| `{}` | {} | {title} |", plan.name(), plan.resource_type());
+        assert!(listing.contains(&line), "docs/views.md lacks the line\n{line}");
+        assert!(plan.key_columns().count() > 0, "{} cannot be joined", plan.name());
+    }
+}
+
+#[test]
+fn every_view_fills_its_columns_from_real_data() {
+    let folder = root().join("../shared/fhir/samples");
+    if !folder.is_dir() {
+        return;
+    }
+    let run = run(&folder);
+    // One public sample has the text "true" where a boolean belongs.
+    let broken = BTreeMap::from([("invalid-operand at patient.active".to_owned(), 1)]);
+    assert_eq!(run.defects, broken);
+    let mut never = BTreeSet::new();
+    for (_, plan) in views() {
+        assert!(run.rows[plan.name()] >= 5, "{} has {} rows", plan.name(), run.rows[plan.name()]);
+        for column in plan.columns() {
+            let cell = (plan.name().to_owned(), column.name.clone());
+            if !run.filled.contains(&cell) {
+                never.insert(format!("{}.{}", cell.0, cell.1));
+            }
+        }
+    }
+    assert_eq!(never.iter().map(String::as_str).collect::<Vec<_>>(), NEVER_FILLED);
+}
+
+#[test]
+fn the_projects_own_samples_fit_too() {
+    let run = run(&root().join("samples"));
+    assert!(run.defects.is_empty(), "{:#?}", run.defects);
+    assert!(run.rows["patient"] > 0);
+}
+
+/// What came of a folder.
+#[derive(Default)]
+struct Run {
+    rows: BTreeMap<String, usize>,
+    filled: BTreeSet<(String, String)>,
+    defects: BTreeMap<String, usize>,
+}
+
+fn run(folder: &Path) -> Run {
+    let plans: Vec<Arc<Plan>> = views().into_iter().map(|(_, plan)| plan).collect();
+    let mut names = Names::default();
+    let set = ViewSet::new(plans.iter().cloned(), &mut names);
+    let view_names: Vec<ViewNames> = plans.iter().map(|plan| ViewNames::new(plan, &mut names)).collect();
+    let list = names.list();
+    let mut outcome = Run::default();
+    for plan in &plans {
+        outcome.rows.insert(plan.name().to_owned(), 0);
+    }
+    let (mut evaluator, mut rows, mut alone) = (Evaluator::default(), Rows::default(), Rows::default());
+    each_resource(folder, &mut |resource, key, links| {
+        let context = Context { key, links: Some(links) };
+        let mut defects = Vec::new();
+        rows.clear();
+        let count = evaluator.run_all(&set, resource, &context, &mut rows, &mut defects);
+        assert_eq!(count, rows.len());
+        for defect in defects {
+            *outcome.defects.entry(format!("{} at {}", defect.code, defect.path)).or_default() += 1;
+        }
+        // The views of a set give what each gives alone.
+        alone.clear();
+        for (plan, view_names) in plans.iter().zip(&view_names) {
+            let _ = evaluator.run(plan, view_names, resource, &context, &mut alone);
+        }
+        assert_eq!(
+            format!("{:?}", rows.iter().map(text).collect::<Vec<_>>()),
+            format!("{:?}", alone.iter().map(text).collect::<Vec<_>>())
+        );
+        for row in rows.iter() {
+            let table = list.table(row.table());
+            *outcome.rows.get_mut(table).unwrap() += 1;
+            for (column, value) in row.cells() {
+                if !matches!(value, flatten::row::Value::Null) {
+                    outcome.filled.insert((table.to_owned(), list.column(column).to_owned()));
+                }
+            }
+        }
+    });
+    outcome
+}
+
+fn text(row: flatten::row::Row<'_>) -> String {
+    let cells: Vec<String> = row
+        .cells()
+        .map(|(column, value)| format!("{column:?} {value:?}").chars().take(200).collect())
+        .collect();
+    format!("{} {}", row.key(), cells.join(","))
+}
+
+/// Every resource of the JSON files of a folder that is sound, with its key and the links of its Bundle.
+fn each_resource(folder: &Path, visit: &mut impl FnMut(Node<'_>, &str, &Links)) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            each_resource(&path, visit);
+            continue;
+        }
+        let bytes = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json" | "ndjson") => fs::read(&path).unwrap(),
+            _ => continue,
+        };
+        let mut tape = Tape::default();
+        let limits = Limits::default();
+        if let Ok(document) = tape.parse(&bytes, limits) {
+            visit_document(document.root(), visit);
+            continue;
+        }
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if let Ok(document) = tape.parse(line, limits) {
+                visit_document(document.root(), visit);
+            }
+        }
+    }
+}
+
+fn visit_document(root: Node<'_>, visit: &mut impl FnMut(Node<'_>, &str, &Links)) {
+    let is_bundle = root.get("resourceType").is_some_and(|kind| kind.is("Bundle"));
+    let mut links = Links::open();
+    let mut found = Vec::new();
+    if root.kind() == Kind::Array {
+        found.extend(root.items().map(|item| (item, None)));
+    } else if is_bundle {
+        let entries = root.get("entry").into_iter().flat_map(Node::items);
+        found.extend(entries.filter_map(|entry| Some((entry.get("resource")?, entry.get_text("fullUrl")))));
+    } else {
+        found.push((root, None));
+    }
+    let keyed: Vec<(Node<'_>, String)> = found
+        .into_iter()
+        .filter_map(|(node, url)| {
+            let key = Resource::read(node).ok()?.key(url.as_deref());
+            if let Some(url) = url {
+                links.insert(&url, &key);
+            }
+            Some((node, key))
+        })
+        .collect();
+    links.close();
+    for (node, key) in keyed {
+        visit(node, &key, &links);
+    }
+}
