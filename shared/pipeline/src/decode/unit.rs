@@ -157,13 +157,14 @@ impl Unit {
             return false;
         }
         let before = if self.passed_over.is_some() { b"-" } else { view.slice(self.start + 1, at) };
-        let first_line_end = before.iter().position(|byte| *byte == b'\n');
-        let lone = first_line_end.is_some_and(|end| before.iter().take(end).all(u8::is_ascii_whitespace));
+        let space = before.iter().take_while(|byte| byte.is_ascii_whitespace());
+        let (space_bytes, lone) =
+            space.fold((0, false), |(count, line), byte| (count + 1, line || *byte == b'\n'));
         self.lone_brace = Some(lone);
         if lone && self.scanner.watch == Watch::BracesAtLineStart {
             self.scanner.watch = Watch::Nothing;
         }
-        before.iter().all(u8::is_ascii_whitespace)
+        space_bytes == before.len()
     }
 
     /// In NDJSON a line ends the value, unless the line is a lone brace: then a pretty-printed value has
