@@ -1,4 +1,4 @@
-//! What a person reads: on standard error, so that standard output carries rows only.
+//! What a person reads: on standard error, so that standard output carries only what was asked for.
 
 use std::io::Write as _;
 
@@ -8,6 +8,14 @@ use pipeline::summary::Summary;
 /// Writes one line. A closed standard error is nobody's concern.
 pub(crate) fn line(text: &str) {
     writeln!(std::io::stderr(), "{text}").ok();
+}
+
+/// Prints what was asked for to standard output. A reader who leaves has seen enough.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// Writes why a command failed, with its causes.

@@ -35,7 +35,7 @@ pub(crate) struct Load {
     flattening: Flattening,
     #[command(flatten)]
     destination: Destination,
-    /// Load also what the ledger calls done, for instance with other views
+    /// Load also what the ledger calls done: it fills gaps, for instance the tables of new views
     #[arg(long)]
     again: bool,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd

@@ -1,6 +1,6 @@
 //! The command line: the same line as the Lambda, from a terminal.
 //!
-//! The modules stand in the order in which an invocation meets them.
+//! The modules stand in the order in which an invocation meets them, then a command each.
 
 mod settings;
 mod input;
@@ -10,9 +10,13 @@ mod reject;
 mod database;
 mod rows;
 mod load;
+mod check;
+mod schema;
 
+use std::future::Future;
 use std::process::ExitCode;
 
+use outcome::Outcome;
 use settings::{Command, Settings};
 
 fn main() -> ExitCode {
@@ -20,21 +24,22 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    let outcome = run(settings).unwrap_or_else(|error| {
+    let outcome = match settings.command {
+        Command::Rows(arguments) => wait_for(rows::run(arguments)),
+        Command::Load(arguments) => wait_for(load::run(arguments)),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+    };
+    let outcome = outcome.unwrap_or_else(|error| {
         console::error(&error);
-        outcome::Outcome::Failed
+        Outcome::Failed
     });
     outcome.into()
 }
 
-fn run(settings: Settings) -> anyhow::Result<outcome::Outcome> {
+fn wait_for(command: impl Future<Output = anyhow::Result<Outcome>>) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(async {
-        match settings.command {
-            Command::Rows(arguments) => rows::run(arguments).await,
-            Command::Load(arguments) => load::run(arguments).await,
-        }
-    });
+    let outcome = runtime.block_on(command);
     // Standard input may still be waited for on a thread of its own; nobody needs what it has to say.
     runtime.shutdown_background();
     outcome

@@ -12,8 +12,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
 
+use crate::check::Check;
 use crate::load::Load;
 use crate::rows::Rows;
+use crate::schema::Schema;
+
+include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
 /// FHIR files to readable rows.
 #[derive(Debug, Parser)]
@@ -33,18 +37,21 @@ pub(crate) enum Command {
     Rows(Rows),
     /// Load FHIR files into a database
     Load(Load),
+    /// Compile views and print the tables they make, or every mistake in them
+    Check(Check),
+    /// Print the schema of the tables that views make
+    Schema(Schema),
 }
 
 /// What becomes of resources.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tables")]
 pub(crate) struct Flattening {
-    /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file
-    #[arg(long, value_name = "DIR")]
-    pub(crate) views: Option<PathBuf>,
-    /// Which tables are filled; without `--views` there are automatic ones only
-    #[arg(long, value_enum, default_value_t = Tables::Both)]
-    tables: Tables,
+    #[command(flatten)]
+    views: Views,
+    /// Which tables are filled; by default both with `--views` and automatic ones without
+    #[arg(long, value_enum)]
+    tables: Option<Tables>,
     /// Where the items of repeating elements go
     #[arg(long, value_enum, default_value_t = Layout::Embedded)]
     arrays: Layout,
@@ -57,6 +64,14 @@ pub(crate) struct Flattening {
     /// What goes to the archive instead of the tables: `TYPE` or `TYPE where <FHIRPath>`; may be given again
     #[arg(long, value_name = "TYPE")]
     inactive: Vec<String>,
+}
+
+/// The views that are run.
+#[derive(Debug, Args)]
+pub(crate) struct Views {
+    /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file; without it Flatfire's own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) views: Option<PathBuf>,
 }
 
 /// Which tables are filled.
@@ -130,12 +145,14 @@ impl Flattening {
     /// The catalog that the settings describe.
     pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
         let mut mistakes = Vec::new();
+        let tables = self.tables();
+        let views = if tables == catalog::Tables::Automatic { Ok(Vec::new()) } else { self.views.texts() };
+        let views = views.unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Vec::new()
+        });
         let choices = Choices {
-            tables: match self.tables {
-                Tables::Automatic => catalog::Tables::Automatic,
-                Tables::Views => catalog::Tables::Views,
-                Tables::Both => catalog::Tables::Both,
-            },
+            tables,
             automatic: automatic::Settings {
                 arrays: match self.arrays {
                     Layout::Embedded => Arrays::Embedded,
@@ -145,27 +162,19 @@ impl Flattening {
                 extension_names: self.extension_names(&mut mistakes),
                 ..automatic::Settings::default()
             },
-            views: self.views(&mut mistakes),
+            views,
             inactive: self.inactive.clone(),
         };
         let catalog = Catalog::compile(choices).map_err(|invalid| mistakes.push(invalid.to_string()));
         catalog.ok().filter(|_| mistakes.is_empty()).map(Arc::new).ok_or(InvalidSettings { mistakes })
     }
 
-    /// The texts of the views.
-    fn views(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {
-        let Some(path) = &self.views else {
-            if self.tables == Tables::Views {
-                mistakes.push("--tables views: say with --views where they are".to_owned());
-            }
-            return Vec::new();
-        };
-        let views = read_views(path);
-        let views = views.and_then(|views| if views.is_empty() { Err(no_views()) } else { Ok(views) });
-        views.unwrap_or_else(|error| {
-            mistakes.push(format!("--views {}: {error}", path.display()));
-            Vec::new()
-        })
+    fn tables(&self) -> catalog::Tables {
+        match (self.tables, &self.views.views) {
+            (Some(Tables::Automatic), _) | (None, None) => catalog::Tables::Automatic,
+            (Some(Tables::Views), _) => catalog::Tables::Views,
+            (Some(Tables::Both), _) | (None, Some(_)) => catalog::Tables::Both,
+        }
     }
 
     fn extension_names(&self, mistakes: &mut Vec<String>) -> BTreeMap<String, String> {
@@ -179,6 +188,20 @@ impl Flattening {
     }
 }
 
+impl Views {
+    /// The texts of the views, each with the name of its file.
+    pub(crate) fn texts(&self) -> Result<Vec<(String, String)>, String> {
+        let Some(path) = &self.views else {
+            return Ok(VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect());
+        };
+        match read_views(path) {
+            Ok(views) if !views.is_empty() => Ok(views),
+            Ok(_) => Err(format!("{}: no file in it ends in .json", path.display())),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
 /// The views of a folder in the order of their names, or the one of a file.
 fn read_views(path: &Path) -> io::Result<Vec<(String, String)>> {
     let mut files = vec![path.to_owned()];
@@ -188,10 +211,6 @@ fn read_views(path: &Path) -> io::Result<Vec<(String, String)>> {
         files.sort();
     }
     files.iter().map(|file| Ok((file.display().to_string(), fs::read_to_string(file)?))).collect()
-}
-
-fn no_views() -> io::Error {
-    io::Error::other("no file in it ends in .json")
 }
 
 fn parse_names(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
@@ -223,12 +242,13 @@ mod tests {
     #[test]
     fn every_mistake_is_reported_at_once() {
         let arguments = ["flatfire", "rows", "--inactive", "patient", "--inactive", "Patient where (", "-"];
-        let more = ["--extension-names", "no/such/file", "--tables", "views"];
+        let more = ["--extension-names", "no/such/file", "--views", "no/such/folder"];
         let Command::Rows(rows) = Settings::parse_from(arguments.iter().chain(&more)).command else {
             panic!("these are the arguments of `rows`");
         };
         let message = rows.flattening.catalog().unwrap_err().to_string();
-        for part in ["`patient`", "`Patient where (`", "--extension-names no/such/file:", "--tables views:"] {
+        for part in ["`patient`", "`Patient where (`", "--extension-names no/such/file:", "no/such/folder: "]
+        {
             assert!(message.contains(part), "{part} is missing in:\n{message}");
         }
     }

@@ -11,3 +11,4 @@ mod program;
 mod database;
 mod rows;
 mod load;
+mod views;

@@ -1,0 +1,49 @@
+//! `flatfire check`: whether views compile, and the tables that they make.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use flatten::catalog::{Catalog, Choices};
+use flatten::view::Plan;
+
+use crate::console;
+use crate::outcome::Outcome;
+use crate::settings::Views;
+
+/// Compile views and print the tables they make, or every mistake in them.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 all of them compile, 1 some do not.")]
+pub(crate) struct Check {
+    /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file
+    #[arg(value_name = "DIR")]
+    views: PathBuf,
+}
+
+/// Prints the tables of all views.
+pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
+    let catalog = compile(&Views { views: Some(arguments.views.clone()) })?;
+    let tables: Vec<_> = catalog.plans().iter().map(table).collect();
+    console::print(&tables.join("\n\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// The compiled views; the error lists every mistake in all of them.
+pub(crate) fn compile(views: &Views) -> anyhow::Result<Catalog> {
+    let views = views.texts().map_err(anyhow::Error::msg)?;
+    Ok(Catalog::compile(Choices { views, ..Choices::default() })?)
+}
+
+fn table(plan: &Plan) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["column", "type", "FHIR", "path"]);
+    for column in plan.columns() {
+        let array = if column.collection { "[]" } else { "" };
+        let cell = format!("{}{array}", column.cell.name());
+        let datatype = column.datatype.map_or("", |datatype| datatype.name());
+        table.add_row([column.name.as_str(), &cell, datatype, &column.path]);
+    }
+    let rows = if plan.at_most_one_row() { "at most one row" } else { "any number of rows" };
+    format!("{}: {rows} for each {}\n{table}", plan.name(), plan.resource_type())
+}
