@@ -13,9 +13,11 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flatten::automatic::{Automatic, Settings};
+use flatten::catalog::{Catalog, Choices, Flattener, Tables};
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
@@ -110,7 +112,38 @@ fn rows(criterion: &mut Criterion) {
                 assert_eq!(flatten_all(&resources, &mut automatic, &mut names, &mut tape, &mut arena), count);
             });
         });
+        let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
+        let catalog = Arc::new(Catalog::compile(choices).unwrap());
+        for (name, is_counted) in [("flattener", false), ("flattener and dictionary", true)] {
+            let mut flattener = Flattener::new(Arc::clone(&catalog));
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| batches(&resources, &mut flattener, &mut tape, &mut arena, is_counted));
+            });
+        }
         group.finish();
+    }
+}
+
+/// Rows of whole batches, as the pipeline makes them, counted into the dictionary or not.
+fn batches(
+    resources: &[Vec<u8>],
+    flattener: &mut Flattener,
+    tape: &mut Tape,
+    rows: &mut Rows,
+    is_counted: bool,
+) {
+    rows.clear();
+    for bytes in resources {
+        let document = tape.parse(bytes, Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        let key = resource.key(None);
+        flattener.flatten(&resource, &key, &Links::default(), rows).unwrap();
+        if rows.bytes() > 4 << 20 {
+            if is_counted {
+                flattener.count(rows);
+            }
+            rows.clear();
+        }
     }
 }
 

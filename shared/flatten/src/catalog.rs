@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::automatic::{Automatic, Settings};
 use crate::defect::Defect;
+use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::{Context, Predicate, Scratch};
 use crate::links::Links;
 use crate::model;
@@ -186,6 +187,8 @@ pub struct Flattener {
     names: Names,
     view_names: Vec<ViewNames>,
     of_type: BTreeMap<String, OfType>,
+    tally: Tally,
+    dictionary: Dictionary,
 }
 
 /// What is known of a resource type.
@@ -205,7 +208,8 @@ impl Flattener {
         let mut names = Names::default();
         let view_names = catalog.plans.iter().map(|plan| ViewNames::new(plan, &mut names)).collect();
         let (evaluator, scratch, of_type) = (Evaluator::default(), Scratch::default(), BTreeMap::new());
-        Self { catalog, automatic, evaluator, scratch, names, view_names, of_type }
+        let (tally, dictionary) = (Tally::default(), Dictionary::default());
+        Self { catalog, automatic, evaluator, scratch, names, view_names, of_type, tally, dictionary }
     }
 
     /// Appends all rows of a resource in all of its tables, or says that it is archived. After a defect the rows
@@ -251,11 +255,36 @@ impl Flattener {
         self.names.list()
     }
 
+    /// Enters rows that this worker has made, and that will be written, into the dictionary.
+    pub fn count(&mut self, rows: &Rows) {
+        self.tally.count(rows);
+    }
+
+    /// The columns of all rows that were counted since this was last asked.
+    pub fn take_dictionary(&mut self) -> Dictionary {
+        self.describe();
+        std::mem::take(&mut self.dictionary)
+    }
+
     /// Forgets all names if hostile input has made up too many. The rows so far must have been handed on.
     pub fn begin_batch(&mut self) {
-        if self.automatic.is_bloated() {
-            *self = Self::new(Arc::clone(&self.catalog));
+        if self.automatic.is_bloated() || self.tally.is_bloated() {
+            let dictionary = self.take_dictionary();
+            *self = Self { dictionary, ..Self::new(Arc::clone(&self.catalog)) };
         }
+    }
+
+    /// Moves what was counted into the dictionary, with what it means.
+    fn describe(&mut self) {
+        let (tally, names) = (std::mem::take(&mut self.tally), self.names.list());
+        let mut tables: BTreeMap<&str, ScopeId> =
+            tally.tables().map(|(table, scope)| (names.table(table), scope)).collect();
+        for (plan, columns) in self.catalog.plans.iter().zip(&self.view_names) {
+            if let Some(scope) = tables.remove(plan.name()) {
+                columns.describe(plan, &tally, scope, &mut self.dictionary);
+            }
+        }
+        self.automatic.describe(&tally, &names, tables, &mut self.dictionary);
     }
 
     fn is_archived(

@@ -15,6 +15,7 @@ pub mod time;
 pub mod links;
 pub mod model;
 pub mod row;
+pub mod dictionary;
 pub mod automatic;
 pub mod fhirpath;
 pub mod view;

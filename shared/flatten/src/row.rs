@@ -409,7 +409,35 @@ impl<'a> Iterator for Cells<'a> {
     }
 }
 
+/// What kind of thing a cell holds, for whoever need not read its value.
+pub(crate) enum Outline<'a> {
+    /// Nothing.
+    Null,
+    /// One value.
+    Scalar,
+    /// Items.
+    List(Cells<'a>),
+    /// A sub-document.
+    Record(Cells<'a>),
+}
+
 impl<'a> Cells<'a> {
+    /// The next cell without its value.
+    pub(crate) fn next_outline(&mut self) -> Option<(ColumnId, Outline<'a>)> {
+        if self.at >= self.end {
+            return None;
+        }
+        let cell = *self.rows.cells.get(self.at as usize)?;
+        self.at += 1;
+        let outline = match cell.value {
+            Stored::Null => Outline::Null,
+            Stored::List(end) => Outline::List(self.skip_to(self.at, end)),
+            Stored::Record(end) => Outline::Record(self.skip_to(self.at, end)),
+            _ => Outline::Scalar,
+        };
+        Some((cell.column, outline))
+    }
+
     fn skip_to(&mut self, at: u32, end: u32) -> Cells<'a> {
         self.at = end.max(at);
         Cells { rows: self.rows, at, end }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flatten::catalog::Catalog;
+use flatten::dictionary::Dictionary;
 
 use crate::assemble::{Assembler, BatchLimits};
 use crate::decode::{self, Decoder};
 use crate::interrupted::Interrupted;
-use crate::ledger::{Attempt, Begun, Checkpoint, Lease, Ledger, Status};
+use crate::ledger::{Attempt, Begun, Checkpoint, Filled, Lease, Ledger, Status};
 use crate::object::ObjectRef;
 use crate::sink::Sink;
 use crate::source::{ReadFailure, Storage};
@@ -82,8 +83,9 @@ pub enum Read {
     Gone,
 }
 
-/// Completions are kept until the rows that they complete are durable; at this many the writes are waited for.
-const COMPLETIONS: usize = 50_000;
+/// Completions are kept until the rows that they complete are durable; when there are this many times the resources
+/// of a batch, the writes are waited for.
+const COMPLETIONS_PER_RESOURCE: usize = 10;
 
 /// How long a load without a deadline holds its object against others, in milliseconds.
 const LEASE_MILLISECONDS: i64 = 60 * 60 * 1000;
@@ -106,12 +108,18 @@ impl<S: Sink + 'static> Line<S> {
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
         };
-        let read = self.run(object, checkpoint, job.deadline, job.progress).await;
+        let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
+        let read = self.read(object, checkpoint, job.deadline, job.progress).await;
         let now = (job.clock)();
+        let filled = |columns| Filled { load: &id, attempt, part, columns, now };
         let (status, summary) = match read {
-            Ok(Read::Whole(summary)) => (status_of(&summary), summary),
-            Ok(Read::Gone) => (Status::Gone, Summary::default()),
-            Ok(Read::UpTo(checkpoint)) => {
+            Ok((Read::Whole(mut summary), columns)) => {
+                summary.drift += ledger.fill(&filled(&columns)).await?;
+                (status_of(&summary), summary)
+            }
+            Ok((Read::Gone, _)) => (Status::Gone, Summary::default()),
+            Ok((Read::UpTo(mut checkpoint), columns)) => {
+                checkpoint.summary.drift += ledger.fill(&filled(&columns)).await?;
                 ledger.checkpoint(&id, attempt, &checkpoint, now).await?;
                 ledger.release(&id, attempt, &Interrupted::Deadline).await?;
                 return Err(Interrupted::Deadline);
@@ -136,9 +144,20 @@ impl<S: Sink + 'static> Line<S> {
         deadline: Option<Instant>,
         progress: Progress<'_>,
     ) -> Result<Read, Interrupted> {
+        Ok(self.read(object, checkpoint, deadline, progress).await?.0)
+    }
+
+    /// How the reading ended, and the columns that this attempt has filled.
+    async fn read(
+        &self,
+        object: &Arc<ObjectRef>,
+        checkpoint: Option<Checkpoint>,
+        deadline: Option<Instant>,
+        progress: Progress<'_>,
+    ) -> Result<(Read, Dictionary), Interrupted> {
         let mut bytes = match self.storage.open(object, 0).await {
             Ok(opened) => opened,
-            Err(ReadFailure::Gone) => return Ok(Read::Gone),
+            Err(ReadFailure::Gone) => return Ok(gone()),
             Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
         };
         let mut decoder = Decoder::new(self.pace.decode);
@@ -149,6 +168,7 @@ impl<S: Sink + 'static> Line<S> {
             assembler.go_on_at(checkpoint.ordinal, checkpoint.summary.records);
             writes.go_on_with(checkpoint.summary);
         }
+        let completions = COMPLETIONS_PER_RESOURCE * self.pace.batch.resources;
         let mut read = 0;
         loop {
             match bytes.next_chunk().await {
@@ -157,19 +177,21 @@ impl<S: Sink + 'static> Line<S> {
                     decoder.push(&chunk);
                 }
                 Ok(None) => break,
-                Err(ReadFailure::Gone) => return Ok(Read::Gone),
+                Err(ReadFailure::Gone) => return Ok(gone()),
                 Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
             }
-            drain(&mut decoder, &mut assembler, &mut writes).await?;
+            drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
             progress(read);
             let is_further = assembler.next_record().1 > first;
             if is_further && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return stop(&decoder, assembler, writes).await.map(Read::UpTo);
+                let checkpoint = stop(&decoder, &mut assembler, writes).await?;
+                return Ok((Read::UpTo(checkpoint), assembler.take_dictionary()));
             }
         }
         decoder.finish();
-        drain(&mut decoder, &mut assembler, &mut writes).await?;
-        settle(&decoder, &mut assembler, &mut writes).await.map(Read::Whole)
+        drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
+        let summary = settle(&decoder, &mut assembler, &mut writes).await?;
+        Ok((Read::Whole(summary), assembler.take_dictionary()))
     }
 
     fn attempt(&self, job: &Job<'_>) -> Attempt {
@@ -188,6 +210,10 @@ impl<S: Sink + 'static> Line<S> {
     }
 }
 
+fn gone() -> (Read, Dictionary) {
+    (Read::Gone, Dictionary::default())
+}
+
 /// Partial as soon as something was set aside, failed if nothing else came of it.
 fn status_of(summary: &Summary) -> Status {
     match summary {
@@ -202,6 +228,7 @@ async fn drain<S: Sink + 'static>(
     decoder: &mut Decoder,
     assembler: &mut Assembler,
     writes: &mut Writes<S>,
+    completions: usize,
 ) -> Result<(), Interrupted> {
     while let Some(frame) = decoder.next() {
         assembler.take(&frame);
@@ -210,7 +237,7 @@ async fn drain<S: Sink + 'static>(
         {
             writes.send(batch).await?;
         }
-        if assembler.completions() > COMPLETIONS {
+        if assembler.completions() > completions {
             complete(assembler, writes).await?;
         }
     }
@@ -252,10 +279,10 @@ async fn settle<S: Sink + 'static>(
 /// a compressed stream nor a Bundle can be entered in the middle, but writes nothing a second time.
 async fn stop<S: Sink + 'static>(
     decoder: &Decoder,
-    mut assembler: Assembler,
+    assembler: &mut Assembler,
     mut writes: Writes<S>,
 ) -> Result<Checkpoint, Interrupted> {
-    let summary = settle(decoder, &mut assembler, &mut writes).await?;
+    let summary = settle(decoder, assembler, &mut writes).await?;
     let (offset, ordinal, line) = assembler.next_record();
     Ok(Checkpoint { offset, ordinal, line, summary })
 }

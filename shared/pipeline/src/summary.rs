@@ -1,6 +1,6 @@
 //! Summaries: what became of every record of an object. They always add up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
 /// Counts of one object, or of several added up.
@@ -30,6 +30,45 @@ pub struct Summary {
     pub types: BTreeMap<String, u64>,
     /// Rejects and view defects by code.
     pub codes: BTreeMap<String, u64>,
+    /// What was new to the dictionary of columns.
+    pub drift: Drift,
+}
+
+/// What the dictionary of columns, `_columns`, did not know before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Columns that no load had filled before.
+    pub new_columns: u64,
+    /// Of these the ones for elements that no FHIR release knows.
+    pub unknown_elements: u64,
+    /// Columns in which extensions of two URLs with one tail meet, or are kept apart by a suffix, for the first time.
+    pub clashes: u64,
+    /// `<table>.<column>` of the first new ones, at most [`Drift::MAX_NAMES`]. Names that follow from the data alone,
+    /// of unknown elements and of extensions, stand in `_columns` only: somebody may have made them up of anything.
+    pub names: BTreeSet<String>,
+}
+
+impl Drift {
+    /// The most names that are listed.
+    pub const MAX_NAMES: usize = 50;
+
+    /// Whether nothing was new.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.new_columns == 0 && self.clashes == 0
+    }
+}
+
+impl AddAssign for Drift {
+    fn add_assign(&mut self, other: Self) {
+        self.new_columns += other.new_columns;
+        self.unknown_elements += other.unknown_elements;
+        self.clashes += other.clashes;
+        self.names.extend(other.names);
+        while self.names.len() > Self::MAX_NAMES {
+            self.names.pop_last();
+        }
+    }
 }
 
 impl Summary {
@@ -58,5 +97,6 @@ impl AddAssign for Summary {
         for (code, count) in other.codes {
             *self.codes.entry(code).or_default() += count;
         }
+        self.drift += other.drift;
     }
 }

@@ -78,6 +78,11 @@ fn job(owner: &str, deadline: Option<Instant>) -> Job<'static> {
     Job { owner: owner.to_owned(), again: false, deadline, clock: || 0, progress: &|_| {} }
 }
 
+async fn rows(ledger: &Ledger, column: &str) -> i64 {
+    let column = ledger.column(column).await.unwrap();
+    column.and_then(|column| column.get_i64("rows").ok()).unwrap_or_default()
+}
+
 #[tokio::test]
 async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -101,6 +106,12 @@ async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     assert_eq!(sink.state(), clean);
     let keys = format!("{clean:?}").matches("subject_key").count();
     assert_eq!(keys, 1_500, "every reference to the patient that comes last has its key");
+    assert_eq!(rows(&ledger, "Observation.status").await, 1_500, "every attempt counts what is its own");
+    assert!(loaded.summary.drift.new_columns > 5, "{:?}", loaded.summary.drift);
+    let replay = Job { again: true, ..job("replay", None) };
+    let replayed = line.load(&ledger, &object, &replay).await.unwrap();
+    assert!(replayed.summary.drift.is_none(), "{:?}", replayed.summary.drift);
+    assert_eq!(rows(&ledger, "Observation.status").await, 1_500, "a replay counts nothing again");
     let again = line.load(&ledger, &object, &job("again", None)).await.unwrap();
     assert_eq!((again.status, again.summary.records), (Status::Done, 0), "what is done is not read again");
 }

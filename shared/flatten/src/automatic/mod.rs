@@ -7,7 +7,8 @@
 //! - `element`: objects, arrays and their primary items;
 //! - `datatype`: what concepts, references, metadata and telecoms have beyond their members;
 //! - `extension`: columns from the ends of URLs;
-//! - `scalar`: typed values.
+//! - `scalar`: typed values;
+//! - `describe`: what the columns mean, for the dictionary.
 
 mod walk;
 mod element;
@@ -15,6 +16,7 @@ mod datatype;
 mod extension;
 mod scalar;
 mod place;
+mod describe;
 mod name;
 mod address;
 

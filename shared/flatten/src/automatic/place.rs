@@ -4,6 +4,8 @@
 //! such as `Patient.name.family`. Both are pure functions of FHIR path, extension URL and settings, so that
 //! forgetting them all changes nothing but speed.
 
+mod meaning;
+
 use std::collections::BTreeMap;
 
 use crate::json::{Kind, Node};
@@ -12,6 +14,8 @@ use crate::row::{ColumnId, Names};
 
 use super::Settings;
 use super::name::{self, joined};
+
+pub(super) use meaning::{Meanings, Root};
 
 /// The index of a [`Place`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +204,8 @@ struct Place {
     own: Columns,
     members: Vec<(Box<str>, Member)>,
     extensions: Vec<(Box<str>, SpotId)>,
+    /// Those that stood beside another with the same tail.
+    clashes: Vec<(Box<str>, SpotId)>,
 }
 
 /// Everything remembered so far.
@@ -325,16 +331,17 @@ impl Places {
         names: &mut Names,
     ) -> SpotId {
         let home = &self.list[place.0 as usize];
-        if alone && let Some((_, spot)) = home.extensions.iter().find(|(known, _)| &**known == url) {
+        let met = if alone { &home.extensions } else { &home.clashes };
+        if let Some((_, spot)) = met.iter().find(|(known, _)| &**known == url) {
             return *spot;
         }
         let tail = name::tail(home.special, home.carrier, url, alone, settings);
         let name = joined(&home.outer, &tail);
         let spot = self.add_spot(&name, Scalars::default(), names);
         self.spots[spot.0 as usize].extension = true;
-        if alone {
-            self.list[place.0 as usize].extensions.push((url.into(), spot));
-        }
+        let home = &mut self.list[place.0 as usize];
+        let met = if alone { &mut home.extensions } else { &mut home.clashes };
+        met.push((url.into(), spot));
         spot
     }
 
@@ -535,6 +542,7 @@ impl Places {
             own,
             members,
             extensions,
+            clashes: Vec::new(),
         });
         PlaceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
     }

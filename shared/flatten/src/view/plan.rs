@@ -1,6 +1,8 @@
 //! Plans: compiled views.
 
+use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
 use crate::fhirpath::{Pool, SetId};
+use crate::model::Primitive;
 use crate::row::{ColumnId, Names, TableId};
 
 use super::column::{CellType, Column};
@@ -81,5 +83,20 @@ impl ViewNames {
     pub fn new(plan: &Plan, names: &mut Names) -> Self {
         let columns = plan.columns.iter().map(|column| names.column(&column.name)).collect();
         Self { table: names.table(&plan.name), columns }
+    }
+
+    /// Writes what was counted in the view's table into the dictionary.
+    pub(crate) fn describe(&self, plan: &Plan, tally: &Tally, scope: ScopeId, dictionary: &mut Dictionary) {
+        for (id, rows, _) in tally.columns(scope) {
+            let at = self.columns.iter().position(|&known| known == id);
+            let Some(column) = at.and_then(|at| plan.columns.get(at)) else { continue };
+            let list = if column.collection { "[]" } else { "" };
+            let meaning = Meaning {
+                datatype: column.datatype.map(Primitive::name),
+                cell: format!("{}{list}", column.cell.name()),
+                ..Meaning::of(Some(column.path.as_str().into()))
+            };
+            dictionary.add(&plan.name, column.name.clone(), meaning, rows);
+        }
     }
 }

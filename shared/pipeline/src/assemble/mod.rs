@@ -9,6 +9,7 @@ use std::sync::Arc;
 use flatten::automatic::address_at;
 use flatten::catalog::{Catalog, Flattened, Flattener};
 use flatten::defect::{Defect, DefectCode};
+use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::reference::is_id;
@@ -139,10 +140,16 @@ impl Assembler {
             return None;
         }
         self.batch.names = self.flattener.names();
+        self.flattener.count(&self.batch.rows);
         self.batch_bytes = 0;
         let batch = mem::take(&mut self.batch);
         self.flattener.begin_batch();
         Some(batch)
+    }
+
+    /// The columns of all batches that were taken, for the dictionary.
+    pub fn take_dictionary(&mut self) -> Dictionary {
+        self.flattener.take_dictionary()
     }
 
     /// Completions of rows that stand in batches handed out before: they may be written only after those.

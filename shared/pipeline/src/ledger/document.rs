@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bson::{Bson, DateTime, Document, doc};
 
-use crate::summary::Summary;
+use crate::summary::{Drift, Summary};
 
 use super::load::{Checkpoint, Lease, Load, Status};
 
@@ -24,6 +24,7 @@ pub(super) fn of(load: &Load) -> Document {
         ("ended", load.ended.map(|moment| DateTime::from_millis(moment).into())),
         ("problem", load.problem.clone().map(Bson::from)),
         ("lease", load.lease.as_ref().map(|lease| lease_document(lease).into())),
+        ("counted", load.is_counted.then(|| true.into())),
         ("checkpoint", load.checkpoint.as_ref().map(|checkpoint| checkpoint_document(checkpoint).into())),
     ];
     document.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -51,6 +52,7 @@ pub(super) fn load(document: &Document) -> Option<Load> {
         code: text("code")?,
         catalog: text("catalog")?,
         checkpoint: document.get_document("checkpoint").ok().map(checkpoint),
+        is_counted: document.get_bool("counted").unwrap_or_default(),
         revision: number(document, "revision"),
     })
 }
@@ -96,6 +98,26 @@ fn summary_document(summary: &Summary) -> Document {
         },
         "types": counts(&summary.types),
         "codes": counts(&summary.codes),
+        "drift": drift_document(&summary.drift),
+    }
+}
+
+fn drift_document(drift: &Drift) -> Document {
+    doc! {
+        "newColumns": count(drift.new_columns),
+        "unknownElements": count(drift.unknown_elements),
+        "clashes": count(drift.clashes),
+        "names": drift.names.iter().collect::<Vec<_>>(),
+    }
+}
+
+fn drift(document: &Document) -> Drift {
+    let names = document.get_array("names").map(Vec::as_slice).unwrap_or_default();
+    Drift {
+        new_columns: number(document, "newColumns"),
+        unknown_elements: number(document, "unknownElements"),
+        clashes: number(document, "clashes"),
+        names: names.iter().filter_map(Bson::as_str).map(str::to_owned).collect(),
     }
 }
 
@@ -115,6 +137,7 @@ fn summary(document: &Document) -> Summary {
         view_defects: number(fates, "viewDefects"),
         types: document.get_document("types").map(numbers).unwrap_or_default(),
         codes: document.get_document("codes").map(numbers).unwrap_or_default(),
+        drift: document.get_document("drift").map(drift).unwrap_or_default(),
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Load {
     pub catalog: String,
     /// From where an interrupted load goes on.
     pub checkpoint: Option<Checkpoint>,
+    /// Whether its rows are counted in the dictionary of columns already: a replay counts nothing again.
+    pub is_counted: bool,
     /// Counts the changes of this entry; every change names the one it changes.
     pub(super) revision: u64,
 }
@@ -130,6 +132,7 @@ pub struct Attempt {
 
 /// The answer to who wants to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one a load")]
 pub enum Begun {
     /// Load it.
     Run {
@@ -169,6 +172,7 @@ impl Load {
         let next = Self {
             attempts: known.attempts + 1,
             checkpoint: checkpoint.clone(),
+            is_counted: known.is_counted,
             revision: known.revision,
             ..Self::first(object, attempt)
         };
@@ -198,6 +202,7 @@ impl Load {
             code: attempt.code.clone(),
             catalog: attempt.catalog.clone(),
             checkpoint: None,
+            is_counted: false,
             revision: 0,
         }
     }

@@ -3,6 +3,7 @@
 //! Every change of an entry names the revision that it changes, so that of two functions one wins and the other
 //! looks again; and what an attempt reports counts only while no later attempt has begun.
 
+mod columns;
 mod document;
 mod load;
 mod mongo;
@@ -15,6 +16,7 @@ use crate::object::ObjectRef;
 use crate::sink::mongodb::Connection;
 use crate::summary::Summary;
 
+pub use columns::Filled;
 pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Status};
 
 /// How often a change is tried before it is given up: every miss means that somebody else succeeded.
@@ -35,6 +37,7 @@ pub enum Ledger {
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
     loads: Mutex<BTreeMap<String, Load>>,
+    columns: Mutex<BTreeMap<String, bson::Document>>,
 }
 
 impl Ledger {
@@ -108,6 +111,7 @@ impl Ledger {
             load.checkpoint = None;
             load.ended = Some(now);
             load.summary = summary.clone();
+            load.is_counted |= matches!(status, Status::Done | Status::Partial | Status::Failed);
             load.problem = problem.map(str::to_owned);
         });
         match ended.await {

@@ -49,14 +49,19 @@ pub(super) async fn write(
     Ok(answer.get_i32("n").unwrap_or_default() == 1)
 }
 
-async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {
+pub(super) async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {
     let invalid = |_| Interrupted::Write { code: "unwritable entry".to_owned() };
     let command = RawDocumentBuf::try_from(command).map_err(invalid)?;
     Ok(connection.run(connection.database(), command).await?)
 }
 
 fn first_batch(answer: &Document) -> impl Iterator<Item = Load> {
+    found(answer).filter_map(document::load)
+}
+
+/// The documents of an answer to `find`.
+pub(super) fn found(answer: &Document) -> impl Iterator<Item = &Document> {
     let cursor = answer.get_document("cursor").ok();
     let found = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok()).map(Vec::as_slice);
-    found.unwrap_or_default().iter().filter_map(bson::Bson::as_document).filter_map(document::load)
+    found.unwrap_or_default().iter().filter_map(bson::Bson::as_document)
 }

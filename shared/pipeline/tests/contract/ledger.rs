@@ -4,16 +4,16 @@ use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Attempt, Begun, Checkpoint, Lease, Ledger, Status};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::summary::Summary;
+use pipeline::summary::{Drift, Summary};
 
 use crate::database::Server;
 
-fn object(key: &str) -> ObjectRef {
+pub(crate) fn object(key: &str) -> ObjectRef {
     let pin = Pin::Version("v1".into());
     ObjectRef { bucket: "clinic".into(), key: key.into(), pin, sequencer: None, created: 5, size: Some(99) }
 }
 
-fn attempt(owner: &str, now: i64) -> Attempt {
+pub(crate) fn attempt(owner: &str, now: i64) -> Attempt {
     let lease = Lease { owner: owner.into(), until: now + 1_000 };
     Attempt { now, lease, again: false, code: "0.1.0".into(), catalog: "abc".into() }
 }
@@ -32,10 +32,16 @@ fn summary() -> Summary {
         view_defects: 1,
         types: [("Patient".to_owned(), 3)].into(),
         codes: [("too-deep".to_owned(), 3), ("several-values".to_owned(), 1)].into(),
+        drift: Drift {
+            new_columns: 3,
+            unknown_elements: 1,
+            clashes: 1,
+            names: ["Patient.id".to_owned()].into(),
+        },
     }
 }
 
-async fn each(check: impl AsyncFn(&Ledger)) {
+pub(crate) async fn each(check: impl AsyncFn(&Ledger)) {
     check(&Ledger::memory()).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;

@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod columns;
 mod database;
 mod faults;
 mod harness;

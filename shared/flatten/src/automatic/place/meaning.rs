@@ -1,0 +1,255 @@
+//! What columns mean: the way from a place back to FHIR path, extension URL and datatype.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::dictionary::Meaning;
+use crate::model::{Datatype, Element};
+use crate::row::ColumnId;
+
+use super::{Columns, Member, Place, PlaceId, Places, Scalars, Special, Spot, SpotId, TELECOM_SYSTEMS};
+
+/// Where a name space of columns begins, and what is known on the way there.
+#[derive(Debug, Clone)]
+pub(in crate::automatic) struct Root {
+    pub(in crate::automatic) place: PlaceId,
+    way: Way,
+}
+
+/// The way from a resource to a place or a spot.
+#[derive(Debug, Clone)]
+struct Way {
+    path: Arc<str>,
+    url: Option<Arc<str>>,
+    is_unknown: bool,
+    is_clash: bool,
+}
+
+/// The items of an element: what a list of records in a column, or a child table, consists of.
+#[derive(Debug)]
+pub(in crate::automatic) struct Items {
+    /// The name of the list's column.
+    pub(in crate::automatic) name: Box<str>,
+    pub(in crate::automatic) column: ColumnId,
+    pub(in crate::automatic) is_backbone: bool,
+    pub(in crate::automatic) root: Root,
+}
+
+/// The columns of one name space.
+#[derive(Debug, Default)]
+pub(in crate::automatic) struct Meanings {
+    elements: BTreeMap<ColumnId, Meaning>,
+    derived: BTreeMap<ColumnId, Meaning>,
+    pub(in crate::automatic) items: Vec<Items>,
+}
+
+impl Root {
+    pub(in crate::automatic) fn resource(place: PlaceId, resource_type: &str) -> Self {
+        let path = Arc::from(resource_type);
+        Self { place, way: Way { path, url: None, is_unknown: false, is_clash: false } }
+    }
+}
+
+impl Way {
+    fn step(&self, step: &str) -> Self {
+        Self { path: format!("{}.{step}", self.path).into(), ..self.clone() }
+    }
+
+    fn meaning(&self, derived: Option<&'static str>, cell: &str) -> Meaning {
+        Meaning {
+            url: self.url.clone(),
+            derived,
+            cell: cell.to_owned(),
+            is_unknown: self.is_unknown,
+            is_clash: self.is_clash,
+            ..Meaning::of(Some(Arc::clone(&self.path)))
+        }
+    }
+}
+
+impl Meanings {
+    /// What a column means. An element's own column comes before one that is derived from another element.
+    pub(in crate::automatic) fn get(&self, column: ColumnId) -> Option<&Meaning> {
+        self.elements.get(&column).or_else(|| self.derived.get(&column))
+    }
+
+    /// Of two elements in one column, which only extensions can be, the first by path speaks for both.
+    fn element(&mut self, column: ColumnId, meaning: Meaning) {
+        keep_first(&mut self.elements, column, meaning);
+    }
+
+    fn derived(&mut self, column: ColumnId, way: &Way, by: &'static str, cell: &str) {
+        keep_first(&mut self.derived, column, way.meaning(Some(by), cell));
+    }
+
+    /// The columns that a spot's values may be written to besides the plain one.
+    fn derived_of(&mut self, columns: &Columns, scalars: Scalars, way: &Way) {
+        if scalars.moment {
+            self.derived(columns.at, way, "at", "timestamp");
+        }
+        self.derived(columns.text, way, "text", "text");
+        self.derived(columns.count, way, "count", "integer");
+        self.derived(columns.key, way, "key", "text");
+        self.derived(columns.values, way, "values", "text[]");
+        self.derived(columns.size, way, "size", "long");
+        self.derived(columns.sha256, way, "sha256", "text");
+    }
+}
+
+fn keep_first(meanings: &mut BTreeMap<ColumnId, Meaning>, column: ColumnId, meaning: Meaning) {
+    let known = meanings.entry(column).or_insert_with(|| meaning.clone());
+    if meaning < *known {
+        *known = meaning;
+    }
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "ids are indices that the parent handed out, and its lists only grow"
+)]
+impl Places {
+    /// The resource types that were met, each with its place.
+    pub(in crate::automatic) fn resource_types(&self) -> impl Iterator<Item = (&str, PlaceId)> {
+        self.resources.iter().map(|(name, &place)| (&**name, place))
+    }
+
+    /// Adds all columns of the name space that begins there.
+    pub(in crate::automatic) fn describe(&self, root: &Root, meanings: &mut Meanings) {
+        let place = &self.list[root.place.0 as usize];
+        match place.special {
+            Special::Concept => meanings.derived(place.own.codings, &root.way, "codings", "text[]"),
+            Special::Reference => {
+                meanings.derived(place.own.key, &root.way, "key", "text");
+                meanings.element(place.own.kind, type_of_target(place, &root.way));
+            }
+            _ => {}
+        }
+        for (key, member) in &place.members {
+            let (Member::Element(spot) | Member::Codings(spot) | Member::Target(spot) | Member::Labels(spot)) =
+                *member
+            else {
+                continue;
+            };
+            self.describe_member(
+                place,
+                &root.way,
+                key,
+                (spot, matches!(member, Member::Labels(_))),
+                meanings,
+            );
+        }
+        let clashes = place.clashes.iter().map(|extension| (extension, true));
+        for ((url, spot), kept_apart) in
+            place.extensions.iter().map(|extension| (extension, false)).chain(clashes)
+        {
+            let column = self.spots[spot.0 as usize].columns.plain;
+            let shares = |(other, met): &(Box<str>, SpotId)| {
+                other != url && self.spots[met.0 as usize].columns.plain == column
+            };
+            let is_clash = kept_apart || place.extensions.iter().any(shares);
+            let mut way = root.way.step(&format!("extension('{}')", url.replace('\'', "\\'")));
+            way.url.get_or_insert_with(|| Arc::from(&**url));
+            way.is_clash |= is_clash;
+            self.describe_extension(*spot, &way, meanings);
+        }
+    }
+
+    fn describe_member(
+        &self,
+        place: &Place,
+        way: &Way,
+        key: &str,
+        (spot_id, is_label): (SpotId, bool),
+        meanings: &mut Meanings,
+    ) {
+        let spot = &self.spots[spot_id.0 as usize];
+        let element = place.carrier.and_then(|carrier| carrier.element(key));
+        let base = element.as_ref().and_then(|element| element.choice);
+        let in_extension = matches!(place.special, Special::Extension | Special::ExtensionItem);
+        let on_primitive = place.special == Special::OnPrimitive;
+        let mut here = match (base, &element) {
+            (Some("value"), _) if in_extension => way.step("value"),
+            (Some(base), Some(element)) => way.step(&format!("{base}.ofType({})", datatype_of(element))),
+            _ if on_primitive && is_label => way.clone(),
+            _ => way.step(key),
+        };
+        here.is_unknown |= element.is_none() && !on_primitive;
+        // The value of an extension stands in the column that the extension has described.
+        if !(base == Some("value") && place.special == Special::Extension) {
+            let mut meaning = here.meaning(None, &cell_of(spot, element.as_ref()));
+            meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
+            if is_label && !on_primitive {
+                "text[]".clone_into(&mut meaning.cell);
+            }
+            meanings.element(spot.columns.plain, meaning);
+        }
+        if let (Some((column, _)), Some(base)) = (spot.choice, base) {
+            meanings.derived(column, &way.step(base), "type", "text");
+        }
+        self.describe_spot(spot, &here, meanings);
+    }
+
+    fn describe_extension(&self, spot: SpotId, way: &Way, meanings: &mut Meanings) {
+        let spot = &self.spots[spot.0 as usize];
+        meanings.element(spot.columns.plain, way.meaning(None, "any"));
+        self.describe_spot(spot, way, meanings);
+    }
+
+    /// What is derived from a spot and what stands in it.
+    fn describe_spot(&self, spot: &Spot, way: &Way, meanings: &mut Meanings) {
+        meanings.derived_of(&spot.columns, spot.scalars, way);
+        for (system, column) in TELECOM_SYSTEMS.into_iter().zip(spot.telecoms.into_iter().flatten()) {
+            meanings.derived(column, way, system, "text");
+        }
+        for shape in &spot.shapes {
+            if let Some(place) = shape.in_place {
+                self.describe(&Root { place, way: way.clone() }, meanings);
+            }
+            let shared =
+                shape.carrier.filter(|_| !spot.extension).and_then(|carrier| self.items.get(&carrier));
+            if let Some(place) = shape.item.or(shared.copied()) {
+                meanings.items.push(Items {
+                    name: spot.name.clone(),
+                    column: spot.columns.plain,
+                    is_backbone: shape.carrier.is_some_and(crate::model::TypeId::is_backbone),
+                    root: Root { place, way: way.clone() },
+                });
+            }
+        }
+        if let Some(place) = spot.sibling {
+            self.describe(&Root { place, way: way.clone() }, meanings);
+        }
+    }
+}
+
+/// `Reference.type`, whether it was written or worked out from the reference.
+fn type_of_target(place: &Place, way: &Way) -> Meaning {
+    let element = place.carrier.and_then(|carrier| carrier.element("type"));
+    let mut meaning = way.step("type").meaning(None, "text");
+    meaning.datatype = element.as_ref().map(datatype_of);
+    meaning
+}
+
+fn datatype_of(element: &Element) -> &'static str {
+    element.newest().datatype.name()
+}
+
+/// What stands in the plain column of an element.
+fn cell_of(spot: &Spot, element: Option<&Element>) -> String {
+    let Some(element) = element else { return "any".to_owned() };
+    let is_primitive = |datatype| matches!(datatype, Datatype::Primitive(_));
+    if spot.scalars.none() || !element.uses.iter().any(|used| is_primitive(used.datatype)) {
+        return "record[]".to_owned();
+    }
+    let scalars = spot.scalars;
+    let words = [
+        (scalars.boolean, "boolean"),
+        (scalars.integer && !scalars.decimal, "integer"),
+        (scalars.long, "long"),
+        (scalars.decimal, "decimal"),
+        (scalars.instant && !scalars.moment, "timestamp"),
+        (scalars.moment || scalars.text || scalars.binary, "text"),
+    ];
+    let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
+    words.join("|") + if element.newest().many { "[]" } else { "" }
+}

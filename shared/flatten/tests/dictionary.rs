@@ -1,0 +1,150 @@
+//! The dictionary: what stands in it for every kind of column, and that the order of resources is nothing to it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test stops where something is wrong"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use flatten::automatic::{Arrays, Settings};
+use flatten::catalog::{Catalog, Choices, Flattener};
+use flatten::dictionary::{Column, Dictionary};
+use flatten::json::{Limits, Tape};
+use flatten::links::Links;
+use flatten::resource::Resource;
+use flatten::row::Rows;
+
+fn dictionary(choices: Choices, resources: &[&str]) -> Dictionary {
+    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let (mut tape, mut rows) = (Tape::default(), Rows::default());
+    for text in resources {
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).unwrap();
+    }
+    flattener.count(&rows);
+    flattener.take_dictionary()
+}
+
+fn by_name(dictionary: &Dictionary) -> BTreeMap<String, Column> {
+    dictionary.columns().map(|column| (format!("{}.{}", column.table, column.name), column)).collect()
+}
+
+/// One line a column: path, derivation, datatype, cell, rows.
+fn line(column: &Column) -> String {
+    let meaning = &column.meaning;
+    let flags = [(meaning.is_unknown, " unknown"), (meaning.is_clash, " clash")];
+    let flags: String = flags.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
+    format!(
+        "{} {} {} {} {}{flags}",
+        meaning.path.as_deref().unwrap_or("-"),
+        meaning.derived.unwrap_or("-"),
+        meaning.datatype.unwrap_or("-"),
+        meaning.cell,
+        column.rows
+    )
+}
+
+const PATIENT: &str = r#"{"resourceType":"Patient","id":"p","meta":{"tag":[{"system":"s","code":"c","display":"d"}]},
+  "extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[
+     {"url":"ombCategory","valueCoding":{"system":"s","code":"c"}},{"url":"text","valueString":"White"}]},
+     {"url":"http://a.example/tier","valueCode":"x"},{"url":"http://b.example/tier","valueCode":"y"}],
+  "name":[{"family":"A","given":["B"]},{"family":"C"}],"telecom":[{"system":"phone","value":"1"}],
+  "birthDate":"1974-12","_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/patient-birthTime","valueDateTime":"1974-12-25T14:35:45-05:00"}]},
+  "deceasedBoolean":false,"managingOrganization":{"reference":"Organization/1"},"shoeSize":{"left":7},"odd-one":1,
+  "contact":[{"relationship":[{"coding":[{"code":"N"}]}],"gender":"male"},{"gender":"female"}]}"#;
+
+#[test]
+fn every_kind_of_column_says_where_it_comes_from() {
+    let columns = by_name(&dictionary(Choices::default(), &[PATIENT]));
+    let race = "Patient.extension('http://hl7.org/fhir/us/core/StructureDefinition/us-core-race')";
+    let birth_time =
+        "Patient.birthDate.extension('http://hl7.org/fhir/StructureDefinition/patient-birthTime')";
+    let expected = [
+        ("Patient.id", "Patient.id - id text 1".to_owned()),
+        ("Patient.meta_tag", "Patient.meta.tag - Coding text[] 1".to_owned()),
+        ("Patient.meta_tag_coding.display", "Patient.meta.tag.display - string text 1".to_owned()),
+        (
+            "Patient.usCoreRace_ombCategory_code",
+            format!("{race}.extension('ombCategory').value.code - code text 1"),
+        ),
+        ("Patient.usCoreRace_text", format!("{race}.extension('text') - - any 1")),
+        ("Patient.name_family", "Patient.name.family - string text 1".to_owned()),
+        ("Patient.name_given", "Patient.name.given - string text[] 1".to_owned()),
+        ("Patient.name", "Patient.name - HumanName record[] 1".to_owned()),
+        ("Patient.name.family", "Patient.name.family - string text 1".to_owned()),
+        ("Patient.telecom_phone", "Patient.telecom phone - text 1".to_owned()),
+        ("Patient.birthDate", "Patient.birthDate - date text 1".to_owned()),
+        ("Patient.birthDate_at", "Patient.birthDate at - timestamp 1".to_owned()),
+        ("Patient.birthDate_patientBirthTime", format!("{birth_time} - - any 1")),
+        ("Patient.birthDate_patientBirthTime_at", format!("{birth_time}.value at - timestamp 1")),
+        ("Patient.deceasedBoolean", "Patient.deceased.ofType(boolean) - boolean boolean 1".to_owned()),
+        ("Patient.deceased_type", "Patient.deceased type - text 1".to_owned()),
+        ("Patient.managingOrganization_key", "Patient.managingOrganization key - text 1".to_owned()),
+        ("Patient.managingOrganization_type", "Patient.managingOrganization.type - uri text 1".to_owned()),
+        ("Patient.shoeSize_left", "Patient.shoeSize.left - - any 1 unknown".to_owned()),
+        ("Patient._unknown", "- - - text 1 unknown".to_owned()),
+        ("Patient.contact_count", "Patient.contact count - integer 1".to_owned()),
+        ("Patient.contact.gender", "Patient.contact.gender - code text 1".to_owned()),
+        (
+            "Patient.contact.relationship_codings",
+            "Patient.contact.relationship codings - text[] 1".to_owned(),
+        ),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(columns.get(name).map(line), Some(expected), "{name} of {:?}", columns.keys());
+    }
+    let url = columns["Patient.usCoreRace_ombCategory_code"].meaning.url.clone().unwrap();
+    assert!(url.ends_with("/us-core-race"), "{url}");
+    let clashes: Vec<&Column> = columns.values().filter(|column| column.meaning.is_clash).collect();
+    let urls: Vec<&str> = clashes.iter().map(|column| column.meaning.url.as_deref().unwrap()).collect();
+    assert!(clashes.iter().all(|column| column.name.starts_with("tier_")), "{clashes:?}");
+    assert!(urls.contains(&"http://a.example/tier") && urls.contains(&"http://b.example/tier"), "{urls:?}");
+}
+
+#[test]
+fn child_tables_and_contained_resources_are_described() {
+    let automatic = Settings { arrays: Arrays::Tables, ..Settings::default() };
+    let item = r#"{"resourceType":"Questionnaire","id":"q","item":[{"linkId":"1","item":[{"linkId":"1.1"}]}],
+        "contained":[{"resourceType":"Patient","id":"c","name":[{"family":"A"},{"family":"B"}]}]}"#;
+    let columns = by_name(&dictionary(Choices { automatic, ..Choices::default() }, &[item]));
+    let shown = |name: &str| columns.get(name).map(line).unwrap_or_default();
+    assert_eq!(shown("Questionnaire_item.linkId"), "Questionnaire.item.linkId - string text 2");
+    assert_eq!(shown("Questionnaire_item._parent"), "- - - text 2");
+    assert_eq!(shown("Questionnaire_item._depth"), "- - - integer 2");
+    assert_eq!(shown("Patient_contained.name_family"), "Patient.name.family - string text 1");
+    assert_eq!(shown("Patient_contained_name.family"), "Patient.name.family - string text 2");
+}
+
+#[test]
+fn columns_of_views_have_their_paths() {
+    let view = r#"{"name":"people","resource":"Patient","select":[{"column":[{"name":"born","path":"birthDate"},
+        {"name":"families","path":"name.family","collection":true},{"name":"dead","path":"deceased.ofType(boolean)"}]}]}"#;
+    let views = vec![("people.json".to_owned(), view.to_owned())];
+    let second = r#"{"resourceType":"Patient","id":"p2"}"#;
+    let columns = by_name(&dictionary(Choices { views, ..Choices::default() }, &[PATIENT, second]));
+    assert_eq!(line(&columns["people.born"]), "birthDate - date text 1");
+    assert_eq!(line(&columns["people.families"]), "name.family - string text[] 1");
+    assert_eq!(line(&columns["people.dead"]), "deceased.ofType(boolean) - boolean boolean 1");
+}
+
+#[test]
+fn the_order_of_resources_is_nothing_to_the_columns() {
+    let resources = [
+        PATIENT,
+        r#"{"resourceType":"Patient","id":"2","managingOrganization":{"type":"Organization","reference":"Organization/1"}}"#,
+        r#"{"resourceType":"Patient","id":"3","extension":[{"url":"http://a.example/tier","valueString":"x"}]}"#,
+        r#"{"resourceType":"Patient","id":"4","extension":[{"url":"http://a.example/tier","valueCode":"x"}]}"#,
+        r#"{"resourceType":"Observation","id":"o","component":[{"valueQuantity":{"value":1}},{"valueString":"x"}]}"#,
+    ];
+    let forward = dictionary(Choices::default(), &resources);
+    let mut backward = resources;
+    backward.reverse();
+    assert_eq!(dictionary(Choices::default(), &backward), forward);
+    assert_eq!(by_name(&forward)["Patient.id"].rows, 4);
+    assert_eq!(by_name(&forward)["Observation.component.valueQuantity_value"].rows, 1);
+}

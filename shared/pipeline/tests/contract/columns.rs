@@ -1,0 +1,130 @@
+//! The dictionary's promises, on the one in memory and on the one in the database.
+
+use std::sync::Arc;
+
+use flatten::catalog::{Catalog, Flattener};
+use flatten::dictionary::Dictionary;
+use flatten::json::{Limits, Tape};
+use flatten::links::Links;
+use flatten::resource::Resource;
+use flatten::row::Rows;
+use mongodb::bson::Document;
+use pipeline::ledger::{Attempt, Filled, Ledger, Status};
+use pipeline::summary::{Drift, Summary};
+
+use crate::ledger::{attempt, each, object};
+
+fn columns_of(resources: &[&str]) -> Dictionary {
+    let mut flattener = Flattener::new(Arc::new(Catalog::default()));
+    let (mut tape, mut rows) = (Tape::default(), Rows::default());
+    for text in resources {
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).unwrap();
+    }
+    flattener.count(&rows);
+    flattener.take_dictionary()
+}
+
+async fn fill(ledger: &Ledger, load: &str, attempt: u32, part: u64, resources: &[&str]) -> Drift {
+    let columns = columns_of(resources);
+    ledger.fill(&Filled { load, attempt, part, columns: &columns, now: 5 }).await.unwrap()
+}
+
+async fn column(ledger: &Ledger, id: &str) -> Document {
+    ledger.column(id).await.unwrap().unwrap_or_default()
+}
+
+async fn rows(ledger: &Ledger, id: &str) -> i64 {
+    column(ledger, id).await.get_i64("rows").unwrap_or_default()
+}
+
+const MALE: &str = r#"{"resourceType":"Patient","gender":"male"}"#;
+const TALL: &str = r#"{"resourceType":"Patient","gender":"male","tallness":7}"#;
+
+#[tokio::test]
+async fn columns_know_their_first_and_last_load() {
+    each(async |ledger| {
+        let first = fill(ledger, "one", 1, 0, &[MALE, MALE]).await;
+        assert_eq!((first.new_columns, first.unknown_elements, first.clashes), (1, 0, 0));
+        assert_eq!(first.names, ["Patient.gender".to_owned()].into());
+        let second = fill(ledger, "two", 1, 0, &[TALL]).await;
+        assert_eq!((second.new_columns, second.unknown_elements), (1, 1));
+        assert!(second.names.is_empty(), "a name that no release knows may be anything: {second:?}");
+        assert!(fill(ledger, "three", 1, 0, &[MALE, TALL]).await.is_none());
+        let gender = column(ledger, "Patient.gender").await;
+        let of = |name: &str| gender.get_document(name).unwrap().get_str("load").unwrap().to_owned();
+        assert_eq!((of("first"), of("last")), ("one".to_owned(), "three".to_owned()));
+        let word = |name: &str| gender.get_str(name).unwrap();
+        assert_eq!(
+            (word("table"), word("column"), word("path"), word("datatype"), word("type")),
+            ("Patient", "gender", "Patient.gender", "code", "text")
+        );
+        assert_eq!(gender.get_i64("rows").ok(), Some(5));
+        assert_eq!(column(ledger, "Patient.tallness").await.get_bool("unknown").ok(), Some(true));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_entered_again_counts_once() {
+    each(async |ledger| {
+        let first = fill(ledger, "one", 1, 0, &[MALE]).await;
+        assert_eq!(fill(ledger, "one", 1, 0, &[MALE]).await, first, "the answer was lost: it is given again");
+        fill(ledger, "other", 1, 0, &[MALE]).await;
+        fill(ledger, "one", 2, 0, &[MALE]).await;
+        assert_eq!(rows(ledger, "Patient.gender").await, 2);
+        assert!(fill(ledger, "one", 3, 1, &[MALE]).await.is_none());
+        assert_eq!(rows(ledger, "Patient.gender").await, 3, "an attempt that went on counts what is its own");
+        let marks = column(ledger, "Patient.gender").await.get_array("marks").unwrap().len();
+        assert_eq!(marks, 3);
+        for load in 0..20 {
+            fill(ledger, &load.to_string(), 1, 0, &[MALE]).await;
+        }
+        let marks = column(ledger, "Patient.gender").await.get_array("marks").unwrap().len();
+        assert_eq!(marks, 16, "marks are forgotten");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replay_of_what_was_counted_counts_new_columns_alone() {
+    each(async |ledger| {
+        let (object, id) = (object("a"), object("a").load_id());
+        ledger.begin(&object, &attempt("one", 0)).await.unwrap();
+        fill(ledger, &id, 1, 0, &[MALE]).await;
+        ledger.finish(&id, 1, Status::Done, &Summary::default(), None, 1).await.unwrap();
+        for load in 0..20 {
+            fill(ledger, &load.to_string(), 1, 0, &[MALE]).await;
+        }
+        ledger.begin(&object, &Attempt { again: true, ..attempt("two", 2) }).await.unwrap();
+        let drift = fill(ledger, &id, 2, 0, &[TALL]).await;
+        assert_eq!(drift.new_columns, 1);
+        assert_eq!(rows(ledger, "Patient.gender").await, 21);
+        assert_eq!(rows(ledger, "Patient.tallness").await, 1);
+        let last = column(ledger, "Patient.gender").await;
+        assert_eq!(last.get_document("last").unwrap().get_str("load").ok(), Some(id.as_str()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn urls_that_share_a_tail_clash_across_loads() {
+    let tier = |host: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","extension":[{{"url":"http://{host}.example/tier","valueCode":"x"}}]}}"#
+        )
+    };
+    let (a, b) = (tier("a"), tier("b"));
+    each(async |ledger| {
+        assert_eq!(fill(ledger, "one", 1, 0, &[&a]).await.clashes, 0);
+        assert_eq!(fill(ledger, "two", 1, 0, &[&b]).await.clashes, 1);
+        assert_eq!(fill(ledger, "three", 1, 0, &[&b]).await.clashes, 0, "it is known by now");
+        let tier = column(ledger, "Patient.tier").await;
+        assert_eq!(
+            (tier.get_str("url").ok(), tier.get_bool("clash").ok()),
+            (Some("http://a.example/tier"), Some(true))
+        );
+    })
+    .await;
+}
