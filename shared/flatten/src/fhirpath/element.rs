@@ -117,7 +117,9 @@ impl<'m> Machine<'m> {
             Item::Whole(_) => Primitive::Integer,
             Item::Number(number) if self.number(number).is_written_whole() => Primitive::Integer,
             Item::Number(_) => Primitive::Decimal,
-            Item::Text(_) | Item::Key | Item::Pending(_) | Item::Element(_) => Primitive::String,
+            Item::Text(_) | Item::Key | Item::Pending(_) | Item::Nothing | Item::Element(_) => {
+                Primitive::String
+            }
             Item::Temporal(_, TemporalKind::Date) => Primitive::Date,
             Item::Temporal(_, TemporalKind::DateTime) => Primitive::DateTime,
             Item::Temporal(_, TemporalKind::Time) => Primitive::Time,
@@ -140,7 +142,7 @@ impl<'m> Machine<'m> {
                 Value::Temporal(Cow::Owned(text), temporal)
             }
             Item::Key => Value::Text(Cow::Borrowed(self.context().key)),
-            Item::Pending(_) => Value::Pending,
+            Item::Pending(_) | Item::Nothing => Value::Pending,
             Item::Literal(index) => match self.pool().literal(index).map(|(literal, _)| literal) {
                 Some(Literal::Boolean(value)) => Value::Boolean(*value),
                 Some(Literal::Number { value, .. }) => Value::Number(*value),

@@ -14,6 +14,8 @@ use super::types::SetId;
 /// One item of a collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Item {
+    /// `$this` where there is none; it is never on the stack.
+    Nothing,
     /// A value of the resource.
     Element(Element),
     /// A literal or a constant of the pool.

@@ -300,7 +300,9 @@ impl<'m> Machine<'m> {
     }
 
     pub(super) fn push(&mut self, item: Item) {
-        self.scratch.stack.push(item);
+        if !matches!(item, Item::Nothing) {
+            self.scratch.stack.push(item);
+        }
     }
 
     pub(super) fn extend(&mut self, item: Option<Item>) {

@@ -144,6 +144,7 @@ fn text(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> R
             rows.text(name, machine.kept(span));
         }
         Item::Key => rows.text(name, machine.context().key),
+        Item::Nothing => rows.null(name),
         Item::Boolean(_) | Item::Whole(_) | Item::Number(_) | Item::Literal(_) => {
             rows.text(name, &machine.text_of(item)?)
         }

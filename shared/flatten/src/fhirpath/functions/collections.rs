@@ -113,7 +113,7 @@ pub(in crate::fhirpath) fn make_distinct(m: &mut Machine<'_>, base: usize) -> Re
 }
 
 pub(super) fn iif<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
-    let Some(item) = m.single(base)? else { return Ok(()) };
+    let item = m.single(base)?.unwrap_or(Item::Nothing);
     m.truncate(base);
     let branch = if m.condition(call.op(0), item)? == Some(true) { 1 } else { 2 };
     m.run(call.op(branch), item)
