@@ -38,6 +38,9 @@ pub(crate) struct Load {
     /// Load also what the ledger calls done: it fills gaps, for instance the tables of new views
     #[arg(long)]
     again: bool,
+    /// What a file must be as a whole, else nothing of it is loaded: `max_reject_ratio`, `min_resources`, `required_types`
+    #[arg(long, value_name = "FILE")]
+    gates: Option<PathBuf>,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -60,7 +63,7 @@ struct Loader {
 
 /// Loads all files.
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
-    let catalog = arguments.flattening.catalog()?;
+    let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
     let found = Inputs::find(&arguments.files);
     let database = arguments.destination.connect().await?;
     let sink = Arc::new(MongoSink::new(database.connection.clone(), database.archive.name()));
@@ -186,7 +189,7 @@ fn owner() -> String {
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the edge: the library is told the time")]
-fn milliseconds_now() -> i64 {
+pub(crate) fn milliseconds_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or_default()
 }

@@ -12,6 +12,8 @@ mod rows;
 mod load;
 mod check;
 mod schema;
+mod status;
+mod forget;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         Command::Load(arguments) => wait_for(load::run(arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Status(arguments) => wait_for(status::run(arguments)),
+        Command::Forget(arguments) => wait_for(forget::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {
         console::error(&error);

@@ -13,9 +13,11 @@ use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
 
 use crate::check::Check;
+use crate::forget::Forget;
 use crate::load::Load;
 use crate::rows::Rows;
 use crate::schema::Schema;
+use crate::status::Status;
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
@@ -41,6 +43,10 @@ pub(crate) enum Command {
     Check(Check),
     /// Print the schema of the tables that views make
     Schema(Schema),
+    /// Show loads, the latest first, or explain one
+    Status(Status),
+    /// Remove every row of resources from all tables, the archive and the rejects
+    Forget(Forget),
 }
 
 /// What becomes of resources.
@@ -61,6 +67,9 @@ pub(crate) struct Flattening {
     /// A JSON object from extension URLs to column names
     #[arg(long, value_name = "FILE")]
     extension_names: Option<PathBuf>,
+    /// Checks of resources, as a JSON array of {type, path, severity, message}; without it those of `checks.json`
+    #[arg(long, value_name = "FILE")]
+    checks: Option<PathBuf>,
     /// What goes to the archive instead of the tables: `TYPE` or `TYPE where <FHIRPath>`; may be given again
     #[arg(long, value_name = "TYPE")]
     inactive: Vec<String>,
@@ -142,8 +151,8 @@ impl fmt::Debug for Uri {
 }
 
 impl Flattening {
-    /// The catalog that the settings describe.
-    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+    /// The catalog that the settings describe. `gates` is a file of what a whole object must be.
+    pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidSettings> {
         let mut mistakes = Vec::new();
         let tables = self.tables();
         let views = if tables == catalog::Tables::Automatic { Ok(Vec::new()) } else { self.views.texts() };
@@ -164,6 +173,8 @@ impl Flattening {
             },
             views,
             inactive: self.inactive.clone(),
+            checks: self.checks(&mut mistakes),
+            gates: gates.and_then(|path| read_text(path, "--gates", &mut mistakes)),
         };
         let catalog = Catalog::compile(choices).map_err(|invalid| mistakes.push(invalid.to_string()));
         catalog.ok().filter(|_| mistakes.is_empty()).map(Arc::new).ok_or(InvalidSettings { mistakes })
@@ -177,15 +188,25 @@ impl Flattening {
         }
     }
 
+    fn checks(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {
+        let Some(path) = &self.checks else { return vec![(CHECKS.0.to_owned(), CHECKS.1.to_owned())] };
+        let text = read_text(path, "--checks", mistakes);
+        text.map(|text| (path.display().to_string(), text)).into_iter().collect()
+    }
+
     fn extension_names(&self, mistakes: &mut Vec<String>) -> BTreeMap<String, String> {
         let Some(path) = &self.extension_names else { return BTreeMap::new() };
-        let names = fs::read(path).map_err(|error| error.to_string());
-        let names = names.and_then(|text| parse_names(&text));
-        names.unwrap_or_else(|mistake| {
+        let text = read_text(path, "--extension-names", mistakes).unwrap_or_else(|| "{}".to_owned());
+        parse_names(&text).unwrap_or_else(|mistake| {
             mistakes.push(format!("--extension-names {}: {mistake}", path.display()));
             BTreeMap::new()
         })
     }
+}
+
+fn read_text(path: &Path, argument: &str, mistakes: &mut Vec<String>) -> Option<String> {
+    let text = fs::read_to_string(path);
+    text.map_err(|error| mistakes.push(format!("{argument} {}: {error}", path.display()))).ok()
 }
 
 impl Views {
@@ -213,8 +234,8 @@ fn read_views(path: &Path) -> io::Result<Vec<(String, String)>> {
     files.iter().map(|file| Ok((file.display().to_string(), fs::read_to_string(file)?))).collect()
 }
 
-fn parse_names(text: &[u8]) -> Result<BTreeMap<String, String>, String> {
-    let names: BTreeMap<String, String> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+fn parse_names(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let names: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match names.iter().find(|(url, name)| url.is_empty() || !is_column_name(name)) {
         Some((url, name)) => {
             Err(format!("`{name}` for `{url}`: a name has letters, digits and `_` and begins with a letter"))
@@ -232,7 +253,7 @@ fn is_column_name(text: &str) -> bool {
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Command, Settings, parse_names};
+    use super::{Command, Path, Settings, parse_names};
 
     #[test]
     fn the_arguments_contradict_nothing() {
@@ -246,18 +267,23 @@ mod tests {
         let Command::Rows(rows) = Settings::parse_from(arguments.iter().chain(&more)).command else {
             panic!("these are the arguments of `rows`");
         };
-        let message = rows.flattening.catalog().unwrap_err().to_string();
-        for part in ["`patient`", "`Patient where (`", "--extension-names no/such/file:", "no/such/folder: "]
-        {
+        let message = rows.flattening.catalog(Some(Path::new("no/such/gates"))).unwrap_err().to_string();
+        for part in [
+            "`patient`",
+            "`Patient where (`",
+            "--extension-names no/such/file:",
+            "no/such/folder: ",
+            "--gates no/such/gates: ",
+        ] {
             assert!(message.contains(part), "{part} is missing in:\n{message}");
         }
     }
 
     #[test]
     fn extension_names_are_column_names() {
-        assert_eq!(parse_names(br#"{"http://x.example/a": "a_1"}"#).unwrap().len(), 1);
-        assert!(parse_names(br#"{"http://x.example/a": "1a"}"#).is_err());
-        assert!(parse_names(br#"{"http://x.example/a": "a.b"}"#).is_err());
-        assert!(parse_names(b"[]").is_err());
+        assert_eq!(parse_names(r#"{"http://x.example/a": "a_1"}"#).unwrap().len(), 1);
+        assert!(parse_names(r#"{"http://x.example/a": "1a"}"#).is_err());
+        assert!(parse_names(r#"{"http://x.example/a": "a.b"}"#).is_err());
+        assert!(parse_names("[]").is_err());
     }
 }

@@ -47,7 +47,7 @@ impl Entry {
         match self.status {
             Status::Done | Status::Superseded => Outcome::Done,
             Status::Partial => Outcome::Partial,
-            Status::Running | Status::Failed | Status::Gone => Outcome::Failed,
+            Status::Running | Status::Failed | Status::Gone | Status::Refused => Outcome::Failed,
         }
     }
 }

@@ -12,3 +12,5 @@ mod database;
 mod rows;
 mod load;
 mod views;
+mod ledger;
+mod forget;

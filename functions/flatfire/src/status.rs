@@ -1,0 +1,189 @@
+//! `flatfire status`: what the ledger knows of loads.
+
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use futures::TryStreamExt as _;
+use mongodb::bson::{DateTime, Document, doc};
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::{self, Ledger, Load};
+use pipeline::summary::Summary;
+
+use crate::console;
+use crate::database::{Database, DatabaseError};
+use crate::outcome::Outcome;
+use crate::reject;
+use crate::settings::Destination;
+
+/// Show loads, the latest first, or explain one.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    destination: Destination,
+    /// Show loads of this status only
+    #[arg(long = "status", value_enum)]
+    wanted: Option<Wanted>,
+    /// Show so many loads at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// A load, by its id or by the key of its object: explain it
+    #[arg(value_name = "LOAD")]
+    load: Option<String>,
+}
+
+/// Where a load stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wanted {
+    Running,
+    Done,
+    Partial,
+    Failed,
+    Superseded,
+    Gone,
+    Refused,
+}
+
+/// Rejects of an explained load that are listed; the rest is counted.
+const LISTED_REJECTS: usize = 20;
+
+impl From<Wanted> for ledger::Status {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Running => Self::Running,
+            Wanted::Done => Self::Done,
+            Wanted::Partial => Self::Partial,
+            Wanted::Failed => Self::Failed,
+            Wanted::Superseded => Self::Superseded,
+            Wanted::Gone => Self::Gone,
+            Wanted::Refused => Self::Refused,
+        }
+    }
+}
+
+/// Prints what is asked for.
+pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
+    let database = arguments.destination.connect().await?;
+    let ledger = Ledger::Mongo(database.connection.clone());
+    let wanted = arguments.wanted.map(ledger::Status::from);
+    let Some(name) = &arguments.load else {
+        let loads = ledger.list(wanted, arguments.limit).await.map_err(unreadable)?;
+        console::print(&if loads.is_empty() { "no loads".to_owned() } else { listed(&loads) })?;
+        return Ok(Outcome::Done);
+    };
+    let mut loads = named(&database, &ledger, name).await?;
+    loads.retain(|load| wanted.is_none_or(|wanted| load.status == wanted));
+    if loads.is_empty() {
+        anyhow::bail!("the ledger knows no such load; give the `_id` of one, or the key of its object");
+    }
+    for load in &loads {
+        console::print(&explained(&database, load).await?)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The load of that id, or all of the object with that key, the latest first.
+pub(crate) async fn named(database: &Database, ledger: &Ledger, name: &str) -> anyhow::Result<Vec<Load>> {
+    let filter = doc! { "$or": [{ "_id": name }, { "key": name }] };
+    let loads = database.rows.collection::<Document>("_loads");
+    let found = loads.find(filter).projection(doc! { "_id": 1 }).sort(doc! { "begun": -1 });
+    let found: Vec<Document> =
+        async { found.await?.try_collect().await }.await.map_err(DatabaseError::from)?;
+    let mut loads = Vec::new();
+    for id in found.iter().filter_map(|load| load.get_str("_id").ok()) {
+        loads.extend(ledger.find(id).await.map_err(unreadable)?);
+    }
+    Ok(loads)
+}
+
+/// The ledger could not be read.
+pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
+    anyhow::Error::msg(match interrupted {
+        Interrupted::Write { code } => format!("the ledger cannot be read now ({code})"),
+        other => other.to_string(),
+    })
+}
+
+fn listed(loads: &[Load]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["begun", "status", "load", "records", "rejected", "rows", "attempts", "problem"]);
+    for load in loads {
+        let Summary { records, rejected, rows, .. } = &load.summary;
+        table.add_row([
+            moment(load.begun),
+            load.status.as_str().to_owned(),
+            load.id.clone(),
+            records.to_string(),
+            rejected.to_string(),
+            rows.to_string(),
+            load.attempts.to_string(),
+            load.problem.clone().unwrap_or_default(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(3).take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// Everything about one load, and what to do about it.
+async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseError> {
+    let Summary { bytes, inflated_bytes, types, codes, checks, drift, .. } = &load.summary;
+    let mut lines = vec![load.id.clone(), format!("  {}: {}", load.status.as_str(), advice(load))];
+    lines.push(format!("  begun {}, attempts {}", moment(load.begun), load.attempts));
+    if let Some(ended) = load.ended {
+        let seconds = u32::try_from((ended - load.begun) / 1000).unwrap_or_default();
+        lines.push(format!("  ended {}, after {seconds} s", moment(ended)));
+    }
+    if let Some(lease) = &load.lease {
+        lines.push(format!("  held until {} by {}", moment(lease.until), lease.owner));
+    }
+    lines.extend(load.problem.iter().map(|problem| format!("  problem: {problem}")));
+    if let Some(checkpoint) = &load.checkpoint {
+        lines.push(format!("  goes on at record {}, byte {}", checkpoint.ordinal, checkpoint.offset));
+    }
+    lines.push(format!("  {}", console::sum(&load.summary)));
+    lines.push(format!("  {bytes} bytes, {inflated_bytes} after decompression"));
+    lines.extend(types.iter().map(|(name, count)| format!("  {count} {name}")));
+    if drift.new_columns > 0 {
+        lines.push(format!("  {} columns that no load had filled before", drift.new_columns));
+    }
+    lines.push(format!("  code {}, catalog {}", load.code, load.catalog));
+    lines.extend(checks.iter().map(|(check, count)| format!("  check {check} did not pass {count} times")));
+    lines.extend(codes.iter().map(|(code, count)| format!("  rejects: {count} {code}")));
+    let rejects = database.rejects(&load.id).await?;
+    lines.extend(
+        rejects.iter().take(LISTED_REJECTS).map(|one| format!("  {}", reject::line_of_document(one))),
+    );
+    if rejects.len() > LISTED_REJECTS {
+        lines.push(format!("  and {} more in _rejects", rejects.len() - LISTED_REJECTS));
+    }
+    Ok(lines.join("\n"))
+}
+
+const fn advice(load: &Load) -> &'static str {
+    match (load.status, load.lease.is_some()) {
+        (ledger::Status::Running, true) => {
+            "somebody is at it, or was when it was killed; it is free when the lease ends"
+        }
+        (ledger::Status::Running, false) => "interrupted; the next delivery, or loading it again, goes on",
+        (ledger::Status::Done, _) => "everything in it is in the tables",
+        (ledger::Status::Partial, _) => "everything but what was rejected is in the tables",
+        (ledger::Status::Failed, _) => {
+            "nothing of it could be loaded; correct it at its source and send it again"
+        }
+        (ledger::Status::Superseded, _) => {
+            "a newer version of the object was loaded before; nothing is to do"
+        }
+        (ledger::Status::Refused, _) => {
+            "a gate set it aside as a whole; correct it at its source and send it again"
+        }
+        (ledger::Status::Gone, _) => {
+            "the object was deleted before it was loaded; nothing of it is in the tables"
+        }
+    }
+}
+
+/// RFC 3339, in UTC.
+fn moment(milliseconds: i64) -> String {
+    DateTime::from_millis(milliseconds).try_to_rfc3339_string().unwrap_or_default()
+}
