@@ -1,4 +1,4 @@
-//! Compiles the views of `views/` into the function, so that what is deployed is what was tested.
+//! Compiles the views of `views/` and the checks of `checks.json` into the function, so that what is deployed is what was tested.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -26,6 +26,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(code, "    ({name:?}, include_str!({:?})),", path.display().to_string())?;
     }
     code.push_str("];\n");
+    let checks = folder.with_file_name("checks.json");
+    println!("cargo::rerun-if-changed={}", checks.display());
+    code.push_str("/// The checks of the deployment: their file and its text.\n");
+    let checks = checks.canonicalize()?;
+    writeln!(
+        code,
+        "pub(crate) const CHECKS: (&str, &str) = (\"checks.json\", include_str!({:?}));",
+        checks.display().to_string()
+    )?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("views.rs"), code)?;
     Ok(())
 }

@@ -1,1 +1,50 @@
-//! x
+//! What the end-to-end tests stand on: the local line, one deployment of the template for each test, and the tables
+//! that come out of it.
+//!
+//! ```text
+//! Stack::deploy → upload, send → settled → tables, log
+//! ```
+//!
+//! The servers are started once a process and shared. Every test has a stack of its own, with its own bucket,
+//! queues, function and database, so that tests run side by side and none sees another's rows.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "this library is a part of tests, which fail by panicking"
+)]
+
+mod line;
+pub mod proxy;
+pub mod stack;
+pub mod tables;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use line::{Line, line};
+pub use stack::{Stack, Upload};
+pub use tables::{Tables, number, plain, text};
+
+/// How long the local line may take for one thing, on a machine that is busy with other things.
+pub const PATIENCE: Duration = Duration::from_mins(4);
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Looks again and again until there is something to see.
+///
+/// # Panics
+/// When there is nothing after [`PATIENCE`]; `what` says what was waited for.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "after {PATIENCE:?} still not: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

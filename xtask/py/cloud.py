@@ -39,9 +39,9 @@ def packaged(template, code_uri):
     return json.dumps(document)
 
 
-def store_secret(connection_string):
+def store_secret(stack, connection_string):
     secrets = client("secretsmanager")
-    return secrets.create_secret(Name="flatfire/mongodb", SecretString=connection_string)["ARN"]
+    return secrets.create_secret(Name=f"{stack}/mongodb", SecretString=connection_string)["ARN"]
 
 
 def retype_concurrency():
@@ -65,7 +65,7 @@ def failed_events(cloudformation, stack):
 
 def deploy(arguments):
     parameters = dict(pair.split("=", 1) for pair in arguments.parameter)
-    parameters["MongodbSecretArn"] = store_secret(sys.stdin.read())
+    parameters["MongodbSecretArn"] = store_secret(arguments.stack, sys.stdin.read())
     body = packaged(arguments.template, upload_code(arguments.bootstrap))
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
@@ -97,10 +97,9 @@ def upload(arguments):
 
 
 def log(arguments):
-    """The last messages of a log group, oldest first."""
+    """The messages of a log group, oldest first."""
     pages = client("logs").get_paginator("filter_log_events").paginate(logGroupName=arguments.group)
-    messages = [event["message"].rstrip() for page in pages for event in page["events"]]
-    return messages[-arguments.last :]
+    return [event["message"].rstrip() for page in pages for event in page["events"]]
 
 
 def arguments():
@@ -119,7 +118,6 @@ def arguments():
     command.set_defaults(run=upload)
     command = commands.add_parser("log")
     command.add_argument("--group", required=True)
-    command.add_argument("--last", type=int, default=30)
     command.set_defaults(run=log)
     return parser.parse_args()
 

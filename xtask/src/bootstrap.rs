@@ -21,7 +21,9 @@ pub fn build(tools: &Tools, settings: &Settings) -> Result<PathBuf> {
     }
     let mut cargo_lambda = tools.build_command("cargo-lambda", settings);
     cargo_lambda.args(["lambda", "build", "--release", "--locked", "--package", "ingest"]);
-    run_command(cargo_lambda.args(["--output-format", "zip"]))?;
+    // A place of its own: `sam build` replaces what stands in cargo-lambda's.
+    cargo_lambda.args(["--output-format", "zip", "--lambda-dir"]).arg(directory());
+    run_command(&mut cargo_lambda)?;
     existing()
 }
 
@@ -30,11 +32,15 @@ pub fn build(tools: &Tools, settings: &Settings) -> Result<PathBuf> {
 /// # Errors
 /// When there has been none.
 pub fn existing() -> Result<PathBuf> {
-    let zip = workspace::root().join("target/lambda/ingest/bootstrap.zip");
+    let zip = directory().join("ingest/bootstrap.zip");
     if !zip.is_file() {
         bail!("the function is not built for Lambda yet; run `cargo xtask build`");
     }
     Ok(zip)
+}
+
+fn directory() -> PathBuf {
+    workspace::root().join("target/local-line")
 }
 
 /// This machine's architecture by Lambda's name for it.

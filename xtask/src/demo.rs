@@ -29,7 +29,7 @@ pub async fn run(settings: &Settings, keep: bool) -> Result<()> {
         steps.print_summary();
         print_how_to_go_on(&deployment);
     } else {
-        let start = LocalLine::start(&tools, settings, &zip, workspace::DATABASE);
+        let start = LocalLine::start(&tools, settings, &zip);
         let line = steps.wait_for(title, start).await?;
         load_samples(&mut steps, &tools, line.deployment()).await?;
         steps.print_summary();

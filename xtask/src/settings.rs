@@ -11,7 +11,12 @@ pub struct Settings {
     pub search_path: OsString,
     /// The caller's home directory (`HOME`): the servers' only other inheritance.
     pub home: OsString,
+    /// What cargo must be told to find the same toolchain and the same build again.
+    pub toolchain: Vec<(&'static str, OsString)>,
 }
+
+const TOOLCHAIN: [&str; 6] =
+    ["CARGO_HOME", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER"];
 
 impl Settings {
     /// Reads the environment; an empty `MONGODB_URI` counts as none.
@@ -22,6 +27,10 @@ impl Settings {
             mongodb_uri: std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty()),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             home: std::env::var_os("HOME").unwrap_or_default(),
+            toolchain: TOOLCHAIN
+                .into_iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?)))
+                .collect(),
         }
     }
 

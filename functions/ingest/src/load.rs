@@ -47,6 +47,8 @@ impl Loader {
             automatic: settings.automatic.clone(),
             views: VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect(),
             inactive: settings.inactive.clone(),
+            checks: checks(settings.checks.clone()),
+            gates: settings.gates.clone(),
         })?;
         Ok(Self { storage, secrets, settings, catalog: Arc::new(catalog), connected: Mutex::new(None) })
     }
@@ -95,6 +97,13 @@ impl Loader {
     }
 }
 
+/// The checks that are compiled in, and those of the environment.
+fn checks(more: Option<String>) -> Vec<(String, String)> {
+    let (file, text) = CHECKS;
+    let compiled = (file.to_owned(), text.to_owned());
+    std::iter::once(compiled).chain(more.map(|text| ("CHECKS".to_owned(), text))).collect()
+}
+
 /// A name that no other attempt anywhere has: 128 random bits.
 fn owner() -> String {
     let random = || RandomState::new().build_hasher().finish();
@@ -109,8 +118,17 @@ fn milliseconds_now() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::VIEWS;
+    use super::{VIEWS, checks};
     use flatten::catalog::{Catalog, Choices};
+
+    #[test]
+    fn the_shipped_checks_compile_with_those_of_the_environment() {
+        let own = r#"[{"type":"Patient","path":"name.exists()","severity":"warn","message":"m"}]"#;
+        let catalog = Catalog::compile(Choices { checks: checks(Some(own.into())), ..Choices::default() });
+        assert!(catalog.unwrap().checks().iter().any(|check| check.name() == "Patient-1"));
+        let invalid = Catalog::compile(Choices { checks: checks(Some("{}".into())), ..Choices::default() });
+        assert!(invalid.unwrap_err().to_string().starts_with("CHECKS: "));
+    }
 
     #[test]
     fn every_shipped_view_compiles() {

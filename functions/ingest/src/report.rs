@@ -1,5 +1,6 @@
 //! The log: one structured line an object, and nothing of a patient in it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pipeline::interrupted::Interrupted;
@@ -69,7 +70,9 @@ impl Report {
     /// An object was brought to its end, whichever it was.
     pub(crate) fn loaded(self, invocation: &Invocation, event: &Event, loaded: &Loaded, took: Duration) {
         let summary = &loaded.summary;
-        let codes: Vec<_> = summary.codes.iter().map(|(code, count)| format!("{code}={count}")).collect();
+        let counts = |counts: &BTreeMap<String, u64>| {
+            counts.iter().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
+        };
         macro_rules! line {
             ($level:ident) => {
                 object_line!(
@@ -86,7 +89,8 @@ impl Report {
                     rejected = summary.rejected,
                     rows = summary.rows,
                     view_defects = summary.view_defects,
-                    codes = codes.join(" "),
+                    codes = counts(&summary.codes),
+                    checks = counts(&summary.checks),
                     bytes = summary.bytes,
                     inflated_bytes = summary.inflated_bytes,
                     milliseconds = milliseconds(took),
@@ -94,10 +98,35 @@ impl Report {
                 )
             };
         }
+        self.drift(invocation, event, loaded);
         match loaded.status {
-            Status::Partial => line!(warn),
+            Status::Partial | Status::Refused => line!(warn),
             Status::Failed => line!(error),
             Status::Running | Status::Done | Status::Superseded | Status::Gone => line!(info),
+        }
+    }
+
+    /// Columns were new to the dictionary. Their names stand in `_columns`, beside the load that filled them first.
+    fn drift(self, invocation: &Invocation, event: &Event, loaded: &Loaded) {
+        let drift = &loaded.summary.drift;
+        macro_rules! line {
+            ($level:ident) => {
+                object_line!(
+                    $level,
+                    self,
+                    invocation,
+                    event,
+                    new_columns = drift.new_columns,
+                    unknown_elements = drift.unknown_elements,
+                    clashes = drift.clashes,
+                    "columns drifted"
+                )
+            };
+        }
+        if drift.unknown_elements + drift.clashes > 0 {
+            line!(warn);
+        } else if !drift.is_none() {
+            line!(info);
         }
     }
 

@@ -36,6 +36,13 @@ pub(crate) struct Settings {
     pub(crate) tables: Tables,
     /// `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
     pub(crate) inactive: Vec<String>,
+    /// `CHECKS`: checks besides those of `checks.json`, which is compiled in: a JSON array of `{name, type, path,
+    /// severity, message}`, where `path` is a FHIRPath condition, severity `warn` or `reject`, and the name may be left
+    /// out; none.
+    pub(crate) checks: Option<String>,
+    /// `GATES`: what an object must be as a whole before anything of it is written, a JSON object of
+    /// `max_reject_ratio` (0 to 1), `min_resources` and `required_types`; with a gate objects are read twice; none.
+    pub(crate) gates: Option<String>,
     /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 8 MB.
     pub(crate) batch_bytes: usize,
 }
@@ -110,6 +117,8 @@ impl Settings {
             automatic: reader.automatic(),
             tables: reader.choice("FLATTEN_TABLES", "automatic, views or both", TABLES, Tables::Both),
             inactive: reader.inactive(),
+            checks: reader.text("CHECKS"),
+            gates: reader.text("GATES"),
             batch_bytes: reader.batch_bytes(),
         };
         if reader.mistakes.is_empty() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::automatic::{Automatic, Settings};
+use crate::check::{Check, Gates};
 use crate::defect::Defect;
 use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::{Context, Predicate, Scratch};
@@ -28,6 +29,10 @@ pub struct Choices {
     pub views: Vec<(String, String)>,
     /// What goes whole to the archive instead of the tables: `Type` or `Type where <FHIRPath>`.
     pub inactive: Vec<String>,
+    /// Checks of the deployment's own, JSON arrays as [`crate::check`] reads them, each with a name to call it by.
+    pub checks: Vec<(String, String)>,
+    /// What an object must be as a whole, as JSON: `{max_reject_ratio, min_resources, required_types}`.
+    pub gates: Option<String>,
 }
 
 /// Which tables are filled.
@@ -49,6 +54,8 @@ pub struct Catalog {
     automatic: Settings,
     plans: Vec<Plan>,
     inactive: Vec<Inactive>,
+    checks: Vec<Check>,
+    gates: Gates,
     version: String,
 }
 
@@ -91,8 +98,18 @@ impl Catalog {
             }
         });
         let inactive = inactive.collect();
+        let checks = compile_checks(&choices.checks, &mut invalid.others);
+        let gates = choices.gates.map_or_else(Gates::default, |text| Gates::read(&text, &mut invalid.others));
         if invalid.views.is_empty() && invalid.others.is_empty() {
-            Ok(Self { tables: choices.tables, automatic: choices.automatic, plans, inactive, version })
+            Ok(Self {
+                tables: choices.tables,
+                automatic: choices.automatic,
+                plans,
+                inactive,
+                checks,
+                gates,
+                version,
+            })
         } else {
             Err(invalid)
         }
@@ -102,6 +119,18 @@ impl Catalog {
     #[must_use]
     pub fn plans(&self) -> &[Plan] {
         &self.plans
+    }
+
+    /// The checks of the deployment's own.
+    #[must_use]
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// What an object must be before anything of it is written.
+    #[must_use]
+    pub const fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     /// Sixteen hex digits that differ between any two choices: rows of one version can be told from another's.
@@ -136,6 +165,21 @@ impl Inactive {
 fn fingerprint(choices: &Choices) -> String {
     let digest = Sha256::digest(format!("{choices:?}").as_bytes());
     format!("{:016x}", digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+}
+
+/// Checks of all files; names are told apart over all of them.
+fn compile_checks(files: &[(String, String)], mistakes: &mut Vec<String>) -> Vec<Check> {
+    let (mut checks, mut names) = (Vec::new(), BTreeSet::new());
+    for (file, text) in files {
+        for check in Check::read_all(file, text, mistakes) {
+            if names.insert(check.name().to_owned()) {
+                checks.push(check);
+            } else {
+                mistakes.push(format!("{file}: two checks are called `{}`", check.name()));
+            }
+        }
+    }
+    checks
 }
 
 fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Vec<Plan> {
@@ -189,6 +233,7 @@ pub struct Flattener {
     of_type: BTreeMap<String, OfType>,
     tally: Tally,
     dictionary: Dictionary,
+    findings: Vec<(String, u64)>,
 }
 
 /// What is known of a resource type.
@@ -197,6 +242,7 @@ struct OfType {
     tables: Arc<[String]>,
     plans: Arc<[usize]>,
     rules: Arc<[usize]>,
+    checks: Arc<[usize]>,
     known: bool,
 }
 
@@ -209,7 +255,18 @@ impl Flattener {
         let view_names = catalog.plans.iter().map(|plan| ViewNames::new(plan, &mut names)).collect();
         let (evaluator, scratch, of_type) = (Evaluator::default(), Scratch::default(), BTreeMap::new());
         let (tally, dictionary) = (Tally::default(), Dictionary::default());
-        Self { catalog, automatic, evaluator, scratch, names, view_names, of_type, tally, dictionary }
+        Self {
+            catalog,
+            automatic,
+            evaluator,
+            scratch,
+            names,
+            view_names,
+            of_type,
+            tally,
+            dictionary,
+            findings: Vec::new(),
+        }
     }
 
     /// Appends all rows of a resource in all of its tables, or says that it is archived. After a defect the rows
@@ -221,16 +278,24 @@ impl Flattener {
         links: &Links,
         rows: &mut Rows,
     ) -> Result<Flattened, Defect> {
+        self.findings.clear();
         let of_type = self.of_type(resource.resource_type());
         if self.is_archived(&of_type, resource, key, links)? {
             return Ok(Flattened::Archived);
+        }
+        let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
+        for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
+            if !check.passes(resource.node(), &context, &mut self.scratch)? {
+                self.findings.push((check.name().to_owned(), 1));
+            }
         }
         let mark = rows.mark();
         if self.catalog.has_automatic() {
             let outcome = self.automatic.flatten(resource, key, links, &mut self.names, rows);
             outcome.inspect_err(|_| rows.rewind(mark))?;
+            let found = self.automatic.doubts().counts();
+            self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
         }
-        let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
         let mut defects = Vec::new();
         for &index in of_type.plans.iter() {
             let (Some(plan), Some(names)) = (catalog.plans.get(index), self.view_names.get(index)) else {
@@ -253,6 +318,12 @@ impl Flattener {
     #[must_use]
     pub fn names(&self) -> NameList {
         self.names.list()
+    }
+
+    /// The checks that the last resource did not pass, and how often; structural ones are made with automatic rows.
+    #[must_use]
+    pub fn findings(&self) -> &[(String, u64)] {
+        &self.findings
     }
 
     /// Enters rows that this worker has made, and that will be written, into the dictionary.
@@ -325,7 +396,10 @@ impl Flattener {
         let own = catalog.has_automatic().then(|| resource_type.to_owned());
         let rules =
             catalog.inactive.iter().enumerate().filter(|(_, rule)| rule.resource_type == resource_type);
+        let checks =
+            catalog.checks.iter().enumerate().filter(|(_, check)| check.resource_type() == resource_type);
         let of_type = OfType {
+            checks: checks.map(|(index, _)| index).collect(),
             tables: own.into_iter().chain(plans.iter().map(|(_, plan)| plan.name().to_owned())).collect(),
             plans: plans.iter().map(|(index, _)| *index).collect(),
             rules: rules.map(|(index, _)| index).collect(),

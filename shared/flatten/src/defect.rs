@@ -54,6 +54,8 @@ pub enum DefectCode {
     InvalidOperand,
     /// A DELETE entry that names no resource by type and id.
     UnresolvableDeletion,
+    /// Two members would have one column: two extensions with one tail, or a name that imitates a derived one.
+    AmbiguousColumn,
     /// A check of the deployment refused the resource.
     CheckFailed,
 }
@@ -80,6 +82,7 @@ impl DefectCode {
             Self::SeveralValues => "several-values",
             Self::InvalidOperand => "invalid-operand",
             Self::UnresolvableDeletion => "unresolvable-deletion",
+            Self::AmbiguousColumn => "ambiguous-column",
             Self::CheckFailed => "check-failed",
         }
     }

@@ -19,4 +19,5 @@ pub mod dictionary;
 pub mod automatic;
 pub mod fhirpath;
 pub mod view;
+pub mod check;
 pub mod catalog;

@@ -1,5 +1,7 @@
 //! One object, from its first byte to its last row, and its entry in the ledger.
 
+mod survey;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -108,6 +110,18 @@ impl<S: Sink + 'static> Line<S> {
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
         };
+        if checkpoint.is_none() && !self.catalog.gates().is_open() {
+            let (storage, catalog) = (&self.storage, &self.catalog);
+            match survey::refuse(storage, catalog, self.pace, object, job.deadline).await {
+                Ok(None) => {}
+                Ok(Some((gate, summary))) => {
+                    let (status, now) = (Status::Refused, (job.clock)());
+                    ledger.finish(&id, attempt, status, &summary, Some(gate.as_str()), now).await?;
+                    return Ok(Loaded { status, summary });
+                }
+                Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
+            }
+        }
         let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
         let read = self.read(object, checkpoint, job.deadline, job.progress).await;
         let now = (job.clock)();
@@ -124,11 +138,7 @@ impl<S: Sink + 'static> Line<S> {
                 ledger.release(&id, attempt, &Interrupted::Deadline).await?;
                 return Err(Interrupted::Deadline);
             }
-            Err(interrupted) => {
-                // The interruption is what matters; a ledger that cannot be reached either lets the lease run out.
-                let _ledger_is_down_too = ledger.release(&id, attempt, &interrupted).await;
-                return Err(interrupted);
-            }
+            Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
         };
         let problem = (!summary.adds_up()).then_some("the sums do not add up");
         ledger.finish(&id, attempt, status, &summary, problem, now).await?;
@@ -210,6 +220,12 @@ impl<S: Sink + 'static> Line<S> {
     }
 }
 
+/// Gives the lease up. The interruption is what matters; a ledger that cannot be reached either lets it run out.
+async fn release(ledger: &Ledger, id: &str, attempt: u32, by: Interrupted) -> Result<Loaded, Interrupted> {
+    let _ledger_is_down_too = ledger.release(id, attempt, &by).await;
+    Err(by)
+}
+
 fn gone() -> (Read, Dictionary) {
     (Read::Gone, Dictionary::default())
 }
@@ -272,6 +288,7 @@ async fn settle<S: Sink + 'static>(
     summary.bytes = decoded.bytes_in;
     summary.inflated_bytes = decoded.bytes_out;
     summary.records = assembler.records();
+    summary.add_checks(assembler.take_checks());
     Ok(summary)
 }
 

@@ -30,6 +30,8 @@ pub struct Summary {
     pub types: BTreeMap<String, u64>,
     /// Rejects and view defects by code.
     pub codes: BTreeMap<String, u64>,
+    /// How often checks did not pass that set nothing aside, by the name of the check.
+    pub checks: BTreeMap<String, u64>,
     /// What was new to the dictionary of columns.
     pub drift: Drift,
 }
@@ -72,6 +74,13 @@ impl AddAssign for Drift {
 }
 
 impl Summary {
+    /// Adds what checks have found.
+    pub(crate) fn add_checks(&mut self, checks: BTreeMap<String, u64>) {
+        for (name, count) in checks {
+            *self.checks.entry(name).or_default() += count;
+        }
+    }
+
     /// Whether every record read has met exactly one fate.
     #[must_use]
     pub const fn adds_up(&self) -> bool {
@@ -97,6 +106,7 @@ impl AddAssign for Summary {
         for (code, count) in other.codes {
             *self.codes.entry(code).or_default() += count;
         }
+        self.add_checks(other.checks);
         self.drift += other.drift;
     }
 }

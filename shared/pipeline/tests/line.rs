@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use flatten::catalog::{Catalog, Choices};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Line, Pace, Read};
@@ -114,6 +115,64 @@ async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     assert_eq!(rows(&ledger, "Observation.status").await, 1_500, "a replay counts nothing again");
     let again = line.load(&ledger, &object, &job("again", None)).await.unwrap();
     assert_eq!((again.status, again.summary.records), (Status::Done, 0), "what is done is not read again");
+}
+
+/// What a deployment with these checks and gates makes of a text, and what stands in the tables.
+async fn judge(text: &str, checks: &str, gates: &str) -> (pipeline::load::Loaded, State, Ledger) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let (checks, gates) = (vec![("checks.json".to_owned(), checks.to_owned())], Some(gates.to_owned()));
+    let catalog = Arc::new(Catalog::compile(Choices { checks, gates, ..Choices::default() }).unwrap());
+    let sink = Arc::new(MemorySink::default());
+    let storage = Storage::File(file.path().to_owned());
+    let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: Pace::default() };
+    let ledger = Ledger::memory();
+    let loaded = line.load(&ledger, &object("gated"), &job("one", None)).await.unwrap();
+    let again = line.load(&ledger, &object("gated"), &job("two", None)).await.unwrap();
+    assert_eq!((again.status, again.summary.records), (loaded.status, 0), "it is settled");
+    (loaded, sink.state(), ledger)
+}
+
+const THREE: &str = "{\"resourceType\":\"Patient\",\"id\":\"1\",\"birthDate\":\"CANARY\"}\n{\"resourceType\":\"Patient\",\"id\":\"2\",\"gender\":\"CANARY\"}\n{\"resourceType\":\"Group\",\"id\":\"3\"}\n";
+
+#[tokio::test]
+async fn checks_reject_or_are_counted() {
+    let checks = r#"[{"name":"born","type":"Patient","path":"birthDate.exists()","severity":"reject","message":"m"},
+        {"name":"named","type":"Patient","path":"name.exists()","severity":"warn","message":"m"}]"#;
+    let (loaded, state, ledger) = judge(THREE, checks, "{}").await;
+    assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.rejected), (Status::Partial, 2, 1));
+    assert_eq!(loaded.summary.checks, [("date".to_owned(), 1), ("named".to_owned(), 1)].into());
+    assert_eq!(loaded.summary.codes, [("check-failed".to_owned(), 1)].into());
+    let rejects = format!("{:?}", state.rejects);
+    assert!(rejects.contains("\"born\"") && !rejects.contains("CANARY"), "{rejects}");
+    let entry = ledger.find(&object("gated").load_id()).await.unwrap().unwrap();
+    assert_eq!(entry.summary, loaded.summary);
+    assert!(!format!("{entry:?}").contains("CANARY"));
+}
+
+#[tokio::test]
+async fn a_gate_sets_the_whole_object_aside_before_anything_is_written() {
+    let checks = r#"[{"type":"Group","path":"name.exists()","severity":"reject","message":"m"}]"#;
+    for (gates, code) in [
+        (r#"{"max_reject_ratio":0.3}"#, "gate max_reject_ratio"),
+        (r#"{"min_resources":3}"#, "gate min_resources"),
+        (r#"{"required_types":["Patient","Group"]}"#, "gate required_types"),
+    ] {
+        let (loaded, state, ledger) = judge(THREE, checks, gates).await;
+        assert_eq!(loaded.status, Status::Refused, "{gates}");
+        assert_eq!((loaded.summary.records, loaded.summary.rejected, loaded.summary.rows), (3, 3, 0));
+        assert!(loaded.summary.adds_up());
+        assert_eq!(loaded.summary.codes, [("check-failed".to_owned(), 1)].into());
+        assert_eq!(state, State::default(), "{gates}");
+        let entry = ledger.find(&object("gated").load_id()).await.unwrap().unwrap();
+        assert_eq!((entry.status, entry.problem.as_deref()), (Status::Refused, Some(code)));
+        assert!(!entry.is_counted);
+        assert_eq!(rows(&ledger, "Patient.id").await, 0);
+    }
+    let gates = r#"{"max_reject_ratio":0.4,"min_resources":2,"required_types":["Patient"]}"#;
+    let (loaded, state, _) = judge(THREE, checks, gates).await;
+    assert_eq!((loaded.status, loaded.summary.loaded), (Status::Partial, 2));
+    assert_eq!(state.tables.get("Patient").map(std::collections::BTreeMap::len), Some(2));
 }
 
 /// Every file beside the project where it is available, and the project's own samples.

@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
-use super::database::Database;
 use crate::bootstrap::architecture;
 use crate::steps::command_output;
 use crate::tools::Tools;
@@ -87,7 +86,20 @@ impl Deployment {
         ]
     }
 
-    /// The last messages of the function's log, oldest first.
+    /// [`Deployment::function_environment`] as `cargo lambda watch --env-file` reads it, with the credentials that only
+    /// `sam` brings along by itself. Values stand in quotes, because it takes no other that holds an `=`.
+    #[must_use]
+    pub fn environment_file(&self) -> String {
+        let credentials = [
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_REGION", REGION),
+        ];
+        let given = self.function_environment().into_iter().filter(|(_, value)| !value.is_empty());
+        given.chain(credentials).map(|(name, value)| format!("{name}=\"{value}\"\n")).collect()
+    }
+
+    /// The messages of the function's log, oldest first.
     ///
     /// # Errors
     /// When the cloud does not answer.
@@ -108,34 +120,47 @@ pub fn cloud_command(tools: &Tools, endpoint: &str) -> Command {
     command
 }
 
+/// One deployment of the template. Each has resources of its own, so that several can stand side by side in one
+/// local cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stack {
+    /// The stack's name; its resources carry it.
+    pub name: String,
+    /// The bucket to make.
+    pub bucket: String,
+    /// Where the function finds the database.
+    pub mongodb_uri: String,
+    /// The database that receives the rows.
+    pub database: String,
+    /// Further parameters of the template.
+    pub parameters: Vec<(String, String)>,
+}
+
 /// Puts the code into a bucket, the connection string into a secret, and creates the stack.
-pub(super) fn deploy(
-    tools: &Tools,
-    cloud: &Cloud,
-    database: &Database,
-    bootstrap: &Path,
-    database_name: &str,
-) -> Result<Deployment> {
+pub(super) fn deploy(tools: &Tools, cloud: &Cloud, bootstrap: &Path, stack: Stack) -> Result<Deployment> {
     let mut command = cloud_command(tools, cloud.endpoint());
     command
-        .args(["deploy", "--stack", "flatfire", "--template"])
+        .args(["deploy", "--stack", &stack.name, "--template"])
         .arg(workspace::root().join("template.yaml"));
     command.arg("--bootstrap").arg(bootstrap);
     for (name, value) in [
-        ("BucketName", workspace::BUCKET),
+        ("BucketName", stack.bucket.as_str()),
         ("WatchedPrefix", workspace::PREFIX),
-        ("DatabaseName", database_name),
+        ("DatabaseName", &stack.database),
         ("Architecture", architecture()),
         ("TimeoutSeconds", "60"),
         ("MaximumConcurrency", "2"),
     ] {
         command.args(["--parameter", &format!("{name}={value}")]);
     }
-    let outputs = parsed(&output_with_input(&mut command, database.uri())?)?;
+    for (name, value) in &stack.parameters {
+        command.args(["--parameter", &format!("{name}={value}")]);
+    }
+    let outputs = parsed(&output_with_input(&mut command, &stack.mongodb_uri)?)?;
     Ok(Deployment {
         endpoint: cloud.endpoint().to_owned(),
-        mongodb_uri: database.uri().to_owned(),
-        database: database_name.to_owned(),
+        mongodb_uri: stack.mongodb_uri,
+        database: stack.database,
         outputs,
     })
 }

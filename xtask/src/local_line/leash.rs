@@ -118,7 +118,11 @@ pub(super) fn wait_until_ended(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn any_is_running(directory: &Path) -> Result<bool> {
+/// Whether a server of this directory is still running.
+///
+/// # Errors
+/// When one of its logs cannot be opened.
+pub fn any_is_running(directory: &Path) -> Result<bool> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Ok(false) };
     for entry in entries {
         let path = entry?.path();

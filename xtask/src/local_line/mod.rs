@@ -12,40 +12,32 @@ use tempfile::TempDir;
 
 pub use cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
 pub use database::{Database, connect};
-pub use deployment::{Deployment, Uploaded, cloud_command};
-pub use leash::{Leash, Lifetime, free_port};
+pub use deployment::{Deployment, Outputs, Stack, Uploaded, cloud_command};
+pub use leash::{Leash, Lifetime, any_is_running, free_port};
 
 use crate::settings::Settings;
 use crate::tools::Tools;
 use crate::workspace;
 
-/// A line that ends with the value. Fields stand in the order in which they must go: the cloud with its functions,
-/// the database, then the directory they wrote to.
+/// A line that ends with the value. Fields stand in the order in which they must go: the servers, then the directory
+/// they wrote to.
 #[derive(Debug)]
 pub struct LocalLine {
-    cloud: Cloud,
-    database: Database,
+    servers: Servers,
     directory: TempDir,
     deployment: Deployment,
 }
 
 impl LocalLine {
-    /// Starts the servers in a private directory and deploys the template with this function; rows go into
-    /// `database_name`. Failpoints are allowed in a database that is started here.
+    /// Starts the servers in a private directory and deploys the template with this function.
     ///
     /// # Errors
     /// When a server does not start or the template is refused.
-    pub async fn start(
-        tools: &Tools,
-        settings: &Settings,
-        bootstrap: &Path,
-        database_name: &str,
-    ) -> Result<Self> {
+    pub async fn start(tools: &Tools, settings: &Settings, bootstrap: &Path) -> Result<Self> {
         let directory = TempDir::with_prefix("flatfire-")?;
-        let servers = Servers::start(tools, settings, directory.path(), &Lifetime::Owner, true).await?;
-        let Servers { cloud, database } = servers;
-        let deployment = deployment::deploy(tools, &cloud, &database, bootstrap, database_name)?;
-        Ok(Self { cloud, database, directory, deployment })
+        let servers = Servers::start(tools, settings, directory.path(), &Lifetime::Owner, false).await?;
+        let deployment = servers.deploy(tools, bootstrap, servers.demo_stack())?;
+        Ok(Self { servers, directory, deployment })
     }
 
     /// What was deployed and where it is reached.
@@ -54,16 +46,10 @@ impl LocalLine {
         &self.deployment
     }
 
-    /// The end of the cloud's log, for the person who has to find out what went wrong.
-    #[must_use]
-    pub fn cloud_log_tail(&self) -> String {
-        self.cloud.log_tail()
-    }
-
     /// What kind of database it is, in a word.
     #[must_use]
     pub fn database_description(&self) -> &str {
-        self.database.description()
+        self.servers.database.description()
     }
 
     /// The private directory of the servers; gone with this value.
@@ -73,7 +59,7 @@ impl LocalLine {
     }
 }
 
-/// The two servers before anything is deployed.
+/// The two servers. The cloud stands first because it goes first: its functions use the database.
 #[derive(Debug)]
 pub struct Servers {
     /// The local cloud.
@@ -97,6 +83,24 @@ impl Servers {
         let database = Database::start(tools, settings, directory, lifetime, test_commands).await?;
         let cloud = Cloud::start(tools, settings, directory, lifetime).await?;
         Ok(Self { cloud, database })
+    }
+
+    /// Deploys the template with this function.
+    ///
+    /// # Errors
+    /// When the template is refused.
+    pub fn deploy(&self, tools: &Tools, bootstrap: &Path, stack: Stack) -> Result<Deployment> {
+        deployment::deploy(tools, &self.cloud, bootstrap, stack)
+    }
+
+    fn demo_stack(&self) -> Stack {
+        Stack {
+            name: "flatfire".to_owned(),
+            bucket: workspace::BUCKET.to_owned(),
+            mongodb_uri: self.database.uri().to_owned(),
+            database: workspace::DATABASE.to_owned(),
+            parameters: Vec::new(),
+        }
     }
 }
 
@@ -161,28 +165,20 @@ impl KeptLine {
     ) -> Result<Deployment> {
         let lifetime = Lifetime::File(self.file());
         let servers = Servers::start(tools, settings, &self.directory, &lifetime, false).await?;
-        let Servers { cloud, database } = &servers;
-        let deployment = deployment::deploy(tools, cloud, database, bootstrap, workspace::DATABASE)?;
+        let deployment = servers.deploy(tools, bootstrap, servers.demo_stack())?;
         self.write_function_environment(&deployment)?;
         std::fs::write(self.file(), serde_json::to_string_pretty(&deployment)?)?;
         Ok(deployment)
     }
 
-    /// The same environment in the two spellings that the two tools read; only `sam` knows credentials of its own.
+    /// The same environment in the two spellings that the two tools read.
     fn write_function_environment(&self, deployment: &Deployment) -> Result<()> {
-        let variables = deployment.function_environment();
+        let variables = deployment.function_environment().into_iter();
         let by_name: serde_json::Map<_, _> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+            variables.map(|(name, value)| (name.to_owned(), value.into())).collect();
         let for_sam = serde_json::json!({ "IngestFunction": by_name });
         std::fs::write(self.directory.join("env.json"), serde_json::to_string_pretty(&for_sam)?)?;
-        let credentials = [
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-            ("AWS_REGION", REGION),
-        ];
-        let given = variables.into_iter().filter(|(_, value)| !value.is_empty()).chain(credentials);
-        let lines: Vec<String> = given.map(|(name, value)| format!("{name}={value}\n")).collect();
-        Ok(std::fs::write(self.directory.join("function.env"), lines.concat())?)
+        Ok(std::fs::write(self.directory.join("function.env"), deployment.environment_file())?)
     }
 
     fn file(&self) -> PathBuf {

@@ -43,6 +43,7 @@ fn a_connection_is_enough() {
     assert!(settings.automatic.extension_names.is_empty());
     assert_eq!((settings.tables, settings.batch_bytes), (Tables::Both, 8_000_000));
     assert!(settings.inactive.is_empty());
+    assert_eq!((settings.checks, settings.gates), (None, None));
 }
 
 #[test]
@@ -65,8 +66,12 @@ fn every_variable_is_read() {
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "ax"}"#),
         ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where status in ('a', 'b')"),
         ("BATCH_MEGABYTES", "16"),
+        ("CHECKS", "[]"),
+        ("GATES", r#"{"min_resources": 1}"#),
     ])
     .unwrap();
+    assert_eq!(settings.checks.as_deref(), Some("[]"));
+    assert_eq!(settings.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, Connection::SecretArn(arn) if arn.ends_with(":secret:s")));
     assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("clinic", "attic"));
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));

@@ -1,5 +1,6 @@
 //! Datatypes: what concepts, references, metadata and telecoms have beyond their members.
 
+use crate::check::is_uri_reference;
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Link;
@@ -134,6 +135,7 @@ impl<'a> Walk<'_, 'a> {
     /// The key and the type of a reference's target, where it has one.
     pub(super) fn target(&mut self, place: PlaceId, written: Node<'a>) {
         let Some(text) = written.text() else { return };
+        self.doubts.references += u64::from(!is_uri_reference(&text));
         let columns = self.places.own_columns(place);
         let (key_column, kind_column) = (columns.key, (!self.typed).then_some(columns.kind));
         match reference::parse(&text) {
@@ -144,10 +146,11 @@ impl<'a> Walk<'_, 'a> {
                 let kind = self.key.split('/').next().unwrap_or_default();
                 self.target_key(key_column, kind_column, kind, &[self.key]);
             }
-            Reference::Contained(id) => match self.contained_type(id) {
-                Some(kind) => self.target_key(key_column, kind_column, &kind, &[self.key, "#", id]),
-                None => self.target_key(key_column, None, "", &[self.key, "#", id]),
-            },
+            Reference::Contained(id) => {
+                if let Some(kind) = self.contained_type(id) {
+                    self.target_key(key_column, kind_column, &kind, &[self.key, "#", id]);
+                }
+            }
             Reference::Urn(urn) => match self.links.resolve(urn) {
                 Link::Key(key) => {
                     let kind = key.split('/').next().unwrap_or_default();

@@ -49,10 +49,8 @@ impl Describer<'_> {
         }
         let mut children: BTreeMap<String, Vec<Root>> = BTreeMap::new();
         for items in meanings.items {
-            // A recursive element stays in the table of its first level.
-            if !(items.is_backbone && table.ends_with(&format!("_{}", items.name))) {
-                children.entry(joined(table, &items.name)).or_default().push(items.root);
-            }
+            // A recursive element stays in the table of its first level: one of this name has no rows then.
+            children.entry(joined(table, &items.name)).or_default().push(items.root);
         }
         for (child, roots) in children {
             self.table(&child, &roots);

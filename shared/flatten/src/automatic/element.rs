@@ -111,8 +111,13 @@ impl<'a> Walk<'_, 'a> {
             self.rows.integer(self.places.columns(spot).count, count);
             return self.items(spot, carrier, array);
         }
-        self.primary(spot, carrier, array, first)?;
-        if array.items().count() > 1 { self.items(spot, carrier, array) } else { Ok(()) }
+        let is_one_of_several = array.items().nth(1).is_some();
+        let echo = self.echo;
+        self.echo |= is_one_of_several;
+        let outcome = self.primary(spot, carrier, array, first);
+        self.echo = echo;
+        outcome?;
+        if is_one_of_several { self.items(spot, carrier, array) } else { Ok(()) }
     }
 
     /// The columns of the item that stands for all, and what is gathered from all of them.

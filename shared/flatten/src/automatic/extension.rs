@@ -20,7 +20,7 @@ impl<'a> Walk<'_, 'a> {
             if array.items().take(index).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
-            let alone = self.is_alone(place, array, extension, &url);
+            let alone = self.is_alone(place, array.items(), extension, &url);
             let spot = self.places.extension(place, &url, alone, self.settings, self.names);
             let mut group = array.items().filter(|other| same_url(*other, extension));
             match (group.next(), group.next()) {
@@ -54,7 +54,8 @@ impl<'a> Walk<'_, 'a> {
             if every().take(index).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
-            let spot = self.places.extension(place, &url, true, self.settings, self.names);
+            let alone = self.is_alone(place, every(), extension, &url);
+            let spot = self.places.extension(place, &url, alone, self.settings, self.names);
             let list = self.rows.open_list(self.places.columns(spot).plain);
             for item in array.items() {
                 let here = item.get("extension").into_iter().flat_map(Node::items);
@@ -114,8 +115,11 @@ impl<'a> Walk<'_, 'a> {
     /// Several extensions with one URL: values as a list; anything else as a primary item and a list of items.
     fn repeated(&mut self, spot: SpotId, array: Node<'a>, first: Node<'a>) -> Result<(), Defect> {
         let group = || array.items().filter(move |other| same_url(*other, first));
-        if !group().all(|extension| scalar_value(extension).is_some()) {
-            self.extension(spot, first)?;
+        if has_columns(first) {
+            let echo = std::mem::replace(&mut self.echo, true);
+            let outcome = self.extension(spot, first);
+            self.echo = echo;
+            outcome?;
         }
         let list = self.rows.open_list(self.places.columns(spot).plain);
         for extension in group() {
@@ -133,10 +137,7 @@ impl<'a> Walk<'_, 'a> {
             let value_spot = self.places.element(place, key.raw(), self.settings, self.names);
             return self.list_item(value_spot, value);
         }
-        let record = self.rows.open_record(ITEM);
-        self.members(place, extension)?;
-        self.rows.close(record);
-        Ok(())
+        self.record(place, extension)
     }
 
     fn extension_place(&mut self, spot: SpotId) -> PlaceId {
@@ -158,17 +159,24 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// Whether no other URL in the array has the same column.
-    fn is_alone(&mut self, place: PlaceId, array: Node<'a>, extension: Node<'a>, url: &str) -> bool {
+    fn is_alone(
+        &mut self,
+        place: PlaceId,
+        all: impl Iterator<Item = Node<'a>>,
+        extension: Node<'a>,
+        url: &str,
+    ) -> bool {
         let spot = self.places.extension(place, url, true, self.settings, self.names);
         let mine = self.places.columns(spot).plain;
-        !array
-            .items()
-            .filter(|other| !same_url(*other, extension))
-            .filter_map(|other| other.get_text("url"))
-            .any(|other| {
-                let spot = self.places.extension(place, &other, true, self.settings, self.names);
-                self.places.columns(spot).plain == mine
-            })
+        let others =
+            all.filter(|other| !same_url(*other, extension)).filter_map(|other| other.get_text("url"));
+        for other in others {
+            let spot = self.places.extension(place, &other, true, self.settings, self.names);
+            if self.places.columns(spot).plain == mine {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -176,11 +184,25 @@ fn extension_type() -> Option<crate::model::TypeId> {
     crate::model::type_named("Extension")
 }
 
+/// Whether two extensions are of one URL; its version and a trailing slash tell nothing apart.
 fn same_url(a: Node<'_>, b: Node<'_>) -> bool {
-    match (a.get("url"), b.get("url")) {
-        (Some(a), Some(b)) => a.text().is_some() && a.text() == b.text(),
+    let (Some(a), Some(b)) = (a.get_text("url"), b.get_text("url")) else { return false };
+    a == b || without_version(&a) == without_version(&b)
+}
+
+fn without_version(url: &str) -> &str {
+    url.split('|').next().unwrap_or_default().trim_end_matches('/')
+}
+
+/// Whether an extension has columns of its own in the row, beside the list of all that have its URL.
+fn has_columns(extension: Node<'_>) -> bool {
+    extension.members().any(|(key, value)| match value.kind() {
+        Kind::Object => key.raw().starts_with("value"),
+        Kind::Array => key.is("extension"),
         _ => false,
-    }
+    }) && !extension
+        .members()
+        .any(|(key, value)| key.raw().starts_with("value") && value.kind() != Kind::Object)
 }
 
 /// The value of an extension that has nothing but a URL and a scalar.

@@ -22,6 +22,7 @@ mod address;
 
 use std::collections::BTreeMap;
 
+use crate::check::{Structural, is_fhir_id};
 use crate::defect::Defect;
 use crate::links::Links;
 use crate::resource::Resource;
@@ -69,6 +70,7 @@ pub enum Arrays {
 pub struct Automatic {
     settings: Settings,
     places: Places,
+    doubts: Structural,
 }
 
 /// A row of more than this many bytes would not fit into a `MongoDB` document (16 MiB) with its overhead.
@@ -81,7 +83,7 @@ impl Automatic {
     /// A flattener that has met nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, places: Places::default() }
+        Self { settings, places: Places::default(), doubts: Structural::default() }
     }
 
     /// Appends the rows of a resource: its own row first, then those of its child tables, then its contained
@@ -94,7 +96,15 @@ impl Automatic {
         names: &mut Names,
         rows: &mut Rows,
     ) -> Result<(), Defect> {
-        walk::Walk::new(&self.settings, &mut self.places, names, links, rows, resource, key).run()
+        let walk = walk::Walk::new(&self.settings, &mut self.places, names, links, rows, resource, key);
+        self.doubts = walk.run()?;
+        self.doubts.ids += u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
+        Ok(())
+    }
+
+    /// What structural checks have found in the last resource that was flattened.
+    pub(crate) const fn doubts(&self) -> Structural {
+        self.doubts
     }
 
     /// Whether so much is remembered that names should be begun anew, together with [`Names`].

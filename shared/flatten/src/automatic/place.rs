@@ -8,6 +8,7 @@ mod meaning;
 
 use std::collections::BTreeMap;
 
+use crate::check;
 use crate::json::{Kind, Node};
 use crate::model::{self, Datatype, Primitive, TypeId};
 use crate::row::{ColumnId, Names};
@@ -97,6 +98,8 @@ pub(super) struct Scalars {
     pub(super) instant: bool,
     pub(super) binary: bool,
     pub(super) text: bool,
+    /// Whether the text is a code of a value set that is known.
+    pub(super) coded: bool,
 }
 
 impl Scalars {
@@ -109,6 +112,7 @@ impl Scalars {
         instant: false,
         binary: false,
         text: true,
+        coded: false,
     };
 
     fn add(&mut self, primitive: Primitive) {
@@ -172,6 +176,8 @@ struct Spot {
     choice: Option<(ColumnId, &'static str)>,
     telecoms: Option<[ColumnId; TELECOM_SYSTEMS.len()]>,
     resource: bool,
+    /// The codes of the element's required binding.
+    codes: &'static [&'static str],
     sibling: Option<PlaceId>,
     /// The extension whose position this is, nested by its own URL.
     extension: bool,
@@ -361,6 +367,11 @@ impl Places {
         self.spots[spot.0 as usize].choice
     }
 
+    /// The codes that may stand here, where [`Scalars::coded`] says that they are known.
+    pub(super) fn codes(&self, spot: SpotId) -> &'static [&'static str] {
+        self.spots[spot.0 as usize].codes
+    }
+
     /// Whether the member is a whole resource.
     pub(super) fn is_resource(&self, spot: SpotId) -> bool {
         self.spots[spot.0 as usize].resource
@@ -505,7 +516,10 @@ impl Places {
             self.spots[spot.0 as usize].scalars = Scalars::UNKNOWN;
             return spot;
         };
+        let carrier = self.list[place.0 as usize].carrier.map_or("", TypeId::name);
         let home = &mut self.spots[spot.0 as usize];
+        home.codes = check::codes(carrier, key).unwrap_or_default();
+        home.scalars.coded = !home.codes.is_empty();
         for used in element.uses {
             match used.datatype {
                 Datatype::Primitive(primitive) => home.scalars.add(primitive),
@@ -558,6 +572,7 @@ impl Places {
             choice: None,
             telecoms: None,
             resource: false,
+            codes: &[],
             sibling: None,
             extension: false,
         });

@@ -21,7 +21,12 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
         let (columns, scalars) = (self.places.columns(spot), self.places.scalars(spot));
         match value.kind() {
-            Kind::String => self.string(columns, scalars, value),
+            Kind::String => {
+                if scalars.coded && !self.places.codes(spot).iter().any(|code| value.is(code)) {
+                    self.doubts.codes += 1;
+                }
+                self.string(columns, scalars, value)
+            }
             Kind::Number => self.number(columns, scalars, value),
             _ => {
                 match value.boolean().filter(|_| scalars.boolean || scalars.none()) {
@@ -41,12 +46,21 @@ impl<'a> Walk<'_, 'a> {
             self.list_item(spot, item)?;
         }
         self.rows.close(list);
+        if array.items().any(|item| item.number().is_some_and(|digits| fit(digits) != Fit::Exact)) {
+            let list = self.rows.open_list(columns.text);
+            for item in array.items() {
+                self.rows.text(ITEM, item.raw());
+            }
+            self.rows.close(list);
+        }
         if scalars.moment && items_kind(array) == Some(Kind::String) {
             let list = self.rows.open_list(columns.at);
             for item in array.items() {
-                match item.text().and_then(|text| moment(&text)) {
-                    Some(moment) => self.rows.instant(ITEM, moment.milliseconds()),
-                    None => self.rows.null(ITEM),
+                if let Some(moment) = item.text().and_then(|text| moment(&text)) {
+                    self.rows.instant(ITEM, moment.milliseconds());
+                } else {
+                    self.doubts.dates += u64::from(!scalars.text && !item.is_null());
+                    self.rows.null(ITEM);
                 }
             }
             self.rows.close(list);
@@ -72,14 +86,17 @@ impl<'a> Walk<'_, 'a> {
                     self.rows.decimal(ITEM, digits);
                 }
             }
-            Kind::Object | Kind::Array => {
-                let place = {
-                    let carrier = self.places.shape(spot, value);
-                    self.places.item(spot, carrier, self.names)
-                };
-                let record = self.rows.open_record(ITEM);
-                self.object(place, value)?;
-                self.rows.close(record);
+            Kind::Array => {
+                let list = self.rows.open_list(ITEM);
+                for item in value.items() {
+                    self.list_item(spot, item)?;
+                }
+                self.rows.close(list);
+            }
+            Kind::Object => {
+                let carrier = self.places.shape(spot, value);
+                let place = self.places.item(spot, carrier, self.names);
+                self.record(place, value)?;
             }
         }
         Ok(())
@@ -88,8 +105,10 @@ impl<'a> Walk<'_, 'a> {
     fn string(&mut self, columns: Columns, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
         if scalars.moment {
             self.rows.text_of(columns.plain, value);
-            if let Some(moment) = value.text().and_then(|text| moment(&text)) {
-                self.rows.instant(columns.at, moment.milliseconds());
+            match value.text().and_then(|text| moment(&text)) {
+                Some(moment) => self.rows.instant(columns.at, moment.milliseconds()),
+                // Where some release has text instead, it may be anything.
+                None => self.doubts.dates += u64::from(!scalars.text),
             }
         } else if scalars.instant {
             self.instant(columns, value);
@@ -141,21 +160,24 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn decimal(&mut self, columns: Columns, digits: &str) {
-        self.rows.decimal(columns.plain, digits);
-        if digits.len() > DECIMAL_DIGITS && significant_digits(digits) > DECIMAL_DIGITS {
-            self.rows.text(columns.text, digits);
+        match fit(digits) {
+            Fit::Exact => self.rows.decimal(columns.plain, digits),
+            Fit::Rounded => {
+                self.rows.decimal(columns.plain, digits);
+                self.rows.text(columns.text, digits);
+            }
+            Fit::OutOfRange => self.rows.text(columns.text, digits),
         }
     }
 
     fn instant(&mut self, columns: Columns, value: Node<'a>) {
-        match value.text().and_then(|text| moment(&text)) {
-            Some(moment) => {
-                self.rows.instant(columns.plain, moment.milliseconds());
-                if !moment.exact {
-                    self.rows.text_of(columns.text, value);
-                }
-            }
-            None => self.rows.text_of(columns.text, value),
+        let moment = value.text().and_then(|text| moment(&text));
+        if let Some(moment) = moment {
+            self.rows.instant(columns.plain, moment.milliseconds());
+        }
+        self.doubts.dates += u64::from(moment.is_none());
+        if moment.is_none_or(|moment| !moment.exact) {
+            self.rows.text_of(columns.text, value);
         }
     }
 
@@ -180,7 +202,27 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-fn significant_digits(number: &str) -> usize {
-    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+/// How a number fits into a Decimal128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Exact,
+    Rounded,
+    OutOfRange,
+}
+
+fn fit(number: &str) -> Fit {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    // Far inside the range of decimal128, whose exponents go from -6176 to 6111.
+    let in_range =
+        exponent.parse::<i32>().is_ok_and(|exponent| exponent.abs() < 6_000) && mantissa.len() < 100;
+    let is_short = number.len() <= DECIMAL_DIGITS || significant_digits(mantissa) <= DECIMAL_DIGITS;
+    match (in_range, is_short) {
+        (true, true) => Fit::Exact,
+        (true, false) => Fit::Rounded,
+        (false, _) => Fit::OutOfRange,
+    }
+}
+
+fn significant_digits(mantissa: &str) -> usize {
     mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count()
 }

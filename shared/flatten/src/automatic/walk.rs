@@ -1,12 +1,15 @@
 //! One resource: its row, then the rows that had to wait until that one was complete.
 
+use crate::check::Structural;
+use std::collections::BTreeSet;
+
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Links;
 use crate::model::TypeId;
 use crate::reference::{is_id, is_type};
 use crate::resource::Resource;
-use crate::row::{ColumnId, Names, Rows};
+use crate::row::{ColumnId, ITEM, Names, Repeats, Rows};
 
 use super::address::{address_at, exact_address_at};
 use super::name;
@@ -14,6 +17,10 @@ use super::place::{PlaceId, Places, SpotId};
 use super::{Arrays, ROW_BYTES, Settings};
 
 /// The state of one resource on its way into rows.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about the object at hand, not states of one machine"
+)]
 pub(super) struct Walk<'w, 'a> {
     pub(super) settings: &'w Settings,
     pub(super) places: &'w mut Places,
@@ -31,27 +38,45 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) typed: bool,
     /// The choices of the objects at hand that have said what they are.
     pub(super) chosen: Vec<ColumnId>,
+    /// What structural checks have found.
+    pub(super) doubts: Structural,
+    /// How many lists of the row are open around the object at hand.
+    embedded: u32,
+    /// Whether the object at hand stands for an array whose items become rows of their own.
+    pub(super) echo: bool,
     table: String,
     row_key: String,
-    row_depth: i32,
+    /// The elements that the row at hand is an item of, and the tables of their items.
+    above: Vec<Level>,
+    contained_keys: BTreeSet<String>,
     unknown: String,
     later: Vec<Later<'a>>,
+    repeats: Repeats,
 }
 
 /// Rows to be written once the row at hand is complete.
 enum Later<'a> {
-    Contained {
-        index: usize,
-        node: Node<'a>,
-    },
-    Items {
-        array: Node<'a>,
-        spot: SpotId,
-        carrier: Option<TypeId>,
-        table: String,
-        parent: String,
-        depth: i32,
-    },
+    Contained(Node<'a>),
+    Items(Items<'a>),
+}
+
+/// An element that a row is an item of: its table, and how often it stands inside itself.
+#[derive(Clone)]
+struct Level {
+    carrier: TypeId,
+    table: String,
+    depth: i32,
+}
+
+/// An array whose items become rows of a child table.
+struct Items<'a> {
+    array: Node<'a>,
+    spot: SpotId,
+    carrier: Option<TypeId>,
+    table: String,
+    parent: String,
+    depth: i32,
+    above: Vec<Level>,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
@@ -68,7 +93,6 @@ impl<'w, 'a> Walk<'w, 'a> {
         let (unknown, chosen, later) = (String::new(), Vec::new(), Vec::new());
         let resource = resource.node();
         let modifier = false;
-        let row_depth = 0;
         Self {
             settings,
             places,
@@ -81,38 +105,39 @@ impl<'w, 'a> Walk<'w, 'a> {
             typed: false,
             in_contained: false,
             chosen,
+            doubts: Structural::default(),
+            embedded: 0,
+            echo: false,
+            above: Vec::new(),
+            contained_keys: BTreeSet::new(),
+            repeats: Repeats::default(),
             table,
             row_key,
-            row_depth,
             unknown,
             later,
         }
     }
 
-    pub(super) fn run(mut self) -> Result<(), Defect> {
+    pub(super) fn run(mut self) -> Result<Structural, Defect> {
         let place = self.places.resource(&self.table, self.names);
         let (table, key) = (self.table.clone(), self.key);
         self.row(&table, key, |walk| walk.object(place, walk.resource))?;
         while !self.later.is_empty() {
             for later in std::mem::take(&mut self.later) {
                 match later {
-                    Later::Contained { index, node } => self.contained_row(index, node)?,
-                    Later::Items { array, spot, carrier, table, parent, depth } => {
-                        self.item_rows(array, spot, carrier, &table, &parent, depth)?;
-                    }
+                    Later::Contained(node) => self.contained_row(node)?,
+                    Later::Items(items) => self.item_rows(&items)?,
                 }
             }
         }
-        Ok(())
+        Ok(self.doubts)
     }
 
     /// Sets contained resources aside until the row is complete.
     pub(super) fn contained(&mut self, value: Node<'a>) -> Result<(), Defect> {
         match value.kind() {
             Kind::Array => {
-                for (index, node) in value.items().enumerate() {
-                    self.later.push(Later::Contained { index, node });
-                }
+                self.later.extend(value.items().map(Later::Contained));
                 Ok(())
             }
             Kind::Null => Ok(()),
@@ -127,16 +152,31 @@ impl<'w, 'a> Walk<'w, 'a> {
         carrier: Option<TypeId>,
         array: Node<'a>,
     ) -> Result<(), Defect> {
-        let column = self.places.columns(spot).plain;
-        if self.settings.arrays == Arrays::Tables {
-            self.defer(spot, carrier, array);
+        if self.settings.arrays == Arrays::Tables && self.embedded == 0 && only_objects(array) {
+            // What the item rows of an array will say is not said by its representative as well.
+            if !self.echo {
+                self.defer(spot, carrier, array);
+            }
             return Ok(());
         }
-        let list = self.rows.open_list(column);
+        let list = self.rows.open_list(self.places.columns(spot).plain);
         for item in array.items() {
             self.item(spot, carrier, item)?;
         }
         self.rows.close(list);
+        Ok(())
+    }
+
+    /// A sub-document in a list: what it chooses and modifies is its own.
+    pub(super) fn record(&mut self, place: PlaceId, object: Node<'a>) -> Result<(), Defect> {
+        let record = self.rows.open_record(ITEM);
+        let (modifier, chosen) = (std::mem::take(&mut self.modifier), std::mem::take(&mut self.chosen));
+        self.embedded += 1;
+        self.object(place, object)?;
+        self.embedded -= 1;
+        self.chosen = chosen;
+        self.close_modifier(modifier);
+        self.rows.close(record);
         Ok(())
     }
 
@@ -160,15 +200,10 @@ impl<'w, 'a> Walk<'w, 'a> {
             Kind::Object => {
                 let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
                 let place = self.places.item(spot, carrier, self.names);
-                let record = self.rows.open_record(crate::row::ITEM);
-                let outer = std::mem::replace(&mut self.modifier, false);
-                self.object(place, item)?;
-                self.close_modifier(outer);
-                self.rows.close(record);
-                Ok(())
+                self.record(place, item)
             }
             Kind::Null => {
-                self.rows.null(crate::row::ITEM);
+                self.rows.null(ITEM);
                 Ok(())
             }
             Kind::Array => self.nested_array(spot, item),
@@ -178,7 +213,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn nested_array(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
-        let list = self.rows.open_list(crate::row::ITEM);
+        let list = self.rows.open_list(ITEM);
         for item in array.items() {
             self.item(spot, None, item)?;
         }
@@ -196,6 +231,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let table = self.names.table(table);
         let row = self.rows.begin_row(table, key);
         self.modifier = false;
+        self.chosen.clear();
         fill(self)?;
         self.close_modifier(false);
         if !self.unknown.is_empty() {
@@ -205,6 +241,10 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.unknown.clear();
         }
         self.rows.end_row(row);
+        if self.rows.has_repeated_column(&mut self.repeats) {
+            // Names are told apart as far as they can be; a row that says one thing twice would say it wrongly.
+            return Err(Defect::whole(DefectCode::AmbiguousColumn));
+        }
         if self.rows.bytes() - before > ROW_BYTES { Err(Defect::whole(DefectCode::TooLarge)) } else { Ok(()) }
     }
 
@@ -217,20 +257,22 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.modifier = outer;
     }
 
-    fn contained_row(&mut self, index: usize, node: Node<'a>) -> Result<(), Defect> {
+    fn contained_row(&mut self, node: Node<'a>) -> Result<(), Defect> {
         let Some(kind) = node.get_text("resourceType").filter(|kind| is_type(kind)) else {
             return Err(self.defect(DefectCode::NotAResource, node));
         };
-        let key = match node.get_text("id").filter(|id| is_id(id)) {
-            Some(id) => format!("{}#{id}", self.key),
-            None => format!("{}#/contained/{index}", self.key),
-        };
+        let id = node.get_text("id").filter(|id| is_id(id)).map(|id| format!("{}#{id}", self.key));
+        // An id that another contained resource has already names that one.
+        let key = id.filter(|key| self.contained_keys.insert(key.clone()));
+        let key = key.unwrap_or_else(|| {
+            format!("{}#{}", self.key, exact_address_at(self.resource, node.span().start))
+        });
         let table = format!("{kind}_contained");
         let container = self.names.column("_container");
         let place = self.places.resource(&kind, self.names);
         self.table.clone_from(&table);
         self.row_key.clone_from(&key);
-        self.row_depth = 0;
+        self.above.clear();
         self.in_contained = true;
         self.row(&table, &key, |walk| {
             walk.rows.text(container, walk.key);
@@ -239,42 +281,36 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn defer(&mut self, spot: SpotId, carrier: Option<TypeId>, array: Node<'a>) {
-        // A recursive element stays in the table of its first level, one level deeper.
-        let recursive = carrier.is_some_and(|carrier| {
-            carrier.is_backbone() && self.table.ends_with(&format!("_{}", self.places.name(spot)))
-        });
-        let table =
-            if recursive { self.table.clone() } else { name::joined(&self.table, self.places.name(spot)) };
-        let depth = if recursive { self.row_depth + 1 } else { 0 };
-        self.later.push(Later::Items { array, spot, carrier, table, parent: self.row_key.clone(), depth });
+        let mut above = self.above.clone();
+        let known = carrier.and_then(|carrier| above.iter_mut().find(|level| level.carrier == carrier));
+        let (table, depth) = if let Some(level) = known {
+            // A recursive element stays in the table of its first level, one level deeper.
+            level.depth += 1;
+            (level.table.clone(), level.depth)
+        } else {
+            let table = name::joined(&self.table, self.places.name(spot));
+            if let Some(carrier) = carrier.filter(|carrier| carrier.is_backbone()) {
+                above.push(Level { carrier, table: table.clone(), depth: 0 });
+            }
+            (table, 0)
+        };
+        let parent = self.row_key.clone();
+        self.later.push(Later::Items(Items { array, spot, carrier, table, parent, depth, above }));
     }
 
-    fn item_rows(
-        &mut self,
-        array: Node<'a>,
-        spot: SpotId,
-        carrier: Option<TypeId>,
-        table: &str,
-        parent: &str,
-        depth: i32,
-    ) -> Result<(), Defect> {
-        let [parent_column, number_column, depth_column] =
-            ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
-        for (index, item) in array.items().enumerate() {
+    fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
+        let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
+        for (index, item) in items.array.items().enumerate().filter(|(_, item)| item.kind() == Kind::Object) {
             let key = format!("{}#{}", self.key, exact_address_at(self.resource, item.span().start));
-            table.clone_into(&mut self.table);
+            self.table.clone_from(&items.table);
             self.row_key.clone_from(&key);
-            self.row_depth = depth;
-            self.row(table, &key, |walk| {
-                walk.rows.text(parent_column, parent);
-                walk.rows.integer(number_column, i32::try_from(index).unwrap_or(i32::MAX));
-                walk.rows.integer(depth_column, depth);
-                if item.kind() == Kind::Object {
-                    let place = walk.item_place(spot, carrier, item);
-                    walk.object(place, item)
-                } else {
-                    walk.list_item(spot, item)
-                }
+            self.above.clone_from(&items.above);
+            self.row(&items.table, &key, |walk| {
+                walk.rows.text(parent, &items.parent);
+                walk.rows.integer(number, i32::try_from(index).unwrap_or(i32::MAX));
+                walk.rows.integer(depth, items.depth);
+                let place = walk.item_place(items.spot, items.carrier, item);
+                walk.object(place, item)
             })?;
         }
         Ok(())
@@ -284,4 +320,9 @@ impl<'w, 'a> Walk<'w, 'a> {
         let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
         self.places.item(spot, carrier, self.names)
     }
+}
+
+/// Whether an array holds nothing but objects: only they can be rows.
+fn only_objects(array: Node<'_>) -> bool {
+    array.items().all(|item| item.kind() == Kind::Object)
 }

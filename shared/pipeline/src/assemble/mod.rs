@@ -3,6 +3,7 @@
 mod entry;
 mod pending;
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub struct Assembler {
     links: Links,
     pending: Pending,
     ready: Vec<Completion>,
+    checks: BTreeMap<String, u64>,
 }
 
 /// The JSON that a frame may hold; its length was bounded by the decoder.
@@ -78,6 +80,7 @@ impl Assembler {
             links: Links::default(),
             pending: Pending::default(),
             ready: Vec::new(),
+            checks: BTreeMap::new(),
         }
     }
 
@@ -98,9 +101,9 @@ impl Assembler {
     /// others refer to them.
     fn pass(&mut self, frame: &Frame<'_>) {
         if matches!(frame, Frame::Entry { .. } | Frame::BundleEnd { .. }) {
-            let records = self.records;
+            let (records, checks) = (self.records, mem::take(&mut self.checks));
             self.read(frame);
-            self.records = records;
+            (self.records, self.checks) = (records, checks);
             self.batch.rows.clear();
             self.batch.resources.clear();
             self.batch.rejects.clear();
@@ -150,6 +153,11 @@ impl Assembler {
     /// The columns of all batches that were taken, for the dictionary.
     pub fn take_dictionary(&mut self) -> Dictionary {
         self.flattener.take_dictionary()
+    }
+
+    /// What checks have found so far without setting anything aside.
+    pub fn take_checks(&mut self) -> BTreeMap<String, u64> {
+        mem::take(&mut self.checks)
     }
 
     /// Completions of rows that stand in batches handed out before: they may be written only after those.
@@ -217,6 +225,9 @@ impl Assembler {
                 let rows = rows_before..self.batch.rows.len();
                 if self.batch.rows.pendings() > pendings_before {
                     self.pending.remember(&self.flattener.names(), &self.batch.rows, rows.clone(), &version);
+                }
+                for (check, count) in self.flattener.findings() {
+                    *self.checks.entry(check.clone()).or_default() += count;
                 }
                 for (view, defect) in defects {
                     self.view_defect(&key, &source, view, defect);

@@ -98,6 +98,7 @@ fn summary_document(summary: &Summary) -> Document {
         },
         "types": counts(&summary.types),
         "codes": counts(&summary.codes),
+        "checks": counts(&summary.checks),
         "drift": drift_document(&summary.drift),
     }
 }
@@ -137,6 +138,7 @@ fn summary(document: &Document) -> Summary {
         view_defects: number(fates, "viewDefects"),
         types: document.get_document("types").map(numbers).unwrap_or_default(),
         codes: document.get_document("codes").map(numbers).unwrap_or_default(),
+        checks: document.get_document("checks").map(numbers).unwrap_or_default(),
         drift: document.get_document("drift").map(drift).unwrap_or_default(),
     }
 }

@@ -18,12 +18,14 @@ pub enum Status {
     Superseded,
     /// The object version no longer exists.
     Gone,
+    /// A gate set the whole object aside: nothing of it was written.
+    Refused,
 }
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Running, Self::Done, Self::Partial, Self::Failed, Self::Superseded, Self::Gone];
+    pub const ALL: [Self; 7] =
+        [Self::Running, Self::Done, Self::Partial, Self::Failed, Self::Superseded, Self::Gone, Self::Refused];
 
     /// The word in the ledger.
     #[must_use]
@@ -35,6 +37,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Superseded => "superseded",
             Self::Gone => "gone",
+            Self::Refused => "refused",
         }
     }
 
@@ -48,7 +51,7 @@ impl Status {
     #[must_use]
     pub const fn is_settled(self) -> bool {
         match self {
-            Self::Done | Self::Partial | Self::Superseded | Self::Gone => true,
+            Self::Done | Self::Partial | Self::Superseded | Self::Gone | Self::Refused => true,
             Self::Running | Self::Failed => false,
         }
     }

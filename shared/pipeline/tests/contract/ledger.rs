@@ -32,6 +32,7 @@ fn summary() -> Summary {
         view_defects: 1,
         types: [("Patient".to_owned(), 3)].into(),
         codes: [("too-deep".to_owned(), 3), ("several-values".to_owned(), 1)].into(),
+        checks: [("date".to_owned(), 2)].into(),
         drift: Drift {
             new_columns: 3,
             unknown_elements: 1,

@@ -31,7 +31,6 @@ pub(in crate::automatic) struct Items {
     /// The name of the list's column.
     pub(in crate::automatic) name: Box<str>,
     pub(in crate::automatic) column: ColumnId,
-    pub(in crate::automatic) is_backbone: bool,
     pub(in crate::automatic) root: Root,
 }
 
@@ -211,7 +210,6 @@ impl Places {
                 meanings.items.push(Items {
                     name: spot.name.clone(),
                     column: spot.columns.plain,
-                    is_backbone: shape.carrier.is_some_and(crate::model::TypeId::is_backbone),
                     root: Root { place, way: way.clone() },
                 });
             }

@@ -1,0 +1,187 @@
+//! Checks: what a deployment asks of data before they are written.
+//!
+//! Structural checks are always made and only counted: ids, dates, codes of required bindings, references. A
+//! deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
+//! resources of the type. A check fails where the condition is false; where it says nothing, it passes. Gates judge
+//! an object as a whole, before anything of it is written.
+
+mod bindings;
+mod gates;
+
+use serde_json::Value as Json;
+
+use crate::defect::{Defect, DefectCode};
+use crate::fhirpath::{Context, Predicate, Scratch};
+use crate::json::Node;
+use crate::reference::is_type;
+
+pub use gates::{Gate, Gates, Survey};
+
+pub(crate) use bindings::codes;
+
+/// What becomes of a resource that fails a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It is counted and loaded.
+    Warn,
+    /// It is set aside.
+    Reject,
+}
+
+/// A check of the deployment's own.
+#[derive(Debug)]
+pub struct Check {
+    name: String,
+    resource_type: String,
+    condition: Predicate,
+    severity: Severity,
+    message: String,
+}
+
+/// Structural checks, counted under these names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Structural {
+    /// Ids that are keys but no FHIR ids.
+    pub(crate) ids: u64,
+    /// Dates, times and instants that are none, or of a day that no month has.
+    pub(crate) dates: u64,
+    /// Codes that the element's required value set has in no release.
+    pub(crate) codes: u64,
+    /// References that are no URI reference.
+    pub(crate) references: u64,
+}
+
+impl Structural {
+    /// The counts that are not zero, by the name of the check.
+    pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all =
+            [("id", self.ids), ("date", self.dates), ("code", self.codes), ("reference", self.references)];
+        all.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Check {
+    /// Reads the checks of a file. Every mistake is added to `mistakes`, in words, behind the file's name.
+    pub(crate) fn read_all(file: &str, text: &str, mistakes: &mut Vec<String>) -> Vec<Self> {
+        let list = match serde_json::from_str(text) {
+            Ok(Json::Array(list)) => list,
+            Ok(_) => {
+                mistakes.push(format!("{file}: checks are a JSON array"));
+                return Vec::new();
+            }
+            Err(error) => {
+                let (line, column) = (error.line(), error.column());
+                mistakes.push(format!("{file}: no JSON at line {line}, column {column}"));
+                return Vec::new();
+            }
+        };
+        let mut checks: Vec<Self> = Vec::new();
+        for (index, entry) in list.iter().enumerate() {
+            match Self::read(index + 1, entry) {
+                Ok(check) if checks.iter().any(|other| other.name == check.name) => {
+                    mistakes.push(format!("{file}: two checks are called `{}`", check.name));
+                }
+                Ok(check) => checks.push(check),
+                Err(found) => mistakes.extend(
+                    found.into_iter().map(|mistake| format!("{file}: check {}: {mistake}", index + 1)),
+                ),
+            }
+        }
+        checks
+    }
+
+    /// The name: as written, or else the type and the number in the list.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type of the resources that it is for.
+    #[must_use]
+    pub fn resource_type(&self) -> &str {
+        &self.resource_type
+    }
+
+    /// What it does to resources that fail it.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// What it asks for, in the words of whoever wrote it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether a resource passes. One that should be rejected is a defect whose path is the check's name.
+    pub(crate) fn passes(
+        &self,
+        resource: Node<'_>,
+        context: &Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, Defect> {
+        // A condition that cannot work on the resource does not hold either.
+        let holds = self.condition.holds(resource, context, scratch).unwrap_or(Some(false));
+        match (holds, self.severity) {
+            (None | Some(true), _) => Ok(true),
+            (Some(false), Severity::Warn) => Ok(false),
+            (Some(false), Severity::Reject) => {
+                Err(Defect { path: self.name.clone(), ..Defect::whole(DefectCode::CheckFailed) })
+            }
+        }
+    }
+
+    fn read(number: usize, entry: &Json) -> Result<Self, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let mut text = |name: &str| match entry.get(name) {
+            Some(Json::String(text)) if !text.is_empty() => text.clone(),
+            _ => {
+                mistakes.push(format!("`{name}` should be a text"));
+                String::new()
+            }
+        };
+        let [resource_type, path, severity, message] = ["type", "path", "severity", "message"].map(&mut text);
+        let name = entry.get("name").map_or_else(|| format!("{resource_type}-{number}"), |_| text("name"));
+        if !name.is_empty() && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        {
+            mistakes.push("`name` has letters, digits, `-` and `_`".to_owned());
+        }
+        let known = ["name", "type", "path", "severity", "message"];
+        let others =
+            entry.as_object().into_iter().flatten().filter(|(name, _)| !known.contains(&name.as_str()));
+        mistakes.extend(others.map(|(name, _)| format!("`{name}` means nothing here")));
+        if !resource_type.is_empty() && !is_type(&resource_type) {
+            mistakes.push("`type` is no resource type".to_owned());
+        }
+        let severity = match severity.as_str() {
+            "reject" => Severity::Reject,
+            "warn" => Severity::Warn,
+            _ => {
+                mistakes.push("`severity` is `warn` or `reject`".to_owned());
+                Severity::Warn
+            }
+        };
+        match Predicate::compile(&resource_type, &path) {
+            Ok(condition) if mistakes.is_empty() => {
+                Ok(Self { name, resource_type, condition, severity, message })
+            }
+            Ok(_) => Err(mistakes),
+            Err(invalid) => {
+                mistakes.push(format!("`path`: {invalid}"));
+                Err(mistakes)
+            }
+        }
+    }
+}
+
+/// FHIR's own rule for ids (R4, section 2.24.0.1), stricter than what can be a key.
+pub(crate) fn is_fhir_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+}
+
+/// Whether a text can be a URI reference (RFC 3986): something, and no white space or control character in it.
+pub(crate) fn is_uri_reference(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|character: char| character.is_whitespace() || character.is_control())
+}

@@ -1,0 +1,102 @@
+//! Checks: what they find, what they set aside, and how their mistakes are told.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test stops where something is wrong")]
+
+use std::sync::Arc;
+
+use flatten::catalog::{Catalog, Choices, Flattened, Flattener};
+use flatten::check::Severity;
+use flatten::defect::{Defect, DefectCode};
+use flatten::json::{Limits, Tape};
+use flatten::links::Links;
+use flatten::resource::Resource;
+use flatten::row::Rows;
+
+const CHECKS: &str = r#"[
+  {"name":"has-name","type":"Patient","path":"name.exists()","severity":"reject","message":"a patient has a name"},
+  {"type":"Patient","path":"birthDate > @1900","severity":"warn","message":"nobody is that old"},
+  {"type":"Observation","path":"status = 'final'","severity":"reject","message":"final ones only"}]"#;
+
+fn find(checks: &str, resource: &str) -> Result<Vec<(String, u64)>, Defect> {
+    let checks = vec![("checks.json".to_owned(), checks.to_owned())];
+    let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
+    let (mut flattener, mut tape, mut rows) =
+        (Flattener::new(Arc::new(catalog)), Tape::default(), Rows::default());
+    let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
+    let resource = Resource::read(document.root()).unwrap();
+    let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
+    assert_eq!(outcome.is_ok(), !rows.is_empty(), "a resource that is set aside has no rows");
+    outcome.map(|flattened| {
+        assert!(matches!(flattened, Flattened::Rows(_)));
+        flattener.findings().to_vec()
+    })
+}
+
+fn counts(found: &[(&str, u64)]) -> Vec<(String, u64)> {
+    found.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+#[test]
+fn own_checks_reject_or_warn_where_the_condition_is_false() {
+    let patient = |members: &str| find(CHECKS, &format!(r#"{{"resourceType":"Patient"{members}}}"#));
+    let named = r#","name":[{"family":"A"}]"#;
+    assert_eq!(patient(named), Ok(counts(&[])), "what a condition says nothing about passes");
+    assert_eq!(patient(&format!(r#"{named},"birthDate":"1950-01-01""#)), Ok(counts(&[])));
+    assert_eq!(patient(&format!(r#"{named},"birthDate":"1850-01-01""#)), Ok(counts(&[("Patient-2", 1)])));
+    let defect = patient("").unwrap_err();
+    assert_eq!(
+        (defect.code, defect.path.as_str(), defect.offset),
+        (DefectCode::CheckFailed, "has-name", None)
+    );
+}
+
+#[test]
+fn structural_checks_are_counted() {
+    let patient = r#"{"resourceType":"Patient","id":"a_b","gender":"m","birthDate":"1950-02-30",
+        "name":[{"use":"formal"}],"telecom":[{"system":"phone","use":"home"}],
+        "meta":{"lastUpdated":"yesterday"},"deceasedDateTime":"2020-13-01",
+        "managingOrganization":{"reference":"Organization/1 2"},"generalPractitioner":[{"reference":"Practitioner/1"}]}"#;
+    assert_eq!(find("[]", patient), Ok(counts(&[("id", 1), ("date", 3), ("code", 2), ("reference", 1)])));
+    let sound = r##"{"resourceType":"Observation","id":"a","status":"final","effectiveDateTime":"2020-02","subject":{"reference":"#p"},
+        "focus":[{"reference":"urn:uuid:00000000-0000-4000-8000-000000000001"},{"reference":"Patient?identifier=a|b"}],
+        "valueQuantity":{"comparator":"<","value":1},"issued":"2020-02-01T00:00:00Z"}"##;
+    assert_eq!(find("[]", sound), Ok(counts(&[])));
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = r#"[{"type":"Patient","path":"name.nosuch()","severity":"stop","message":"m"},
+        {"type":"patient","path":"true","severity":"warn"},{"type":"Patient","path":"name","severity":"warn","message":"m"},
+        {"name":"a b","type":"Patient","path":"true","severity":"warn","message":"m","colour":1},
+        {"name":"twin","type":"Patient","path":"true","severity":"warn","message":"m"},
+        {"name":"twin","type":"Patient","path":"true","severity":"warn","message":"m"}]"#;
+    let checks = vec![("a.json".to_owned(), text.to_owned()), ("b.json".to_owned(), "{".to_owned())];
+    let gates = Some(r#"{"max_reject_ratio":"x"}"#.to_owned());
+    let told = Catalog::compile(Choices { checks, gates, ..Choices::default() }).unwrap_err().to_string();
+    for part in [
+        "a.json: check 1: `severity`",
+        "a.json: check 1: `path`",
+        "a.json: check 2: `message`",
+        "a.json: check 2: `type`",
+        "a.json: check 3: `path`",
+        "a.json: check 4: `name`",
+        "a.json: check 4: `colour`",
+        "a.json: two checks are called `twin`",
+        "b.json: no JSON at line 1",
+        "gates: `max_reject_ratio`",
+    ] {
+        assert!(told.contains(part), "{part} is missing in:\n{told}");
+    }
+}
+
+#[test]
+fn a_catalog_lists_its_checks() {
+    let checks = vec![("checks.json".to_owned(), CHECKS.to_owned())];
+    let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
+    let listed = catalog.checks().iter().map(|check| (check.name(), check.severity(), check.message()));
+    assert_eq!(listed.clone().count(), 3);
+    assert!(listed.clone().any(|check| check == ("has-name", Severity::Reject, "a patient has a name")));
+    assert!(catalog.gates().is_open());
+    let other = Catalog::compile(Choices::default()).unwrap();
+    assert_ne!(catalog.version(), other.version(), "other checks are another catalog");
+}

@@ -1,0 +1,253 @@
+//! One deployment of the template in the local cloud, and what a test does with it.
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::QueueAttributeName;
+use mongodb::Database;
+use mongodb::bson::{Document, doc};
+use serde_json::{Value, json};
+use xtask::local_line::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
+use xtask::workspace;
+
+use crate::line::{Line, line};
+use crate::tables::{Tables, text};
+use crate::{PATIENCE, eventually};
+
+/// A deployment of its own: bucket, queues, function and database.
+#[derive(Debug)]
+pub struct Stack {
+    /// What was deployed.
+    pub deployment: Deployment,
+    s3: aws_sdk_s3::Client,
+    sqs: aws_sdk_sqs::Client,
+    database: Database,
+    archive: Database,
+}
+
+/// One object version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The decoded key.
+    pub key: String,
+    /// The version that the bucket gave it.
+    pub version: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Stack {
+    /// Deploys the template; `name` is the stack's, the bucket's and the database's.
+    pub async fn deploy(name: &str) -> Self {
+        let uri = line().await.servers.database.uri();
+        Self::deploy_with(name, uri, &[]).await
+    }
+
+    /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
+    pub async fn deploy_with(name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Self {
+        let line = line().await;
+        let database = format!("flatfire-test-{name}");
+        let client = local_line::connect(line.servers.database.uri()).await.unwrap();
+        let archive = client.database(&format!("{database}_archive"));
+        // A database that outlives its tests may hold the rows of an earlier run.
+        client.database(&database).drop().await.unwrap();
+        archive.drop().await.unwrap();
+        let deployment = line.deploy(name, mongodb_uri, parameters);
+        Self {
+            s3: s3(&deployment.endpoint),
+            sqs: sqs(&deployment.endpoint),
+            database: client.database(&database),
+            archive,
+            deployment,
+        }
+    }
+
+    /// The bucket's name.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        &self.deployment.outputs.bucket_name
+    }
+
+    /// The database of the rows.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Puts an object under the watched prefix; S3 announces it.
+    pub async fn upload(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Upload {
+        self.put(&format!("{}{name}", workspace::PREFIX), bytes).await
+    }
+
+    /// Puts an object anywhere in the bucket.
+    pub async fn put(&self, key: &str, bytes: impl Into<Vec<u8>>) -> Upload {
+        let bytes = bytes.into();
+        let size = bytes.len() as u64;
+        let request = self.s3.put_object().bucket(self.bucket()).key(key).body(bytes.into());
+        let version = request.send().await.unwrap().version_id().unwrap().to_owned();
+        Upload { key: key.to_owned(), version, size }
+    }
+
+    /// Removes exactly this object version.
+    pub async fn remove(&self, upload: &Upload) {
+        let request = self.s3.delete_object().bucket(self.bucket()).key(&upload.key);
+        request.version_id(&upload.version).send().await.unwrap();
+    }
+
+    /// Sends a message to the queue from which the function is fed.
+    pub async fn send(&self, body: &str) {
+        let request = self.sqs.send_message().queue_url(&self.deployment.outputs.queue_url);
+        request.message_body(body).send().await.unwrap();
+    }
+
+    /// Announces an object version once more, as S3 does when it is not sure that it did.
+    pub async fn announce_again(&self, upload: &Upload, sequencer: &str) {
+        let encoded = pipeline::notification::form_encode(&upload.key);
+        let record = json!({
+            "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "eventTime": "2026-01-05T10:00:00.000Z",
+            "s3": { "bucket": { "name": self.bucket() }, "object": {
+                "key": encoded, "size": upload.size, "versionId": upload.version, "sequencer": sequencer,
+            } },
+        });
+        self.send(&json!({ "Records": [record] }).to_string()).await;
+    }
+
+    /// Sets for how long a message that was received is hidden.
+    pub async fn hide_messages_for(&self, seconds: u32) {
+        let request = self.sqs.set_queue_attributes().queue_url(&self.deployment.outputs.queue_url);
+        let request = request.attributes(QueueAttributeName::VisibilityTimeout, seconds.to_string());
+        request.send().await.unwrap();
+    }
+
+    /// How many messages wait or are being worked on.
+    pub async fn messages(&self) -> u64 {
+        self.count(&self.deployment.outputs.queue_url).await
+    }
+
+    /// The body of a message that failed every attempt.
+    pub async fn dead_letter(&self) -> String {
+        let url = &self.deployment.outputs.dead_letter_queue_url;
+        eventually("a message in the dead-letter queue", async || {
+            let answer = self.sqs.receive_message().queue_url(url).send().await.unwrap();
+            answer.messages().first().map(|message| message.body().unwrap().to_owned())
+        })
+        .await
+    }
+
+    /// How many messages failed every attempt.
+    pub async fn dead_letters(&self) -> u64 {
+        self.count(&self.deployment.outputs.dead_letter_queue_url).await
+    }
+
+    async fn count(&self, url: &str) -> u64 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let request = self.sqs.get_queue_attributes().queue_url(url);
+        let answer = request.set_attribute_names(Some(names.to_vec())).send().await.unwrap();
+        let counts = answer.attributes().unwrap();
+        names.iter().map(|name| counts[name].parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until every message was acknowledged.
+    pub async fn quiet(&self) {
+        eventually("an empty queue", async || (self.messages().await == 0).then_some(())).await;
+    }
+
+    /// Waits until the ledger has come to an end with this object version, and returns its entry.
+    pub async fn settled(&self, upload: &Upload) -> Document {
+        let what = format!("the end of the load of {}", upload.key);
+        let settled = eventually(&what, async || {
+            let load = self.load(upload).await?;
+            (text(&load, "status") != "running").then_some(load)
+        });
+        match tokio::time::timeout(PATIENCE - PATIENCE / 10, settled).await {
+            Ok(load) => load,
+            Err(_) => panic!(
+                "not: {what}; the ledger says {:?}; the function's log:\n{}",
+                self.load(upload).await,
+                self.log().await.join("\n")
+            ),
+        }
+    }
+
+    /// The ledger's entry of an object version as it stands.
+    pub async fn load(&self, upload: &Upload) -> Option<Document> {
+        let this_version = doc! { "bucket": self.bucket(), "key": &upload.key, "versionId": &upload.version };
+        self.database.collection("_loads").find_one(this_version).await.unwrap()
+    }
+
+    /// Everything in the database and in its archive.
+    pub async fn tables(&self) -> Tables {
+        let mut tables = Tables::default();
+        tables.read("", &self.database).await;
+        tables.read("_archive/", &self.archive).await;
+        tables
+    }
+
+    /// Everything that the function has logged.
+    pub async fn log(&self) -> Vec<String> {
+        self.deployment.function_log(&line().await.tools).unwrap()
+    }
+
+    /// The function's own lines with this message.
+    pub async fn log_lines(&self, message: &str) -> Vec<Value> {
+        let lines = self.log().await.into_iter().flat_map(|event| {
+            event.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect::<Vec<_>>()
+        });
+        lines.filter(|line| line["message"] == message).collect()
+    }
+
+    /// The processes in which the function runs.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let name = format!("AWS_LAMBDA_FUNCTION_NAME={}", self.deployment.outputs.function_name);
+        let endpoint = format!("AWS_ENDPOINT_URL={}", self.deployment.endpoint);
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let process: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
+            let environment = std::fs::read(format!("/proc/{process}/environ")).ok()?;
+            let has = |wanted: &str| environment.split(|byte| *byte == 0).any(|it| it == wanted.as_bytes());
+            (has(&name) && has(&endpoint)).then_some(process)
+        });
+        processes.collect()
+    }
+}
+
+impl Line {
+    fn deploy(&self, name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Deployment {
+        let bucket =
+            if name == workspace::BUCKET { name.to_owned() } else { format!("flatfire-test-{name}") };
+        let stack = local_line::Stack {
+            name: format!("test-{name}"),
+            bucket,
+            mongodb_uri: mongodb_uri.to_owned(),
+            database: format!("flatfire-test-{name}"),
+            parameters: parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        };
+        self.servers.deploy(&self.tools, &self.bootstrap, stack).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+}
+
+fn credentials() -> Credentials {
+    Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "local")
+}
+
+fn s3(endpoint: &str) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(credentials())
+        .endpoint_url(endpoint)
+        .force_path_style(true);
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+fn sqs(endpoint: &str) -> aws_sdk_sqs::Client {
+    let config = aws_sdk_sqs::config::Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(credentials())
+        .endpoint_url(endpoint);
+    aws_sdk_sqs::Client::from_conf(config.build())
+}

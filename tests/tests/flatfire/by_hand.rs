@@ -1,0 +1,96 @@
+//! The function under `cargo lambda watch`, fed with every sample notification by `cargo lambda invoke`, as the README
+//! says.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Command;
+
+use flatfire_tests::{Line, Stack, eventually, line, text};
+use serde_json::{Value, json};
+use xtask::demo::sample_files;
+use xtask::local_line::{Leash, Lifetime, free_port};
+use xtask::workspace;
+
+/// What the function answers to each file of `events/`, in this order. The versions that the samples name are not in
+/// the bucket, so their objects are gone; the one that is pinned by its `ETag` is there.
+pub(crate) fn events() -> Vec<(&'static str, Value)> {
+    let nothing_failed = json!({ "batchItemFailures": [] });
+    let loads = |statuses: &[&str]| json!({ "loads": statuses });
+    let failed =
+        json!({ "batchItemFailures": [{ "itemIdentifier": "19dd0b57-b21e-4ac1-bd88-01bbb068cb01" }] });
+    vec![
+        ("s3-put-unversioned.json", loads(&["done"])),
+        ("s3-put.json", loads(&["gone"])),
+        ("s3-multipart.json", loads(&["gone"])),
+        ("s3-copy.json", loads(&["gone"])),
+        ("s3-key-encoded.json", loads(&["gone"])),
+        ("s3-several-records.json", loads(&["gone", "gone", "gone"])),
+        ("s3-records-empty.json", loads(&[])),
+        ("s3-removed.json", loads(&[])),
+        ("s3-folder.json", loads(&[])),
+        ("s3-test-event.json", loads(&[])),
+        ("sqs-one.json", nothing_failed.clone()),
+        ("sqs-several.json", nothing_failed.clone()),
+        ("sqs-unknown.json", failed),
+        ("sqs-sns.json", nothing_failed.clone()),
+        ("sqs-sns-raw.json", nothing_failed.clone()),
+        ("sqs-eventbridge.json", nothing_failed),
+        ("eventbridge.json", loads(&["gone"])),
+        ("sns.json", loads(&["gone"])),
+    ]
+}
+
+#[tokio::test]
+async fn cargo_lambda_runs_the_function_with_every_sample_notification() {
+    let stack = Stack::deploy(workspace::BUCKET).await;
+    for file in sample_files().unwrap() {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let upload = stack.upload(name, std::fs::read(&file).unwrap()).await;
+        stack.settled(&upload).await;
+    }
+    let line = line().await;
+    let watch = Watch::start(line, &stack).await;
+    for (event, expected) in events() {
+        let answer = watch.invoke(line, event);
+        assert_eq!(answer, expected, "{event}\n{}", watch.server.log_tail());
+    }
+    let bundle = stack.tables().await;
+    let by_hand = bundle.rows("_loads").filter(|load| load.contains_key("etag"));
+    assert_eq!(by_hand.map(|load| text(load, "status")).collect::<Vec<_>>(), ["done"]);
+}
+
+/// A running `cargo lambda watch`.
+struct Watch {
+    server: Leash,
+    port: u16,
+}
+
+impl Watch {
+    async fn start(line: &Line, stack: &Stack) -> Self {
+        let directory = tempfile::tempdir_in(line.directory()).unwrap().keep();
+        let environment = directory.join("function.env");
+        std::fs::write(&environment, stack.deployment.environment_file()).unwrap();
+        let port = free_port().unwrap();
+        let mut command = line.tools.build_command("cargo-lambda", &line.settings);
+        command.env("HOME", &line.settings.home).envs(line.settings.toolchain.clone());
+        command.args(["lambda", "watch", "--ignore-changes", "--invoke-address", "127.0.0.1"]);
+        command.args(["--invoke-port", &port.to_string(), "--env-file"]).arg(environment);
+        command.arg("--manifest-path").arg(workspace::root().join("Cargo.toml"));
+        let server = Leash::tie(&line.tools, &command, "cargo-lambda", &directory, &Lifetime::Owner).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        eventually("cargo lambda watch", async || TcpStream::connect(address).ok()).await;
+        Self { server, port }
+    }
+
+    /// The first invocation waits until cargo has built the function.
+    fn invoke(&self, line: &Line, event: &str) -> Value {
+        let mut command: Command = line.tools.build_command("cargo-lambda", &line.settings);
+        command.args(["lambda", "invoke", "ingest", "--invoke-address", "127.0.0.1"]);
+        command.args(["--invoke-port", &self.port.to_string(), "--data-file"]);
+        let output = command.arg(workspace::root().join("events").join(event)).output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        serde_json::from_str(&printed).unwrap_or_else(|_| {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            panic!("{event}: {printed}{complaint}\n{}", self.server.log_tail())
+        })
+    }
+}

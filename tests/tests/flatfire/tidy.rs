@@ -1,0 +1,180 @@
+//! What holds over the whole repository: who may depend on whom, how long a file may be, that nothing lies idle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use xtask::workspace;
+
+use crate::by_hand::events;
+
+const MAX_LINES: usize = 400;
+
+/// Longer files, each with its reason.
+const LONG_FILES: [(&str, &str); 2] = [
+    ("shared/flatten/src/row.rs", "the one arena of rows: cells, lists and records share its private layout"),
+    ("shared/flatten/src/automatic/place.rs", "one table of what each place in a resource becomes"),
+];
+
+/// What the pure crate must never meet, not even behind something else: I/O, async, clouds, databases.
+const NOT_IN_FLATTEN: [&str; 8] =
+    ["tokio", "futures", "mongodb", "bson", "aws-config", "aws-sdk-s3", "lambda_runtime", "hyper"];
+
+/// Who may depend on whom within the project, development included.
+const MAY_USE: [(&str, &[&str]); 6] = [
+    ("flatfire-flatten", &[]),
+    ("flatfire-pipeline", &["flatfire-flatten"]),
+    ("ingest", &["flatfire-flatten", "flatfire-pipeline"]),
+    ("flatfire", &["flatfire-flatten", "flatfire-pipeline"]),
+    ("xtask", &["flatfire-flatten", "flatfire-pipeline"]),
+    ("flatfire-tests", &["flatfire-flatten", "flatfire-pipeline", "xtask"]),
+];
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(workspace::root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let metadata = metadata();
+    let members: BTreeSet<&str> =
+        metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours = packages.iter().filter(|package| members.contains(text(package, "id")));
+    let allowed = BTreeMap::from(MAY_USE);
+    let mut seen = BTreeSet::new();
+    for package in ours {
+        let name = text(package, "name");
+        seen.insert(name);
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        let within = dependencies.filter(|dependency| dependency["path"].is_string());
+        for used in within.map(|dependency| text(dependency, "name")) {
+            let known = allowed.get(name).unwrap_or_else(|| panic!("say here what {name} may use"));
+            assert!(known.contains(&used), "{name} must not use {used}");
+        }
+    }
+    assert_eq!(seen, allowed.keys().copied().collect(), "the list names what no longer exists");
+}
+
+#[test]
+fn flatten_is_pure() {
+    let metadata = metadata();
+    let names: BTreeMap<&str, &str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| (text(package, "id"), text(package, "name")))
+        .collect();
+    let nodes: BTreeMap<&str, &Value> = metadata["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| (text(node, "id"), node))
+        .collect();
+    let flatten = *names.iter().find(|(_, name)| **name == "flatfire-flatten").unwrap().0;
+    let (mut reached, mut ahead) = (BTreeSet::new(), vec![flatten]);
+    while let Some(id) = ahead.pop() {
+        if reached.insert(id) {
+            let dependencies = nodes[id]["deps"].as_array().unwrap().iter();
+            let shipped = dependencies.filter(|dependency| {
+                dependency["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"].is_null())
+            });
+            ahead.extend(shipped.map(|dependency| text(dependency, "pkg")));
+        }
+    }
+    let reached: BTreeSet<&str> = reached.into_iter().map(|id| names[id]).collect();
+    assert!(reached.contains("memchr"), "the walk went somewhere: {reached:?}");
+    for forbidden in NOT_IN_FLATTEN {
+        assert!(!reached.contains(forbidden), "flatten reaches {forbidden}");
+    }
+}
+
+/// The project's own Rust files with their text, by path from the root.
+fn sources() -> BTreeMap<String, String> {
+    let root = workspace::root();
+    let mut sources = BTreeMap::new();
+    let mut folders: Vec<PathBuf> =
+        ["functions", "shared", "tests", "xtask", "fuzz"].map(|name| root.join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                sources.insert(relative(&root, &path), text);
+            }
+        }
+    }
+    assert!(sources.len() > 100, "{}", sources.len());
+    sources
+}
+
+fn relative(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap().display().to_string()
+}
+
+#[test]
+fn files_are_short() {
+    let excused = BTreeMap::from(LONG_FILES);
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        let long = lines > MAX_LINES;
+        assert!(
+            !long || excused.contains_key(path.as_str()),
+            "{path} has {lines} lines; {MAX_LINES} are enough"
+        );
+        assert!(
+            long || !excused.contains_key(path.as_str()),
+            "{path} is short again; strike it from the list"
+        );
+    }
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let ignored = ["#[", "ignore"].concat();
+    for (path, text) in sources() {
+        assert!(!text.contains(&ignored), "{path}");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (path, text) in sources() {
+        let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("#!"));
+        assert!(first.is_some_and(|line| line.starts_with("//! ")), "{path} begins with {first:?}");
+    }
+}
+
+#[test]
+fn every_sample_notification_is_used() {
+    let folder = workspace::root().join("events");
+    let found =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let found: BTreeSet<String> = found.filter(|name| !name.ends_with(".md")).collect();
+    let used: BTreeSet<String> = events().into_iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(found, used);
+}
+
+#[test]
+fn the_pages_about_samples_and_notifications_name_every_file() {
+    for folder in ["events", "samples"] {
+        let folder = workspace::root().join(folder);
+        let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(name == "README.md" || page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}
