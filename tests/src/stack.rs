@@ -162,9 +162,9 @@ impl Stack {
             let load = self.load(upload).await?;
             (text(&load, "status") != "running").then_some(load)
         });
-        match tokio::time::timeout(PATIENCE - PATIENCE / 10, settled).await {
+        match tokio::time::timeout(PATIENCE.mul_f32(0.9), settled).await {
             Ok(load) => load,
-            Err(_) => panic!(
+            Err(_elapsed) => panic!(
                 "not: {what}; the ledger says {:?}; the function's log:\n{}",
                 self.load(upload).await,
                 self.log().await.join("\n")

@@ -4,7 +4,12 @@
 //! The answers are asserted: as many documents as `serde_json` finds resources. The corpus is Synthea NDJSON and
 //! HL7's R4 examples where they stand beside the project, and observations that the benchmark writes itself.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark stops where something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a benchmark stops where something is wrong"
+)]
 
 use std::fs;
 use std::hint::black_box;

@@ -96,7 +96,9 @@ impl Deployment {
             ("AWS_REGION", REGION),
         ];
         let given = self.function_environment().into_iter().filter(|(_, value)| !value.is_empty());
-        given.chain(credentials).map(|(name, value)| format!("{name}=\"{value}\"\n")).collect()
+        let lines: Vec<String> =
+            given.chain(credentials).map(|(name, value)| format!("{name}=\"{value}\"\n")).collect();
+        lines.concat()
     }
 
     /// The messages of the function's log, oldest first.
