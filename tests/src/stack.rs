@@ -162,14 +162,11 @@ impl Stack {
             let load = self.load(upload).await?;
             (text(&load, "status") != "running").then_some(load)
         });
-        match tokio::time::timeout(PATIENCE.mul_f32(0.9), settled).await {
-            Ok(load) => load,
-            Err(_elapsed) => panic!(
-                "not: {what}; the ledger says {:?}; the function's log:\n{}",
-                self.load(upload).await,
-                self.log().await.join("\n")
-            ),
+        if let Ok(load) = tokio::time::timeout(PATIENCE.mul_f32(0.9), settled).await {
+            return load;
         }
+        let (load, log) = (self.load(upload).await, self.log().await.join("\n"));
+        panic!("not: {what}; the ledger says {load:?}; the function's log:\n{log}");
     }
 
     /// The ledger's entry of an object version as it stands.

@@ -1,10 +1,13 @@
 //! The database that rows stand in: the pipeline's connection, and one to look around with.
 
+use std::borrow::Cow;
+
+use flatten::reference::is_type;
 use futures::TryStreamExt as _;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
-use mongodb::{Client, Database as Rows};
+use mongodb::{Client, Collection, Database as Rows};
 use pipeline::sink::mongodb::{ConnectError, Connection, connect};
 use thiserror::Error;
 
@@ -63,6 +66,29 @@ impl Database {
         let mut rejects: Vec<Document> = found.try_collect().await?;
         rejects.sort_by_key(|reject| reject.get_i64("ordinal").unwrap_or_default());
         Ok(rejects)
+    }
+}
+
+impl Database {
+    /// The archived resource with that key.
+    pub(crate) async fn archived(&self, key: &str) -> Result<Option<Document>, DatabaseError> {
+        Ok(self.archive_of(key).find_one(doc! { "_id": key }).await?)
+    }
+
+    /// The collection that archives resources of the type of that key.
+    pub(crate) fn archive_of(&self, key: &str) -> Collection<Document> {
+        // A name that is none of a type finds nothing.
+        let name = key.split('/').next().filter(|name| is_type(name)).unwrap_or("none");
+        self.archive.collection(name)
+    }
+}
+
+/// The text of an archived resource; `None`: the document is none.
+pub(crate) fn archived_text(document: &Document) -> Option<Cow<'_, [u8]>> {
+    match (document.get("json"), document.get("json_zstd")) {
+        (Some(Bson::String(text)), _) => Some(Cow::Borrowed(text.as_bytes())),
+        (_, Some(Bson::Binary(frame))) => zstd::decode_all(frame.bytes.as_slice()).ok().map(Cow::Owned),
+        _ => None,
     }
 }
 

@@ -19,6 +19,7 @@ use pipeline::version::Version;
 use crate::console;
 use crate::database::{Database, DatabaseError};
 use crate::load::milliseconds_now;
+use crate::origin;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
 
@@ -156,7 +157,7 @@ fn deletion(key: &str, found: &Found) -> WriteBatch {
     let source = Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 1 };
     let now = i128::from(milliseconds_now()) * 1_000_000;
     let after_all =
-        found.newest.as_deref().and_then(nanoseconds_of).map_or(now, |newest| now.max(newest + 1));
+        found.newest.as_deref().and_then(origin::nanoseconds).map_or(now, |newest| now.max(newest + 1));
     let resource = ResourceWrite {
         key: key.to_owned(),
         resource_type: kind,
@@ -166,12 +167,6 @@ fn deletion(key: &str, found: &Found) -> WriteBatch {
         fate: Fate::Deleted,
     };
     WriteBatch { resources: vec![resource], ..WriteBatch::default() }
-}
-
-/// The moment that a version begins with, in nanoseconds since 1970-01-01T00:00:00Z.
-fn nanoseconds_of(version: &str) -> Option<i128> {
-    let (moment, _) = version.split_once('.')?;
-    Some(i128::from_str_radix(moment, 16).ok()? - (1_i128 << 90))
 }
 
 /// What belongs to a key: itself and everything that goes on with `#`. `$` follows `#`.
@@ -197,7 +192,7 @@ async fn tables_of(database: &Database) -> Result<Vec<(String, &Rows)>, Database
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, deletion, nanoseconds_of, resource_key};
+    use super::{Found, deletion, origin, resource_key};
 
     #[test]
     fn keys_are_types_and_ids() {
@@ -216,7 +211,7 @@ mod tests {
         let standing = deletion("Patient/1", &Found::default()).resources.remove(0).version;
         let far = format!(
             "{:028x}.x",
-            nanoseconds_of(standing.as_str()).unwrap() + (1 << 90) + 1_000_000_000_000_000_000
+            origin::nanoseconds(standing.as_str()).unwrap() + (1 << 90) + 1_000_000_000_000_000_000
         );
         for newest in [None, Some(standing.as_str().to_owned()), Some(far)] {
             let found = Found { newest: newest.clone(), ..Found::default() };

@@ -8,12 +8,14 @@ mod console;
 mod outcome;
 mod reject;
 mod database;
+mod origin;
 mod rows;
 mod load;
 mod check;
 mod schema;
 mod status;
 mod forget;
+mod archive;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Status(arguments) => wait_for(status::run(arguments)),
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
+        Command::Archive(arguments) => wait_for(archive::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {
         console::error(&error);

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
 
+use crate::archive::Archive;
 use crate::check::Check;
 use crate::forget::Forget;
 use crate::load::Load;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Remove every row of resources from all tables, the archive and the rejects
     Forget(Forget),
+    /// List archived resources, print them, or put them back into the tables
+    Archive(Archive),
 }
 
 /// What becomes of resources.

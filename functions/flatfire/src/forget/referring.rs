@@ -1,6 +1,5 @@
 //! Who refers to a resource: found by the keys in the cells of all tables, and by the references of archived resources.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use flatten::json::{Limits, Node, Tape};
@@ -9,7 +8,7 @@ use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::tables_of;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, archived_text};
 
 /// The keys of all resources that refer to one of `targets`, directly. Every row is read: a reference can stand in any
 /// column, at any depth.
@@ -22,7 +21,7 @@ pub(super) async fn to(
         let collection = place.collection::<Document>(&name);
         let mut rows = collection.find(doc! {}).await?;
         while let Some(row) = rows.try_next().await? {
-            let refers = match archived(&row) {
+            let refers = match archived_text(&row) {
                 Some(text) => text_refers(&text, targets),
                 None => row.iter().any(|(column, cell)| cell_refers(column, cell, targets)),
             };
@@ -34,15 +33,6 @@ pub(super) async fn to(
         }
     }
     Ok(referring)
-}
-
-/// The text of an archived resource; `None`: the document is a row.
-fn archived(document: &Document) -> Option<Cow<'_, [u8]>> {
-    match (document.get("json"), document.get("json_zstd")) {
-        (Some(Bson::String(text)), _) => Some(Cow::Borrowed(text.as_bytes())),
-        (_, Some(Bson::Binary(frame))) => zstd::decode_all(frame.bytes.as_slice()).ok().map(Cow::Owned),
-        _ => None,
-    }
 }
 
 /// Whether a cell is the key of a target: the column of a view can have any name. Technical columns refer to nobody.

@@ -14,3 +14,4 @@ mod load;
 mod views;
 mod ledger;
 mod forget;
+mod archive;
