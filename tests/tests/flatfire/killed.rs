@@ -55,7 +55,7 @@ async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_fi
     let counts =
         ["counts.records", "counts.loaded"].map(|name| usize::try_from(number(&load, name)).unwrap());
     assert_eq!(counts, [PATIENTS, PATIENTS], "{load}");
-    assert_eq!(comparable(stack.tables().await), undisturbed);
+    assert_eq!(comparable(&stack.tables().await), undisturbed);
 }
 
 /// The tables of the same file, loaded at once.
@@ -64,11 +64,11 @@ async fn undisturbed() -> Tables {
     let upload: Upload = stack.upload("large.ndjson", file()).await;
     let load = stack.settled(&upload).await;
     assert_eq!(number(&load, "attempts"), 1, "{load}");
-    comparable(stack.tables().await)
+    comparable(&stack.tables().await)
 }
 
 /// Everything but the names of the bucket and of the version.
-fn comparable(tables: Tables) -> Tables {
+fn comparable(tables: &Tables) -> Tables {
     assert_eq!(tables.rows("Patient").count(), PATIENTS);
     tables.without_origin()
 }

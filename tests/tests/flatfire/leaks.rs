@@ -77,7 +77,9 @@ async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject() {
     says_nothing_of_the_function(&std::fs::read_to_string(cloud).unwrap());
     let log = stack.log().await;
     assert!(log.iter().any(|line| line.contains("object handled")), "the log was read");
-    log.iter().for_each(|line| says_nothing("the function's log", line));
+    for line in &log {
+        says_nothing("the function's log", line);
+    }
 }
 
 /// Makes the database refuse every row of one table; its answer quotes the whole row.

@@ -162,7 +162,8 @@ fn every_sample_notification_is_used() {
     let folder = workspace::root().join("events");
     let found =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let found: BTreeSet<String> = found.filter(|name| !name.ends_with(".md")).collect();
+    let found: BTreeSet<String> =
+        found.filter(|name| Path::new(name).extension().is_none_or(|extension| extension != "md")).collect();
     let used: BTreeSet<String> = events().into_iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(found, used);
 }

@@ -1,0 +1,58 @@
+//! Where a stored document came from, read back from its technical columns.
+
+use mongodb::bson::Document;
+use pipeline::object::{ObjectRef, Pin};
+
+/// The moment that a `_version` begins with, in nanoseconds since 1970-01-01T00:00:00Z.
+pub(crate) fn nanoseconds(version: &str) -> Option<i128> {
+    let (moment, _) = version.split_once('.')?;
+    Some(i128::from_str_radix(moment, 16).ok()? - (1_i128 << 90))
+}
+
+/// The object that `bucket` and `key` of `pointer` name, pinned as the id of its load says, and as old as `created`
+/// (milliseconds since 1970-01-01T00:00:00Z).
+pub(crate) fn object(pointer: &Document, load: &str, created: i64) -> Option<ObjectRef> {
+    let (bucket, key) = (pointer.get_str("bucket").ok()?, pointer.get_str("key").ok()?);
+    let pin = match load.strip_prefix(&format!("{bucket}/{key}@"))? {
+        "latest" => Pin::Latest,
+        pin => match pin.strip_prefix("etag:") {
+            Some(tag) => Pin::ETag(tag.to_owned()),
+            None => Pin::Version(pin.to_owned()),
+        },
+    };
+    let (bucket, key) = (bucket.to_owned(), key.to_owned());
+    Some(ObjectRef { bucket, key, pin, sequencer: None, created, size: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{nanoseconds, object};
+    use mongodb::bson::doc;
+    use pipeline::object::{ObjectRef, Pin, Source};
+    use pipeline::version::Version;
+
+    fn reference(pin: Pin) -> ObjectRef {
+        let (bucket, key) = ("b".to_owned(), "a@b/c.json".to_owned());
+        ObjectRef { bucket, key, pin, sequencer: None, created: 5, size: None }
+    }
+
+    #[test]
+    fn an_object_is_read_back() {
+        for pin in [Pin::Latest, Pin::ETag("0123".to_owned()), Pin::Version("v.1@x".to_owned())] {
+            let whole = reference(pin);
+            let pointer = doc! { "bucket": "b", "key": "a@b/c.json" };
+            assert_eq!(object(&pointer, &whole.load_id(), 5), Some(whole));
+        }
+        assert_eq!(object(&doc! { "bucket": "b", "key": "other" }, "b/a@latest", 5), None);
+    }
+
+    #[test]
+    fn a_version_s_moment_is_read_back() {
+        let source =
+            Source { object: reference(Pin::Latest).into(), ordinal: 0, offset: 0, length: 0, line: 1 };
+        for moment in [0, -1, 1_767_607_200_123_456_789] {
+            assert_eq!(nanoseconds(Version::new(Some(moment), &source).as_str()), Some(moment));
+        }
+        assert_eq!(nanoseconds("no version"), None);
+    }
+}
