@@ -171,6 +171,11 @@ impl<'m> Machine<'m> {
         })
     }
 
+    /// Whether an item is the resource itself.
+    pub(crate) fn is_resource(&self, item: Item) -> bool {
+        matches!(item, Item::Element(element) if element.node == self.root().index())
+    }
+
     /// Whether an element lies inside another one.
     pub(crate) fn lies_inside(&self, item: Item, outer: Item) -> bool {
         let (Item::Element(item), Item::Element(outer)) = (item, outer) else { return false };

@@ -49,12 +49,13 @@ pub use predicate::Predicate;
 
 pub(crate) use compile::{Compiler, Outcome, Static};
 pub(crate) use decimal::Decimal;
+pub(crate) use functions::{PlainReference, plain_reference};
 pub(crate) use harvest::{Found, Harvest, Marks};
 pub(crate) use item::{Element, Fault, Item, NOWHERE, Value};
 pub(crate) use literal::{Literal, constant};
 pub(crate) use machine::Machine;
 pub(crate) use predicate::can_be_boolean;
-pub(crate) use program::{Op, Pool};
+pub(crate) use program::{Glance, Op, Pool};
 pub(crate) use types::{SetId, TypeSet};
 
 /// What is wrong with a path, and where.

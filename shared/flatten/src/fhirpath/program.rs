@@ -160,6 +160,24 @@ impl Op {
         }
     }
 
+    /// How the path's one result can be read off what its leading names led to, without running it.
+    pub(crate) fn glance(&self) -> Option<Glance> {
+        match self {
+            Self::Walk(keys) => keys.last().map(|key| Glance::Element(key.to)),
+            Self::Path { start, steps } => match (&**start, &**steps) {
+                (Self::Focus, [Step::Call(call)]) if call.name == "getResourceKey" => {
+                    Some(Glance::ResourceKey)
+                }
+                (Self::Walk(keys), [Step::Call(call)]) if call.name == "getReferenceKey" => {
+                    let wanted = call.type_test().map(|test| test.datatype.name());
+                    keys.last().map(|key| Glance::ReferenceKey { set: key.to, wanted })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether the path ends in keys: those of references (`true`) or those of resources (`false`).
     pub(crate) fn last_key(&self) -> Option<bool> {
         let Self::Path { steps, .. } = self else { return None };
@@ -197,6 +215,17 @@ impl Call {
             _ => None,
         }
     }
+}
+
+/// The most common paths of columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Glance {
+    /// Names alone.
+    Element(SetId),
+    /// `getResourceKey()`
+    ResourceKey,
+    /// Names, then `getReferenceKey(wanted)`.
+    ReferenceKey { set: SetId, wanted: Option<&'static str> },
 }
 
 /// A function with its arguments.

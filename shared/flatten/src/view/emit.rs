@@ -8,7 +8,7 @@ use crate::time::moment;
 
 use super::column::CellType;
 use super::plan::Form;
-use super::run::Slot;
+use super::slot::Slot;
 
 /// Writes one cell of a row.
 #[inline]
@@ -31,6 +31,11 @@ pub(super) fn cell(
             }
             item(machine, rows, name, form.cell, Item::Element(element))
         }
+        Slot::Key if form.cell == CellType::Text => {
+            rows.text(name, machine.context().key);
+            Ok(())
+        }
+        Slot::Key => item(machine, rows, name, form.cell, Item::Key),
         Slot::Items { start, end } if start < end => {
             item(machine, rows, name, form.cell, machine.at(start as usize))
         }
@@ -56,6 +61,7 @@ fn list(
         }
         Slot::Element(element) => item(machine, rows, ITEM, cell, Item::Element(element))?,
         Slot::Zero => item(machine, rows, ITEM, cell, Item::integer(0))?,
+        Slot::Key => item(machine, rows, ITEM, cell, Item::Key)?,
         Slot::Null => {}
     }
     rows.close(list);

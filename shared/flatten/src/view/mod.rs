@@ -37,6 +37,7 @@ mod plan;
 mod compile;
 mod select;
 mod set;
+mod slot;
 mod run;
 mod emit;
 pub mod schema;

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::defect::{Defect, DefectCode};
-use crate::fhirpath::{Context, Element, Fault, Found, Item, Machine, Marks, NOWHERE, Op, Scratch};
+use crate::fhirpath::{Context, Fault, Found, Item, Machine, Marks, Scratch};
 use crate::json::Node;
 use crate::row::Rows;
 
@@ -12,6 +12,7 @@ use super::emit;
 use super::plan::{Plan, ViewNames};
 use super::select::{Child, Foci, Program, Select};
 use super::set::ViewSet;
+use super::slot::{self, Slot};
 
 /// More bytes of rows than this, for one resource and one view, are a defect and not a table.
 const ROW_BYTES: usize = 64 << 20;
@@ -23,8 +24,6 @@ const REPEATED: usize = 1 << 20;
 pub struct Evaluator {
     scratch: Scratch,
     memory: Memory,
-    /// What the paths of all views of a set lead to from the resource.
-    shared: Vec<Found>,
 }
 
 #[derive(Debug, Default)]
@@ -34,23 +33,6 @@ struct Memory {
     found: Vec<Found>,
     marks: Marks,
     key: String,
-}
-
-/// What stands in a slot: items on the machine's stack, one element, or what a row of nulls has.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Slot {
-    Items { start: u32, end: u32 },
-    Element(Element),
-    Null,
-    Zero,
-}
-
-impl Slot {
-    /// The stack holds fewer items than the resource has bytes, which 32 bits count.
-    fn items(start: usize, end: usize) -> Self {
-        let narrow = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        Self::Items { start: narrow(start), end: narrow(end) }
-    }
 }
 
 impl Evaluator {
@@ -69,7 +51,7 @@ impl Evaluator {
         }
         self.memory.found.clear();
         plan.root.harvest.gather(resource, &mut self.memory.found, &mut self.memory.marks);
-        self.run_found(plan, names, resource, context, rows)
+        self.run_found(plan, names, resource, context, rows, 0)
     }
 
     /// Runs every view of a set that is for the resource's type, in one pass over the resource, and says how many
@@ -85,14 +67,11 @@ impl Evaluator {
         let Some(group) = resource.get_text("resourceType").and_then(|kind| views.group(&kind)) else {
             return 0;
         };
-        self.shared.clear();
-        group.harvest.gather(resource, &mut self.shared, &mut self.memory.marks);
+        self.memory.found.clear();
+        group.harvest.gather(resource, &mut self.memory.found, &mut self.memory.marks);
         let mut count = 0;
         for member in &group.members {
-            self.memory.found.clear();
-            let leaves = self.shared.get(member.leaves.clone()).unwrap_or_default();
-            self.memory.found.extend_from_slice(leaves);
-            match self.run_found(&member.plan, &member.names, resource, context, rows) {
+            match self.run_found(&member.plan, &member.names, resource, context, rows, member.leaf) {
                 Ok(written) => count += written,
                 Err(defect) => defects.push(defect),
             }
@@ -100,6 +79,7 @@ impl Evaluator {
         count
     }
 
+    /// Runs a view whose leaves have been found and begin at `leaf`.
     fn run_found(
         &mut self,
         plan: &Plan,
@@ -107,6 +87,7 @@ impl Evaluator {
         resource: Node<'_>,
         context: &Context<'_>,
         rows: &mut Rows,
+        leaf: usize,
     ) -> Result<usize, Defect> {
         let mark = rows.mark();
         // Every slot is filled before a row is complete, so nothing is left of the resource before.
@@ -116,7 +97,7 @@ impl Evaluator {
         let limit = rows.bytes() + ROW_BYTES;
         let memory = &mut self.memory;
         let mut runner = Runner { plan, names, machine, rows: &mut *rows, memory, written: 0, limit };
-        match runner.resource() {
+        match runner.resource(leaf) {
             Ok(()) => Ok(runner.written),
             Err(stop) => {
                 rows.rewind(mark);
@@ -184,8 +165,8 @@ struct Next<'n, 'm> {
 type Step<'m> = Result<(), Stop<'m>>;
 
 impl<'m> Runner<'m, '_> {
-    fn resource(&mut self) -> Step<'m> {
-        let focus = Focus { item: self.machine.resource(), index: 0, found: 0 };
+    fn resource(&mut self, found: usize) -> Step<'m> {
+        let focus = Focus { item: self.machine.resource(), index: 0, found };
         for condition in &self.plan.conditions {
             let place = Place::Condition(&condition.element);
             let base = self.machine.len();
@@ -229,7 +210,7 @@ impl<'m> Runner<'m, '_> {
                 self.run(program, focus, Place::Foci(select))?;
                 let end = self.machine.len();
                 if base == end && matches!(select.foci, Foci::EachOrNull(_)) {
-                    self.fill_with_nulls(select);
+                    slot::fill_with_nulls(&mut self.memory.slots, select);
                     return self.advance(then);
                 }
                 for place in base..end {
@@ -291,11 +272,12 @@ impl<'m> Runner<'m, '_> {
         let base = self.machine.len();
         self.machine.row_index = focus.index;
         for (slot, cell) in (select.slots.start..).zip(&select.columns) {
-            let start = self.machine.len();
-            if let Some(place) = self.ready(&cell.program, focus) {
+            let found = cell.program.leaf.and_then(|leaf| self.memory.found.get(focus.found + leaf));
+            if let Some(place) = slot::glance(&self.machine, &cell.program, focus.item, found) {
                 self.fill(slot, place);
                 continue;
             }
+            let start = self.machine.len();
             self.run(&cell.program, focus, Place::Column(slot))?;
             let end = self.machine.len();
             if end - start > 1 && !cell.collection {
@@ -310,43 +292,9 @@ impl<'m> Runner<'m, '_> {
         Ok(())
     }
 
-    /// What a path of names alone has led to already, where that is at most one element.
-    fn ready(&self, program: &Program, focus: Focus) -> Option<Slot> {
-        let (leaf, set) = (program.leaf?, program.whole?);
-        match self.memory.found.get(focus.found + leaf)? {
-            Found { count: 0, .. } => Some(Slot::Items { start: 0, end: 0 }),
-            Found { count: 1, node } => Some(Slot::Element(Element { node: *node, companion: NOWHERE, set })),
-            Found { .. } => None,
-        }
-    }
-
     fn fill(&mut self, slot: usize, with: Slot) {
         if let Some(slot) = self.memory.slots.get_mut(slot) {
             *slot = with;
-        }
-    }
-
-    /// A row of nulls for the select and all inside it; a column that is `%rowIndex` has 0.
-    fn fill_with_nulls(&mut self, select: &'m Select) {
-        if let Some(slots) = self.memory.slots.get_mut(select.slots.clone()) {
-            slots.fill(Slot::Null);
-        }
-        self.zero_indexes(select);
-    }
-
-    fn zero_indexes(&mut self, select: &'m Select) {
-        for (slot, cell) in (select.slots.start..).zip(&select.columns) {
-            if let (Op::RowIndex, Some(slot)) = (&cell.program.op, self.memory.slots.get_mut(slot)) {
-                *slot = Slot::Zero;
-            }
-        }
-        for child in &select.children {
-            match child {
-                Child::Select(select) => self.zero_indexes(select),
-                Child::Union(branches) => {
-                    branches.iter().take(1).for_each(|branch| self.zero_indexes(branch));
-                }
-            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::fhirpath::{Harvest, Op, SetId};
+use crate::fhirpath::{Glance, Harvest, Op};
 
 /// A compiled select.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(super) struct Select {
 pub(super) struct Program {
     pub(super) op: Op,
     pub(super) leaf: Option<usize>,
-    /// What the leaf is, where the leading names are all there is to the path.
-    pub(super) whole: Option<SetId>,
+    /// How the result can be read off the leaf.
+    pub(super) glance: Option<Glance>,
 }
 
 /// What a select goes over.
@@ -58,16 +58,13 @@ pub(super) enum Child {
 }
 
 impl Program {
-    pub(super) const fn new(op: Op) -> Self {
-        Self { leaf: None, whole: None, op }
+    pub(super) fn new(op: Op) -> Self {
+        Self { leaf: None, glance: op.glance(), op }
     }
 
     /// Has the leading names of the path looked for together with those of others.
     pub(super) fn join(&mut self, harvest: &mut Harvest) {
         self.leaf = self.op.leading_walk().map(|keys| harvest.add(keys));
-        if let Op::Walk(keys) = &self.op {
-            self.whole = keys.last().map(|key| key.to);
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Sets of views: what several views of one resource type look for, they look for in one pass.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fhirpath::Harvest;
@@ -26,8 +25,8 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) plan: Arc<Plan>,
     pub(super) names: ViewNames,
-    /// Which leaves of the group's harvest are the plan's.
-    pub(super) leaves: Range<usize>,
+    /// The first of the plan's leaves in the group's harvest.
+    pub(super) leaf: usize,
 }
 
 impl ViewSet {
@@ -36,10 +35,9 @@ impl ViewSet {
         let mut set = Self::default();
         for plan in plans {
             let group = set.groups.entry(plan.resource_type().to_owned()).or_default();
-            let first = group.harvest.len();
+            let leaf = group.harvest.len();
             group.harvest.add_all(&plan.root.harvest);
-            let leaves = first..group.harvest.len();
-            group.members.push(Member { names: ViewNames::new(&plan, names), plan, leaves });
+            group.members.push(Member { names: ViewNames::new(&plan, names), plan, leaf });
         }
         set
     }

@@ -52,15 +52,14 @@ pub(super) fn reference_key<'m>(
 }
 
 fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>, set: SetId) {
-    let Some(literal) = reference.get("reference") else { return };
     let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
-    // The usual reference is the key already, and stays where it is.
-    if let Some(kind) = literal.plain_text().and_then(plain_kind) {
-        if fits(kind) {
-            m.push(Item::Element(Element { node: literal.index(), companion: NOWHERE, set }));
+    let literal = match plain_reference(reference, wanted) {
+        PlainReference::Key(node) => {
+            return m.push(Item::Element(Element { node, companion: NOWHERE, set }));
         }
-        return;
-    }
+        PlainReference::Nothing => return,
+        PlainReference::NotPlain(literal) => literal,
+    };
     let Some(literal) = literal.text() else { return };
     match parse(&literal) {
         Reference::Resource { kind, id } if fits(kind) => m.push_text(&format!("{kind}/{id}")),
@@ -77,6 +76,27 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
             }
         }
         Reference::Resource { .. } | Reference::Other => {}
+    }
+}
+
+/// What a reference is at a glance.
+#[derive(Debug)]
+pub(crate) enum PlainReference<'n> {
+    /// The key already, as most are: where its text stands.
+    Key(u32),
+    /// No literal reference, or one to another type than the one that is wanted.
+    Nothing,
+    /// A reference that has to be read.
+    NotPlain(Node<'n>),
+}
+
+/// Looks at the `reference` of an object.
+pub(crate) fn plain_reference<'n>(reference: Node<'n>, wanted: Option<&str>) -> PlainReference<'n> {
+    let Some(literal) = reference.get("reference") else { return PlainReference::Nothing };
+    match literal.plain_text().and_then(plain_kind) {
+        Some(kind) if wanted.is_none_or(|wanted| wanted == kind) => PlainReference::Key(literal.index()),
+        Some(_) => PlainReference::Nothing,
+        None => PlainReference::NotPlain(literal),
     }
 }
 
