@@ -7,6 +7,9 @@ use super::bson::{BsonWriter, RowEncoder};
 /// Longer resources are kept compressed: a document of 16 MiB must hold the rest as well.
 const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
 
+/// From when the retention of an archived resource counts: the same at every attempt.
+pub(crate) const CREATED: &str = "_created";
+
 /// The marker of a resource that has no row of its own now: older versions stay away because of it.
 ///
 /// `{_id, _version, fate}`; the fate is `deleted`, `archived`, or `no rows`.
@@ -25,7 +28,7 @@ pub(crate) fn tombstone(writer: &mut BsonWriter, resource: &ResourceWrite) {
 
 /// A whole resource as it came.
 ///
-/// `{_id, resourceType, json, _version, _source, _load}`: `json` is the exact text. A text over 12 MiB stands
+/// `{_id, resourceType, json, _created, _version, _source, _load}`: `_created` is when its object was created; `json` is the exact text. A text over 12 MiB stands
 /// in `json_zstd` instead, as a zstd frame.
 pub(crate) fn archived(
     writer: &mut BsonWriter,
@@ -40,6 +43,7 @@ pub(crate) fn archived(
         Ok(text) if text.len() <= PLAIN_ARCHIVE_BYTES => writer.text("json", text),
         _ => writer.binary("json_zstd", &compressed(text)),
     }
+    writer.date(CREATED, resource.source.object.created);
     encoder.origin(writer, resource);
     writer.close(document);
 }

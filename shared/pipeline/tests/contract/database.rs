@@ -81,6 +81,10 @@ impl Scratch {
         self.client.database(&self.name)
     }
 
+    pub(crate) fn archive_database(&self) -> mongodb::Database {
+        self.client.database(&self.archive())
+    }
+
     /// Everything in both databases, which are dropped then.
     pub(crate) async fn read(self) -> Tables {
         let mut tables = Tables::new();

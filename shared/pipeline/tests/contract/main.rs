@@ -15,6 +15,7 @@ mod faults;
 mod harness;
 mod histories;
 mod ledger;
+mod retention;
 mod spec;
 mod tables;
 

@@ -3,6 +3,7 @@
 mod chunks;
 mod connection;
 mod parts;
+mod retention;
 mod statements;
 mod trouble;
 
@@ -27,6 +28,7 @@ use parts::{
 use trouble::Trouble;
 
 pub use connection::{ConnectError, Connection, connect};
+pub use retention::Retention;
 
 const REJECTS: &str = "_rejects";
 /// Messages of one batch on their way at the same time.
@@ -46,6 +48,9 @@ pub struct MongoSink {
     tombstones_seen: AtomicBool,
     /// Resource types with tables that are noted for certain: notes never go away.
     noted: Mutex<BTreeSet<(String, String)>>,
+    retention: Retention,
+    /// Resource types whose archived resources have that retention for certain.
+    retained: Mutex<BTreeSet<String>>,
 }
 
 impl MongoSink {
@@ -53,7 +58,8 @@ impl MongoSink {
     #[must_use]
     pub fn new(connection: Connection, archive: &str) -> Self {
         let (archive, tombstones_seen) = (archive.to_owned(), AtomicBool::new(false));
-        Self { connection, archive, tombstones_seen, noted: Mutex::default() }
+        let (noted, retained) = (Mutex::default(), Mutex::default());
+        Self { connection, archive, tombstones_seen, noted, retention: Retention::default(), retained }
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
@@ -274,6 +280,7 @@ impl MongoSink {
 impl Sink for MongoSink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         let (mut summary, refused) = self.replace_rows(&batch).await?;
+        self.retain(&batch).await?;
         self.complete(&batch).await?;
         let rejects: Vec<&Reject> = batch.rejects.iter().chain(&refused).collect();
         self.write_rejects(&batch, &rejects).await?;
