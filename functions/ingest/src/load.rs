@@ -88,7 +88,10 @@ impl Loader {
         let line = Line {
             storage: self.storage.clone(),
             catalog: Arc::clone(&self.catalog),
-            sink: Arc::new(MongoSink::new(connection.clone(), &settings.archive_database)),
+            sink: Arc::new(
+                MongoSink::new(connection.clone(), &settings.archive_database)
+                    .with_retention(settings.retention),
+            ),
             pace: Pace { batch, ..Pace::default() },
         };
         let made = Arc::new(Connected { line, ledger: Ledger::Mongo(connection) });

@@ -10,6 +10,7 @@ use std::fmt;
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::Tables;
 use pipeline::object::ObjectRef;
+use pipeline::sink::mongodb::Retention;
 
 /// What a deployment can choose. Nothing behind it sees the environment.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) tables: Tables,
     /// `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
     pub(crate) inactive: Vec<String>,
+    /// `ARCHIVE_DAYS`: how long archived resources are kept, counted from the creation of their object; for ever.
+    pub(crate) retention: Retention,
     /// `CHECKS`: checks besides those of `checks.json`, which is compiled in: a JSON array of `{name, type, path,
     /// severity, message}`, where `path` is a FHIRPath condition, severity `warn` or `reject`, and the name may be left
     /// out; none.
@@ -117,6 +120,7 @@ impl Settings {
             automatic: reader.automatic(),
             tables: reader.choice("FLATTEN_TABLES", "automatic, views or both", TABLES, Tables::Both),
             inactive: reader.inactive(),
+            retention: reader.retention(),
             checks: reader.text("CHECKS"),
             gates: reader.text("GATES"),
             batch_bytes: reader.batch_bytes(),
@@ -284,6 +288,18 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
         }
         self.mistake("BATCH_MEGABYTES", "a whole number from 1 to 40");
         0
+    }
+
+    /// As long as a TTL index can say: its seconds are a 32-bit number.
+    fn retention(&mut self) -> Retention {
+        match self.text("ARCHIVE_DAYS").map_or(Ok(0), |text| text.parse()) {
+            Ok(0) => Retention::Forever,
+            Ok(days @ 1..=24_855) => Retention::Days(days),
+            _ => {
+                self.mistake("ARCHIVE_DAYS", "a whole number of days from 0, which is for ever, to 24855");
+                Retention::Forever
+            }
+        }
     }
 
     fn mistake(&mut self, name: &'static str, rule: &'static str) {

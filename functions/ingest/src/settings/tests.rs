@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use flatten::automatic::Arrays;
 use pipeline::object::{ObjectRef, Pin};
+use pipeline::sink::mongodb::Retention;
 
 use super::{Connection, InvalidSettings, LogKeys, LogLevel, Settings, Tables};
 
@@ -44,6 +45,7 @@ fn a_connection_is_enough() {
     assert_eq!((settings.tables, settings.batch_bytes), (Tables::Both, 8_000_000));
     assert!(settings.inactive.is_empty());
     assert_eq!((settings.checks, settings.gates), (None, None));
+    assert_eq!(settings.retention, Retention::Forever);
 }
 
 #[test]
@@ -67,9 +69,11 @@ fn every_variable_is_read() {
         ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where status in ('a', 'b')"),
         ("BATCH_MEGABYTES", "16"),
         ("CHECKS", "[]"),
+        ("ARCHIVE_DAYS", "30"),
         ("GATES", r#"{"min_resources": 1}"#),
     ])
     .unwrap();
+    assert_eq!(settings.retention, Retention::Days(30));
     assert_eq!(settings.checks.as_deref(), Some("[]"));
     assert_eq!(settings.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, Connection::SecretArn(arn) if arn.ends_with(":secret:s")));
@@ -160,4 +164,12 @@ fn what_is_no_text_is_a_mistake() {
 #[test]
 fn the_connection_string_is_never_printed() {
     assert!(!format!("{:?}", read(&[URI]).unwrap()).contains("CANARY"));
+}
+
+#[test]
+fn archives_are_kept_for_whole_days() {
+    for wrong in ["-1", "24856", "1.5", "month"] {
+        assert_eq!(mistakes(&[("ARCHIVE_DAYS", wrong)]), ["ARCHIVE_DAYS"], "{wrong}");
+    }
+    assert_eq!(read(&[URI, ("ARCHIVE_DAYS", "0")]).unwrap().retention, Retention::Forever);
 }

@@ -28,8 +28,8 @@ pub(crate) fn tombstone(writer: &mut BsonWriter, resource: &ResourceWrite) {
 
 /// A whole resource as it came.
 ///
-/// `{_id, resourceType, json, _created, _version, _source, _load}`: `_created` is when its object was created; `json` is the exact text. A text over 12 MiB stands
-/// in `json_zstd` instead, as a zstd frame.
+/// `{_id, resourceType, json, _created, _version, _source, _load}`: `json` is the exact text, `_created` is when its
+/// object was created. A text over 12 MiB stands in `json_zstd` instead, as a zstd frame.
 pub(crate) fn archived(
     writer: &mut BsonWriter,
     encoder: &mut RowEncoder<'_>,
