@@ -16,7 +16,7 @@ use super::machine::Machine;
 use super::program::Call;
 
 pub(super) use collections::{is, make_distinct, of_type};
-pub(crate) use keys::{PlainReference, plain_reference};
+pub(crate) use keys::plain_reference;
 
 /// How a function is run: the machine, the call with its arguments, where the input begins on the stack, and the
 /// item that the call stands in.

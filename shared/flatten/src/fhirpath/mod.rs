@@ -49,7 +49,7 @@ pub use predicate::Predicate;
 
 pub(crate) use compile::{Compiler, Outcome, Static};
 pub(crate) use decimal::Decimal;
-pub(crate) use functions::{PlainReference, plain_reference};
+pub(crate) use functions::plain_reference;
 pub(crate) use harvest::{Found, Harvest, Marks};
 pub(crate) use item::{Element, Fault, Item, NOWHERE, Value};
 pub(crate) use literal::{Literal, constant};

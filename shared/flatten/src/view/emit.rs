@@ -24,9 +24,10 @@ pub(super) fn cell(
     }
     match slot {
         Slot::Element(element) => {
-            let node = machine.node(element);
-            if form.cell == CellType::Text && node.kind() == Kind::String {
-                rows.text_of(name, node);
+            if form.cell == CellType::Text
+                && let Some(text) = machine.node(element).plain_text()
+            {
+                rows.text(name, text);
                 return Ok(());
             }
             item(machine, rows, name, form.cell, Item::Element(element))

@@ -12,7 +12,7 @@ use super::emit;
 use super::plan::{Plan, ViewNames};
 use super::select::{Child, Foci, Program, Select};
 use super::set::ViewSet;
-use super::slot::{self, Slot};
+use super::slot::{self, LastReference, Slot};
 
 /// More bytes of rows than this, for one resource and one view, are a defect and not a table.
 const ROW_BYTES: usize = 64 << 20;
@@ -32,6 +32,7 @@ struct Memory {
     repeated: Vec<Item>,
     found: Vec<Found>,
     marks: Marks,
+    last: LastReference,
     key: String,
 }
 
@@ -50,6 +51,7 @@ impl Evaluator {
             return Ok(0);
         }
         self.memory.found.clear();
+        self.memory.last.clear();
         plan.root.harvest.gather(resource, &mut self.memory.found, &mut self.memory.marks);
         self.run_found(plan, names, resource, context, rows, 0)
     }
@@ -68,6 +70,7 @@ impl Evaluator {
             return 0;
         };
         self.memory.found.clear();
+        self.memory.last.clear();
         group.harvest.gather(resource, &mut self.memory.found, &mut self.memory.marks);
         let mut count = 0;
         for member in &group.members {
@@ -272,8 +275,10 @@ impl<'m> Runner<'m, '_> {
         let base = self.machine.len();
         self.machine.row_index = focus.index;
         for (slot, cell) in (select.slots.start..).zip(&select.columns) {
-            let found = cell.program.leaf.and_then(|leaf| self.memory.found.get(focus.found + leaf));
-            if let Some(place) = slot::glance(&self.machine, &cell.program, focus.item, found) {
+            let memory = &mut *self.memory;
+            let found = cell.program.leaf.and_then(|leaf| memory.found.get(focus.found + leaf));
+            let place = slot::glance(&self.machine, &cell.program, focus.item, found, &mut memory.last);
+            if let Some(place) = place {
                 self.fill(slot, place);
                 continue;
             }

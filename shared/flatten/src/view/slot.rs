@@ -1,6 +1,6 @@
 //! Slots: where the values of a row's columns stand until the row is written.
 
-use crate::fhirpath::{Element, Found, Glance, Item, Machine, NOWHERE, Op, PlainReference, plain_reference};
+use crate::fhirpath::{Element, Found, Glance, Item, Machine, NOWHERE, Op, plain_reference};
 
 use super::select::{Child, Program, Select};
 
@@ -32,6 +32,7 @@ pub(super) fn glance(
     program: &Program,
     focus: Item,
     found: Option<&Found>,
+    last: &mut LastReference,
 ) -> Option<Slot> {
     const EMPTY: Slot = Slot::Items { start: 0, end: 0 };
     let glance = program.glance?;
@@ -46,13 +47,38 @@ pub(super) fn glance(
         }
         (1, Glance::ReferenceKey { set, wanted }) => {
             let element = Element { node: found.node, companion: NOWHERE, set };
-            match plain_reference(machine.node(element), wanted) {
-                PlainReference::Key(node) => Some(Slot::Element(Element { node, ..element })),
-                PlainReference::Nothing => Some(EMPTY),
-                PlainReference::NotPlain(_) => None,
-            }
+            let (node, kind) = last.plain(machine, element)?;
+            let fits = wanted.is_none_or(|wanted| wanted == kind);
+            Some(if fits { Slot::Element(Element { node, ..element }) } else { EMPTY })
         }
         _ => None,
+    }
+}
+
+/// The reference that was looked at last: every view of a resource asks for its patient.
+#[derive(Debug, Default)]
+pub(super) struct LastReference {
+    object: Option<u32>,
+    literal: u32,
+    kind_bytes: usize,
+}
+
+impl LastReference {
+    /// Forgets the resource before.
+    pub(super) const fn clear(&mut self) {
+        self.object = None;
+    }
+
+    /// Where the literal of a reference stands that is a key already, and its type; `None` for any other.
+    fn plain<'m>(&mut self, machine: &Machine<'m>, reference: Element) -> Option<(u32, &'m str)> {
+        let literal = if self.object == Some(reference.node) {
+            machine.node(Element { node: self.literal, ..reference })
+        } else {
+            let (literal, kind) = plain_reference(machine.node(reference))?;
+            *self = Self { object: Some(reference.node), literal: literal.index(), kind_bytes: kind.len() };
+            literal
+        };
+        Some((self.literal, literal.plain_text()?.get(..self.kind_bytes)?))
     }
 }
 

@@ -53,14 +53,13 @@ pub(super) fn reference_key<'m>(
 
 fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>, set: SetId) {
     let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
-    let literal = match plain_reference(reference, wanted) {
-        PlainReference::Key(node) => {
-            return m.push(Item::Element(Element { node, companion: NOWHERE, set }));
+    if let Some((literal, kind)) = plain_reference(reference) {
+        if fits(kind) {
+            m.push(Item::Element(Element { node: literal.index(), companion: NOWHERE, set }));
         }
-        PlainReference::Nothing => return,
-        PlainReference::NotPlain(literal) => literal,
-    };
-    let Some(literal) = literal.text() else { return };
+        return;
+    }
+    let Some(literal) = reference.get_text("reference") else { return };
     match parse(&literal) {
         Reference::Resource { kind, id } if fits(kind) => m.push_text(&format!("{kind}/{id}")),
         Reference::Contained(id) => push_contained_key(m, id, fits),
@@ -79,25 +78,10 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
     }
 }
 
-/// What a reference is at a glance.
-#[derive(Debug)]
-pub(crate) enum PlainReference<'n> {
-    /// The key already, as most are: where its text stands.
-    Key(u32),
-    /// No literal reference, or one to another type than the one that is wanted.
-    Nothing,
-    /// A reference that has to be read.
-    NotPlain(Node<'n>),
-}
-
-/// Looks at the `reference` of an object.
-pub(crate) fn plain_reference<'n>(reference: Node<'n>, wanted: Option<&str>) -> PlainReference<'n> {
-    let Some(literal) = reference.get("reference") else { return PlainReference::Nothing };
-    match literal.plain_text().and_then(plain_kind) {
-        Some(kind) if wanted.is_none_or(|wanted| wanted == kind) => PlainReference::Key(literal.index()),
-        Some(_) => PlainReference::Nothing,
-        None => PlainReference::NotPlain(literal),
-    }
+/// The literal of a reference that is the key already, as most are, and its type.
+pub(crate) fn plain_reference(reference: Node<'_>) -> Option<(Node<'_>, &str)> {
+    let literal = reference.get("reference")?;
+    Some((literal, plain_kind(literal.plain_text()?)?))
 }
 
 /// The type in a reference that is `Type/id` and nothing more.
