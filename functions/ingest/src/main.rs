@@ -54,11 +54,15 @@ fn limits() -> TimeoutConfig {
         .build()
 }
 
+/// How long an invocation is taken to last whose deadline was over before it began. Lambda never says that;
+/// `cargo lambda watch` always does, because it states a duration where a moment belongs.
+const WITHOUT_DEADLINE: Duration = Duration::from_mins(10);
+
 /// Work stops a fifth of the time before Lambda's deadline, or 20 seconds: enough for the write in flight, the
 /// checkpoint and the messages to the queue.
 #[allow(clippy::disallowed_methods, reason = "Lambda states its deadline as a time of day; this is the edge")]
 fn invocation(context: &Context) -> Invocation {
-    let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or(WITHOUT_DEADLINE);
     let usable = remaining.saturating_sub(Duration::from_secs(20)).max(remaining * 4 / 5);
     Invocation { request_id: context.request_id.clone(), deadline: Instant::now() + usable }
 }

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 
-/// The targets of a Bundle that have been seen so far. A UUID costs some forty bytes, so that the links of a
+/// The targets of a Bundle that have been seen so far. A UUID costs some thirty bytes, so that the links of a
 /// Bundle with a million entries fit where the Bundle does not.
 #[derive(Debug, Default)]
 pub struct Links {
     types: Vec<Box<str>>,
-    uuids: BTreeMap<u128, Target>,
+    /// The type behind each UUID. Bytes instead of a number: maps of these have no gaps.
+    uuids: BTreeMap<Uuid, u16>,
+    /// The ids that are not the UUID itself: Synthea and most other writers of transactions have none.
+    ids: BTreeMap<Uuid, Box<str>>,
     others: BTreeMap<Box<str>, Box<str>>,
     more: bool,
 }
 
-#[derive(Debug)]
-struct Target {
-    kind: u16,
-    /// `None` where the id is the UUID itself, as Synthea and most writers of transactions have it.
-    id: Option<Box<str>>,
-}
+type Uuid = [u8; 16];
 
 /// What is known of a URN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +48,14 @@ impl Links {
         }
         let Some((kind, id)) = key.split_once('/') else { return };
         match uuid(full_url) {
-            Some(number) => {
+            Some(uuid) => {
                 let kind = self.kind(kind);
-                let id = (full_url.get("urn:uuid:".len()..) != Some(id)).then(|| id.into());
-                self.uuids.insert(number, Target { kind, id });
+                self.uuids.insert(uuid, kind);
+                if full_url.get("urn:uuid:".len()..) == Some(id) {
+                    self.ids.remove(&uuid);
+                } else {
+                    self.ids.insert(uuid, id.into());
+                }
             }
             None => {
                 self.others.insert(full_url.into(), key.into());
@@ -74,9 +76,10 @@ impl Links {
 
     fn find(&self, urn: &str) -> Link {
         let found = match uuid(urn) {
-            Some(number) => self.uuids.get(&number).map(|target| {
-                let kind = self.types.get(usize::from(target.kind)).map_or("", |kind| kind);
-                let id = target.id.as_deref().or_else(|| urn.get("urn:uuid:".len()..)).unwrap_or_default();
+            Some(uuid) => self.uuids.get(&uuid).map(|&kind| {
+                let kind = self.types.get(usize::from(kind)).map_or("", |kind| kind);
+                let own = urn.get("urn:uuid:".len()..).unwrap_or_default();
+                let id = self.ids.get(&uuid).map_or(own, |id| id);
                 format!("{kind}/{id}")
             }),
             None => self.others.get(urn).map(ToString::to_string),
@@ -97,9 +100,9 @@ impl Links {
     }
 }
 
-/// The number of a `urn:uuid:` in the canonical lower-case form. Any other spelling is remembered as text, so
+/// The bytes of a `urn:uuid:` in the canonical lower-case form. Any other spelling is remembered as text, so
 /// that the id can always be given back as it was written.
-fn uuid(urn: &str) -> Option<u128> {
+fn uuid(urn: &str) -> Option<Uuid> {
     let text = urn.strip_prefix("urn:uuid:")?;
     let mut number = 0u128;
     for (index, byte) in text.bytes().enumerate() {
@@ -112,7 +115,7 @@ fn uuid(urn: &str) -> Option<u128> {
             number = number << 4 | u128::from(digit?);
         }
     }
-    (text.len() == 36).then_some(number)
+    (text.len() == 36).then_some(number.to_be_bytes())
 }
 
 #[cfg(test)]

@@ -81,7 +81,6 @@ impl Watch {
         Self { server, port }
     }
 
-    /// The first invocation waits until cargo has built the function.
     fn invoke(&self, line: &Line, event: &str) -> Value {
         let mut command: Command = line.tools.build_command("cargo-lambda", &line.settings);
         command.args(["lambda", "invoke", "ingest", "--invoke-address", "127.0.0.1"]);

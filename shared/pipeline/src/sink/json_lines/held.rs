@@ -11,7 +11,7 @@ use crate::version::Version;
 use super::line::{Hole, Line, text};
 
 /// Held rows take this much memory at most; more of them go to disk.
-pub(super) const MEMORY_BYTES: usize = 32 << 20;
+pub(super) const MEMORY_BYTES: usize = 8 << 20;
 
 /// The rows that wait, in the order in which they came.
 pub(super) struct Held {

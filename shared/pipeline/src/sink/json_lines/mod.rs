@@ -32,7 +32,7 @@ pub enum Lines {
 ///
 /// Nothing that was printed can be replaced, so all versions of a resource appear, except those of one batch:
 /// of these only the newest. A row with a key that is not known yet is held back until the key arrives or
-/// [`finish`](Self::finish) is called; beyond 32 MiB held rows wait in a nameless temporary file.
+/// [`finish`](Self::finish) is called; beyond 8 MiB held rows wait in a nameless temporary file.
 pub struct JsonLines<W> {
     printer: Mutex<Printer<W>>,
     lines: Lines,
