@@ -6,7 +6,6 @@ use crate::model::{Primitive, is_resource_type};
 
 use super::InvalidPath;
 use super::arguments::always_passes;
-use super::decimal::Decimal;
 use super::functions::{self, Returns};
 use super::literal::Literal;
 use super::navigate;
@@ -36,7 +35,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Compiler<'c> {
     pub(crate) pool: &'c mut Pool,
     /// The constants of the view, by name, as literals of the pool.
-    pub(crate) constants: &'c BTreeMap<String, u16>,
+    pub(crate) constants: &'c BTreeMap<String, u32>,
     /// What the resource is.
     pub(crate) resource: Static,
     /// Whether `%rowIndex` means anything here.
@@ -45,6 +44,8 @@ pub(crate) struct Compiler<'c> {
     pub(crate) carry: bool,
     /// Set when a path asks for an extension that only carried companions can have.
     pub(crate) wants_carry: bool,
+    /// Elements that no release knows, where all that is around them is known: slips of the pen, perhaps.
+    pub(crate) unknown: Vec<InvalidPath>,
 }
 
 /// What the names of a path refer to.
@@ -91,7 +92,7 @@ impl Compiler<'_> {
                 Ok(Outcome { op: Op::Negate(Box::new(op)), of })
             }
             _ => {
-                let literal = literal(syntax)?;
+                let literal = Literal::of(syntax)?;
                 Ok(self.constant(literal))
             }
         }
@@ -264,6 +265,11 @@ impl Compiler<'_> {
             let here = self.describe(from);
             return Err(InvalidPath::new(at, format!("a function, because {here} has no element `{name}`")));
         };
+        if !target.known {
+            let expected =
+                format!("an element that some release has; {} has no `{name}`", self.describe(from));
+            self.unknown.push(InvalidPath::new(at, expected));
+        }
         let mut member = target.member;
         let beside = matches!(name, "extension" | "id") && self.may_be_primitive(from);
         if beside {
@@ -341,25 +347,6 @@ impl Compiler<'_> {
     }
 }
 
-/// A literal of the syntax tree as a value.
-fn literal(syntax: &Syntax) -> Result<Literal, InvalidPath> {
-    let found = match &syntax.kind {
-        SyntaxKind::Boolean(value) => Some(Literal::Boolean(*value)),
-        SyntaxKind::Number(digits) => Literal::number(digits),
-        SyntaxKind::Text(text) => Some(Literal::text(text.clone())),
-        SyntaxKind::Temporal(text) => Literal::temporal(text),
-        SyntaxKind::Quantity { value, unit } => {
-            Decimal::parse(value).map(|value| Literal::Quantity { value, unit: unit.clone() })
-        }
-        _ => None,
-    };
-    let expected = match &syntax.kind {
-        SyntaxKind::Temporal(_) => "a date, a dateTime or a time that exists, such as @2024-02-29",
-        _ => "a number of at most 38 digits",
-    };
-    found.ok_or_else(|| InvalidPath::new(syntax.at, expected))
-}
-
 /// The usual member has one JSON name and nobody asks for its companion.
 pub(super) fn simplify(mut member: Member) -> Step {
     let lone = match member.routes.as_mut_slice() {
@@ -374,6 +361,9 @@ pub(super) fn simplify(mut member: Member) -> Step {
     }
 }
 
+/// JSON is 64 levels deep at most; a longer walk is cut, so that nothing that follows it goes deeper than that.
+const WALK: usize = 100;
+
 /// Puts a start and its steps together; names right behind the focus become one walk.
 fn assemble(start: Op, steps: Vec<Step>) -> Op {
     let mut keys = match start {
@@ -385,7 +375,7 @@ fn assemble(start: Op, steps: Vec<Step>) -> Op {
     let mut rest = Vec::new();
     for step in steps {
         match step {
-            Step::Key(key) if rest.is_empty() => keys.push(key),
+            Step::Key(key) if rest.is_empty() && keys.len() < WALK => keys.push(key),
             step => rest.push(step),
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum Item {
     /// A value of the resource.
     Element(Element),
     /// A literal or a constant of the pool.
-    Literal(u16),
+    Literal(u32),
     Boolean(bool),
     /// A count, an index.
     Whole(u32),

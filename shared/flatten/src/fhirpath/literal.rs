@@ -4,7 +4,9 @@ use serde_json::Value as Json;
 
 use crate::model::Primitive;
 
+use super::InvalidPath;
 use super::decimal::Decimal;
+use super::syntax::{Syntax, SyntaxKind};
 use super::temporal::{Temporal, TemporalKind};
 use super::types::TypeSet;
 
@@ -40,6 +42,25 @@ impl Literal {
         let value = Decimal::parse(digits)?;
         let primitive = if value.is_written_whole() { Primitive::Integer } else { Primitive::Decimal };
         Some(Self::Number { value, primitive })
+    }
+
+    /// A literal of the syntax tree as a value.
+    pub(super) fn of(syntax: &Syntax) -> Result<Self, InvalidPath> {
+        let found = match &syntax.kind {
+            SyntaxKind::Boolean(value) => Some(Self::Boolean(*value)),
+            SyntaxKind::Number(digits) => Self::number(digits),
+            SyntaxKind::Text(text) => Some(Self::text(text.clone())),
+            SyntaxKind::Temporal(text) => Self::temporal(text),
+            SyntaxKind::Quantity { value, unit } => {
+                Decimal::parse(value).map(|value| Self::Quantity { value, unit: unit.clone() })
+            }
+            _ => None,
+        };
+        let expected = match &syntax.kind {
+            SyntaxKind::Temporal(_) => "a date, a dateTime or a time that exists, such as @2024-02-29",
+            _ => "a number of at most 38 digits",
+        };
+        found.ok_or_else(|| InvalidPath::new(syntax.at, expected))
     }
 
     pub(super) fn type_set(&self) -> TypeSet {

@@ -10,6 +10,8 @@ use super::types::{SetId, TypeSet};
 pub(super) struct Target {
     pub(super) member: Member,
     pub(super) of: Static,
+    /// Whether some release knows the element, or nothing is known of what it is looked for in.
+    pub(super) known: bool,
 }
 
 /// Resolves the element `name` of what `from` may be. `None` where nothing that `from` may be can have it,
@@ -45,7 +47,8 @@ pub(super) fn resolve(pool: &mut Pool, from: &Static, name: &str) -> Option<Targ
         routes.truncate(1);
     }
     let member = Member { name: name.into(), routes, any, companions: Companions::Ignored };
-    Some(Target { member, of: Static { sets, single } })
+    let known = known || from.sets.iter().all(|&set| pool.datatypes(set).is_unknown());
+    Some(Target { member, of: Static { sets, single }, known })
 }
 
 /// Whether some release gives one of these types the element, or a choice of that name.

@@ -101,6 +101,9 @@ impl Parser {
                 break;
             }
         }
+        if steps.len() > DEPTH {
+            return Err(InvalidPath::new(at, "at most 100 steps in one path"));
+        }
         match start {
             Some(start) if steps.is_empty() => Ok(*start),
             start => Self::node(at, SyntaxKind::Path { start, steps }),

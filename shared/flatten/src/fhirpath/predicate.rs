@@ -67,6 +67,7 @@ impl Predicate {
             has_rows: false,
             carry,
             wants_carry: false,
+            unknown: Vec::new(),
         };
         let Outcome { op, of } = compiler.compile(path, &of)?;
         let again = compiler.wants_carry && !carry;

@@ -40,14 +40,14 @@ impl Pool {
         self.readings.get(usize::from(id.0)).copied().unwrap_or(Reading::Plain)
     }
 
-    pub(crate) fn add_literal(&mut self, literal: Literal) -> u16 {
+    pub(crate) fn add_literal(&mut self, literal: Literal) -> u32 {
         let set = self.set(literal.type_set());
         self.literals.push((literal, set));
-        u16::try_from(self.literals.len() - 1).unwrap_or(u16::MAX)
+        u32::try_from(self.literals.len() - 1).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn literal(&self, index: u16) -> Option<&(Literal, SetId)> {
-        self.literals.get(usize::from(index))
+    pub(super) fn literal(&self, index: u32) -> Option<&(Literal, SetId)> {
+        self.literals.get(index as usize)
     }
 
     /// The set of extensions, once a path has asked for them.
@@ -84,7 +84,7 @@ pub(crate) enum Op {
     /// `%rowIndex`
     RowIndex,
     /// A literal or a constant of the pool.
-    Literal(u16),
+    Literal(u32),
     /// Names one after the other from the focus, the most common path by far.
     Walk(Box<[Key]>),
     /// What stands first, and steps over all of its items.

@@ -37,6 +37,7 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
     let mut columns = Vec::new();
     let selects = definition.selects.iter().map(|select| builder.select(select, &focus, &mut columns));
     let children = selects.collect();
+    let notices = std::mem::take(&mut builder.notices);
     let again = builder.compiler.wants_carry && !carry;
     let mistakes = builder.finish(&columns);
     if !mistakes.is_empty() {
@@ -66,6 +67,7 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
             .map(|slot| Form { cell: slot.column.cell, collection: slot.column.collection })
             .collect(),
         columns: columns.into_iter().map(|slot| slot.column).collect(),
+        notices,
         pool,
         resource,
         conditions,
@@ -84,19 +86,28 @@ struct Slot {
 struct Builder<'b> {
     compiler: Compiler<'b>,
     mistakes: Vec<Mistake>,
+    notices: Vec<Mistake>,
 }
 
 impl<'b> Builder<'b> {
     fn new(
         pool: &'b mut Pool,
-        constants: &'b BTreeMap<String, u16>,
+        constants: &'b BTreeMap<String, u32>,
         resource: crate::fhirpath::SetId,
         carry: bool,
         mistakes: Vec<Mistake>,
     ) -> Self {
         let resource = Static { sets: vec![resource], single: true };
-        let compiler = Compiler { pool, constants, resource, has_rows: true, carry, wants_carry: false };
-        Self { compiler, mistakes }
+        let compiler = Compiler {
+            pool,
+            constants,
+            resource,
+            has_rows: true,
+            carry,
+            wants_carry: false,
+            unknown: Vec::new(),
+        };
+        Self { compiler, mistakes, notices: Vec::new() }
     }
 
     /// The mistakes, once the names of the columns have been compared.
@@ -127,7 +138,17 @@ impl<'b> Builder<'b> {
     }
 
     fn path(&mut self, path: &Path, focus: &Static) -> Option<Outcome> {
-        match self.compiler.compile(&path.text, focus) {
+        let compiled = self.compiler.compile(&path.text, focus);
+        for unknown in std::mem::take(&mut self.compiler.unknown) {
+            let notice = Mistake::of_path(path.element.clone(), unknown);
+            // A repeat is compiled until its types are settled; what is noticed first is said once.
+            let same =
+                |known: &Mistake| known.element == notice.element && known.character == notice.character;
+            if !self.notices.iter().any(same) {
+                self.notices.push(notice);
+            }
+        }
+        match compiled {
             Ok(outcome) => Some(outcome),
             Err(error) => {
                 self.mistakes.push(Mistake::of_path(path.element.clone(), error));
@@ -239,8 +260,10 @@ impl<'b> Builder<'b> {
     /// nothing new comes.
     fn repeat(&mut self, paths: &[Path], focus: &Static) -> (Foci, Static) {
         let mut from = Static { single: true, ..focus.clone() };
-        let before = self.mistakes.len();
+        let (before, noticed) = (self.mistakes.len(), self.notices.len());
         loop {
+            // Only the last round, which knows all types, can say what is known.
+            self.notices.truncate(noticed);
             let outcomes: Vec<Outcome> = paths.iter().filter_map(|path| self.path(path, &from)).collect();
             let mut found = Static { sets: Vec::new(), single: true };
             for outcome in &outcomes {
@@ -289,5 +312,44 @@ impl<'b> Builder<'b> {
         };
         let slot = Slot { place: definition.place.clone(), column };
         Some((Cell { program: Program::new(op), collection: definition.collection }, slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Plan;
+
+    #[test]
+    fn an_element_that_no_release_has_is_noticed_and_not_refused() {
+        let view = json!({
+            "name": "v", "resource": "Patient",
+            "select": [
+                {"column": [{"name": "a", "path": "name.famly"}, {"name": "b", "path": "name.family"}]},
+                {"forEach": "item", "column": [{"name": "c", "path": "text"}]},
+            ],
+        });
+        let notices: Vec<String> =
+            Plan::compile(&view).unwrap().notices().iter().map(ToString::to_string).collect();
+        let expected = [
+            "select[0].column[0].path, character 6: expected an element that some release has; HumanName has no `famly`",
+            "select[1].forEach, character 1: expected an element that some release has; Patient has no `item`",
+        ];
+        assert_eq!(notices, expected);
+    }
+
+    #[test]
+    fn absurd_lengths_are_refused_or_run_flat() {
+        let view = |path: String| json!({"name": "v", "resource": "Patient", "select": [{"column": [{"name": "a", "path": path}]}]});
+        let steps = |count: usize| vec!["a"; count].join(".");
+        assert!(Plan::compile(&view(steps(100))).is_ok());
+        assert!(Plan::compile(&view(steps(101))).is_err());
+        assert!(Plan::compile(&view(steps(100_000))).is_err());
+        let nested = (0..90).fold(steps(90), |path, _| format!("({path}).{}", steps(90)));
+        assert!(Plan::compile(&view(nested)).is_ok());
+        assert!(Plan::compile(&view("(".repeat(100_000))).is_err());
+        assert!(Plan::compile(&view(format!("1{}", "+1".repeat(100_000)))).is_err());
+        assert!(Plan::compile(&view(format!("{}1", "-".repeat(100_000)))).is_err());
     }
 }

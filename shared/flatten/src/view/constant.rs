@@ -18,7 +18,7 @@ pub(super) fn bind(
     constants: &[(String, Map<String, Json>)],
     pool: &mut Pool,
     mistakes: &mut Vec<Mistake>,
-) -> BTreeMap<String, u16> {
+) -> BTreeMap<String, u32> {
     let mut bound = BTreeMap::new();
     for (place, object) in constants {
         let name = object.get("name").and_then(Json::as_str).unwrap_or_default();

@@ -6,6 +6,7 @@ use crate::model::Primitive;
 use crate::row::{ColumnId, Names, TableId};
 
 use super::column::{CellType, Column};
+use super::invalid::Mistake;
 use super::select::{Program, Select};
 
 /// A compiled view: paths are programs, constants are bound, columns are known. It never changes and is shared
@@ -17,6 +18,7 @@ pub struct Plan {
     pub(super) columns: Vec<Column>,
     /// How the cells of each column are written.
     pub(super) forms: Vec<Form>,
+    pub(super) notices: Vec<Mistake>,
     pub(super) pool: Pool,
     pub(super) resource: SetId,
     pub(super) conditions: Vec<Condition>,
@@ -63,6 +65,13 @@ impl Plan {
     #[must_use]
     pub fn at_most_one_row(&self) -> bool {
         !self.many
+    }
+
+    /// What may be a slip of the pen: elements that no release has. They are looked for all the same, because a
+    /// release may come that has them, and they are empty until then.
+    #[must_use]
+    pub fn notices(&self) -> &[Mistake] {
+        &self.notices
     }
 
     /// The columns that join: the keys of resources and references.

@@ -44,12 +44,15 @@ fn views() -> Vec<(Json, Arc<Plan>)> {
 #[test]
 fn every_view_compiles_and_says_what_it_is_for() {
     let listing = fs::read_to_string(root().join("docs/views.md")).unwrap();
+    let mut notices = Vec::new();
     for (view, plan) in views() {
         let title = view["title"].as_str().expect("a view has a title");
         let line = format!("| `{}` | {} | {title} |", plan.name(), plan.resource_type());
         assert!(listing.contains(&line), "docs/views.md lacks the line\n{line}");
+        notices.extend(plan.notices().iter().map(|notice| format!("{}: {notice}", plan.name())));
         assert!(plan.key_columns().count() > 0, "{} cannot be joined", plan.name());
     }
+    assert!(notices.is_empty(), "no release has what these ask for: {notices:#?}");
 }
 
 #[test]
