@@ -21,6 +21,8 @@ struct Cell {
     version: Version,
     path: Box<str>,
     wants_type: bool,
+    /// Empty for a target of any type.
+    of_type: Box<str>,
 }
 
 impl Pending {
@@ -29,10 +31,12 @@ impl Pending {
         for row in rows.range(range) {
             let (table, key) = (names.table(row.table()), row.key());
             walk(names, row.cells(), "", &mut |path, urn| {
-                let (urn, wants_type) =
-                    urn.strip_suffix(PENDING_TYPE).map_or((urn, false), |urn| (urn, true));
+                let wants_type = urn.ends_with(PENDING_TYPE);
+                // A view may want the key of a target of one type only: `urn:…#Patient`.
+                let (urn, of_type) = urn.split_once('#').unwrap_or((urn, ""));
+                let of_type = if wants_type { "" } else { of_type }.into();
                 let (table, row, path) = (table.into(), key.into(), path.into());
-                let cell = Cell { table, row, version: version.clone(), path, wants_type };
+                let cell = Cell { table, row, version: version.clone(), path, wants_type, of_type };
                 self.cells.entry(urn.into()).or_default().push(cell);
             });
         }
@@ -42,7 +46,11 @@ impl Pending {
     pub(super) fn resolve(&mut self, urn: &str, key: &str) -> impl Iterator<Item = Completion> + use<> {
         let kind = key.split('/').next().unwrap_or_default().to_owned();
         let key = key.to_owned();
-        self.cells.remove(urn).into_iter().flatten().map(move |cell| Completion {
+        let fits = {
+            let kind = kind.clone();
+            move |cell: &Cell| cell.of_type.is_empty() || *cell.of_type == *kind
+        };
+        self.cells.remove(urn).into_iter().flatten().filter(fits).map(move |cell| Completion {
             table: cell.table.into(),
             row: cell.row.into(),
             version: cell.version,
