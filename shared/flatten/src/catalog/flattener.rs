@@ -1,0 +1,214 @@
+//! The catalog at work: one resource at a time becomes rows, or goes to the archive.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::automatic::Automatic;
+use crate::defect::Defect;
+use crate::dictionary::{Dictionary, ScopeId, Tally};
+use crate::fhirpath::{Context, Scratch};
+use crate::links::Links;
+use crate::model;
+use crate::resource::Resource;
+use crate::row::{NameList, Names, Rows};
+use crate::view::{Evaluator, Plan, ViewNames};
+
+use super::Catalog;
+
+/// What became of a resource.
+#[derive(Debug)]
+pub enum Flattened {
+    /// Its rows were appended. Each view that could not take it is named with the defect.
+    Rows(Vec<(String, Defect)>),
+    /// It goes to the archive, whole.
+    Archived,
+}
+
+/// One worker's flattener: the catalog, and what it remembers of names.
+#[derive(Debug)]
+pub struct Flattener {
+    catalog: Arc<Catalog>,
+    automatic: Automatic,
+    evaluator: Evaluator,
+    scratch: Scratch,
+    names: Names,
+    view_names: Vec<ViewNames>,
+    of_type: BTreeMap<String, OfType>,
+    tally: Tally,
+    dictionary: Dictionary,
+    findings: Vec<(String, u64)>,
+}
+
+/// What is known of a resource type.
+#[derive(Debug, Clone)]
+struct OfType {
+    tables: Arc<[String]>,
+    plans: Arc<[usize]>,
+    rules: Arc<[usize]>,
+    checks: Arc<[usize]>,
+    known: bool,
+}
+
+impl Flattener {
+    /// A flattener that has met nothing yet.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>) -> Self {
+        let automatic = Automatic::new(catalog.automatic.clone());
+        let mut names = Names::default();
+        let view_names = catalog.plans.iter().map(|plan| ViewNames::new(plan, &mut names)).collect();
+        let (evaluator, scratch, of_type) = (Evaluator::default(), Scratch::default(), BTreeMap::new());
+        let (tally, dictionary) = (Tally::default(), Dictionary::default());
+        Self {
+            catalog,
+            automatic,
+            evaluator,
+            scratch,
+            names,
+            view_names,
+            of_type,
+            tally,
+            dictionary,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Appends all rows of a resource in all of its tables, or says that it is archived. After a defect the rows
+    /// are as they were.
+    pub fn flatten(
+        &mut self,
+        resource: &Resource<'_>,
+        key: &str,
+        links: &Links,
+        rows: &mut Rows,
+    ) -> Result<Flattened, Defect> {
+        self.findings.clear();
+        let of_type = self.of_type(resource.resource_type());
+        if self.is_archived(&of_type, resource, key, links)? {
+            return Ok(Flattened::Archived);
+        }
+        let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
+        for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
+            if !check.passes(resource.node(), &context, &mut self.scratch)? {
+                self.findings.push((check.name().to_owned(), 1));
+            }
+        }
+        let mark = rows.mark();
+        if self.catalog.has_automatic() {
+            let outcome = self.automatic.flatten(resource, key, links, &mut self.names, rows);
+            outcome.inspect_err(|_| rows.rewind(mark))?;
+            let found = self.automatic.doubts().counts();
+            self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
+        }
+        let mut defects = Vec::new();
+        for &index in of_type.plans.iter() {
+            let (Some(plan), Some(names)) = (catalog.plans.get(index), self.view_names.get(index)) else {
+                continue;
+            };
+            if let Err(defect) = self.evaluator.run(plan, names, resource.node(), &context, rows) {
+                defects.push((plan.name().to_owned(), defect));
+            }
+        }
+        Ok(Flattened::Rows(defects))
+    }
+
+    /// The tables that hold one set of rows for each resource of a type: its own and its views'. Child tables
+    /// (`<Type>_<path>`) and contained resources (`<Type>_contained`) come besides.
+    pub fn tables(&mut self, resource_type: &str) -> Arc<[String]> {
+        self.of_type(resource_type).tables
+    }
+
+    /// The names that the rows refer to.
+    #[must_use]
+    pub fn names(&self) -> NameList {
+        self.names.list()
+    }
+
+    /// The checks that the last resource did not pass, and how often; structural ones are made with automatic rows.
+    #[must_use]
+    pub fn findings(&self) -> &[(String, u64)] {
+        &self.findings
+    }
+
+    /// Enters rows that this worker has made, and that will be written, into the dictionary.
+    pub fn count(&mut self, rows: &Rows) {
+        self.tally.count(rows);
+    }
+
+    /// The columns of all rows that were counted since this was last asked.
+    pub fn take_dictionary(&mut self) -> Dictionary {
+        self.describe();
+        std::mem::take(&mut self.dictionary)
+    }
+
+    /// Forgets all names if hostile input has made up too many. The rows so far must have been handed on.
+    pub fn begin_batch(&mut self) {
+        if self.automatic.is_bloated() || self.tally.is_bloated() {
+            let dictionary = self.take_dictionary();
+            *self = Self { dictionary, ..Self::new(Arc::clone(&self.catalog)) };
+        }
+    }
+
+    /// Moves what was counted into the dictionary, with what it means.
+    fn describe(&mut self) {
+        let (tally, names) = (std::mem::take(&mut self.tally), self.names.list());
+        let mut tables: BTreeMap<&str, ScopeId> =
+            tally.tables().map(|(table, scope)| (names.table(table), scope)).collect();
+        for (plan, columns) in self.catalog.plans.iter().zip(&self.view_names) {
+            if let Some(scope) = tables.remove(plan.name()) {
+                columns.describe(plan, &tally, scope, &mut self.dictionary);
+            }
+        }
+        self.automatic.describe(&tally, &names, tables, &mut self.dictionary);
+    }
+
+    fn is_archived(
+        &mut self,
+        of_type: &OfType,
+        resource: &Resource<'_>,
+        key: &str,
+        links: &Links,
+    ) -> Result<bool, Defect> {
+        if !of_type.known {
+            return Ok(true);
+        }
+        let context = Context { key, links: Some(links) };
+        for &index in of_type.rules.iter() {
+            match self.catalog.inactive.get(index).and_then(|rule| rule.condition.as_ref()) {
+                None => return Ok(true),
+                Some(condition) => {
+                    if condition.holds(resource.node(), &context, &mut self.scratch)? == Some(true) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn of_type(&mut self, resource_type: &str) -> OfType {
+        if let Some(known) = self.of_type.get(resource_type) {
+            return known.clone();
+        }
+        let catalog = &self.catalog;
+        let plans = catalog
+            .plans
+            .iter()
+            .enumerate()
+            .filter(|(_, plan)| catalog.has_views() && plan.resource_type() == resource_type);
+        let plans: Vec<(usize, &Plan)> = plans.collect();
+        let own = catalog.has_automatic().then(|| resource_type.to_owned());
+        let rules =
+            catalog.inactive.iter().enumerate().filter(|(_, rule)| rule.resource_type == resource_type);
+        let checks =
+            catalog.checks.iter().enumerate().filter(|(_, check)| check.resource_type() == resource_type);
+        let of_type = OfType {
+            checks: checks.map(|(index, _)| index).collect(),
+            tables: own.into_iter().chain(plans.iter().map(|(_, plan)| plan.name().to_owned())).collect(),
+            plans: plans.iter().map(|(index, _)| *index).collect(),
+            rules: rules.map(|(index, _)| index).collect(),
+            known: model::is_resource_type(resource_type),
+        };
+        self.of_type.insert(resource_type.to_owned(), of_type.clone());
+        of_type
+    }
+}
