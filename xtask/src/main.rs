@@ -80,6 +80,6 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Show => demo::show().await,
         Chore::Stop => KeptLine::of_this_checkout().stop(),
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
-        Chore::Test => test::run(&settings),
+        Chore::Test => test::run(&settings).await,
     }
 }

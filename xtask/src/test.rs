@@ -2,39 +2,57 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::bootstrap;
+use crate::local_line::{Database, Lifetime};
 use crate::settings::Settings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;
 use crate::workspace;
 
+/// The package of the end-to-end tests; it has no features of its own, so leaving it out changes no build.
+const END_TO_END: &str = "flatfire-tests";
+
+/// The end-to-end tests wait more than they work.
+const END_TO_END_AT_ONCE: &str = "--test-threads=8";
+
 /// Formatting, lints, the template, the function as Lambda runs it, then every test.
+///
+/// Cargo builds three times: to check (clippy), to test, and to release. Commands name the whole workspace, because
+/// the same dependencies with other features would be built again.
 ///
 /// # Errors
 /// At the first step that fails.
-pub fn run(settings: &Settings) -> Result<()> {
+pub async fn run(settings: &Settings) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Check the formatting", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
     steps.run("Check the template", || check_template(&tools, settings))?;
-    steps.run("Run clippy", || {
-        run_command(cargo().args([
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+    if settings.find_program("cargo-deny").is_some() {
+        steps.run("Check licences and advisories", || run_command(cargo().args(["deny", "check"])))?;
+    }
+    steps.run("Run clippy", run_clippy)?;
+    steps.run("Build the tests", || {
+        run_command(cargo().args(["test", "--locked", "--workspace", "--tests", "--no-run"]))
+    })?;
+    let title = "Run the unit, contract and property tests";
+    steps.wait_for(title, run_tests(&tools, settings)).await?;
+    steps.run("Run the documentation's examples", || {
+        run_command(cargo().args(["test", "--locked", "--workspace", "--doc"]))
     })?;
     steps.run("Build the function for Lambda", || bootstrap::build(&tools, settings).map(drop))?;
     steps.run("Build the stack as `sam deploy` would", || sam_build(&tools, settings))?;
-    steps.run("Run the tests", || run_tests(settings))?;
-    steps.run("Run the documentation's examples", || {
-        run_command(cargo().args(["test", "--locked", "--doc"]))
+    steps.run("Build the function as `cargo lambda watch` does", || {
+        run_command(cargo().args(["build", "--locked", "--bin", "ingest"]))
+    })?;
+    steps.run("Run the end-to-end tests", || {
+        run_command(
+            cargo()
+                .args(["test", "--locked", "--workspace", "--test", "flatfire"])
+                .args(["--", END_TO_END_AT_ONCE]),
+        )
     })?;
     steps.print_summary();
     Ok(())
@@ -47,27 +65,32 @@ fn check_template(tools: &Tools, settings: &Settings) -> Result<()> {
     run_command(sam.args(["validate", "--lint", "--region", "us-east-1"]))
 }
 
+fn run_clippy() -> Result<()> {
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    run_command(&mut clippy)
+}
+
 /// For this machine's architecture: it shares the build that the tests use.
 fn sam_build(tools: &Tools, settings: &Settings) -> Result<()> {
     let architecture = format!("Architecture={}", bootstrap::architecture());
     run_command(tools.build_command("sam", settings).args(["build", "--parameter-overrides", &architecture]))
 }
 
-/// `cargo nextest` where it is installed, else `cargo test`: the same tests.
-fn run_tests(settings: &Settings) -> Result<()> {
-    if settings.find_program("cargo-nextest").is_some() {
-        return run_command(cargo().args(["nextest", "run", "--locked", "--workspace", "--no-fail-fast"]));
-    }
-    run_command(cargo().args([
-        "test",
-        "--locked",
-        "--workspace",
-        "--no-fail-fast",
-        "--bins",
-        "--lib",
-        "--tests",
-    ]))
-    .context("`cargo nextest` is not installed, so this was `cargo test`")
+/// Everything but the end-to-end tests, which have their own step. The tests that need a database share one.
+async fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
+    let directory = TempDir::with_prefix("flatfire-")?;
+    let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, true).await?;
+    println!("    the database is {}", database.description());
+    let nextest = settings.find_program("cargo-nextest").is_some();
+    let mut command = cargo();
+    command.args(if nextest {
+        ["nextest", "run"].as_slice()
+    } else {
+        &["test", "--lib", "--bins", "--tests"]
+    });
+    command.args(["--tests", "--locked", "--workspace", "--exclude", END_TO_END, "--no-fail-fast"]);
+    run_command(command.env("MONGODB_URI", database.uri()))
 }
 
 fn cargo() -> Command {
