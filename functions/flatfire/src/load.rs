@@ -64,30 +64,13 @@ struct Loader {
 /// Loads all files.
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
-    let found = Inputs::find(&arguments.files);
     let database = arguments.destination.connect().await?;
-    let sink = Arc::new(MongoSink::new(database.connection.clone(), database.archive.name()));
-    let ledger = Ledger::Mongo(database.connection.clone());
-    let loader = Loader { catalog, sink, ledger, database, again: arguments.again };
-    let (mut outcome, mut report) = (found.report(), Report::default());
-    for input in &found.readable {
-        let began = Instant::now();
-        match loader.load(input).await {
-            Ok(entry) => {
-                outcome = outcome.max(entry.outcome());
-                report.add(input, &entry, began.elapsed());
-            }
-            Err(failure) => {
-                console::file_error(&input.name, &failure.reason);
-                outcome = Outcome::Failed;
-                if failure.ends_all {
-                    break;
-                }
-            }
-        }
-    }
-    report.print(loader.database.rows.name());
-    Ok(outcome)
+    Ok(Loader::new(catalog, database, arguments.again).load_all(&arguments.files).await)
+}
+
+/// Loads files whatever the ledger says about them.
+pub(crate) async fn load_again(files: &[PathBuf], catalog: Arc<Catalog>, database: Database) -> Outcome {
+    Loader::new(catalog, database, true).load_all(files).await
 }
 
 /// Why a file was not loaded.
@@ -98,6 +81,36 @@ struct Failure {
 }
 
 impl Loader {
+    fn new(catalog: Arc<Catalog>, database: Database, again: bool) -> Self {
+        let sink = Arc::new(MongoSink::new(database.connection.clone(), database.archive.name()));
+        let ledger = Ledger::Mongo(database.connection.clone());
+        Self { catalog, sink, ledger, database, again }
+    }
+
+    /// Loads file after file; one that fails does not keep the others out, unless they would meet the same.
+    async fn load_all(&self, files: &[PathBuf]) -> Outcome {
+        let found = Inputs::find(files);
+        let (mut outcome, mut report) = (found.report(), Report::default());
+        for input in &found.readable {
+            let began = Instant::now();
+            match self.load(input).await {
+                Ok(entry) => {
+                    outcome = outcome.max(entry.outcome());
+                    report.add(input, &entry, began.elapsed());
+                }
+                Err(failure) => {
+                    console::file_error(&input.name, &failure.reason);
+                    outcome = Outcome::Failed;
+                    if failure.ends_all {
+                        break;
+                    }
+                }
+            }
+        }
+        report.print(self.database.rows.name());
+        outcome
+    }
+
     /// Loads one file and lists its rejects.
     async fn load(&self, input: &Input) -> Result<Entry, Failure> {
         let path = regular_file(input)?;

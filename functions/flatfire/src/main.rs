@@ -16,6 +16,7 @@ mod schema;
 mod status;
 mod forget;
 mod archive;
+mod replay;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => wait_for(status::run(arguments)),
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
+        Command::Replay(arguments) => wait_for(replay::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {
         console::error(&error);

@@ -1,6 +1,7 @@
 //! Where a stored document came from, read back from its technical columns.
 
 use mongodb::bson::Document;
+use pipeline::ledger::Load;
 use pipeline::object::{ObjectRef, Pin};
 
 /// The moment that a `_version` begins with, in nanoseconds since 1970-01-01T00:00:00Z.
@@ -12,7 +13,15 @@ pub(crate) fn nanoseconds(version: &str) -> Option<i128> {
 /// The object that `bucket` and `key` of `pointer` name, pinned as the id of its load says, and as old as `created`
 /// (milliseconds since 1970-01-01T00:00:00Z).
 pub(crate) fn object(pointer: &Document, load: &str, created: i64) -> Option<ObjectRef> {
-    let (bucket, key) = (pointer.get_str("bucket").ok()?, pointer.get_str("key").ok()?);
+    named(pointer.get_str("bucket").ok()?, pointer.get_str("key").ok()?, load, created)
+}
+
+/// The object of a load; the ledger does not say when it was made.
+pub(crate) fn object_of(load: &Load) -> Option<ObjectRef> {
+    named(&load.bucket, &load.key, &load.id, 0)
+}
+
+fn named(bucket: &str, key: &str, load: &str, created: i64) -> Option<ObjectRef> {
     let pin = match load.strip_prefix(&format!("{bucket}/{key}@"))? {
         "latest" => Pin::Latest,
         pin => match pin.strip_prefix("etag:") {

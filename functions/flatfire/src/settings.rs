@@ -16,6 +16,7 @@ use crate::archive::Archive;
 use crate::check::Check;
 use crate::forget::Forget;
 use crate::load::Load;
+use crate::replay::Replay;
 use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::status::Status;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Forget(Forget),
     /// List archived resources, print them, or put them back into the tables
     Archive(Archive),
+    /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
+    Replay(Replay),
 }
 
 /// What becomes of resources.

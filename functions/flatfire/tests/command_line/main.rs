@@ -15,3 +15,4 @@ mod views;
 mod ledger;
 mod forget;
 mod archive;
+mod replay;

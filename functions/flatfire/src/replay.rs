@@ -1,0 +1,103 @@
+//! `flatfire replay`: what did not work the first time is tried again.
+
+mod cloud;
+mod dead_letters;
+mod record;
+mod rejects;
+mod whole;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use pipeline::ledger::{Ledger, Load};
+
+use crate::database::Database;
+use crate::outcome::Outcome;
+use crate::settings::{Destination, Flattening};
+use crate::status::{Wanted, named, unreadable};
+
+/// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    destination: Option<Destination>,
+    #[command(flatten)]
+    flattening: Flattening,
+    /// Replay the rejected records alone, each by its exact bytes
+    #[arg(long, conflicts_with = "dead_letter")]
+    rejects: bool,
+    /// Replay rejects of this code only
+    #[arg(long, requires = "rejects")]
+    code: Option<String>,
+    /// Replay the loads of this status
+    #[arg(long, value_enum, conflicts_with_all = ["loads", "dead_letter"])]
+    status: Option<Wanted>,
+    /// Send the messages of this dead-letter queue back to the function's queue
+    #[arg(long, value_name = "QUEUE_URL", conflicts_with = "loads")]
+    dead_letter: Option<String>,
+    /// The function's queue: it gets loads of buckets, and what comes back from the dead-letter queue
+    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
+    queue_url: Option<String>,
+    /// Loads, by id or by the key of their object
+    #[arg(value_name = "LOAD")]
+    loads: Vec<String>,
+}
+
+const NOTES: &str = "\
+Whole loads: those of files are loaded here, those of buckets by the function, which gets a message for each. Rows that
+stand in the same or a newer version are not written again, so a replay fills gaps.
+
+Rejected records (--rejects) are read again by their exact bytes, flattened with the settings given here, and written;
+their rejects go away. The ledger keeps what the load met. A record that refers to others by urn, or has no id, needs
+its Bundle around it: replay the whole load.
+
+Credentials and region of AWS are found where the AWS command line finds them.
+
+Exit codes: 0 done, 2 partial (something is still rejected), 1 failed.";
+
+/// How many loads of a status are replayed at once.
+const MAX_LOADS: u32 = 1_000;
+
+/// Replays what is asked for.
+pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
+    if let Some(dead_letter) = &arguments.dead_letter {
+        return dead_letters::send_back(dead_letter, arguments.queue_url.as_deref()).await;
+    }
+    let destination = arguments.destination.as_ref().context("--to: say which database the ledger is in")?;
+    let database = destination.connect().await?;
+    let loads = chosen(&arguments, &database).await?;
+    let catalog = arguments.flattening.catalog(None)?;
+    if arguments.rejects {
+        return rejects::replay(&database, catalog, loads.as_deref(), arguments.code.as_deref()).await;
+    }
+    let Some(loads) = loads else { bail!("say what to replay: loads, --status, --rejects or --dead-letter") };
+    let (files, objects): (Vec<Load>, Vec<Load>) = loads.into_iter().partition(|load| load.bucket == "file");
+    let mut outcome = whole::send(&objects, arguments.queue_url.as_deref()).await?;
+    if !files.is_empty() {
+        let files: Vec<PathBuf> = files.into_iter().map(|load| PathBuf::from(load.key)).collect();
+        outcome = outcome.max(crate::load::load_again(&files, catalog, database).await);
+    }
+    Ok(outcome)
+}
+
+/// The loads that the arguments name; `None`: none in particular.
+async fn chosen(arguments: &Replay, database: &Database) -> anyhow::Result<Option<Vec<Load>>> {
+    let ledger = Ledger::Mongo(database.connection.clone());
+    if let Some(status) = arguments.status {
+        let loads = ledger.list(Some(status.into()), MAX_LOADS).await.map_err(unreadable)?;
+        return Ok(Some(loads));
+    }
+    if arguments.loads.is_empty() {
+        return Ok(None);
+    }
+    let mut loads = Vec::new();
+    for name in &arguments.loads {
+        match named(database, &ledger, name).await? {
+            found if found.is_empty() => bail!("the ledger knows no load `{name}`"),
+            found => loads.extend(found),
+        }
+    }
+    Ok(Some(loads))
+}

@@ -1,0 +1,56 @@
+//! AWS as the command line reaches it.
+
+use anyhow::Context as _;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::source::{S3, Storage};
+
+/// The clients, with one configuration.
+pub(super) struct Cloud {
+    configuration: SdkConfig,
+    s3: aws_sdk_s3::Client,
+}
+
+impl Cloud {
+    /// Nothing connects before it is used.
+    pub(super) async fn new() -> Self {
+        let configuration = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let s3 = aws_sdk_s3::Client::from_conf(s3(&configuration).build());
+        Self { configuration, s3 }
+    }
+
+    pub(super) fn storage(&self) -> Storage {
+        Storage::S3(S3::new(s3(&self.configuration)))
+    }
+
+    pub(super) fn queues(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.configuration)
+    }
+
+    /// When an object version was made, in milliseconds since 1970-01-01T00:00:00Z; `None`: it is gone.
+    pub(super) async fn created(&self, object: &ObjectRef) -> anyhow::Result<Option<i64>> {
+        let version = match &object.pin {
+            Pin::Version(version) => Some(version.clone()),
+            Pin::ETag(_) | Pin::Latest => None,
+        };
+        let head = self.s3.head_object().bucket(&object.bucket).key(&object.key).set_version_id(version);
+        match head.send().await {
+            Ok(head) => {
+                let modified = head.last_modified().context("S3 does not say when the object was made")?;
+                Ok(Some(modified.to_millis()?))
+            }
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+            Err(error) => {
+                let code = error.as_service_error().and_then(|error| error.code());
+                anyhow::bail!("S3 does not answer ({})", code.unwrap_or("no connection or no credentials"))
+            }
+        }
+    }
+}
+
+/// A local cloud has no host name for each bucket.
+fn s3(configuration: &SdkConfig) -> aws_sdk_s3::config::Builder {
+    let is_local = configuration.endpoint_url().is_some();
+    aws_sdk_s3::config::Builder::from(configuration).force_path_style(is_local)
+}

@@ -1,0 +1,180 @@
+//! Rejected records once more: read by their exact bytes, flattened, written, and no longer rejected.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use flatten::catalog::Catalog;
+use flatten::json::{Limits, Node, Tape};
+use flatten::resource::Resource;
+use futures::TryStreamExt as _;
+use mongodb::bson::{Document, doc};
+use pipeline::assemble::{Assembler, BatchLimits};
+use pipeline::batch::WriteBatch;
+use pipeline::decode::{Frame, Place};
+use pipeline::ledger::Load;
+use pipeline::object::{ObjectRef, hex};
+use pipeline::sink::Sink as _;
+use pipeline::sink::mongodb::MongoSink;
+use pipeline::source::Storage;
+use sha2::{Digest as _, Sha256};
+
+use super::cloud::Cloud;
+use super::record;
+use crate::console;
+use crate::database::{Database, DatabaseError};
+use crate::input::Inputs;
+use crate::origin;
+use crate::outcome::Outcome;
+use crate::reject;
+
+/// What became of a reject.
+enum Fate {
+    /// Its rows stand; the reject is gone.
+    Replayed,
+    /// It is rejected still, perhaps for another reason.
+    Again,
+    /// It was not tried.
+    Left(&'static str),
+}
+
+struct Replayer<'a> {
+    database: &'a Database,
+    catalog: Arc<Catalog>,
+    sink: MongoSink,
+    cloud: Cloud,
+    /// When each object was made; `None`: it is gone.
+    created: BTreeMap<String, Option<i64>>,
+}
+
+/// Replays the rejects of some loads, or all.
+pub(super) async fn replay(
+    database: &Database,
+    catalog: Arc<Catalog>,
+    loads: Option<&[Load]>,
+    code: Option<&str>,
+) -> anyhow::Result<Outcome> {
+    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    let cloud = Cloud::new().await;
+    let mut replayer = Replayer { database, catalog, sink, cloud, created: BTreeMap::new() };
+    let mut filter = Document::new();
+    if let Some(loads) = loads {
+        filter.insert("_load", doc! { "$in": loads.iter().map(|load| load.id.as_str()).collect::<Vec<_>>() });
+    }
+    if let Some(code) = code {
+        filter.insert("code", code);
+    }
+    let (mut replayed, mut left) = (0_u64, 0_u64);
+    for reject in found(database, filter).await? {
+        match replayer.replay(&reject).await? {
+            Fate::Replayed => replayed += 1,
+            fate => {
+                left += 1;
+                let why = if let Fate::Left(why) = fate { why } else { "rejected again" };
+                console::line(&format!("{}: {why}", reject::line_of_document(&reject)));
+            }
+        }
+    }
+    console::print(&format!("{replayed} records replayed, {left} still rejected"))?;
+    Ok(if left == 0 { Outcome::Done } else { Outcome::Partial })
+}
+
+/// Rejects are small; those that come while they are replayed are not among them.
+async fn found(database: &Database, filter: Document) -> Result<Vec<Document>, DatabaseError> {
+    let rejects = database.rows.collection::<Document>("_rejects");
+    Ok(rejects.find(filter).sort(doc! { "_load": 1, "ordinal": 1 }).await?.try_collect().await?)
+}
+
+impl Replayer<'_> {
+    async fn replay(&mut self, reject: &Document) -> anyhow::Result<Fate> {
+        let Ok(sha256) = reject.get_str("sha256") else {
+            return Ok(Fate::Left("its bytes are no whole record; send the file again"));
+        };
+        let number = |name| reject.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
+        let place = (number("ordinal"), number("offset"), number("length"), number("line"));
+        let (Some(ordinal), Some(offset), Some(length), Some(line)) = place else {
+            return Ok(Fate::Left("it is not one of this version"));
+        };
+        let Some((storage, object)) = self.object(reject).await? else {
+            return Ok(Fate::Left("its object is gone"));
+        };
+        let bytes = record::bytes(&storage, &object, offset, length).await;
+        let bytes = bytes.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+        let Some(bytes) = bytes.filter(|bytes| hex(&Sha256::digest(bytes), 32) == sha256) else {
+            return Ok(Fate::Left("its object is gone, or is no longer what it was"));
+        };
+        if needs_bundle(&bytes) {
+            return Ok(Fate::Left("it needs its Bundle around it; replay the whole load"));
+        }
+        let place = Place { ordinal, offset, length, line };
+        let mut assembler =
+            Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default());
+        assembler.take(&Frame::Resource { place, bytes: &bytes });
+        match assembler.take_batch() {
+            Some(batch) => self.write(reject, batch).await,
+            None => Ok(Fate::Left("nothing came of it")),
+        }
+    }
+
+    /// Writes what became of the record, then removes the reject if it is not among that.
+    async fn write(&self, reject: &Document, batch: WriteBatch) -> anyhow::Result<Fate> {
+        let id = reject.get_str("_id").unwrap_or_default();
+        let is_rejected = !batch.rejects.is_empty();
+        let is_same = batch.rejects.iter().any(|reject| reject.id() == id);
+        let written = self.sink.write(batch).await;
+        let written = written.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+        if is_same {
+            return Ok(Fate::Again);
+        }
+        let rejects = self.database.rows.collection::<Document>("_rejects");
+        rejects.delete_one(doc! { "_id": id }).await.map_err(DatabaseError::from)?;
+        Ok(if is_rejected || written.rejected > 0 { Fate::Again } else { Fate::Replayed })
+    }
+
+    /// Where the record's bytes are; `None`: nowhere any more.
+    async fn object(&mut self, reject: &Document) -> anyhow::Result<Option<(Storage, ObjectRef)>> {
+        let load = reject.get_str("_load").unwrap_or_default();
+        let Some(object) = origin::object(reject, load, 0) else { return Ok(None) };
+        if object.bucket == "file" {
+            let found = Inputs::find(&[object.key.clone().into()]).readable.into_iter().next();
+            return Ok(found.map(|input| (input.storage, ObjectRef { created: input.modified, ..object })));
+        }
+        if !self.created.contains_key(load) {
+            self.created.insert(load.to_owned(), self.cloud.created(&object).await?);
+        }
+        let created = self.created.get(load).copied().flatten();
+        Ok(created.map(|created| (self.cloud.storage(), ObjectRef { created, ..object })))
+    }
+}
+
+/// Whether the record's key, or that of a resource it refers to, may stand in the entries of a Bundle.
+fn needs_bundle(bytes: &[u8]) -> bool {
+    let mut tape = Tape::default();
+    let limits = Limits { depth: 128, bytes: u32::MAX as usize };
+    let Ok(document) = tape.parse(bytes, limits) else { return false };
+    let is_nameless = Resource::read(document.root()).is_ok_and(|resource| resource.id().is_none());
+    is_nameless || refers_by_urn(document.root())
+}
+
+fn refers_by_urn(node: Node<'_>) -> bool {
+    let of_member = |(name, value): (Node<'_>, Node<'_>)| {
+        (name.is("reference") && value.raw().starts_with("urn:")) || refers_by_urn(value)
+    };
+    node.members().any(of_member) || node.items().any(refers_by_urn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needs_bundle;
+
+    #[test]
+    fn what_a_bundle_would_have_said_is_needed() {
+        assert!(!needs_bundle(
+            br#"{"resourceType":"Patient","id":"1","identifier":[{"system":"urn:oid:1.2"}]}"#
+        ));
+        assert!(needs_bundle(br#"{"resourceType":"Patient"}"#));
+        assert!(needs_bundle(
+            br#"{"resourceType":"Patient","id":"1","link":[{"other":{"reference":"urn:uuid:x"}}]}"#
+        ));
+        assert!(!needs_bundle(b"no JSON at all"));
+    }
+}
