@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::{S3, Storage};
 
@@ -40,7 +41,7 @@ impl Cloud {
                 let modified = head.last_modified().context("S3 does not say when the object was made")?;
                 Ok(Some(modified.to_millis()?))
             }
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
             Err(error) => {
                 let code = error.as_service_error().and_then(|error| error.code());
                 anyhow::bail!("S3 does not answer ({})", code.unwrap_or("no connection or no credentials"))
