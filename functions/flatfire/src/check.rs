@@ -23,8 +23,13 @@ pub(crate) struct Check {
 /// Prints the tables of all views.
 pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
     let catalog = compile(&Views { views: Some(arguments.views.clone()) })?;
-    let tables: Vec<_> = catalog.plans().iter().map(table).collect();
+    let tables: Vec<_> = catalog.plans().iter().map(|plan| table(plan)).collect();
     console::print(&tables.join("\n\n"))?;
+    for plan in catalog.plans() {
+        for notice in plan.notices() {
+            console::line(&format!("{}: {notice}", plan.name()));
+        }
+    }
     Ok(Outcome::Done)
 }
 

@@ -1,5 +1,7 @@
 //! `flatfire schema`: the tables that views make, for databases and people.
 
+use std::sync::Arc;
+
 use clap::{Args, ValueEnum};
 use flatten::view::{Plan, schema};
 use serde_json::{Map, Value as Json};
@@ -36,15 +38,15 @@ pub(crate) fn run(arguments: &Schema) -> anyhow::Result<Outcome> {
     let plans = catalog.plans();
     let text = match arguments.form {
         Form::JsonSchema => json_schemas(plans)?,
-        Form::Sql => plans.iter().map(schema::sql).collect::<Vec<_>>().join("\n"),
-        Form::Columns => plans.iter().map(schema::columns).collect(),
+        Form::Sql => plans.iter().map(|plan| schema::sql(plan)).collect::<Vec<_>>().join("\n"),
+        Form::Columns => plans.iter().map(|plan| schema::columns(plan)).collect(),
     };
     console::print(text.trim_end())?;
     Ok(Outcome::Done)
 }
 
-fn json_schemas(plans: &[Plan]) -> serde_json::Result<String> {
-    let schema = |plan: &Plan| (plan.name().to_owned(), schema::json_schema(plan));
+fn json_schemas(plans: &[Arc<Plan>]) -> serde_json::Result<String> {
+    let schema = |plan: &Arc<Plan>| (plan.name().to_owned(), schema::json_schema(plan));
     let schemas: Map<String, Json> = plans.iter().map(schema).collect();
     serde_json::to_string_pretty(&schemas)
 }

@@ -4,6 +4,7 @@ mod flattener;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -50,7 +51,7 @@ pub enum Tables {
 pub struct Catalog {
     tables: Tables,
     automatic: Settings,
-    plans: Vec<Plan>,
+    plans: Vec<Arc<Plan>>,
     inactive: Vec<Inactive>,
     checks: Vec<Check>,
     gates: Gates,
@@ -115,7 +116,7 @@ impl Catalog {
 
     /// The compiled views, in the order in which they were given.
     #[must_use]
-    pub fn plans(&self) -> &[Plan] {
+    pub fn plans(&self) -> &[Arc<Plan>] {
         &self.plans
     }
 
@@ -180,7 +181,7 @@ fn compile_checks(files: &[(String, String)], mistakes: &mut Vec<String>) -> Vec
     checks
 }
 
-fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Vec<Plan> {
+fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Vec<Arc<Plan>> {
     let (mut plans, mut names) = (Vec::new(), BTreeSet::new());
     for (file, text) in views {
         let view = match serde_json::from_str(text) {
@@ -203,7 +204,7 @@ fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Ve
             Ok(plan) if !names.insert(plan.name().to_owned()) => {
                 invalid.others.push(format!("{file}: another view is called `{}`", plan.name()));
             }
-            Ok(plan) => plans.push(plan),
+            Ok(plan) => plans.push(Arc::new(plan)),
             Err(view) => invalid.views.push((file.clone(), view)),
         }
     }

@@ -11,7 +11,7 @@ use crate::links::Links;
 use crate::model;
 use crate::resource::Resource;
 use crate::row::{NameList, Names, Rows};
-use crate::view::{Evaluator, Plan, ViewNames};
+use crate::view::{Evaluator, ViewSet};
 
 use super::Catalog;
 
@@ -32,7 +32,7 @@ pub struct Flattener {
     evaluator: Evaluator,
     scratch: Scratch,
     names: Names,
-    view_names: Vec<ViewNames>,
+    views: ViewSet,
     of_type: BTreeMap<String, OfType>,
     tally: Tally,
     dictionary: Dictionary,
@@ -43,7 +43,6 @@ pub struct Flattener {
 #[derive(Debug, Clone)]
 struct OfType {
     tables: Arc<[String]>,
-    plans: Arc<[usize]>,
     rules: Arc<[usize]>,
     checks: Arc<[usize]>,
     known: bool,
@@ -55,7 +54,8 @@ impl Flattener {
     pub fn new(catalog: Arc<Catalog>) -> Self {
         let automatic = Automatic::new(catalog.automatic.clone());
         let mut names = Names::default();
-        let view_names = catalog.plans.iter().map(|plan| ViewNames::new(plan, &mut names)).collect();
+        let plans = if catalog.has_views() { catalog.plans.as_slice() } else { &[] };
+        let views = ViewSet::new(plans.iter().cloned(), &mut names);
         let (evaluator, scratch, of_type) = (Evaluator::default(), Scratch::default(), BTreeMap::new());
         let (tally, dictionary) = (Tally::default(), Dictionary::default());
         Self {
@@ -64,7 +64,7 @@ impl Flattener {
             evaluator,
             scratch,
             names,
-            view_names,
+            views,
             of_type,
             tally,
             dictionary,
@@ -100,14 +100,7 @@ impl Flattener {
             self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
         }
         let mut defects = Vec::new();
-        for &index in of_type.plans.iter() {
-            let (Some(plan), Some(names)) = (catalog.plans.get(index), self.view_names.get(index)) else {
-                continue;
-            };
-            if let Err(defect) = self.evaluator.run(plan, names, resource.node(), &context, rows) {
-                defects.push((plan.name().to_owned(), defect));
-            }
-        }
+        self.evaluator.run_all(&self.views, resource.node(), &context, rows, &mut defects);
         Ok(Flattened::Rows(defects))
     }
 
@@ -153,11 +146,7 @@ impl Flattener {
         let (tally, names) = (std::mem::take(&mut self.tally), self.names.list());
         let mut tables: BTreeMap<&str, ScopeId> =
             tally.tables().map(|(table, scope)| (names.table(table), scope)).collect();
-        for (plan, columns) in self.catalog.plans.iter().zip(&self.view_names) {
-            if let Some(scope) = tables.remove(plan.name()) {
-                columns.describe(plan, &tally, scope, &mut self.dictionary);
-            }
-        }
+        self.views.describe(&tally, &mut tables, &mut self.dictionary);
         self.automatic.describe(&tally, &names, tables, &mut self.dictionary);
     }
 
@@ -190,21 +179,15 @@ impl Flattener {
             return known.clone();
         }
         let catalog = &self.catalog;
-        let plans = catalog
-            .plans
-            .iter()
-            .enumerate()
-            .filter(|(_, plan)| catalog.has_views() && plan.resource_type() == resource_type);
-        let plans: Vec<(usize, &Plan)> = plans.collect();
         let own = catalog.has_automatic().then(|| resource_type.to_owned());
+        let views = self.views.plans(resource_type).map(|plan| plan.name().to_owned());
         let rules =
             catalog.inactive.iter().enumerate().filter(|(_, rule)| rule.resource_type == resource_type);
         let checks =
             catalog.checks.iter().enumerate().filter(|(_, check)| check.resource_type() == resource_type);
         let of_type = OfType {
             checks: checks.map(|(index, _)| index).collect(),
-            tables: own.into_iter().chain(plans.iter().map(|(_, plan)| plan.name().to_owned())).collect(),
-            plans: plans.iter().map(|(index, _)| *index).collect(),
+            tables: own.into_iter().chain(views).collect(),
             rules: rules.map(|(index, _)| index).collect(),
             known: model::is_resource_type(resource_type),
         };

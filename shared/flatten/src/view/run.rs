@@ -57,14 +57,14 @@ impl Evaluator {
     }
 
     /// Runs every view of a set that is for the resource's type, in one pass over the resource, and says how many
-    /// rows there are. A defect rejects the resource for its view alone; the rows of the others are there.
+    /// rows there are. A defect rejects the resource for the view that it is named with; the rows of the others are there.
     pub fn run_all(
         &mut self,
         views: &ViewSet,
         resource: Node<'_>,
         context: &Context<'_>,
         rows: &mut Rows,
-        defects: &mut Vec<Defect>,
+        defects: &mut Vec<(String, Defect)>,
     ) -> usize {
         let Some(group) = resource.get_text("resourceType").and_then(|kind| views.group(&kind)) else {
             return 0;
@@ -76,7 +76,7 @@ impl Evaluator {
         for member in &group.members {
             match self.run_found(&member.plan, &member.names, resource, context, rows, member.leaf) {
                 Ok(written) => count += written,
-                Err(defect) => defects.push(defect),
+                Err(defect) => defects.push((member.plan.name.clone(), defect)),
             }
         }
         count

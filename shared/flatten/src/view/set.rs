@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::Harvest;
 use crate::row::Names;
 
@@ -47,6 +48,20 @@ impl ViewSet {
         self.group(resource_type)
             .into_iter()
             .flat_map(|group| group.members.iter().map(|member| &member.plan))
+    }
+
+    /// Writes what was counted in the views' tables into the dictionary, and takes those tables out.
+    pub(crate) fn describe(
+        &self,
+        tally: &Tally,
+        tables: &mut BTreeMap<&str, ScopeId>,
+        dictionary: &mut Dictionary,
+    ) {
+        for member in self.groups.values().flat_map(|group| &group.members) {
+            if let Some(scope) = tables.remove(member.plan.name()) {
+                member.names.describe(&member.plan, tally, scope, dictionary);
+            }
+        }
     }
 
     pub(super) fn group(&self, resource_type: &str) -> Option<&Group> {

@@ -110,7 +110,7 @@ fn run(folder: &Path) -> Run {
         rows.clear();
         let count = evaluator.run_all(&set, resource, &context, &mut rows, &mut defects);
         assert_eq!(count, rows.len());
-        for defect in defects {
+        for (_, defect) in defects {
             *outcome.defects.entry(format!("{} at {}", defect.code, defect.path)).or_default() += 1;
         }
         // The views of a set give what each gives alone.
