@@ -35,7 +35,7 @@ pub(crate) struct Load {
     flattening: Flattening,
     #[command(flatten)]
     destination: Destination,
-    /// Load also what the ledger calls done: it fills gaps, for instance the tables of new views
+    /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
     /// What a file must be as a whole, else nothing of it is loaded: `max_reject_ratio`, `min_resources`, `required_types`

@@ -16,9 +16,10 @@ pub(crate) fn object(pointer: &Document, load: &str, created: i64) -> Option<Obj
     named(pointer.get_str("bucket").ok()?, pointer.get_str("key").ok()?, load, created)
 }
 
-/// The object of a load; the ledger does not say when it was made.
+/// The object of a load, as its first notification told of it.
 pub(crate) fn object_of(load: &Load) -> Option<ObjectRef> {
-    named(&load.bucket, &load.key, &load.id, 0)
+    let object = named(&load.bucket, &load.key, &load.id, load.created)?;
+    Some(ObjectRef { sequencer: load.sequencer.clone(), ..object })
 }
 
 fn named(bucket: &str, key: &str, load: &str, created: i64) -> Option<ObjectRef> {

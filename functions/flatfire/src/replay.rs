@@ -46,8 +46,8 @@ pub(crate) struct Replay {
 }
 
 const NOTES: &str = "\
-Whole loads: those of files are loaded here, those of buckets by the function, which gets a message for each. Rows that
-stand in the same or a newer version are not written again, so a replay fills gaps.
+Whole loads: those of files are loaded here, those of buckets by the function, which gets a message for each. Rows are
+made anew where the program, views or settings have changed since; else a replay fills gaps.
 
 Rejected records (--rejects) are read again by their exact bytes, flattened with the settings given here, and written;
 their rejects go away. The ledger keeps what the load met. A record that refers to others by urn, or has no id, needs

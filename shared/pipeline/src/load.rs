@@ -9,6 +9,7 @@ use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
 
 use crate::assemble::{Assembler, BatchLimits};
+use crate::batch::WriteBatch;
 use crate::decode::{self, Decoder};
 use crate::interrupted::Interrupted;
 use crate::ledger::{Attempt, Begun, Checkpoint, Filled, Lease, Ledger, Status};
@@ -105,14 +106,14 @@ impl<S: Sink + 'static> Line<S> {
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
         let id = object.load_id();
-        let (attempt, checkpoint) = match ledger.begin(object, &self.attempt(job)).await? {
-            Begun::Run { attempt, checkpoint } => (attempt, checkpoint),
+        let (attempt, edition, object, checkpoint) = match ledger.begin(object, &self.attempt(job)).await? {
+            Begun::Run { attempt, edition, object, checkpoint } => (attempt, edition, object, checkpoint),
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
         };
         if checkpoint.is_none() && !self.catalog.gates().is_open() {
             let (storage, catalog) = (&self.storage, &self.catalog);
-            match survey::refuse(storage, catalog, self.pace, object, job.deadline).await {
+            match survey::refuse(storage, catalog, self.pace, &object, job.deadline).await {
                 Ok(None) => {}
                 Ok(Some((gate, summary))) => {
                     let (status, now) = (Status::Refused, (job.clock)());
@@ -122,8 +123,14 @@ impl<S: Sink + 'static> Line<S> {
                 Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
             }
         }
+        if checkpoint.is_none() && attempt > 1 {
+            let batch = WriteBatch { begins_anew: Some(id.clone()), ..WriteBatch::default() };
+            if let Err(interrupted) = self.sink.write(batch).await {
+                return release(ledger, &id, attempt, interrupted).await;
+            }
+        }
         let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
-        let read = self.read(object, checkpoint, job.deadline, job.progress).await;
+        let read = self.read(&object, edition, checkpoint, job.deadline, job.progress).await;
         let now = (job.clock)();
         let filled = |columns| Filled { load: &id, attempt, part, columns, now };
         let (status, summary) = match read {
@@ -154,13 +161,14 @@ impl<S: Sink + 'static> Line<S> {
         deadline: Option<Instant>,
         progress: Progress<'_>,
     ) -> Result<Read, Interrupted> {
-        Ok(self.read(object, checkpoint, deadline, progress).await?.0)
+        Ok(self.read(object, 0, checkpoint, deadline, progress).await?.0)
     }
 
     /// How the reading ended, and the columns that this attempt has filled.
     async fn read(
         &self,
         object: &Arc<ObjectRef>,
+        edition: u32,
         checkpoint: Option<Checkpoint>,
         deadline: Option<Instant>,
         progress: Progress<'_>,
@@ -171,7 +179,8 @@ impl<S: Sink + 'static> Line<S> {
             Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
         };
         let mut decoder = Decoder::new(self.pace.decode);
-        let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(&self.catalog), self.pace.batch);
+        let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(&self.catalog), self.pace.batch)
+            .in_edition(edition);
         let mut writes = Writes::new(Arc::clone(&self.sink), self.pace.writes_at_once);
         let first = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
         if let Some(checkpoint) = checkpoint {

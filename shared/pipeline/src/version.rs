@@ -5,7 +5,7 @@ use std::fmt;
 use crate::object::Source;
 
 /// The total order over versions of a resource: `meta.lastUpdated` or else the object's time, then the
-/// sequencer, then the key, then the ordinal. Compared as text, so that the database compares it too.
+/// sequencer, then the key, then the ordinal, then the edition. Compared as text, so that the database compares it too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(String);
 
@@ -28,6 +28,12 @@ impl Version {
             key = object.key,
             ordinal = source.ordinal
         ))
+    }
+
+    /// The same version made anew: newer than every lower edition, and to all others as it was.
+    #[must_use]
+    pub fn in_edition(self, edition: u32) -> Self {
+        if edition == 0 { self } else { Self(format!("{}~{edition:08x}", self.0)) }
     }
 
     /// The token as it stands in `_version`.
@@ -76,6 +82,9 @@ mod tests {
             version(None, "0055aed6dcd90281e52", "a", 0),
             version(None, "0055aed6dcd90281e52", "a", 1),
             version(None, "0055aed6dcd90281e52", "b", 0),
+            version(None, "0055aed6dcd90281e52", "b", 0).in_edition(1),
+            version(None, "0055aed6dcd90281e52", "b", 0).in_edition(16),
+            version(None, "0055aed6dcd90281e52", "b", 1),
             version(Some(5_000_001), "", "a", 0),
         ];
         assert!(ascending.is_sorted_by(|a, b| a < b));

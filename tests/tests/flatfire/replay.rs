@@ -39,7 +39,12 @@ async fn rejected_records_are_read_again_from_the_bucket() {
     stack.upload("patients.ndjson", "").await;
 
     let ran = stack.flatfire(&["replay", "--to", &stack.uri(), "--rejects"]).await;
-    assert_eq!((ran.code, ran.stdout.as_str()), (0, "1 records replayed, 0 still rejected\n"), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, "1 records replayed, 0 still rejected\n"),
+        "{}",
+        ran.stderr
+    );
     let tables = stack.tables().await;
     assert_eq!(tables.rows("Patient").count(), 2);
     assert_eq!(tables.rows("_rejects").count(), 0);

@@ -1,6 +1,5 @@
 //! AWS as the command line reaches it.
 
-use anyhow::Context as _;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
@@ -29,19 +28,16 @@ impl Cloud {
         aws_sdk_sqs::Client::new(&self.configuration)
     }
 
-    /// When an object version was made, in milliseconds since 1970-01-01T00:00:00Z; `None`: it is gone.
-    pub(super) async fn created(&self, object: &ObjectRef) -> anyhow::Result<Option<i64>> {
+    /// Whether an object version is still there.
+    pub(super) async fn holds(&self, object: &ObjectRef) -> anyhow::Result<bool> {
         let version = match &object.pin {
             Pin::Version(version) => Some(version.clone()),
             Pin::ETag(_) | Pin::Latest => None,
         };
         let head = self.s3.head_object().bucket(&object.bucket).key(&object.key).set_version_id(version);
         match head.send().await {
-            Ok(head) => {
-                let modified = head.last_modified().context("S3 does not say when the object was made")?;
-                Ok(Some(modified.to_millis()?))
-            }
-            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
             Err(error) => {
                 let code = error.as_service_error().and_then(|error| error.code());
                 anyhow::bail!("S3 does not answer ({})", code.unwrap_or("no connection or no credentials"))

@@ -11,7 +11,7 @@ use mongodb::bson::{Document, doc};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::WriteBatch;
 use pipeline::decode::{Frame, Place};
-use pipeline::ledger::Load;
+use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
 use pipeline::sink::Sink as _;
 use pipeline::sink::mongodb::MongoSink;
@@ -26,6 +26,7 @@ use crate::input::Inputs;
 use crate::origin;
 use crate::outcome::Outcome;
 use crate::reject;
+use crate::status::unreadable;
 
 /// What became of a reject.
 enum Fate {
@@ -42,8 +43,9 @@ struct Replayer<'a> {
     catalog: Arc<Catalog>,
     sink: MongoSink,
     cloud: Cloud,
-    /// When each object was made; `None`: it is gone.
-    created: BTreeMap<String, Option<i64>>,
+    ledger: Ledger,
+    /// The loads that rejects name; `None`: the ledger does not know it.
+    loads: BTreeMap<String, Option<Load>>,
 }
 
 /// Replays the rejects of some loads, or all.
@@ -55,7 +57,8 @@ pub(super) async fn replay(
 ) -> anyhow::Result<Outcome> {
     let sink = MongoSink::new(database.connection.clone(), database.archive.name());
     let cloud = Cloud::new().await;
-    let mut replayer = Replayer { database, catalog, sink, cloud, created: BTreeMap::new() };
+    let ledger = Ledger::Mongo(database.connection.clone());
+    let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };
     let mut filter = Document::new();
     if let Some(loads) = loads {
         filter.insert("_load", doc! { "$in": loads.iter().map(|load| load.id.as_str()).collect::<Vec<_>>() });
@@ -94,7 +97,10 @@ impl Replayer<'_> {
         let (Some(ordinal), Some(offset), Some(length), Some(line)) = place else {
             return Ok(Fate::Left("it is not one of this version"));
         };
-        let Some((storage, object)) = self.object(reject).await? else {
+        let Some(load) = self.load(reject.get_str("_load").unwrap_or_default()).await? else {
+            return Ok(Fate::Left("the ledger does not know its load"));
+        };
+        let Some((storage, object)) = self.object(&load) else {
             return Ok(Fate::Left("its object is gone"));
         };
         let bytes = record::bytes(&storage, &object, offset, length).await;
@@ -107,7 +113,8 @@ impl Replayer<'_> {
         }
         let place = Place { ordinal, offset, length, line };
         let mut assembler =
-            Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default());
+            Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default())
+                .in_edition(load.edition);
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
             Some(batch) => self.write(reject, batch).await,
@@ -130,19 +137,23 @@ impl Replayer<'_> {
         Ok(if is_rejected || written.rejected > 0 { Fate::Again } else { Fate::Replayed })
     }
 
-    /// Where the record's bytes are; `None`: nowhere any more.
-    async fn object(&mut self, reject: &Document) -> anyhow::Result<Option<(Storage, ObjectRef)>> {
-        let load = reject.get_str("_load").unwrap_or_default();
-        let Some(object) = origin::object(reject, load, 0) else { return Ok(None) };
+    async fn load(&mut self, id: &str) -> anyhow::Result<Option<Load>> {
+        if let Some(load) = self.loads.get(id) {
+            return Ok(load.clone());
+        }
+        let load = self.ledger.find(id).await.map_err(unreadable)?;
+        self.loads.insert(id.to_owned(), load.clone());
+        Ok(load)
+    }
+
+    /// Where the records of a load are; `None`: nowhere any more.
+    fn object(&self, load: &Load) -> Option<(Storage, ObjectRef)> {
+        let object = origin::object_of(load)?;
         if object.bucket == "file" {
             let found = Inputs::find(&[object.key.clone().into()]).readable.into_iter().next();
-            return Ok(found.map(|input| (input.storage, ObjectRef { created: input.modified, ..object })));
+            return found.map(|input| (input.storage, object));
         }
-        if !self.created.contains_key(load) {
-            self.created.insert(load.to_owned(), self.cloud.created(&object).await?);
-        }
-        let created = self.created.get(load).copied().flatten();
-        Ok(created.map(|created| (self.cloud.storage(), ObjectRef { created, ..object })))
+        Some((self.cloud.storage(), object))
     }
 }
 

@@ -22,12 +22,11 @@ pub(super) async fn send(loads: &[Load], queue: Option<&str>) -> anyhow::Result<
     let mut outcome = Outcome::Done;
     for load in loads {
         let object = origin::object_of(load).context("the ledger's entry is not one of this version")?;
-        let Some(created) = cloud.created(&object).await? else {
+        if !cloud.holds(&object).await? {
             console::line(&format!("flatfire: {}: the object is gone", load.id));
             outcome = Outcome::Failed;
             continue;
-        };
-        let object = pipeline::object::ObjectRef { created, ..object };
+        }
         let message = Event { object, cause: Cause::Replay }.to_message();
         let sent = queues.send_message().queue_url(queue).message_body(message).send().await;
         sent.map_err(|error| failure(&error, "written to"))?;

@@ -79,7 +79,7 @@ async fn the_content_of_a_file_decides_whether_it_is_loaded() {
 }
 
 #[tokio::test]
-async fn other_views_need_another_load() {
+async fn other_views_and_settings_make_the_rows_anew_when_a_file_is_loaded_again() {
     let database = TestDatabase::of("views").await;
     let folder = tempfile::tempdir().unwrap();
     let (file, view) = (path_of(&folder, "patient.ndjson"), path_of(&folder, "family.json"));
@@ -94,6 +94,18 @@ async fn other_views_need_another_load() {
     assert_eq!(again.code, 0, "{}", again.stderr);
     let content = database.content().await;
     assert_eq!(stored(&content), [("Patient".to_owned(), 1), ("family".to_owned(), 1)].into());
+
+    let changed = fs::read_to_string(&view).unwrap().replace("\"name.family\"", "\"name.family.lower()\"");
+    fs::write(&view, changed).unwrap();
+    assert_eq!(load(&database, &["--views", &view, &file]).code, 0, "the ledger calls it done");
+    let content = database.content().await;
+    assert_eq!(content["family"][0].get_str("family").unwrap(), "A");
+    assert_eq!(load(&database, &["--again", "--views", &view, &file]).code, 0);
+    let content = database.content().await;
+    assert_eq!(content["family"][0].get_str("family").unwrap(), "a");
+    assert_eq!(content["_loads"][0].get_i64("edition").unwrap(), 2);
+    assert_eq!(load(&database, &["--again", "--views", &view, &file]).code, 0);
+    assert_eq!(database.content().await["_loads"][0].get_i64("edition").unwrap(), 2, "nothing has changed");
     database.remove().await;
 }
 

@@ -43,7 +43,7 @@ impl Assembler {
         let source = self.source(place, entry);
         let deleted = entry.get("response").and_then(|response| response.get_text("lastModified"));
         let deleted = deleted.and_then(|text| moment(&text)).map(|moment| moment.nanoseconds);
-        let version = Version::new(deleted, &source);
+        let version = Version::new(deleted, &source).in_edition(self.edition);
         let tables = self.flattener.tables(kind);
         let (key, resource_type) = (format!("{kind}/{id}"), kind.to_owned());
         self.records += 1;

@@ -57,6 +57,7 @@ pub struct Assembler {
     pending: Pending,
     ready: Vec<Completion>,
     checks: BTreeMap<String, u64>,
+    edition: u32,
 }
 
 /// The JSON that a frame may hold; its length was bounded by the decoder.
@@ -81,7 +82,14 @@ impl Assembler {
             pending: Pending::default(),
             ready: Vec::new(),
             checks: BTreeMap::new(),
+            edition: 0,
         }
+    }
+
+    /// The same assembler, whose versions are of that edition.
+    #[must_use]
+    pub fn in_edition(self, edition: u32) -> Self {
+        Self { edition, ..self }
     }
 
     /// Goes on where an earlier attempt stopped, after so many records.
@@ -218,7 +226,7 @@ impl Assembler {
             self.ready.extend(self.pending.resolve(full_url, &key));
         }
         let source = self.source(place, resource.node());
-        let version = Version::new(resource.last_updated(), &source);
+        let version = Version::new(resource.last_updated(), &source).in_edition(self.edition);
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
         match self.flattener.flatten(resource, &key, &self.links, &mut self.batch.rows) {
             Ok(Flattened::Rows(defects)) => {

@@ -14,12 +14,14 @@ pub(super) fn of(load: &Load) -> Document {
         "_id": &load.id,
         "bucket": &load.bucket,
         "key": &load.key,
+        "created": DateTime::from_millis(load.created),
         "status": load.status.as_str(),
         "attempts": i64::from(load.attempts),
         "begun": DateTime::from_millis(load.begun),
     };
     let optional = [
         ("versionId", load.version_id.clone().map(Bson::from)),
+        ("sequencer", load.sequencer.clone().map(Bson::from)),
         ("etag", load.etag.clone().map(Bson::from)),
         ("ended", load.ended.map(|moment| DateTime::from_millis(moment).into())),
         ("problem", load.problem.clone().map(Bson::from)),
@@ -30,6 +32,9 @@ pub(super) fn of(load: &Load) -> Document {
     document.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     document.extend(summary_document(&load.summary));
     document.extend(doc! { "code": &load.code, "catalog": &load.catalog, "revision": count(load.revision) });
+    if load.edition > 0 {
+        document.insert("edition", i64::from(load.edition));
+    }
     document
 }
 
@@ -42,6 +47,8 @@ pub(super) fn load(document: &Document) -> Option<Load> {
         key: text("key")?,
         version_id: text("versionId"),
         etag: text("etag"),
+        created: moment(document, "created")?,
+        sequencer: text("sequencer"),
         status: Status::from_word(document.get_str("status").ok()?)?,
         attempts: u32::try_from(number(document, "attempts")).ok()?,
         lease: document.get_document("lease").ok().map(lease),
@@ -51,6 +58,7 @@ pub(super) fn load(document: &Document) -> Option<Load> {
         problem: text("problem"),
         code: text("code")?,
         catalog: text("catalog")?,
+        edition: u32::try_from(number(document, "edition")).unwrap_or_default(),
         checkpoint: document.get_document("checkpoint").ok().map(checkpoint),
         is_counted: document.get_bool("counted").unwrap_or_default(),
         revision: number(document, "revision"),

@@ -1,5 +1,7 @@
 //! A load: what the ledger knows of one object version, and how that may change.
 
+use std::sync::Arc;
+
 use crate::object::{ObjectRef, Pin};
 use crate::summary::Summary;
 
@@ -92,6 +94,10 @@ pub struct Load {
     pub version_id: Option<String>,
     /// Its `ETag`, where the bucket has none.
     pub etag: Option<String>,
+    /// When the object was made, as the first notification of it said: [`ObjectRef::created`].
+    pub created: i64,
+    /// [`ObjectRef::sequencer`], as the first notification said.
+    pub sequencer: Option<String>,
     /// Where the load stands.
     pub status: Status,
     /// How often it was begun. The number of the latest attempt fences off all earlier ones.
@@ -110,6 +116,9 @@ pub struct Load {
     pub code: String,
     /// Version of the catalog of tables.
     pub catalog: String,
+    /// How often its rows were made anew under other code or another catalog: part of their versions, so that rows
+    /// of a later edition replace those of an earlier one.
+    pub edition: u32,
     /// From where an interrupted load goes on.
     pub checkpoint: Option<Checkpoint>,
     /// Whether its rows are counted in the dictionary of columns already: a replay counts nothing again.
@@ -141,6 +150,10 @@ pub enum Begun {
     Run {
         /// The number that later calls must name.
         attempt: u32,
+        /// The edition of the rows.
+        edition: u32,
+        /// The object as its first notification told of it, so that its versions are the same at every attempt.
+        object: Arc<ObjectRef>,
         /// Where to go on.
         checkpoint: Option<Checkpoint>,
     },
@@ -155,8 +168,10 @@ impl Load {
     pub(super) fn begin(known: Option<Self>, object: &ObjectRef, attempt: &Attempt) -> (Option<Self>, Begun) {
         let Some(known) = known else {
             let load = Self::first(object, attempt);
-            return (Some(load), Begun::Run { attempt: 1, checkpoint: None });
+            let object = Arc::new(object.clone());
+            return (Some(load), Begun::Run { attempt: 1, edition: 0, object, checkpoint: None });
         };
+        let object = &known.object(object);
         if known.status.is_settled() && !attempt.again {
             let status = known.status;
             return (None, Begun::AlreadyDone(status));
@@ -164,23 +179,30 @@ impl Load {
         if let Some(lease) = known.lease.as_ref().filter(|_| known.status == Status::Running) {
             if lease.owner == attempt.lease.owner {
                 // The answer to this very call was lost on its way.
-                return (None, Begun::Run { attempt: known.attempts, checkpoint: known.checkpoint });
+                let Self { attempts: attempt, edition, checkpoint, .. } = known;
+                return (None, Begun::Run { attempt, edition, object: Arc::clone(object), checkpoint });
             }
             if lease.until > attempt.now {
                 return (None, Begun::Busy);
             }
         }
-        let checkpoint =
-            known.checkpoint.filter(|_| known.status == Status::Running && known.catalog == attempt.catalog);
+        let is_other = known.code != attempt.code || known.catalog != attempt.catalog;
+        let checkpoint = known.checkpoint.filter(|_| known.status == Status::Running && !is_other);
         let next = Self {
             attempts: known.attempts + 1,
+            edition: known.edition + u32::from(is_other),
             checkpoint: checkpoint.clone(),
             is_counted: known.is_counted,
             revision: known.revision,
             ..Self::first(object, attempt)
         };
-        let begun = Begun::Run { attempt: next.attempts, checkpoint };
-        (Some(next), begun)
+        let (attempt, edition, object) = (next.attempts, next.edition, Arc::clone(object));
+        (Some(next), Begun::Run { attempt, edition, object, checkpoint })
+    }
+
+    /// The object as the first notification told of it.
+    fn object(&self, object: &ObjectRef) -> Arc<ObjectRef> {
+        Arc::new(ObjectRef { created: self.created, sequencer: self.sequencer.clone(), ..object.clone() })
     }
 
     fn first(object: &ObjectRef, attempt: &Attempt) -> Self {
@@ -195,6 +217,8 @@ impl Load {
             key: object.key.clone(),
             version_id,
             etag,
+            created: object.created,
+            sequencer: object.sequencer.clone(),
             status: Status::Running,
             attempts: 1,
             lease: Some(attempt.lease.clone()),
@@ -204,6 +228,7 @@ impl Load {
             problem: None,
             code: attempt.code.clone(),
             catalog: attempt.catalog.clone(),
+            edition: 0,
             checkpoint: None,
             is_counted: false,
             revision: 0,
@@ -218,13 +243,19 @@ impl Load {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Attempt, Begun, Checkpoint, Lease, Load, Status};
     use crate::object::{ObjectRef, Pin};
     use crate::summary::Summary;
 
     fn object() -> ObjectRef {
-        let pin = Pin::Version("v1".into());
-        ObjectRef { bucket: "b".into(), key: "k".into(), pin, sequencer: None, created: 0, size: None }
+        let (pin, sequencer) = (Pin::Version("v1".into()), Some("0055".into()));
+        ObjectRef { bucket: "b".into(), key: "k".into(), pin, sequencer, created: 7, size: None }
+    }
+
+    fn run(attempt: u32, edition: u32, checkpoint: Option<Checkpoint>) -> Begun {
+        Begun::Run { attempt, edition, object: Arc::new(object()), checkpoint }
     }
 
     fn attempt(owner: &str, now: i64) -> Attempt {
@@ -234,7 +265,7 @@ mod tests {
 
     fn running(checkpoint: Option<Checkpoint>) -> Load {
         let (load, begun) = Load::begin(None, &object(), &attempt("one", 0));
-        assert_eq!(begun, Begun::Run { attempt: 1, checkpoint: None });
+        assert_eq!(begun, run(1, 0, None));
         Load { checkpoint, ..load.unwrap() }
     }
 
@@ -243,27 +274,33 @@ mod tests {
     }
 
     fn begin(load: Load, attempt: &Attempt) -> Begun {
-        Load::begin(Some(load), &object(), attempt).1
+        // Whoever asks for a replay may not know what the first notification said.
+        let object = ObjectRef { sequencer: None, created: 9, ..object() };
+        Load::begin(Some(load), &object, attempt).1
     }
 
     #[test]
     fn a_load_is_held_until_its_lease_ends() {
         assert_eq!(begin(running(None), &attempt("two", 99)), Begun::Busy);
-        assert_eq!(begin(running(None), &attempt("two", 100)), Begun::Run { attempt: 2, checkpoint: None });
+        assert_eq!(begin(running(None), &attempt("two", 100)), run(2, 0, None));
     }
 
     #[test]
     fn a_lost_answer_is_given_again() {
-        assert_eq!(begin(running(None), &attempt("one", 50)), Begun::Run { attempt: 1, checkpoint: None });
+        assert_eq!(begin(running(None), &attempt("one", 50)), run(1, 0, None));
     }
 
     #[test]
     fn the_next_attempt_goes_on_at_the_checkpoint_of_the_same_catalog() {
-        let begun = Begun::Run { attempt: 2, checkpoint: Some(checkpoint()) };
+        let begun = run(2, 0, Some(checkpoint()));
         assert_eq!(begin(running(Some(checkpoint())), &attempt("two", 100)), begun);
-        let changed = Attempt { catalog: "other".into(), ..attempt("two", 100) };
-        let begun = Begun::Run { attempt: 2, checkpoint: None };
-        assert_eq!(begin(running(Some(checkpoint())), &changed), begun);
+        for changed in [
+            Attempt { catalog: "other".into(), ..attempt("two", 100) },
+            Attempt { code: "2".into(), ..attempt("two", 100) },
+        ] {
+            let begun = run(2, 1, None);
+            assert_eq!(begin(running(Some(checkpoint())), &changed), begun);
+        }
     }
 
     #[test]
@@ -274,13 +311,13 @@ mod tests {
             let again = begin(load, &Attempt { again: true, ..attempt("two", 1) });
             match status {
                 Status::Running => {
-                    assert_eq!(plain, Begun::Run { attempt: 2, checkpoint: Some(checkpoint()) });
+                    assert_eq!(plain, run(2, 0, Some(checkpoint())));
                     assert_eq!(again, plain);
                 }
-                Status::Failed => assert_eq!(plain, Begun::Run { attempt: 2, checkpoint: None }),
+                Status::Failed => assert_eq!(plain, run(2, 0, None)),
                 _ => {
                     assert_eq!(plain, Begun::AlreadyDone(status));
-                    assert_eq!(again, Begun::Run { attempt: 2, checkpoint: None });
+                    assert_eq!(again, run(2, 0, None));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The ledger's promises, on the one in memory and on the one in the database.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Attempt, Begun, Checkpoint, Lease, Ledger, Status};
@@ -55,7 +57,7 @@ async fn a_load_runs_once_from_beginning_to_end() {
     each(async |ledger| {
         let object = object("a");
         let id = object.load_id();
-        let run = Begun::Run { attempt: 1, checkpoint: None };
+        let run = Begun::Run { attempt: 1, edition: 0, object: Arc::new(object.clone()), checkpoint: None };
         assert_eq!(ledger.begin(&object, &attempt("one", 0)).await, Ok(run.clone()));
         assert_eq!(ledger.begin(&object, &attempt("two", 10)).await, Ok(Begun::Busy));
         assert_eq!(ledger.begin(&object, &attempt("one", 20)).await, Ok(run), "the answer was lost");
@@ -91,7 +93,15 @@ async fn a_later_attempt_fences_off_the_earlier() {
             "the lease was extended"
         );
         let begun = ledger.begin(&object, &attempt("two", 2_000)).await;
-        assert_eq!(begun, Ok(Begun::Run { attempt: 2, checkpoint: Some(here.clone()) }));
+        assert_eq!(
+            begun,
+            Ok(Begun::Run {
+                attempt: 2,
+                edition: 0,
+                object: Arc::new(object.clone()),
+                checkpoint: Some(here.clone())
+            })
+        );
         assert_eq!(ledger.checkpoint(&id, 1, &here, 9_000).await, Err(Interrupted::Busy));
         let late = ledger.finish(&id, 1, Status::Done, &summary(), None, 2_500).await;
         assert_eq!(late, Err(Interrupted::Busy));
@@ -114,7 +124,10 @@ async fn an_interrupted_load_goes_on_at_once() {
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.status, load.problem), (Status::Running, Some(Interrupted::Deadline.to_string())));
         let begun = ledger.begin(&object, &attempt("two", 1)).await;
-        assert_eq!(begun, Ok(Begun::Run { attempt: 2, checkpoint: None }));
+        assert_eq!(
+            begun,
+            Ok(Begun::Run { attempt: 2, edition: 0, object: Arc::new(object.clone()), checkpoint: None })
+        );
     })
     .await;
 }

@@ -99,6 +99,7 @@ impl BatchSpec {
             resources,
             completions: completions.collect(),
             rejects: rejects.collect(),
+            begins_anew: None,
         }
     }
 }
