@@ -16,12 +16,29 @@ use super::name;
 use super::place::{PlaceId, Places, SpotId};
 use super::{Arrays, ROW_BYTES, Settings};
 
+/// What may have columns of its own. In a row whose columns would be ambiguous less and less does, and the rest
+/// stands in `_unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Everything that can have a name.
+    Usual,
+    /// What some release knows, and extensions as FHIR has them: with one value, or with extensions inside.
+    Known,
+    /// Elements.
+    Elements,
+}
+
+impl Care {
+    pub(super) const ALL: [Self; 3] = [Self::Usual, Self::Known, Self::Elements];
+}
+
 /// The state of one resource on its way into rows.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts about the object at hand, not states of one machine"
 )]
 pub(super) struct Walk<'w, 'a> {
+    pub(super) care: Care,
     pub(super) settings: &'w Settings,
     pub(super) places: &'w mut Places,
     pub(super) names: &'w mut Names,
@@ -68,9 +85,9 @@ struct Level {
     depth: i32,
 }
 
-/// An array whose items become rows of a child table.
+/// Objects that become rows of a child table.
 struct Items<'a> {
-    array: Node<'a>,
+    objects: Vec<Node<'a>>,
     spot: SpotId,
     carrier: Option<TypeId>,
     table: String,
@@ -94,6 +111,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let resource = resource.node();
         let modifier = false;
         Self {
+            care: Care::Usual,
             settings,
             places,
             names,
@@ -118,7 +136,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Structural, Defect> {
+    pub(super) fn run(mut self, care: Care) -> Result<Structural, Defect> {
+        self.care = care;
         let place = self.places.resource(&self.table, self.names);
         let (table, key) = (self.table.clone(), self.key);
         self.row(&table, key, |walk| walk.object(place, walk.resource))?;
@@ -152,11 +171,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         carrier: Option<TypeId>,
         array: Node<'a>,
     ) -> Result<(), Defect> {
-        if self.settings.arrays == Arrays::Tables && self.embedded == 0 && only_objects(array) {
-            // What the item rows of an array will say is not said by its representative as well.
-            if !self.echo {
-                self.defer(spot, carrier, array);
-            }
+        if self.in_tables() && only_objects(array) {
+            self.later_rows(spot, carrier, array.items());
             return Ok(());
         }
         let list = self.rows.open_list(self.places.columns(spot).plain);
@@ -165,6 +181,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         self.rows.close(list);
         Ok(())
+    }
+
+    /// Whether items become rows of child tables here: what stands in a list has its lists inside.
+    pub(super) const fn in_tables(&self) -> bool {
+        matches!(self.settings.arrays, Arrays::Tables) && self.embedded == 0
     }
 
     /// A sub-document in a list: what it chooses and modifies is its own.
@@ -280,7 +301,17 @@ impl<'w, 'a> Walk<'w, 'a> {
         })
     }
 
-    fn defer(&mut self, spot: SpotId, carrier: Option<TypeId>, array: Node<'a>) {
+    /// Sets objects aside that will be rows of a child table.
+    pub(super) fn later_rows(
+        &mut self,
+        spot: SpotId,
+        carrier: Option<TypeId>,
+        objects: impl Iterator<Item = Node<'a>>,
+    ) {
+        if self.echo {
+            // What the item rows of an array will say is not said by its representative as well.
+            return;
+        }
         let mut above = self.above.clone();
         let known = carrier.and_then(|carrier| above.iter_mut().find(|level| level.carrier == carrier));
         let (table, depth) = if let Some(level) = known {
@@ -294,13 +325,13 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
             (table, 0)
         };
-        let parent = self.row_key.clone();
-        self.later.push(Later::Items(Items { array, spot, carrier, table, parent, depth, above }));
+        let (objects, parent) = (objects.collect(), self.row_key.clone());
+        self.later.push(Later::Items(Items { objects, spot, carrier, table, parent, depth, above }));
     }
 
     fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
         let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
-        for (index, item) in items.array.items().enumerate().filter(|(_, item)| item.kind() == Kind::Object) {
+        for (index, &item) in items.objects.iter().enumerate() {
             let key = format!("{}#{}", self.key, exact_address_at(self.resource, item.span().start));
             self.table.clone_from(&items.table);
             self.row_key.clone_from(&key);
