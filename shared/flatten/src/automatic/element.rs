@@ -54,7 +54,7 @@ impl<'a> Walk<'_, 'a> {
             Member::Sibling(spot) => {
                 self.sibling(spot, value)?;
                 if value.kind() == Kind::Object {
-                    self.say_choice(spot);
+                    self.is_there(spot);
                 }
                 Ok(())
             }
@@ -80,11 +80,13 @@ impl<'a> Walk<'_, 'a> {
             Kind::Array => self.array(spot, value)?,
             Kind::String | Kind::Number | Kind::True | Kind::False => self.only_scalar(spot, value)?,
         }
-        self.say_choice(spot);
+        self.is_there(spot);
         Ok(())
     }
 
-    fn say_choice(&mut self, spot: SpotId) {
+    /// Notes that a member has a value, or something that stands for it, and says which choice it is.
+    fn is_there(&mut self, spot: SpotId) {
+        self.met |= self.places.meets(spot);
         if let Some((column, kind)) = self.places.choice(spot)
             && !self.chosen.contains(&column)
         {

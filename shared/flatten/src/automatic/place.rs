@@ -212,6 +212,11 @@ impl Places {
         self.spots[spot.0 as usize].choice
     }
 
+    /// The mandatory elements that a value here is one of, as [`crate::check::required`] has them.
+    pub(super) fn meets(&self, spot: SpotId) -> u8 {
+        self.spots[spot.0 as usize].meets
+    }
+
     /// The codes that may stand here, where [`Scalars::coded`] says that they are known.
     pub(super) fn codes(&self, spot: SpotId) -> &'static [&'static str] {
         self.spots[spot.0 as usize].codes

@@ -1,8 +1,8 @@
 //! One resource: its row, then the rows that had to wait until that one was complete.
 
-use crate::check::Structural;
 use std::collections::BTreeSet;
 
+use crate::check::{Structural, required};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Links;
@@ -55,6 +55,8 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) typed: bool,
     /// The choices of the objects at hand that have said what they are.
     pub(super) chosen: Vec<ColumnId>,
+    /// The mandatory elements that the row at hand has.
+    pub(super) met: u8,
     /// What structural checks have found.
     pub(super) doubts: Structural,
     /// How many lists of the row are open around the object at hand.
@@ -123,6 +125,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             typed: false,
             in_contained: false,
             chosen,
+            met: 0,
             doubts: Structural::default(),
             embedded: 0,
             echo: false,
@@ -141,6 +144,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let place = self.places.resource(&self.table, self.names);
         let (table, key) = (self.table.clone(), self.key);
         self.row(&table, key, |walk| walk.object(place, walk.resource))?;
+        self.doubts.missing = u64::from((required(&table) & !self.met).count_ones());
         while !self.later.is_empty() {
             for later in std::mem::take(&mut self.later) {
                 match later {

@@ -25,6 +25,8 @@ pub(super) struct Spot {
     pub(super) resource: bool,
     /// The codes of the element's required binding.
     pub(super) codes: &'static [&'static str],
+    /// The bits of [`check::required`] that a value here meets.
+    pub(super) meets: u8,
     pub(super) sibling: Option<PlaceId>,
     /// Where a concept's primary coding goes.
     pub(super) elided: Option<PlaceId>,
@@ -58,9 +60,13 @@ impl Places {
         let choice =
             element.choice.filter(|_| !of_value).map(|base| choice_column(carrier, &home.prefix, base));
         let (is_item, prefix) = (home.special == Special::ExtensionItem, home.prefix.clone());
-        let rivals = home.rivals.clone();
+        let (rivals, is_resource) = (home.rivals.clone(), home.special == Special::Resource);
         let mut spot = Spot::of(&name, names);
         spot.learn(carrier, &element);
+        if is_resource {
+            let base = element.uses.iter().find_map(|used| used.choice);
+            spot.meets = check::met_by(carrier.name(), key, base);
+        }
         spot.choice = choice.map(|column| (names.column(&column), chosen(&element)));
         if of_value {
             if is_item && !spot.scalars.none() {
@@ -105,6 +111,7 @@ impl Spot {
             telecoms: None,
             resource: false,
             codes: &[],
+            meets: 0,
             sibling: None,
             elided: None,
             whole: None,
