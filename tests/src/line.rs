@@ -11,7 +11,7 @@ use xtask::settings::Settings;
 use xtask::tools::Tools;
 use xtask::workspace;
 
-const HINT: &str =
+pub(crate) const HINT: &str =
     "run `cargo xtask test`: it installs the tools, builds the function and starts what is missing";
 
 /// Everything that the tests share.

@@ -1,5 +1,7 @@
 //! One deployment of the template in the local cloud, and what a test does with it.
 
+use std::path::{Path, PathBuf};
+
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::QueueAttributeName;
 use mongodb::Database;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use xtask::local_line::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
 use xtask::workspace;
 
-use crate::line::{Line, line};
+use crate::line::{HINT, Line, line};
 use crate::tables::{Tables, text};
 use crate::{PATIENCE, eventually};
 
@@ -34,11 +36,28 @@ pub struct Upload {
     pub size: u64,
 }
 
+/// What the command line did.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it told a person.
+    pub stderr: String,
+}
+
 impl Stack {
     /// Deploys the template; `name` is the stack's, the bucket's and the database's.
     pub async fn deploy(name: &str) -> Self {
         let uri = line().await.servers.database.uri();
         Self::deploy_with(name, uri, &[]).await
+    }
+
+    /// As [`Stack::deploy`], with checks of the deployment's own.
+    pub async fn deploy_checked(name: &str, checks: &str) -> Self {
+        let uri = line().await.servers.database.uri();
+        Self::deploy_with(name, uri, &[("Checks", checks)]).await
     }
 
     /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
@@ -64,6 +83,31 @@ impl Stack {
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.deployment.outputs.bucket_name
+    }
+
+    /// Where the rows are, as the command line takes it.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let uri = self.deployment.mongodb_uri.as_str();
+        let (server, options) = uri.split_once("/?").unwrap_or((uri.trim_end_matches('/'), ""));
+        format!("{server}/{}?{options}", self.database.name())
+    }
+
+    /// Runs the command line with the local cloud as its AWS.
+    pub async fn flatfire(&self, arguments: &[&str]) -> Ran {
+        let cloud = [
+            ("AWS_ENDPOINT_URL", self.deployment.endpoint.as_str()),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ];
+        let mut command = tokio::process::Command::new(program());
+        let output = command.args(arguments).env_clear().envs(cloud).output().await.unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 
     /// The database of the rows.
@@ -98,8 +142,20 @@ impl Stack {
         request.message_body(body).send().await.unwrap();
     }
 
+    /// Sends a message to the dead-letter queue, as the queue does after the last attempt.
+    pub async fn bury(&self, body: &str) {
+        let request = self.sqs.send_message().queue_url(&self.deployment.outputs.dead_letter_queue_url);
+        request.message_body(body).send().await.unwrap();
+    }
+
     /// Announces an object version once more, as S3 does when it is not sure that it did.
     pub async fn announce_again(&self, upload: &Upload, sequencer: &str) {
+        self.send(&self.notification(upload, sequencer)).await;
+    }
+
+    /// What S3 says of an object version.
+    #[must_use]
+    pub fn notification(&self, upload: &Upload, sequencer: &str) -> String {
         let encoded = pipeline::notification::form_encode(&upload.key);
         let record = json!({
             "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
@@ -108,7 +164,7 @@ impl Stack {
                 "key": encoded, "size": upload.size, "versionId": upload.version, "sequencer": sequencer,
             } },
         });
-        self.send(&json!({ "Records": [record] }).to_string()).await;
+        json!({ "Records": [record] }).to_string()
     }
 
     /// Sets for how long a message that was received is hidden.
@@ -224,6 +280,14 @@ impl Line {
         };
         self.servers.deploy(&self.tools, &self.bootstrap, stack).unwrap_or_else(|error| panic!("{error:#}"))
     }
+}
+
+/// The command line, which Cargo builds with the other tests into the directory above that of the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().and_then(Path::parent).unwrap().join("flatfire");
+    assert!(program.exists(), "{} is not built; {HINT}", program.display());
+    program
 }
 
 fn credentials() -> Credentials {

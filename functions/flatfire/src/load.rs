@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
 use pipeline::load::{Job, Line, Loaded, Pace};
 use pipeline::object::ObjectRef;
-use pipeline::sink::mongodb::MongoSink;
+use pipeline::sink::mongodb::{MongoSink, Validation};
 use pipeline::source::Storage;
 
 use crate::console;
@@ -41,9 +41,33 @@ pub(crate) struct Load {
     /// What a file must be as a whole, else nothing of it is loaded: `max_reject_ratio`, `min_resources`, `required_types`
     #[arg(long, value_name = "FILE")]
     gates: Option<PathBuf>,
+    /// What the database does with documents that are not what their view says
+    #[arg(long, value_enum, default_value_t = ValidateViews::Error)]
+    validate_views: ValidateViews,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+}
+
+/// What the database does with documents that are not what their view says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ValidateViews {
+    /// Nothing: the collections have no validators, or they are switched off
+    Off,
+    /// It writes them; its own log tells of it and quotes them
+    Warn,
+    /// It refuses them
+    Error,
+}
+
+impl From<ValidateViews> for Validation {
+    fn from(validate: ValidateViews) -> Self {
+        match validate {
+            ValidateViews::Off => Self::Off,
+            ValidateViews::Warn => Self::Warn,
+            ValidateViews::Error => Self::Error,
+        }
+    }
 }
 
 const NOTES: &str = "\
@@ -65,12 +89,14 @@ struct Loader {
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
     let database = arguments.destination.connect().await?;
-    Ok(Loader::new(catalog, database, arguments.again).load_all(&arguments.files).await)
+    Ok(Loader::new(catalog, database, arguments.again, arguments.validate_views.into())
+        .load_all(&arguments.files)
+        .await)
 }
 
 /// Loads files whatever the ledger says about them.
 pub(crate) async fn load_again(files: &[PathBuf], catalog: Arc<Catalog>, database: Database) -> Outcome {
-    Loader::new(catalog, database, true).load_all(files).await
+    Loader::new(catalog, database, true, Validation::default()).load_all(files).await
 }
 
 /// Why a file was not loaded.
@@ -81,8 +107,9 @@ struct Failure {
 }
 
 impl Loader {
-    fn new(catalog: Arc<Catalog>, database: Database, again: bool) -> Self {
-        let sink = Arc::new(MongoSink::new(database.connection.clone(), database.archive.name()));
+    fn new(catalog: Arc<Catalog>, database: Database, again: bool, validation: Validation) -> Self {
+        let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+        let sink = Arc::new(sink.with_views(validation, catalog.plans()));
         let ledger = Ledger::Mongo(database.connection.clone());
         Self { catalog, sink, ledger, database, again }
     }

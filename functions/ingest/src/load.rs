@@ -90,7 +90,8 @@ impl Loader {
             catalog: Arc::clone(&self.catalog),
             sink: Arc::new(
                 MongoSink::new(connection.clone(), &settings.archive_database)
-                    .with_retention(settings.retention),
+                    .with_retention(settings.retention)
+                    .with_views(settings.validation, self.catalog.plans()),
             ),
             pace: Pace { batch, ..Pace::default() },
         };

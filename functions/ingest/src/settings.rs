@@ -10,7 +10,7 @@ use std::fmt;
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::Tables;
 use pipeline::object::ObjectRef;
-use pipeline::sink::mongodb::Retention;
+use pipeline::sink::mongodb::{Retention, Validation};
 
 /// What a deployment can choose. Nothing behind it sees the environment.
 #[derive(Debug)]
@@ -46,6 +46,9 @@ pub(crate) struct Settings {
     /// `GATES`: what an object must be as a whole before anything of it is written, a JSON object of
     /// `max_reject_ratio` (0 to 1), `min_resources` and `required_types`; with a gate objects are read twice; none.
     pub(crate) gates: Option<String>,
+    /// `VALIDATE_VIEWS`: what the database does with a document that is not what its view says, off, warn or error;
+    /// error. With `warn` the server's own log quotes the document.
+    pub(crate) validation: Validation,
     /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 8 MB.
     pub(crate) batch_bytes: usize,
 }
@@ -123,6 +126,12 @@ impl Settings {
             retention: reader.retention(),
             checks: reader.text("CHECKS"),
             gates: reader.text("GATES"),
+            validation: reader.choice(
+                "VALIDATE_VIEWS",
+                "off, warn or error",
+                VALIDATION,
+                Validation::default(),
+            ),
             batch_bytes: reader.batch_bytes(),
         };
         if reader.mistakes.is_empty() {
@@ -167,6 +176,8 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
 ];
 const TABLES: &[(&str, Tables)] =
     &[("automatic", Tables::Automatic), ("views", Tables::Views), ("both", Tables::Both)];
+const VALIDATION: &[(&str, Validation)] =
+    &[("off", Validation::Off), ("warn", Validation::Warn), ("error", Validation::Error)];
 const ARRAYS: &[(&str, Arrays)] = &[("embedded", Arrays::Embedded), ("tables", Arrays::Tables)];
 const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
 

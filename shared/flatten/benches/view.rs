@@ -86,7 +86,7 @@ struct Line {
     tape: Tape,
     rows: Rows,
     csv: Vec<u8>,
-    defects: Vec<Defect>,
+    defects: Vec<(String, Defect)>,
 }
 
 impl Line {

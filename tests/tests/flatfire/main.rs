@@ -21,6 +21,7 @@ mod broken;
 
 mod delivery;
 mod killed;
+mod replay;
 
 mod leaks;
 

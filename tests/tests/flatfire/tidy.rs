@@ -12,11 +12,7 @@ use crate::by_hand::events;
 const MAX_LINES: usize = 400;
 
 /// Longer files, each with its reason.
-const LONG_FILES: [(&str, &str); 3] = [
-    (
-        "shared/flatten/src/catalog.rs",
-        "what a deployment chooses, how it is compiled, and what it then makes of a resource",
-    ),
+const LONG_FILES: [(&str, &str); 2] = [
     ("shared/flatten/src/row.rs", "the one arena of rows: cells, lists and records share its private layout"),
     ("shared/flatten/src/automatic/place.rs", "one table of what each place in a resource becomes"),
 ];

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
+use std::sync::Arc;
 
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::view::Plan;
@@ -56,7 +57,7 @@ fn listed(tables: &BTreeMap<String, u64>) -> String {
 impl Spool {
     /// A spool for the rows of a table, or of the only one that there is. The columns of a view are known before
     /// its first row.
-    pub(super) fn new(table: Option<String>, views: &[Plan]) -> io::Result<Self> {
+    pub(super) fn new(table: Option<String>, views: &[Arc<Plan>]) -> io::Result<Self> {
         let mut columns = Columns::default();
         if let Some(view) = views.iter().find(|view| table.as_deref() == Some(view.name())) {
             columns.add("_id");
@@ -170,6 +171,8 @@ fn write_cell(cell: &mut String, value: Node<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Plan, Spool, Unprintable};
     use crate::rows::output::OutputError;
 
@@ -210,7 +213,7 @@ mod tests {
         let view = r#"{"name":"v","resource":"Patient","select":[{"column":[{"name":"a","path":"id"}]}]}"#;
         let plan = Plan::compile(&serde_json::from_str(view).unwrap()).unwrap();
         let mut printed = Vec::new();
-        Spool::new(Some("v".to_owned()), &[plan]).unwrap().print(&mut printed).unwrap();
+        Spool::new(Some("v".to_owned()), &[Arc::new(plan)]).unwrap().print(&mut printed).unwrap();
         assert_eq!(printed, b"_id,a\r\n");
     }
 

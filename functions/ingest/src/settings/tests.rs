@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use flatten::automatic::Arrays;
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::mongodb::Retention;
+use pipeline::sink::mongodb::{Retention, Validation};
 
 use super::{Connection, InvalidSettings, LogKeys, LogLevel, Settings, Tables};
 
@@ -45,7 +45,7 @@ fn a_connection_is_enough() {
     assert_eq!((settings.tables, settings.batch_bytes), (Tables::Both, 8_000_000));
     assert!(settings.inactive.is_empty());
     assert_eq!((settings.checks, settings.gates), (None, None));
-    assert_eq!(settings.retention, Retention::Forever);
+    assert_eq!((settings.retention, settings.validation), (Retention::Forever, Validation::Error));
 }
 
 #[test]
@@ -70,10 +70,11 @@ fn every_variable_is_read() {
         ("BATCH_MEGABYTES", "16"),
         ("CHECKS", "[]"),
         ("ARCHIVE_DAYS", "30"),
+        ("VALIDATE_VIEWS", "warn"),
         ("GATES", r#"{"min_resources": 1}"#),
     ])
     .unwrap();
-    assert_eq!(settings.retention, Retention::Days(30));
+    assert_eq!((settings.retention, settings.validation), (Retention::Days(30), Validation::Warn));
     assert_eq!(settings.checks.as_deref(), Some("[]"));
     assert_eq!(settings.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, Connection::SecretArn(arn) if arn.ends_with(":secret:s")));

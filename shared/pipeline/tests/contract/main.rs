@@ -18,6 +18,7 @@ mod ledger;
 mod retention;
 mod spec;
 mod tables;
+mod views;
 
 use cases::Case;
 use database::Server;

@@ -6,6 +6,7 @@ mod parts;
 mod retention;
 mod statements;
 mod trouble;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,9 +27,11 @@ use parts::{
     Part, SIDE_TABLES, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered,
 };
 use trouble::Trouble;
+use views::ViewTables;
 
 pub use connection::{ConnectError, Connection, connect};
 pub use retention::Retention;
+pub use views::Validation;
 
 const REJECTS: &str = "_rejects";
 /// Messages of one batch on their way at the same time.
@@ -51,6 +54,7 @@ pub struct MongoSink {
     retention: Retention,
     /// Resource types whose archived resources have that retention for certain.
     retained: Mutex<BTreeSet<String>>,
+    views: ViewTables,
 }
 
 impl MongoSink {
@@ -59,7 +63,8 @@ impl MongoSink {
     pub fn new(connection: Connection, archive: &str) -> Self {
         let (archive, tombstones_seen) = (archive.to_owned(), AtomicBool::new(false));
         let (noted, retained) = (Mutex::default(), Mutex::default());
-        Self { connection, archive, tombstones_seen, noted, retention: Retention::default(), retained }
+        let (retention, views) = (Retention::default(), ViewTables::default());
+        Self { connection, archive, tombstones_seen, noted, retention, retained, views }
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
@@ -279,6 +284,7 @@ impl MongoSink {
 
 impl Sink for MongoSink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        self.prepare_views(&batch).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         self.retain(&batch).await?;
         self.complete(&batch).await?;

@@ -28,8 +28,9 @@ impl Trouble {
     pub(crate) fn of_code(code: i32) -> Self {
         match code {
             11000 | 11001 | 12582 => Self::Duplicate,
-            // 26, 27, 85, 86: there is no such index, or another one. Only whoever changes indexes is told so.
-            26 | 27 | 85 | 86 | 2 | 121 | 10334 | 17280 | 17419 | 17420 => Self::Document(code),
+            // 26, 27, 48, 85, 86: there is no such collection or index, or another one. Only whoever changes them is
+            // told so.
+            26 | 27 | 48 | 85 | 86 | 2 | 121 | 10334 | 17280 | 17419 | 17420 => Self::Document(code),
             13 | 18 | 8000 | 14031 => Self::Stop(named(code)),
             _ => Self::Transient(named(code)),
         }
