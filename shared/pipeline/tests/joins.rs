@@ -38,15 +38,18 @@ async fn load(path: &Path) -> State {
     sink.state()
 }
 
-fn key_of(resource: &Json) -> Option<String> {
-    Some(format!("{}/{}", resource["resourceType"].as_str()?, resource["id"].as_str()?))
+/// The key of an entry's resource: by its id, or else by the last part of its URN.
+fn key_of(entry: &Json) -> Option<String> {
+    let resource = &entry["resource"];
+    let urn = || entry["fullUrl"].as_str()?.strip_prefix("urn:uuid:");
+    Some(format!("{}/{}", resource["resourceType"].as_str()?, resource["id"].as_str().or_else(urn)?))
 }
 
 /// The keys of a Bundle's resources, by everything that they can be referred to by.
 fn targets(bundle: &Json) -> BTreeMap<String, String> {
     let mut targets = BTreeMap::new();
     for entry in bundle["entry"].as_array().into_iter().flatten() {
-        let Some(key) = key_of(&entry["resource"]) else { continue };
+        let Some(key) = key_of(entry) else { continue };
         if let Some(url) = entry["fullUrl"].as_str() {
             targets.insert(url.to_owned(), key.clone());
         }
@@ -64,8 +67,8 @@ fn has_row(state: &State, key: &str) -> bool {
 fn joins(bundle: &Json, state: &State, name: &str) -> usize {
     let targets = targets(bundle);
     let mut count = 0;
-    for resource in bundle["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]) {
-        let Some(key) = key_of(resource) else { continue };
+    for entry in bundle["entry"].as_array().into_iter().flatten() {
+        let (resource, Some(key)) = (&entry["resource"], key_of(entry)) else { continue };
         for element in ELEMENTS {
             let Some(target) = resource[element]["reference"].as_str().and_then(|url| targets.get(url))
             else {
