@@ -97,6 +97,7 @@ impl Catalog {
             }
         });
         let inactive = inactive.collect();
+        invalid.others.extend(crate::automatic::mistakes(&choices.automatic));
         let checks = compile_checks(&choices.checks, &mut invalid.others);
         let gates = choices.gates.map_or_else(Gates::default, |text| Gates::read(&text, &mut invalid.others));
         if invalid.views.is_empty() && invalid.others.is_empty() {
@@ -244,5 +245,33 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
         assert!(!text.contains("good.json"), "{text}");
+    }
+
+    #[test]
+    fn names_of_extensions_cannot_be_mistaken() {
+        let compile = |names: &[(&str, &str)]| {
+            let named = names.iter().map(|(url, name)| ((*url).to_owned(), (*name).to_owned()));
+            let automatic =
+                crate::automatic::Settings { extension_names: named.collect(), ..Default::default() };
+            Catalog::compile(Choices { automatic, ..Choices::default() })
+        };
+        let race = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race";
+        assert!(compile(&[("http://a.example/x", "favouriteColour"), (race, "usCoreRace")]).is_ok());
+        assert!(compile(&[("http://a.example/x", "home_town"), ("http://b.example/x", "homeTown")]).is_ok());
+        for names in [
+            &[("http://a.example/x", "birthDate")][..],
+            &[("http://a.example/x", "name_family")],
+            &[("http://a.example/x", "deceased")],
+            &[("http://a.example/x", "at")],
+            &[("http://a.example/x", "choice_x")],
+            &[("http://a.example/x", "usCoreRace")],
+            &[("http://a.example/x", "home_abc123")],
+            &[("http://a.example/x", "_home")],
+            &[("http://a.example/x", "home"), ("http://b.example/x", "home")],
+            &[("http://a.example/x", "home"), ("http://b.example/x", "home_town")],
+        ] {
+            let told = compile(names).unwrap_err().to_string();
+            assert!(told.contains(&format!("`{}`", names[0].1)), "{told}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Checks: what a deployment asks of data before they are written.
 //!
-//! Structural checks are always made and only counted: ids, dates, codes of required bindings, references. A
-//! deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
+//! Structural checks are always made and only counted: ids, dates, codes of required bindings, references, mandatory
+//! elements. A deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
 //! resources of the type. A check fails where the condition is false; where it says nothing, it passes. Gates judge
 //! an object as a whole, before anything of it is written.
 
 mod bindings;
+mod mandatory;
 mod gates;
 
 use serde_json::Value as Json;
@@ -18,6 +19,7 @@ use crate::reference::is_type;
 pub use gates::{Gate, Gates, Survey};
 
 pub(crate) use bindings::codes;
+pub(crate) use mandatory::{met_by, required};
 
 /// What becomes of a resource that fails a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +51,20 @@ pub(crate) struct Structural {
     pub(crate) codes: u64,
     /// References that are no URI reference.
     pub(crate) references: u64,
+    /// Elements that the resource must have in every release, and has not.
+    pub(crate) missing: u64,
 }
 
 impl Structural {
     /// The counts that are not zero, by the name of the check.
     pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
-        let all =
-            [("id", self.ids), ("date", self.dates), ("code", self.codes), ("reference", self.references)];
+        let all = [
+            ("id", self.ids),
+            ("date", self.dates),
+            ("code", self.codes),
+            ("reference", self.references),
+            ("mandatory", self.missing),
+        ];
         all.into_iter().filter(|(_, count)| *count > 0)
     }
 }

@@ -54,7 +54,8 @@ pub enum DefectCode {
     InvalidOperand,
     /// A DELETE entry that names no resource by type and id.
     UnresolvableDeletion,
-    /// Two members would have one column: two extensions with one tail, or a name that imitates a derived one.
+    /// Two members would have one column. Names are told apart so that this cannot be; a row that says one thing
+    /// twice would say it wrongly.
     AmbiguousColumn,
     /// A check of the deployment refused the resource.
     CheckFailed,

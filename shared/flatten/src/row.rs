@@ -18,11 +18,18 @@
 //! assert_eq!(first, Some(2));
 //! ```
 
-use std::collections::BTreeMap;
+mod names;
+mod cells;
+mod repeats;
+
 use std::ops::Range;
-use std::sync::Arc;
 
 use crate::json::Node;
+
+pub(crate) use cells::Outline;
+pub use cells::{Cells, Row};
+pub use names::{NameList, Names};
+pub use repeats::Repeats;
 
 /// A column, by its place in [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,60 +41,6 @@ pub struct TableId(u32);
 
 /// The column of a list's items, which have no name.
 pub const ITEM: ColumnId = ColumnId(u32::MAX);
-
-/// The names of columns and tables, each once. A worker owns one and remembers what it has named.
-#[derive(Debug, Clone, Default)]
-pub struct Names {
-    list: NameList,
-    index: BTreeMap<Arc<str>, u32>,
-}
-
-/// A snapshot of [`Names`] for whoever reads rows while the worker goes on naming. Cloning is one counter.
-#[derive(Debug, Clone, Default)]
-pub struct NameList(Arc<Vec<Arc<str>>>);
-
-impl Names {
-    /// The column of that name.
-    pub fn column(&mut self, name: &str) -> ColumnId {
-        ColumnId(self.intern(name))
-    }
-
-    /// The table of that name.
-    pub fn table(&mut self, name: &str) -> TableId {
-        TableId(self.intern(name))
-    }
-
-    /// The names so far, to read rows with.
-    #[must_use]
-    pub fn list(&self) -> NameList {
-        self.list.clone()
-    }
-
-    fn intern(&mut self, name: &str) -> u32 {
-        if let Some(&id) = self.index.get(name) {
-            return id;
-        }
-        let id = u32::try_from(self.list.0.len()).unwrap_or(u32::MAX);
-        let name: Arc<str> = Arc::from(name);
-        Arc::make_mut(&mut self.list.0).push(Arc::clone(&name));
-        self.index.insert(name, id);
-        id
-    }
-}
-
-impl NameList {
-    /// A column's name; empty for [`ITEM`].
-    #[must_use]
-    pub fn column(&self, column: ColumnId) -> &str {
-        self.0.get(column.0 as usize).map_or("", |name| name)
-    }
-
-    /// A table's name.
-    #[must_use]
-    pub fn table(&self, table: TableId) -> &str {
-        self.0.get(table.0 as usize).map_or("", |name| name)
-    }
-}
 
 /// What follows the URN in a [`Value::Pending`] that waits for the target's type instead of its key.
 pub const PENDING_TYPE: &str = "#type";
@@ -343,161 +296,6 @@ impl Rows {
 
     fn str(&self, span: Span) -> &str {
         self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
-    }
-}
-
-/// Which columns have been seen, by the record in which they were seen last.
-#[derive(Debug, Default)]
-pub struct Repeats {
-    seen: Vec<u32>,
-    record: u32,
-}
-
-impl Rows {
-    /// Whether a column stands twice in the last row, or in a record of it.
-    pub fn has_repeated_column(&self, repeats: &mut Repeats) -> bool {
-        self.heads.last().is_some_and(|head| self.repeats_within(head.start, head.end, repeats))
-    }
-
-    fn repeats_within(&self, start: u32, end: u32, repeats: &mut Repeats) -> bool {
-        repeats.record += 1;
-        let mut nested = false;
-        let mut at = start;
-        while let Some(cell) = self.cells.get(at as usize).filter(|_| at < end) {
-            if cell.column != ITEM {
-                let column = cell.column.0 as usize;
-                if repeats.seen.len() <= column {
-                    repeats.seen.resize(column + 1, 0);
-                }
-                if let Some(seen) = repeats.seen.get_mut(column)
-                    && std::mem::replace(seen, repeats.record) == repeats.record
-                {
-                    return true;
-                }
-            }
-            at = match cell.value {
-                Stored::List(inside) | Stored::Record(inside) => {
-                    nested = true;
-                    inside.max(at + 1)
-                }
-                _ => at + 1,
-            };
-        }
-        nested && self.nested_repeats(start, end, repeats)
-    }
-
-    fn nested_repeats(&self, start: u32, end: u32, repeats: &mut Repeats) -> bool {
-        let mut at = start;
-        while let Some(cell) = self.cells.get(at as usize).filter(|_| at < end) {
-            at = match cell.value {
-                Stored::List(inside) | Stored::Record(inside) => {
-                    if self.repeats_within(at + 1, inside, repeats) {
-                        return true;
-                    }
-                    inside.max(at + 1)
-                }
-                _ => at + 1,
-            };
-        }
-        false
-    }
-}
-
-/// One row.
-#[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
-    rows: &'a Rows,
-    head: Head,
-}
-
-impl<'a> Row<'a> {
-    /// The table it belongs to.
-    #[must_use]
-    pub const fn table(self) -> TableId {
-        self.head.table
-    }
-
-    /// Its key, the `_id` of the row.
-    #[must_use]
-    pub fn key(self) -> &'a str {
-        self.rows.str(self.head.key)
-    }
-
-    /// Its cells in order.
-    #[must_use]
-    pub const fn cells(self) -> Cells<'a> {
-        Cells { rows: self.rows, at: self.head.start, end: self.head.end }
-    }
-}
-
-/// The cells of a row, list or record, in order.
-#[derive(Debug, Clone, Copy)]
-pub struct Cells<'a> {
-    rows: &'a Rows,
-    at: u32,
-    end: u32,
-}
-
-#[expect(clippy::copy_iterator, reason = "a cursor of sixteen bytes; copying it to look ahead is the point")]
-impl<'a> Iterator for Cells<'a> {
-    type Item = (ColumnId, Value<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.end {
-            return None;
-        }
-        let rows = self.rows;
-        let cell = *rows.cells.get(self.at as usize)?;
-        let inside = self.at + 1;
-        self.at = inside;
-        let value = match cell.value {
-            Stored::Null => Value::Null,
-            Stored::Boolean(value) => Value::Boolean(value),
-            Stored::Integer(value) => Value::Integer(value),
-            Stored::Long(value) => Value::Long(value),
-            Stored::Instant(value) => Value::Instant(value),
-            Stored::Decimal(span) => Value::Decimal(rows.str(span)),
-            Stored::Text(span) => Value::Text(rows.str(span)),
-            Stored::Pending(span) => Value::Pending(rows.str(span)),
-            Stored::List(end) => Value::List(self.skip_to(inside, end)),
-            Stored::Record(end) => Value::Record(self.skip_to(inside, end)),
-        };
-        Some((cell.column, value))
-    }
-}
-
-/// What kind of thing a cell holds, for whoever need not read its value.
-pub(crate) enum Outline<'a> {
-    /// Nothing.
-    Null,
-    /// One value.
-    Scalar,
-    /// Items.
-    List(Cells<'a>),
-    /// A sub-document.
-    Record(Cells<'a>),
-}
-
-impl<'a> Cells<'a> {
-    /// The next cell without its value.
-    pub(crate) fn next_outline(&mut self) -> Option<(ColumnId, Outline<'a>)> {
-        if self.at >= self.end {
-            return None;
-        }
-        let cell = *self.rows.cells.get(self.at as usize)?;
-        self.at += 1;
-        let outline = match cell.value {
-            Stored::Null => Outline::Null,
-            Stored::List(end) => Outline::List(self.skip_to(self.at, end)),
-            Stored::Record(end) => Outline::Record(self.skip_to(self.at, end)),
-            _ => Outline::Scalar,
-        };
-        Some((cell.column, outline))
-    }
-
-    fn skip_to(&mut self, at: u32, end: u32) -> Cells<'a> {
-        self.at = end.max(at);
-        Cells { rows: self.rows, at, end }
     }
 }
 

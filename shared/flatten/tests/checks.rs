@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use flatten::catalog::{Catalog, Choices, Flattened, Flattener};
+use flatten::catalog::{Catalog, Choices, Flattened, Flattener, Tables};
 use flatten::check::Severity;
 use flatten::defect::{Defect, DefectCode};
 use flatten::json::{Limits, Tape};
@@ -57,10 +57,75 @@ fn structural_checks_are_counted() {
         "meta":{"lastUpdated":"yesterday"},"deceasedDateTime":"2020-13-01",
         "managingOrganization":{"reference":"Organization/1 2"},"generalPractitioner":[{"reference":"Practitioner/1"}]}"#;
     assert_eq!(find("[]", patient), Ok(counts(&[("id", 1), ("date", 3), ("code", 2), ("reference", 1)])));
-    let sound = r##"{"resourceType":"Observation","id":"a","status":"final","effectiveDateTime":"2020-02","subject":{"reference":"#p"},
+    let sound = r##"{"resourceType":"Observation","id":"a","status":"final","code":{"text":"x"},"effectiveDateTime":"2020-02","subject":{"reference":"#p"},
         "focus":[{"reference":"urn:uuid:00000000-0000-4000-8000-000000000001"},{"reference":"Patient?identifier=a|b"}],
         "valueQuantity":{"comparator":"<","value":1},"issued":"2020-02-01T00:00:00Z"}"##;
     assert_eq!(find("[]", sound), Ok(counts(&[])));
+}
+
+#[test]
+fn mandatory_elements_that_miss_are_counted() {
+    for (resource, missing) in [
+        (r#"{"resourceType":"Observation"}"#, 2),
+        (r#"{"resourceType":"Observation","status":"final","code":{"text":"x"}}"#, 0),
+        (
+            r#"{"resourceType":"Observation","status":null,"code":{"text":"x"},"component":[{"code":{"text":"x"}}]}"#,
+            1,
+        ),
+        (
+            r#"{"resourceType":"Observation","_status":{"extension":[{"url":"u","valueCode":"unknown"}]},"code":{"text":"x"}}"#,
+            0,
+        ),
+        // What one release calls so and another otherwise.
+        (r#"{"resourceType":"Condition","patient":{"reference":"Patient/1"}}"#, 0),
+        (r#"{"resourceType":"Condition","subject":{"reference":"Patient/1"}}"#, 0),
+        (r#"{"resourceType":"Condition","code":{"text":"x"}}"#, 1),
+        (
+            r#"{"resourceType":"MedicationRequest","intent":"order","subject":{"reference":"Patient/1"},"medicationReference":{"reference":"Medication/1"}}"#,
+            0,
+        ),
+        (
+            r#"{"resourceType":"MedicationRequest","intent":"order","subject":{"reference":"Patient/1"},"medication":{"concept":{"text":"x"}}}"#,
+            0,
+        ),
+        (r#"{"resourceType":"MedicationRequest","intent":"order","subject":{"reference":"Patient/1"}}"#, 1),
+        // A contained resource is not checked, nor does it stand for its container.
+        (r#"{"resourceType":"Basic","contained":[{"resourceType":"Observation","code":{"text":"x"}}]}"#, 1),
+        (
+            r#"{"resourceType":"Bundle","entry":[{"response":{"outcome":{"resourceType":"OperationOutcome","issue":[]}}}]}"#,
+            1,
+        ),
+        (r#"{"resourceType":"Patient"}"#, 0),
+    ] {
+        let expected = if missing == 0 { counts(&[]) } else { counts(&[("mandatory", missing)]) };
+        assert_eq!(find("[]", resource), Ok(expected), "{resource}");
+    }
+}
+
+#[test]
+fn structural_checks_are_made_where_only_views_are_filled() {
+    let view = r#"{"name":"v","resource":"Patient","select":[{"column":[{"name":"id","path":"id"}]}]}"#;
+    let views = vec![("v.json".to_owned(), view.to_owned())];
+    let choices = Choices { views, tables: Tables::Views, ..Choices::default() };
+    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    for (text, found, tables) in [
+        (
+            r#"{"resourceType":"Patient","id":"p","birthDate":"1950-02-30"}"#,
+            counts(&[("date", 1)]),
+            vec!["v"],
+        ),
+        // What automatic rows could not take is not asked of views.
+        (r#"{"resourceType":"Patient","id":"p","maritalStatus":7}"#, counts(&[]), vec!["v"]),
+        (r#"{"resourceType":"Observation","id":"o"}"#, counts(&[("mandatory", 2)]), vec![]),
+    ] {
+        let (mut tape, mut rows) = (Tape::default(), Rows::default());
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).unwrap();
+        assert_eq!(flattener.findings(), found, "{text}");
+        let names = flattener.names();
+        assert_eq!(rows.iter().map(|row| names.table(row.table())).collect::<Vec<_>>(), tables, "{text}");
+    }
 }
 
 #[test]

@@ -74,8 +74,10 @@ impl Leaves<'_> {
             let name = key.text().unwrap();
             match &*name {
                 "resourceType" | "div" => {}
-                "extension" | "modifierExtension" => {
-                    value.items().for_each(|item| self.extension(paths, item, false));
+                "extension" => value.items().for_each(|item| self.extension(paths, item, false)),
+                "modifierExtension" => {
+                    let paths = extend(paths, "modifierExtension");
+                    value.items().for_each(|item| self.extension(&paths, item, false));
                 }
                 "contained" if paths == [String::new()] => {}
                 _ => match name.strip_prefix('_') {
@@ -157,6 +159,8 @@ impl Leaves<'_> {
                 .map(|moment| format!("@{}", moment.milliseconds()));
             has(path, &text)
                 || has(&format!("{path}_text"), &text)
+                || has(&format!("{path}_written"), &text)
+                || path.strip_suffix("_id").is_some_and(|value| has(&format!("{value}_valueId"), &text))
                 || at.is_some_and(|at| has(path, &at))
                 || (text.len() > 256 << 10 && has(&format!("{path}Size"), &text.len().to_string()))
         });

@@ -9,8 +9,7 @@ use crate::reference::{self, Reference};
 use crate::row::{ColumnId, ITEM};
 
 use super::element::preferred_coding;
-use super::name::joined;
-use super::place::{PlaceId, SpotId, TELECOM_SYSTEMS};
+use super::place::{PlaceId, SpotId, TELECOM_SYSTEMS, items_kind};
 use super::walk::Walk;
 
 impl<'a> Walk<'_, 'a> {
@@ -20,12 +19,11 @@ impl<'a> Walk<'_, 'a> {
         let concepts = if all.kind() == Kind::Array { all.items() } else { Node::once(all) };
         let every = concepts.filter_map(|concept| concept.get("coding")).flat_map(Node::items);
         self.pairs(self.places.own_columns(place).codings, every, "code");
-        match node.get("coding") {
-            Some(codings) if codings.items().nth(1).is_some() => {
-                let spot = self.places.element(place, "coding", self.settings, self.names);
-                self.items(spot, type_named("Coding"), codings)
-            }
-            _ => Ok(()),
+        let several = node.get("coding").filter(|codings| codings.items().nth(1).is_some());
+        let Some(codings) = several else { return Ok(()) };
+        match self.places.element(place, "coding", self.settings, self.names) {
+            Some(spot) => self.items(spot, type_named("Coding"), codings),
+            None => Ok(()),
         }
     }
 
@@ -52,7 +50,12 @@ impl<'a> Walk<'_, 'a> {
     /// A `Reference`: as written, and the key and type of its target.
     pub(super) fn reference(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
         // A type that is written is not derived as well.
-        let outer = std::mem::replace(&mut self.typed, node.get("type").is_some());
+        let is_typed = node.get("type").is_some_and(|written| match written.kind() {
+            Kind::String => true,
+            Kind::Array => items_kind(written).is_some(),
+            _ => false,
+        });
+        let outer = std::mem::replace(&mut self.typed, is_typed);
         let outcome = self.members(place, node);
         self.typed = outer;
         outcome
@@ -72,8 +75,7 @@ impl<'a> Walk<'_, 'a> {
         if !labels.items().any(says_more) {
             return Ok(());
         }
-        let name = joined(self.places.name(spot), "coding");
-        let whole = self.places.labels(spot, &name, self.names);
+        let whole = self.places.labels(spot, self.names);
         self.items(whole, type_named("Coding"), labels)
     }
 
@@ -96,7 +98,8 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn pairs(&mut self, column: ColumnId, items: impl Iterator<Item = Node<'a>>, second: &str) {
         let mut list = None;
         for item in items {
-            let (system, code) = (item.get("system"), item.get(second));
+            let part = |name| item.get(name).filter(|part| !part.is_null());
+            let (system, code) = (part("system"), part(second));
             if system.is_none() && code.is_none() {
                 continue;
             }

@@ -4,8 +4,9 @@ use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::model::TypeId;
 
+use super::name::Standing;
 use super::place::{Member, PlaceId, Special, SpotId, items_kind};
-use super::walk::Walk;
+use super::walk::{Care, Walk};
 
 impl<'a> Walk<'_, 'a> {
     /// Flattens an object into the row or item at hand.
@@ -35,7 +36,13 @@ impl<'a> Walk<'_, 'a> {
         value: Node<'a>,
         hint: &mut usize,
     ) -> Result<(), Defect> {
-        match self.places.member(place, key.raw(), hint, self.settings, self.names) {
+        let member = self.places.member(place, key.raw(), hint, self.settings, self.names);
+        if self.care != Care::Usual && self.is_left_out(member, value) {
+            self.modifier |= member == Member::ModifierExtensions && value.items().next().is_some();
+            self.unknown(value);
+            return Ok(());
+        }
+        match member {
             Member::Element(spot) => self.element(spot, value),
             Member::Codings(spot) => self.codings(place, spot, value),
             Member::Labels(spot) => self.labels(spot, value),
@@ -44,11 +51,17 @@ impl<'a> Walk<'_, 'a> {
                 self.target(place, value);
                 Ok(())
             }
-            Member::Sibling(spot) => self.sibling(spot, value),
-            Member::Extensions => self.extensions(place, value),
+            Member::Sibling(spot) => {
+                self.sibling(spot, value)?;
+                if value.kind() == Kind::Object {
+                    self.is_there(spot);
+                }
+                Ok(())
+            }
+            Member::Extensions => self.extensions(place, value, Standing::Plain),
             Member::ModifierExtensions => {
-                self.modifier = true;
-                self.extensions(place, value)
+                self.modifier |= value.items().next().is_some();
+                self.extensions(place, value, Standing::Modifier)
             }
             Member::Contained => self.contained(value),
             Member::Skipped => Ok(()),
@@ -67,6 +80,13 @@ impl<'a> Walk<'_, 'a> {
             Kind::Array => self.array(spot, value)?,
             Kind::String | Kind::Number | Kind::True | Kind::False => self.only_scalar(spot, value)?,
         }
+        self.is_there(spot);
+        Ok(())
+    }
+
+    /// Notes that a member has a value, or something that stands for it, and says which choice it is.
+    fn is_there(&mut self, spot: SpotId) {
+        self.met |= self.places.meets(spot);
         if let Some((column, kind)) = self.places.choice(spot)
             && !self.chosen.contains(&column)
         {
@@ -74,7 +94,18 @@ impl<'a> Walk<'_, 'a> {
             self.chosen.push(column);
             self.rows.text(column, kind);
         }
-        Ok(())
+    }
+
+    /// Whether a member has no column in a row that was flattened with more [`Care`] than usual.
+    fn is_left_out(&self, member: Member, value: Node<'_>) -> bool {
+        match member {
+            Member::Sibling(spot) => self.care == Care::Elements || !self.places.is_known(spot, false),
+            Member::Extensions | Member::ModifierExtensions => self.care == Care::Elements,
+            Member::Contained | Member::Skipped | Member::Unknown => false,
+            Member::Element(spot) | Member::Codings(spot) | Member::Target(spot) | Member::Labels(spot) => {
+                !self.places.is_known(spot, value.kind() == Kind::Object)
+            }
+        }
     }
 
     fn only_scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {

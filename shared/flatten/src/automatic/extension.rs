@@ -1,31 +1,41 @@
 //! Extensions: columns from the ends of URLs, at the element that carries them.
 
+use std::borrow::Cow;
+
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
+use crate::model::extensions::without_version;
 use crate::row::ITEM;
+use crate::time::moment;
 
+use super::name::Standing;
 use super::place::{PlaceId, SpotId};
-use super::walk::Walk;
+use super::walk::{Care, Walk};
 
 impl<'a> Walk<'_, 'a> {
     /// The extensions of an element, those of one URL together, in the order in which the URLs come.
-    pub(super) fn extensions(&mut self, place: PlaceId, array: Node<'a>) -> Result<(), Defect> {
+    pub(super) fn extensions(
+        &mut self,
+        place: PlaceId,
+        array: Node<'a>,
+        standing: Standing,
+    ) -> Result<(), Defect> {
         match array.kind() {
             Kind::Array => {}
             Kind::Null => return Ok(()),
             _ => return Err(self.defect(DefectCode::ObjectExpected, array)),
         }
+        let every = usable(array.items(), self.care);
         for (index, extension) in array.items().enumerate() {
             let Some(url) = self.url_of(extension)? else { continue };
-            if array.items().take(index).any(|earlier| same_url(earlier, extension)) {
+            if usable(array.items().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
-            let alone = self.is_alone(place, array.items(), extension, &url);
-            let spot = self.places.extension(place, &url, alone, self.settings, self.names);
-            let mut group = array.items().filter(|other| same_url(*other, extension));
+            let spot = self.extension_spot(place, every.clone(), extension, &url, standing);
+            let mut group = every.clone().filter(|other| same_url(*other, extension));
             match (group.next(), group.next()) {
                 (Some(only), None) => self.extension(spot, only)?,
-                _ => self.repeated(spot, array, extension)?,
+                _ => self.repeated(spot, &every, extension)?,
             }
         }
         Ok(())
@@ -48,18 +58,19 @@ impl<'a> Walk<'_, 'a> {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.sibling_ids(place, array);
-        let every = || array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
-        for (index, extension) in every().enumerate() {
+        let care = self.care;
+        let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
+        let every = usable(of_items.clone(), care);
+        for (index, extension) in of_items.clone().enumerate() {
             let Some(url) = self.url_of(extension)? else { continue };
-            if every().take(index).any(|earlier| same_url(earlier, extension)) {
+            if usable(of_items.clone().take(index), care).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
-            let alone = self.is_alone(place, every(), extension, &url);
-            let spot = self.places.extension(place, &url, alone, self.settings, self.names);
+            let spot = self.extension_spot(place, every.clone(), extension, &url, Standing::Plain);
             let list = self.rows.open_list(self.places.columns(spot).plain);
             for item in array.items() {
                 let here = item.get("extension").into_iter().flat_map(Node::items);
-                let mut here = here.filter(|other| same_url(*other, extension));
+                let mut here = usable(here, care).filter(|other| same_url(*other, extension));
                 match (here.next(), here.next()) {
                     (None, _) => self.rows.null(ITEM),
                     (Some(only), None) => self.extension_item(spot, only)?,
@@ -82,7 +93,7 @@ impl<'a> Walk<'_, 'a> {
         if !array.items().any(|item| item.get("id").is_some()) {
             return;
         }
-        let spot = self.places.element(place, "id", self.settings, self.names);
+        let Some(spot) = self.places.element(place, "id", self.settings, self.names) else { return };
         let list = self.rows.open_list(self.places.columns(spot).plain);
         for item in array.items() {
             match item.get("id") {
@@ -104,7 +115,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// One extension that is alone with its URL.
     fn extension(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
-        let place = self.extension_place(spot);
+        let place = self.places.in_place(spot, extension_type(), self.names);
         if extension.members().all(|(key, _)| key.is("url")) {
             self.rows.null(self.places.columns(spot).plain);
             return Ok(());
@@ -112,72 +123,114 @@ impl<'a> Walk<'_, 'a> {
         self.members(place, extension)
     }
 
-    /// Several extensions with one URL: values as a list; anything else as a primary item and a list of items.
-    fn repeated(&mut self, spot: SpotId, array: Node<'a>, first: Node<'a>) -> Result<(), Defect> {
-        let group = || array.items().filter(move |other| same_url(*other, first));
+    /// Several extensions with one URL: values as a list; anything else as a primary item and a list of items, or
+    /// rows of a child table.
+    fn repeated(
+        &mut self,
+        spot: SpotId,
+        every: &(impl Iterator<Item = Node<'a>> + Clone),
+        first: Node<'a>,
+    ) -> Result<(), Defect> {
+        let group = || every.clone().filter(move |other| same_url(*other, first));
         if has_columns(first) {
             let echo = std::mem::replace(&mut self.echo, true);
             let outcome = self.extension(spot, first);
             self.echo = echo;
             outcome?;
         }
+        if self.in_tables() && !group().all(|extension| scalar_value(extension).is_some()) {
+            self.later_rows(spot, extension_type(), group());
+            return Ok(());
+        }
         let list = self.rows.open_list(self.places.columns(spot).plain);
         for extension in group() {
             self.extension_item(spot, extension)?;
         }
         self.rows.close(list);
+        self.moments(spot, group());
         Ok(())
+    }
+
+    /// The moments of extensions whose values are dates, in the order of these.
+    fn moments(&mut self, spot: SpotId, group: impl Iterator<Item = Node<'a>> + Clone) {
+        let date = |extension| {
+            scalar_value(extension).filter(|(key, _)| key.is("valueDate") || key.is("valueDateTime"))
+        };
+        if !group.clone().all(|extension| date(extension).is_some()) {
+            return;
+        }
+        let list = self.rows.open_list(self.places.columns(spot).at);
+        for (_, value) in group.filter_map(date) {
+            match value.text().and_then(|text| moment(&text)) {
+                Some(moment) => self.rows.instant(ITEM, moment.milliseconds()),
+                None => self.rows.null(ITEM),
+            }
+        }
+        self.rows.close(list);
     }
 
     /// One extension as an item of a list: its scalar value, or a record.
     fn extension_item(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
-        let carrier = extension_type();
-        let place = self.places.item(spot, carrier, self.names);
-        if let Some((key, value)) = scalar_value(extension) {
-            let value_spot = self.places.element(place, key.raw(), self.settings, self.names);
+        let place = self.places.item(spot, extension_type(), self.names);
+        if let Some((key, value)) = scalar_value(extension)
+            && let Some(value_spot) = self.places.element(place, key.raw(), self.settings, self.names)
+        {
             return self.list_item(value_spot, value);
         }
         self.record(place, extension)
     }
 
-    fn extension_place(&mut self, spot: SpotId) -> PlaceId {
-        self.places.in_place(spot, extension_type(), self.names)
-    }
-
-    /// The URL of an extension; an extension without one is kept among the unknown.
-    fn url_of(&mut self, extension: Node<'a>) -> Result<Option<std::borrow::Cow<'a, str>>, Defect> {
+    /// The URL of an extension; an extension without one is kept among the unknown, and so is one that says two
+    /// things in a row that would be ambiguous.
+    fn url_of(&mut self, extension: Node<'a>) -> Result<Option<Cow<'a, str>>, Defect> {
         match extension.kind() {
             Kind::Object => {}
             Kind::Null => return Ok(None),
             _ => return Err(self.defect(DefectCode::ObjectExpected, extension)),
         }
-        let url = extension.get_text("url").filter(|url| !url.is_empty());
+        let url = url_of(extension).filter(|_| !is_unusable(extension, self.care));
         if url.is_none() {
             self.unknown(extension);
         }
         Ok(url)
     }
 
-    /// Whether no other URL in the array has the same column.
-    fn is_alone(
+    /// The spot of an extension. Where another URL of the array has the same column, both get one of their own.
+    fn extension_spot(
         &mut self,
         place: PlaceId,
         all: impl Iterator<Item = Node<'a>>,
         extension: Node<'a>,
         url: &str,
-    ) -> bool {
-        let spot = self.places.extension(place, url, true, self.settings, self.names);
-        let mine = self.places.columns(spot).plain;
-        let others =
-            all.filter(|other| !same_url(*other, extension)).filter_map(|other| other.get_text("url"));
+        standing: Standing,
+    ) -> SpotId {
+        let mine = self.places.extension(place, url, standing, self.settings, self.names);
+        let column = self.places.columns(mine).plain;
+        let others = all.filter(|other| !same_url(*other, extension)).filter_map(url_of);
         for other in others {
-            let spot = self.places.extension(place, &other, true, self.settings, self.names);
-            if self.places.columns(spot).plain == mine {
-                return false;
+            let spot = self.places.extension(place, &other, standing, self.settings, self.names);
+            if self.places.columns(spot).plain == column {
+                return self.places.extension(place, url, standing.clashing(), self.settings, self.names);
             }
         }
-        true
+        mine
     }
+}
+
+/// The extensions that have columns.
+fn usable<'a>(
+    all: impl Iterator<Item = Node<'a>> + Clone,
+    care: Care,
+) -> impl Iterator<Item = Node<'a>> + Clone {
+    all.filter(move |extension| !is_unusable(*extension, care))
+}
+
+fn is_unusable(extension: Node<'_>, care: Care) -> bool {
+    care != Care::Usual && says_two_things(extension)
+}
+
+fn url_of(extension: Node<'_>) -> Option<Cow<'_, str>> {
+    extension.get_text("url").filter(|url| !url.is_empty())
 }
 
 fn extension_type() -> Option<crate::model::TypeId> {
@@ -190,10 +243,6 @@ fn same_url(a: Node<'_>, b: Node<'_>) -> bool {
     a == b || without_version(&a) == without_version(&b)
 }
 
-fn without_version(url: &str) -> &str {
-    url.split('|').next().unwrap_or_default().trim_end_matches('/')
-}
-
 /// Whether an extension has columns of its own in the row, beside the list of all that have its URL.
 fn has_columns(extension: Node<'_>) -> bool {
     extension.members().any(|(key, value)| match value.kind() {
@@ -203,6 +252,12 @@ fn has_columns(extension: Node<'_>) -> bool {
     }) && !extension
         .members()
         .any(|(key, value)| key.raw().starts_with("value") && value.kind() != Kind::Object)
+}
+
+/// Whether an extension has several values, or a value and extensions, which the constraint ext-1 rules out.
+fn says_two_things(extension: Node<'_>) -> bool {
+    let says = |key: Node<'_>| key.is("extension") || key.raw().starts_with("value");
+    extension.members().filter(|(key, value)| !value.is_null() && says(*key)).nth(1).is_some()
 }
 
 /// The value of an extension that has nothing but a URL and a scalar.

@@ -23,14 +23,16 @@ mod address;
 use std::collections::BTreeMap;
 
 use crate::check::{Structural, is_fhir_id};
-use crate::defect::Defect;
+use crate::defect::{Defect, DefectCode};
 use crate::links::Links;
 use crate::resource::Resource;
 use crate::row::{Names, Rows};
 
 use place::Places;
+use walk::{Care, Walk};
 
 pub use address::address_at;
+pub(crate) use name::mistakes;
 
 /// What a deployment can choose about automatic rows.
 #[derive(Debug, Clone)]
@@ -96,8 +98,17 @@ impl Automatic {
         names: &mut Names,
         rows: &mut Rows,
     ) -> Result<(), Defect> {
-        let walk = walk::Walk::new(&self.settings, &mut self.places, names, links, rows, resource, key);
-        self.doubts = walk.run()?;
+        let mark = rows.mark();
+        let mut outcome = Ok(Structural::default());
+        for care in Care::ALL {
+            rows.rewind(mark);
+            let (settings, places) = (&self.settings, &mut self.places);
+            outcome = Walk::new(settings, places, names, links, rows, resource, key).run(care);
+            if !outcome.as_ref().is_err_and(|defect| defect.code == DefectCode::AmbiguousColumn) {
+                break;
+            }
+        }
+        self.doubts = outcome?;
         self.doubts.ids += u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! One resource: its row, then the rows that had to wait until that one was complete.
 
-use crate::check::Structural;
 use std::collections::BTreeSet;
 
+use crate::check::{Structural, required};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Links;
@@ -16,12 +16,29 @@ use super::name;
 use super::place::{PlaceId, Places, SpotId};
 use super::{Arrays, ROW_BYTES, Settings};
 
+/// What may have columns of its own. In a row whose columns would be ambiguous less and less does, and the rest
+/// stands in `_unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Everything that can have a name.
+    Usual,
+    /// What some release knows, and extensions as FHIR has them: with one value, or with extensions inside.
+    Known,
+    /// Elements.
+    Elements,
+}
+
+impl Care {
+    pub(super) const ALL: [Self; 3] = [Self::Usual, Self::Known, Self::Elements];
+}
+
 /// The state of one resource on its way into rows.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts about the object at hand, not states of one machine"
 )]
 pub(super) struct Walk<'w, 'a> {
+    pub(super) care: Care,
     pub(super) settings: &'w Settings,
     pub(super) places: &'w mut Places,
     pub(super) names: &'w mut Names,
@@ -38,6 +55,8 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) typed: bool,
     /// The choices of the objects at hand that have said what they are.
     pub(super) chosen: Vec<ColumnId>,
+    /// The mandatory elements that the row at hand has.
+    pub(super) met: u8,
     /// What structural checks have found.
     pub(super) doubts: Structural,
     /// How many lists of the row are open around the object at hand.
@@ -68,9 +87,9 @@ struct Level {
     depth: i32,
 }
 
-/// An array whose items become rows of a child table.
+/// Objects that become rows of a child table.
 struct Items<'a> {
-    array: Node<'a>,
+    objects: Vec<Node<'a>>,
     spot: SpotId,
     carrier: Option<TypeId>,
     table: String,
@@ -94,6 +113,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let resource = resource.node();
         let modifier = false;
         Self {
+            care: Care::Usual,
             settings,
             places,
             names,
@@ -105,6 +125,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             typed: false,
             in_contained: false,
             chosen,
+            met: 0,
             doubts: Structural::default(),
             embedded: 0,
             echo: false,
@@ -118,10 +139,12 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Structural, Defect> {
+    pub(super) fn run(mut self, care: Care) -> Result<Structural, Defect> {
+        self.care = care;
         let place = self.places.resource(&self.table, self.names);
         let (table, key) = (self.table.clone(), self.key);
         self.row(&table, key, |walk| walk.object(place, walk.resource))?;
+        self.doubts.missing = u64::from((required(&table) & !self.met).count_ones());
         while !self.later.is_empty() {
             for later in std::mem::take(&mut self.later) {
                 match later {
@@ -152,11 +175,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         carrier: Option<TypeId>,
         array: Node<'a>,
     ) -> Result<(), Defect> {
-        if self.settings.arrays == Arrays::Tables && self.embedded == 0 && only_objects(array) {
-            // What the item rows of an array will say is not said by its representative as well.
-            if !self.echo {
-                self.defer(spot, carrier, array);
-            }
+        if self.in_tables() && only_objects(array) {
+            self.later_rows(spot, carrier, array.items());
             return Ok(());
         }
         let list = self.rows.open_list(self.places.columns(spot).plain);
@@ -165,6 +185,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         self.rows.close(list);
         Ok(())
+    }
+
+    /// Whether items become rows of child tables here: what stands in a list has its lists inside.
+    pub(super) const fn in_tables(&self) -> bool {
+        matches!(self.settings.arrays, Arrays::Tables) && self.embedded == 0
     }
 
     /// A sub-document in a list: what it chooses and modifies is its own.
@@ -280,7 +305,17 @@ impl<'w, 'a> Walk<'w, 'a> {
         })
     }
 
-    fn defer(&mut self, spot: SpotId, carrier: Option<TypeId>, array: Node<'a>) {
+    /// Sets objects aside that will be rows of a child table.
+    pub(super) fn later_rows(
+        &mut self,
+        spot: SpotId,
+        carrier: Option<TypeId>,
+        objects: impl Iterator<Item = Node<'a>>,
+    ) {
+        if self.echo {
+            // What the item rows of an array will say is not said by its representative as well.
+            return;
+        }
         let mut above = self.above.clone();
         let known = carrier.and_then(|carrier| above.iter_mut().find(|level| level.carrier == carrier));
         let (table, depth) = if let Some(level) = known {
@@ -294,13 +329,13 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
             (table, 0)
         };
-        let parent = self.row_key.clone();
-        self.later.push(Later::Items(Items { array, spot, carrier, table, parent, depth, above }));
+        let (objects, parent) = (objects.collect(), self.row_key.clone());
+        self.later.push(Later::Items(Items { objects, spot, carrier, table, parent, depth, above }));
     }
 
     fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
         let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
-        for (index, item) in items.array.items().enumerate().filter(|(_, item)| item.kind() == Kind::Object) {
+        for (index, &item) in items.objects.iter().enumerate() {
             let key = format!("{}#{}", self.key, exact_address_at(self.resource, item.span().start));
             self.table.clone_from(&items.table);
             self.row_key.clone_from(&key);

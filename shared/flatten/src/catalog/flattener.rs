@@ -93,11 +93,19 @@ impl Flattener {
             }
         }
         let mark = rows.mark();
-        if self.catalog.has_automatic() {
-            let outcome = self.automatic.flatten(resource, key, links, &mut self.names, rows);
-            outcome.inspect_err(|_| rows.rewind(mark))?;
-            let found = self.automatic.doubts().counts();
-            self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
+        let outcome = self.automatic.flatten(resource, key, links, &mut self.names, rows);
+        let is_kept = self.catalog.has_automatic();
+        if !is_kept || outcome.is_err() {
+            rows.rewind(mark);
+        }
+        match outcome {
+            Ok(()) => {
+                let found = self.automatic.doubts().counts();
+                self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
+            }
+            Err(defect) if is_kept => return Err(defect),
+            // Structural checks are made on the way through a resource. What has no way through is no matter to views.
+            Err(_) => {}
         }
         let mut defects = Vec::new();
         self.evaluator.run_all(&self.views, resource.node(), &context, rows, &mut defects);
@@ -116,7 +124,8 @@ impl Flattener {
         self.names.list()
     }
 
-    /// The checks that the last resource did not pass, and how often; structural ones are made with automatic rows.
+    /// The checks that the last resource did not pass, and how often. Structural ones are made also where only views
+    /// are filled, unless automatic rows could not have been made of the resource.
     #[must_use]
     pub fn findings(&self) -> &[(String, u64)] {
         &self.findings

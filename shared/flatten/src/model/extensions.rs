@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 
-use super::TypeId;
+use super::{Datatype, Primitive, TypeId};
 
 /// The text that `cargo xtask model` makes: a URL a line and the releases that have it.
 const TEXT: &str = include_str!("extensions.txt");
@@ -25,9 +25,10 @@ const SUCCESSORS: [&str; 4] = [
 ];
 
 /// Names that the flattener derives, so that no extension may have them, each with what it is derived for.
-pub(super) const RESERVED: [(&str, &str); 28] = [
+pub(super) const RESERVED: [(&str, &str); 32] = [
     ("absent", "a primitive's data-absent-reason"),
     ("at", "the instant of a date or dateTime"),
+    ("choice", "a choice's datatype, where another release has a type of its own there"),
     ("code", "a concept's primary coding stands at the concept"),
     ("coding", "a concept's codings, whole, stand beside its primary one"),
     ("codings", "a concept's codings as `system|code`"),
@@ -39,8 +40,10 @@ pub(super) const RESERVED: [(&str, &str); 28] = [
     ("email", "a telecom's first by system"),
     ("fax", "a telecom's first by system"),
     ("id", "every element's own id"),
+    ("items", "how many sub-documents an array has, where they have a count of their own"),
     ("key", "a reference's target"),
     ("modifier", "whether the extension is a modifier"),
+    ("modifierExtension", "extensions that are modifiers"),
     ("other", "a telecom's first by system"),
     ("pager", "a telecom's first by system"),
     ("phone", "a telecom's first by system"),
@@ -54,11 +57,12 @@ pub(super) const RESERVED: [(&str, &str); 28] = [
     ("value", "an extension's value stands at the extension: a Quantity, an Identifier"),
     ("values", "an array's identifiers as `system|value`"),
     ("version", "a concept's primary coding"),
+    ("written", "a value as written, where another release has a text of its own there"),
 ];
 
 /// What the flattener derives beside the extensions inside an extension. The rest of [`RESERVED`] comes from a
 /// value, and an extension has a value or extensions, never both (constraint ext-1): `usCoreRace_text` is free.
-const RESERVED_IN_EXTENSION: [&str; 2] = ["count", "modifier"];
+const RESERVED_IN_EXTENSION: [&str; 3] = ["count", "modifier", "modifierExtension"];
 
 /// Types whose columns stand under one name: a concept's primary coding stands at the concept.
 const SHARING_A_NAME: [(&str, &str); 2] = [("CodeableConcept", "Coding"), ("Coding", "CodeableConcept")];
@@ -79,7 +83,7 @@ static OWNERS: LazyLock<Vec<(Cow<'static, str>, &'static str)>> = LazyLock::new(
 #[must_use]
 pub fn column_tail(carrying: Option<TypeId>, url: &str) -> Cow<'_, str> {
     let bare = tail(url);
-    if is_taken(carrying, &bare) || owner(&bare).is_some_and(|owner| owner != without_version(url)) {
+    if is_taken(carrying, &bare) || is_owned_by_another(&bare, url) {
         return Cow::Owned(with_digest(&bare, url));
     }
     bare
@@ -114,25 +118,56 @@ pub fn is_registered(url: &str) -> bool {
 }
 
 fn is_taken(carrying: Option<TypeId>, tail: &str) -> bool {
-    match carrying {
-        Some(extension) if extension.name() == "Extension" => {
-            RESERVED_IN_EXTENSION.contains(&tail) || extension.element(tail).is_some()
+    // What looks like the digits of a URL would be taken for them.
+    is_digest(tail)
+        || match carrying {
+            Some(extension) if extension.name() == "Extension" => {
+                RESERVED_IN_EXTENSION.contains(&tail) || extension.element(tail).is_some()
+            }
+            Some(known) => is_reserved(tail) || is_of_data(known, tail) || has_column(known, tail),
+            None => is_reserved(tail),
         }
-        Some(known) => {
-            is_reserved(tail)
-                || has_column(known, tail)
-                || sharing(known).is_some_and(|other| has_column(other, tail))
-        }
-        None => is_reserved(tail),
-    }
 }
 
-fn is_reserved(tail: &str) -> bool {
+/// Whether a name is one that the flattener derives, so that no extension may have it.
+#[must_use]
+pub fn is_reserved(tail: &str) -> bool {
     RESERVED.binary_search_by(|(name, _)| (*name).cmp(tail)).is_ok()
 }
 
-fn has_column(known: TypeId, tail: &str) -> bool {
-    known.element(tail).is_some() || known.choices(tail).next().is_some()
+/// Whether an element of the type has a column of that name, or a choice begins with it. A concept's primary coding
+/// stands at the concept.
+#[must_use]
+pub fn has_column(known: TypeId, name: &str) -> bool {
+    let has = |known: TypeId| known.element(name).is_some() || known.choices(name).next().is_some();
+    has(known) || sharing(known).is_some_and(has)
+}
+
+/// Whether a name is what stands in place of large data: `<element>Size` or `<element>Sha256` of a base64 element.
+#[must_use]
+pub fn is_of_data(carrier: TypeId, name: &str) -> bool {
+    let data = name.strip_suffix("Size").or_else(|| name.strip_suffix("Sha256"));
+    let binary = Datatype::Primitive(Primitive::Base64Binary);
+    data.and_then(|data| carrier.element(data))
+        .is_some_and(|element| element.uses.iter().any(|used| used.datatype == binary))
+}
+
+/// Whether a name looks like what [`with_digest`] adds.
+#[must_use]
+pub fn is_digest(name: &str) -> bool {
+    name.len() == 6 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether some type of some release has an element or a choice of that name.
+#[must_use]
+pub fn is_element_or_choice(name: &str) -> bool {
+    super::is_known_element_name(name) || super::table::is_choice(name)
+}
+
+/// Whether the registry keeps a name for another URL.
+#[must_use]
+pub fn is_owned_by_another(name: &str, url: &str) -> bool {
+    owner(name).is_some_and(|owner| owner != without_version(url))
 }
 
 fn sharing(known: TypeId) -> Option<TypeId> {
@@ -147,7 +182,7 @@ fn owner(tail: &str) -> Option<&'static str> {
 
 /// Every URL that can own a tail, the first claim first: successors, then core URLs before others, the newest
 /// release first, then by URL.
-pub(super) fn ranked() -> Vec<&'static str> {
+pub(crate) fn ranked() -> Vec<&'static str> {
     let mut rows: Vec<(&str, &str)> = registry().collect();
     rows.sort_by_key(|(url, releases)| (!url.starts_with(CORE), std::cmp::Reverse(newest(releases)), *url));
     SUCCESSORS.into_iter().chain(rows.into_iter().map(|(url, _)| url)).collect()
@@ -161,7 +196,9 @@ fn registry() -> impl Iterator<Item = (&'static str, &'static str)> {
     TEXT.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
 }
 
-fn without_version(url: &str) -> &str {
+/// The URL without `|version` and a trailing `/`: what tells extensions apart.
+#[must_use]
+pub fn without_version(url: &str) -> &str {
     url.split('|').next().unwrap_or(url).trim_end_matches('/')
 }
 

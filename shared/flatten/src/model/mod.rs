@@ -21,7 +21,7 @@ mod table;
 pub mod extensions;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use primitive::Primitive;
 pub use release::{Release, Releases};

@@ -92,6 +92,12 @@ pub(super) fn is_element_name(name: &str) -> bool {
     ELEMENT_NAMES.binary_search(&name).is_ok()
 }
 
+/// Whether some type has a choice of that name. Reads the whole table.
+pub(super) fn is_choice(name: &str) -> bool {
+    let mut uses = TYPES.iter().flat_map(|row| row.elements().uses.iter());
+    uses.any(|used| used.choice == Some(name))
+}
+
 fn row(id: TypeId) -> Option<&'static TypeRow> {
     TYPES.get(usize::from(id.0))
 }

@@ -9,7 +9,8 @@ fn element(kind: &str, name: &str) -> Element {
     type_named(kind).unwrap().element(name).unwrap()
 }
 
-fn every_type() -> impl Iterator<Item = TypeId> {
+/// Every type of every release.
+pub(crate) fn every_type() -> impl Iterator<Item = TypeId> {
     (0..u16::MAX).map(TypeId).take_while(|id| !id.name().is_empty())
 }
 

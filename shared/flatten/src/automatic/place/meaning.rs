@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dictionary::Meaning;
+use crate::model::extensions::without_version;
 use crate::model::{Datatype, Element};
 use crate::row::ColumnId;
 
+use super::super::name::Standing;
 use super::{Columns, Member, Place, PlaceId, Places, Scalars, Special, Spot, SpotId, TELECOM_SYSTEMS};
 
 /// Where a name space of columns begins, and what is known on the way there.
@@ -123,12 +125,8 @@ impl Places {
             }
             _ => {}
         }
-        for (key, member) in &place.members {
-            let (Member::Element(spot) | Member::Codings(spot) | Member::Target(spot) | Member::Labels(spot)) =
-                *member
-            else {
-                continue;
-            };
+        for (key, member) in place.members.iter() {
+            let Some(spot) = member.spot() else { continue };
             self.describe_member(
                 place,
                 &root.way,
@@ -137,20 +135,36 @@ impl Places {
                 meanings,
             );
         }
-        let clashes = place.clashes.iter().map(|extension| (extension, true));
-        for ((url, spot), kept_apart) in
-            place.extensions.iter().map(|extension| (extension, false)).chain(clashes)
-        {
-            let column = self.spots[spot.0 as usize].columns.plain;
-            let shares = |(other, met): &(Box<str>, SpotId)| {
-                other != url && self.spots[met.0 as usize].columns.plain == column
-            };
-            let is_clash = kept_apart || place.extensions.iter().any(shares);
-            let mut way = root.way.step(&format!("extension('{}')", url.replace('\'', "\\'")));
-            way.url.get_or_insert_with(|| Arc::from(&**url));
-            way.is_clash |= is_clash;
-            self.describe_extension(*spot, &way, meanings);
+        for standing in Standing::ALL {
+            for (url, spot) in place.extensions[standing as usize].iter() {
+                self.describe_standing(place, (url, spot), standing, &root.way, meanings);
+            }
         }
+    }
+
+    fn describe_standing(
+        &self,
+        place: &Place,
+        (url, spot): (&str, SpotId),
+        standing: Standing,
+        way: &Way,
+        meanings: &mut Meanings,
+    ) {
+        let column = self.spots[spot.0 as usize].columns.plain;
+        let shares = |(other, met): (&str, SpotId)| {
+            without_version(other) != without_version(url)
+                && self.spots[met.0 as usize].columns.plain == column
+        };
+        let is_clash = standing.is_clash() || place.extensions[standing as usize].iter().any(shares);
+        let quoted = url.replace('\'', "\\'");
+        let mut way = way.step(&if standing.is_modifier() {
+            format!("modifierExtension.where(url = '{quoted}')")
+        } else {
+            format!("extension('{quoted}')")
+        });
+        way.url.get_or_insert_with(|| Arc::from(url));
+        way.is_clash |= is_clash;
+        self.describe_extension(spot, &way, meanings);
     }
 
     fn describe_member(
@@ -169,7 +183,6 @@ impl Places {
         let mut here = match (base, &element) {
             (Some("value"), _) if in_extension => way.step("value"),
             (Some(base), Some(element)) => way.step(&format!("{base}.ofType({})", datatype_of(element))),
-            _ if on_primitive && is_label => way.clone(),
             _ => way.step(key),
         };
         here.is_unknown |= element.is_none() && !on_primitive;
@@ -177,7 +190,7 @@ impl Places {
         if !(base == Some("value") && place.special == Special::Extension) {
             let mut meaning = here.meaning(None, &cell_of(spot, element.as_ref()));
             meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
-            if is_label && !on_primitive {
+            if is_label {
                 "text[]".clone_into(&mut meaning.cell);
             }
             meanings.element(spot.columns.plain, meaning);
@@ -214,8 +227,13 @@ impl Places {
                 });
             }
         }
-        if let Some(place) = spot.sibling {
+        for place in spot.sibling.into_iter().chain(spot.elided) {
             self.describe(&Root { place, way: way.clone() }, meanings);
+        }
+        if let Some(whole) = spot.whole {
+            let whole = &self.spots[whole.0 as usize];
+            meanings.element(whole.columns.plain, way.meaning(None, "record[]"));
+            self.describe_spot(whole, way, meanings);
         }
     }
 }

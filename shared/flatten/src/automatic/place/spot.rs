@@ -1,0 +1,150 @@
+//! Spots: what is known of a member's position before any value is seen there.
+
+use crate::check;
+use crate::model::{Datatype, Element, TypeId};
+use crate::row::{ColumnId, Names};
+
+use super::super::name::joined;
+use super::columns::choice_column;
+use super::{Columns, PlaceId, Places, Scalars, Shape, Special, SpotId, TELECOM_SYSTEMS};
+
+/// One member's position.
+#[derive(Debug)]
+pub(super) struct Spot {
+    pub(super) name: Box<str>,
+    pub(super) scalars: Scalars,
+    /// What objects can stand here: first those of the element tables, then others that were met.
+    pub(super) shapes: Vec<Shape>,
+    /// How many of the shapes are the element tables'.
+    pub(super) tabled: usize,
+    /// Which shape an object with these members has, where the releases have several: what has been seen.
+    pub(super) decided: Vec<(Box<str>, usize)>,
+    pub(super) columns: Columns,
+    pub(super) choice: Option<(ColumnId, &'static str)>,
+    pub(super) telecoms: Option<[ColumnId; TELECOM_SYSTEMS.len()]>,
+    pub(super) resource: bool,
+    /// The codes of the element's required binding.
+    pub(super) codes: &'static [&'static str],
+    /// The bits of [`check::required`] that a value here meets.
+    pub(super) meets: u8,
+    pub(super) sibling: Option<PlaceId>,
+    /// Where a concept's primary coding goes.
+    pub(super) elided: Option<PlaceId>,
+    /// The list of labels that are written whole.
+    pub(super) whole: Option<SpotId>,
+    /// The extension whose position this is, nested by its own URL.
+    pub(super) extension: bool,
+    /// Where it is the value of an extension, the name of that extension's columns.
+    pub(super) value_of: Option<Box<str>>,
+    /// Whether some release knows the element, or somebody the extension's URL.
+    pub(super) known: bool,
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "ids are indices that the parent handed out, and its lists only grow"
+)]
+impl Places {
+    pub(super) fn add_member(&mut self, place: PlaceId, key: &str, names: &mut Names) -> SpotId {
+        let home = &self.list[place.0 as usize];
+        let carrier = home.carrier.and_then(|carrier| Some((carrier, carrier.element(key)?)));
+        let Some((carrier, element)) = carrier else { return self.add_unknown(place, key, names) };
+        let in_extension = matches!(home.special, Special::Extension | Special::ExtensionItem);
+        let of_value = in_extension && element.choice == Some("value");
+        let name = match (of_value, home.special) {
+            (true, _) => home.prefix.to_string(),
+            // An id is the object's own, which lends its columns to another, or has another's.
+            (false, Special::ElidedCoding) if key == "id" => joined(&home.outer, key),
+            (false, _) => home.value_id(key).unwrap_or_else(|| joined(&home.prefix, key)),
+        };
+        let choice =
+            element.choice.filter(|_| !of_value).map(|base| choice_column(carrier, &home.prefix, base));
+        let (is_item, prefix) = (home.special == Special::ExtensionItem, home.prefix.clone());
+        let (rivals, is_resource) = (home.rivals.clone(), home.special == Special::Resource);
+        let mut spot = Spot::of(&name, names);
+        spot.learn(carrier, &element);
+        if is_resource {
+            let base = element.uses.iter().find_map(|used| used.choice);
+            spot.meets = check::met_by(carrier.name(), key, base);
+        }
+        spot.choice = choice.map(|column| (names.column(&column), chosen(&element)));
+        if of_value {
+            if is_item && !spot.scalars.none() {
+                spot.name = "value".into();
+            }
+            spot.columns = Columns::of_value(&spot.name, &prefix, names);
+            spot.value_of = Some(prefix);
+        } else {
+            spot.columns = spot.columns.yielding(&name, &element, &rivals, names);
+        }
+        self.add_spot(spot)
+    }
+
+    /// An element that no release knows, or an id on a primitive.
+    fn add_unknown(&mut self, place: PlaceId, key: &str, names: &mut Names) -> SpotId {
+        let home = &self.list[place.0 as usize];
+        let is_id = home.special == Special::OnPrimitive && key == "id";
+        let name = match home.special {
+            Special::ElidedCoding => joined(&home.outer, key),
+            _ => home.value_id(key).unwrap_or_else(|| joined(&home.prefix, key)),
+        };
+        let spot = Spot { scalars: Scalars::UNKNOWN, known: is_id, ..Spot::of(&name, names) };
+        self.add_spot(spot)
+    }
+
+    pub(super) fn add_spot(&mut self, spot: Spot) -> SpotId {
+        self.spots.push(spot);
+        SpotId(u32::try_from(self.spots.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+impl Spot {
+    pub(super) fn of(name: &str, names: &mut Names) -> Self {
+        Self {
+            name: name.into(),
+            scalars: Scalars::default(),
+            shapes: Vec::new(),
+            tabled: 0,
+            decided: Vec::new(),
+            columns: Columns::of(name, names),
+            choice: None,
+            telecoms: None,
+            resource: false,
+            codes: &[],
+            meets: 0,
+            sibling: None,
+            elided: None,
+            whole: None,
+            extension: false,
+            value_of: None,
+            known: true,
+        }
+    }
+
+    /// The types that the element tables know here.
+    pub(super) fn carriers(&self) -> impl Iterator<Item = TypeId> {
+        self.shapes.iter().take(self.tabled).filter_map(|shape| shape.carrier)
+    }
+
+    fn learn(&mut self, carrier: TypeId, element: &Element) {
+        self.codes = check::codes(carrier.name(), element.name).unwrap_or_default();
+        self.scalars.coded = !self.codes.is_empty();
+        for used in element.uses {
+            match used.datatype {
+                Datatype::Primitive(primitive) => self.scalars.add(primitive),
+                Datatype::Complex(carrier) => {
+                    if !self.shapes.iter().any(|shape| shape.carrier == Some(carrier)) {
+                        self.shapes.push(Shape::of(Some(carrier)));
+                    }
+                }
+                Datatype::Resource => self.resource = true,
+            }
+        }
+        self.tabled = self.shapes.len();
+    }
+}
+
+/// The datatype that a member of a choice chooses.
+fn chosen(element: &Element) -> &'static str {
+    element.uses.iter().find(|used| used.choice.is_some()).map_or("", |used| used.datatype.name())
+}
