@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flatten::automatic::{Automatic, Settings};
+use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::model::extensions;
@@ -165,7 +165,8 @@ impl Leaves<'_> {
                 || (text.len() > 256 << 10 && has(&format!("{path}Size"), &text.len().to_string()))
         });
         let is_unknown = || {
-            self.found.get("_unknown").into_iter().flatten().any(|unknown| unknown.contains(node.quoted()))
+            let unknown = self.found.iter().filter(|(name, _)| name.ends_with("_unknown"));
+            unknown.flat_map(|(_, texts)| texts).any(|text| text.contains(node.quoted()))
         };
         if !is_there && !is_unknown() {
             self.lost.push(paths[0].clone());
@@ -227,14 +228,56 @@ fn look_for_leaves(node: Node<'_>, automatic: &mut Automatic, names: &mut Names)
     (count, missing)
 }
 
+/// Looks for every leaf of a resource in its row and in those of its child tables together.
+fn look_in_tables(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> (usize, Vec<String>) {
+    let mut rows = Rows::default();
+    let Ok(resource) = Resource::read(node) else { return (0, Vec::new()) };
+    let key = resource.key(None);
+    if automatic.flatten(&resource, &key, &Links::default(), names, &mut rows).is_err() {
+        return (0, Vec::new());
+    }
+    let list = names.list();
+    let mut found = Found::new();
+    for row in rows.iter() {
+        let table = list.table(row.table());
+        let path = table.strip_prefix(resource.resource_type()).unwrap_or("_contained");
+        if path.starts_with("_contained") {
+            continue;
+        }
+        // An element that stands inside itself shares a table with itself; its address has the whole path.
+        let address = row.key().split_once("#/").map_or("", |(_, address)| address);
+        let steps: Vec<&str> =
+            address.split('/').filter(|step| step.parse::<usize>().is_err() && !step.is_empty()).collect();
+        let is_extension = steps.iter().any(|step| step.to_lowercase().ends_with("extension"));
+        let prefix = if is_extension { path.trim_start_matches('_').to_owned() } else { steps.join("_") };
+        cells(&list, &prefix, row.cells(), &mut found);
+    }
+    let mut leaves = Leaves { found: &found, lost: Vec::new(), count: 0 };
+    leaves.object(&[String::new()], node);
+    (leaves.count, leaves.lost)
+}
+
 #[test]
 fn every_leaf_is_found_again() {
+    every_leaf(Settings::default(), look_for_leaves);
+}
+
+#[test]
+fn every_leaf_is_found_again_in_child_tables() {
+    let settings = Settings { arrays: Arrays::Tables, ..Settings::default() };
+    every_leaf(settings, look_in_tables);
+}
+
+fn every_leaf(
+    settings: Settings,
+    look: impl Fn(Node<'_>, &mut Automatic, &mut Names) -> (usize, Vec<String>),
+) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
     files(&root.join("tests/cases/automatic"), &mut paths);
     files(&root.join("../../samples"), &mut paths);
     files(&root.join("../../../shared/fhir/samples"), &mut paths);
-    let (mut automatic, mut names) = (Automatic::new(Settings::default()), Names::default());
+    let (mut automatic, mut names) = (Automatic::new(settings), Names::default());
     let (mut count, mut lost) = (0, BTreeMap::<String, Vec<String>>::new());
     for path in &paths {
         let bytes = fs::read(path).unwrap();
@@ -248,7 +291,7 @@ fn every_leaf_is_found_again() {
             let mut nodes = Vec::new();
             resources(document.root(), &mut nodes);
             for node in nodes {
-                let (leaves, missing) = look_for_leaves(node, &mut automatic, &mut names);
+                let (leaves, missing) = look(node, &mut automatic, &mut names);
                 count += leaves;
                 let kind = node.get_text("resourceType").unwrap_or_default();
                 for name in missing {

@@ -1,16 +1,20 @@
 //! Extensions: columns from the ends of URLs, at the element that carries them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::model::extensions::without_version;
-use crate::row::ITEM;
+use crate::row::{ColumnId, ITEM};
 use crate::time::moment;
 
 use super::name::Standing;
 use super::place::{PlaceId, SpotId};
 use super::walk::{Care, Walk};
+
+/// So many extensions of an element are compared with each other.
+const FEW: usize = 8;
 
 impl<'a> Walk<'_, 'a> {
     /// The extensions of an element, those of one URL together, in the order in which the URLs come.
@@ -25,6 +29,12 @@ impl<'a> Walk<'_, 'a> {
             Kind::Null => return Ok(()),
             _ => return Err(self.defect(DefectCode::ObjectExpected, array)),
         }
+        if array.items().nth(FEW).is_some() {
+            for (spot, group) in self.groups(place, array.items(), standing)? {
+                self.group(spot, &group.iter().copied())?;
+            }
+            return Ok(());
+        }
         let every = usable(array.items(), self.care);
         for (index, extension) in array.items().enumerate() {
             let Some(url) = self.url_of(extension)? else { continue };
@@ -32,11 +42,7 @@ impl<'a> Walk<'_, 'a> {
                 continue;
             }
             let spot = self.extension_spot(place, every.clone(), extension, &url, standing);
-            let mut group = every.clone().filter(|other| same_url(*other, extension));
-            match (group.next(), group.next()) {
-                (Some(only), None) => self.extension(spot, only)?,
-                _ => self.repeated(spot, &every, extension)?,
-            }
+            self.group(spot, &every.clone().filter(|other| same_url(*other, extension)))?;
         }
         Ok(())
     }
@@ -58,26 +64,24 @@ impl<'a> Walk<'_, 'a> {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.sibling_ids(place, array);
-        let care = self.care;
         let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
-        let every = usable(of_items.clone(), care);
-        for (index, extension) in of_items.clone().enumerate() {
-            let Some(url) = self.url_of(extension)? else { continue };
-            if usable(of_items.clone().take(index), care).any(|earlier| same_url(earlier, extension)) {
-                continue;
-            }
-            let spot = self.extension_spot(place, every.clone(), extension, &url, Standing::Plain);
+        for (spot, group) in self.groups(place, of_items, Standing::Plain)? {
+            self.check_size()?;
             let list = self.rows.open_list(self.places.columns(spot).plain);
+            let mut rest = group.as_slice();
             for item in array.items() {
-                let here = item.get("extension").into_iter().flat_map(Node::items);
-                let mut here = usable(here, care).filter(|other| same_url(*other, extension));
-                match (here.next(), here.next()) {
-                    (None, _) => self.rows.null(ITEM),
-                    (Some(only), None) => self.extension_item(spot, only)?,
-                    (Some(first), Some(second)) => {
+                // Both are in the order of the file.
+                let here =
+                    rest.iter().take_while(|extension| extension.span().start < item.span().end).count();
+                let (here, later) = rest.split_at_checked(here).unwrap_or((rest, &[]));
+                rest = later;
+                match here {
+                    [] => self.rows.null(ITEM),
+                    [only] => self.extension_item(spot, *only)?,
+                    _ => {
                         let several = self.rows.open_list(ITEM);
-                        for one in [first, second].into_iter().chain(here) {
-                            self.extension_item(spot, one)?;
+                        for one in here {
+                            self.extension_item(spot, *one)?;
                         }
                         self.rows.close(several);
                     }
@@ -87,6 +91,38 @@ impl<'a> Walk<'_, 'a> {
         }
         self.sibling_rest(array);
         Ok(())
+    }
+
+    /// The extensions by URL, each with its spot. This is for arrays of any length: what looks through all of them for
+    /// each of them is for few.
+    fn groups(
+        &mut self,
+        place: PlaceId,
+        all: impl Iterator<Item = Node<'a>>,
+        standing: Standing,
+    ) -> Result<Vec<(SpotId, Vec<Node<'a>>)>, Defect> {
+        let mut by_url: BTreeMap<String, usize> = BTreeMap::new();
+        let mut urls: Vec<(Cow<'a, str>, Vec<Node<'a>>)> = Vec::new();
+        for extension in all {
+            let Some(url) = self.url_of(extension)? else { continue };
+            let at = *by_url.entry(without_version(&url).to_owned()).or_insert(urls.len());
+            match urls.get_mut(at) {
+                Some((_, group)) => group.push(extension),
+                None => urls.push((url, vec![extension])),
+            }
+        }
+        let mut sharing: BTreeMap<ColumnId, usize> = BTreeMap::new();
+        for (url, _) in &urls {
+            let spot = self.places.extension(place, url, standing, self.settings, self.names);
+            *sharing.entry(self.places.columns(spot).plain).or_default() += 1;
+        }
+        let groups = urls.into_iter().map(|(url, group)| {
+            let spot = self.places.extension(place, &url, standing, self.settings, self.names);
+            let is_clash = sharing.get(&self.places.columns(spot).plain).is_some_and(|count| *count > 1);
+            let standing = if is_clash { standing.clashing() } else { standing };
+            (self.places.extension(place, &url, standing, self.settings, self.names), group)
+        });
+        Ok(groups.collect())
     }
 
     fn sibling_ids(&mut self, place: PlaceId, array: Node<'a>) {
@@ -123,31 +159,44 @@ impl<'a> Walk<'_, 'a> {
         self.members(place, extension)
     }
 
+    /// The extensions of one URL.
+    fn group(
+        &mut self,
+        spot: SpotId,
+        group: &(impl Iterator<Item = Node<'a>> + Clone),
+    ) -> Result<(), Defect> {
+        let mut extensions = group.clone();
+        match (extensions.next(), extensions.next()) {
+            (Some(only), None) => self.extension(spot, only),
+            (Some(first), Some(_)) => self.repeated(spot, group, first),
+            (None, _) => Ok(()),
+        }
+    }
+
     /// Several extensions with one URL: values as a list; anything else as a primary item and a list of items, or
     /// rows of a child table.
     fn repeated(
         &mut self,
         spot: SpotId,
-        every: &(impl Iterator<Item = Node<'a>> + Clone),
+        group: &(impl Iterator<Item = Node<'a>> + Clone),
         first: Node<'a>,
     ) -> Result<(), Defect> {
-        let group = || every.clone().filter(move |other| same_url(*other, first));
         if has_columns(first) {
             let echo = std::mem::replace(&mut self.echo, true);
             let outcome = self.extension(spot, first);
             self.echo = echo;
             outcome?;
         }
-        if self.in_tables() && !group().all(|extension| scalar_value(extension).is_some()) {
-            self.later_rows(spot, extension_type(), group());
+        if self.in_tables() && !group.clone().all(|extension| scalar_value(extension).is_some()) {
+            self.later_rows(spot, extension_type(), group.clone());
             return Ok(());
         }
         let list = self.rows.open_list(self.places.columns(spot).plain);
-        for extension in group() {
+        for extension in group.clone() {
             self.extension_item(spot, extension)?;
         }
         self.rows.close(list);
-        self.moments(spot, group());
+        self.moments(spot, group.clone());
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::reference::{is_id, is_type};
 use crate::resource::Resource;
 use crate::row::{ColumnId, ITEM, Names, Repeats, Rows};
 
-use super::address::{address_at, exact_address_at};
+use super::address::{address_at, exact_address_at, exact_addresses};
 use super::name;
 use super::place::{PlaceId, Places, SpotId};
 use super::{Arrays, ROW_BYTES, Settings};
@@ -68,7 +68,10 @@ pub(super) struct Walk<'w, 'a> {
     /// The elements that the row at hand is an item of, and the tables of their items.
     above: Vec<Level>,
     contained_keys: BTreeSet<String>,
-    unknown: String,
+    /// What stands in `_unknown` of the row at hand.
+    unknown: Vec<Node<'a>>,
+    /// Bytes before the row at hand.
+    row_start: usize,
     later: Vec<Later<'a>>,
     repeats: Repeats,
 }
@@ -109,7 +112,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         key: &'w str,
     ) -> Self {
         let (table, row_key) = (resource.resource_type().to_owned(), key.to_owned());
-        let (unknown, chosen, later) = (String::new(), Vec::new(), Vec::new());
+        let (unknown, chosen, later) = (Vec::new(), Vec::new(), Vec::new());
         let resource = resource.node();
         let modifier = false;
         Self {
@@ -135,6 +138,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             table,
             row_key,
             unknown,
+            row_start: 0,
             later,
         }
     }
@@ -205,13 +209,35 @@ impl<'w, 'a> Walk<'w, 'a> {
         Ok(())
     }
 
-    /// The member `_unknown` of the row: what cannot have a column of its own, by its address, as it came.
+    /// Puts a value that cannot have a column of its own into `_unknown` of the row.
     pub(super) fn unknown(&mut self, value: Node<'a>) {
-        let address = exact_address_at(self.resource, value.span().start);
-        self.unknown.push(if self.unknown.is_empty() { '{' } else { ',' });
-        self.unknown.push_str(&serde_json::Value::from(address).to_string());
-        self.unknown.push(':');
-        self.unknown.push_str(value.quoted());
+        self.unknown.push(value);
+    }
+
+    /// What cannot have columns of its own, by its address, as it came.
+    fn write_unknown(&mut self) {
+        // An item that stands for its array is met twice.
+        self.unknown.sort_by_key(|value| value.span().start);
+        self.unknown.dedup_by_key(|value| value.span().start);
+        let mut text = String::new();
+        exact_addresses(self.resource, &self.unknown, |address, value| {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push_str(&serde_json::Value::from(address).to_string());
+            text.push(':');
+            text.push_str(value.quoted());
+        });
+        text.push('}');
+        let column = self.names.column("_unknown");
+        self.rows.text(column, &text);
+        self.unknown.clear();
+    }
+
+    /// Ends a row that becomes too large before all of it is written.
+    pub(super) fn check_size(&self) -> Result<(), Defect> {
+        if self.rows.bytes() - self.row_start > ROW_BYTES {
+            return Err(Defect::whole(DefectCode::TooLarge));
+        }
+        Ok(())
     }
 
     /// A defect at a value.
@@ -252,7 +278,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         key: &str,
         fill: impl FnOnce(&mut Self) -> Result<(), Defect>,
     ) -> Result<(), Defect> {
-        let before = self.rows.bytes();
+        self.row_start = self.rows.bytes();
         let table = self.names.table(table);
         let row = self.rows.begin_row(table, key);
         self.modifier = false;
@@ -260,17 +286,14 @@ impl<'w, 'a> Walk<'w, 'a> {
         fill(self)?;
         self.close_modifier(false);
         if !self.unknown.is_empty() {
-            self.unknown.push('}');
-            let column = self.names.column("_unknown");
-            self.rows.text(column, &self.unknown);
-            self.unknown.clear();
+            self.write_unknown();
         }
         self.rows.end_row(row);
         if self.rows.has_repeated_column(&mut self.repeats) {
             // Names are told apart as far as they can be; a row that says one thing twice would say it wrongly.
             return Err(Defect::whole(DefectCode::AmbiguousColumn));
         }
-        if self.rows.bytes() - before > ROW_BYTES { Err(Defect::whole(DefectCode::TooLarge)) } else { Ok(()) }
+        self.check_size()
     }
 
     /// Says in the row or item at hand that a modifier extension stands in it.
@@ -335,8 +358,11 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
         let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
-        for (index, &item) in items.objects.iter().enumerate() {
-            let key = format!("{}#{}", self.key, exact_address_at(self.resource, item.span().start));
+        let mut keys = Vec::with_capacity(items.objects.len());
+        exact_addresses(self.resource, &items.objects, |address, _| {
+            keys.push(format!("{}#{address}", self.key))
+        });
+        for ((index, &item), key) in items.objects.iter().enumerate().zip(keys) {
             self.table.clone_from(&items.table);
             self.row_key.clone_from(&key);
             self.above.clone_from(&items.above);
