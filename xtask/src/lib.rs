@@ -23,4 +23,5 @@ pub mod local_line;
 
 pub mod demo;
 pub mod report;
+pub mod soak;
 pub mod test;

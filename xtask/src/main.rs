@@ -11,7 +11,7 @@ use xtask::local_line::KeptLine;
 use xtask::settings::Settings;
 use xtask::steps::Steps;
 use xtask::tools::Tools;
-use xtask::{bootstrap, demo, model, test};
+use xtask::{bootstrap, demo, model, soak, test};
 
 /// The project's own chores. They need Rust, Python 3.10 or newer with `venv`, and a C compiler.
 #[derive(Debug, Parser)]
@@ -50,6 +50,8 @@ enum Chore {
     },
     /// Check everything: format, lints, tests, the end-to-end tests through the local cloud, the template.
     Test,
+    /// Play thousands of random histories of deliveries, with every kind of failure, against a clean load.
+    Soak(soak::Soak),
 }
 
 #[tokio::main]
@@ -81,5 +83,6 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Stop => KeptLine::of_this_checkout().stop(),
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(&settings).await,
+        Chore::Soak(soak) => soak::run(&settings, &soak).await,
     }
 }

@@ -1,9 +1,11 @@
 //! One object, from its first byte to its last row, and its entry in the ledger.
 
+mod lease;
 mod survey;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
@@ -86,12 +88,33 @@ pub enum Read {
     Gone,
 }
 
+/// What a reading stops at.
+#[derive(Debug, Clone, Copy)]
+struct Limit<'a> {
+    deadline: Option<Instant>,
+    /// Whether a later attempt has taken the object over.
+    is_lost: Option<&'a AtomicBool>,
+}
+
+impl Limit<'_> {
+    fn is_reached(self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn is_lost(self) -> bool {
+        self.is_lost.is_some_and(|is_lost| is_lost.load(Ordering::Relaxed))
+    }
+}
+
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
 /// of a batch, the writes are waited for.
 const COMPLETIONS_PER_RESOURCE: usize = 10;
 
-/// How long a load without a deadline holds its object against others, in milliseconds.
+/// How long a load without a deadline holds its object against others, in milliseconds, unless it renews the lease.
 const LEASE_MILLISECONDS: i64 = 60 * 60 * 1000;
+
+/// How often it does.
+const RENEW_EVERY: Duration = Duration::from_mins(15);
 
 /// What a lease outlasts its deadline by: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
@@ -130,7 +153,14 @@ impl<S: Sink + 'static> Line<S> {
             }
         }
         let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
-        let read = self.read(&object, edition, checkpoint, job.deadline, job.progress).await;
+        let is_lost = AtomicBool::new(false);
+        let limit = Limit { deadline: job.deadline, is_lost: Some(&is_lost) };
+        let read = self.read(&object, edition, checkpoint, limit, job.progress);
+        let renew = || ledger.renew(&id, attempt, (job.clock)() + LEASE_MILLISECONDS);
+        let read = match job.deadline {
+            Some(_) => read.await,
+            None => Box::pin(lease::renewing(RENEW_EVERY, renew, &is_lost, read)).await,
+        };
         let now = (job.clock)();
         let filled = |columns| Filled { load: &id, attempt, part, columns, now };
         let (status, summary) = match read {
@@ -161,7 +191,7 @@ impl<S: Sink + 'static> Line<S> {
         deadline: Option<Instant>,
         progress: Progress<'_>,
     ) -> Result<Read, Interrupted> {
-        Ok(self.read(object, 0, checkpoint, deadline, progress).await?.0)
+        Ok(self.read(object, 0, checkpoint, Limit { deadline, is_lost: None }, progress).await?.0)
     }
 
     /// How the reading ended, and the columns that this attempt has filled.
@@ -170,7 +200,7 @@ impl<S: Sink + 'static> Line<S> {
         object: &Arc<ObjectRef>,
         edition: u32,
         checkpoint: Option<Checkpoint>,
-        deadline: Option<Instant>,
+        limit: Limit<'_>,
         progress: Progress<'_>,
     ) -> Result<(Read, Dictionary), Interrupted> {
         let mut bytes = match self.storage.open(object, 0).await {
@@ -201,8 +231,12 @@ impl<S: Sink + 'static> Line<S> {
             }
             drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
             progress(read);
+            if limit.is_lost() {
+                writes.settle().await?;
+                return Err(Interrupted::Busy);
+            }
             let is_further = assembler.next_record().1 > first;
-            if is_further && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if is_further && limit.is_reached() {
                 let checkpoint = stop(&decoder, &mut assembler, writes).await?;
                 return Ok((Read::UpTo(checkpoint), assembler.take_dictionary()));
             }

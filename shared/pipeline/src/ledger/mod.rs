@@ -84,6 +84,18 @@ impl Ledger {
         .await
     }
 
+    /// Extends the lease.
+    ///
+    /// [`Interrupted::Busy`]: a later attempt has begun; this one must stop.
+    pub async fn renew(&self, id: &str, attempt: u32, until: i64) -> Result<(), Interrupted> {
+        self.change(id, attempt, |load| {
+            if let Some(lease) = &mut load.lease {
+                lease.until = until;
+            }
+        })
+        .await
+    }
+
     /// Gives up the lease of a load that was interrupted, so that the next attempt can begin at once.
     pub async fn release(&self, id: &str, attempt: u32, by: &Interrupted) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {

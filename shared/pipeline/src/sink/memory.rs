@@ -140,13 +140,15 @@ impl MemorySink {
         }
     }
 
-    fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
+    /// Other writers have their turn between any two commands, as they have with a database.
+    async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
         loop {
             let mut replacement = Replacement::new(batch);
             while let Some(commands) = replacement.commands() {
                 for command in &commands {
                     let answer = self.run(batch, command)?;
                     replacement.answer(command, answer);
+                    tokio::task::yield_now().await;
                 }
             }
             if !replacement.is_contended() {
@@ -163,7 +165,7 @@ impl Sink for MemorySink {
                 state.rejects.retain(|_, reject| reject.get_str("_load").is_ok_and(|of| of != load))
             })?;
         }
-        let (mut summary, refused) = self.replace_rows(&batch)?;
+        let (mut summary, refused) = self.replace_rows(&batch).await?;
         for completion in &batch.completions {
             self.statement(|state| state.complete(completion))?;
         }

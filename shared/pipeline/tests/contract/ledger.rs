@@ -115,6 +115,21 @@ async fn a_later_attempt_fences_off_the_earlier() {
 }
 
 #[tokio::test]
+async fn a_lease_is_renewed_by_who_holds_it() {
+    each(async |ledger| {
+        let object = object("a");
+        let id = object.load_id();
+        ledger.begin(&object, &attempt("one", 0)).await.unwrap();
+        ledger.renew(&id, 1, 5_000).await.unwrap();
+        assert_eq!(ledger.begin(&object, &attempt("two", 4_999)).await, Ok(Begun::Busy));
+        let begun = ledger.begin(&object, &attempt("two", 5_000)).await;
+        assert_eq!(begun, Ok(Begun::Run { attempt: 2, edition: 0, object: Arc::new(object.clone()), checkpoint: None }));
+        assert_eq!(ledger.renew(&id, 1, 9_000).await, Err(Interrupted::Busy), "it is another's by now");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_interrupted_load_goes_on_at_once() {
     each(async |ledger| {
         let object = object("a");

@@ -1,0 +1,171 @@
+//! The comparison: every document with the type and place of every value, and every sum.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mongodb::bson::Document;
+use pipeline::ledger::Ledger;
+use pipeline::sink::memory::State;
+use pipeline::summary::Summary;
+
+use crate::history::History;
+use crate::oracle::{Expected, Fates, Oracle};
+
+/// Everything by collection and `_id`, each document as text with types, in the order of its fields.
+pub(crate) type Written = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What the database refused: the rejects' own keys, and those of the resources.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    rejects: BTreeSet<String>,
+    keys: BTreeSet<String>,
+}
+
+/// The code of such rejects.
+const REFUSED: &str = "refused-by-database";
+
+impl Refused {
+    pub(crate) fn of(rejects: &[Document]) -> Self {
+        let refused =
+            rejects.iter().filter(|reject| reject.get_str("code").is_ok_and(|code| code == REFUSED));
+        let pairs = refused.map(|reject| {
+            (reject.get_str("_id").unwrap().to_owned(), reject.get_str("resource").unwrap().to_owned())
+        });
+        let (rejects, keys) = pairs.unzip();
+        Self { rejects, keys }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.rejects.len()
+    }
+
+    fn is_of(&self, id: &str) -> bool {
+        self.keys.contains(id.split('#').next().unwrap_or(id))
+    }
+}
+
+/// Tables, archive, tombstones and rejects of a state.
+pub(crate) fn written(state: &State) -> Written {
+    let tables = state.tables.iter().map(|(name, table)| (name.clone(), table));
+    let archive = state.archive.iter().map(|(name, table)| (format!("_archive/{name}"), table));
+    let own = [("_tombstones".to_owned(), &state.tombstones), ("_rejects".to_owned(), &state.rejects)];
+    let collections = tables.chain(archive).chain(own).filter(|(_, table)| !table.is_empty());
+    collections
+        .map(|(name, table)| {
+            (name, table.iter().map(|(id, document)| (id.clone(), text(document))).collect())
+        })
+        .collect()
+}
+
+pub(crate) fn text(document: &Document) -> String {
+    format!("{document:?}")
+}
+
+/// What does not stand as the oracle says. Of the refused keys nothing is compared: the database said of a document of
+/// theirs, once, that it will never take it.
+pub(crate) fn differences(mut found: Written, oracle: &Oracle, refused: &Refused) -> Vec<String> {
+    let mut expected = written(&oracle.state);
+    for collections in [&mut found, &mut expected] {
+        for documents in collections.values_mut() {
+            documents.retain(|id, _| !refused.rejects.contains(id) && !refused.is_of(id));
+        }
+    }
+    for tombstones in
+        [&mut found, &mut expected].into_iter().filter_map(|written| written.get_mut("_tombstones"))
+    {
+        tombstones.retain(|key, _| !oracle.nowhere.contains(key));
+    }
+    let mut differences = Vec::new();
+    let empty = BTreeMap::new();
+    let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    for name in names {
+        let [found, expected] = [&found, &expected].map(|written| written.get(name).unwrap_or(&empty));
+        let ids: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+        for id in ids {
+            let (found, expected) = (found.get(id), expected.get(id));
+            if found != expected {
+                differences.push(format!("{name} {id}\n  stands   {found:?}\n  expected {expected:?}"));
+            }
+        }
+    }
+    differences
+}
+
+/// What the notes of side tables lack or have too much.
+pub(crate) fn wrong_notes(found: &BTreeSet<(String, String)>, oracle: &Oracle) -> Vec<String> {
+    let missing = oracle.side_tables.must.difference(found).map(|pair| format!("no note of {pair:?}"));
+    missing
+        .chain(found.difference(&oracle.side_tables.may).map(|pair| format!("a note of {pair:?}")))
+        .collect()
+}
+
+/// What is wrong in the ledger: every load settled as it must be, every sum as it must be.
+pub(crate) async fn wrong_loads(history: &History, ledger: &Ledger, oracle: &Oracle) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (object, expected) in history.objects.iter().zip(&oracle.loads) {
+        let load = ledger.find(&object.reference.load_id()).await.unwrap();
+        let Some(load) = load else {
+            wrong.push(format!("object {} is not in the ledger", object.number));
+            continue;
+        };
+        let summary = &load.summary;
+        let is_settled = load.lease.is_none() && load.checkpoint.is_none() && load.ended.is_some();
+        // A record that the database refused has another fate than the oracle's; the sums hold all the same.
+        let is_right = if summary.codes.contains_key(REFUSED) {
+            summary.adds_up() && read(summary) == read(&expected.alone.summary)
+        } else {
+            load.status == expected.alone.status && sums_hold(expected, summary)
+        };
+        let is_right =
+            is_right && summary.bytes == if object.is_gone { 0 } else { object.bytes.len() as u64 };
+        if !is_right || !is_settled {
+            let Expected { alone, newest, all } = expected;
+            wrong.push(format!(
+                "object {}: {load:#?}\nalone {alone:#?}\nof {all:?}, newest {newest:?}",
+                object.number
+            ));
+        }
+    }
+    wrong
+}
+
+/// Records, bytes as stored, bytes inflated.
+fn read(summary: &Summary) -> (u64, u64, u64) {
+    (summary.records, summary.bytes, summary.inflated_bytes)
+}
+
+fn sums_hold(expected: &Expected, found: &Summary) -> bool {
+    let Expected { alone, newest, all } = expected;
+    let alone = &alone.summary;
+    let fates = Fates { loaded: found.loaded, deleted: found.deleted, archived: found.archived };
+    let is_between = |of: fn(&Fates) -> u64| of(newest) <= of(&fates) && of(&fates) <= of(all);
+    found.adds_up()
+        && read(found) == read(alone)
+        && (found.rejected, found.view_defects) == (alone.rejected, alone.view_defects)
+        && (&found.codes, &found.checks) == (&alone.codes, &alone.checks)
+        && found.types.values().sum::<u64>() == found.loaded
+        && is_between(|fates| fates.loaded)
+        && is_between(|fates| fates.deleted)
+        && is_between(|fates| fates.archived)
+}
+
+/// What is wrong in the dictionary: every column is there, filled by as many rows as there are in all objects.
+///
+/// The number of rows is a function of the loads only where no attempt stops at a deadline. The dictionary knows attempts
+/// by where they began: one that had filled it and was killed before the ledger knew covers another stretch of the object
+/// than the one that comes after it and stops earlier, and rows between the two are counted twice or not at all.
+pub(crate) async fn wrong_columns(history: &History, ledger: &Ledger, oracle: &Oracle) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (id, &rows) in &oracle.columns {
+        let column = ledger.column(id).await.unwrap();
+        let found = column.as_ref().and_then(|column| column.get_i64("rows").ok());
+        let found = found.and_then(|rows| u64::try_from(rows).ok());
+        let is_right = match found {
+            Some(_) if history.has_deadlines => true,
+            found => found == Some(rows),
+        };
+        if !is_right {
+            wrong.push(format!("column {id}: {found:?} rows and not {rows}: {column:?}"));
+        }
+    }
+    wrong
+}

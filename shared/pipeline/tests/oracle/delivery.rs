@@ -1,0 +1,185 @@
+//! Deliveries: every notification until it is acknowledged, several at a time, through whatever happens.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::Ledger;
+use pipeline::load::{Job, Line, Loaded};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::catalogs;
+use crate::chaos::{Chaos, Script, Tables, killed_after, now, pass_time};
+use crate::history::{Delivery, History};
+use crate::stats::STATS;
+use crate::store::Store;
+
+/// No history needs so many attempts.
+const MOST_ATTEMPTS: u64 = 5_000;
+
+/// A history on its way.
+pub(crate) struct World<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) tables: Tables,
+    pub(crate) ledger: &'a Ledger,
+    /// When the leases of the attempts under way end, by their numbers.
+    leases: RefCell<BTreeMap<u64, i64>>,
+    /// Writes that are finished whatever becomes of their attempts.
+    finishing: Arc<AtomicUsize>,
+}
+
+/// What a lease outlasts its deadline by, and how long it is without one: as the line has it, or shorter.
+const LEASE_RESERVE: i64 = 30 * 1_000;
+const LEASE: i64 = 60 * 60 * 1_000;
+
+/// The real time after which a message that met a lease comes again.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Longer than any command of these histories takes, those included that a fail point holds up.
+const LONGEST_COMMAND: Duration = Duration::from_millis(300);
+
+/// How an attempt ended.
+enum Ended {
+    Loaded(Loaded),
+    Interrupted(Interrupted),
+    Killed,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(history: &'a History, tables: Tables, ledger: &'a Ledger) -> Self {
+        Self { history, tables, ledger, leases: RefCell::default(), finishing: Arc::default() }
+    }
+
+    /// Delivers everything until everything is acknowledged.
+    pub(crate) async fn deliver(&self) {
+        let history = self.history;
+        let mut random = StdRng::seed_from_u64(history.seed.wrapping_add(1));
+        let mut waiting: VecDeque<Delivery> = history.deliveries.iter().copied().collect();
+        let mut mishaps = history.mishaps;
+        let mut running = FuturesUnordered::new();
+        let mut number = 0;
+        loop {
+            assert!(number < MOST_ATTEMPTS, "the notifications never end");
+            while running.len() < history.at_once
+                && let Some(delivery) = waiting.pop_front()
+            {
+                number += 1;
+                let seed = random.random();
+                let attempt = Box::pin(self.attempt(delivery, number, seed, mishaps > 0));
+                running.push(async move { (delivery, attempt.await) });
+            }
+            let Some((delivery, ended)) = running.next().await else { break };
+            let comes_again = !matches!(ended, Ended::Loaded(_));
+            self.pass_time(&mut random, &ended);
+            if comes_again {
+                mishaps = mishaps.saturating_sub(1);
+                if mishaps == 0 {
+                    Store::get().calm(history.seed);
+                }
+                waiting.insert(random.random_range(0..=waiting.len()), delivery);
+            } else {
+                STATS.count("notifications");
+            }
+        }
+        while self.finishing.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One invocation.
+    async fn attempt(&self, delivery: Delivery, number: u64, seed: u64, has_mishaps: bool) -> Ended {
+        STATS.count("attempts");
+        let mut random = StdRng::seed_from_u64(seed);
+        let object = &self.history.objects[delivery.object].reference;
+        let is_timed = has_mishaps && self.history.has_deadlines && random.random_bool(0.4);
+        let patience = Duration::from_millis(random.random_range(0..4));
+        let turns =
+            if has_mishaps && random.random_bool(0.3) { random.random_range(1..40) } else { u32::MAX };
+        let until = now() + if is_timed { LEASE_RESERVE } else { LEASE };
+        self.leases.borrow_mut().insert(number, until);
+        let script = Script { random, mishaps: if has_mishaps { 25 } else { 0 } };
+        let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));
+        let line = Line {
+            storage: Store::get().storage(),
+            catalog: catalogs::catalog(self.history.catalog),
+            sink: Arc::new(Chaos::new(self.tables.clone(), finishes, script)),
+            pace: self.history.pace,
+        };
+        let job = Job {
+            owner: format!("{seed:x}-{number}"),
+            again: delivery.again,
+            deadline: is_timed.then(|| Instant::now() + patience),
+            clock: now,
+            progress: &|_| {},
+        };
+        let load = killed_after(turns, line.load(self.ledger, object, &job));
+        let ended = tokio::select! {
+            biased;
+            outcome = load => match outcome {
+                Some(Ok(loaded)) => Ended::Loaded(loaded),
+                Some(Err(interrupted)) => Ended::Interrupted(interrupted),
+                None => killed("killed at an await"),
+            },
+            () = line.sink.kill.notified() => killed("killed at a write"),
+        };
+        match (&ended, &self.tables) {
+            // A queue would wait as well; asking again at once would only keep the owner from its work.
+            (Ended::Interrupted(Interrupted::Busy), _) => tokio::time::sleep(BUSY_PAUSE).await,
+            // A server carries out what it has taken. A lease outlasts that, and the time told to the ledger is no
+            // real one.
+            (Ended::Killed, Tables::Mongo(_)) => tokio::time::sleep(LONGEST_COMMAND).await,
+            _ => {}
+        }
+        self.leases.borrow_mut().remove(&number);
+        ended
+    }
+
+    /// A lease ends when its owner has stopped for certain: that is what it promises. Owners that are still at work
+    /// then are tried as well, but each of their writes is finished: were one to stop in the middle after another
+    /// attempt has settled the load, nobody would come back and take it away.
+    fn owners_linger(&self) -> bool {
+        self.history.owners_linger && matches!(self.tables, Tables::Memory(_))
+    }
+
+    /// Time goes on between attempts. Who meets a lease comes back minutes later, when it may have run out.
+    fn pass_time(&self, random: &mut StdRng, ended: &Ended) {
+        let milliseconds = random.random_range(0..milliseconds_behind(ended));
+        let next_end = self.leases.borrow().values().min().copied();
+        let left = next_end.map_or(i64::MAX, |end| (end - now() - 1).max(0));
+        pass_time(if self.owners_linger() { milliseconds } else { milliseconds.min(left) });
+    }
+}
+
+fn killed(how: &'static str) -> Ended {
+    STATS.count(how);
+    Ended::Killed
+}
+
+/// How long it takes at the most until something else happens.
+fn milliseconds_behind(ended: &Ended) -> i64 {
+    match ended {
+        Ended::Loaded(loaded) => {
+            assert!(loaded.summary.adds_up(), "{loaded:?}");
+            2_000
+        }
+        Ended::Interrupted(Interrupted::Busy) => {
+            STATS.count("met a lease or a fence");
+            40 * 60 * 1_000
+        }
+        Ended::Interrupted(Interrupted::Deadline) => {
+            STATS.count("stopped at a deadline");
+            1_000
+        }
+        Ended::Interrupted(_) => {
+            STATS.count("interrupted");
+            60_000
+        }
+        Ended::Killed => 60_000,
+    }
+}

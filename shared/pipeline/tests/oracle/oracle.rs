@@ -1,0 +1,274 @@
+//! The oracle: what must stand in the end, from one clean load in the order of versions, record by record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::sync::Arc;
+
+use flatten::dictionary::Dictionary;
+use pipeline::assemble::{Assembler, BatchLimits};
+use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
+use pipeline::decode::{self, Decoder};
+use pipeline::ledger::{Ledger, Status};
+use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::sink::Sink;
+use pipeline::sink::memory::{MemorySink, State};
+use pipeline::source::Storage;
+use pipeline::version::Version;
+
+use crate::catalogs;
+use crate::history::{History, Object};
+
+/// What must stand in the end.
+pub(crate) struct Oracle {
+    /// Tables, archive, tombstones, rejects.
+    pub(crate) state: State,
+    /// What is said of every object, in the order of the history.
+    pub(crate) loads: Vec<Expected>,
+    /// `<table>.<column>` to the number of rows that filled it.
+    pub(crate) columns: BTreeMap<String, u64>,
+    /// Tables of rows aside of a key that a note must or may be there for.
+    pub(crate) side_tables: SideTables,
+    /// Keys of resources that no table takes. Such a version writes nothing, and whether a deletion before it left a
+    /// tombstone is a matter of which batch they stood in; it keeps nothing away that could stand anywhere.
+    pub(crate) nowhere: BTreeSet<String>,
+}
+
+/// Notes of side tables: versions that others superseded before they were written leave none.
+pub(crate) struct SideTables {
+    pub(crate) must: BTreeSet<(String, String)>,
+    pub(crate) may: BTreeSet<(String, String)>,
+}
+
+/// What a load must say in the ledger.
+pub(crate) struct Expected {
+    /// What it says when it is the only one.
+    pub(crate) alone: Loaded,
+    /// How many of its records are the newest versions of their resources: those have the same fate in any order.
+    pub(crate) newest: Fates,
+    /// How many there are at all.
+    pub(crate) all: Fates,
+}
+
+/// Records by fate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fates {
+    pub(crate) loaded: u64,
+    pub(crate) deleted: u64,
+    pub(crate) archived: u64,
+}
+
+impl Fates {
+    fn count(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Rows(_) => self.loaded += 1,
+            Fate::Deleted => self.deleted += 1,
+            Fate::Archived(_) => self.archived += 1,
+        }
+    }
+}
+
+/// One record, in a batch of its own.
+struct One {
+    object: usize,
+    batch: WriteBatch,
+}
+
+impl One {
+    fn resource(&self) -> &ResourceWrite {
+        &self.batch.resources[0]
+    }
+
+    fn is_nowhere(&self) -> bool {
+        let resource = self.resource();
+        resource.tables.is_empty() && matches!(resource.fate, Fate::Rows(_))
+    }
+}
+
+/// An object, record by record.
+#[derive(Default)]
+struct Taken {
+    ones: Vec<One>,
+    /// Rejects and completions.
+    rest: Vec<WriteBatch>,
+    dictionary: Dictionary,
+}
+
+impl Oracle {
+    /// Loads a history cleanly.
+    pub(crate) async fn of(history: &History) -> Self {
+        let mut oracle = Self {
+            state: State::default(),
+            loads: Vec::new(),
+            columns: BTreeMap::new(),
+            side_tables: SideTables { must: BTreeSet::new(), may: BTreeSet::new() },
+            nowhere: BTreeSet::new(),
+        };
+        let (mut ones, mut rest) = (Vec::new(), Vec::new());
+        for (index, object) in history.objects.iter().enumerate() {
+            let alone = load_alone(history, object).await;
+            let is_written = !matches!(alone.status, Status::Gone | Status::Refused);
+            let newest = Fates::default();
+            oracle.loads.push(Expected { alone, newest, all: newest });
+            if is_written {
+                let taken = take(history, index);
+                for column in taken.dictionary.columns() {
+                    *oracle.columns.entry(format!("{}.{}", column.table, column.name)).or_default() +=
+                        column.rows;
+                }
+                ones.extend(taken.ones);
+                rest.extend(taken.rest);
+            }
+        }
+        oracle.count(&ones);
+        oracle.state = written_in_order(ones, rest).await;
+        oracle
+    }
+
+    fn count(&mut self, ones: &[One]) {
+        let newest = newest(ones);
+        for one in ones {
+            let resource = one.resource();
+            let load = &mut self.loads[one.object];
+            load.all.count(&resource.fate);
+            if one.is_nowhere() {
+                self.nowhere.insert(resource.key.clone());
+            }
+            let is_newest = newest.get(resource.key.as_str()) == Some(&&resource.version);
+            if is_newest {
+                load.newest.count(&resource.fate);
+            }
+            for pair in side_tables(one) {
+                if is_newest {
+                    self.side_tables.must.insert(pair.clone());
+                }
+                self.side_tables.may.insert(pair);
+            }
+        }
+    }
+}
+
+fn newest(ones: &[One]) -> BTreeMap<&str, &Version> {
+    let mut newest: BTreeMap<&str, &Version> = BTreeMap::new();
+    for one in ones {
+        let ResourceWrite { key, version, .. } = one.resource();
+        newest.entry(key).and_modify(|standing| *standing = (*standing).max(version)).or_insert(version);
+    }
+    newest
+}
+
+/// The tables of a record's rows aside of its key, with its type. What has no table at all is not written.
+fn side_tables(one: &One) -> Vec<(String, String)> {
+    let (batch, resource) = (&one.batch, one.resource());
+    let Fate::Rows(range) = &resource.fate else { return Vec::new() };
+    if one.is_nowhere() {
+        return Vec::new();
+    }
+    let aside = batch.rows.range(range.clone()).filter(|row| row.key() != resource.key);
+    aside.map(|row| (resource.resource_type.clone(), batch.names.table(row.table()).to_owned())).collect()
+}
+
+/// Writes record after record, the older versions first. Whatever comes last must be all that stands under its key; it
+/// is nothing where no table takes its type.
+async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>) -> State {
+    ones.sort_by(|a, b| a.resource().version.cmp(&b.resource().version));
+    let sink = MemorySink::default();
+    for one in ones {
+        let is_nowhere = one.is_nowhere();
+        let ResourceWrite { key, version, .. } = one.resource();
+        let (key, version) = (key.clone(), version.clone());
+        sink.write(one.batch).await.unwrap();
+        let standing = versions_of(&sink.state(), &key);
+        let is_alone = standing.iter().all(|standing| *standing == version.as_str());
+        assert!(is_alone || is_nowhere, "beside {key} of {version} stand {standing:?}");
+    }
+    for batch in rest {
+        sink.write(batch).await.unwrap();
+    }
+    sink.state()
+}
+
+/// The versions of everything that stands under a key.
+fn versions_of(state: &State, key: &str) -> BTreeSet<String> {
+    let collections = state.tables.values().chain(state.archive.values()).chain([&state.tombstones]);
+    let aside = format!("{key}#");
+    let documents = collections.flat_map(|collection| {
+        collection
+            .range(key.to_owned()..)
+            .take_while(|(id, _)| id.starts_with(key))
+            .filter(|(id, _)| id.as_str() == key || id.starts_with(&aside))
+    });
+    documents.map(|(_, document)| document.get_str("_version").unwrap().to_owned()).collect()
+}
+
+/// Every record of an object in a batch of its own.
+fn take(history: &History, index: usize) -> Taken {
+    let mut taken = assemble(history, index, None);
+    let whole = std::mem::take(&mut taken.ones);
+    for (number, one) in whole.into_iter().enumerate() {
+        if one.batch.resources.len() == 1 {
+            taken.ones.push(one);
+            continue;
+        }
+        // Several records stand in one frame: all but one are left out, of each in turn.
+        for place in 0..one.batch.resources.len() {
+            let mut again = assemble(history, index, Some(number));
+            let mut one = again.ones.remove(0);
+            one.batch.resources = vec![one.batch.resources.remove(place)];
+            taken.ones.push(one);
+        }
+    }
+    taken.ones.sort_by(|a, b| {
+        let [a, b] = [a, b].map(One::resource);
+        (&a.key, &a.version).cmp(&(&b.key, &b.version))
+    });
+    // The same version twice, in one frame: the first one counts, and it counts once.
+    taken.ones.dedup_by(|b, a| {
+        let [a, b] = [a, b].map(|one| one.resource());
+        (&a.key, &a.version) == (&b.key, &b.version)
+    });
+    taken
+}
+
+/// The batches of an object, one a frame; or the one of that number.
+fn assemble(history: &History, index: usize, only: Option<usize>) -> Taken {
+    let Object { reference, bytes, .. } = &history.objects[index];
+    let limits = BatchLimits { bytes: usize::MAX, resources: 1 };
+    let mut assembler = Assembler::new(Arc::clone(reference), catalogs::catalog(history.catalog), limits);
+    let mut decoder = Decoder::new(decode::Limits::default());
+    let (mut taken, mut number) = (Taken::default(), 0);
+    decoder.push(bytes);
+    decoder.finish();
+    while let Some(frame) = decoder.next() {
+        assembler.take(&frame);
+        let Some(mut batch) = assembler.take_batch() else { continue };
+        let rejects = WriteBatch { rejects: std::mem::take(&mut batch.rejects), ..WriteBatch::default() };
+        taken.rest.push(rejects);
+        if !batch.resources.is_empty() {
+            if only.is_none_or(|only| only == number) {
+                taken.ones.push(One { object: index, batch });
+            }
+            number += 1;
+        }
+    }
+    taken.rest.extend(assembler.take_completions());
+    taken.dictionary = assembler.take_dictionary();
+    taken
+}
+
+/// What a load says that nothing disturbs, of the same bytes from a file.
+async fn load_alone(history: &History, object: &Object) -> Loaded {
+    if object.is_gone {
+        return Loaded { status: Status::Gone, summary: pipeline::summary::Summary::default() };
+    }
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&object.bytes).unwrap();
+    let line = Line {
+        storage: Storage::File(file.path().to_owned()),
+        catalog: catalogs::catalog(history.catalog),
+        sink: Arc::new(MemorySink::default()),
+        pace: Pace::default(),
+    };
+    let job =
+        Job { owner: "oracle".to_owned(), again: false, deadline: None, clock: || 0, progress: &|_| {} };
+    line.load(&Ledger::memory(), &object.reference, &job).await.unwrap()
+}

@@ -1,0 +1,83 @@
+//! The long run: thousands of random histories of deliveries, each against the oracle of a clean load.
+
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use clap::Args;
+use tempfile::TempDir;
+
+use crate::local_line::{Database, Lifetime};
+use crate::settings::Settings;
+use crate::steps::{Steps, run_command};
+use crate::tools::Tools;
+use crate::workspace;
+
+/// Of so many histories one is played on a database as well: there they take several times as long.
+const IN_MEMORY_PER_DATABASE: u64 = 50;
+
+/// How long, and from where on.
+#[derive(Debug, Clone, Args)]
+pub struct Soak {
+    /// Random histories on the sink in memory; a fiftieth of them on a database besides.
+    #[arg(long, default_value_t = 10_000)]
+    histories: u64,
+    /// The seed of the first history, those of the others follow it; a new one for every run if left out.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Plays the histories; what was injected is counted and printed, and a history that goes wrong is printed with its
+/// seed.
+///
+/// # Errors
+/// At the first history that does not end like a clean load.
+pub async fn run(settings: &Settings, soak: &Soak) -> Result<()> {
+    let mut steps = Steps::default();
+    let tools = steps.run("Install the tools", || Tools::install(settings))?;
+    steps.run("Build the test", || run_command(oracle(settings).arg("--no-run")))?;
+    let seed = soak.seed.unwrap_or_else(seed_of_now);
+    let in_database = soak.histories.div_ceil(IN_MEMORY_PER_DATABASE);
+    println!("    seed {seed}: to repeat it, add --seed {seed}");
+    let title = format!("Play {} histories in memory", soak.histories);
+    steps.run(&title, || play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_memory", None))?;
+    let directory = TempDir::with_prefix("flatfire-")?;
+    let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, true).await?;
+    let title = format!("Play {in_database} histories on {}", database.description());
+    steps.run(&title, || {
+        let uri = Some(database.uri());
+        play(settings, seed, "FLATFIRE_DATABASE_HISTORIES", in_database, "in_the_database", uri)
+    })?;
+    steps.print_summary();
+    Ok(())
+}
+
+fn play(
+    settings: &Settings,
+    seed: u64,
+    count: &str,
+    histories: u64,
+    test: &str,
+    uri: Option<&str>,
+) -> Result<()> {
+    let mut command = oracle(settings);
+    command.args(["--", "--nocapture", test]);
+    command.env("FLATFIRE_SEED", seed.to_string()).env("FLATFIRE_PROGRESS", "1");
+    command.env(count, histories.to_string());
+    command.envs(uri.map(|uri| ("MONGODB_URI", uri)));
+    run_command(&mut command)
+}
+
+/// `cargo test` of the whole workspace's build: what is built here is not built again.
+fn oracle(settings: &Settings) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--locked", "--quiet", "--workspace", "--test", "oracle"]);
+    cargo.current_dir(workspace::root()).env("PATH", &settings.search_path);
+    cargo
+}
+
+/// Short enough to be copied by hand.
+#[allow(clippy::disallowed_methods, reason = "a command line is an edge: any seed will do")]
+fn seed_of_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 1_000_000_000
+}
