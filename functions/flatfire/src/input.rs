@@ -111,13 +111,15 @@ impl Input {
         }
     }
 
-    /// The object that it is to the pipeline: bucket `file`, its path as the key, its last change as its time.
+    /// The object that it is to the pipeline: bucket `file`, its path as the key, its last change as its time. That
+    /// also stands where S3 has the sequencer: of two contents of one file the later one counts, also where both say
+    /// the same of their resources' last update.
     pub(crate) fn object(&self, pin: Pin) -> Arc<ObjectRef> {
         Arc::new(ObjectRef {
             bucket: "file".to_owned(),
             key: self.name.clone(),
             pin,
-            sequencer: None,
+            sequencer: Some(format!("{:016X}", self.modified.max(0))),
             created: self.modified,
             size: self.bytes,
         })

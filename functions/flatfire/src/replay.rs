@@ -14,15 +14,20 @@ use pipeline::ledger::{Ledger, Load};
 
 use crate::database::Database;
 use crate::outcome::Outcome;
-use crate::settings::{Destination, Flattening};
+use crate::settings::{Destination, Flattening, Uri};
 use crate::status::{Wanted, named, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub(crate) struct Replay {
-    #[command(flatten)]
-    destination: Option<Destination>,
+    /// The database, as `mongodb://host:27017/database`
+    #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
+    #[arg(required_unless_present = "dead_letter", help_heading = "Database")]
+    to: Option<Uri>,
+    /// The database of archived resources; by default that of the rows with `_archive` behind its name
+    #[arg(long, value_name = "DB", env = "ARCHIVE_DATABASE", help_heading = "Database")]
+    archive: Option<String>,
     #[command(flatten)]
     flattening: Flattening,
     /// Replay the rejected records alone, each by its exact bytes
@@ -65,8 +70,8 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
     if let Some(dead_letter) = &arguments.dead_letter {
         return dead_letters::send_back(dead_letter, arguments.queue_url.as_deref()).await;
     }
-    let destination = arguments.destination.as_ref().context("--to: say which database the ledger is in")?;
-    let database = destination.connect().await?;
+    let to = arguments.to.clone().context("--to: say which database the ledger is in")?;
+    let database = Destination { to, archive: arguments.archive.clone() }.connect().await?;
     let loads = chosen(&arguments, &database).await?;
     let catalog = arguments.flattening.catalog(None)?;
     if arguments.rejects {

@@ -20,7 +20,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flatten::catalog::Catalog;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::Fate;
-use pipeline::decode::{Decoder, Limits};
+use pipeline::decode::{Decoder, Frame, Limits, Place};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::bson::{BsonWriter, RowEncoder};
 use serde_json::Value;
@@ -102,6 +102,30 @@ fn to_bson(bytes: &[u8], catalog: &Arc<Catalog>, object: &Arc<ObjectRef>, writer
     documents
 }
 
+fn records(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<serde::de::IgnoredAny>();
+    let mut records = Vec::new();
+    let mut start = 0;
+    while values.next().is_some_and(|value| value.is_ok()) {
+        records.push(bytes[start..values.byte_offset()].trim_ascii());
+        start = values.byte_offset();
+    }
+    records
+}
+
+/// Records that are cut out already, by an assembler that has met their shapes: what a long file costs by the record.
+fn records_to_bson(records: &[&[u8]], assembler: &mut Assembler, writer: &mut BsonWriter) -> usize {
+    let mut documents = 0;
+    for (ordinal, &bytes) in (0..).zip(records) {
+        let place = Place { ordinal, offset: 0, length: bytes.len() as u64, line: ordinal + 1 };
+        assembler.take(&Frame::Resource { place, bytes });
+        if assembler.is_full() {
+            documents += encode(assembler, writer);
+        }
+    }
+    documents + encode(assembler, writer)
+}
+
 fn encode(assembler: &mut Assembler, writer: &mut BsonWriter) -> usize {
     let Some(batch) = assembler.take_batch() else { return 0 };
     let mut encoder = RowEncoder::new(&batch.names);
@@ -142,6 +166,11 @@ fn line(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(bytes.len() as u64)).sample_size(20);
         group.bench_function("serde_json::Value", |bencher| {
             bencher.iter(|| values().map(black_box).count());
+        });
+        let records = records(&bytes);
+        let mut assembler = Assembler::new(Arc::clone(&object), Arc::clone(&catalog), BatchLimits::default());
+        group.bench_function("records to BSON", |bencher| {
+            bencher.iter(|| assert_eq!(records_to_bson(&records, &mut assembler, &mut writer), expected));
         });
         group.bench_function("bytes to BSON", |bencher| {
             bencher.iter(|| assert_eq!(to_bson(&bytes, &catalog, &object, &mut writer), expected));

@@ -11,12 +11,6 @@ use crate::by_hand::events;
 
 const MAX_LINES: usize = 400;
 
-/// Longer files, each with its reason.
-const LONG_FILES: [(&str, &str); 2] = [
-    ("shared/flatten/src/row.rs", "the one arena of rows: cells, lists and records share its private layout"),
-    ("shared/flatten/src/automatic/place.rs", "one table of what each place in a resource becomes"),
-];
-
 /// What the pure crate must never meet, not even behind something else: I/O, async, clouds, databases.
 const NOT_IN_FLATTEN: [&str; 8] =
     ["tokio", "futures", "mongodb", "bson", "aws-config", "aws-sdk-s3", "lambda_runtime", "hyper"];
@@ -126,18 +120,9 @@ fn relative(root: &Path, path: &Path) -> String {
 
 #[test]
 fn files_are_short() {
-    let excused = BTreeMap::from(LONG_FILES);
     for (path, text) in sources() {
         let lines = text.lines().count();
-        let long = lines > MAX_LINES;
-        assert!(
-            !long || excused.contains_key(path.as_str()),
-            "{path} has {lines} lines; {MAX_LINES} are enough"
-        );
-        assert!(
-            long || !excused.contains_key(path.as_str()),
-            "{path} is short again; strike it from the list"
-        );
+        assert!(lines <= MAX_LINES, "{path} has {lines} lines; {MAX_LINES} are enough");
     }
 }
 

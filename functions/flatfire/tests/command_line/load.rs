@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
 use mongodb::bson::doc;
 use serde_json::Value;
@@ -106,6 +107,24 @@ async fn other_views_and_settings_make_the_rows_anew_when_a_file_is_loaded_again
     assert_eq!(content["_loads"][0].get_i64("edition").unwrap(), 2);
     assert_eq!(load(&database, &["--again", "--views", &view, &file]).code, 0);
     assert_eq!(database.content().await["_loads"][0].get_i64("edition").unwrap(), 2, "nothing has changed");
+    database.remove().await;
+}
+
+/// Whoever corrects a file by hand seldom touches `meta.lastUpdated`.
+#[tokio::test]
+async fn a_corrected_file_counts_though_its_resources_say_nothing_of_an_update() {
+    let database = TestDatabase::of("corrected").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "patient.json");
+    let text = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2026-01-05T10:00:00Z"},"gender":"male"}"#;
+    for (gender, minutes) in [("male", 1), ("other", 2), ("female", 0)] {
+        fs::write(&file, text.replace("male", gender)).unwrap();
+        let modified = UNIX_EPOCH + Duration::from_mins(30_000_000 + minutes);
+        fs::File::options().append(true).open(&file).unwrap().set_modified(modified).unwrap();
+        assert_eq!(load(&database, &[&file]).code, 0);
+    }
+    let content = database.content().await;
+    assert_eq!(content["Patient"][0].get_str("gender").unwrap(), "other", "what was changed last");
     database.remove().await;
 }
 

@@ -123,7 +123,10 @@ async fn a_lease_is_renewed_by_who_holds_it() {
         ledger.renew(&id, 1, 5_000).await.unwrap();
         assert_eq!(ledger.begin(&object, &attempt("two", 4_999)).await, Ok(Begun::Busy));
         let begun = ledger.begin(&object, &attempt("two", 5_000)).await;
-        assert_eq!(begun, Ok(Begun::Run { attempt: 2, edition: 0, object: Arc::new(object.clone()), checkpoint: None }));
+        assert_eq!(
+            begun,
+            Ok(Begun::Run { attempt: 2, edition: 0, object: Arc::new(object.clone()), checkpoint: None })
+        );
         assert_eq!(ledger.renew(&id, 1, 9_000).await, Err(Interrupted::Busy), "it is another's by now");
     })
     .await;
