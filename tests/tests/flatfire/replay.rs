@@ -21,8 +21,10 @@ async fn dead_letters_come_back_and_are_loaded() {
     let poison = r#"{"this": "is no notification"}"#;
     stack.bury(poison).await;
 
-    let dead_letters = stack.deployment.outputs.dead_letter_queue_url.clone();
-    let ran = stack.flatfire(&["replay", "--dead-letter", &dead_letters]).await;
+    // The local cloud does not know `ListDeadLetterSourceQueues`, by which the queue would be found.
+    let outputs = &stack.deployment.outputs;
+    let from_to = ["--dead-letter", &outputs.dead_letter_queue_url, "--queue-url", &outputs.queue_url];
+    let ran = stack.flatfire(&[&["replay"], &from_to[..]].concat()).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "2 messages sent back\n"), "{}", ran.stderr);
     assert_eq!(text(&stack.settled(&upload).await, "status"), "done");
     assert_eq!(stack.tables().await.rows("Patient").count(), 2);
