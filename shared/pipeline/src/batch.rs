@@ -21,8 +21,6 @@ pub struct WriteBatch {
     pub completions: Vec<Completion>,
     /// Records that were set aside.
     pub rejects: Vec<Reject>,
-    /// A load that begins once more with its first record: what it set aside before is forgotten first.
-    pub begins_anew: Option<String>,
 }
 
 /// What happens to one resource.

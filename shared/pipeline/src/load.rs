@@ -11,7 +11,6 @@ use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
 
 use crate::assemble::{Assembler, BatchLimits};
-use crate::batch::WriteBatch;
 use crate::decode::{self, Decoder};
 use crate::interrupted::Interrupted;
 use crate::ledger::{Attempt, Begun, Checkpoint, Filled, Lease, Ledger, Status};
@@ -144,12 +143,6 @@ impl<S: Sink + 'static> Line<S> {
                     return Ok(Loaded { status, summary });
                 }
                 Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
-            }
-        }
-        if checkpoint.is_none() && attempt > 1 {
-            let batch = WriteBatch { begins_anew: Some(id.clone()), ..WriteBatch::default() };
-            if let Err(interrupted) = self.sink.write(batch).await {
-                return release(ledger, &id, attempt, interrupted).await;
             }
         }
         let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);

@@ -160,11 +160,6 @@ impl MemorySink {
 
 impl Sink for MemorySink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
-        if let Some(load) = &batch.begins_anew {
-            self.statement(|state| {
-                state.rejects.retain(|_, reject| reject.get_str("_load").is_ok_and(|of| of != load))
-            })?;
-        }
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         for completion in &batch.completions {
             self.statement(|state| state.complete(completion))?;

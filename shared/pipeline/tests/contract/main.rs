@@ -23,8 +23,6 @@ mod views;
 use cases::Case;
 use database::Server;
 use harness::Harness;
-use pipeline::batch::WriteBatch;
-use spec::BatchSpec;
 
 #[tokio::test]
 async fn the_sink_in_memory_keeps_the_contract() {
@@ -66,22 +64,6 @@ async fn check(case: &Case, once: Harness, twice: Harness) {
     let tables = once.tables().await;
     assert_eq!(tables::outline(&tables), case.expected, "{}", case.name);
     assert_eq!(twice.tables().await, tables, "{}: the same batch again changed something", case.name);
-}
-
-/// What a load set aside before it began once more is forgotten; what others set aside stays.
-#[tokio::test]
-async fn a_load_that_begins_anew_forgets_what_it_set_aside() {
-    let server = Server::get().await;
-    for harness in [Harness::memory(), Harness::mongodb(&server).await] {
-        let rejects = |rejects| BatchSpec { rejects, ..BatchSpec::default() };
-        harness.write(rejects(vec![4, 5]).build()).await.unwrap();
-        let begins =
-            |load: &str| WriteBatch { begins_anew: Some(load.to_owned()), ..rejects(vec![5]).build() };
-        harness.write(begins("clinic/in/day 2.ndjson@v1")).await.unwrap();
-        harness.write(begins("clinic/in/day 1.ndjson@v1")).await.unwrap();
-        let expected = ["_rejects clinic/in/day 1.ndjson@v1#5/too-deep/"];
-        assert_eq!(tables::outline(&harness.tables().await), expected);
-    }
 }
 
 /// Every kind of value, nested and with hostile text, comes out the same.

@@ -99,7 +99,6 @@ impl BatchSpec {
             resources,
             completions: completions.collect(),
             rejects: rejects.collect(),
-            begins_anew: None,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::summary::Summary;
 use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{Answer, Command, Document, Place, Replacement, SideTables, Written};
 use super::{Sink, add_rejects};
-use chunks::{Chunk, DELETE, UPDATE, cut};
+use chunks::{Chunk, UPDATE, cut};
 use parts::{
     Part, SIDE_TABLES, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered,
 };
@@ -284,10 +284,6 @@ impl MongoSink {
 
 impl Sink for MongoSink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
-        if let Some(load) = &batch.begins_anew {
-            let encode = |_, writer: &mut _| statements::rejects_of(writer, load);
-            self.send_all(cut(DELETE, REJECTS, 0..1, encode)).await?;
-        }
         self.prepare_views(&batch).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         self.retain(&batch).await?;

@@ -107,16 +107,6 @@ pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
     writer.close(statement);
 }
 
-/// `{q: {_load}, limit: 0}`
-pub(super) fn rejects_of(writer: &mut BsonWriter, load: &str) {
-    let statement = writer.open();
-    let query = writer.open_document("q");
-    writer.text("_load", load);
-    writer.close(query);
-    writer.int32("limit", 0);
-    writer.close(statement);
-}
-
 /// A `find` of the `_version`s under some `_id`s, all in one answer.
 pub(super) fn find_versions<'a>(collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> BsonWriter {
     let mut writer = BsonWriter::default();
