@@ -24,10 +24,6 @@ use std::process::ExitCode;
 use outcome::Outcome;
 use settings::{Command, Settings};
 
-/// As in the function.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let settings = match Settings::from_arguments() {
         Ok(settings) => settings,
