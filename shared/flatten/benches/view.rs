@@ -110,7 +110,8 @@ impl Line {
         let mut count = 0;
         let mut key = String::new();
         for line in lines(ndjson) {
-            let root = self.tape.parse(line, Limits::default()).unwrap().root();
+            let document = self.tape.parse(line, Limits::default()).unwrap();
+            let root = document.root();
             key.clear();
             key.push_str("Observation/");
             root.get("id").unwrap().push_text(&mut key);

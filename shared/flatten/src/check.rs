@@ -187,10 +187,14 @@ impl Check {
 /// FHIR's own rule for ids (R4, section 2.24.0.1), stricter than what can be a key.
 pub(crate) fn is_fhir_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        // Without a stop in between, which lets sixteen bytes be looked at together.
+        && id.bytes().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'.')))
 }
 
 /// Whether a text can be a URI reference (RFC 3986): something, and no white space or control character in it.
 pub(crate) fn is_uri_reference(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|character: char| character.is_whitespace() || character.is_control())
+    let is_plain = text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    !text.is_empty()
+        && (is_plain
+            || !text.contains(|character: char| character.is_whitespace() || character.is_control()))
 }

@@ -67,6 +67,9 @@ impl Links {
     /// wanted (`urn:uuid:…#Patient`); an entry of another type is then nowhere.
     #[must_use]
     pub fn resolve(&self, urn: &str) -> Link {
+        if self.uuids.is_empty() && self.others.is_empty() {
+            return if self.more { Link::Later } else { Link::Nowhere };
+        }
         let (urn, wanted) = urn.split_once('#').map_or((urn, None), |(urn, kind)| (urn, Some(kind)));
         match (self.find(urn), wanted) {
             (Link::Key(key), Some(kind)) if key.split('/').next() != Some(kind) => Link::Nowhere,

@@ -64,9 +64,10 @@ pub fn is_type(name: &str) -> bool {
 pub fn is_id(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= 256
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'|'))
+        // Without a stop in between, which lets sixteen bytes be looked at together.
+        && id.bytes().fold(true, |all, byte| {
+            all & (byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b':' | b'|'))
+        })
 }
 
 #[cfg(test)]

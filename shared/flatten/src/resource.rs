@@ -72,7 +72,7 @@ impl<'a> Resource<'a> {
     pub fn key(&self, full_url: Option<&str>) -> String {
         let kind = &self.kind;
         if let Some(id) = &self.id {
-            return format!("{kind}/{id}");
+            return [kind, "/", id].concat();
         }
         let urn = full_url.filter(|url| url.starts_with("urn:uuid:") || url.starts_with("urn:oid:"));
         match urn.and_then(|urn| urn.rsplit(':').next()).filter(|id| is_id(id)) {

@@ -26,10 +26,11 @@ use std::ops::Range;
 
 use crate::json::Node;
 
+use repeats::Repeats;
+
 pub(crate) use cells::Outline;
 pub use cells::{Cells, Row};
-pub use names::{NameList, Names};
-pub use repeats::Repeats;
+pub use names::{NameList, Names, Terminated};
 
 /// A column, by its place in [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +114,7 @@ pub struct Rows {
     cells: Vec<Cell>,
     heads: Vec<Head>,
     pendings: usize,
+    repeats: Repeats,
 }
 
 /// A row, list or record that has been opened and must be closed.
@@ -129,6 +131,18 @@ pub struct Mark {
 }
 
 impl Rows {
+    /// An arena with memory for as much as stands before a mark of another, and for some more.
+    #[must_use]
+    pub fn with_room(mark: Mark) -> Self {
+        let room = |used: usize| used + used / 8;
+        Self {
+            text: String::with_capacity(room(mark.text)),
+            cells: Vec::with_capacity(room(mark.cells)),
+            heads: Vec::with_capacity(room(mark.heads)),
+            ..Self::default()
+        }
+    }
+
     /// Begins a row. Rows do not nest; another may begin once this one has ended.
     pub fn begin_row(&mut self, table: TableId, key: &str) -> Open {
         let key = self.push_text(|text| text.push_str(key));

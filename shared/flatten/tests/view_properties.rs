@@ -296,7 +296,8 @@ fn resource() -> impl Strategy<Value = String> {
 fn run(plan: &Plan, evaluator: &mut Evaluator, resource: &str) -> Result<String, Defect> {
     let (mut names, mut rows, mut tape) = (Names::default(), Rows::default(), Tape::default());
     let view_names = ViewNames::new(plan, &mut names);
-    let root = tape.parse(resource.as_bytes(), Limits::default()).unwrap().root();
+    let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
+    let root = document.root();
     let count = evaluator.run(plan, &view_names, root, &Context::of("Patient/p"), &mut rows)?;
     assert_eq!(count, rows.len());
     assert!(!plan.at_most_one_row() || count < 2);
@@ -334,7 +335,8 @@ proptest! {
             let fresh = run(&plan, &mut Evaluator::default(), resource);
             prop_assert_eq!(&run(&plan, &mut evaluator, resource), &fresh);
             let (mut rows, mut defects, mut tape) = (Rows::default(), Vec::new(), Tape::default());
-            let root = tape.parse(resource.as_bytes(), Limits::default()).unwrap().root();
+            let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
+            let root = document.root();
             let count = evaluator.run_all(&set, root, &Context::of("Patient/p"), &mut rows, &mut defects);
             prop_assert_eq!(count, fresh.as_ref().map_or(0, |text| text.lines().filter(|line| line.starts_with("Patient/p")).count()) * 2);
             prop_assert_eq!(defects.len(), if fresh.is_err() { 2 } else { 0 });
@@ -345,7 +347,8 @@ proptest! {
     fn predicates_never_panic(path in path(), resource in resource()) {
         let Ok(predicate) = Predicate::compile("Patient", &path) else { return Ok(()) };
         let mut tape = Tape::default();
-        let root = tape.parse(resource.as_bytes(), Limits::default()).unwrap().root();
+        let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
+        let root = document.root();
         let mut scratch = Scratch::default();
         let once = predicate.holds(root, &Context::of("Patient/p"), &mut scratch);
         let again = predicate.holds(root, &Context::of("Patient/p"), &mut scratch);

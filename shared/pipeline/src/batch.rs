@@ -29,7 +29,7 @@ pub struct ResourceWrite {
     /// `Patient/123`
     pub key: String,
     /// `Patient`
-    pub resource_type: String,
+    pub resource_type: Arc<str>,
     /// Its place in the order of versions.
     pub version: Version,
     /// Where it stood.

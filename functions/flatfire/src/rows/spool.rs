@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use std::sync::Arc;
 
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{Document, Kind, Limits, Node, Tape};
 use flatten::view::Plan;
 use thiserror::Error;
 
@@ -81,7 +81,7 @@ impl Spool {
         if !is_wanted || self.is_several() {
             return Ok(());
         }
-        for (column, _) in cells(&mut self.tape, line)? {
+        for (column, _) in cells(&row(&mut self.tape, line)?) {
             self.columns.add(&column);
         }
         self.lines.write_all(line)
@@ -101,7 +101,7 @@ impl Spool {
         let (mut line, mut record) = (Vec::new(), vec![String::new(); self.columns.names.len()]);
         while lines.read_until(b'\n', &mut line)? > 0 {
             record.iter_mut().for_each(String::clear);
-            for (column, value) in cells(&mut self.tape, &line)? {
+            for (column, value) in cells(&row(&mut self.tape, &line)?) {
                 let place = self.columns.index.get(&*column).and_then(|&index| record.get_mut(index));
                 if let Some(cell) = place {
                     write_cell(cell, value);
@@ -141,15 +141,16 @@ impl Columns {
     }
 }
 
-/// The cells of a printed line, without the name of its table.
-fn cells<'a>(
-    tape: &'a mut Tape,
-    line: &'a [u8],
-) -> io::Result<impl Iterator<Item = (std::borrow::Cow<'a, str>, Node<'a>)>> {
+/// A printed line.
+fn row<'a>(tape: &'a mut Tape, line: &'a [u8]) -> io::Result<Document<'a>> {
     // A row may be as large as the database takes, and lists within it as deep as a resource.
     let limits = Limits { depth: 256, bytes: u32::MAX as usize };
-    let document = tape.parse(line, limits).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-    Ok(document.root().members().skip(1).map(|(name, value)| (name.text().unwrap_or_default(), value)))
+    tape.parse(line, limits).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// The cells of a printed line, without the name of its table.
+fn cells<'a>(row: &'a Document<'a>) -> impl Iterator<Item = (std::borrow::Cow<'a, str>, Node<'a>)> {
+    row.root().members().skip(1).map(|(name, value)| (name.text().unwrap_or_default(), value))
 }
 
 /// The library's own conversion hides the kind of an error, and a reader who left is told by it.

@@ -5,7 +5,7 @@ use crate::json::{Kind, Node};
 use crate::model::TypeId;
 
 use super::name::Standing;
-use super::place::{Member, PlaceId, Special, SpotId, items_kind};
+use super::place::{Essence, Member, PlaceId, Special, SpotId, items_kind};
 use super::walk::{Care, Walk};
 
 impl<'a> Walk<'_, 'a> {
@@ -36,12 +36,13 @@ impl<'a> Walk<'_, 'a> {
         value: Node<'a>,
         hint: &mut usize,
     ) -> Result<(), Defect> {
-        let member = self.places.member(place, key.raw(), hint, self.settings, self.names);
+        let member = self.places.member(place, key, hint, self.settings, self.names);
         if self.care != Care::Usual && self.is_left_out(member, value) {
             self.modifier |= member == Member::ModifierExtensions && value.items().next().is_some();
             self.unknown(value);
             return Ok(());
         }
+        self.unsure |= !member.is_element();
         match member {
             Member::Element(spot) => self.element(spot, value),
             Member::Codings(spot) => self.codings(place, spot, value),
@@ -54,7 +55,7 @@ impl<'a> Walk<'_, 'a> {
             Member::Sibling(spot) => {
                 self.sibling(spot, value)?;
                 if value.kind() == Kind::Object {
-                    self.is_there(spot);
+                    self.is_there(spot, self.places.essence(spot));
                 }
                 Ok(())
             }
@@ -74,20 +75,24 @@ impl<'a> Walk<'_, 'a> {
 
     /// Flattens the value of a member, and says which choice it is.
     pub(super) fn element(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
+        let essence = self.places.essence(spot);
         match value.kind() {
             Kind::Null => return Ok(()),
             Kind::Object => self.single(spot, value)?,
             Kind::Array => self.array(spot, value)?,
+            Kind::String if essence.is_text() => self.rows.text_of(essence.plain, value),
             Kind::String | Kind::Number | Kind::True | Kind::False => self.only_scalar(spot, value)?,
         }
-        self.is_there(spot);
+        self.is_there(spot, essence);
         Ok(())
     }
 
     /// Notes that a member has a value, or something that stands for it, and says which choice it is.
-    fn is_there(&mut self, spot: SpotId) {
-        self.met |= self.places.meets(spot);
-        if let Some((column, kind)) = self.places.choice(spot)
+    fn is_there(&mut self, spot: SpotId, essence: Essence) {
+        self.met |= essence.meets;
+        self.unsure |= !essence.is_tabled();
+        if essence.is_choice()
+            && let Some((column, kind)) = self.places.choice(spot)
             && !self.chosen.contains(&column)
         {
             // Of two members of one choice, which FHIR does not have, the first says what it is.
@@ -109,14 +114,15 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn only_scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        if self.places.only_objects(spot) || self.places.is_resource(spot) {
+        let essence = self.places.essence(spot);
+        if essence.only_objects() || essence.is_resource() {
             return Err(self.defect(DefectCode::ObjectExpected, value));
         }
         self.scalar(spot, value)
     }
 
     fn single(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        if self.places.is_resource(spot) {
+        if self.places.essence(spot).is_resource() {
             return self.inner_resource(spot, value);
         }
         let carrier = self.places.shape(spot, value);
@@ -129,7 +135,7 @@ impl<'a> Walk<'_, 'a> {
             None => Ok(()),
             Some(Kind::Object) => self.objects(spot, array),
             Some(Kind::Array) => self.items(spot, None, array),
-            Some(_) if self.places.only_objects(spot) => Err(self.defect(DefectCode::ObjectExpected, array)),
+            Some(_) if self.places.essence(spot).only_objects() => Err(self.defect(DefectCode::ObjectExpected, array)),
             Some(_) => self.scalars(spot, array),
         }
     }

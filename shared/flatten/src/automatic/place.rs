@@ -8,6 +8,7 @@ mod member;
 mod scalars;
 mod shape;
 mod columns;
+mod essence;
 mod remembered;
 mod spot;
 mod meaning;
@@ -17,9 +18,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use crate::check;
 use crate::json::Node;
 use crate::model::{self, TypeId};
-use crate::row::{ColumnId, Names};
+use crate::row::{ColumnId, Names, TableId};
 
 use super::Settings;
 use super::name::{self, Standing, joined};
@@ -29,6 +31,7 @@ use shape::{Shape, fits, signature};
 use spot::Spot;
 
 pub(super) use columns::Columns;
+pub(super) use essence::Essence;
 pub(super) use meaning::{Meanings, Root};
 pub(super) use member::{Member, Special};
 pub(super) use scalars::Scalars;
@@ -74,12 +77,25 @@ impl Place {
     }
 }
 
+/// Where the resources of a type go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ResourceHome {
+    pub(super) place: PlaceId,
+    pub(super) table: TableId,
+    /// The mandatory elements, as [`check::required`] has them.
+    pub(super) required: u8,
+}
+
 /// Everything remembered so far.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     list: Vec<Place>,
     spots: Vec<Spot>,
-    resources: BTreeMap<Box<str>, PlaceId>,
+    /// By spot: what is asked at every value lies close together.
+    essences: Vec<Essence>,
+    resources: BTreeMap<Box<str>, ResourceHome>,
+    /// The type of the last resource: mostly the next one's too.
+    last: Option<(Box<str>, ResourceHome)>,
     items: BTreeMap<TypeId, PlaceId>,
     scratch: String,
 }
@@ -94,14 +110,21 @@ impl Places {
         self.spots.len() + self.list.len()
     }
 
-    /// The place of a resource's members.
-    pub(super) fn resource(&mut self, resource_type: &str, names: &mut Names) -> PlaceId {
-        if let Some(&place) = self.resources.get(resource_type) {
-            return place;
+    /// Where a resource of a type goes.
+    pub(super) fn root(&mut self, resource_type: &str, names: &mut Names) -> ResourceHome {
+        if let Some((_, root)) = self.last.as_ref().filter(|(name, _)| **name == *resource_type) {
+            return *root;
         }
-        let place = self.add_place("", model::type_named(resource_type), Special::Resource, names);
-        self.resources.insert(resource_type.into(), place);
-        place
+        let known = self.resources.get(resource_type).copied();
+        let root = known.unwrap_or_else(|| {
+            let place = self.add_place("", model::type_named(resource_type), Special::Resource, names);
+            let (table, required) = (names.table(resource_type), check::required(resource_type));
+            let root = ResourceHome { place, table, required };
+            self.resources.insert(resource_type.into(), root);
+            root
+        });
+        self.last = Some((resource_type.into(), root));
+        root
     }
 
     pub(super) fn special(&self, place: PlaceId) -> Special {
@@ -113,16 +136,27 @@ impl Places {
     pub(super) fn member(
         &mut self,
         place: PlaceId,
+        name: Node<'_>,
+        hint: &mut usize,
+        settings: &Settings,
+        names: &mut Names,
+    ) -> Member {
+        if let Some(member) = self.list[place.0 as usize].members.at(*hint, name.raw_bytes()) {
+            *hint += 1;
+            return member;
+        }
+        self.member_called(place, name.raw(), hint, settings, names)
+    }
+
+    fn member_called(
+        &mut self,
+        place: PlaceId,
         key: &str,
         hint: &mut usize,
         settings: &Settings,
         names: &mut Names,
     ) -> Member {
         let members = &self.list[place.0 as usize].members;
-        if let Some(member) = members.at(*hint, key) {
-            *hint += 1;
-            return member;
-        }
         if let Some((index, member)) = members.find(key) {
             *hint = index + 1;
             return member;
@@ -140,7 +174,7 @@ impl Places {
         settings: &Settings,
         names: &mut Names,
     ) -> Option<SpotId> {
-        self.member(place, key, &mut 0, settings, names).spot()
+        self.member_called(place, key, &mut 0, settings, names).spot()
     }
 
     fn classify(&mut self, place: PlaceId, key: &str, settings: &Settings, names: &mut Names) -> Member {
@@ -159,7 +193,7 @@ impl Places {
         if let Some(primitive) = key.strip_prefix('_') {
             let spot = self.element(place, primitive, settings, names);
             // What no release has as a primitive has its extensions inside.
-            let spot = spot.filter(|spot| !self.spots[spot.0 as usize].scalars.none());
+            let spot = spot.filter(|&spot| !self.essence(spot).scalars.none());
             return spot.map_or(Member::Unknown, Member::Sibling);
         }
         if !name::has_column(special, home.carrier, key) {
@@ -196,6 +230,11 @@ impl Places {
         spot
     }
 
+    /// What everybody asks of a spot.
+    pub(super) fn essence(&self, spot: SpotId) -> Essence {
+        self.essences[spot.0 as usize]
+    }
+
     pub(super) fn columns(&self, spot: SpotId) -> Columns {
         self.spots[spot.0 as usize].columns
     }
@@ -204,33 +243,13 @@ impl Places {
         &self.spots[spot.0 as usize].name
     }
 
-    pub(super) fn scalars(&self, spot: SpotId) -> Scalars {
-        self.spots[spot.0 as usize].scalars
-    }
-
     pub(super) fn choice(&self, spot: SpotId) -> Option<(ColumnId, &'static str)> {
         self.spots[spot.0 as usize].choice
     }
 
-    /// The mandatory elements that a value here is one of, as [`crate::check::required`] has them.
-    pub(super) fn meets(&self, spot: SpotId) -> u8 {
-        self.spots[spot.0 as usize].meets
-    }
-
-    /// The codes that may stand here, where [`Scalars::coded`] says that they are known.
+    /// The codes that may stand here, where [`Scalars::CODED`] says that they are known.
     pub(super) fn codes(&self, spot: SpotId) -> &'static [&'static str] {
         self.spots[spot.0 as usize].codes
-    }
-
-    /// Whether the member is a whole resource.
-    pub(super) fn is_resource(&self, spot: SpotId) -> bool {
-        self.spots[spot.0 as usize].resource
-    }
-
-    /// Whether only objects may stand here.
-    pub(super) fn only_objects(&self, spot: SpotId) -> bool {
-        let spot = &self.spots[spot.0 as usize];
-        spot.scalars.none() && (!spot.shapes.is_empty() || spot.extension)
     }
 
     /// Whether some release has such a value here: an object or a scalar.

@@ -19,17 +19,17 @@ const DECIMAL_DIGITS: usize = 34;
 impl<'a> Walk<'_, 'a> {
     /// One scalar and what is derived from it.
     pub(super) fn scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let (columns, scalars) = (self.places.columns(spot), self.places.scalars(spot));
+        let (columns, scalars) = (self.places.columns(spot), self.places.essence(spot).scalars);
         match value.kind() {
             Kind::String => {
-                if scalars.coded && !self.places.codes(spot).iter().any(|code| value.is(code)) {
+                if scalars.has(Scalars::CODED) && !self.places.codes(spot).iter().any(|code| value.is(code)) {
                     self.doubts.codes += 1;
                 }
                 self.string(columns, scalars, value)
             }
             Kind::Number => self.number(columns, scalars, value),
             _ => {
-                match value.boolean().filter(|_| scalars.boolean || scalars.none()) {
+                match value.boolean().filter(|_| scalars.has(Scalars::BOOLEAN) || scalars.none()) {
                     Some(truth) => self.rows.boolean(columns.plain, truth),
                     None => self.rows.text(columns.text, value.raw()),
                 }
@@ -40,7 +40,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// An array of scalars: a list, and the lists that are derived from it.
     pub(super) fn scalars(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
-        let (columns, scalars) = (self.places.columns(spot), self.places.scalars(spot));
+        let (columns, scalars) = (self.places.columns(spot), self.places.essence(spot).scalars);
         let list = self.rows.open_list(columns.plain);
         for item in array.items() {
             self.list_item(spot, item)?;
@@ -53,13 +53,13 @@ impl<'a> Walk<'_, 'a> {
             }
             self.rows.close(list);
         }
-        if scalars.moment && items_kind(array) == Some(Kind::String) {
+        if scalars.has(Scalars::MOMENT) && items_kind(array) == Some(Kind::String) {
             let list = self.rows.open_list(columns.at);
             for item in array.items() {
                 if let Some(moment) = item.text().and_then(|text| moment(&text)) {
                     self.rows.instant(ITEM, moment.milliseconds());
                 } else {
-                    self.doubts.dates += u64::from(!scalars.text && !item.is_null());
+                    self.doubts.dates += u64::from(!scalars.has(Scalars::TEXT) && !item.is_null());
                     self.rows.null(ITEM);
                 }
             }
@@ -70,14 +70,14 @@ impl<'a> Walk<'_, 'a> {
 
     /// One scalar as an item of a list; what has no column of its own there keeps its text.
     pub(super) fn list_item(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let scalars = self.places.scalars(spot);
+        let scalars = self.places.essence(spot).scalars;
         match value.kind() {
             Kind::Null => self.rows.null(ITEM),
             Kind::String => self.rows.text_of(ITEM, value),
             Kind::True | Kind::False => self.rows.boolean(ITEM, value.kind() == Kind::True),
             Kind::Number => {
                 let digits = value.raw();
-                if scalars.integer && !scalars.decimal {
+                if scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL) {
                     match self.whole::<i32>(value)? {
                         Some(number) => self.rows.integer(ITEM, number),
                         None => self.rows.decimal(ITEM, digits),
@@ -103,20 +103,20 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn string(&mut self, columns: Columns, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
-        if scalars.moment {
+        if scalars.has(Scalars::MOMENT) {
             self.rows.text_of(columns.plain, value);
             match value.text().and_then(|text| moment(&text)) {
                 Some(moment) => self.rows.instant(columns.at, moment.milliseconds()),
                 // Where some release has text instead, it may be anything.
-                None => self.doubts.dates += u64::from(!scalars.text),
+                None => self.doubts.dates += u64::from(!scalars.has(Scalars::TEXT)),
             }
-        } else if scalars.instant {
+        } else if scalars.has(Scalars::INSTANT) {
             self.instant(columns, value);
-        } else if scalars.long {
+        } else if scalars.has(Scalars::LONG) {
             return self.long(columns, value);
-        } else if scalars.binary && value.raw().len() > self.settings.inline_binary_bytes {
+        } else if scalars.has(Scalars::BINARY) && value.raw().len() > self.settings.inline_binary_bytes {
             self.binary(columns, value);
-        } else if scalars.text || scalars.binary || scalars.none() {
+        } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
             self.rows.text_of(columns.plain, value);
         } else {
             self.rows.text_of(columns.text, value);
@@ -125,14 +125,14 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn number(&mut self, columns: Columns, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
-        if scalars.decimal || scalars.none() {
+        if scalars.has(Scalars::DECIMAL) || scalars.none() {
             self.decimal(columns, value.raw());
-        } else if scalars.integer {
+        } else if scalars.has(Scalars::INTEGER) {
             match self.whole::<i32>(value)? {
                 Some(number) => self.rows.integer(columns.plain, number),
                 None => self.rows.text(columns.text, value.raw()),
             }
-        } else if scalars.long {
+        } else if scalars.has(Scalars::LONG) {
             return self.long(columns, value);
         } else {
             self.rows.text(columns.text, value.raw());

@@ -33,18 +33,21 @@ pub struct Flattener {
     scratch: Scratch,
     names: Names,
     views: ViewSet,
-    of_type: BTreeMap<String, OfType>,
+    of_type: BTreeMap<Arc<str>, Arc<OfType>>,
+    /// The type of the last resource: mostly the next one's too.
+    last_type: Option<Arc<OfType>>,
     tally: Tally,
     dictionary: Dictionary,
     findings: Vec<(String, u64)>,
 }
 
 /// What is known of a resource type.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct OfType {
+    name: Arc<str>,
     tables: Arc<[String]>,
-    rules: Arc<[usize]>,
-    checks: Arc<[usize]>,
+    rules: Vec<usize>,
+    checks: Vec<usize>,
     known: bool,
 }
 
@@ -66,6 +69,7 @@ impl Flattener {
             names,
             views,
             of_type,
+            last_type: None,
             tally,
             dictionary,
             findings: Vec::new(),
@@ -115,7 +119,12 @@ impl Flattener {
     /// The tables that hold one set of rows for each resource of a type: its own and its views'. Child tables
     /// (`<Type>_<path>`) and contained resources (`<Type>_contained`) come besides.
     pub fn tables(&mut self, resource_type: &str) -> Arc<[String]> {
-        self.of_type(resource_type).tables
+        Arc::clone(&self.of_type(resource_type).tables)
+    }
+
+    /// The type's name, shared by whoever keeps it.
+    pub fn type_name(&mut self, resource_type: &str) -> Arc<str> {
+        Arc::clone(&self.of_type(resource_type).name)
     }
 
     /// The names that the rows refer to.
@@ -183,10 +192,17 @@ impl Flattener {
         Ok(false)
     }
 
-    fn of_type(&mut self, resource_type: &str) -> OfType {
-        if let Some(known) = self.of_type.get(resource_type) {
-            return known.clone();
+    fn of_type(&mut self, resource_type: &str) -> Arc<OfType> {
+        if let Some(last) = self.last_type.as_ref().filter(|last| *last.name == *resource_type) {
+            return Arc::clone(last);
         }
+        let known = self.of_type.get(resource_type).map(Arc::clone);
+        let of_type = known.unwrap_or_else(|| self.learn(resource_type));
+        self.last_type = Some(Arc::clone(&of_type));
+        of_type
+    }
+
+    fn learn(&mut self, resource_type: &str) -> Arc<OfType> {
         let catalog = &self.catalog;
         let own = catalog.has_automatic().then(|| resource_type.to_owned());
         let views = self.views.plans(resource_type).map(|plan| plan.name().to_owned());
@@ -194,13 +210,14 @@ impl Flattener {
             catalog.inactive.iter().enumerate().filter(|(_, rule)| rule.resource_type == resource_type);
         let checks =
             catalog.checks.iter().enumerate().filter(|(_, check)| check.resource_type() == resource_type);
-        let of_type = OfType {
+        let of_type = Arc::new(OfType {
+            name: resource_type.into(),
             checks: checks.map(|(index, _)| index).collect(),
             tables: own.into_iter().chain(views).collect(),
             rules: rules.map(|(index, _)| index).collect(),
             known: model::is_resource_type(resource_type),
-        };
-        self.of_type.insert(resource_type.to_owned(), of_type.clone());
+        });
+        self.of_type.insert(Arc::clone(&of_type.name), Arc::clone(&of_type));
         of_type
     }
 }

@@ -48,7 +48,7 @@ pub struct Scratch {
 #[derive(Debug)]
 pub(crate) struct Machine<'m> {
     pool: &'m Pool,
-    document: Document<'m>,
+    document: &'m Document<'m>,
     root: Node<'m>,
     resource: Item,
     context: Context<'m>,

@@ -13,6 +13,9 @@ mod escape;
 mod node;
 mod parse;
 mod scan;
+mod short;
+
+pub(crate) use short::Ends;
 
 pub use escape::unescape;
 pub use node::{Document, Items, Kind, Members, Node};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::escape;
+use super::short::same;
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,35 +49,43 @@ impl<'a> Document<'a> {
 
     /// The outermost value.
     #[must_use]
-    pub const fn root(self) -> Node<'a> {
+    pub const fn root(&'a self) -> Node<'a> {
         Node { document: self, index: 0 }
     }
 
     /// The value at an index that [`Node::index`] gave.
-    pub(crate) const fn node(self, index: u32) -> Node<'a> {
+    pub(crate) const fn node(&'a self, index: u32) -> Node<'a> {
         Node { document: self, index }
     }
 
-    fn slice(self, entry: Entry) -> &'a str {
+    fn slice(&self, entry: Entry) -> &'a str {
         self.text.get(entry.start as usize..entry.end as usize).unwrap_or_default()
     }
 
-    fn entry(self, index: u32) -> Entry {
+    /// Its bytes: a slice of text looks for the borders of characters.
+    #[inline]
+    fn bytes(&self, entry: Entry) -> &'a [u8] {
+        self.text.as_bytes().get(entry.start as usize..entry.end as usize).unwrap_or_default()
+    }
+
+    #[inline]
+    fn entry(&self, index: u32) -> Entry {
         const NOTHING: Entry = Entry { kind: Kind::Null, escaped: false, start: 0, end: 0, next: u32::MAX };
         self.entries.get(index as usize).copied().unwrap_or(NOTHING)
     }
 }
 
-/// One value of a document. Copying it costs nothing.
+/// One value of a document: two words, which pass in registers.
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {
-    document: Document<'a>,
+    document: &'a Document<'a>,
     index: u32,
 }
 
 impl<'a> Node<'a> {
     /// What the value is.
     #[must_use]
+    #[inline]
     pub fn kind(self) -> Kind {
         self.entry().kind
     }
@@ -184,18 +193,27 @@ impl<'a> Node<'a> {
 
     /// Whether this string is exactly `text`.
     #[must_use]
+    #[inline]
     pub fn is(self, text: &str) -> bool {
         let entry = self.entry();
         if entry.kind != Kind::String {
             return false;
         }
-        let raw = self.document.slice(entry);
-        if entry.escaped { escape::unescape(raw) == text } else { raw == text }
+        if entry.escaped {
+            return escape::unescape(self.document.slice(entry)) == text;
+        }
+        same(self.document.bytes(entry), text.as_bytes())
     }
 
     /// Where the value stands on the tape, to come back to it through [`Document::node`].
     pub(crate) const fn index(self) -> u32 {
         self.index
+    }
+
+    /// The bytes of the value as written.
+    #[inline]
+    pub(crate) fn raw_bytes(self) -> &'a [u8] {
+        self.document.bytes(self.entry())
     }
 
     /// The bytes of a string that needs no decoding; `None` for anything else.
@@ -204,13 +222,14 @@ impl<'a> Node<'a> {
         if entry.kind != Kind::String || entry.escaped {
             return None;
         }
-        self.document.text.as_bytes().get(entry.start as usize..entry.end as usize)
+        Some(self.document.bytes(entry))
     }
 
-    pub(crate) const fn document(self) -> Document<'a> {
+    pub(crate) const fn document(self) -> &'a Document<'a> {
         self.document
     }
 
+    #[inline]
     fn entry(self) -> Entry {
         self.document.entry(self.index)
     }
@@ -224,13 +243,14 @@ impl<'a> Node<'a> {
 /// The members of an object, in written order.
 #[derive(Debug, Clone)]
 pub struct Members<'a> {
-    document: Document<'a>,
+    document: &'a Document<'a>,
     range: Range<u32>,
 }
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Node<'a>, Node<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.range.is_empty() {
             return None;
@@ -245,13 +265,14 @@ impl<'a> Iterator for Members<'a> {
 /// The items of an array, in order.
 #[derive(Debug, Clone)]
 pub struct Items<'a> {
-    document: Document<'a>,
+    document: &'a Document<'a>,
     range: Range<u32>,
 }
 
 impl<'a> Iterator for Items<'a> {
     type Item = Node<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.range.is_empty() {
             return None;

@@ -4,15 +4,19 @@ use super::{ITEM, Rows, Stored};
 
 /// Which columns have been seen, by the record in which they were seen last.
 #[derive(Debug, Default)]
-pub struct Repeats {
+pub(super) struct Repeats {
     seen: Vec<u32>,
     record: u32,
 }
 
 impl Rows {
     /// Whether a column stands twice in the last row, or in a record of it.
-    pub fn has_repeated_column(&self, repeats: &mut Repeats) -> bool {
-        self.heads.last().is_some_and(|head| self.repeats_within(head.start, head.end, repeats))
+    pub fn has_repeated_column(&mut self) -> bool {
+        let mut repeats = std::mem::take(&mut self.repeats);
+        let is_repeated =
+            self.heads.last().is_some_and(|head| self.repeats_within(head.start, head.end, &mut repeats));
+        self.repeats = repeats;
+        is_repeated
     }
 
     fn repeats_within(&self, start: u32, end: u32, repeats: &mut Repeats) -> bool {

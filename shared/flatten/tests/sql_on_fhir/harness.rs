@@ -40,8 +40,9 @@ pub(crate) fn run_folder(folder: &Path) -> Tally {
 fn run_file(file: &Path, tally: &mut Tally) {
     let bytes = fs::read(file).unwrap();
     let mut tape = Tape::default();
-    let root =
-        tape.parse(&bytes, Limits::default()).unwrap_or_else(|e| panic!("{}: {e}", file.display())).root();
+    let document =
+        tape.parse(&bytes, Limits::default()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let root = document.root();
     let name = file.file_name().unwrap().to_string_lossy().into_owned();
     let resources: Vec<&str> = root.get("resources").unwrap().items().map(Node::raw).collect();
     for case in root.get("tests").into_iter().flat_map(Node::items) {
@@ -153,7 +154,8 @@ fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Defe
     let view_names = ViewNames::new(plan, &mut names);
     let mut tape = Tape::default();
     for text in resources {
-        let node = tape.parse(text.as_bytes(), Limits::default()).unwrap().root();
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let node = document.root();
         let key = Resource::read(node).unwrap().key(None);
         let before = rows.len();
         let context = Context { key: &key, links: Some(&known) };

@@ -45,7 +45,7 @@ impl Assembler {
         let deleted = deleted.and_then(|text| moment(&text)).map(|moment| moment.nanoseconds);
         let version = Version::new(deleted, &source).in_edition(self.edition);
         let tables = self.flattener.tables(kind);
-        let (key, resource_type) = (format!("{kind}/{id}"), kind.to_owned());
+        let (key, resource_type) = (format!("{kind}/{id}"), self.flattener.type_name(kind));
         self.records += 1;
         self.batch_bytes += size_of::<ResourceWrite>() + key.len();
         self.batch.resources.push(ResourceWrite {

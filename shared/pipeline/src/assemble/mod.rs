@@ -15,6 +15,7 @@ use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::reference::is_id;
 use flatten::resource::Resource;
+use flatten::row::{Mark, Rows};
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
@@ -46,6 +47,8 @@ pub struct Assembler {
     limits: BatchLimits,
     tape: Tape,
     batch: WriteBatch,
+    /// How much the batch before this one had, as long as this one has no rows: it mostly gets as many.
+    room: Option<Mark>,
     batch_bytes: usize,
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
@@ -73,6 +76,7 @@ impl Assembler {
             limits,
             tape: Tape::default(),
             batch: WriteBatch::default(),
+            room: None,
             batch_bytes: 0,
             records: 0,
             first: 0,
@@ -153,6 +157,7 @@ impl Assembler {
         self.batch.names = self.flattener.names();
         self.flattener.count(&self.batch.rows);
         self.batch_bytes = 0;
+        self.room = Some(self.batch.rows.mark());
         let batch = mem::take(&mut self.batch);
         self.flattener.begin_batch();
         Some(batch)
@@ -220,6 +225,9 @@ impl Assembler {
     }
 
     fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
+        if let Some(room) = self.room.take() {
+            self.batch.rows = Rows::with_room(room);
+        }
         let key = resource.key(full_url);
         if let Some(full_url) = full_url {
             self.links.insert(full_url, &key);
@@ -263,7 +271,7 @@ impl Assembler {
     }
 
     fn push(&mut self, key: String, resource: &Resource<'_>, version: Version, source: Source, fate: Fate) {
-        let resource_type = resource.resource_type().to_owned();
+        let resource_type = self.flattener.type_name(resource.resource_type());
         let tables = self.flattener.tables(&resource_type);
         self.records += 1;
         self.batch_bytes += size_of::<ResourceWrite>() + 2 * key.len() + version.as_str().len();

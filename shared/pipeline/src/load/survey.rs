@@ -80,7 +80,7 @@ impl Surveyor {
         let Some(WriteBatch { resources, rejects, .. }) = self.assembler.take_batch() else { return };
         for resource in resources {
             if !matches!(resource.fate, Fate::Deleted) {
-                *self.survey.types.entry(resource.resource_type).or_default() += 1;
+                *self.survey.types.entry(resource.resource_type.to_string()).or_default() += 1;
             }
         }
         for reject in rejects {

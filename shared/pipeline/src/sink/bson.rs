@@ -1,8 +1,9 @@
 //! BSON written straight from cells to bytes: no tree of values in between.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 
-use flatten::row::{Cells, ITEM, NameList, Row, Value};
+use flatten::row::{Cells, ITEM, NameList, Row, Terminated, Value};
 
 use crate::batch::ResourceWrite;
 use crate::object::{ObjectRef, Pin, Source};
@@ -40,13 +41,13 @@ impl BsonWriter {
     }
 
     /// Begins a sub-document.
-    pub fn open_document(&mut self, name: &str) -> Opened {
+    pub fn open_document(&mut self, name: impl Name) -> Opened {
         self.element(DOCUMENT, name);
         self.open()
     }
 
     /// Begins an array, whose elements are named `0`, `1`, ….
-    pub fn open_array(&mut self, name: &str) -> Opened {
+    pub fn open_array(&mut self, name: impl Name) -> Opened {
         self.element(ARRAY, name);
         self.open()
     }
@@ -62,7 +63,7 @@ impl BsonWriter {
     }
 
     /// Adds text.
-    pub fn text(&mut self, name: &str, value: &str) {
+    pub fn text(&mut self, name: impl Name, value: &str) {
         self.element(TEXT, name);
         self.bytes.extend_from_slice(&length_of(value.len() + 1));
         self.bytes.extend_from_slice(value.as_bytes());
@@ -70,7 +71,7 @@ impl BsonWriter {
     }
 
     /// Adds bytes of the generic subtype.
-    pub fn binary(&mut self, name: &str, value: &[u8]) {
+    pub fn binary(&mut self, name: impl Name, value: &[u8]) {
         self.element(BINARY, name);
         self.bytes.extend_from_slice(&length_of(value.len()));
         self.bytes.push(0);
@@ -78,57 +79,57 @@ impl BsonWriter {
     }
 
     /// Adds a truth value.
-    pub fn boolean(&mut self, name: &str, value: bool) {
+    pub fn boolean(&mut self, name: impl Name, value: bool) {
         self.element(BOOLEAN, name);
         self.bytes.push(u8::from(value));
     }
 
     /// Adds a 32-bit integer.
-    pub fn int32(&mut self, name: &str, value: i32) {
+    pub fn int32(&mut self, name: impl Name, value: i32) {
         self.element(INT32, name);
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Adds a 64-bit integer.
-    pub fn int64(&mut self, name: &str, value: i64) {
+    pub fn int64(&mut self, name: impl Name, value: i64) {
         self.element(INT64, name);
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Adds a count or an offset as a 64-bit integer: one type in the whole column.
-    pub fn count(&mut self, name: &str, value: u64) {
+    pub fn count(&mut self, name: impl Name, value: u64) {
         self.int64(name, i64::try_from(value).unwrap_or(i64::MAX));
     }
 
     /// Adds a decimal by its digits as written.
-    pub fn decimal(&mut self, name: &str, digits: &str) {
+    pub fn decimal(&mut self, name: impl Name, digits: &str) {
         self.element(DECIMAL, name);
         self.bytes.extend_from_slice(&decimal128(digits));
     }
 
     /// Adds a moment, in milliseconds since 1970-01-01T00:00:00Z.
-    pub fn date(&mut self, name: &str, milliseconds: i64) {
+    pub fn date(&mut self, name: impl Name, milliseconds: i64) {
         self.element(DATE, name);
         self.bytes.extend_from_slice(&milliseconds.to_le_bytes());
     }
 
     /// Adds an empty value.
-    pub fn null(&mut self, name: &str) {
+    pub fn null(&mut self, name: impl Name) {
         self.element(NULL, name);
     }
 
     /// Begins a document as an item of an array; [`open`](Self::open) must follow.
     pub(crate) fn document_item(&mut self, index: usize) {
-        self.element(DOCUMENT, index_name(index, &mut [0; 10]));
+        self.element(DOCUMENT, Index(index));
     }
 
     /// Adds text as an item of an array.
     pub(crate) fn text_item(&mut self, index: usize, value: &str) {
-        self.text(index_name(index, &mut [0; 10]), value);
+        self.text(Index(index), value);
     }
 
     /// Begins a document as an element; [`open`](Self::open) must follow.
-    pub(crate) fn document_element(&mut self, name: &str) {
+    pub(crate) fn document_element(&mut self, name: impl Name) {
         self.element(DOCUMENT, name);
     }
 
@@ -166,12 +167,54 @@ impl BsonWriter {
         self.bytes.truncate(length);
     }
 
-    /// A name ends at its first NUL in BSON; a name with one inside must not shift what follows.
-    fn element(&mut self, kind: u8, name: &str) {
-        let end = memchr::memchr(0, name.as_bytes()).unwrap_or(name.len());
+    fn element(&mut self, kind: u8, name: impl Name) {
         self.bytes.push(kind);
-        self.bytes.extend_from_slice(name.as_bytes().get(..end).unwrap_or_default());
-        self.bytes.push(0);
+        name.write(&mut self.bytes);
+    }
+}
+
+/// The name of an element.
+pub trait Name {
+    /// Appends the name and the NUL that ends it.
+    fn write(self, bytes: &mut Vec<u8>);
+}
+
+impl Name for &CStr {
+    fn write(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.to_bytes_with_nul());
+    }
+}
+
+impl Name for Option<&Terminated> {
+    fn write(self, bytes: &mut Vec<u8>) {
+        match self {
+            Some(name) => name.push_to(bytes),
+            None => bytes.push(0),
+        }
+    }
+}
+
+impl Name for &str {
+    /// A name with a NUL inside must not shift what follows: it ends there.
+    fn write(self, bytes: &mut Vec<u8>) {
+        let end = memchr::memchr(0, self.as_bytes()).unwrap_or(self.len());
+        bytes.extend_from_slice(self.as_bytes().get(..end).unwrap_or_default());
+        bytes.push(0);
+    }
+}
+
+/// The place of an item in its array.
+#[derive(Debug, Clone, Copy)]
+struct Index(usize);
+
+impl Name for Index {
+    fn write(self, bytes: &mut Vec<u8>) {
+        if let (0..10, Ok(digit)) = (self.0, u8::try_from(self.0)) {
+            bytes.extend_from_slice(&[b'0' + digit, 0]);
+        } else {
+            bytes.extend_from_slice(self.0.to_string().as_bytes());
+            bytes.push(0);
+        }
     }
 }
 
@@ -201,7 +244,7 @@ impl<'a> RowEncoder<'a> {
     /// Writes one row of a resource as a document.
     pub fn row(&mut self, writer: &mut BsonWriter, row: Row<'_>, resource: &ResourceWrite) {
         let document = writer.open();
-        writer.text("_id", row.key());
+        writer.text(c"_id", row.key());
         record(writer, self.names, row.cells());
         self.origin(writer, resource);
         writer.close(document);
@@ -209,24 +252,26 @@ impl<'a> RowEncoder<'a> {
 
     /// Writes where a resource comes from: `_version`, `_source`, `_load`.
     pub(crate) fn origin(&mut self, writer: &mut BsonWriter, resource: &ResourceWrite) {
-        writer.text("_version", resource.version.as_str());
-        let inside = writer.open_document("_source");
+        writer.text(c"_version", resource.version.as_str());
+        let inside = writer.open_document(c"_source");
         self.pointer(writer, &resource.source);
         writer.close(inside);
-        writer.text("_load", &self.provenance(&resource.source).load);
+        writer.text(c"_load", &self.provenance(&resource.source).load);
     }
 
     /// Writes `bucket`, `key`, `versionId`, `ordinal`, `offset` and `length`.
     pub(crate) fn pointer(&mut self, writer: &mut BsonWriter, source: &Source) {
         writer.bytes.extend_from_slice(&self.provenance(source).place);
-        writer.count("ordinal", source.ordinal);
-        writer.count("offset", source.offset);
-        writer.count("length", source.length);
+        writer.count(c"ordinal", source.ordinal);
+        writer.count(c"offset", source.offset);
+        writer.count(c"length", source.length);
     }
 
     fn provenance(&mut self, source: &Source) -> &Provenance {
-        let known = self.provenance.take().filter(|known| Arc::ptr_eq(&known.object, &source.object));
-        self.provenance.insert(known.unwrap_or_else(|| Provenance::of(source)))
+        if self.provenance.as_ref().is_some_and(|known| !Arc::ptr_eq(&known.object, &source.object)) {
+            self.provenance = None;
+        }
+        self.provenance.get_or_insert_with(|| Provenance::of(source))
     }
 }
 
@@ -246,7 +291,7 @@ fn record(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
     for (column, value) in cells {
         // A completion sets the cell once the target is known.
         if !matches!(value, Value::Pending(_)) {
-            element(writer, names, names.column(column), value);
+            element(writer, names, names.terminated(column), value);
         }
     }
 }
@@ -254,17 +299,12 @@ fn record(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
 fn list(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
     for (index, (column, value)) in cells.enumerate() {
         debug_assert_eq!(column, ITEM, "the items of a list have no name");
-        let mut digits = [0; 10];
-        let name = index_name(index, &mut digits);
-        match value {
-            // An item that is left out would move those behind it.
-            Value::Pending(_) => writer.null(name),
-            value => element(writer, names, name, value),
-        }
+        // An item that waits is empty until then: one that is left out would move those behind it.
+        element(writer, names, Index(index), value);
     }
 }
 
-fn element(writer: &mut BsonWriter, names: &NameList, name: &str, value: Value<'_>) {
+fn element(writer: &mut BsonWriter, names: &NameList, name: impl Name, value: Value<'_>) {
     match value {
         Value::Null | Value::Pending(_) => writer.null(name),
         Value::Boolean(value) => writer.boolean(name, value),
@@ -284,23 +324,6 @@ fn element(writer: &mut BsonWriter, names: &NameList, name: &str, value: Value<'
             writer.close(inside);
         }
     }
-}
-
-/// The decimal digits of an index, without an allocation.
-fn index_name(index: usize, digits: &mut [u8; 10]) -> &str {
-    let mut rest = index;
-    let mut start = digits.len();
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of ten fits")]
-        let value = (rest % 10) as u8;
-        *digit = b'0' + value;
-        start = at;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    digits.get(start..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
 }
 
 /// A length as BSON writes it. Documents near 2 GiB are refused by their size long before they are sent.

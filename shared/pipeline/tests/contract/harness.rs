@@ -95,7 +95,8 @@ fn fold(lines: &[u8]) -> Tables {
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         let (line, end) = line.split_at(line.len() - 1);
         assert_eq!(end, b"\n", "every line is finished");
-        let root = tape.parse(line, Limits::default()).unwrap().root();
+        let document = tape.parse(line, Limits::default()).unwrap();
+        let root = document.root();
         let text = |name: &str| root.get_text(name).unwrap().into_owned();
         let (mut table, id, version) = (text("_table"), text("_id"), text("_version"));
         if table == "_archive" {

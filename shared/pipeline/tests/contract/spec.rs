@@ -130,7 +130,7 @@ impl Write {
         let tables: &[&str] = if resource_type == "AuditEvent" { &[] } else { &TABLES };
         ResourceWrite {
             key: self.key.clone(),
-            resource_type: resource_type.to_owned(),
+            resource_type: resource_type.into(),
             version: token(self.version),
             source: source(self.version),
             tables: tables.iter().map(|&table| table.to_owned()).collect(),

@@ -164,7 +164,7 @@ fn side_tables(one: &One) -> Vec<(String, String)> {
         return Vec::new();
     }
     let aside = batch.rows.range(range.clone()).filter(|row| row.key() != resource.key);
-    aside.map(|row| (resource.resource_type.clone(), batch.names.table(row.table()).to_owned())).collect()
+    aside.map(|row| (resource.resource_type.to_string(), batch.names.table(row.table()).to_owned())).collect()
 }
 
 /// Writes record after record, the older versions first. Whatever comes last must be all that stands under its key; it

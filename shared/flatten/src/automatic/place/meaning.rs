@@ -85,7 +85,7 @@ impl Meanings {
 
     /// The columns that a spot's values may be written to besides the plain one.
     fn derived_of(&mut self, columns: &Columns, scalars: Scalars, way: &Way) {
-        if scalars.moment {
+        if scalars.has(Scalars::MOMENT) {
             self.derived(columns.at, way, "at", "timestamp");
         }
         self.derived(columns.text, way, "text", "text");
@@ -111,7 +111,7 @@ fn keep_first(meanings: &mut BTreeMap<ColumnId, Meaning>, column: ColumnId, mean
 impl Places {
     /// The resource types that were met, each with its place.
     pub(in crate::automatic) fn resource_types(&self) -> impl Iterator<Item = (&str, PlaceId)> {
-        self.resources.iter().map(|(name, &place)| (&**name, place))
+        self.resources.iter().map(|(name, home)| (&**name, home.place))
     }
 
     /// Adds all columns of the name space that begins there.
@@ -259,12 +259,12 @@ fn cell_of(spot: &Spot, element: Option<&Element>) -> String {
     }
     let scalars = spot.scalars;
     let words = [
-        (scalars.boolean, "boolean"),
-        (scalars.integer && !scalars.decimal, "integer"),
-        (scalars.long, "long"),
-        (scalars.decimal, "decimal"),
-        (scalars.instant && !scalars.moment, "timestamp"),
-        (scalars.moment || scalars.text || scalars.binary, "text"),
+        (scalars.has(Scalars::BOOLEAN), "boolean"),
+        (scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL), "integer"),
+        (scalars.has(Scalars::LONG), "long"),
+        (scalars.has(Scalars::DECIMAL), "decimal"),
+        (scalars.has(Scalars::INSTANT) && !scalars.has(Scalars::MOMENT), "timestamp"),
+        (scalars.has(Scalars::MOMENT.and(Scalars::TEXT).and(Scalars::BINARY)), "text"),
     ];
     let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
     words.join("|") + if element.newest().many { "[]" } else { "" }

@@ -30,6 +30,11 @@ pub(in crate::automatic) enum Member {
 }
 
 impl Member {
+    /// Whether the member is an element, or something that says nothing.
+    pub(in crate::automatic) const fn is_element(self) -> bool {
+        matches!(self, Self::Skipped) || self.spot().is_some()
+    }
+
     /// The spot that an element of this member's name has, unless something else is done with it.
     pub(super) const fn spot(self) -> Option<SpotId> {
         match self {

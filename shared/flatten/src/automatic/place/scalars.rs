@@ -2,44 +2,38 @@
 
 use crate::model::Primitive;
 
-/// How the scalars of a spot are written. Several hold where releases differ.
+/// How the scalars of a spot are written: a set, because several hold where releases differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "a set of independent facts of the element tables")]
-pub(in crate::automatic) struct Scalars {
-    pub(in crate::automatic) boolean: bool,
-    pub(in crate::automatic) integer: bool,
-    pub(in crate::automatic) long: bool,
-    pub(in crate::automatic) decimal: bool,
-    pub(in crate::automatic) moment: bool,
-    pub(in crate::automatic) instant: bool,
-    pub(in crate::automatic) binary: bool,
-    pub(in crate::automatic) text: bool,
-    /// Whether the text is a code of a value set that is known.
-    pub(in crate::automatic) coded: bool,
-}
+pub(in crate::automatic) struct Scalars(u16);
 
 impl Scalars {
-    pub(super) const UNKNOWN: Self = Self {
-        boolean: true,
-        integer: false,
-        long: false,
-        decimal: true,
-        moment: false,
-        instant: false,
-        binary: false,
-        text: true,
-        coded: false,
-    };
+    pub(in crate::automatic) const BOOLEAN: Self = Self(1);
+    pub(in crate::automatic) const INTEGER: Self = Self(1 << 1);
+    pub(in crate::automatic) const LONG: Self = Self(1 << 2);
+    pub(in crate::automatic) const DECIMAL: Self = Self(1 << 3);
+    pub(in crate::automatic) const MOMENT: Self = Self(1 << 4);
+    pub(in crate::automatic) const INSTANT: Self = Self(1 << 5);
+    pub(in crate::automatic) const BINARY: Self = Self(1 << 6);
+    pub(in crate::automatic) const TEXT: Self = Self(1 << 7);
+    /// The text is a code of a value set that is known.
+    pub(in crate::automatic) const CODED: Self = Self(1 << 8);
 
-    pub(super) fn add(&mut self, primitive: Primitive) {
+    pub(super) const UNKNOWN: Self = Self::BOOLEAN.and(Self::DECIMAL).and(Self::TEXT);
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What a primitive is written as.
+    pub(super) const fn of(primitive: Primitive) -> Self {
         match primitive {
-            Primitive::Boolean => self.boolean = true,
-            Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => self.integer = true,
-            Primitive::Integer64 => self.long = true,
-            Primitive::Decimal => self.decimal = true,
-            Primitive::Date | Primitive::DateTime => self.moment = true,
-            Primitive::Instant => self.instant = true,
-            Primitive::Base64Binary => self.binary = true,
+            Primitive::Boolean => Self::BOOLEAN,
+            Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => Self::INTEGER,
+            Primitive::Integer64 => Self::LONG,
+            Primitive::Decimal => Self::DECIMAL,
+            Primitive::Date | Primitive::DateTime => Self::MOMENT,
+            Primitive::Instant => Self::INSTANT,
+            Primitive::Base64Binary => Self::BINARY,
             Primitive::String
             | Primitive::Code
             | Primitive::Id
@@ -50,12 +44,17 @@ impl Scalars {
             | Primitive::Uuid
             | Primitive::Markdown
             | Primitive::Time
-            | Primitive::Xhtml => self.text = true,
+            | Primitive::Xhtml => Self::TEXT,
         }
     }
 
+    /// Whether some of these are among them.
+    pub(in crate::automatic) const fn has(self, some: Self) -> bool {
+        self.0 & some.0 != 0
+    }
+
     /// Whether no release has a primitive here.
-    pub(in crate::automatic) fn none(self) -> bool {
-        self == Self::default()
+    pub(in crate::automatic) const fn none(self) -> bool {
+        self.0 == 0
     }
 }

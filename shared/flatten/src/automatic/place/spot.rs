@@ -6,7 +6,7 @@ use crate::row::{ColumnId, Names};
 
 use super::super::name::joined;
 use super::columns::choice_column;
-use super::{Columns, PlaceId, Places, Scalars, Shape, Special, SpotId, TELECOM_SYSTEMS};
+use super::{Columns, Essence, PlaceId, Places, Scalars, Shape, Special, SpotId, TELECOM_SYSTEMS};
 
 /// One member's position.
 #[derive(Debug)]
@@ -93,6 +93,7 @@ impl Places {
     }
 
     pub(super) fn add_spot(&mut self, spot: Spot) -> SpotId {
+        self.essences.push(Essence::of(&spot));
         self.spots.push(spot);
         SpotId(u32::try_from(self.spots.len() - 1).unwrap_or(u32::MAX))
     }
@@ -128,10 +129,12 @@ impl Spot {
 
     fn learn(&mut self, carrier: TypeId, element: &Element) {
         self.codes = check::codes(carrier.name(), element.name).unwrap_or_default();
-        self.scalars.coded = !self.codes.is_empty();
+        if !self.codes.is_empty() {
+            self.scalars = self.scalars.and(Scalars::CODED);
+        }
         for used in element.uses {
             match used.datatype {
-                Datatype::Primitive(primitive) => self.scalars.add(primitive),
+                Datatype::Primitive(primitive) => self.scalars = self.scalars.and(Scalars::of(primitive)),
                 Datatype::Complex(carrier) => {
                     if !self.shapes.iter().any(|shape| shape.carrier == Some(carrier)) {
                         self.shapes.push(Shape::of(Some(carrier)));

@@ -54,7 +54,7 @@ impl Visit {
         let Some(carrier) = carrier.filter(|carrier| !above.contains(carrier)) else { return };
         let above = [above, &[carrier]].concat();
         for element in carrier.elements() {
-            let member = self.places.member(place, element.name, &mut 0, &self.settings, &mut self.names);
+            let member = self.places.member_called(place, element.name, &mut 0, &self.settings, &mut self.names);
             if let Some(spot) = member.spot() {
                 self.spot(place, spot, &element, member, path, &above);
             }
@@ -73,7 +73,7 @@ impl Visit {
         // All values of an extension have its one column.
         let of_value = self.places.spots[spot.0 as usize].value_of.is_some();
         let here = format!("{path}.{}", if of_value { "value" } else { element.name });
-        let (columns, scalars) = (self.places.columns(spot), self.places.scalars(spot));
+        let (columns, scalars) = (self.places.columns(spot), self.places.essence(spot).scalars);
         self.add(columns.plain, &here, "");
         if !scalars.none() {
             self.add(columns.text, &here, "text");
@@ -82,17 +82,17 @@ impl Visit {
             self.add(self.places.columns(id).plain, &format!("{here}.id"), "");
             self.primitives.push(spot);
         }
-        if scalars.moment {
+        if scalars.has(Scalars::MOMENT) {
             self.add(columns.at, &here, "at");
         }
-        if scalars.binary {
+        if scalars.has(Scalars::BINARY) {
             self.add(columns.size, &here, "size");
             self.add(columns.sha256, &here, "sha256");
         }
         if let Some((column, _)) = self.places.choice(spot) {
             self.add(column, &format!("{path}.{}", element.choice.unwrap()), "type");
         }
-        if self.places.is_resource(spot) {
+        if self.places.essence(spot).is_resource() {
             self.add(columns.key, &here, "key");
         }
         if matches!(member, Member::Labels(_)) {
@@ -268,7 +268,7 @@ fn what_is_derived_yields_to_elements_of_other_releases() {
         let mut visit = Visit::new();
         let root = visit.root(carrier);
         for element in carrier.elements() {
-            let member = visit.places.member(root, element.name, &mut 0, &visit.settings, &mut visit.names);
+            let member = visit.places.member_called(root, element.name, &mut 0, &visit.settings, &mut visit.names);
             let Some(spot) = member.spot() else { continue };
             let names = visit.names.list();
             let columns = visit.places.columns(spot);

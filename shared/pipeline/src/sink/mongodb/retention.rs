@@ -45,7 +45,7 @@ impl MongoSink {
             return Ok(());
         }
         let archived = batch.resources.iter().filter(|resource| matches!(resource.fate, Fate::Archived(_)));
-        let types: BTreeSet<&str> = archived.map(|resource| resource.resource_type.as_str()).collect();
+        let types: BTreeSet<&str> = archived.map(|resource| &*resource.resource_type).collect();
         for resource_type in types {
             if !self.retained.lock().unwrap_or_else(PoisonError::into_inner).contains(resource_type) {
                 self.set_retention(resource_type).await?;

@@ -89,7 +89,7 @@ pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
     writer.close(query);
     let update = writer.open_document("u");
     let set = writer.open_document("$set");
-    writer.text(&completion.path, &completion.key);
+    writer.text(completion.path.as_str(), &completion.key);
     writer.close(set);
     writer.close(update);
     writer.close(statement);

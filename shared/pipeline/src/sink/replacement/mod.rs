@@ -220,7 +220,7 @@ impl<'b> Replacement<'b> {
     /// The tables of rows aside of a key, noted before the rows are written.
     fn notes(&self) -> Vec<Command<'b>> {
         let pairs = self.open().flat_map(|(_, planned)| {
-            let resource_type = planned.resource.resource_type.as_str();
+            let resource_type = &*planned.resource.resource_type;
             planned.side_tables(self.batch).map(move |table| (resource_type, table))
         });
         let pairs: Vec<_> = pairs.collect::<BTreeSet<_>>().into_iter().collect();
@@ -230,7 +230,7 @@ impl<'b> Replacement<'b> {
     /// For which types it must be known where rows aside of a key can stand.
     fn questions(&self) -> Vec<Command<'b>> {
         let removed = self.resources.iter().filter(|planned| planned.removal().is_some());
-        let types: BTreeSet<&str> = removed.map(|planned| planned.resource.resource_type.as_str()).collect();
+        let types: BTreeSet<&str> = removed.map(|planned| &*planned.resource.resource_type).collect();
         if self.contended || types.is_empty() {
             return Vec::new();
         }
@@ -245,7 +245,7 @@ impl<'b> Replacement<'b> {
             for place in planned.homes() {
                 at_keys.entry(place).or_default().push(Removal { resource, bound });
             }
-            for table in self.side_tables.get(&planned.resource.resource_type).into_iter().flatten() {
+            for table in self.side_tables.get(&*planned.resource.resource_type).into_iter().flatten() {
                 aside.entry(table).or_default().push(Removal { resource, bound });
             }
         }

@@ -94,7 +94,7 @@ fn count(summary: &mut Summary, resource: &ResourceWrite) {
         Fate::Rows(rows) => {
             summary.loaded += 1;
             summary.rows += rows.len() as u64;
-            *summary.types.entry(resource.resource_type.clone()).or_default() += 1;
+            *summary.types.entry(resource.resource_type.to_string()).or_default() += 1;
         }
     }
 }
