@@ -30,7 +30,7 @@ use repeats::Repeats;
 
 pub(crate) use cells::Outline;
 pub use cells::{Cells, Row};
-pub use names::{NameList, Names, Terminated};
+pub use names::{Name, NameList, Names};
 
 /// A column, by its place in [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -27,7 +27,7 @@ use super::Settings;
 use super::name::{self, Standing, joined};
 
 use remembered::Remembered;
-use shape::{Shape, fits, signature};
+use shape::{Shape, Signature, fits};
 use spot::Spot;
 
 pub(super) use columns::Columns;
@@ -97,7 +97,6 @@ pub(super) struct Places {
     /// The type of the last resource: mostly the next one's too.
     last: Option<(Box<str>, ResourceHome)>,
     items: BTreeMap<TypeId, PlaceId>,
-    scratch: String,
 }
 
 #[expect(
@@ -267,13 +266,11 @@ impl Places {
             [one] => return one.carrier,
             _ => {}
         }
-        signature(object, &mut self.scratch);
-        let known =
-            spot.decided.iter().find(|(members, _)| **members == *self.scratch).map(|(_, index)| *index);
+        let known = spot.decided.iter().find(|(members, _)| members.is_of(object)).map(|(_, index)| *index);
         let index = known.unwrap_or_else(|| {
             let index = shapes.iter().position(|shape| fits(shape.carrier, object)).unwrap_or_default();
             if spot.decided.len() < DECIDED {
-                spot.decided.push((self.scratch.as_str().into(), index));
+                spot.decided.push((Signature::of(object), index));
             }
             index
         });

@@ -130,7 +130,13 @@ impl Tally {
     fn counter(&mut self, scope: ScopeId, column: ColumnId, before: Option<u32>) -> u32 {
         let scope = &mut self.scopes[scope.0 as usize];
         let guess = before.map_or(scope.first, |before| scope.counters[before as usize].next);
-        if scope.counters.get(guess as usize).is_some_and(|counter| counter.column == column) {
+        let is_right =
+            |guess: u32| scope.counters.get(guess as usize).is_some_and(|counter| counter.column == column);
+        if is_right(guess) {
+            return guess;
+        }
+        // The one that came behind at the first time.
+        if let Some(guess) = before.map(|before| before + 1).filter(|guess| is_right(*guess)) {
             return guess;
         }
         let at = *scope.index.entry(column).or_insert_with(|| {

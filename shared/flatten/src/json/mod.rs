@@ -15,7 +15,7 @@ mod parse;
 mod scan;
 mod short;
 
-pub(crate) use short::Ends;
+pub(crate) use short::{Ends, same};
 
 pub use escape::unescape;
 pub use node::{Document, Items, Kind, Members, Node};

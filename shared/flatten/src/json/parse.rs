@@ -318,9 +318,10 @@ impl Parser<'_, '_> {
         found
     }
 
+    #[inline]
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.at = scan::space_end(self.bytes, self.at);
         }
     }
 

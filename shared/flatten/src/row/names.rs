@@ -16,43 +16,40 @@ pub struct Names {
 #[derive(Debug, Clone, Default)]
 pub struct NameList(Arc<Vec<Name>>);
 
+/// A name as text, and as BSON has it.
 #[derive(Debug, Clone)]
-struct Name {
+pub struct Name {
+    /// The beginning of the name, with NULs behind it: a copy of so many bytes takes no call.
+    padded: [u8; SHORT],
+    /// Where BSON's name ends: before the first NUL.
+    end: u32,
     text: Arc<str>,
-    terminated: Terminated,
 }
 
-/// A column's name as BSON has it: it ends at its first NUL, which is part of it.
-#[derive(Debug, Clone)]
-pub struct Terminated {
-    bytes: Box<[u8]>,
-    /// The same of a short name, with more behind it: a copy of so many bytes takes no call.
-    padded: [u8; Self::SHORT],
-}
+/// How many bytes a short name has at most, with the NUL that ends it.
+const SHORT: usize = 32;
 
-impl Terminated {
-    /// How many bytes a short name has at most, with its NUL.
-    pub const SHORT: usize = 32;
-
-    fn of(name: &str) -> Self {
-        let until_nul = name.split('\0').next().unwrap_or_default();
-        let bytes: Box<[u8]> = until_nul.bytes().chain([0]).collect();
-        let mut padded = [0; Self::SHORT];
-        for (place, byte) in padded.iter_mut().zip(&bytes) {
-            *place = *byte;
+impl Name {
+    fn of(text: Arc<str>) -> Self {
+        let mut padded = [0; SHORT];
+        for (place, byte) in padded.iter_mut().zip(text.bytes()) {
+            *place = byte;
         }
-        Self { bytes, padded }
+        let end = text.bytes().take_while(|byte| *byte != 0).count();
+        Self { padded, end: u32::try_from(end).unwrap_or(u32::MAX), text }
     }
 
-    /// Appends the name and its NUL.
+    /// Appends the name up to its first NUL, and one.
     #[inline]
-    pub fn push_to(&self, out: &mut Vec<u8>) {
-        if self.bytes.len() <= Self::SHORT {
-            let end = out.len() + self.bytes.len();
+    pub fn push_terminated(&self, out: &mut Vec<u8>) {
+        let end = self.end as usize;
+        if end < SHORT {
+            let length = out.len() + end + 1;
             out.extend_from_slice(&self.padded);
-            out.truncate(end);
+            out.truncate(length);
         } else {
-            out.extend_from_slice(&self.bytes);
+            out.extend_from_slice(self.text.as_bytes().get(..end).unwrap_or_default());
+            out.push(0);
         }
     }
 }
@@ -80,8 +77,7 @@ impl Names {
         }
         let id = u32::try_from(self.list.0.len()).unwrap_or(u32::MAX);
         let text: Arc<str> = Arc::from(name);
-        let terminated = Terminated::of(name);
-        Arc::make_mut(&mut self.list.0).push(Name { text: Arc::clone(&text), terminated });
+        Arc::make_mut(&mut self.list.0).push(Name::of(Arc::clone(&text)));
         self.index.insert(text, id);
         id
     }
@@ -94,10 +90,11 @@ impl NameList {
         self.0.get(column.0 as usize).map_or("", |name| &name.text)
     }
 
-    /// A column's name as BSON has it; none for [`ITEM`](super::ITEM).
+    /// A column's name to be written as it is; none for [`ITEM`](super::ITEM).
     #[must_use]
-    pub fn terminated(&self, column: ColumnId) -> Option<&Terminated> {
-        self.0.get(column.0 as usize).map(|name| &name.terminated)
+    #[inline]
+    pub fn name(&self, column: ColumnId) -> Option<&Name> {
+        self.0.get(column.0 as usize)
     }
 
     /// A table's name.

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use flatten::row::{Cells, ITEM, NameList, Row, Terminated, Value};
+use flatten::row::{Cells, ITEM, Name, NameList, Row, Value};
 
 use crate::batch::ResourceWrite;
 use crate::object::{ObjectRef, Pin, Source};
@@ -41,13 +41,13 @@ impl BsonWriter {
     }
 
     /// Begins a sub-document.
-    pub fn open_document(&mut self, name: impl Name) -> Opened {
+    pub fn open_document(&mut self, name: impl ElementName) -> Opened {
         self.element(DOCUMENT, name);
         self.open()
     }
 
     /// Begins an array, whose elements are named `0`, `1`, ….
-    pub fn open_array(&mut self, name: impl Name) -> Opened {
+    pub fn open_array(&mut self, name: impl ElementName) -> Opened {
         self.element(ARRAY, name);
         self.open()
     }
@@ -63,7 +63,7 @@ impl BsonWriter {
     }
 
     /// Adds text.
-    pub fn text(&mut self, name: impl Name, value: &str) {
+    pub fn text(&mut self, name: impl ElementName, value: &str) {
         self.element(TEXT, name);
         self.bytes.extend_from_slice(&length_of(value.len() + 1));
         self.bytes.extend_from_slice(value.as_bytes());
@@ -71,7 +71,7 @@ impl BsonWriter {
     }
 
     /// Adds bytes of the generic subtype.
-    pub fn binary(&mut self, name: impl Name, value: &[u8]) {
+    pub fn binary(&mut self, name: impl ElementName, value: &[u8]) {
         self.element(BINARY, name);
         self.bytes.extend_from_slice(&length_of(value.len()));
         self.bytes.push(0);
@@ -79,42 +79,42 @@ impl BsonWriter {
     }
 
     /// Adds a truth value.
-    pub fn boolean(&mut self, name: impl Name, value: bool) {
+    pub fn boolean(&mut self, name: impl ElementName, value: bool) {
         self.element(BOOLEAN, name);
         self.bytes.push(u8::from(value));
     }
 
     /// Adds a 32-bit integer.
-    pub fn int32(&mut self, name: impl Name, value: i32) {
+    pub fn int32(&mut self, name: impl ElementName, value: i32) {
         self.element(INT32, name);
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Adds a 64-bit integer.
-    pub fn int64(&mut self, name: impl Name, value: i64) {
+    pub fn int64(&mut self, name: impl ElementName, value: i64) {
         self.element(INT64, name);
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Adds a count or an offset as a 64-bit integer: one type in the whole column.
-    pub fn count(&mut self, name: impl Name, value: u64) {
+    pub fn count(&mut self, name: impl ElementName, value: u64) {
         self.int64(name, i64::try_from(value).unwrap_or(i64::MAX));
     }
 
     /// Adds a decimal by its digits as written.
-    pub fn decimal(&mut self, name: impl Name, digits: &str) {
+    pub fn decimal(&mut self, name: impl ElementName, digits: &str) {
         self.element(DECIMAL, name);
         self.bytes.extend_from_slice(&decimal128(digits));
     }
 
     /// Adds a moment, in milliseconds since 1970-01-01T00:00:00Z.
-    pub fn date(&mut self, name: impl Name, milliseconds: i64) {
+    pub fn date(&mut self, name: impl ElementName, milliseconds: i64) {
         self.element(DATE, name);
         self.bytes.extend_from_slice(&milliseconds.to_le_bytes());
     }
 
     /// Adds an empty value.
-    pub fn null(&mut self, name: impl Name) {
+    pub fn null(&mut self, name: impl ElementName) {
         self.element(NULL, name);
     }
 
@@ -129,7 +129,7 @@ impl BsonWriter {
     }
 
     /// Begins a document as an element; [`open`](Self::open) must follow.
-    pub(crate) fn document_element(&mut self, name: impl Name) {
+    pub(crate) fn document_element(&mut self, name: impl ElementName) {
         self.element(DOCUMENT, name);
     }
 
@@ -167,34 +167,35 @@ impl BsonWriter {
         self.bytes.truncate(length);
     }
 
-    fn element(&mut self, kind: u8, name: impl Name) {
+    fn element(&mut self, kind: u8, name: impl ElementName) {
         self.bytes.push(kind);
         name.write(&mut self.bytes);
     }
 }
 
 /// The name of an element.
-pub trait Name {
+pub trait ElementName {
     /// Appends the name and the NUL that ends it.
     fn write(self, bytes: &mut Vec<u8>);
 }
 
-impl Name for &CStr {
+impl ElementName for &CStr {
     fn write(self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.to_bytes_with_nul());
     }
 }
 
-impl Name for Option<&Terminated> {
+impl ElementName for Option<&Name> {
+    #[inline]
     fn write(self, bytes: &mut Vec<u8>) {
         match self {
-            Some(name) => name.push_to(bytes),
+            Some(name) => name.push_terminated(bytes),
             None => bytes.push(0),
         }
     }
 }
 
-impl Name for &str {
+impl ElementName for &str {
     /// A name with a NUL inside must not shift what follows: it ends there.
     fn write(self, bytes: &mut Vec<u8>) {
         let end = memchr::memchr(0, self.as_bytes()).unwrap_or(self.len());
@@ -207,7 +208,7 @@ impl Name for &str {
 #[derive(Debug, Clone, Copy)]
 struct Index(usize);
 
-impl Name for Index {
+impl ElementName for Index {
     fn write(self, bytes: &mut Vec<u8>) {
         if let (0..10, Ok(digit)) = (self.0, u8::try_from(self.0)) {
             bytes.extend_from_slice(&[b'0' + digit, 0]);
@@ -291,7 +292,7 @@ fn record(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
     for (column, value) in cells {
         // A completion sets the cell once the target is known.
         if !matches!(value, Value::Pending(_)) {
-            element(writer, names, names.terminated(column), value);
+            element(writer, names, names.name(column), value);
         }
     }
 }
@@ -304,7 +305,7 @@ fn list(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
     }
 }
 
-fn element(writer: &mut BsonWriter, names: &NameList, name: impl Name, value: Value<'_>) {
+fn element(writer: &mut BsonWriter, names: &NameList, name: impl ElementName, value: Value<'_>) {
     match value {
         Value::Null | Value::Pending(_) => writer.null(name),
         Value::Boolean(value) => writer.boolean(name, value),

@@ -1,6 +1,6 @@
 //! Which type an object has, where the releases of FHIR have several for one element.
 
-use crate::json::{Kind, Node};
+use crate::json::{Kind, Node, same};
 use crate::model::{Datatype, TypeId};
 
 use super::PlaceId;
@@ -36,26 +36,37 @@ pub(super) fn fits(carrier: Option<TypeId>, object: Node<'_>) -> bool {
 
 /// Whether a datatype is written as this kind of JSON value, or as an array of it.
 fn takes(datatype: Datatype, value: Node<'_>) -> bool {
-    let kind = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
-    match kind {
-        None | Some(Kind::Null) => true,
+    match written(value) {
+        None => true,
         Some(Kind::Object) => !matches!(datatype, Datatype::Primitive(_)),
         Some(_) => matches!(datatype, Datatype::Primitive(_)),
     }
 }
 
-/// The members of an object and the kinds of their values: what decides between the shapes of releases. No name
-/// has a control character as it stands in JSON, so that no two objects share a signature.
-pub(super) fn signature(object: Node<'_>, out: &mut String) {
-    out.clear();
-    for (key, value) in object.members() {
-        out.push_str(key.raw());
-        let kind = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
-        out.push(match kind {
-            None | Some(Kind::Null) => '\u{1}',
-            Some(Kind::Object) => '\u{2}',
-            Some(_) => '\u{3}',
-        });
+/// The members of an object and the kinds of their values: what decides between the shapes of releases.
+#[derive(Debug)]
+pub(super) struct Signature(Box<[(Box<[u8]>, Option<Kind>)]>);
+
+impl Signature {
+    pub(super) fn of(object: Node<'_>) -> Self {
+        Self(object.members().map(|(key, value)| (key.raw_bytes().into(), written(value))).collect())
+    }
+
+    pub(super) fn is_of(&self, object: Node<'_>) -> bool {
+        let mut members = object.members();
+        self.0.iter().all(|(name, kind)| {
+            members.next().is_some_and(|(key, value)| same(key.raw_bytes(), name) && written(value) == *kind)
+        }) && members.next().is_none()
+    }
+}
+
+/// How a value is written: as an object, or as a scalar, whichever. Of an array, its items.
+fn written(value: Node<'_>) -> Option<Kind> {
+    let kind = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
+    match kind {
+        None | Some(Kind::Null) => None,
+        Some(Kind::Object) => kind,
+        Some(_) => Some(Kind::String),
     }
 }
 

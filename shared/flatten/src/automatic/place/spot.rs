@@ -6,7 +6,7 @@ use crate::row::{ColumnId, Names};
 
 use super::super::name::joined;
 use super::columns::choice_column;
-use super::{Columns, Essence, PlaceId, Places, Scalars, Shape, Special, SpotId, TELECOM_SYSTEMS};
+use super::{Columns, Essence, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
 
 /// One member's position.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Spot {
     /// How many of the shapes are the element tables'.
     pub(super) tabled: usize,
     /// Which shape an object with these members has, where the releases have several: what has been seen.
-    pub(super) decided: Vec<(Box<str>, usize)>,
+    pub(super) decided: Vec<(Signature, usize)>,
     pub(super) columns: Columns,
     pub(super) choice: Option<(ColumnId, &'static str)>,
     pub(super) telecoms: Option<[ColumnId; TELECOM_SYSTEMS.len()]>,
