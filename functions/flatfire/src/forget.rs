@@ -160,7 +160,7 @@ fn deletion(key: &str, found: &Found) -> WriteBatch {
         found.newest.as_deref().and_then(origin::nanoseconds).map_or(now, |newest| now.max(newest + 1));
     let resource = ResourceWrite {
         key: key.to_owned(),
-        resource_type: kind,
+        resource_type: kind.into(),
         version: Version::new(Some(after_all), &source),
         source,
         tables,

@@ -188,13 +188,12 @@ impl Check {
 pub(crate) fn is_fhir_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
         // Without a stop in between, which lets sixteen bytes be looked at together.
-        && id.bytes().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'.')))
+        && id.bytes().fold(true, |all, byte| all & matches!(byte, b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'))
 }
 
 /// Whether a text can be a URI reference (RFC 3986): something, and no white space or control character in it.
 pub(crate) fn is_uri_reference(text: &str) -> bool {
     let is_plain = text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
     !text.is_empty()
-        && (is_plain
-            || !text.contains(|character: char| character.is_whitespace() || character.is_control()))
+        && (is_plain || !text.contains(|character: char| character.is_whitespace() || character.is_control()))
 }

@@ -66,7 +66,7 @@ pub fn is_id(id: &str) -> bool {
         && id.len() <= 256
         // Without a stop in between, which lets sixteen bytes be looked at together.
         && id.bytes().fold(true, |all, byte| {
-            all & (byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b':' | b'|'))
+            all & matches!(byte, b'-' | b'.' | b'_' | b':' | b'|' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
         })
 }
 

@@ -25,10 +25,6 @@ use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::bson::{BsonWriter, RowEncoder};
 use serde_json::Value;
 
-/// As the function and the command line have it; `serde_json` gets the same.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What is pushed at once.
 const CHUNK_BYTES: usize = 256 << 10;
 

@@ -9,7 +9,7 @@ use crate::reference::{self, Reference};
 use crate::row::{ColumnId, ITEM};
 
 use super::element::preferred_coding;
-use super::place::{PlaceId, SpotId, TELECOM_SYSTEMS, items_kind};
+use super::place::{Derived, PlaceId, SpotId, TELECOM_SYSTEMS, items_kind};
 use super::walk::Walk;
 
 impl<'a> Walk<'_, 'a> {
@@ -18,7 +18,8 @@ impl<'a> Walk<'_, 'a> {
         self.members(place, node)?;
         let concepts = if all.kind() == Kind::Array { all.items() } else { Node::once(all) };
         let every = concepts.filter_map(|concept| concept.get("coding")).flat_map(Node::items);
-        self.pairs(self.places.own_columns(place).codings, every, "code");
+        let column = self.places.own(place, Derived::Codings, self.names);
+        self.pairs(column, every, "code");
         let several = node.get("coding").filter(|codings| codings.items().nth(1).is_some());
         let Some(codings) = several else { return Ok(()) };
         match self.places.element(place, "coding", self.settings, self.names) {
@@ -69,7 +70,7 @@ impl<'a> Walk<'_, 'a> {
         if let Some(wrong) = labels.items().find(|label| !matches!(label.kind(), Kind::Object | Kind::Null)) {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
-        self.pairs(self.places.columns(spot).plain, labels.items(), "code");
+        self.pairs(self.places.plain(spot), labels.items(), "code");
         let says_more =
             |label: Node<'_>| label.members().any(|(name, _)| !name.is("system") && !name.is("code"));
         if !labels.items().any(says_more) {
@@ -128,7 +129,7 @@ impl<'a> Walk<'_, 'a> {
             crate::resource::Resource::read(node).map_err(|defect| self.defect(defect.code, node))?;
         if self.places.name(spot).ends_with("resource") && !self.in_contained {
             let key = resource.key(None);
-            self.rows.text(self.places.columns(spot).key, &key);
+            self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
             return Ok(());
         }
         let place = self.places.in_place(spot, type_named(resource.resource_type()), self.names);
@@ -139,30 +140,28 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn target(&mut self, place: PlaceId, written: Node<'a>) {
         let Some(text) = written.text() else { return };
         self.doubts.references += u64::from(!is_uri_reference(&text));
-        let columns = self.places.own_columns(place);
-        let (key_column, kind_column) = (columns.key, (!self.typed).then_some(columns.kind));
         match reference::parse(&text) {
             Reference::Resource { kind, id } => {
-                self.target_key(key_column, kind_column, kind, &[kind, "/", id]);
+                self.target_key(place, kind, &[kind, "/", id]);
             }
             Reference::Contained("") => {
                 let kind = self.key.split('/').next().unwrap_or_default();
-                self.target_key(key_column, kind_column, kind, &[self.key]);
+                self.target_key(place, kind, &[self.key]);
             }
             Reference::Contained(id) => {
                 if let Some(kind) = self.contained_type(id) {
-                    self.target_key(key_column, kind_column, &kind, &[self.key, "#", id]);
+                    self.target_key(place, &kind, &[self.key, "#", id]);
                 }
             }
             Reference::Urn(urn) => match self.links.resolve(urn) {
                 Link::Key(key) => {
                     let kind = key.split('/').next().unwrap_or_default();
-                    self.target_key(key_column, kind_column, kind, &[&key]);
+                    self.target_key(place, kind, &[&key]);
                 }
                 Link::Later => {
-                    self.rows.pending(key_column, urn);
-                    if let Some(column) = kind_column {
-                        self.rows.pending_type(column, urn);
+                    self.rows.pending(self.places.own(place, Derived::Key, self.names), urn);
+                    if !self.typed {
+                        self.rows.pending_type(self.places.own(place, Derived::Kind, self.names), urn);
                     }
                 }
                 Link::Nowhere => {}
@@ -171,10 +170,11 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    fn target_key(&mut self, key_column: ColumnId, kind_column: Option<ColumnId>, kind: &str, key: &[&str]) {
-        self.rows.text_with(key_column, |text| text.extend(key.iter().copied()));
-        if let Some(column) = kind_column {
-            self.rows.text(column, kind);
+    fn target_key(&mut self, place: PlaceId, kind: &str, key: &[&str]) {
+        let column = self.places.own(place, Derived::Key, self.names);
+        self.rows.text_with(column, |text| text.extend(key.iter().copied()));
+        if !self.typed {
+            self.rows.text(self.places.own(place, Derived::Kind, self.names), kind);
         }
     }
 

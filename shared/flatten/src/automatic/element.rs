@@ -5,7 +5,7 @@ use crate::json::{Kind, Node};
 use crate::model::TypeId;
 
 use super::name::Standing;
-use super::place::{Essence, Member, PlaceId, Special, SpotId, items_kind};
+use super::place::{Derived, Essence, Member, PlaceId, Special, SpotId, items_kind};
 use super::walk::{Care, Walk};
 
 impl<'a> Walk<'_, 'a> {
@@ -135,7 +135,9 @@ impl<'a> Walk<'_, 'a> {
             None => Ok(()),
             Some(Kind::Object) => self.objects(spot, array),
             Some(Kind::Array) => self.items(spot, None, array),
-            Some(_) if self.places.essence(spot).only_objects() => Err(self.defect(DefectCode::ObjectExpected, array)),
+            Some(_) if self.places.essence(spot).only_objects() => {
+                Err(self.defect(DefectCode::ObjectExpected, array))
+            }
             Some(_) => self.scalars(spot, array),
         }
     }
@@ -145,7 +147,7 @@ impl<'a> Walk<'_, 'a> {
         let carrier = self.places.shape(spot, first);
         if !self.places.has_primary(spot, carrier) {
             let count = i32::try_from(array.items().count()).unwrap_or(i32::MAX);
-            self.rows.integer(self.places.columns(spot).count, count);
+            self.rows.integer(self.places.derived(spot, Derived::Count, self.names), count);
             return self.items(spot, carrier, array);
         }
         let is_one_of_several = array.items().nth(1).is_some();
@@ -173,7 +175,8 @@ impl<'a> Walk<'_, 'a> {
             Special::Coding => self.object(place, preferred_coding(array).unwrap_or(first)),
             Special::Identifier => {
                 self.object(place, preferred_identifier(array).unwrap_or(first))?;
-                self.pairs(self.places.columns(spot).values, array.items(), "value");
+                let values = self.places.derived(spot, Derived::Values, self.names);
+                self.pairs(values, array.items(), "value");
                 Ok(())
             }
             Special::ContactPoint => {

@@ -10,7 +10,7 @@ use crate::row::{ColumnId, ITEM};
 use crate::time::moment;
 
 use super::name::Standing;
-use super::place::{PlaceId, SpotId};
+use super::place::{Derived, PlaceId, SpotId};
 use super::walk::{Care, Walk};
 
 /// So many extensions of an element are compared with each other.
@@ -67,7 +67,7 @@ impl<'a> Walk<'_, 'a> {
         let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
         for (spot, group) in self.groups(place, of_items, Standing::Plain)? {
             self.check_size()?;
-            let list = self.rows.open_list(self.places.columns(spot).plain);
+            let list = self.rows.open_list(self.places.plain(spot));
             let mut rest = group.as_slice();
             for item in array.items() {
                 // Both are in the order of the file.
@@ -114,11 +114,11 @@ impl<'a> Walk<'_, 'a> {
         let mut sharing: BTreeMap<ColumnId, usize> = BTreeMap::new();
         for (url, _) in &urls {
             let spot = self.places.extension(place, url, standing, self.settings, self.names);
-            *sharing.entry(self.places.columns(spot).plain).or_default() += 1;
+            *sharing.entry(self.places.plain(spot)).or_default() += 1;
         }
         let groups = urls.into_iter().map(|(url, group)| {
             let spot = self.places.extension(place, &url, standing, self.settings, self.names);
-            let is_clash = sharing.get(&self.places.columns(spot).plain).is_some_and(|count| *count > 1);
+            let is_clash = sharing.get(&self.places.plain(spot)).is_some_and(|count| *count > 1);
             let standing = if is_clash { standing.clashing() } else { standing };
             (self.places.extension(place, &url, standing, self.settings, self.names), group)
         });
@@ -130,7 +130,7 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let Some(spot) = self.places.element(place, "id", self.settings, self.names) else { return };
-        let list = self.rows.open_list(self.places.columns(spot).plain);
+        let list = self.rows.open_list(self.places.plain(spot));
         for item in array.items() {
             match item.get("id") {
                 Some(id) if id.kind() == Kind::String => self.rows.text_of(ITEM, id),
@@ -153,7 +153,7 @@ impl<'a> Walk<'_, 'a> {
     fn extension(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
         let place = self.places.in_place(spot, extension_type(), self.names);
         if extension.members().all(|(key, _)| key.is("url")) {
-            self.rows.null(self.places.columns(spot).plain);
+            self.rows.null(self.places.plain(spot));
             return Ok(());
         }
         self.members(place, extension)
@@ -191,7 +191,7 @@ impl<'a> Walk<'_, 'a> {
             self.later_rows(spot, extension_type(), group.clone());
             return Ok(());
         }
-        let list = self.rows.open_list(self.places.columns(spot).plain);
+        let list = self.rows.open_list(self.places.plain(spot));
         for extension in group.clone() {
             self.extension_item(spot, extension)?;
         }
@@ -208,7 +208,7 @@ impl<'a> Walk<'_, 'a> {
         if !group.clone().all(|extension| date(extension).is_some()) {
             return;
         }
-        let list = self.rows.open_list(self.places.columns(spot).at);
+        let list = self.rows.open_list(self.places.derived(spot, Derived::At, self.names));
         for (_, value) in group.filter_map(date) {
             match value.text().and_then(|text| moment(&text)) {
                 Some(moment) => self.rows.instant(ITEM, moment.milliseconds()),
@@ -254,11 +254,11 @@ impl<'a> Walk<'_, 'a> {
         standing: Standing,
     ) -> SpotId {
         let mine = self.places.extension(place, url, standing, self.settings, self.names);
-        let column = self.places.columns(mine).plain;
+        let column = self.places.plain(mine);
         let others = all.filter(|other| !same_url(*other, extension)).filter_map(url_of);
         for other in others {
             let spot = self.places.extension(place, &other, standing, self.settings, self.names);
-            if self.places.columns(spot).plain == column {
+            if self.places.plain(spot) == column {
                 return self.places.extension(place, url, standing.clashing(), self.settings, self.names);
             }
         }

@@ -26,11 +26,12 @@ use crate::row::{ColumnId, Names, TableId};
 use super::Settings;
 use super::name::{self, Standing, joined};
 
+use columns::Columns;
 use remembered::Remembered;
 use shape::{Shape, Signature, fits};
 use spot::Spot;
 
-pub(super) use columns::Columns;
+pub(super) use columns::Derived;
 pub(super) use essence::Essence;
 pub(super) use meaning::{Meanings, Root};
 pub(super) use member::{Member, Special};
@@ -234,8 +235,14 @@ impl Places {
         self.essences[spot.0 as usize]
     }
 
-    pub(super) fn columns(&self, spot: SpotId) -> Columns {
-        self.spots[spot.0 as usize].columns
+    /// The column of what stands in a spot.
+    pub(super) fn plain(&self, spot: SpotId) -> ColumnId {
+        self.essence(spot).plain
+    }
+
+    /// A column that is derived from what stands in a spot.
+    pub(super) fn derived(&mut self, spot: SpotId, derived: Derived, names: &mut Names) -> ColumnId {
+        self.spots[spot.0 as usize].columns.named(derived, names)
     }
 
     pub(super) fn name(&self, spot: SpotId) -> &str {
@@ -347,8 +354,8 @@ impl Places {
     }
 
     /// The derived columns that belong to a place itself, such as `code_codings`.
-    pub(super) fn own_columns(&self, place: PlaceId) -> Columns {
-        self.list[place.0 as usize].own
+    pub(super) fn own(&mut self, place: PlaceId, derived: Derived, names: &mut Names) -> ColumnId {
+        self.list[place.0 as usize].own.named(derived, names)
     }
 
     /// The columns of a telecom's systems, such as `telecom_phone`.

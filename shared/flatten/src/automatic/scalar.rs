@@ -10,7 +10,7 @@ use crate::json::{Kind, Node};
 use crate::row::{ColumnId, ITEM};
 use crate::time::moment;
 
-use super::place::{Columns, Scalars, SpotId, items_kind};
+use super::place::{Derived, Scalars, SpotId, items_kind};
 use super::walk::Walk;
 
 /// The digits that a Decimal128 holds exactly (IEEE 754-2008, decimal128).
@@ -19,19 +19,19 @@ const DECIMAL_DIGITS: usize = 34;
 impl<'a> Walk<'_, 'a> {
     /// One scalar and what is derived from it.
     pub(super) fn scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let (columns, scalars) = (self.places.columns(spot), self.places.essence(spot).scalars);
+        let (plain, scalars) = (self.places.plain(spot), self.places.essence(spot).scalars);
         match value.kind() {
             Kind::String => {
                 if scalars.has(Scalars::CODED) && !self.places.codes(spot).iter().any(|code| value.is(code)) {
                     self.doubts.codes += 1;
                 }
-                self.string(columns, scalars, value)
+                self.string(spot, scalars, value)
             }
-            Kind::Number => self.number(columns, scalars, value),
+            Kind::Number => self.number(spot, scalars, value),
             _ => {
                 match value.boolean().filter(|_| scalars.has(Scalars::BOOLEAN) || scalars.none()) {
-                    Some(truth) => self.rows.boolean(columns.plain, truth),
-                    None => self.rows.text(columns.text, value.raw()),
+                    Some(truth) => self.rows.boolean(plain, truth),
+                    None => self.rows.text(self.places.derived(spot, Derived::Text, self.names), value.raw()),
                 }
                 Ok(())
             }
@@ -40,21 +40,23 @@ impl<'a> Walk<'_, 'a> {
 
     /// An array of scalars: a list, and the lists that are derived from it.
     pub(super) fn scalars(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
-        let (columns, scalars) = (self.places.columns(spot), self.places.essence(spot).scalars);
-        let list = self.rows.open_list(columns.plain);
+        let (plain, scalars) = (self.places.plain(spot), self.places.essence(spot).scalars);
+        let list = self.rows.open_list(plain);
         for item in array.items() {
             self.list_item(spot, item)?;
         }
         self.rows.close(list);
         if array.items().any(|item| item.number().is_some_and(|digits| fit(digits) != Fit::Exact)) {
-            let list = self.rows.open_list(columns.text);
+            let text = self.derived(spot, Derived::Text);
+            let list = self.rows.open_list(text);
             for item in array.items() {
                 self.rows.text(ITEM, item.raw());
             }
             self.rows.close(list);
         }
         if scalars.has(Scalars::MOMENT) && items_kind(array) == Some(Kind::String) {
-            let list = self.rows.open_list(columns.at);
+            let at = self.derived(spot, Derived::At);
+            let list = self.rows.open_list(at);
             for item in array.items() {
                 if let Some(moment) = item.text().and_then(|text| moment(&text)) {
                     self.rows.instant(ITEM, moment.milliseconds());
@@ -102,40 +104,46 @@ impl<'a> Walk<'_, 'a> {
         Ok(())
     }
 
-    fn string(&mut self, columns: Columns, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
+    fn derived(&mut self, spot: SpotId, derived: Derived) -> ColumnId {
+        self.places.derived(spot, derived, self.names)
+    }
+
+    fn string(&mut self, spot: SpotId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
         if scalars.has(Scalars::MOMENT) {
-            self.rows.text_of(columns.plain, value);
+            self.rows.text_of(self.places.plain(spot), value);
             match value.text().and_then(|text| moment(&text)) {
-                Some(moment) => self.rows.instant(columns.at, moment.milliseconds()),
+                Some(moment) => self
+                    .rows
+                    .instant(self.places.derived(spot, Derived::At, self.names), moment.milliseconds()),
                 // Where some release has text instead, it may be anything.
                 None => self.doubts.dates += u64::from(!scalars.has(Scalars::TEXT)),
             }
         } else if scalars.has(Scalars::INSTANT) {
-            self.instant(columns, value);
+            self.instant(spot, value);
         } else if scalars.has(Scalars::LONG) {
-            return self.long(columns, value);
+            return self.long(spot, value);
         } else if scalars.has(Scalars::BINARY) && value.raw().len() > self.settings.inline_binary_bytes {
-            self.binary(columns, value);
+            self.binary(spot, value);
         } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
-            self.rows.text_of(columns.plain, value);
+            self.rows.text_of(self.places.plain(spot), value);
         } else {
-            self.rows.text_of(columns.text, value);
+            self.rows.text_of(self.places.derived(spot, Derived::Text, self.names), value);
         }
         Ok(())
     }
 
-    fn number(&mut self, columns: Columns, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
+    fn number(&mut self, spot: SpotId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
         if scalars.has(Scalars::DECIMAL) || scalars.none() {
-            self.decimal(columns, value.raw());
+            self.decimal(spot, value.raw());
         } else if scalars.has(Scalars::INTEGER) {
             match self.whole::<i32>(value)? {
-                Some(number) => self.rows.integer(columns.plain, number),
-                None => self.rows.text(columns.text, value.raw()),
+                Some(number) => self.rows.integer(self.places.plain(spot), number),
+                None => self.rows.text(self.places.derived(spot, Derived::Text, self.names), value.raw()),
             }
         } else if scalars.has(Scalars::LONG) {
-            return self.long(columns, value);
+            return self.long(spot, value);
         } else {
-            self.rows.text(columns.text, value.raw());
+            self.rows.text(self.places.derived(spot, Derived::Text, self.names), value.raw());
         }
         Ok(())
     }
@@ -151,42 +159,43 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// `integer64`, which JSON writes as a string (R5, section 2.1.28.0.1).
-    fn long(&mut self, columns: Columns, value: Node<'a>) -> Result<(), Defect> {
+    fn long(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
         match self.whole::<i64>(value)? {
-            Some(number) => self.rows.long(columns.plain, number),
-            None => self.rows.text_of(columns.text, value),
+            Some(number) => self.rows.long(self.places.plain(spot), number),
+            None => self.rows.text_of(self.places.derived(spot, Derived::Text, self.names), value),
         }
         Ok(())
     }
 
-    fn decimal(&mut self, columns: Columns, digits: &str) {
+    fn decimal(&mut self, spot: SpotId, digits: &str) {
         match fit(digits) {
-            Fit::Exact => self.rows.decimal(columns.plain, digits),
+            Fit::Exact => self.rows.decimal(self.places.plain(spot), digits),
             Fit::Rounded => {
-                self.rows.decimal(columns.plain, digits);
-                self.rows.text(columns.text, digits);
+                self.rows.decimal(self.places.plain(spot), digits);
+                self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits);
             }
-            Fit::OutOfRange => self.rows.text(columns.text, digits),
+            Fit::OutOfRange => self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits),
         }
     }
 
-    fn instant(&mut self, columns: Columns, value: Node<'a>) {
+    fn instant(&mut self, spot: SpotId, value: Node<'a>) {
         let moment = value.text().and_then(|text| moment(&text));
         if let Some(moment) = moment {
-            self.rows.instant(columns.plain, moment.milliseconds());
+            self.rows.instant(self.places.plain(spot), moment.milliseconds());
         }
         self.doubts.dates += u64::from(moment.is_none());
         if moment.is_none_or(|moment| !moment.exact) {
-            self.rows.text_of(columns.text, value);
+            self.rows.text_of(self.places.derived(spot, Derived::Text, self.names), value);
         }
     }
 
     /// Large base64 text: the bytes stay reachable through `_source`.
-    fn binary(&mut self, columns: Columns, value: Node<'a>) {
+    fn binary(&mut self, spot: SpotId, value: Node<'a>) {
         let text = value.text().unwrap_or_default();
         let size = i64::try_from(text.len()).unwrap_or(i64::MAX);
-        self.rows.long(columns.size, size);
-        self.hash(columns.sha256, &text);
+        self.rows.long(self.places.derived(spot, Derived::Size, self.names), size);
+        let sha256 = self.derived(spot, Derived::Sha256);
+        self.hash(sha256, &text);
     }
 
     fn hash(&mut self, column: ColumnId, text: &str) {

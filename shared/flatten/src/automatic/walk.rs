@@ -184,7 +184,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.later_rows(spot, carrier, array.items());
             return Ok(());
         }
-        let list = self.rows.open_list(self.places.columns(spot).plain);
+        let list = self.rows.open_list(self.places.plain(spot));
         for item in array.items() {
             self.item(spot, carrier, item)?;
         }
@@ -259,7 +259,9 @@ impl<'w, 'a> Walk<'w, 'a> {
                 Ok(())
             }
             Kind::Array => self.nested_array(spot, item),
-            _ if self.places.essence(spot).only_objects() => Err(self.defect(DefectCode::ObjectExpected, item)),
+            _ if self.places.essence(spot).only_objects() => {
+                Err(self.defect(DefectCode::ObjectExpected, item))
+            }
             _ => self.list_item(spot, item),
         }
     }

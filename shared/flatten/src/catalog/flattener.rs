@@ -179,7 +179,7 @@ impl Flattener {
             return Ok(true);
         }
         let context = Context { key, links: Some(links) };
-        for &index in of_type.rules.iter() {
+        for &index in &of_type.rules {
             match self.catalog.inactive.get(index).and_then(|rule| rule.condition.as_ref()) {
                 None => return Ok(true),
                 Some(condition) => {

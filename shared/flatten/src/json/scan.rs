@@ -52,7 +52,8 @@ fn string_stops(block: &Block) -> u32 {
 #[inline]
 fn others_than_space(block: &Block) -> u32 {
     let bytes = u8x16::new(*block);
-    let [blank, line, start, tab] = [b' ', b'\n', b'\r', b'\t'].map(|space| bytes.simd_eq(u8x16::splat(space)));
+    let [blank, line, start, tab] =
+        [b' ', b'\n', b'\r', b'\t'].map(|space| bytes.simd_eq(u8x16::splat(space)));
     !(blank | line | start | tab).to_bitmask() & 0xFFFF
 }
 

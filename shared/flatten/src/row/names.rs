@@ -1,6 +1,5 @@
 //! Names: columns and tables as small numbers, so that cells need no text.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ColumnId, TableId};
@@ -9,8 +8,14 @@ use super::{ColumnId, TableId};
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     list: NameList,
-    index: BTreeMap<Arc<str>, u32>,
+    index: Index,
 }
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "names are looked up here and listed there, in the order they came"
+)]
+type Index = std::collections::HashMap<Arc<str>, u32>;
 
 /// A snapshot of [`Names`] for whoever reads rows while the worker goes on naming. Cloning is one counter.
 #[derive(Debug, Clone, Default)]

@@ -5,74 +5,98 @@ use crate::row::{ColumnId, Names};
 
 use super::super::name::joined;
 
-/// The columns of a spot.
-#[derive(Debug, Clone, Copy)]
+/// What is derived from a value, beside its plain column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::automatic) enum Derived {
+    At,
+    /// The text as written, where the plain column cannot have it.
+    Text,
+    Count,
+    Key,
+    Kind,
+    Codings,
+    Values,
+    Size,
+    Sha256,
+}
+
+/// The columns of a spot. Those that are derived are named once there is something for them: there are nine of them,
+/// and most spots need one or none.
+#[derive(Debug)]
 pub(in crate::automatic) struct Columns {
     pub(in crate::automatic) plain: ColumnId,
-    pub(in crate::automatic) at: ColumnId,
-    /// The text as written, where the plain column cannot have it.
-    pub(in crate::automatic) text: ColumnId,
-    pub(in crate::automatic) count: ColumnId,
-    pub(in crate::automatic) key: ColumnId,
-    pub(in crate::automatic) kind: ColumnId,
-    pub(in crate::automatic) codings: ColumnId,
-    pub(in crate::automatic) values: ColumnId,
-    pub(in crate::automatic) size: ColumnId,
-    pub(in crate::automatic) sha256: ColumnId,
+    derived: [Option<ColumnId>; 9],
+    name: Box<str>,
+    /// The extension whose value this is.
+    extension: Option<Box<str>>,
+    /// Whether the tails `text` and `count` yield to elements.
+    yields: (bool, bool),
 }
 
 impl Columns {
     /// The columns of what is called `name`.
     pub(super) fn of(name: &str, names: &mut Names) -> Self {
-        let mut derived = |tail: &str| names.column(&joined(name, tail));
         Self {
-            plain: derived(""),
-            at: derived("at"),
-            text: derived("text"),
-            count: derived("count"),
-            key: derived("key"),
-            kind: derived("type"),
-            codings: derived("codings"),
-            values: derived("values"),
-            size: names.column(&format!("{name}Size")),
-            sha256: names.column(&format!("{name}Sha256")),
+            plain: names.column(name),
+            derived: [None; 9],
+            name: name.into(),
+            extension: None,
+            yields: (false, false),
         }
     }
 
     /// The same for an extension's value: the size of its data is called like an attachment's, because another
     /// extension's name may end in `Size`.
     pub(super) fn of_value(name: &str, extension: &str, names: &mut Names) -> Self {
-        let size = names.column(&joined(extension, "dataSize"));
-        let sha256 = names.column(&joined(extension, "dataSha256"));
-        Self { size, sha256, ..Self::of(name, names) }
+        Self { extension: Some(extension.into()), ..Self::of(name, names) }
     }
 
     /// The same for an element, whose derived columns yield to what an object has here in some release: `rivals` are
     /// the types that the object around it has in other releases.
-    pub(super) fn yielding(
-        self,
-        name: &str,
-        element: &Element,
-        rivals: &[TypeId],
-        names: &mut Names,
-    ) -> Self {
+    pub(super) fn yielding(self, element: &Element, rivals: &[TypeId]) -> Self {
         let others = rivals.iter().filter_map(|rival| rival.element(element.name));
         let has =
             |member| [*element].into_iter().chain(others.clone()).any(|known| has_member(&known, member));
         let is_primitive = element.uses.iter().any(|used| matches!(used.datatype, Datatype::Primitive(_)));
         let is_backbone = complex(element).any(TypeId::is_backbone);
-        Self {
-            text: if is_primitive && has("text") {
-                names.column(&joined(name, "written"))
-            } else {
-                self.text
-            },
-            count: if is_backbone && has("count") {
-                names.column(&joined(name, "items"))
-            } else {
-                self.count
-            },
-            ..self
+        Self { yields: (is_primitive && has("text"), is_backbone && has("count")), ..self }
+    }
+
+    /// A derived column.
+    pub(super) fn named(&mut self, derived: Derived, names: &mut Names) -> ColumnId {
+        if let Some(Some(column)) = self.derived.get(derived as usize) {
+            return *column;
+        }
+        let column = names.column(&self.name_of(derived));
+        if let Some(place) = self.derived.get_mut(derived as usize) {
+            *place = Some(column);
+        }
+        column
+    }
+
+    /// A derived column, if there was anything for it.
+    pub(super) fn known(&self, derived: Derived) -> Option<ColumnId> {
+        self.derived.get(derived as usize).copied().flatten()
+    }
+
+    fn name_of(&self, derived: Derived) -> String {
+        let tail = match derived {
+            Derived::At => "at",
+            Derived::Text if self.yields.0 => "written",
+            Derived::Text => "text",
+            Derived::Count if self.yields.1 => "items",
+            Derived::Count => "count",
+            Derived::Key => "key",
+            Derived::Kind => "type",
+            Derived::Codings => "codings",
+            Derived::Values => "values",
+            Derived::Size => "Size",
+            Derived::Sha256 => "Sha256",
+        };
+        match (derived, &self.extension) {
+            (Derived::Size | Derived::Sha256, Some(extension)) => joined(extension, &format!("data{tail}")),
+            (Derived::Size | Derived::Sha256, None) => format!("{}{tail}", self.name),
+            _ => joined(&self.name, tail),
         }
     }
 }

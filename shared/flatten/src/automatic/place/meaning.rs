@@ -9,7 +9,8 @@ use crate::model::{Datatype, Element};
 use crate::row::ColumnId;
 
 use super::super::name::Standing;
-use super::{Columns, Member, Place, PlaceId, Places, Scalars, Special, Spot, SpotId, TELECOM_SYSTEMS};
+use super::columns::{Columns, Derived};
+use super::{Member, Place, PlaceId, Places, Scalars, Special, Spot, SpotId, TELECOM_SYSTEMS};
 
 /// Where a name space of columns begins, and what is known on the way there.
 #[derive(Debug, Clone)]
@@ -85,15 +86,22 @@ impl Meanings {
 
     /// The columns that a spot's values may be written to besides the plain one.
     fn derived_of(&mut self, columns: &Columns, scalars: Scalars, way: &Way) {
-        if scalars.has(Scalars::MOMENT) {
-            self.derived(columns.at, way, "at", "timestamp");
+        let all = [
+            (Derived::At, "at", "timestamp"),
+            (Derived::Text, "text", "text"),
+            (Derived::Count, "count", "integer"),
+            (Derived::Key, "key", "text"),
+            (Derived::Values, "values", "text[]"),
+            (Derived::Size, "size", "long"),
+            (Derived::Sha256, "sha256", "text"),
+        ];
+        for (derived, by, cell) in all {
+            if let Some(column) = columns.known(derived)
+                && (derived != Derived::At || scalars.has(Scalars::MOMENT))
+            {
+                self.derived(column, way, by, cell);
+            }
         }
-        self.derived(columns.text, way, "text", "text");
-        self.derived(columns.count, way, "count", "integer");
-        self.derived(columns.key, way, "key", "text");
-        self.derived(columns.values, way, "values", "text[]");
-        self.derived(columns.size, way, "size", "long");
-        self.derived(columns.sha256, way, "sha256", "text");
     }
 }
 
@@ -118,10 +126,18 @@ impl Places {
     pub(in crate::automatic) fn describe(&self, root: &Root, meanings: &mut Meanings) {
         let place = &self.list[root.place.0 as usize];
         match place.special {
-            Special::Concept => meanings.derived(place.own.codings, &root.way, "codings", "text[]"),
+            Special::Concept => {
+                if let Some(codings) = place.own.known(Derived::Codings) {
+                    meanings.derived(codings, &root.way, "codings", "text[]");
+                }
+            }
             Special::Reference => {
-                meanings.derived(place.own.key, &root.way, "key", "text");
-                meanings.element(place.own.kind, type_of_target(place, &root.way));
+                if let Some(key) = place.own.known(Derived::Key) {
+                    meanings.derived(key, &root.way, "key", "text");
+                }
+                if let Some(kind) = place.own.known(Derived::Kind) {
+                    meanings.element(kind, type_of_target(place, &root.way));
+                }
             }
             _ => {}
         }

@@ -45,7 +45,7 @@ fn takes(datatype: Datatype, value: Node<'_>) -> bool {
 
 /// The members of an object and the kinds of their values: what decides between the shapes of releases.
 #[derive(Debug)]
-pub(super) struct Signature(Box<[(Box<[u8]>, Option<Kind>)]>);
+pub(super) struct Signature(Vec<(Box<[u8]>, Option<Kind>)>);
 
 impl Signature {
     pub(super) fn of(object: Node<'_>) -> Self {

@@ -5,8 +5,8 @@ use crate::model::{Datatype, Element, TypeId};
 use crate::row::{ColumnId, Names};
 
 use super::super::name::joined;
-use super::columns::choice_column;
-use super::{Columns, Essence, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
+use super::columns::{Columns, choice_column};
+use super::{Essence, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
 
 /// One member's position.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Places {
             spot.columns = Columns::of_value(&spot.name, &prefix, names);
             spot.value_of = Some(prefix);
         } else {
-            spot.columns = spot.columns.yielding(&name, &element, &rivals, names);
+            spot.columns = spot.columns.yielding(&element, &rivals);
         }
         self.add_spot(spot)
     }

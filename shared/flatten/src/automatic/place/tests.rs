@@ -40,21 +40,32 @@ impl Visit {
         self.found.entry(name).or_default().insert(what);
     }
 
+    fn add_derived(&mut self, spot: SpotId, derived: Derived, path: &str, name: &str) {
+        let column = self.places.derived(spot, derived, &mut self.names);
+        self.add(column, path, name);
+    }
+
+    fn add_own(&mut self, place: PlaceId, derived: Derived, path: &str, name: &str) {
+        let column = self.places.own(place, derived, &mut self.names);
+        self.add(column, path, name);
+    }
+
     /// Every column below a place; a type that stands inside itself is entered once.
     fn place(&mut self, place: PlaceId, path: &str, above: &[TypeId]) {
-        let Place { carrier, special, own, .. } = self.places.list[place.0 as usize];
+        let Place { carrier, special, .. } = self.places.list[place.0 as usize];
         match special {
-            Special::Concept => self.add(own.codings, path, "codings"),
+            Special::Concept => self.add_own(place, Derived::Codings, path, "codings"),
             Special::Reference => {
-                self.add(own.key, path, "key");
-                self.add(own.kind, &format!("{path}.type"), "");
+                self.add_own(place, Derived::Key, path, "key");
+                self.add_own(place, Derived::Kind, &format!("{path}.type"), "");
             }
             _ => {}
         }
         let Some(carrier) = carrier.filter(|carrier| !above.contains(carrier)) else { return };
         let above = [above, &[carrier]].concat();
         for element in carrier.elements() {
-            let member = self.places.member_called(place, element.name, &mut 0, &self.settings, &mut self.names);
+            let member =
+                self.places.member_called(place, element.name, &mut 0, &self.settings, &mut self.names);
             if let Some(spot) = member.spot() {
                 self.spot(place, spot, &element, member, path, &above);
             }
@@ -73,36 +84,36 @@ impl Visit {
         // All values of an extension have its one column.
         let of_value = self.places.spots[spot.0 as usize].value_of.is_some();
         let here = format!("{path}.{}", if of_value { "value" } else { element.name });
-        let (columns, scalars) = (self.places.columns(spot), self.places.essence(spot).scalars);
-        self.add(columns.plain, &here, "");
+        let scalars = self.places.essence(spot).scalars;
+        self.add(self.places.plain(spot), &here, "");
         if !scalars.none() {
-            self.add(columns.text, &here, "text");
+            self.add_derived(spot, Derived::Text, &here, "text");
             let sibling = self.places.sibling(spot, &mut self.names);
             let id = self.places.element(sibling, "id", &self.settings, &mut self.names).unwrap();
-            self.add(self.places.columns(id).plain, &format!("{here}.id"), "");
+            self.add(self.places.plain(id), &format!("{here}.id"), "");
             self.primitives.push(spot);
         }
         if scalars.has(Scalars::MOMENT) {
-            self.add(columns.at, &here, "at");
+            self.add_derived(spot, Derived::At, &here, "at");
         }
         if scalars.has(Scalars::BINARY) {
-            self.add(columns.size, &here, "size");
-            self.add(columns.sha256, &here, "sha256");
+            self.add_derived(spot, Derived::Size, &here, "size");
+            self.add_derived(spot, Derived::Sha256, &here, "sha256");
         }
         if let Some((column, _)) = self.places.choice(spot) {
             self.add(column, &format!("{path}.{}", element.choice.unwrap()), "type");
         }
         if self.places.essence(spot).is_resource() {
-            self.add(columns.key, &here, "key");
+            self.add_derived(spot, Derived::Key, &here, "key");
         }
         if matches!(member, Member::Labels(_)) {
             let whole = self.places.labels(spot, &mut self.names);
-            self.add(self.places.columns(whole).plain, &format!("{here}.coding"), "");
+            self.add(self.places.plain(whole), &format!("{here}.coding"), "");
         }
         for used in element.uses {
             let Datatype::Complex(carrier) = used.datatype else { continue };
             match carrier.name() {
-                "Identifier" if used.many => self.add(columns.values, &here, "values"),
+                "Identifier" if used.many => self.add_derived(spot, Derived::Values, &here, "values"),
                 "ContactPoint" if used.many => {
                     for (column, system) in
                         self.places.telecoms(spot, &mut self.names).into_iter().zip(TELECOM_SYSTEMS)
@@ -110,7 +121,7 @@ impl Visit {
                         self.add(column, &here, system);
                     }
                 }
-                _ if carrier.is_backbone() => self.add(columns.count, &here, "count"),
+                _ if carrier.is_backbone() => self.add_derived(spot, Derived::Count, &here, "count"),
                 _ => {}
             }
             if matches!(member, Member::Codings(_)) {
@@ -268,20 +279,22 @@ fn what_is_derived_yields_to_elements_of_other_releases() {
         let mut visit = Visit::new();
         let root = visit.root(carrier);
         for element in carrier.elements() {
-            let member = visit.places.member_called(root, element.name, &mut 0, &visit.settings, &mut visit.names);
+            let member =
+                visit.places.member_called(root, element.name, &mut 0, &visit.settings, &mut visit.names);
             let Some(spot) = member.spot() else { continue };
+            let [text, count] = [Derived::Text, Derived::Count]
+                .map(|derived| visit.places.derived(spot, derived, &mut visit.names));
             let names = visit.names.list();
-            let columns = visit.places.columns(spot);
             let path = format!("{}.{}", carrier.name(), element.name);
             if let Some((column, _)) =
                 visit.places.choice(spot).filter(|(column, _)| names.column(*column).ends_with("_choice"))
             {
                 choices.push(format!("{}.{}", carrier.name(), names.column(column)));
             }
-            if names.column(columns.text).ends_with("_written") {
+            if names.column(text).ends_with("_written") {
                 texts.push(path.clone());
             }
-            if names.column(columns.count).ends_with("_items") {
+            if names.column(count).ends_with("_items") {
                 counts.push(path);
             }
         }
