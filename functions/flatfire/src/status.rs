@@ -1,6 +1,7 @@
 //! `flatfire status`: what the ledger knows of loads.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{CellAlignment, Table, presets};
 use futures::TryStreamExt as _;
 use mongodb::bson::{DateTime, Document, doc};
@@ -20,8 +21,8 @@ pub(crate) struct Status {
     #[command(flatten)]
     destination: Destination,
     /// Show loads of this status only
-    #[arg(long = "status", value_enum)]
-    wanted: Option<Wanted>,
+    #[arg(long = "status", value_parser = status())]
+    wanted: Option<ledger::Status>,
     /// Show so many loads at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -30,40 +31,20 @@ pub(crate) struct Status {
     load: Option<String>,
 }
 
-/// Where a load stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Wanted {
-    Running,
-    Done,
-    Partial,
-    Failed,
-    Superseded,
-    Gone,
-    Refused,
-}
-
 /// Rejects of an explained load that are listed; the rest is counted.
 const LISTED_REJECTS: usize = 20;
 
-impl From<Wanted> for ledger::Status {
-    fn from(wanted: Wanted) -> Self {
-        match wanted {
-            Wanted::Running => Self::Running,
-            Wanted::Done => Self::Done,
-            Wanted::Partial => Self::Partial,
-            Wanted::Failed => Self::Failed,
-            Wanted::Superseded => Self::Superseded,
-            Wanted::Gone => Self::Gone,
-            Wanted::Refused => Self::Refused,
-        }
-    }
+/// A status by its word in the ledger.
+pub(crate) fn status() -> impl TypedValueParser<Value = ledger::Status> {
+    PossibleValuesParser::new(ledger::Status::ALL.map(ledger::Status::as_str))
+        .try_map(|word| ledger::Status::from_word(&word).ok_or("no such status"))
 }
 
 /// Prints what is asked for.
 pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     let database = arguments.destination.connect().await?;
     let ledger = Ledger::Mongo(database.connection.clone());
-    let wanted = arguments.wanted.map(ledger::Status::from);
+    let wanted = arguments.wanted;
     let Some(name) = &arguments.load else {
         let loads = ledger.list(wanted, arguments.limit).await.map_err(unreadable)?;
         console::print(&if loads.is_empty() { "no loads".to_owned() } else { listed(&loads) })?;

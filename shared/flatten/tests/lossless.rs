@@ -199,14 +199,17 @@ fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
     }
 }
 
+/// The rows of a resource; none of one that is a reject.
+fn rows(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> Option<Rows> {
+    let mut rows = Rows::default();
+    let resource = Resource::read(node).ok()?;
+    automatic.flatten(&resource, &resource.key(None), &Links::default(), names, &mut rows).ok()?;
+    Some(rows)
+}
+
 /// Looks for every leaf of a resource, and of what it contains, in its rows.
 fn look_for_leaves(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> (usize, Vec<String>) {
-    let mut rows = Rows::default();
-    let Ok(resource) = Resource::read(node) else { return (0, Vec::new()) };
-    let key = resource.key(None);
-    if automatic.flatten(&resource, &key, &Links::default(), names, &mut rows).is_err() {
-        return (0, Vec::new());
-    }
+    let Some(rows) = rows(node, automatic, names) else { return (0, Vec::new()) };
     let list = names.list();
     let mut by_row = rows.iter().map(|row| {
         let mut found = Found::new();
@@ -230,17 +233,12 @@ fn look_for_leaves(node: Node<'_>, automatic: &mut Automatic, names: &mut Names)
 
 /// Looks for every leaf of a resource in its row and in those of its child tables together.
 fn look_in_tables(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> (usize, Vec<String>) {
-    let mut rows = Rows::default();
-    let Ok(resource) = Resource::read(node) else { return (0, Vec::new()) };
-    let key = resource.key(None);
-    if automatic.flatten(&resource, &key, &Links::default(), names, &mut rows).is_err() {
-        return (0, Vec::new());
-    }
-    let list = names.list();
+    let Some(rows) = rows(node, automatic, names) else { return (0, Vec::new()) };
+    let (list, resource_type) = (names.list(), node.get_text("resourceType").unwrap_or_default());
     let mut found = Found::new();
     for row in rows.iter() {
         let table = list.table(row.table());
-        let path = table.strip_prefix(resource.resource_type()).unwrap_or("_contained");
+        let path = table.strip_prefix(&*resource_type).unwrap_or("_contained");
         if path.starts_with("_contained") {
             continue;
         }

@@ -9,7 +9,7 @@ use super::decimal::Decimal;
 use super::item::{Element, Fault, Item, NOWHERE, Value};
 use super::literal::Literal;
 use super::machine::Machine;
-use super::program::{Companions, Member, Route, TypeTest, system};
+use super::program::{Companions, Member, Route, TypeTest};
 use super::quantity::Quantity;
 use super::temporal::{Temporal, TemporalKind};
 use super::types::{Reading, SetId};
@@ -125,7 +125,7 @@ impl<'m> Machine<'m> {
             Item::Temporal(_, TemporalKind::Time) => Primitive::Time,
         };
         test.datatype == Datatype::Primitive(own)
-            || (test.system && test.datatype == Datatype::Primitive(system(own)))
+            || (test.system && test.datatype == Datatype::Primitive(own.system()))
     }
 
     /// What an item means.

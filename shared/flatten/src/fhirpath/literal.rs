@@ -80,7 +80,7 @@ pub(crate) fn constant(primitive: Primitive, json: &Json) -> Option<Literal> {
     let text = || json.as_str().map(str::to_owned);
     match primitive {
         Primitive::Boolean => json.as_bool().map(Literal::Boolean),
-        Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => {
+        _ if primitive.system() == Primitive::Integer => {
             let number = json.as_i64()?;
             let least = match primitive {
                 Primitive::PositiveInt => 1,
@@ -102,16 +102,7 @@ pub(crate) fn constant(primitive: Primitive, json: &Json) -> Option<Literal> {
         Primitive::DateTime | Primitive::Instant => temporal(text()?, TemporalKind::DateTime, primitive),
         Primitive::Time => temporal(text()?, TemporalKind::Time, primitive),
         Primitive::Xhtml => None,
-        Primitive::String
-        | Primitive::Code
-        | Primitive::Id
-        | Primitive::Uri
-        | Primitive::Url
-        | Primitive::Canonical
-        | Primitive::Oid
-        | Primitive::Uuid
-        | Primitive::Markdown
-        | Primitive::Base64Binary => Some(Literal::Text { text: text()?, primitive }),
+        _ => Some(Literal::Text { text: text()?, primitive }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::model::{Datatype, Primitive, type_named};
+use crate::model::{Datatype, type_named};
 
 use super::functions::Run;
 use super::literal::Literal;
@@ -260,30 +260,9 @@ impl TypeTest {
     pub(super) fn admits(&self, types: &TypeSet) -> bool {
         match self.datatype {
             Datatype::Primitive(wanted) if self.system => {
-                types.primitives().any(|kind| system(kind) == wanted)
+                types.primitives().any(|kind| kind.system() == wanted)
             }
             datatype => types.contains(datatype),
         }
-    }
-}
-
-/// The primitive that stands for the `System` type which a primitive of FHIR converts to.
-pub(super) const fn system(primitive: Primitive) -> Primitive {
-    match primitive {
-        Primitive::Boolean | Primitive::Decimal | Primitive::Date | Primitive::Time => primitive,
-        Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => Primitive::Integer,
-        Primitive::Integer64 => Primitive::Integer64,
-        Primitive::DateTime | Primitive::Instant => Primitive::DateTime,
-        Primitive::String
-        | Primitive::Code
-        | Primitive::Id
-        | Primitive::Uri
-        | Primitive::Url
-        | Primitive::Canonical
-        | Primitive::Oid
-        | Primitive::Uuid
-        | Primitive::Markdown
-        | Primitive::Base64Binary
-        | Primitive::Xhtml => Primitive::String,
     }
 }

@@ -106,4 +106,26 @@ impl Primitive {
             Self::Xhtml => "xhtml",
         }
     }
+
+    /// The primitive that stands for the `System` type which FHIRPath converts this one to (FHIR R4, `fhirpath.html`,
+    /// "Use of FHIRPath on Resources", types).
+    #[must_use]
+    pub const fn system(self) -> Self {
+        match self {
+            Self::Boolean | Self::Decimal | Self::Integer64 | Self::Date | Self::Time => self,
+            Self::Integer | Self::PositiveInt | Self::UnsignedInt => Self::Integer,
+            Self::DateTime | Self::Instant => Self::DateTime,
+            Self::String
+            | Self::Code
+            | Self::Id
+            | Self::Uri
+            | Self::Url
+            | Self::Canonical
+            | Self::Oid
+            | Self::Uuid
+            | Self::Markdown
+            | Self::Base64Binary
+            | Self::Xhtml => Self::String,
+        }
+    }
 }

@@ -65,26 +65,14 @@ impl CellType {
     /// The cells of a FHIR datatype.
     #[must_use]
     pub const fn of(primitive: Primitive) -> Self {
-        match primitive {
-            Primitive::Boolean => Self::Boolean,
-            Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => Self::Integer,
-            Primitive::Integer64 => Self::Long,
-            Primitive::Decimal => Self::Decimal,
-            Primitive::Instant => Self::Timestamp,
-            Primitive::Base64Binary => Self::Binary,
-            Primitive::String
-            | Primitive::Code
-            | Primitive::Id
-            | Primitive::Uri
-            | Primitive::Url
-            | Primitive::Canonical
-            | Primitive::Oid
-            | Primitive::Uuid
-            | Primitive::Markdown
-            | Primitive::Date
-            | Primitive::DateTime
-            | Primitive::Time
-            | Primitive::Xhtml => Self::Text,
+        match (primitive, primitive.system()) {
+            (Primitive::Instant, _) => Self::Timestamp,
+            (Primitive::Base64Binary, _) => Self::Binary,
+            (_, Primitive::Boolean) => Self::Boolean,
+            (_, Primitive::Integer) => Self::Integer,
+            (_, Primitive::Integer64) => Self::Long,
+            (_, Primitive::Decimal) => Self::Decimal,
+            _ => Self::Text,
         }
     }
 

@@ -1,24 +1,20 @@
-//! The database of these tests: the one of `MONGODB_URI`, else one that the test starts for itself.
+//! The databases of cases.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 
+use crate::endpoint::Endpoint;
 use crate::harness::canonical_document;
 use crate::tables::Tables;
 
 /// A running database.
 pub(crate) struct Server {
-    uri: String,
+    endpoint: Endpoint,
     client: Client,
-    /// Ends with the test that started it.
-    own: Option<(Child, tempfile::TempDir)>,
 }
 
 /// A database of its own within the server, gone afterwards.
@@ -37,23 +33,18 @@ impl Server {
             reason = "this is the one place where these tests read the environment"
         )]
         let given = std::env::var("MONGODB_URI").ok();
-        let (uri, own) = match given {
-            Some(uri) => (uri, None),
-            None => start(),
-        };
         // After a step-down the driver waits for the next heartbeat, 10 s at the most.
-        let separator = if uri.contains('?') { '&' } else { '?' };
-        let uri = format!("{uri}{separator}serverSelectionTimeoutMS=30000");
-        let client = Client::with_uri_str(&uri).await.expect("MONGODB_URI is a connection string");
+        let endpoint = Endpoint::get(given, "serverSelectionTimeoutMS=30000");
+        let client = Client::with_uri_str(&endpoint.uri).await.expect("MONGODB_URI is a connection string");
         client.database("admin").run_command(doc! { "ping": 1 }).await.expect("the database answers");
-        Self { uri, client, own }
+        Self { endpoint, client }
     }
 
     pub(crate) async fn scratch(&self) -> Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("flatfire_contract_{}_{number}", std::process::id());
-        let uri = format!("{}&appName={name}", self.uri);
+        let uri = format!("{}&appName={name}", self.endpoint.uri);
         let scratch = Scratch { uri, name, client: self.client.clone() };
         scratch.drop().await;
         scratch
@@ -117,50 +108,5 @@ impl Scratch {
 
     fn archive(&self) -> String {
         format!("{}_archive", self.name)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some((child, _)) = &mut self.own {
-            child.kill().and_then(|()| child.wait()).ok();
-        }
-    }
-}
-
-fn start() -> (String, Option<(Child, tempfile::TempDir)>) {
-    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.tools/cloud/bin/secantusd-py");
-    assert!(program.exists(), "no database: run `cargo xtask test`, or set MONGODB_URI");
-    let directory = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let child = Command::new(program)
-        .args([
-            "--host",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--enable-test-commands",
-            "--storage-path",
-        ])
-        .arg(directory.path().join("data"))
-        .env("HOME", directory.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for(port, Duration::from_mins(1));
-    (format!("mongodb://127.0.0.1:{port}/?directConnection=true"), Some((child, directory)))
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).unwrap().port()
-}
-
-/// The server says nothing when it is ready; it takes connections then.
-fn wait_for(port: u16, within: Duration) {
-    let begun = std::time::Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < within, "the database takes no connections");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -11,6 +11,8 @@
 mod cases;
 mod columns;
 mod database;
+#[path = "../common/endpoint.rs"]
+mod endpoint;
 mod faults;
 mod harness;
 mod histories;

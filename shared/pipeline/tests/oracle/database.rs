@@ -1,9 +1,6 @@
-//! The database of these tests: the one of `MONGODB_URI`, else one that the test starts for itself.
+//! The databases of histories.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use mongodb::Client;
@@ -11,13 +8,12 @@ use mongodb::bson::{Document, doc};
 use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 
 use crate::compare::{Written, text};
+use crate::endpoint::Endpoint;
 use crate::settings::database_uri;
 
 /// A running database.
 pub(crate) struct Server {
-    uri: String,
-    /// Ends with the test that started it.
-    own: Option<(Child, tempfile::TempDir)>,
+    endpoint: Endpoint,
 }
 
 /// Two databases of a history's own within the server, gone afterwards.
@@ -37,12 +33,7 @@ impl Server {
     /// # Panics
     /// Where there is no database: a test without its server fails.
     pub(crate) fn start() -> Self {
-        let (uri, own) = match database_uri() {
-            Some(uri) => (uri, None),
-            None => start(),
-        };
-        let separator = if uri.contains('?') { '&' } else { '?' };
-        Self { uri: format!("{uri}{separator}{OPTIONS}"), own }
+        Self { endpoint: Endpoint::get(database_uri(), OPTIONS) }
     }
 
     /// The name of the application whose commands may fail.
@@ -52,15 +43,16 @@ impl Server {
 
     /// A client of the test's own, whose commands do not fail.
     pub(crate) async fn client(&self) -> Client {
-        Client::with_uri_str(&self.uri).await.expect("MONGODB_URI is a connection string")
+        Client::with_uri_str(&self.endpoint.uri).await.expect("MONGODB_URI is a connection string")
     }
 }
 
 impl Scratch {
     pub(crate) async fn new(server: &Server, seed: u64) -> Self {
         let name = format!("{}_{seed}", Server::application());
-        let uri = format!("{}&appName={}", server.uri, Server::application());
-        let scratch = Self { uri, quiet_uri: server.uri.clone(), name, client: server.client().await };
+        let uri = format!("{}&appName={}", server.endpoint.uri, Server::application());
+        let scratch =
+            Self { uri, quiet_uri: server.endpoint.uri.clone(), name, client: server.client().await };
         scratch.drop().await;
         scratch
     }
@@ -131,46 +123,5 @@ impl Scratch {
 
     fn archive(&self) -> String {
         format!("{}_archive", self.name)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some((child, _)) = &mut self.own {
-            child.kill().and_then(|()| child.wait()).ok();
-        }
-    }
-}
-
-fn start() -> (String, Option<(Child, tempfile::TempDir)>) {
-    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.tools/cloud/bin/secantusd-py");
-    assert!(program.exists(), "no database: run `cargo xtask test`, or set MONGODB_URI");
-    let directory = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut command = Command::new(program);
-    command.args([
-        "--host",
-        "127.0.0.1",
-        "--port",
-        &port.to_string(),
-        "--enable-test-commands",
-        "--storage-path",
-    ]);
-    command.arg(directory.path().join("data")).env("HOME", directory.path());
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(port, Duration::from_mins(1));
-    (format!("mongodb://127.0.0.1:{port}/?directConnection=true"), Some((child, directory)))
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).unwrap().port()
-}
-
-/// The server says nothing when it is ready; it takes connections then.
-fn wait_for(port: u16, within: Duration) {
-    let begun = std::time::Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < within, "the database takes no connections");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

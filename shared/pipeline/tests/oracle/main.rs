@@ -22,6 +22,8 @@ mod compare;
 mod content;
 mod database;
 mod delivery;
+#[path = "../common/endpoint.rs"]
+mod endpoint;
 mod failpoints;
 mod file;
 mod history;

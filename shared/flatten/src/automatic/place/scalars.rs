@@ -26,25 +26,15 @@ impl Scalars {
 
     /// What a primitive is written as.
     pub(super) const fn of(primitive: Primitive) -> Self {
-        match primitive {
-            Primitive::Boolean => Self::BOOLEAN,
-            Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => Self::INTEGER,
-            Primitive::Integer64 => Self::LONG,
-            Primitive::Decimal => Self::DECIMAL,
-            Primitive::Date | Primitive::DateTime => Self::MOMENT,
-            Primitive::Instant => Self::INSTANT,
-            Primitive::Base64Binary => Self::BINARY,
-            Primitive::String
-            | Primitive::Code
-            | Primitive::Id
-            | Primitive::Uri
-            | Primitive::Url
-            | Primitive::Canonical
-            | Primitive::Oid
-            | Primitive::Uuid
-            | Primitive::Markdown
-            | Primitive::Time
-            | Primitive::Xhtml => Self::TEXT,
+        match (primitive, primitive.system()) {
+            (Primitive::Instant, _) => Self::INSTANT,
+            (Primitive::Base64Binary, _) => Self::BINARY,
+            (_, Primitive::Boolean) => Self::BOOLEAN,
+            (_, Primitive::Integer) => Self::INTEGER,
+            (_, Primitive::Integer64) => Self::LONG,
+            (_, Primitive::Decimal) => Self::DECIMAL,
+            (_, Primitive::Date | Primitive::DateTime) => Self::MOMENT,
+            _ => Self::TEXT,
         }
     }
 
