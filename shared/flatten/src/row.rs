@@ -1,7 +1,7 @@
 //! Rows: the ordered, typed cells of flattened resources, many rows in one arena.
 //!
-//! An arena is filled resource by resource, handed on with its batch, cleared and used again; a row costs no
-//! allocation of its own. Lists and records (sub-documents) nest inside a row.
+//! An arena is filled resource by resource, handed on with its batch, and its memory used again ([`Spare`]); a row
+//! costs no allocation of its own. Lists and records (sub-documents) nest inside a row.
 //!
 //! ```
 //! use flatten::row::{Names, Rows, Value};
@@ -21,6 +21,7 @@
 mod names;
 mod cells;
 mod repeats;
+mod spare;
 
 use std::ops::Range;
 
@@ -31,6 +32,7 @@ use repeats::Repeats;
 pub(crate) use cells::Outline;
 pub use cells::{Cells, Row};
 pub use names::{Name, NameList, Names};
+pub use spare::Spare;
 
 /// A column, by its place in [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +117,8 @@ pub struct Rows {
     heads: Vec<Head>,
     pendings: usize,
     repeats: Repeats,
+    /// Where the memory goes that is no longer needed.
+    spare: Option<Spare>,
 }
 
 /// A row, list or record that has been opened and must be closed.
@@ -131,18 +135,6 @@ pub struct Mark {
 }
 
 impl Rows {
-    /// An arena with memory for as much as stands before a mark of another, and for some more.
-    #[must_use]
-    pub fn with_room(mark: Mark) -> Self {
-        let room = |used: usize| used + used / 8;
-        Self {
-            text: String::with_capacity(room(mark.text)),
-            cells: Vec::with_capacity(room(mark.cells)),
-            heads: Vec::with_capacity(room(mark.heads)),
-            ..Self::default()
-        }
-    }
-
     /// Begins a row. Rows do not nest; another may begin once this one has ended.
     pub fn begin_row(&mut self, table: TableId, key: &str) -> Open {
         let key = self.push_text(|text| text.push_str(key));

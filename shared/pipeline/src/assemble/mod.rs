@@ -15,7 +15,7 @@ use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::reference::is_id;
 use flatten::resource::Resource;
-use flatten::row::{Mark, Rows};
+use flatten::row::Spare;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
@@ -47,8 +47,9 @@ pub struct Assembler {
     limits: BatchLimits,
     tape: Tape,
     batch: WriteBatch,
-    /// How much the batch before this one had, as long as this one has no rows: it mostly gets as many.
-    room: Option<Mark>,
+    /// How many resources the batch before this one had, as long as this one has none: it mostly gets as many.
+    room: Option<usize>,
+    spare: Spare,
     batch_bytes: usize,
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
@@ -76,7 +77,8 @@ impl Assembler {
             limits,
             tape: Tape::default(),
             batch: WriteBatch::default(),
-            room: None,
+            room: Some(0),
+            spare: Spare::default(),
             batch_bytes: 0,
             records: 0,
             first: 0,
@@ -157,7 +159,7 @@ impl Assembler {
         self.batch.names = self.flattener.names();
         self.flattener.count(&self.batch.rows);
         self.batch_bytes = 0;
-        self.room = Some(self.batch.rows.mark());
+        self.room = Some(self.batch.resources.len());
         let batch = mem::take(&mut self.batch);
         self.flattener.begin_batch();
         Some(batch)
@@ -225,8 +227,9 @@ impl Assembler {
     }
 
     fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
-        if let Some(room) = self.room.take() {
-            self.batch.rows = Rows::with_room(room);
+        if let Some(resources) = self.room.take() {
+            self.batch.rows = self.spare.rows();
+            self.batch.resources.reserve(resources);
         }
         let key = resource.key(full_url);
         if let Some(full_url) = full_url {
