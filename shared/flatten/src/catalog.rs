@@ -15,6 +15,7 @@ use crate::model;
 use crate::reference::is_type;
 use crate::view::{InvalidView, Plan};
 
+use flattener::Rested;
 pub use flattener::{Flattened, Flattener};
 
 /// What a deployment asks for, as it is written.
@@ -56,6 +57,7 @@ pub struct Catalog {
     checks: Vec<Check>,
     gates: Gates,
     version: String,
+    rested: Rested,
 }
 
 #[derive(Debug)]
@@ -109,6 +111,7 @@ impl Catalog {
                 checks,
                 gates,
                 version,
+                rested: Rested::default(),
             })
         } else {
             Err(invalid)

@@ -8,6 +8,8 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
@@ -19,15 +21,22 @@ use flatten::resource::Resource;
 use flatten::row::Rows;
 
 fn dictionary(choices: Choices, resources: &[&str]) -> Dictionary {
-    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    load(&Arc::new(Catalog::compile(choices).unwrap()), resources)
+}
+
+/// What a load of these resources leaves in the dictionary; what cannot be flattened leaves nothing.
+fn load(catalog: &Arc<Catalog>, resources: &[&str]) -> Dictionary {
+    let mut flattener = Flattener::new(Arc::clone(catalog));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).unwrap();
+        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).ok();
     }
     flattener.count(&rows);
-    flattener.take_dictionary()
+    let dictionary = flattener.take_dictionary();
+    flattener.rest();
+    dictionary
 }
 
 fn by_name(dictionary: &Dictionary) -> BTreeMap<String, Column> {
@@ -147,4 +156,26 @@ fn the_order_of_resources_is_nothing_to_the_columns() {
     assert_eq!(dictionary(Choices::default(), &backward), forward);
     assert_eq!(by_name(&forward)["Patient.id"].rows, 4);
     assert_eq!(by_name(&forward)["Observation.component.valueQuantity_value"].rows, 1);
+}
+
+/// What earlier loads have met is remembered by the catalog's flatteners, and no matter of later ones.
+#[test]
+fn a_load_is_described_as_if_it_were_the_first() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/automatic");
+    let mut folders: Vec<_> = fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    let inputs: Vec<String> =
+        folders.iter().filter_map(|folder| fs::read_to_string(folder.join("resource.json")).ok()).collect();
+    assert!(inputs.len() > 100);
+    for arrays in [Arrays::Embedded, Arrays::Tables] {
+        let choices = || {
+            let automatic = Settings { arrays, ..Settings::default() };
+            Arc::new(Catalog::compile(Choices { automatic, ..Choices::default() }).unwrap())
+        };
+        let seasoned = choices();
+        for (input, folder) in inputs.iter().zip(&folders).chain(inputs.iter().zip(&folders).rev()) {
+            let fresh = load(&choices(), &[input]);
+            assert_eq!(load(&seasoned, &[input]), fresh, "{}", folder.display());
+        }
+    }
 }

@@ -231,13 +231,17 @@ impl<S: Sink + 'static> Line<S> {
             let is_further = assembler.next_record().1 > first;
             if is_further && limit.is_reached() {
                 let checkpoint = stop(&decoder, &mut assembler, writes).await?;
-                return Ok((Read::UpTo(checkpoint), assembler.take_dictionary()));
+                let dictionary = assembler.take_dictionary();
+                assembler.rest();
+                return Ok((Read::UpTo(checkpoint), dictionary));
             }
         }
         decoder.finish();
         drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
         let summary = settle(&decoder, &mut assembler, &mut writes).await?;
-        Ok((Read::Whole(summary), assembler.take_dictionary()))
+        let dictionary = assembler.take_dictionary();
+        assembler.rest();
+        Ok((Read::Whole(summary), dictionary))
     }
 
     fn attempt(&self, job: &Job<'_>) -> Attempt {

@@ -118,6 +118,16 @@ impl Automatic {
         self.doubts
     }
 
+    /// Goes on with another load, whose dictionary is its own.
+    pub(crate) const fn begin_load(&mut self) {
+        self.places.begin_load();
+    }
+
+    /// Whether as much is remembered as loads of any common data leave behind.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.places.len() <= REMEMBERED / 4
+    }
+
     /// Whether so much is remembered that names should be begun anew, together with [`Names`].
     #[must_use]
     pub fn is_bloated(&self) -> bool {

@@ -27,7 +27,7 @@ use super::Settings;
 use super::name::{self, Standing, joined};
 
 use columns::Columns;
-use remembered::Remembered;
+use remembered::{Epoch, Remembered};
 use shape::{Shape, Signature, fits};
 use spot::Spot;
 
@@ -43,7 +43,7 @@ pub(super) use shape::items_kind;
 pub(super) struct PlaceId(u32);
 
 /// The index of a [`Spot`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SpotId(u32);
 
 /// The systems of a `ContactPoint` (R5 value set contact-point-system), each a column of its best-ranked value.
@@ -97,6 +97,7 @@ pub(super) struct Places {
     resources: BTreeMap<Box<str>, ResourceHome>,
     /// The type of the last resource: mostly the next one's too.
     last: Option<(Box<str>, ResourceHome)>,
+    now: Epoch,
     items: BTreeMap<TypeId, PlaceId>,
 }
 
@@ -108,6 +109,11 @@ impl Places {
     /// How many spots are remembered, to bound the memory that hostile input can take.
     pub(super) fn len(&self) -> usize {
         self.spots.len() + self.list.len()
+    }
+
+    /// What was met until now is remembered, but no longer described.
+    pub(super) const fn begin_load(&mut self) {
+        self.now = self.now.next();
     }
 
     /// Where a resource of a type goes.
@@ -141,7 +147,7 @@ impl Places {
         settings: &Settings,
         names: &mut Names,
     ) -> Member {
-        if let Some(member) = self.list[place.0 as usize].members.at(*hint, name.raw_bytes()) {
+        if let Some(member) = self.list[place.0 as usize].members.at(*hint, name.raw_bytes(), self.now) {
             *hint += 1;
             return member;
         }
@@ -156,13 +162,13 @@ impl Places {
         settings: &Settings,
         names: &mut Names,
     ) -> Member {
-        let members = &self.list[place.0 as usize].members;
-        if let Some((index, member)) = members.find(key) {
+        let members = &mut self.list[place.0 as usize].members;
+        if let Some((index, member)) = members.find(key, self.now) {
             *hint = index + 1;
             return member;
         }
         let member = self.classify(place, key, settings, names);
-        *hint = self.list[place.0 as usize].members.push(key, member) + 1;
+        *hint = self.list[place.0 as usize].members.push(key, member, self.now) + 1;
         member
     }
 
@@ -217,16 +223,17 @@ impl Places {
         settings: &Settings,
         names: &mut Names,
     ) -> SpotId {
-        let home = &self.list[place.0 as usize];
-        if let Some((_, spot)) = home.extensions[standing as usize].find(url) {
+        if let Some((_, spot)) = self.list[place.0 as usize].extensions[standing as usize].find(url, self.now)
+        {
             return spot;
         }
+        let home = &self.list[place.0 as usize];
         let tail = name::tail(home.special, home.carrier, &home.rivals, url, standing, settings);
         let outer =
             if standing.is_modifier() { &joined(&home.outer, "modifierExtension") } else { &*home.outer };
         let spot = Spot { extension: true, ..Spot::of(&joined(outer, &tail), names) };
         let spot = self.add_spot(spot);
-        self.list[place.0 as usize].extensions[standing as usize].push(url, spot);
+        self.list[place.0 as usize].extensions[standing as usize].push(url, spot, self.now);
         spot
     }
 
@@ -379,10 +386,12 @@ impl Places {
 
     fn shape_index(&mut self, spot: SpotId, carrier: Option<TypeId>) -> usize {
         let shapes = &mut self.spots[spot.0 as usize].shapes;
-        shapes.iter().position(|shape| shape.carrier == carrier).unwrap_or_else(|| {
+        let index = shapes.iter().position(|shape| shape.carrier == carrier).unwrap_or_else(|| {
             shapes.push(Shape::of(carrier));
             shapes.len() - 1
-        })
+        });
+        shapes[index].met = self.now;
+        index
     }
 
     fn add_place(

@@ -1,7 +1,7 @@
 //! The catalog at work: one resource at a time becomes rows, or goes to the archive.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::automatic::Automatic;
 use crate::defect::Defect;
@@ -10,7 +10,7 @@ use crate::fhirpath::{Context, Scratch};
 use crate::links::Links;
 use crate::model;
 use crate::resource::Resource;
-use crate::row::{NameList, Names, Rows};
+use crate::row::{NameList, Names, Rows, Spare};
 use crate::view::{Evaluator, ViewSet};
 
 use super::Catalog;
@@ -24,22 +24,36 @@ pub enum Flattened {
     Archived,
 }
 
-/// One worker's flattener: the catalog, and what it remembers of names.
+/// One worker's flattener: the catalog, and what it has learned of names.
 #[derive(Debug)]
 pub struct Flattener {
     catalog: Arc<Catalog>,
-    automatic: Automatic,
-    evaluator: Evaluator,
-    scratch: Scratch,
-    names: Names,
-    views: ViewSet,
-    of_type: BTreeMap<Arc<str>, Arc<OfType>>,
+    learned: Learned,
     /// The type of the last resource: mostly the next one's too.
     last_type: Option<Arc<OfType>>,
     tally: Tally,
     dictionary: Dictionary,
     findings: Vec<(String, u64)>,
 }
+
+/// What outlasts a load: it changes nothing but speed.
+#[derive(Debug)]
+struct Learned {
+    automatic: Automatic,
+    evaluator: Evaluator,
+    scratch: Scratch,
+    names: Names,
+    views: ViewSet,
+    of_type: BTreeMap<Arc<str>, Arc<OfType>>,
+    spare: Spare,
+}
+
+/// What flatteners of a catalog have learned whose loads are over.
+#[derive(Debug, Default)]
+pub(super) struct Rested(Mutex<Vec<Learned>>);
+
+/// As many as loads run at once in one process.
+const RESTED: usize = 8;
 
 /// What is known of a resource type.
 #[derive(Debug)]
@@ -52,28 +66,25 @@ struct OfType {
 }
 
 impl Flattener {
-    /// A flattener that has met nothing yet.
+    /// A flattener, which goes on with what another of the same catalog has learned.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        let automatic = Automatic::new(catalog.automatic.clone());
-        let mut names = Names::default();
-        let plans = if catalog.has_views() { catalog.plans.as_slice() } else { &[] };
-        let views = ViewSet::new(plans.iter().cloned(), &mut names);
-        let (evaluator, scratch, of_type) = (Evaluator::default(), Scratch::default(), BTreeMap::new());
+        let learned = catalog.rested.take().unwrap_or_else(|| Learned::nothing(&catalog));
         let (tally, dictionary) = (Tally::default(), Dictionary::default());
-        Self {
-            catalog,
-            automatic,
-            evaluator,
-            scratch,
-            names,
-            views,
-            of_type,
-            last_type: None,
-            tally,
-            dictionary,
-            findings: Vec::new(),
+        Self { catalog, learned, last_type: None, tally, dictionary, findings: Vec::new() }
+    }
+
+    /// Leaves what it has learned to the next one.
+    pub fn rest(self) {
+        if self.learned.automatic.is_worth_keeping() {
+            self.catalog.rested.keep(self.learned);
         }
+    }
+
+    /// The memory of arenas that were read.
+    #[must_use]
+    pub const fn spare(&self) -> &Spare {
+        &self.learned.spare
     }
 
     /// Appends all rows of a resource in all of its tables, or says that it is archived. After a defect the rows
@@ -92,19 +103,19 @@ impl Flattener {
         }
         let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
         for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
-            if !check.passes(resource.node(), &context, &mut self.scratch)? {
+            if !check.passes(resource.node(), &context, &mut self.learned.scratch)? {
                 self.findings.push((check.name().to_owned(), 1));
             }
         }
         let mark = rows.mark();
-        let outcome = self.automatic.flatten(resource, key, links, &mut self.names, rows);
+        let outcome = self.learned.automatic.flatten(resource, key, links, &mut self.learned.names, rows);
         let is_kept = self.catalog.has_automatic();
         if !is_kept || outcome.is_err() {
             rows.rewind(mark);
         }
         match outcome {
             Ok(()) => {
-                let found = self.automatic.doubts().counts();
+                let found = self.learned.automatic.doubts().counts();
                 self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
             }
             Err(defect) if is_kept => return Err(defect),
@@ -112,7 +123,7 @@ impl Flattener {
             Err(_) => {}
         }
         let mut defects = Vec::new();
-        self.evaluator.run_all(&self.views, resource.node(), &context, rows, &mut defects);
+        self.learned.evaluator.run_all(&self.learned.views, resource.node(), &context, rows, &mut defects);
         Ok(Flattened::Rows(defects))
     }
 
@@ -130,7 +141,7 @@ impl Flattener {
     /// The names that the rows refer to.
     #[must_use]
     pub fn names(&self) -> NameList {
-        self.names.list()
+        self.learned.names.list()
     }
 
     /// The checks that the last resource did not pass, and how often. Structural ones are made also where only views
@@ -153,7 +164,7 @@ impl Flattener {
 
     /// Forgets all names if hostile input has made up too many. The rows so far must have been handed on.
     pub fn begin_batch(&mut self) {
-        if self.automatic.is_bloated() || self.tally.is_bloated() {
+        if self.learned.automatic.is_bloated() || self.tally.is_bloated() {
             let dictionary = self.take_dictionary();
             *self = Self { dictionary, ..Self::new(Arc::clone(&self.catalog)) };
         }
@@ -161,11 +172,11 @@ impl Flattener {
 
     /// Moves what was counted into the dictionary, with what it means.
     fn describe(&mut self) {
-        let (tally, names) = (std::mem::take(&mut self.tally), self.names.list());
+        let (tally, names) = (std::mem::take(&mut self.tally), self.learned.names.list());
         let mut tables: BTreeMap<&str, ScopeId> =
             tally.tables().map(|(table, scope)| (names.table(table), scope)).collect();
-        self.views.describe(&tally, &mut tables, &mut self.dictionary);
-        self.automatic.describe(&tally, &names, tables, &mut self.dictionary);
+        self.learned.views.describe(&tally, &mut tables, &mut self.dictionary);
+        self.learned.automatic.describe(&tally, &names, tables, &mut self.dictionary);
     }
 
     fn is_archived(
@@ -183,7 +194,7 @@ impl Flattener {
             match self.catalog.inactive.get(index).and_then(|rule| rule.condition.as_ref()) {
                 None => return Ok(true),
                 Some(condition) => {
-                    if condition.holds(resource.node(), &context, &mut self.scratch)? == Some(true) {
+                    if condition.holds(resource.node(), &context, &mut self.learned.scratch)? == Some(true) {
                         return Ok(true);
                     }
                 }
@@ -196,7 +207,7 @@ impl Flattener {
         if let Some(last) = self.last_type.as_ref().filter(|last| *last.name == *resource_type) {
             return Arc::clone(last);
         }
-        let known = self.of_type.get(resource_type).map(Arc::clone);
+        let known = self.learned.of_type.get(resource_type).map(Arc::clone);
         let of_type = known.unwrap_or_else(|| self.learn(resource_type));
         self.last_type = Some(Arc::clone(&of_type));
         of_type
@@ -205,7 +216,7 @@ impl Flattener {
     fn learn(&mut self, resource_type: &str) -> Arc<OfType> {
         let catalog = &self.catalog;
         let own = catalog.has_automatic().then(|| resource_type.to_owned());
-        let views = self.views.plans(resource_type).map(|plan| plan.name().to_owned());
+        let views = self.learned.views.plans(resource_type).map(|plan| plan.name().to_owned());
         let rules =
             catalog.inactive.iter().enumerate().filter(|(_, rule)| rule.resource_type == resource_type);
         let checks =
@@ -217,7 +228,39 @@ impl Flattener {
             rules: rules.map(|(index, _)| index).collect(),
             known: model::is_resource_type(resource_type),
         });
-        self.of_type.insert(Arc::clone(&of_type.name), Arc::clone(&of_type));
+        self.learned.of_type.insert(Arc::clone(&of_type.name), Arc::clone(&of_type));
         of_type
+    }
+}
+
+impl Learned {
+    fn nothing(catalog: &Catalog) -> Self {
+        let mut names = Names::default();
+        let plans = if catalog.has_views() { catalog.plans.as_slice() } else { &[] };
+        let views = ViewSet::new(plans.iter().cloned(), &mut names);
+        Self {
+            automatic: Automatic::new(catalog.automatic.clone()),
+            evaluator: Evaluator::default(),
+            scratch: Scratch::default(),
+            names,
+            views,
+            of_type: BTreeMap::new(),
+            spare: Spare::default(),
+        }
+    }
+}
+
+impl Rested {
+    fn take(&self) -> Option<Learned> {
+        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        learned.automatic.begin_load();
+        Some(learned)
+    }
+
+    fn keep(&self, learned: Learned) {
+        let mut rested = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rested.len() < RESTED {
+            rested.push(learned);
+        }
     }
 }

@@ -15,7 +15,6 @@ use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::reference::is_id;
 use flatten::resource::Resource;
-use flatten::row::Spare;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
@@ -49,7 +48,6 @@ pub struct Assembler {
     batch: WriteBatch,
     /// How many resources the batch before this one had, as long as this one has none: it mostly gets as many.
     room: Option<usize>,
-    spare: Spare,
     batch_bytes: usize,
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
@@ -78,7 +76,6 @@ impl Assembler {
             tape: Tape::default(),
             batch: WriteBatch::default(),
             room: Some(0),
-            spare: Spare::default(),
             batch_bytes: 0,
             records: 0,
             first: 0,
@@ -170,6 +167,11 @@ impl Assembler {
         self.flattener.take_dictionary()
     }
 
+    /// Ends the assembler once everything was taken; what it has learned of the catalog's names serves the next.
+    pub fn rest(self) {
+        self.flattener.rest();
+    }
+
     /// What checks have found so far without setting anything aside.
     pub fn take_checks(&mut self) -> BTreeMap<String, u64> {
         mem::take(&mut self.checks)
@@ -228,7 +230,7 @@ impl Assembler {
 
     fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
         if let Some(resources) = self.room.take() {
-            self.batch.rows = self.spare.rows();
+            self.batch.rows = self.flattener.spare().rows();
             self.batch.resources.reserve(resources);
         }
         let key = resource.key(full_url);

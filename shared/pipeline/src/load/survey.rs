@@ -54,7 +54,8 @@ pub(super) async fn refuse(
     decoder.finish();
     surveyor.drain(&mut decoder);
     surveyor.end(&decoder);
-    let Surveyor { survey, summary, .. } = surveyor;
+    let Surveyor { assembler, survey, summary } = surveyor;
+    assembler.rest();
     Ok(catalog.gates().closed_to(&survey).map(|gate| (gate, summary)))
 }
 

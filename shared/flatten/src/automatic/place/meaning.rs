@@ -1,6 +1,6 @@
 //! What columns mean: the way from a place back to FHIR path, extension URL and datatype.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::dictionary::Meaning;
@@ -141,18 +141,19 @@ impl Places {
             }
             _ => {}
         }
-        for (key, member) in place.members.iter() {
-            let Some(spot) = member.spot() else { continue };
-            self.describe_member(
-                place,
-                &root.way,
-                key,
-                (spot, matches!(member, Member::Labels(_))),
-                meanings,
-            );
+        let mut described = BTreeSet::new();
+        for (key, member) in place.members.met(self.now) {
+            let (key, spot) = match member {
+                // What stands on a primitive is described with it.
+                Member::Sibling(spot) => (key.strip_prefix('_').unwrap_or(key), Some(spot)),
+                _ => (key, member.spot()),
+            };
+            let Some(spot) = spot.filter(|spot| described.insert(*spot)) else { continue };
+            let is_label = matches!(member, Member::Labels(_));
+            self.describe_member(place, &root.way, key, (spot, is_label), meanings);
         }
         for standing in Standing::ALL {
-            for (url, spot) in place.extensions[standing as usize].iter() {
+            for (url, spot) in place.extensions[standing as usize].met(self.now) {
                 self.describe_standing(place, (url, spot), standing, &root.way, meanings);
             }
         }
@@ -171,7 +172,7 @@ impl Places {
             without_version(other) != without_version(url)
                 && self.spots[met.0 as usize].columns.plain == column
         };
-        let is_clash = standing.is_clash() || place.extensions[standing as usize].iter().any(shares);
+        let is_clash = standing.is_clash() || place.extensions[standing as usize].met(self.now).any(shares);
         let quoted = url.replace('\'', "\\'");
         let mut way = way.step(&if standing.is_modifier() {
             format!("modifierExtension.where(url = '{quoted}')")
@@ -229,7 +230,7 @@ impl Places {
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(spot.telecoms.into_iter().flatten()) {
             meanings.derived(column, way, system, "text");
         }
-        for shape in &spot.shapes {
+        for shape in spot.shapes.iter().filter(|shape| shape.met == self.now) {
             if let Some(place) = shape.in_place {
                 self.describe(&Root { place, way: way.clone() }, meanings);
             }

@@ -4,6 +4,7 @@ use crate::json::{Kind, Node, same};
 use crate::model::{Datatype, TypeId};
 
 use super::PlaceId;
+use super::remembered::Epoch;
 
 /// An object type that a spot can hold, and where its members go.
 #[derive(Debug, Clone, Copy)]
@@ -13,12 +14,14 @@ pub(super) struct Shape {
     pub(super) primary: bool,
     pub(super) in_place: Option<PlaceId>,
     pub(super) item: Option<PlaceId>,
+    /// The last load that had one.
+    pub(super) met: Epoch,
 }
 
 impl Shape {
     pub(super) fn of(carrier: Option<TypeId>) -> Self {
         let primary = carrier.is_some_and(|carrier| !carrier.is_backbone());
-        Self { carrier, primary, in_place: None, item: None }
+        Self { carrier, primary, in_place: None, item: None, met: Epoch::default() }
     }
 }
 
