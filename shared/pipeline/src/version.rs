@@ -26,7 +26,7 @@ impl Version {
         // Moments before 1970 must sort first as text as well.
         let shifted = nanoseconds.saturating_add(1i128 << 90).max(0);
         let sequencer = object.sequencer.as_deref().unwrap_or_default();
-        let padding = SEQUENCER_WIDTH.saturating_sub(sequencer.len());
+        let padding = SEQUENCER_WIDTH.saturating_sub(sequencer.chars().count());
         // Every record has one: put together by hand, because formatting takes longer than reading a small record.
         let mut token = String::with_capacity(EVERYTHING_ELSE + sequencer.len() + padding + object.key.len());
         push_hex::<28>(&mut token, shifted.cast_unsigned());

@@ -132,8 +132,10 @@ impl<'a> Walk<'_, 'a> {
             self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
             return Ok(());
         }
+        // What calls itself a resource may be of any type that FHIR has.
+        self.unsure = true;
         let place = self.places.in_place(spot, type_named(resource.resource_type()), self.names);
-        self.members(place, node)
+        self.object(place, node)
     }
 
     /// The key and the type of a reference's target, where it has one.

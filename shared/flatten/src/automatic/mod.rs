@@ -78,9 +78,6 @@ pub struct Automatic {
 /// A row of more than this many bytes would not fit into a `MongoDB` document (16 MiB) with its overhead.
 const ROW_BYTES: usize = 12 << 20;
 
-/// Hostile input could make up names without end; past this many remembered positions all are forgotten.
-const REMEMBERED: usize = 1 << 18;
-
 impl Automatic {
     /// A flattener that has met nothing yet.
     #[must_use]
@@ -123,14 +120,9 @@ impl Automatic {
         self.places.begin_load();
     }
 
-    /// Whether as much is remembered as loads of any common data leave behind.
-    pub(crate) fn is_worth_keeping(&self) -> bool {
-        self.places.len() <= REMEMBERED / 4
-    }
-
-    /// Whether so much is remembered that names should be begun anew, together with [`Names`].
-    #[must_use]
-    pub fn is_bloated(&self) -> bool {
-        self.places.len() > REMEMBERED
+    /// How many bytes are remembered, give or take. It changes nothing but speed to begin anew, together with
+    /// [`Names`].
+    pub(crate) const fn bytes(&self) -> usize {
+        self.places.bytes()
     }
 }

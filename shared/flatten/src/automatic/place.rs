@@ -9,6 +9,7 @@ mod scalars;
 mod shape;
 mod columns;
 mod essence;
+mod home;
 mod remembered;
 mod spot;
 mod meaning;
@@ -18,15 +19,15 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::check;
 use crate::json::Node;
 use crate::model::{self, TypeId};
-use crate::row::{ColumnId, Names, TableId};
+use crate::row::{ColumnId, Names};
 
 use super::Settings;
 use super::name::{self, Standing, joined};
 
 use columns::Columns;
+use home::ResourceHome;
 use remembered::{Epoch, Remembered};
 use shape::{Shape, Signature, fits};
 use spot::Spot;
@@ -49,8 +50,12 @@ pub(super) struct SpotId(u32);
 /// The systems of a `ContactPoint` (R5 value set contact-point-system), each a column of its best-ranked value.
 pub(super) const TELECOM_SYSTEMS: [&str; 7] = ["phone", "fax", "email", "pager", "url", "sms", "other"];
 
-/// So many of the shapes that objects had are remembered at one spot; hostile input could make up any number.
+/// So many of the shapes that objects had are remembered at one spot, and of objects with no more members; hostile
+/// input could make up any number.
 const DECIDED: usize = 64;
+
+/// No member with a longer name has a column: see [`name::is_plain`]. Nor is one remembered.
+const LONGEST_NAME: usize = 1 + 128;
 
 #[derive(Debug)]
 struct Place {
@@ -78,15 +83,6 @@ impl Place {
     }
 }
 
-/// Where the resources of a type go.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ResourceHome {
-    pub(super) place: PlaceId,
-    pub(super) table: TableId,
-    /// The mandatory elements, as [`check::required`] has them.
-    pub(super) required: u8,
-}
-
 /// Everything remembered so far.
 #[derive(Debug, Default)]
 pub(super) struct Places {
@@ -98,6 +94,7 @@ pub(super) struct Places {
     /// The type of the last resource: mostly the next one's too.
     last: Option<(Box<str>, ResourceHome)>,
     now: Epoch,
+    bytes: usize,
     items: BTreeMap<TypeId, PlaceId>,
 }
 
@@ -106,31 +103,14 @@ pub(super) struct Places {
     reason = "ids are indices that this module handed out, and its lists only grow"
 )]
 impl Places {
-    /// How many spots are remembered, to bound the memory that hostile input can take.
-    pub(super) fn len(&self) -> usize {
-        self.spots.len() + self.list.len()
+    /// How many bytes are remembered, give or take, to bound the memory that hostile input can take.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What was met until now is remembered, but no longer described.
     pub(super) const fn begin_load(&mut self) {
         self.now = self.now.next();
-    }
-
-    /// Where a resource of a type goes.
-    pub(super) fn root(&mut self, resource_type: &str, names: &mut Names) -> ResourceHome {
-        if let Some((_, root)) = self.last.as_ref().filter(|(name, _)| **name == *resource_type) {
-            return *root;
-        }
-        let known = self.resources.get(resource_type).copied();
-        let root = known.unwrap_or_else(|| {
-            let place = self.add_place("", model::type_named(resource_type), Special::Resource, names);
-            let (table, required) = (names.table(resource_type), check::required(resource_type));
-            let root = ResourceHome { place, table, required };
-            self.resources.insert(resource_type.into(), root);
-            root
-        });
-        self.last = Some((resource_type.into(), root));
-        root
     }
 
     pub(super) fn special(&self, place: PlaceId) -> Special {
@@ -167,7 +147,11 @@ impl Places {
             *hint = index + 1;
             return member;
         }
+        if key.len() > LONGEST_NAME {
+            return Member::Unknown;
+        }
         let member = self.classify(place, key, settings, names);
+        self.bytes += remembered::bytes_of::<Member>(key);
         *hint = self.list[place.0 as usize].members.push(key, member, self.now) + 1;
         member
     }
@@ -233,6 +217,7 @@ impl Places {
             if standing.is_modifier() { &joined(&home.outer, "modifierExtension") } else { &*home.outer };
         let spot = Spot { extension: true, ..Spot::of(&joined(outer, &tail), names) };
         let spot = self.add_spot(spot);
+        self.bytes += remembered::bytes_of::<SpotId>(url);
         self.list[place.0 as usize].extensions[standing as usize].push(url, spot, self.now);
         spot
     }
@@ -283,8 +268,10 @@ impl Places {
         let known = spot.decided.iter().find(|(members, _)| members.is_of(object)).map(|(_, index)| *index);
         let index = known.unwrap_or_else(|| {
             let index = shapes.iter().position(|shape| fits(shape.carrier, object)).unwrap_or_default();
-            if spot.decided.len() < DECIDED {
-                spot.decided.push((Signature::of(object), index));
+            if spot.decided.len() < DECIDED && object.members().nth(DECIDED).is_none() {
+                let signature = Signature::of(object);
+                self.bytes += signature.bytes();
+                spot.decided.push((signature, index));
             }
             index
         });
@@ -390,7 +377,7 @@ impl Places {
             shapes.push(Shape::of(carrier));
             shapes.len() - 1
         });
-        shapes[index].met = self.now;
+        shapes[index].met = Some(self.now);
         index
     }
 
@@ -401,6 +388,7 @@ impl Places {
         special: Special,
         names: &mut Names,
     ) -> PlaceId {
+        self.bytes += size_of::<Place>() + 2 * prefix.len();
         self.list.push(Place {
             prefix: prefix.into(),
             outer: prefix.into(),

@@ -291,9 +291,10 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.write_unknown();
         }
         self.rows.end_row(row);
-        // No two elements of the tables share a column.
-        if (self.unsure || cfg!(debug_assertions)) && self.rows.has_repeated_column() {
-            debug_assert!(self.unsure, "two elements of the tables share a column");
+        // No two elements of the tables share a column. With more care, what made the row unsure may be left out.
+        let is_unsure = self.unsure || self.care != Care::Usual;
+        if (is_unsure || cfg!(debug_assertions)) && self.rows.has_repeated_column() {
+            debug_assert!(is_unsure, "two elements of the tables share a column");
             // Names are told apart as far as they can be; a row that says one thing twice would say it wrongly.
             return Err(Defect::whole(DefectCode::AmbiguousColumn));
         }

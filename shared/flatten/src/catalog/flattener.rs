@@ -29,6 +29,8 @@ pub enum Flattened {
 pub struct Flattener {
     catalog: Arc<Catalog>,
     learned: Learned,
+    evaluator: Evaluator,
+    scratch: Scratch,
     /// The type of the last resource: mostly the next one's too.
     last_type: Option<Arc<OfType>>,
     tally: Tally,
@@ -40,8 +42,6 @@ pub struct Flattener {
 #[derive(Debug)]
 struct Learned {
     automatic: Automatic,
-    evaluator: Evaluator,
-    scratch: Scratch,
     names: Names,
     views: ViewSet,
     of_type: BTreeMap<Arc<str>, Arc<OfType>>,
@@ -54,6 +54,12 @@ pub(super) struct Rested(Mutex<Vec<Learned>>);
 
 /// As many as loads run at once in one process.
 const RESTED: usize = 8;
+
+/// Hostile input could make up names without end; past so many bytes all are forgotten.
+const LEARNED_BYTES: usize = 96 << 20;
+
+/// What loads of any common data leave behind: HL7's examples of all five releases together take a third.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// What is known of a resource type.
 #[derive(Debug)]
@@ -70,13 +76,21 @@ impl Flattener {
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
         let learned = catalog.rested.take().unwrap_or_else(|| Learned::nothing(&catalog));
-        let (tally, dictionary) = (Tally::default(), Dictionary::default());
-        Self { catalog, learned, last_type: None, tally, dictionary, findings: Vec::new() }
+        Self {
+            catalog,
+            learned,
+            evaluator: Evaluator::default(),
+            scratch: Scratch::default(),
+            last_type: None,
+            tally: Tally::default(),
+            dictionary: Dictionary::default(),
+            findings: Vec::new(),
+        }
     }
 
     /// Leaves what it has learned to the next one.
     pub fn rest(self) {
-        if self.learned.automatic.is_worth_keeping() {
+        if self.learned.bytes() <= KEPT_BYTES {
             self.catalog.rested.keep(self.learned);
         }
     }
@@ -103,7 +117,7 @@ impl Flattener {
         }
         let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
         for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
-            if !check.passes(resource.node(), &context, &mut self.learned.scratch)? {
+            if !check.passes(resource.node(), &context, &mut self.scratch)? {
                 self.findings.push((check.name().to_owned(), 1));
             }
         }
@@ -123,7 +137,7 @@ impl Flattener {
             Err(_) => {}
         }
         let mut defects = Vec::new();
-        self.learned.evaluator.run_all(&self.learned.views, resource.node(), &context, rows, &mut defects);
+        self.evaluator.run_all(&self.learned.views, resource.node(), &context, rows, &mut defects);
         Ok(Flattened::Rows(defects))
     }
 
@@ -164,7 +178,7 @@ impl Flattener {
 
     /// Forgets all names if hostile input has made up too many. The rows so far must have been handed on.
     pub fn begin_batch(&mut self) {
-        if self.learned.automatic.is_bloated() || self.tally.is_bloated() {
+        if self.learned.bytes() > LEARNED_BYTES || self.tally.is_bloated() {
             let dictionary = self.take_dictionary();
             *self = Self { dictionary, ..Self::new(Arc::clone(&self.catalog)) };
         }
@@ -194,7 +208,7 @@ impl Flattener {
             match self.catalog.inactive.get(index).and_then(|rule| rule.condition.as_ref()) {
                 None => return Ok(true),
                 Some(condition) => {
-                    if condition.holds(resource.node(), &context, &mut self.learned.scratch)? == Some(true) {
+                    if condition.holds(resource.node(), &context, &mut self.scratch)? == Some(true) {
                         return Ok(true);
                     }
                 }
@@ -240,13 +254,18 @@ impl Learned {
         let views = ViewSet::new(plans.iter().cloned(), &mut names);
         Self {
             automatic: Automatic::new(catalog.automatic.clone()),
-            evaluator: Evaluator::default(),
-            scratch: Scratch::default(),
             names,
             views,
             of_type: BTreeMap::new(),
             spare: Spare::default(),
         }
+    }
+}
+
+impl Learned {
+    fn bytes(&self) -> usize {
+        let of_types: usize = self.of_type.keys().map(|name| size_of::<OfType>() + 4 * name.len()).sum();
+        self.automatic.bytes() + self.names.bytes() + of_types
     }
 }
 
@@ -262,5 +281,54 @@ impl Rested {
         if rested.len() < RESTED {
             rested.push(learned);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Flattener, KEPT_BYTES};
+    use crate::catalog::Catalog;
+    use crate::json::{Limits, Tape};
+    use crate::links::Links;
+    use crate::resource::Resource;
+    use crate::row::Rows;
+
+    fn flatten(flattener: &mut Flattener, text: &str) {
+        let mut tape = Tape::default();
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        flattener.flatten(&resource, "Basic/1", &Links::default(), &mut Rows::default()).unwrap();
+    }
+
+    fn bytes_kept(catalog: &Catalog) -> Vec<usize> {
+        catalog.rested.0.lock().unwrap().iter().map(super::Learned::bytes).collect()
+    }
+
+    #[test]
+    fn what_was_learned_is_kept_unless_it_is_too_much() {
+        let catalog = Arc::new(Catalog::default());
+        let mut flattener = Flattener::new(Arc::clone(&catalog));
+        flatten(&mut flattener, r#"{"resourceType":"Basic","id":"1","code":{"text":"x"}}"#);
+        flattener.rest();
+        assert!(bytes_kept(&catalog).iter().all(|bytes| (1_000..10_000).contains(bytes)));
+        let mut flattener = Flattener::new(Arc::clone(&catalog));
+        for number in 0..40_000 {
+            let made_up = format!(r#"{{"resourceType":"Basic","id":"1","madeUp{number}x":{{"a":1}}}}"#);
+            flatten(&mut flattener, &made_up);
+        }
+        assert!(flattener.learned.bytes() > KEPT_BYTES);
+        flattener.rest();
+        assert_eq!(bytes_kept(&catalog), [0; 0]);
+    }
+
+    #[test]
+    fn a_name_that_no_column_can_have_is_not_remembered() {
+        let catalog = Arc::new(Catalog::default());
+        let mut flattener = Flattener::new(Arc::clone(&catalog));
+        let long = "x".repeat(1 << 20);
+        flatten(&mut flattener, &format!(r#"{{"resourceType":"Basic","id":"1","{long}":1,"_{long}":2}}"#));
+        assert!(flattener.learned.bytes() < 10_000);
     }
 }

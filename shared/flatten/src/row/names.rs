@@ -9,6 +9,7 @@ use super::{ColumnId, TableId};
 pub struct Names {
     list: NameList,
     index: Index,
+    bytes: usize,
 }
 
 #[expect(
@@ -76,12 +77,19 @@ impl Names {
         self.list.clone()
     }
 
+    /// How many bytes the names take, give or take.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn intern(&mut self, name: &str) -> u32 {
         if let Some(&id) = self.index.get(name) {
             return id;
         }
         let id = u32::try_from(self.list.0.len()).unwrap_or(u32::MAX);
         let text: Arc<str> = Arc::from(name);
+        // Twice by the index: a table of hashes is half empty.
+        self.bytes += size_of::<Name>() + 2 * size_of::<(Arc<str>, u32)>() + text.len();
         Arc::make_mut(&mut self.list.0).push(Name::of(Arc::clone(&text)));
         self.index.insert(text, id);
         id

@@ -21,7 +21,7 @@ struct Memory {
 const KEPT: usize = 4;
 
 /// An arena that held a resource beyond all measure is given back.
-const LARGEST_BYTES: usize = 32 << 20;
+const LARGEST_BYTES: usize = 16 << 20;
 
 impl Spare {
     /// An empty arena.

@@ -230,7 +230,7 @@ impl Places {
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(spot.telecoms.into_iter().flatten()) {
             meanings.derived(column, way, system, "text");
         }
-        for shape in spot.shapes.iter().filter(|shape| shape.met == self.now) {
+        for shape in spot.shapes.iter().filter(|shape| shape.met == Some(self.now)) {
             if let Some(place) = shape.in_place {
                 self.describe(&Root { place, way: way.clone() }, meanings);
             }

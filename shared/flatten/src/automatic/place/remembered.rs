@@ -34,6 +34,11 @@ struct Entry<T> {
     met: Epoch,
 }
 
+/// What it takes to remember a name.
+pub(super) const fn bytes_of<T>(name: &str) -> usize {
+    size_of::<Entry<T>>() + size_of::<Box<str>>() + name.len()
+}
+
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
         Self { list: Vec::new(), names: Vec::new(), index: BTreeMap::new() }

@@ -15,13 +15,13 @@ pub(super) struct Shape {
     pub(super) in_place: Option<PlaceId>,
     pub(super) item: Option<PlaceId>,
     /// The last load that had one.
-    pub(super) met: Epoch,
+    pub(super) met: Option<Epoch>,
 }
 
 impl Shape {
     pub(super) fn of(carrier: Option<TypeId>) -> Self {
         let primary = carrier.is_some_and(|carrier| !carrier.is_backbone());
-        Self { carrier, primary, in_place: None, item: None, met: Epoch::default() }
+        Self { carrier, primary, in_place: None, item: None, met: None }
     }
 }
 
@@ -53,6 +53,11 @@ pub(super) struct Signature(Vec<(Box<[u8]>, Option<Kind>)>);
 impl Signature {
     pub(super) fn of(object: Node<'_>) -> Self {
         Self(object.members().map(|(key, value)| (key.raw_bytes().into(), written(value))).collect())
+    }
+
+    /// What it takes to remember it.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|member| size_of_val(member) + member.0.len()).sum()
     }
 
     pub(super) fn is_of(&self, object: Node<'_>) -> bool {

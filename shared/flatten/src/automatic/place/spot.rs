@@ -93,6 +93,7 @@ impl Places {
     }
 
     pub(super) fn add_spot(&mut self, spot: Spot) -> SpotId {
+        self.bytes += size_of::<Spot>() + size_of::<Essence>() + 3 * spot.name.len();
         self.essences.push(Essence::of(&spot));
         self.spots.push(spot);
         SpotId(u32::try_from(self.spots.len() - 1).unwrap_or(u32::MAX))
