@@ -29,7 +29,7 @@ use super::name::{self, Standing, joined};
 use columns::Columns;
 use home::ResourceHome;
 use remembered::{Epoch, Remembered};
-use shape::{Shape, Signature, fits};
+use shape::{Shape, Signature};
 use spot::Spot;
 
 pub(super) use columns::Derived;
@@ -49,10 +49,6 @@ pub(super) struct SpotId(u32);
 
 /// The systems of a `ContactPoint` (R5 value set contact-point-system), each a column of its best-ranked value.
 pub(super) const TELECOM_SYSTEMS: [&str; 7] = ["phone", "fax", "email", "pager", "url", "sms", "other"];
-
-/// So many of the shapes that objects had are remembered at one spot, and of objects with no more members; hostile
-/// input could make up any number.
-const DECIDED: usize = 64;
 
 /// No member with a longer name has a column: see [`name::is_plain`]. Nor is one remembered.
 const LONGEST_NAME: usize = 1 + 128;
@@ -256,28 +252,6 @@ impl Places {
         spot.known && (!is_object || spot.tabled > 0 || spot.resource || spot.extension)
     }
 
-    /// The type of an object that stands in a spot; `None` for one that no release knows.
-    pub(super) fn shape(&mut self, spot: SpotId, object: Node<'_>) -> Option<TypeId> {
-        let spot = &mut self.spots[spot.0 as usize];
-        let shapes = spot.shapes.get(..spot.tabled).unwrap_or_default();
-        match shapes {
-            [] => return None,
-            [one] => return one.carrier,
-            _ => {}
-        }
-        let known = spot.decided.iter().find(|(members, _)| members.is_of(object)).map(|(_, index)| *index);
-        let index = known.unwrap_or_else(|| {
-            let index = shapes.iter().position(|shape| fits(shape.carrier, object)).unwrap_or_default();
-            if spot.decided.len() < DECIDED && object.members().nth(DECIDED).is_none() {
-                let signature = Signature::of(object);
-                self.bytes += signature.bytes();
-                spot.decided.push((signature, index));
-            }
-            index
-        });
-        spot.shapes[index].carrier
-    }
-
     /// Whether an array of this type keeps a representative in the row.
     pub(super) fn has_primary(&mut self, spot: SpotId, carrier: Option<TypeId>) -> bool {
         let index = self.shape_index(spot, carrier);
@@ -369,16 +343,6 @@ impl Places {
         let whole = self.add_spot(Spot::of(&name, names));
         self.spots[spot.0 as usize].whole = Some(whole);
         whole
-    }
-
-    fn shape_index(&mut self, spot: SpotId, carrier: Option<TypeId>) -> usize {
-        let shapes = &mut self.spots[spot.0 as usize].shapes;
-        let index = shapes.iter().position(|shape| shape.carrier == carrier).unwrap_or_else(|| {
-            shapes.push(Shape::of(carrier));
-            shapes.len() - 1
-        });
-        shapes[index].met = Some(self.now);
-        index
     }
 
     fn add_place(

@@ -3,8 +3,12 @@
 use crate::json::{Kind, Node, same};
 use crate::model::{Datatype, TypeId};
 
-use super::PlaceId;
 use super::remembered::Epoch;
+use super::{PlaceId, Places, SpotId};
+
+/// So many of the shapes that objects had are remembered at one spot, and of objects with no more members; hostile
+/// input could make up any number.
+const DECIDED: usize = 64;
 
 /// An object type that a spot can hold, and where its members go.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,44 @@ impl Shape {
     pub(super) fn of(carrier: Option<TypeId>) -> Self {
         let primary = carrier.is_some_and(|carrier| !carrier.is_backbone());
         Self { carrier, primary, in_place: None, item: None, met: None }
+    }
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "ids are indices that the parent handed out, and its lists only grow"
+)]
+impl Places {
+    /// The type of an object that stands in a spot; `None` for one that no release knows.
+    pub(in crate::automatic) fn shape(&mut self, spot: SpotId, object: Node<'_>) -> Option<TypeId> {
+        let spot = &mut self.spots[spot.0 as usize];
+        let shapes = spot.shapes.get(..spot.tabled).unwrap_or_default();
+        match shapes {
+            [] => return None,
+            [one] => return one.carrier,
+            _ => {}
+        }
+        let known = spot.decided.iter().find(|(members, _)| members.is_of(object)).map(|(_, index)| *index);
+        let index = known.unwrap_or_else(|| {
+            let index = shapes.iter().position(|shape| fits(shape.carrier, object)).unwrap_or_default();
+            if spot.decided.len() < DECIDED && object.members().nth(DECIDED).is_none() {
+                let signature = Signature::of(object);
+                self.bytes += signature.bytes();
+                spot.decided.push((signature, index));
+            }
+            index
+        });
+        spot.shapes[index].carrier
+    }
+
+    pub(super) fn shape_index(&mut self, spot: SpotId, carrier: Option<TypeId>) -> usize {
+        let shapes = &mut self.spots[spot.0 as usize].shapes;
+        let index = shapes.iter().position(|shape| shape.carrier == carrier).unwrap_or_else(|| {
+            shapes.push(Shape::of(carrier));
+            shapes.len() - 1
+        });
+        shapes[index].met = Some(self.now);
+        index
     }
 }
 
