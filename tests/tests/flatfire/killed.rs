@@ -7,7 +7,7 @@ use flatfire_tests::proxy::{Pace, Proxy};
 use flatfire_tests::{Stack, Tables, Upload, eventually, line, number, text};
 use mongodb::bson::{Document, doc};
 
-const PATIENTS: usize = 4_000;
+const PATIENTS: usize = 8_000;
 
 fn file() -> String {
     (0..PATIENTS).fold(String::new(), |mut text, number| {
@@ -27,7 +27,8 @@ async fn rows(stack: &Stack) -> u64 {
 #[tokio::test]
 async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_finish() {
     let proxy = Proxy::before(line().await.servers.database.uri(), Pace::Slow).await;
-    let stack = Stack::deploy_with("killed", proxy.uri(), &[]).await;
+    // Several small batches, so that the first are written while the last have not begun.
+    let stack = Stack::deploy_with("killed", proxy.uri(), &[("BatchMegabytes", "1")]).await;
     // A killed function tells its queue nothing; the message comes again once its time is over. By then the lease
     // of the dead attempt has ended too.
     stack.hide_messages_for(85).await;
