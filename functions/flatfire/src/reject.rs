@@ -9,18 +9,25 @@ use pipeline::batch::{Reason, Reject};
 
 /// The line of a reject that was just met.
 pub(crate) fn line(reject: &Reject) -> String {
-    let source = &reject.source;
-    let (mut byte, mut what) = (source.offset, reject.reason.code().to_owned());
-    match &reject.reason {
+    let (source, mut byte) = (&reject.source, reject.source.offset);
+    if let Reason::Defect { defect, .. } = &reject.reason {
+        byte += defect.offset.unwrap_or_default() as u64;
+    }
+    whole(&source.object.key, source.line, source.ordinal, byte, &reason(&reject.reason))
+}
+
+/// `code at /path in view name`
+pub(crate) fn reason(reason: &Reason) -> String {
+    let mut what = reason.code().to_owned();
+    match reason {
         Reason::Frame(_) => {}
         Reason::Defect { view, defect } => {
-            byte += defect.offset.unwrap_or_default() as u64;
             what.push_str(&at(&defect.path));
             what.push_str(&in_view(view.as_deref()));
         }
         Reason::Refused { table, code } => what.push_str(&by_table(table, *code)),
     }
-    whole(&source.object.key, source.line, source.ordinal, byte, &what)
+    what
 }
 
 /// The line of a reject of the collection `_rejects`.

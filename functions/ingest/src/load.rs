@@ -4,7 +4,6 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use flatten::catalog::{Catalog, Choices, InvalidCatalog};
 use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
@@ -22,7 +21,6 @@ pub(crate) struct Loader {
     storage: Storage,
     secrets: aws_sdk_secretsmanager::Client,
     settings: Settings,
-    catalog: Arc<Catalog>,
     connected: Mutex<Option<Arc<Connected>>>,
 }
 
@@ -33,24 +31,9 @@ struct Connected {
     ledger: Ledger,
 }
 
-include!(concat!(env!("OUT_DIR"), "/views.rs"));
-
 impl Loader {
-    /// Compiles the catalog: a deployment whose views or rules are wrong does not start.
-    pub(crate) fn new(
-        storage: Storage,
-        secrets: aws_sdk_secretsmanager::Client,
-        settings: Settings,
-    ) -> Result<Self, InvalidCatalog> {
-        let catalog = Catalog::compile(Choices {
-            tables: settings.tables,
-            automatic: settings.automatic.clone(),
-            views: VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect(),
-            inactive: settings.inactive.clone(),
-            checks: checks(settings.checks.clone()),
-            gates: settings.gates.clone(),
-        })?;
-        Ok(Self { storage, secrets, settings, catalog: Arc::new(catalog), connected: Mutex::new(None) })
+    pub(crate) fn new(storage: Storage, secrets: aws_sdk_secretsmanager::Client, settings: Settings) -> Self {
+        Self { storage, secrets, settings, connected: Mutex::new(None) }
     }
 
     /// Loads one object, or says why it must be tried again.
@@ -87,11 +70,11 @@ impl Loader {
         let batch = BatchLimits { bytes: settings.batch_bytes, ..BatchLimits::default() };
         let line = Line {
             storage: self.storage.clone(),
-            catalog: Arc::clone(&self.catalog),
+            catalog: Arc::clone(&settings.catalog),
             sink: Arc::new(
                 MongoSink::new(connection.clone(), &settings.archive_database)
                     .with_retention(settings.retention)
-                    .with_views(settings.validation, self.catalog.plans()),
+                    .with_views(settings.validation, settings.catalog.plans()),
             ),
             pace: Pace { batch, ..Pace::default() },
         };
@@ -99,13 +82,6 @@ impl Loader {
         *connected = Some(Arc::clone(&made));
         Ok(made)
     }
-}
-
-/// The checks that are compiled in, and those of the environment.
-fn checks(more: Option<String>) -> Vec<(String, String)> {
-    let (file, text) = CHECKS;
-    let compiled = (file.to_owned(), text.to_owned());
-    std::iter::once(compiled).chain(more.map(|text| ("CHECKS".to_owned(), text))).collect()
 }
 
 /// A name that no other attempt anywhere has: 128 random bits.
@@ -118,27 +94,4 @@ fn owner() -> String {
 fn milliseconds_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{VIEWS, checks};
-    use flatten::catalog::{Catalog, Choices};
-
-    #[test]
-    fn the_shipped_checks_compile_with_those_of_the_environment() {
-        let own = r#"[{"type":"Patient","path":"name.exists()","severity":"warn","message":"m"}]"#;
-        let catalog = Catalog::compile(Choices { checks: checks(Some(own.into())), ..Choices::default() });
-        assert!(catalog.unwrap().checks().iter().any(|check| check.name() == "Patient-1"));
-        let invalid = Catalog::compile(Choices { checks: checks(Some("{}".into())), ..Choices::default() });
-        assert!(invalid.unwrap_err().to_string().starts_with("CHECKS: "));
-    }
-
-    #[test]
-    fn every_shipped_view_compiles() {
-        let views = VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
-        if let Err(invalid) = Catalog::compile(Choices { views, ..Choices::default() }) {
-            panic!("{invalid}");
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The Lambda: settings → clients → handler. Nothing connects before the first notification comes.
 
+mod catalog;
 mod connection;
 mod handler;
 mod load;
@@ -32,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), settings.queue_url.clone());
     let (watched, report) = (settings.watched.clone(), Report::new(settings.log_keys));
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
-    let loader = Arc::new(Loader::new(Storage::S3(s3), secrets, settings)?);
+    let loader = Arc::new(Loader::new(Storage::S3(s3), secrets, settings));
     let load = move |event, deadline| {
         let loader = Arc::clone(&loader);
         async move { loader.load(event, deadline).await }

@@ -6,9 +6,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::sync::Arc;
 
 use flatten::automatic::{self, Arrays};
-use flatten::catalog::Tables;
+use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{Retention, Validation};
 
@@ -31,21 +32,10 @@ pub(crate) struct Settings {
     pub(crate) log_level: LogLevel,
     /// `AWS_ENDPOINT_URL` is set: a local cloud, whose buckets are no host names.
     pub(crate) path_style: bool,
-    /// `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `EXTENSION_NAMES`.
-    pub(crate) automatic: automatic::Settings,
-    /// `FLATTEN_TABLES`: which tables are written; both.
-    pub(crate) tables: Tables,
-    /// `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
-    pub(crate) inactive: Vec<String>,
+    /// What resources become, by the [choices](Reader::choices) of the environment.
+    pub(crate) catalog: Arc<Catalog>,
     /// `ARCHIVE_DAYS`: how long archived resources are kept, counted from the creation of their object; for ever.
     pub(crate) retention: Retention,
-    /// `CHECKS`: checks besides those of `checks.json`, which is compiled in: a JSON array of `{name, type, path,
-    /// severity, message}`, where `path` is a FHIRPath condition, severity `warn` or `reject`, and the name may be left
-    /// out; none.
-    pub(crate) checks: Option<String>,
-    /// `GATES`: what an object must be as a whole before anything of it is written, a JSON object of
-    /// `max_reject_ratio` (0 to 1), `min_resources` and `required_types`; with a gate objects are read twice; none.
-    pub(crate) gates: Option<String>,
     /// `VALIDATE_VIEWS`: what the database does with a document that is not what its view says, off, warn or error;
     /// error. With `warn` the server's own log quotes the document.
     pub(crate) validation: Validation,
@@ -92,6 +82,8 @@ pub(crate) enum LogLevel {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct InvalidSettings {
     mistakes: Vec<Mistake>,
+    /// What is wrong with the rules in them: these are the deployment's own words, and are quoted.
+    catalog: Option<InvalidCatalog>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -108,7 +100,7 @@ impl Settings {
     }
 
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
-        let mut reader = Reader { variable, mistakes: Vec::new() };
+        let mut reader = Reader { variable, mistakes: Vec::new(), invalid_catalog: None };
         let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
         let archive_database = reader.archive_database(&database);
         let settings = Self {
@@ -120,12 +112,8 @@ impl Settings {
             log_keys: reader.choice("LOG_KEYS", "hash or plain", LOG_KEYS, LogKeys::Hash),
             log_level: reader.choice("LOG_LEVEL", "error, warn, info or debug", LOG_LEVELS, LogLevel::Info),
             path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
-            automatic: reader.automatic(),
-            tables: reader.choice("FLATTEN_TABLES", "automatic, views or both", TABLES, Tables::Both),
-            inactive: reader.inactive(),
+            catalog: reader.catalog(),
             retention: reader.retention(),
-            checks: reader.text("CHECKS"),
-            gates: reader.text("GATES"),
             validation: reader.choice(
                 "VALIDATE_VIEWS",
                 "off, warn or error",
@@ -134,10 +122,11 @@ impl Settings {
             ),
             batch_bytes: reader.batch_bytes(),
         };
-        if reader.mistakes.is_empty() {
+        let Reader { mistakes, invalid_catalog: catalog, .. } = reader;
+        if mistakes.is_empty() && catalog.is_none() {
             Ok(settings)
         } else {
-            Err(InvalidSettings { mistakes: reader.mistakes })
+            Err(InvalidSettings { mistakes, catalog })
         }
     }
 }
@@ -183,12 +172,15 @@ const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
 
 const CONNECTION_RULE: &str = "give exactly one of MONGODB_URI and MONGODB_SECRET_ARN";
 const DATABASE_RULE: &str = "a database name: up to 63 bytes, none of / \\ . \" $ * < > : | ? or a space";
+const ARCHIVE_RULE: &str =
+    "a name of its own, because `_archive` behind MONGODB_DATABASE is longer than 63 bytes";
 const EXTENSIONS_RULE: &str = "a JSON object from extension URLs to column names of letters, digits and _";
 
 /// Reads variables and remembers what is wrong with them.
 struct Reader<F> {
     variable: F,
     mistakes: Vec<Mistake>,
+    invalid_catalog: Option<InvalidCatalog>,
 }
 
 impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
@@ -246,6 +238,9 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
 
     fn archive_database(&mut self, database: &str) -> String {
         let archive = self.database("ARCHIVE_DATABASE").unwrap_or_else(|| format!("{database}_archive"));
+        if is_database_name(database) && !is_database_name(&archive) {
+            self.mistake("ARCHIVE_DATABASE", ARCHIVE_RULE);
+        }
         if archive == database {
             self.mistake("ARCHIVE_DATABASE", "another database than MONGODB_DATABASE");
         }
@@ -257,6 +252,33 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
             bucket: self.text("WATCHED_BUCKET"),
             prefix: self.text("WATCHED_PREFIX").unwrap_or_default(),
             suffix: self.text("WATCHED_SUFFIX").unwrap_or_default(),
+        }
+    }
+
+    fn catalog(&mut self) -> Arc<Catalog> {
+        let choices = self.choices();
+        crate::catalog::compile(choices).unwrap_or_else(|invalid| {
+            self.invalid_catalog = Some(invalid);
+            Arc::default()
+        })
+    }
+
+    /// - `FLATTEN_TABLES`: which tables are written; both.
+    /// - `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `EXTENSION_NAMES`.
+    /// - `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
+    /// - `CHECKS`: checks besides those of `checks.json`, which is compiled in: a JSON array of `{name, type, path,
+    ///   severity, message}`, where `path` is a FHIRPath condition, severity `warn` or `reject`, and the name may be
+    ///   left out; none.
+    /// - `GATES`: what an object must be as a whole before anything of it is written, a JSON object of
+    ///   `max_reject_ratio` (0 to 1), `min_resources` and `required_types`; with a gate objects are read twice; none.
+    fn choices(&mut self) -> Choices {
+        Choices {
+            tables: self.choice("FLATTEN_TABLES", "automatic, views or both", TABLES, Tables::Both),
+            automatic: self.automatic(),
+            views: Vec::new(),
+            inactive: self.inactive(),
+            checks: self.text("CHECKS").map(|text| ("CHECKS".to_owned(), text)).into_iter().collect(),
+            gates: self.text("GATES"),
         }
     }
 
@@ -350,6 +372,8 @@ impl fmt::Display for InvalidSettings {
         formatter.write_str("the settings are invalid")?;
         self.mistakes
             .iter()
-            .try_for_each(|mistake| write!(formatter, "\n  {}: {}", mistake.name, mistake.rule))
+            .try_for_each(|mistake| write!(formatter, "\n  {}: {}", mistake.name, mistake.rule))?;
+        let catalog = self.catalog.as_ref().map(ToString::to_string).unwrap_or_default();
+        catalog.lines().try_for_each(|line| write!(formatter, "\n  {line}"))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::automatic::Settings;
+use crate::automatic::{Arrays, Settings};
 use crate::check::{Check, Gates};
 use crate::fhirpath::Predicate;
 use crate::model;
@@ -90,7 +90,7 @@ impl Catalog {
     pub fn compile(choices: Choices) -> Result<Self, InvalidCatalog> {
         let mut invalid = InvalidCatalog { views: Vec::new(), others: Vec::new() };
         let version = fingerprint(&choices);
-        let plans = compile_views(&choices.views, &mut invalid);
+        let plans = compile_views(&choices, &mut invalid);
         let inactive = choices.inactive.iter().filter_map(|rule| match Inactive::read(rule) {
             Ok(rule) => Some(rule),
             Err(problem) => {
@@ -159,6 +159,9 @@ impl Inactive {
         if !is_type(&resource_type) {
             return Err("it should be `Type` or `Type where <FHIRPath>`".to_owned());
         }
+        if !model::is_resource_type(&resource_type) {
+            return Err("no release of FHIR has such a resource type".to_owned());
+        }
         let condition = condition.map(|path| Predicate::compile(&resource_type, path.trim())).transpose();
         Ok(Self { resource_type, condition: condition.map_err(|invalid| invalid.to_string())? })
     }
@@ -185,9 +188,17 @@ fn compile_checks(files: &[(String, String)], mistakes: &mut Vec<String>) -> Vec
     checks
 }
 
-fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Vec<Arc<Plan>> {
+/// Whether automatic rows can have a table of that name for parts of a resource.
+fn is_name_of_part(name: &str, arrays: Arrays) -> bool {
+    name.split_once('_').is_some_and(|(resource_type, part)| {
+        model::is_resource_type(resource_type) && (arrays == Arrays::Tables || part == "contained")
+    })
+}
+
+fn compile_views(choices: &Choices, invalid: &mut InvalidCatalog) -> Vec<Arc<Plan>> {
     let (mut plans, mut names) = (Vec::new(), BTreeSet::new());
-    for (file, text) in views {
+    let arrays = choices.automatic.arrays;
+    for (file, text) in &choices.views {
         let view = match serde_json::from_str(text) {
             Ok(view) => view,
             Err(error) => {
@@ -204,6 +215,12 @@ fn compile_views(views: &[(String, String)], invalid: &mut InvalidCatalog) -> Ve
                 invalid
                     .others
                     .push(format!("{file}: `{}` is the name of a resource type's own table", plan.name()));
+            }
+            Ok(plan) if is_name_of_part(plan.name(), arrays) => {
+                invalid.others.push(format!(
+                    "{file}: `{}` can be the name of a table of the automatic rows",
+                    plan.name()
+                ));
             }
             Ok(plan) if !names.insert(plan.name().to_owned()) => {
                 invalid.others.push(format!("{file}: another view is called `{}`", plan.name()));
@@ -230,6 +247,7 @@ mod tests {
             ("good.json".to_owned(), view("good", "id")),
             ("twin.json".to_owned(), view("good", "id")),
             ("own.json".to_owned(), view("Patient", "id")),
+            ("part.json".to_owned(), view("Patient_contained", "id")),
             ("path.json".to_owned(), view("path", "name.nosuch()")),
             ("json.json".to_owned(), "{".to_owned()),
         ];
@@ -239,6 +257,7 @@ mod tests {
         for part in [
             "twin.json",
             "own.json",
+            "part.json",
             "path.json",
             "nosuch",
             "json.json: no JSON at line 1",
@@ -262,7 +281,8 @@ mod tests {
         assert!(compile(&[("http://a.example/x", "favouriteColour"), (race, "usCoreRace")]).is_ok());
         assert!(compile(&[("http://a.example/x", "home_town"), ("http://b.example/x", "homeTown")]).is_ok());
         for names in [
-            &[("http://a.example/x", "birthDate")][..],
+            &[("http://a.example/x", "home"), ("http://a.example/x|1", "house")][..],
+            &[("http://a.example/x", "birthDate")],
             &[("http://a.example/x", "name_family")],
             &[("http://a.example/x", "deceased")],
             &[("http://a.example/x", "at")],

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::defect::{Defect, DefectCode};
 use crate::fhirpath::{Context, Predicate, Scratch};
 use crate::json::Node;
-use crate::reference::is_type;
+use crate::model;
 
 pub use gates::{Gate, Gates, Survey};
 
@@ -160,8 +160,8 @@ impl Check {
         let others =
             entry.as_object().into_iter().flatten().filter(|(name, _)| !known.contains(&name.as_str()));
         mistakes.extend(others.map(|(name, _)| format!("`{name}` means nothing here")));
-        if !resource_type.is_empty() && !is_type(&resource_type) {
-            mistakes.push("`type` is no resource type".to_owned());
+        if !resource_type.is_empty() && !model::is_resource_type(&resource_type) {
+            mistakes.push("`type` is no resource type of any release of FHIR".to_owned());
         }
         let severity = match severity.as_str() {
             "reject" => Severity::Reject,

@@ -21,6 +21,8 @@ pub struct WriteBatch {
     pub completions: Vec<Completion>,
     /// Records that were set aside.
     pub rejects: Vec<Reject>,
+    /// The reading of the object that they are of: the number of the attempt that began it at the first byte.
+    pub reading: u32,
 }
 
 /// What happens to one resource.
@@ -80,7 +82,7 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Its key: load, ordinal, code, and the view or table. The same reject has the same key at every attempt.
+    /// Its key: load, ordinal, code, and the view or table. The same reject has the same key in every reading.
     #[must_use]
     pub fn id(&self) -> String {
         let place = match &self.reason {

@@ -105,6 +105,13 @@ impl Limit<'_> {
     }
 }
 
+/// What tells rows and rejects from those of earlier attempts at the same object.
+#[derive(Debug, Clone, Copy, Default)]
+struct Making {
+    edition: u32,
+    reading: u32,
+}
+
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
 /// of a batch, the writes are waited for.
 const COMPLETIONS_PER_RESOURCE: usize = 10;
@@ -128,8 +135,10 @@ impl<S: Sink + 'static> Line<S> {
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
         let id = object.load_id();
-        let (attempt, edition, object, checkpoint) = match ledger.begin(object, &self.attempt(job)).await? {
-            Begun::Run { attempt, edition, object, checkpoint } => (attempt, edition, object, checkpoint),
+        let (attempt, making, object, checkpoint) = match ledger.begin(object, &self.attempt(job)).await? {
+            Begun::Run { attempt, edition, reading, object, checkpoint } => {
+                (attempt, Making { edition, reading }, object, checkpoint)
+            }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
         };
@@ -148,7 +157,7 @@ impl<S: Sink + 'static> Line<S> {
         let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
         let is_lost = AtomicBool::new(false);
         let limit = Limit { deadline: job.deadline, is_lost: Some(&is_lost) };
-        let read = self.read(&object, edition, checkpoint, limit, job.progress);
+        let read = self.read(&object, making, checkpoint, limit, job.progress);
         let renew = || ledger.renew(&id, attempt, (job.clock)() + LEASE_MILLISECONDS);
         let read = match job.deadline {
             Some(_) => read.await,
@@ -159,6 +168,11 @@ impl<S: Sink + 'static> Line<S> {
         let (status, summary) = match read {
             Ok((Read::Whole(mut summary), columns)) => {
                 summary.drift += ledger.fill(&filled(&columns)).await?;
+                if making.reading > 1
+                    && let Err(interrupted) = self.sink.forget_rejects(&id, making.reading).await
+                {
+                    return release(ledger, &id, attempt, interrupted).await;
+                }
                 (status_of(&summary), summary)
             }
             Ok((Read::Gone, _)) => (Status::Gone, Summary::default()),
@@ -184,14 +198,17 @@ impl<S: Sink + 'static> Line<S> {
         deadline: Option<Instant>,
         progress: Progress<'_>,
     ) -> Result<Read, Interrupted> {
-        Ok(self.read(object, 0, checkpoint, Limit { deadline, is_lost: None }, progress).await?.0)
+        Ok(self
+            .read(object, Making::default(), checkpoint, Limit { deadline, is_lost: None }, progress)
+            .await?
+            .0)
     }
 
     /// How the reading ended, and the columns that this attempt has filled.
     async fn read(
         &self,
         object: &Arc<ObjectRef>,
-        edition: u32,
+        making: Making,
         checkpoint: Option<Checkpoint>,
         limit: Limit<'_>,
         progress: Progress<'_>,
@@ -203,7 +220,8 @@ impl<S: Sink + 'static> Line<S> {
         };
         let mut decoder = Decoder::new(self.pace.decode);
         let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(&self.catalog), self.pace.batch)
-            .in_edition(edition);
+            .in_edition(making.edition)
+            .in_reading(making.reading);
         let mut writes = Writes::new(Arc::clone(&self.sink), self.pace.writes_at_once);
         let first = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
         if let Some(checkpoint) = checkpoint {

@@ -51,6 +51,13 @@ impl Version {
         Self(token)
     }
 
+    /// Whether it is of an edition above the first.
+    #[must_use]
+    pub fn is_remade(&self) -> bool {
+        // The ordinal that others end with has more digits than an edition.
+        self.0.as_bytes().iter().nth_back(8) == Some(&b'~')
+    }
+
     /// The token as it stands in `_version`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -117,5 +124,8 @@ mod tests {
             version(Some(5_000_001), "", "a", 0),
         ];
         assert!(ascending.is_sorted_by(|a, b| a < b));
+        let remade: Vec<_> = ascending.iter().map(Version::is_remade).collect();
+        assert_eq!(remade.iter().filter(|&&remade| remade).count(), 2);
+        assert!(!version(None, "", "a key with ~00000001", 0).is_remade());
     }
 }

@@ -55,6 +55,70 @@ async fn a_bundle_becomes_joined_rows() {
     assert!(text.contains("unresolvable-deletion"), "{text}");
 }
 
+/// Bundles that cannot be told from other resources while they stream by: on their own, in parameters, in each other.
+#[tokio::test]
+async fn bundles_of_strange_shapes_are_read() {
+    let patient = |id: &str| format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#);
+    let entry = |id: &str| format!(r#"{{"resource":{}}}"#, patient(id));
+    let urn = "urn:uuid:00000000-0000-4000-8000-000000000001";
+    for (bundle, patients, others) in [
+        (r#"{"resourceType":"Bundle","id":"b","entry":null}"#.to_owned(), 0, 1),
+        (r#"{"resourceType":"Bundle","id":"b","entry":7}"#.to_owned(), 0, 2),
+        (format!(r#"{{"resourceType":"Bundle","id":"b","entry":{}}}"#, entry("1")), 1, 1),
+        (
+            format!(r#"{{"resourceType":"Bundle","id":"b","entr\u0079":[{},{}]}}"#, entry("1"), entry("2")),
+            2,
+            1,
+        ),
+        (format!(r#"{{"resourceType":"Bundl\u0065","id":"b","entry":[{}]}}"#, entry("1")), 1, 1),
+        (format!(r#"{{"entry":[{}],"resourceType":"Bundle","id":"b"}}"#, patient("1")), 1, 1),
+        (format!(r#"{{"entry":[{{"item":1}},{}],"resourceType":"Bundle","id":"b"}}"#, entry("1")), 1, 1),
+        (format!(r#"{{"resourceType":"Bundle","id":"b","entry":[{}]}}"#, patient("1")), 1, 1),
+        (format!(r#"{{"resourceType":"Bundle","id":"b","entry":[[{}]]}}"#, entry("1")), 0, 2),
+        (
+            r#"{"resourceType":"Bundle","id":"b","entry":[{"response":{"status":"400","outcome":
+                {"resourceType":"OperationOutcome","id":"o"}}}]}"#
+                .to_owned(),
+            0,
+            2,
+        ),
+        (
+            format!(
+                r#"{{"resourceType":"Bundle","id":"b","entry":{{"fullUrl":"{urn}","resource":
+                {{"resourceType":"Patient","link":[{{"other":{{"reference":"{urn}"}}}}]}}}}}}"#
+            ),
+            1,
+            1,
+        ),
+    ] {
+        let parameters = format!(
+            r#"{{"resourceType":"Parameters","id":"p","parameter":[{{"name":"n","resource":{bundle}}}]}}"#
+        );
+        let nested = format!(
+            r#"{{"resourceType":"Bundle","id":"outer","entry":[{{"resource":{bundle}}},{}]}}"#,
+            entry("9")
+        );
+        for (text, patients, others) in [
+            (bundle.clone(), patients, others),
+            (parameters, patients, others + 1),
+            (nested, patients + 1, others + 1),
+        ] {
+            let (state, summary) = load_text(&text).await;
+            assert!(summary.adds_up(), "{summary:?}");
+            let found = summary.types.get("Patient").copied().unwrap_or_default();
+            assert_eq!((found, summary.records - found), (patients, others), "{text}\n{summary:?}");
+            assert!(state.tables["Bundle"].contains_key("Bundle/b"), "{text}");
+            if text.contains(urn) {
+                let row = format!("{:?}", state.tables["Patient"]);
+                assert!(
+                    row.contains(r#"_key": String("Patient/00000000-0000-4000-8000-000000000001")"#),
+                    "{row}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_broken_line_costs_that_line() {
     let text = "{\"resourceType\":\"Patient\",\"id\":\"1\"}\n{\"resourceType\":\"Patient\",\"id\":\n{\"resourceType\":\"Patient\",\"id\":\"3\"}\n{\"resourceType\":\"Patient\",\"birthDate\":7e}\n";

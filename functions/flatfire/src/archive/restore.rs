@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use clap::Args;
 use flatten::catalog::Catalog;
+use flatten::dictionary::Dictionary;
 use mongodb::bson::{Document, doc};
 use pipeline::assemble::{Assembler, BatchLimits};
-use pipeline::batch::{Fate, WriteBatch};
-use pipeline::decode::{Frame, Place};
+use pipeline::batch::{Fate, Reason, Reject, WriteBatch};
+use pipeline::decode::Place;
 use pipeline::object::ObjectRef;
 use pipeline::sink::Sink as _;
 use pipeline::sink::mongodb::MongoSink;
 
 use crate::console;
 use crate::database::{Database, DatabaseError, archived_text};
+use crate::dictionary::{self, Apart};
+use crate::needs_bundle;
 use crate::origin;
 use crate::outcome::Outcome;
+use crate::reject;
 use crate::settings::{Destination, Flattening};
 
 /// Put archived resources back into the tables.
@@ -59,23 +63,36 @@ async fn restore(
     sink: &MongoSink,
     catalog: &Arc<Catalog>,
     key: &str,
-) -> anyhow::Result<Result<u64, &'static str>> {
-    let Some(archived) = database.archived(key).await? else { return Ok(Err("not in the archive")) };
-    let Some(batch) = archived_text(&archived).and_then(|text| batch(&archived, &text, catalog)) else {
-        return Ok(Err("the archive holds it in a form that this version does not read"));
+) -> anyhow::Result<Result<u64, String>> {
+    let Some(archived) = database.archived(key).await? else {
+        return Ok(Err("not in the archive".to_owned()));
     };
+    let made = archived_text(&archived)
+        .and_then(|text| Some((made(&archived, key, &text, catalog)?, needs_bundle::refers_by_urn(&text))));
+    let Some((Made { batch, columns, ordinal }, refers_by_urn)) = made else {
+        return Ok(Err("the archive holds it in a form that this version does not read".to_owned()));
+    };
+    if let Some(reject) = batch.rejects.iter().find(|reject| is_whole(reject)) {
+        return Ok(Err(format!("it is rejected: {}", reject::reason(&reject.reason))));
+    }
     match batch.resources.first().map(|resource| &resource.fate) {
         Some(Fate::Rows(_)) => {}
-        Some(Fate::Archived(_)) => {
-            return Ok(Err("it is inactive by the settings, or of a type that FHIR does not have"));
+        Some(Fate::Archived(_) | Fate::Deleted) | None => {
+            let reason = "it is inactive by the settings, or of a type that FHIR does not have";
+            return Ok(Err(reason.to_owned()));
         }
-        Some(Fate::Deleted) | None => return Ok(Err("it is rejected by the settings; see --checks")),
     }
+    let load = archived.get_str("_load").unwrap_or_default();
     let written = sink.write(batch).await;
     let written = written.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
-    if written.loaded == 0 {
-        return Ok(Err("a newer version of it stands in the tables, or was deleted"));
+    if written.rejected > 0 {
+        let codes: Vec<_> = written.codes.into_keys().collect();
+        return Ok(Err(format!("it is rejected: {}", codes.join(", "))));
     }
+    if written.loaded == 0 {
+        return Ok(Err("a newer version of it stands in the tables, or was deleted".to_owned()));
+    }
+    dictionary::fill(database, load, Apart::Restored, ordinal, &columns).await?;
     // Where no table had taken its type before, there is no tombstone that would have led the sink to it.
     let version = archived.get_str("_version").unwrap_or_default();
     database
@@ -83,11 +100,29 @@ async fn restore(
         .delete_one(doc! { "_id": key, "_version": version })
         .await
         .map_err(DatabaseError::from)?;
+    if refers_by_urn {
+        console::line(&format!(
+            "flatfire: {key}: it refers to others by urn, which only its Bundle tells the keys of; to have them, run \
+             `flatfire replay '{load}'` with its type active"
+        ));
+    }
     Ok(Ok(written.rows))
 }
 
-/// What the line makes of the resource, standing where it stood.
-fn batch(archived: &Document, text: &[u8], catalog: &Arc<Catalog>) -> Option<WriteBatch> {
+/// Those of a view leave the resource as it is.
+const fn is_whole(reject: &Reject) -> bool {
+    !matches!(reject.reason, Reason::Defect { view: Some(_), .. })
+}
+
+/// A resource on its way back.
+struct Made {
+    batch: WriteBatch,
+    columns: Dictionary,
+    ordinal: u64,
+}
+
+/// What the line makes of the resource, under the key that it had and standing where it stood.
+fn made(archived: &Document, key: &str, text: &[u8], catalog: &Arc<Catalog>) -> Option<Made> {
     let source = archived.get_document("_source").ok()?;
     let number = |name| source.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
     let created = origin::nanoseconds(archived.get_str("_version").ok()?)? / 1_000_000;
@@ -97,6 +132,7 @@ fn batch(archived: &Document, text: &[u8], catalog: &Arc<Catalog>) -> Option<Wri
     };
     let (ordinal, offset, length) = (number("ordinal")?, number("offset")?, number("length")?);
     let mut assembler = Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default());
-    assembler.take(&Frame::Resource { place: Place { ordinal, offset, length, line: 1 }, bytes: text });
-    assembler.take_batch()
+    assembler.take_alone(Place { ordinal, offset, length, line: 1 }, key, text);
+    let batch = assembler.take_batch()?;
+    Some(Made { batch, columns: assembler.take_dictionary(), ordinal })
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flatten::catalog::Catalog;
-use flatten::json::{Limits, Node, Tape};
-use flatten::resource::Resource;
+use flatten::dictionary::Dictionary;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use pipeline::assemble::{Assembler, BatchLimits};
@@ -22,7 +21,9 @@ use super::cloud::Cloud;
 use super::record;
 use crate::console;
 use crate::database::{Database, DatabaseError};
+use crate::dictionary::{self, Apart};
 use crate::input::Inputs;
+use crate::needs_bundle::needs_bundle;
 use crate::origin;
 use crate::outcome::Outcome;
 use crate::reject;
@@ -112,18 +113,27 @@ impl Replayer<'_> {
             return Ok(Fate::Left("it needs its Bundle around it; replay the whole load"));
         }
         let place = Place { ordinal, offset, length, line };
+        // What is rejected again is what its reading rejected: the next reading of the whole object makes it anew.
+        let reading = number("reading").and_then(|reading| reading.try_into().ok()).unwrap_or_default();
         let mut assembler =
             Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default())
-                .in_edition(load.edition);
+                .in_edition(load.edition)
+                .in_reading(reading);
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
-            Some(batch) => self.write(reject, batch).await,
+            Some(batch) => self.write(reject, batch, ordinal, &assembler.take_dictionary()).await,
             None => Ok(Fate::Left("nothing came of it")),
         }
     }
 
     /// Writes what became of the record, then removes the reject if it is not among that.
-    async fn write(&self, reject: &Document, batch: WriteBatch) -> anyhow::Result<Fate> {
+    async fn write(
+        &self,
+        reject: &Document,
+        batch: WriteBatch,
+        ordinal: u64,
+        columns: &Dictionary,
+    ) -> anyhow::Result<Fate> {
         let id = reject.get_str("_id").unwrap_or_default();
         let is_rejected = !batch.rejects.is_empty();
         let is_same = batch.rejects.iter().any(|reject| reject.id() == id);
@@ -132,6 +142,8 @@ impl Replayer<'_> {
         if is_same {
             return Ok(Fate::Again);
         }
+        let load = reject.get_str("_load").unwrap_or_default();
+        dictionary::fill(self.database, load, Apart::Replayed, ordinal, columns).await?;
         let rejects = self.database.rows.collection::<Document>("_rejects");
         rejects.delete_one(doc! { "_id": id }).await.map_err(DatabaseError::from)?;
         Ok(if is_rejected || written.rejected > 0 { Fate::Again } else { Fate::Replayed })
@@ -154,38 +166,5 @@ impl Replayer<'_> {
             return found.map(|input| (input.storage, object));
         }
         Some((self.cloud.storage(), object))
-    }
-}
-
-/// Whether the record's key, or that of a resource it refers to, may stand in the entries of a Bundle.
-fn needs_bundle(bytes: &[u8]) -> bool {
-    let mut tape = Tape::default();
-    let limits = Limits { depth: 128, bytes: u32::MAX as usize };
-    let Ok(document) = tape.parse(bytes, limits) else { return false };
-    let is_nameless = Resource::read(document.root()).is_ok_and(|resource| resource.id().is_none());
-    is_nameless || refers_by_urn(document.root())
-}
-
-fn refers_by_urn(node: Node<'_>) -> bool {
-    let of_member = |(name, value): (Node<'_>, Node<'_>)| {
-        (name.is("reference") && value.raw().starts_with("urn:")) || refers_by_urn(value)
-    };
-    node.members().any(of_member) || node.items().any(refers_by_urn)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::needs_bundle;
-
-    #[test]
-    fn what_a_bundle_would_have_said_is_needed() {
-        assert!(!needs_bundle(
-            br#"{"resourceType":"Patient","id":"1","identifier":[{"system":"urn:oid:1.2"}]}"#
-        ));
-        assert!(needs_bundle(br#"{"resourceType":"Patient"}"#));
-        assert!(needs_bundle(
-            br#"{"resourceType":"Patient","id":"1","link":[{"other":{"reference":"urn:uuid:x"}}]}"#
-        ));
-        assert!(!needs_bundle(b"no JSON at all"));
     }
 }

@@ -54,3 +54,52 @@ async fn archived_resources_are_listed_printed_and_restored() {
     );
     database.remove().await;
 }
+
+const BUNDLE: &str = r#"{"resourceType":"Bundle","id":"b","type":"transaction","entry":[
+    {"fullUrl":"urn:uuid:9b2f0000-0000-4000-8000-000000000001","resource":{"resourceType":"Patient"}},
+    {"fullUrl":"urn:uuid:9b2f0000-0000-4000-8000-000000000002","resource":{"resourceType":"Observation",
+     "status":"final","subject":{"reference":"urn:uuid:9b2f0000-0000-4000-8000-000000000001"}}}]}"#;
+
+/// What only the Bundle told of it is its key, which the archive knows; of others' keys it is said that they are missing.
+#[tokio::test]
+async fn what_has_its_key_from_a_bundle_comes_back_under_it() {
+    let database = TestDatabase::of("archive_urn").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "bundle.json");
+    fs::write(&file, BUNDLE).unwrap();
+    assert_eq!(run(&["load", "--to", &database.uri, "--inactive", "Observation", &file]).code, 0);
+    let key = "Observation/9b2f0000-0000-4000-8000-000000000002";
+    let restored = run(&["archive", "restore", "--to", &database.uri, key]);
+    assert_eq!((restored.code, restored.stdout), (0, format!("{key}: restored; 1 rows\n")));
+    assert!(restored.stderr.contains("refers to others by urn"), "{}", restored.stderr);
+    let content = database.content().await;
+    assert_eq!(content["Observation"][0].get_str("_id").unwrap(), key);
+    assert!(content["_tombstones"].is_empty() && database.archived().await["Observation"].is_empty());
+    // The dictionary knows what it brought.
+    let columns: Vec<_> = content["_columns"].iter().map(|column| column.get_str("_id").unwrap()).collect();
+    assert!(columns.contains(&"Observation.status"), "{columns:?}");
+
+    // As the message says.
+    assert_eq!(run(&["replay", "--to", &database.uri, &file]).code, 0);
+    let content = database.content().await;
+    let subject = content["Observation"][0].get_str("subject_key").unwrap();
+    assert_eq!(subject, "Patient/9b2f0000-0000-4000-8000-000000000001");
+    database.remove().await;
+}
+
+/// Another resource in it is no reason to call it restored.
+#[tokio::test]
+async fn what_cannot_be_restored_stays_in_the_archive() {
+    const PARAMETERS: &str = r#"{"resourceType":"Parameters","id":"p","meta":5,"parameter":[
+        {"name":"a","resource":{"resourceType":"Basic","id":"inner"}}]}"#;
+    let database = TestDatabase::of("archive_rejected").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "parameters.json");
+    fs::write(&file, PARAMETERS).unwrap();
+    assert_eq!(run(&["load", "--to", &database.uri, "--inactive", "Parameters", &file]).code, 0);
+    let restored = run(&["archive", "restore", "--to", &database.uri, "Parameters/p"]);
+    assert_eq!(restored.code, 1);
+    assert!(restored.stderr.contains("it is rejected: object-expected at /meta"), "{}", restored.stderr);
+    assert_eq!(database.archived().await["Parameters"].len(), 1);
+    database.remove().await;
+}

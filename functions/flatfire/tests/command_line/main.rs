@@ -16,3 +16,5 @@ mod ledger;
 mod forget;
 mod archive;
 mod replay;
+#[cfg(target_os = "linux")]
+mod memory;

@@ -85,6 +85,10 @@ async fn whole_loads_fill_their_gaps() {
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     let content = database.content().await;
     assert_eq!(ids(&content, "Patient").len(), 4);
+    // What nothing speaks against any more is no reject any more, and is not listed as one.
+    let codes: Vec<_> = content["_rejects"].iter().map(|reject| reject.get_str("code").unwrap()).collect();
+    assert_eq!(codes, ["truncated"]);
+    assert!(!ran.stderr.contains("check-failed"), "{}", ran.stderr);
     assert_eq!(content["_loads"].len(), 1);
     assert_eq!(content["_loads"][0].get_i64("attempts").unwrap(), 2);
     assert_eq!(replay(&database, &[&file]).code, 2);

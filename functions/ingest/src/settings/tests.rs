@@ -7,12 +7,19 @@ use flatten::automatic::Arrays;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::mongodb::{Retention, Validation};
 
-use super::{Connection, InvalidSettings, LogKeys, LogLevel, Settings, Tables};
+use super::{Choices, Connection, InvalidSettings, LogKeys, LogLevel, Reader, Settings, Tables};
 
 const URI: (&str, &str) = ("MONGODB_URI", "mongodb://user:CANARY@localhost/");
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
     Settings::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+}
+
+fn choices(variables: &[(&str, &str)]) -> Choices {
+    let variable = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    };
+    Reader { variable, mistakes: Vec::new(), invalid_catalog: None }.choices()
 }
 
 /// The names of the variables that are reported, for an environment that is right but for these.
@@ -40,17 +47,18 @@ fn a_connection_is_enough() {
     assert!(settings.watched.includes(&object("any", "thing")));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Hash, LogLevel::Info));
     assert_eq!((settings.queue_url, settings.path_style), (None, false));
-    assert_eq!((settings.automatic.arrays, settings.automatic.narrative), (Arrays::Embedded, false));
-    assert!(settings.automatic.extension_names.is_empty());
-    assert_eq!((settings.tables, settings.batch_bytes), (Tables::Both, 8_000_000));
-    assert!(settings.inactive.is_empty());
-    assert_eq!((settings.checks, settings.gates), (None, None));
     assert_eq!((settings.retention, settings.validation), (Retention::Forever, Validation::Error));
+    assert_eq!(settings.batch_bytes, 8_000_000);
+    let choices = choices(&[URI]);
+    assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Embedded, false));
+    assert!(choices.automatic.extension_names.is_empty());
+    assert_eq!(choices.tables, Tables::Both);
+    assert!(choices.inactive.is_empty() && choices.checks.is_empty() && choices.gates.is_none());
 }
 
 #[test]
 fn every_variable_is_read() {
-    let settings = read(&[
+    let variables = [
         ("MONGODB_URI", ""),
         ("MONGODB_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:1:secret:s"),
         ("MONGODB_DATABASE", "clinic"),
@@ -66,29 +74,29 @@ fn every_variable_is_read() {
         ("FLATTEN_NARRATIVE", "true"),
         ("FLATTEN_TABLES", "views"),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "ax"}"#),
-        ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where status in ('a', 'b')"),
+        ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where iif(status = 'a', true, false)"),
         ("BATCH_MEGABYTES", "16"),
         ("CHECKS", "[]"),
         ("ARCHIVE_DAYS", "30"),
         ("VALIDATE_VIEWS", "warn"),
         ("GATES", r#"{"min_resources": 1}"#),
-    ])
-    .unwrap();
+    ];
+    let (settings, choices) = (read(&variables).unwrap(), choices(&variables));
     assert_eq!((settings.retention, settings.validation), (Retention::Days(30), Validation::Warn));
-    assert_eq!(settings.checks.as_deref(), Some("[]"));
-    assert_eq!(settings.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
+    assert_eq!(choices.checks, [("CHECKS".to_owned(), "[]".to_owned())]);
+    assert_eq!(choices.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, Connection::SecretArn(arn) if arn.ends_with(":secret:s")));
     assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("clinic", "attic"));
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));
     assert!(settings.path_style);
-    assert_eq!((settings.automatic.arrays, settings.automatic.narrative), (Arrays::Tables, true));
+    assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Tables, true));
     assert_eq!(
-        settings.automatic.extension_names.into_iter().collect::<Vec<_>>(),
+        choices.automatic.extension_names.into_iter().collect::<Vec<_>>(),
         [("http://a.example/x".into(), "ax".into())]
     );
-    assert_eq!((settings.tables, settings.batch_bytes), (Tables::Views, 16_000_000));
-    assert_eq!(settings.inactive, ["AuditEvent", "Provenance", "Task where status in ('a', 'b')"]);
+    assert_eq!((choices.tables, settings.batch_bytes), (Tables::Views, 16_000_000));
+    assert_eq!(choices.inactive, ["AuditEvent", "Provenance", "Task where iif(status = 'a', true, false)"]);
 }
 
 #[test]
@@ -150,6 +158,30 @@ fn every_mistake_is_reported_at_once_and_no_value_is() {
     let text = format!("{invalid} {invalid:?}");
     assert!(names.iter().all(|name| text.contains(name)), "{text}");
     assert!(!text.contains("CANARY"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_with_rules_is_reported_with_the_rest() {
+    let invalid = read(&[
+        URI,
+        ("LOG_LEVEL", "loud"),
+        ("GATES", "[]"),
+        ("CHECKS", "{}"),
+        ("INACTIVE_TYPES", "patient; Patiant; Patient where brthDate.exists()"),
+    ]);
+    let text = invalid.unwrap_err().to_string();
+    for part in
+        ["LOG_LEVEL: ", "gates are", "CHECKS: checks are", "`patient`", "`Patiant`", "brthDate.exists()`"]
+    {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn the_archive_s_name_must_be_one_as_well() {
+    let long = "x".repeat(60);
+    assert_eq!(mistakes(&[("MONGODB_DATABASE", &long)]), ["ARCHIVE_DATABASE"]);
+    assert!(read(&[URI, ("MONGODB_DATABASE", &long), ("ARCHIVE_DATABASE", "attic")]).is_ok());
 }
 
 #[test]

@@ -140,6 +140,9 @@ pub(crate) fn mistakes(settings: &Settings) -> Vec<String> {
     for (url, name) in names {
         let part = first_part(name);
         let others = names.iter().filter(|(other, _)| *other != url).map(|(_, name)| name.as_str());
+        let plain_url = extensions::without_version(url);
+        let is_meant_twice =
+            names.keys().any(|other| other != url && extensions::without_version(other) == plain_url);
         let reason = if !name.split('_').all(is_plain) {
             "has parts of letters and digits that begin with a letter, joined by `_`"
         } else if is_reserved(part) || extensions::is_reserved(part) {
@@ -148,6 +151,8 @@ pub(crate) fn mistakes(settings: &Settings) -> Vec<String> {
             "begins like a FHIR element"
         } else if extensions::is_owned_by_another(part, url) {
             "begins like the column of an extension that HL7 has registered"
+        } else if is_meant_twice {
+            "is one of several for the same extension"
         } else if others.into_iter().any(|other| begins_with(name, other) || begins_with(other, name)) {
             "begins like the name of another extension"
         } else {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use crate::reference::is_type;
+use crate::model;
 
 /// The gates of a deployment: `{max_reject_ratio, min_resources, required_types}`, each only where it is wanted.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -78,9 +78,11 @@ impl Gates {
         }
         if let Some(types) = object.get("required_types") {
             let names: Option<BTreeSet<String>> = serde_json::from_value(types.clone()).ok();
-            match names.filter(|names| names.iter().all(|name| is_type(name))) {
+            match names.filter(|names| names.iter().all(|name| model::is_resource_type(name))) {
                 Some(names) => gates.required_types = names,
-                None => mistakes.push("gates: `required_types` is a list of resource types".to_owned()),
+                None => {
+                    mistakes.push("gates: `required_types` is a list of resource types of FHIR".to_owned())
+                }
             }
         }
         gates

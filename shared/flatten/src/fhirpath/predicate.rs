@@ -22,8 +22,8 @@ pub struct Predicate {
 }
 
 impl Predicate {
-    /// Compiles a condition on resources of the given type. The type may be one that no release knows; then only
-    /// names and shapes count.
+    /// Compiles a condition on resources of the given type. An element that no release has is a mistake: such a
+    /// condition would hold for no resource, or for all.
     pub fn compile(resource_type: &str, path: &str) -> Result<Self, InvalidPath> {
         let once = Self::compile_with(resource_type, path, false)?;
         match once {
@@ -70,6 +70,9 @@ impl Predicate {
             unknown: Vec::new(),
         };
         let Outcome { op, of } = compiler.compile(path, &of)?;
+        if let Some(unknown) = compiler.unknown.into_iter().next() {
+            return Err(unknown);
+        }
         let again = compiler.wants_carry && !carry;
         if !can_be_boolean(&pool, &of) {
             return Err(InvalidPath::new(0, "a condition, which is true or false"));

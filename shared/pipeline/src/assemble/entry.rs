@@ -13,11 +13,19 @@ use super::Assembler;
 
 impl Assembler {
     /// An entry: a resource, a deletion, or neither. An entry with neither is no record: it answers a request or
-    /// asks for something.
+    /// asks for something. The outcome that an answer holds is a resource all the same.
     pub(super) fn entry(&mut self, place: Place, entry: Node<'_>) {
         let full_url = entry.get_text("fullUrl");
+        let outcome = entry.get("response").and_then(|response| response.get("outcome"));
+        if let Some(outcome) = outcome.filter(|outcome| !outcome.is_null()) {
+            self.resource(place, outcome, None);
+        }
         if let Some(resource) = entry.get("resource").filter(|resource| !resource.is_null()) {
             return self.resource(place, resource, full_url.as_deref());
+        }
+        // Some senders leave the wrapping out.
+        if entry.get("resourceType").is_some() {
+            return self.resource(place, entry, None);
         }
         let request = entry.get("request");
         if request.and_then(|request| request.get("method")).is_some_and(|method| method.is("DELETE")) {
@@ -56,22 +64,6 @@ impl Assembler {
             tables,
             fate: Fate::Deleted,
         });
-    }
-}
-
-/// Moves a frame of a Bundle that stood inside another record to where it stands in the object.
-impl crate::decode::Frame<'_> {
-    pub(super) fn shift(&mut self, base: Place) {
-        let (Self::Resource { place, .. }
-        | Self::Entry { place, .. }
-        | Self::BundleEnd { place, .. }
-        | Self::Broken { place, .. }) = self;
-        *place = Place {
-            ordinal: base.ordinal,
-            offset: base.offset + place.offset,
-            line: base.line + place.line - 1,
-            ..*place
-        };
     }
 }
 

@@ -1,5 +1,6 @@
 //! From frames to batches: every record becomes rows, a deletion, an archived resource or a reject.
 
+mod bundle;
 mod entry;
 mod pending;
 
@@ -18,7 +19,7 @@ use flatten::resource::Resource;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
-use crate::decode::{self, Frame, Place};
+use crate::decode::{Frame, Place};
 use crate::object::{ObjectRef, Source, hex};
 use crate::version::Version;
 
@@ -60,6 +61,7 @@ pub struct Assembler {
     ready: Vec<Completion>,
     checks: BTreeMap<String, u64>,
     edition: u32,
+    reading: u32,
 }
 
 /// The JSON that a frame may hold; its length was bounded by the decoder.
@@ -86,6 +88,7 @@ impl Assembler {
             ready: Vec::new(),
             checks: BTreeMap::new(),
             edition: 0,
+            reading: 0,
         }
     }
 
@@ -93,6 +96,12 @@ impl Assembler {
     #[must_use]
     pub fn in_edition(self, edition: u32) -> Self {
         Self { edition, ..self }
+    }
+
+    /// The same assembler, whose rejects are of that reading.
+    #[must_use]
+    pub fn in_reading(self, reading: u32) -> Self {
+        Self { reading, ..self }
     }
 
     /// Goes on where an earlier attempt stopped, after so many records.
@@ -106,6 +115,14 @@ impl Assembler {
         let Place { ordinal, offset, length, line } = frame.place();
         self.next = (offset + length, ordinal + 1, line);
         if ordinal < self.first { self.pass(frame) } else { self.read(frame) }
+    }
+
+    /// Takes a resource alone, under the key that it had in its object: nothing in it is a record of its own.
+    pub fn take_alone(&mut self, place: Place, key: &str, bytes: &[u8]) {
+        self.parsed(place, bytes, |this, node| match Resource::read(node) {
+            Ok(resource) => this.read_as(key.to_owned(), place, &resource),
+            Err(defect) => this.defective(place, node, None, defect),
+        });
     }
 
     /// Passes over a frame that is durable since an earlier attempt. The entries of a Bundle are read all the same:
@@ -135,7 +152,7 @@ impl Assembler {
             Frame::BundleEnd { place, envelope, bundle } => {
                 self.enter_bundle(bundle);
                 self.leave_bundle();
-                self.parsed(place, envelope, |this, node| this.resource(place, node, None));
+                self.parsed(place, envelope, |this, node| this.envelope(place, node));
             }
             Frame::Broken { place, reason } => self.reject(place, None, None, Reason::Frame(reason.code())),
         }
@@ -155,6 +172,7 @@ impl Assembler {
         }
         self.batch.names = self.flattener.names();
         self.flattener.count(&self.batch.rows);
+        self.batch.reading = self.reading;
         self.batch_bytes = 0;
         self.room = Some(self.batch.resources.len());
         let batch = mem::take(&mut self.batch);
@@ -229,14 +247,19 @@ impl Assembler {
     }
 
     fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
-        if let Some(resources) = self.room.take() {
-            self.batch.rows = self.flattener.spare().rows();
-            self.batch.resources.reserve(resources);
-        }
         let key = resource.key(full_url);
         if let Some(full_url) = full_url {
             self.links.insert(full_url, &key);
             self.ready.extend(self.pending.resolve(full_url, &key));
+        }
+        self.read_as(key, place, resource);
+    }
+
+    /// Reads a resource whose key is known.
+    fn read_as(&mut self, key: String, place: Place, resource: &Resource<'_>) {
+        if let Some(resources) = self.room.take() {
+            self.batch.rows = self.flattener.spare().rows();
+            self.batch.resources.reserve(resources);
         }
         let source = self.source(place, resource.node());
         let version = Version::new(resource.last_updated(), &source).in_edition(self.edition);
@@ -307,34 +330,6 @@ impl Assembler {
     fn source(&self, place: Place, node: Node<'_>) -> Source {
         let Place { ordinal, offset, length, line } = within(place, node);
         Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
-    }
-
-    /// Reads the entries of a Bundle that stands whole inside a record.
-    fn nested_bundle(&mut self, place: Place, node: Node<'_>) {
-        let outer = (mem::take(&mut self.links), mem::take(&mut self.pending), self.bundle.take());
-        let mut decoder = decode::Decoder::new(decode::Limits { max_resource_bytes: node.raw().len() + 1 });
-        let base = within(place, node);
-        decoder.push(node.raw().as_bytes());
-        decoder.finish();
-        while let Some(mut frame) = decoder.next() {
-            frame.shift(base);
-            self.read(&frame);
-        }
-        (self.links, self.pending, self.bundle) = outer;
-    }
-
-    fn enter_bundle(&mut self, bundle: u64) {
-        if self.bundle != Some(bundle) {
-            self.leave_bundle();
-            self.links = Links::open();
-            self.bundle = Some(bundle);
-        }
-    }
-
-    /// What a Bundle's references have not found by now is nowhere.
-    fn leave_bundle(&mut self) {
-        self.links.close();
-        self.pending.clear();
     }
 
     /// Sets an entry aside that says something about no resource in particular.

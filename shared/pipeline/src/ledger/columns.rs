@@ -23,6 +23,10 @@ use super::{Ledger, MemoryLedger, mongo};
 const COLUMNS: &str = "_columns";
 /// Columns entered at once.
 const AT_ONCE: usize = 500;
+/// `DuplicateKey`
+const DUPLICATE_KEY: i32 = 11_000;
+/// Longer texts are cut, in characters: a URL has no end of its own, and the database takes no document without one.
+const LONGEST_TEXT: usize = 2_000;
 /// Loads that may come between an attempt and its repetition without its rows being counted twice.
 const MARKS: usize = 16;
 
@@ -98,8 +102,13 @@ async fn fill_mongo(
         "update": COLUMNS, "updates": updates, "ordered": false,
         "writeConcern": { "w": "majority", "wtimeout": 20_000 },
     };
-    mongo::run(connection, &command).await?;
-    Ok(drift)
+    let answer = mongo::run(connection, &command).await?;
+    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    let mut codes = errors.iter().filter_map(|error| error.as_document()?.get_i32("code").ok());
+    match codes.find(|&code| code != DUPLICATE_KEY) {
+        Some(code) => Err(Interrupted::Write { code: format!("dictionary: {code}") }),
+        None => Ok(drift),
+    }
 }
 
 async fn look(connection: &Connection, ids: Vec<Bson>) -> Result<Vec<Document>, Interrupted> {
@@ -209,8 +218,9 @@ impl Entry<'_> {
             ("derived", *derived),
             ("datatype", *datatype),
         ];
-        document
-            .extend(optional.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        document.extend(
+            optional.into_iter().filter_map(|(name, text)| Some((name.to_owned(), cut(text?).into()))),
+        );
         if *is_unknown {
             document.insert("unknown", true);
         }
@@ -224,8 +234,12 @@ impl Entry<'_> {
 
 /// Whether extensions of two URLs meet in a column, in this load or with an earlier one.
 fn clashes(column: &Column, known: Option<&Document>) -> bool {
-    let url = column.meaning.url.as_deref();
+    let url = column.meaning.url.as_deref().map(cut);
     column.meaning.is_clash || known.is_some_and(|known| known.get_str("url").ok() != url)
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
 }
 
 fn id_of(column: &Column) -> String {

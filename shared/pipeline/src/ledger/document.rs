@@ -17,6 +17,7 @@ pub(super) fn of(load: &Load) -> Document {
         "created": DateTime::from_millis(load.created),
         "status": load.status.as_str(),
         "attempts": i64::from(load.attempts),
+        "reading": i64::from(load.reading),
         "begun": DateTime::from_millis(load.begun),
     };
     let optional = [
@@ -51,6 +52,7 @@ pub(super) fn load(document: &Document) -> Option<Load> {
         sequencer: text("sequencer"),
         status: Status::from_word(document.get_str("status").ok()?)?,
         attempts: u32::try_from(number(document, "attempts")).ok()?,
+        reading: u32::try_from(number(document, "reading")).unwrap_or_default(),
         lease: document.get_document("lease").ok().map(lease),
         begun: moment(document, "begun")?,
         ended: moment(document, "ended"),

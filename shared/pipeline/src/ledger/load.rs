@@ -119,6 +119,8 @@ pub struct Load {
     /// How often its rows were made anew under other code or another catalog: part of their versions, so that rows
     /// of a later edition replace those of an earlier one.
     pub edition: u32,
+    /// The number of the attempt that began the latest reading: those that go on at a checkpoint read on for it.
+    pub reading: u32,
     /// From where an interrupted load goes on.
     pub checkpoint: Option<Checkpoint>,
     /// Whether its rows are counted in the dictionary of columns already: a replay counts nothing again.
@@ -152,6 +154,8 @@ pub enum Begun {
         attempt: u32,
         /// The edition of the rows.
         edition: u32,
+        /// The reading that its rejects are of.
+        reading: u32,
         /// The object as its first notification told of it, so that its versions are the same at every attempt.
         object: Arc<ObjectRef>,
         /// Where to go on.
@@ -169,7 +173,7 @@ impl Load {
         let Some(known) = known else {
             let load = Self::first(object, attempt);
             let object = Arc::new(object.clone());
-            return (Some(load), Begun::Run { attempt: 1, edition: 0, object, checkpoint: None });
+            return (Some(load), Begun::Run { attempt: 1, edition: 0, reading: 1, object, checkpoint: None });
         };
         let object = &known.object(object);
         if known.status.is_settled() && !attempt.again {
@@ -179,8 +183,9 @@ impl Load {
         if let Some(lease) = known.lease.as_ref().filter(|_| known.status == Status::Running) {
             if lease.owner == attempt.lease.owner {
                 // The answer to this very call was lost on its way.
-                let Self { attempts: attempt, edition, checkpoint, .. } = known;
-                return (None, Begun::Run { attempt, edition, object: Arc::clone(object), checkpoint });
+                let Self { attempts: attempt, edition, reading, checkpoint, .. } = known;
+                let object = Arc::clone(object);
+                return (None, Begun::Run { attempt, edition, reading, object, checkpoint });
             }
             if lease.until > attempt.now {
                 return (None, Begun::Busy);
@@ -191,13 +196,15 @@ impl Load {
         let next = Self {
             attempts: known.attempts + 1,
             edition: known.edition + u32::from(is_other),
+            reading: if checkpoint.is_some() { known.reading } else { known.attempts + 1 },
             checkpoint: checkpoint.clone(),
             is_counted: known.is_counted,
             revision: known.revision,
             ..Self::first(object, attempt)
         };
-        let (attempt, edition, object) = (next.attempts, next.edition, Arc::clone(object));
-        (Some(next), Begun::Run { attempt, edition, object, checkpoint })
+        let Self { attempts: attempt, edition, reading, .. } = next;
+        let object = Arc::clone(object);
+        (Some(next), Begun::Run { attempt, edition, reading, object, checkpoint })
     }
 
     /// The object as the first notification told of it.
@@ -229,6 +236,7 @@ impl Load {
             code: attempt.code.clone(),
             catalog: attempt.catalog.clone(),
             edition: 0,
+            reading: 1,
             checkpoint: None,
             is_counted: false,
             revision: 0,
@@ -255,7 +263,9 @@ mod tests {
     }
 
     fn run(attempt: u32, edition: u32, checkpoint: Option<Checkpoint>) -> Begun {
-        Begun::Run { attempt, edition, object: Arc::new(object()), checkpoint }
+        // In these tests the first attempt leaves the checkpoint.
+        let reading = if checkpoint.is_some() { 1 } else { attempt };
+        Begun::Run { attempt, edition, reading, object: Arc::new(object()), checkpoint }
     }
 
     fn attempt(owner: &str, now: i64) -> Attempt {

@@ -165,10 +165,19 @@ impl Sink for MemorySink {
             self.statement(|state| state.complete(completion))?;
         }
         for reject in batch.rejects.iter().chain(&refused) {
-            self.statement(|state| state.reject(reject))?;
+            self.statement(|state| state.reject(reject, batch.reading))?;
         }
         add_rejects(&mut summary, batch.rejects.iter().chain(&refused));
         Ok(summary)
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        self.statement(|state| {
+            let of_load = aside_of(load);
+            state
+                .rejects
+                .retain(|id, reject| !of_load.contains(id) || reading_of(reject) >= i64::from(reading));
+        })
     }
 }
 
@@ -246,10 +255,13 @@ impl State {
         }
     }
 
-    fn reject(&mut self, reject: &Reject) {
+    fn reject(&mut self, reject: &Reject, reading: u32) {
+        if self.rejects.get(&reject.id()).is_some_and(|standing| reading_of(standing) > i64::from(reading)) {
+            return;
+        }
         let names = flatten::row::NameList::default();
         let mut writer = BsonWriter::default();
-        records::reject(&mut writer, &mut RowEncoder::new(&names), reject);
+        records::reject(&mut writer, &mut RowEncoder::new(&names), reject, reading);
         self.rejects.insert(reject.id(), parsed(writer));
     }
 
@@ -286,6 +298,10 @@ fn is_meant(document: &BsonDocument, resource: &ResourceWrite, removal: Removal)
 
 fn version_of(document: &BsonDocument) -> &str {
     document.get_str("_version").unwrap_or_default()
+}
+
+fn reading_of(reject: &BsonDocument) -> i64 {
+    reject.get_i64(records::READING).unwrap_or_default()
 }
 
 /// What `$set` does with a dotted path: names in documents, positions in arrays.

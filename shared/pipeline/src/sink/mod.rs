@@ -24,6 +24,14 @@ pub trait Sink: Send + Sync {
     /// `archived`), its rejects with those that the database refused, and the rows of the loaded resources. The
     /// counts of what was read (`records`, `bytes`) are the reader's.
     fn write(&self, batch: WriteBatch) -> impl Future<Output = Result<Summary, Interrupted>> + Send;
+
+    /// Removes what readings of a load before this one rejected and this one did not, once it is complete. A reject
+    /// is of the latest reading that met it, so whoever is late with an earlier one takes nothing away.
+    fn forget_rejects(
+        &self,
+        load: &str,
+        reading: u32,
+    ) -> impl Future<Output = Result<(), Interrupted>> + Send;
 }
 
 /// Counts rejects: those of a view leave their resource loaded.
@@ -39,7 +47,8 @@ fn add_rejects<'a>(summary: &mut Summary, rejects: impl Iterator<Item = &'a Reje
     }
 }
 
-/// The `_id`s of the rows aside of a key: everything that goes on with `#`, which `$` follows.
+/// The `_id`s of the rows aside of a key, or of the rejects of a load: everything that goes on with `#`, which `$`
+/// follows.
 fn aside_of(key: &str) -> Range<String> {
     format!("{key}#")..format!("{key}$")
 }

@@ -10,6 +10,9 @@ const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
 /// From when the retention of an archived resource counts: the same at every attempt.
 pub(crate) const CREATED: &str = "_created";
 
+/// Which reading of its object a reject is of.
+pub(crate) const READING: &str = "reading";
+
 /// The marker of a resource that has no row of its own now: older versions stay away because of it.
 ///
 /// `{_id, _version, fate}`; the fate is `deleted`, `archived`, or `no rows`.
@@ -50,9 +53,9 @@ pub(crate) fn archived(
 
 /// A reject: a pointer into the object, a code and a place.
 ///
-/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, …, _load}`; `_id` is
-/// [`Reject::id`], so that the same reject is the same document at every attempt.
-pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject) {
+/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, …, _load, reading}`; `_id` is
+/// [`Reject::id`], so that the same reject is the same document in every reading.
+pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
     let document = writer.open();
     writer.text("_id", &reject.id());
     encoder.pointer(writer, &reject.source);
@@ -81,6 +84,7 @@ pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
         }
     }
     writer.text("_load", &reject.source.object.load_id());
+    writer.count(READING, reading.into());
     writer.close(document);
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use flatten::json::{Limits, Tape};
+use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
@@ -50,6 +51,33 @@ impl Harness {
             Self::Lines { sink, .. } => sink.write(batch).await,
             Self::Mongo { sink, .. } => sink.write(batch).await,
         }
+    }
+
+    pub(crate) async fn forget_rejects(&self, load: &str, reading: u32) {
+        let outcome = match self {
+            Self::Memory(sink) => sink.forget_rejects(load, reading).await,
+            Self::Lines { sink, .. } => sink.forget_rejects(load, reading).await,
+            Self::Mongo { sink, .. } => sink.forget_rejects(load, reading).await,
+        };
+        outcome.unwrap();
+    }
+
+    /// The `_id`s of the rejects that stand, each with its reading.
+    pub(crate) async fn rejects(&self) -> Vec<(String, i64)> {
+        let rejects = match self {
+            Self::Memory(sink) => sink.state().rejects.into_values().collect(),
+            Self::Lines { .. } => Vec::new(),
+            Self::Mongo { scratch, .. } => {
+                let rejects = scratch.database().collection::<Document>("_rejects");
+                rejects.find(Document::new()).await.unwrap().try_collect().await.unwrap()
+            }
+        };
+        let told = |reject: &Document| {
+            (reject.get_str("_id").unwrap().to_owned(), reject.get_i64("reading").unwrap_or_default())
+        };
+        let mut rejects: Vec<_> = rejects.iter().map(told).collect();
+        rejects.sort();
+        rejects
     }
 
     /// What stands in the end. Empty tables are left out.

@@ -17,6 +17,7 @@ mod faults;
 mod harness;
 mod histories;
 mod ledger;
+mod readings;
 mod retention;
 mod spec;
 mod tables;

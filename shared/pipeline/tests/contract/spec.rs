@@ -44,6 +44,7 @@ pub(crate) struct BatchSpec {
     pub(crate) rejects: Vec<u64>,
     /// Ordinals of records that one view cannot take.
     pub(crate) view_defects: Vec<u64>,
+    pub(crate) reading: u32,
 }
 
 pub(crate) fn rows(key: &str, version: u64, names: usize) -> Write {
@@ -99,6 +100,7 @@ impl BatchSpec {
             resources,
             completions: completions.collect(),
             rejects: rejects.collect(),
+            reading: self.reading,
         }
     }
 }

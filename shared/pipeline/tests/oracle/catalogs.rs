@@ -24,26 +24,44 @@ const VIEWS: [&str; 4] = [
 pub(crate) fn catalog(number: usize) -> Arc<Catalog> {
     static CATALOGS: OnceLock<Vec<Arc<Catalog>>> = OnceLock::new();
     let catalogs = CATALOGS.get_or_init(|| {
-        let choices: [Choices; COUNT] = [
-            Choices { tables: Tables::Automatic, ..Choices::default() },
-            Choices { tables: Tables::Views, views: views(), ..Choices::default() },
-            Choices { views: views(), inactive: inactive(), checks: checks(), ..Choices::default() },
-            Choices {
-                tables: Tables::Automatic,
-                automatic: Settings { arrays: Arrays::Tables, ..Settings::default() },
-                inactive: inactive(),
-                ..Choices::default()
-            },
-            Choices {
-                views: views(),
-                checks: checks(),
-                gates: Some(r#"{"max_reject_ratio":0.3}"#.to_owned()),
-                ..Choices::default()
-            },
-        ];
-        choices.into_iter().map(|choices| Arc::new(Catalog::compile(choices).unwrap())).collect()
+        choices().into_iter().map(|choices| Arc::new(Catalog::compile(choices).unwrap())).collect()
     });
     Arc::clone(&catalogs[number])
+}
+
+fn choices() -> [Choices; COUNT] {
+    [
+        Choices { tables: Tables::Automatic, ..Choices::default() },
+        Choices { tables: Tables::Views, views: views(), ..Choices::default() },
+        Choices { views: views(), inactive: inactive(), checks: checks(), ..Choices::default() },
+        Choices {
+            tables: Tables::Automatic,
+            automatic: Settings { arrays: Arrays::Tables, ..Settings::default() },
+            inactive: inactive(),
+            ..Choices::default()
+        },
+        Choices {
+            views: views(),
+            checks: checks(),
+            gates: Some(r#"{"max_reject_ratio":0.3}"#.to_owned()),
+            ..Choices::default()
+        },
+    ]
+}
+
+/// Whether it takes all that an earlier one has taken. What a new check or gate refuses was not refused before, and
+/// stands as it was.
+pub(crate) fn takes_all(number: usize, earlier: usize) -> bool {
+    let ([new, old], all) = ([number, earlier].map(catalog), choices());
+    let is_checked = |number: usize| all.get(number).is_some_and(|choices| !choices.checks.is_empty());
+    (new.gates().is_open() || !old.gates().is_open()) && (is_checked(earlier) || !is_checked(number))
+}
+
+/// Whether it makes the rows of that table, so that they are made anew when it replaces another.
+pub(crate) fn makes(number: usize, table: &str) -> bool {
+    let Choices { tables, views, .. } = &choices()[number];
+    let is_view = VIEWS.iter().any(|view| view.contains(&format!(r#""name":"{table}","resource""#)));
+    if is_view { !views.is_empty() } else { *tables != Tables::Views }
 }
 
 fn views() -> Vec<(String, String)> {

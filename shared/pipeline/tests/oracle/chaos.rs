@@ -155,6 +155,24 @@ fn injected() -> Interrupted {
 }
 
 impl Sink for Chaos {
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        let forget = async || match &self.tables {
+            Tables::Memory(sink) => sink.forget_rejects(load, reading).await,
+            Tables::Mongo(sink) => sink.forget_rejects(load, reading).await,
+        };
+        let (mishap, kills) = self.next();
+        match mishap {
+            None | Some(Mishap::Late(_)) => forget().await,
+            Some(Mishap::Before | Mishap::Middle(..)) => {
+                self.end(kills, "removal of rejects refused").await.map(drop)
+            }
+            Some(Mishap::After) => {
+                forget().await?;
+                self.end(kills, "answer of a removal of rejects lost").await.map(drop)
+            }
+        }
+    }
+
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         let (mishap, kills) = self.next();
         match mishap {

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mongodb::bson::Document;
+use mongodb::bson::{Bson, Document};
 use pipeline::ledger::Ledger;
 use pipeline::sink::memory::State;
 use pipeline::summary::Summary;
 
+use crate::catalogs;
 use crate::history::History;
 use crate::oracle::{Expected, Fates, Oracle};
 
@@ -39,8 +40,13 @@ impl Refused {
     }
 
     fn is_of(&self, id: &str) -> bool {
-        self.keys.contains(id.split('#').next().unwrap_or(id))
+        self.keys.contains(key_of(id))
     }
+}
+
+/// The key that a row is of, or is aside of.
+fn key_of(id: &str) -> &str {
+    id.split('#').next().unwrap_or(id)
 }
 
 /// Tables, archive, tombstones and rejects of a state.
@@ -56,14 +62,41 @@ pub(crate) fn written(state: &State) -> Written {
         .collect()
 }
 
+/// Everything that a clean load writes as well: of which edition a row is, and of which reading a reject, is a matter
+/// of how often the object was read.
 pub(crate) fn text(document: &Document) -> String {
+    let mut document = document.clone();
+    document.remove("reading");
+    if let Some(Bson::String(version)) = document.get_mut("_version")
+        && let Some((base, _edition)) = version.rsplit_once('~')
+    {
+        *version = base.to_owned();
+    }
     format!("{document:?}")
 }
 
 /// What does not stand as the oracle says. Of the refused keys nothing is compared: the database said of a document of
 /// theirs, once, that it will never take it.
-pub(crate) fn differences(mut found: Written, oracle: &Oracle, refused: &Refused) -> Vec<String> {
+pub(crate) fn differences(
+    history: &History,
+    mut found: Written,
+    oracle: &Oracle,
+    refused: &Refused,
+) -> Vec<String> {
     let mut expected = written(&oracle.state);
+    if history.earlier.is_some() {
+        // What an earlier deployment took and this one has no table for stands as it was.
+        for documents in found.values_mut().chain(expected.values_mut()) {
+            documents.retain(|id, _| !oracle.newest_nowhere.contains(key_of(id)));
+        }
+        found.retain(|table, _| table.starts_with('_') || catalogs::makes(history.catalog, table));
+        // Who is late with a deployment that was replaced may set aside what is none any more.
+        if history.owners_linger
+            && let (Some(found), Some(expected)) = (found.get_mut("_rejects"), expected.get("_rejects"))
+        {
+            found.retain(|id, _| expected.contains_key(id));
+        }
+    }
     for collections in [&mut found, &mut expected] {
         for documents in collections.values_mut() {
             documents.retain(|id, _| !refused.rejects.contains(id) && !refused.is_of(id));
@@ -91,11 +124,15 @@ pub(crate) fn differences(mut found: Written, oracle: &Oracle, refused: &Refused
 }
 
 /// What the notes of side tables lack or have too much.
-pub(crate) fn wrong_notes(found: &BTreeSet<(String, String)>, oracle: &Oracle) -> Vec<String> {
+pub(crate) fn wrong_notes(
+    history: &History,
+    found: &BTreeSet<(String, String)>,
+    oracle: &Oracle,
+) -> Vec<String> {
     let missing = oracle.side_tables.must.difference(found).map(|pair| format!("no note of {pair:?}"));
-    missing
-        .chain(found.difference(&oracle.side_tables.may).map(|pair| format!("a note of {pair:?}")))
-        .collect()
+    // Notes of an earlier deployment outlast it.
+    let extra = found.difference(&oracle.side_tables.may).filter(|_| history.earlier.is_none());
+    missing.chain(extra.map(|pair| format!("a note of {pair:?}"))).collect()
 }
 
 /// What is wrong in the ledger: every load settled as it must be, every sum as it must be.
@@ -155,6 +192,10 @@ fn sums_hold(expected: &Expected, found: &Summary) -> bool {
 /// than the one that comes after it and stops earlier, and rows between the two are counted twice or not at all.
 pub(crate) async fn wrong_columns(history: &History, ledger: &Ledger, oracle: &Oracle) -> Vec<String> {
     let mut wrong = Vec::new();
+    // What was counted under an earlier deployment is not counted again.
+    if history.earlier.is_some() {
+        return wrong;
+    }
     for (id, &rows) in &oracle.columns {
         let column = ledger.column(id).await.unwrap();
         let found = column.as_ref().and_then(|column| column.get_i64("rows").ok());

@@ -1,6 +1,6 @@
 //! Deliveries: every notification until it is acknowledged, several at a time, through whatever happens.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +28,8 @@ pub(crate) struct World<'a> {
     pub(crate) history: &'a History,
     pub(crate) tables: Tables,
     pub(crate) ledger: &'a Ledger,
+    /// The deployment of the attempts that begin now.
+    catalog: Cell<usize>,
     /// When the leases of the attempts under way end, by their numbers.
     leases: RefCell<BTreeMap<u64, i64>>,
     /// Writes that are finished whatever becomes of their attempts.
@@ -53,7 +55,8 @@ enum Ended {
 
 impl<'a> World<'a> {
     pub(crate) fn new(history: &'a History, tables: Tables, ledger: &'a Ledger) -> Self {
-        Self { history, tables, ledger, leases: RefCell::default(), finishing: Arc::default() }
+        let catalog = Cell::new(history.earlier.map_or(history.catalog, |earlier| earlier.catalog));
+        Self { history, tables, ledger, catalog, leases: RefCell::default(), finishing: Arc::default() }
     }
 
     /// Delivers everything until everything is acknowledged.
@@ -64,9 +67,12 @@ impl<'a> World<'a> {
         let mut mishaps = history.mishaps;
         let mut running = FuturesUnordered::new();
         let mut number = 0;
+        let (mut earlier, mut acknowledged) = (history.earlier, 0);
         loop {
             assert!(number < MOST_ATTEMPTS, "the notifications never end");
-            while running.len() < history.at_once
+            let is_replaced = earlier.is_some_and(|earlier| acknowledged >= earlier.until);
+            while !is_replaced
+                && running.len() < history.at_once
                 && let Some(delivery) = waiting.pop_front()
             {
                 number += 1;
@@ -74,7 +80,15 @@ impl<'a> World<'a> {
                 let attempt = Box::pin(self.attempt(delivery, number, seed, mishaps > 0));
                 running.push(async move { (delivery, attempt.await) });
             }
-            let Some((delivery, ended)) = running.next().await else { break };
+            let Some((delivery, ended)) = running.next().await else {
+                if earlier.take().is_none() {
+                    break;
+                }
+                STATS.count("replaced deployments");
+                self.catalog.set(history.catalog);
+                waiting.extend((0..history.objects.len()).map(|object| Delivery { object, again: true }));
+                continue;
+            };
             let comes_again = !matches!(ended, Ended::Loaded(_));
             self.pass_time(&mut random, &ended);
             if comes_again {
@@ -85,6 +99,7 @@ impl<'a> World<'a> {
                 waiting.insert(random.random_range(0..=waiting.len()), delivery);
             } else {
                 STATS.count("notifications");
+                acknowledged += 1;
             }
         }
         while self.finishing.load(Ordering::Relaxed) > 0 {
@@ -107,7 +122,7 @@ impl<'a> World<'a> {
         let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));
         let line = Line {
             storage: Store::get().storage(),
-            catalog: catalogs::catalog(self.history.catalog),
+            catalog: catalogs::catalog(self.catalog.get()),
             sink: Arc::new(Chaos::new(self.tables.clone(), finishes, script)),
             pace: self.history.pace,
         };

@@ -36,6 +36,17 @@ pub(crate) struct History {
     pub(crate) owners_linger: bool,
     /// Whether attempts may be given a deadline.
     pub(crate) has_deadlines: bool,
+    /// Another deployment that loads first.
+    pub(crate) earlier: Option<Earlier>,
+}
+
+/// A deployment that is replaced in the middle. Everything is asked for again then, as whoever changes settings does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Earlier {
+    /// Which of the deployments of [`catalogs`].
+    pub(crate) catalog: usize,
+    /// It is replaced once so many notifications are acknowledged.
+    pub(crate) until: usize,
 }
 
 /// One object version.
@@ -69,9 +80,15 @@ impl History {
         let objects = (0..count).filter(|number| only.is_none_or(|only| only.contains(number)));
         let objects: Vec<Object> = objects.map(|number| object(seed, number)).collect();
         let deliveries = deliveries(&mut random, objects.len());
+        let catalog = random.random_range(0..catalogs::COUNT);
+        let earlier = random.random_bool(0.4).then(|| Earlier {
+            catalog: random.random_range(0..catalogs::COUNT),
+            until: random.random_range(0..=deliveries.len()),
+        });
         Self {
             seed,
-            catalog: random.random_range(0..catalogs::COUNT),
+            catalog,
+            earlier: earlier.filter(|earlier| catalogs::takes_all(catalog, earlier.catalog)),
             pace: Pace {
                 batch: BatchLimits { bytes: 1 << 20, resources: random.random_range(1..7) },
                 writes_at_once: random.random_range(1..4),

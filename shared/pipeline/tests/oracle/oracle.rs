@@ -31,6 +31,8 @@ pub(crate) struct Oracle {
     /// Keys of resources that no table takes. Such a version writes nothing, and whether a deletion before it left a
     /// tombstone is a matter of which batch they stood in; it keeps nothing away that could stand anywhere.
     pub(crate) nowhere: BTreeSet<String>,
+    /// Those of them whose newest version no table takes.
+    pub(crate) newest_nowhere: BTreeSet<String>,
 }
 
 /// Notes of side tables: versions that others superseded before they were written leave none.
@@ -102,6 +104,7 @@ impl Oracle {
             columns: BTreeMap::new(),
             side_tables: SideTables { must: BTreeSet::new(), may: BTreeSet::new() },
             nowhere: BTreeSet::new(),
+            newest_nowhere: BTreeSet::new(),
         };
         let (mut ones, mut rest) = (Vec::new(), Vec::new());
         for (index, object) in history.objects.iter().enumerate() {
@@ -136,6 +139,9 @@ impl Oracle {
             let is_newest = newest.get(resource.key.as_str()) == Some(&&resource.version);
             if is_newest {
                 load.newest.count(&resource.fate);
+                if one.is_nowhere() {
+                    self.newest_nowhere.insert(resource.key.clone());
+                }
             }
             for pair in side_tables(one) {
                 if is_newest {

@@ -113,6 +113,11 @@ impl<W: Write + Send> Sink for JsonLines<W> {
         add_rejects(&mut summary, batch.rejects.iter());
         Ok(summary)
     }
+
+    /// What was printed stays printed.
+    async fn forget_rejects(&self, _load: &str, _reading: u32) -> Result<(), Interrupted> {
+        Ok(())
+    }
 }
 
 impl<W> fmt::Debug for JsonLines<W> {

@@ -21,7 +21,7 @@ use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{Answer, Command, Document, Place, Replacement, SideTables, Written};
-use super::{Sink, add_rejects};
+use super::{Sink, add_rejects, aside_of, records};
 use chunks::{Chunk, UPDATE, cut};
 use parts::{
     Part, SIDE_TABLES, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered,
@@ -259,10 +259,19 @@ impl MongoSink {
         let mut encoder = RowEncoder::new(&batch.names);
         let chunks = cut(UPDATE, REJECTS, 0..rejects.len(), move |statement, writer| {
             if let Some(reject) = rejects.get(statement) {
-                statements::reject(writer, &mut encoder, reject);
+                statements::reject(writer, &mut encoder, reject, batch.reading);
             }
         });
-        self.send_all(chunks).await
+        for chunk in chunks {
+            let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
+            let database = self.connection.database();
+            let answer = self.connection.run(database, body.clone()).await?;
+            parts::carried_out(&answer)?;
+            if parts::met_duplicates(&answer) {
+                parts::carried_out(&self.connection.run(database, body).await?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends updates to the database of the tables; none of them is expected to fail.
@@ -292,5 +301,21 @@ impl Sink for MongoSink {
         self.write_rejects(&batch, &rejects).await?;
         add_rejects(&mut summary, rejects.into_iter());
         Ok(summary)
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        let ids = aside_of(load);
+        // Also those that an earlier version of this program wrote, which say nothing of a reading.
+        let earlier = doc! { "$not": { "$gte": i64::from(reading) } };
+        let query = doc! { "_id": { "$gte": ids.start, "$lt": ids.end }, records::READING: earlier };
+        let command = doc! {
+            "delete": REJECTS,
+            "deletes": [{ "q": query, "limit": 0 }],
+            "writeConcern": { "w": "majority", "wtimeout": 20_000 },
+        };
+        let unwritable = |_| Interrupted::Write { code: "unwritable command".to_owned() };
+        let command = RawDocumentBuf::try_from(&command).map_err(unwritable)?;
+        parts::carried_out(&self.connection.run(self.connection.database(), command).await?)?;
+        Ok(())
     }
 }

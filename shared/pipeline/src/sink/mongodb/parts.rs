@@ -137,6 +137,11 @@ pub(super) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
     troubles.filter(|trouble| *trouble != Trouble::Duplicate).try_for_each(Err)
 }
 
+/// Whether another writer inserted a document at the same moment.
+pub(super) fn met_duplicates(answer: &BsonDocument) -> bool {
+    write_errors(answer).any(|(_, code)| Trouble::of_code(code) == Trouble::Duplicate)
+}
+
 pub(super) fn unanswered(command: &Command<'_>) -> Answer {
     match command {
         Command::Insert { documents, .. } | Command::Replace { documents, .. } => {

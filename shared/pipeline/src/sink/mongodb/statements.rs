@@ -95,14 +95,34 @@ pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
     writer.close(statement);
 }
 
-/// `{q: {_id}, u: reject, upsert: true}`
-pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject) {
+/// `{q: {_id}, u: [{$replaceWith: {$cond: [{$gt: ["$reading", reading]}, "$$ROOT", {$literal: reject}]}}], upsert: true}`
+///
+/// The condition stands in the update and not in the query, so that a duplicate key means one thing: another writer
+/// inserted it at the same moment, and there is something to compare with now.
+pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
     let statement = writer.open();
     let query = writer.open_document("q");
     writer.text("_id", &reject.id());
     writer.close(query);
-    writer.document_element("u");
-    records::reject(writer, encoder, reject);
+    let pipeline = writer.open_array("u");
+    let stage = writer.open_document("0");
+    let replacement = writer.open_document("$replaceWith");
+    let condition = writer.open_array("$cond");
+    let is_newer = writer.open_document("0");
+    let sides = writer.open_array("$gt");
+    writer.text("0", &format!("${}", records::READING));
+    writer.count("1", reading.into());
+    writer.close(sides);
+    writer.close(is_newer);
+    writer.text("1", "$$ROOT");
+    let literal = writer.open_document("2");
+    writer.document_element("$literal");
+    records::reject(writer, encoder, reject, reading);
+    writer.close(literal);
+    writer.close(condition);
+    writer.close(replacement);
+    writer.close(stage);
+    writer.close(pipeline);
     writer.boolean("upsert", true);
     writer.close(statement);
 }

@@ -16,7 +16,8 @@
 //!    the first row, and the notes are read after the look, so that removal misses none.
 //!
 //! An anchor that could be inserted met nothing, and whatever else stands under that key belongs to a writer
-//! that has not finished and will remove it when it is tried again: first loads need no read of the tables.
+//! that has not finished and will remove it when it is tried again: first loads need no read of the tables. Rows of a
+//! higher edition do not rely on that: the writer that had not finished went another way, under other settings.
 
 mod command;
 #[cfg(test)]

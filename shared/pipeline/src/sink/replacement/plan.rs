@@ -153,7 +153,8 @@ impl<'b> Planned<'b> {
         // Where its own anchor row stands, nothing else can; rows meet an archived resource only together with
         // its tombstone.
         let skipped = usize::from(own_row && matches!(self.verdict, Verdict::Stands));
-        let archive = (!own_row || self.tombstone.is_some()).then(|| self.archive());
+        let has_archive = !own_row || self.tombstone.is_some() || self.resource.version.is_remade();
+        let archive = has_archive.then(|| self.archive());
         self.resource.tables.iter().skip(skipped).map(|table| Place::Table(table)).chain(archive)
     }
 

@@ -40,7 +40,7 @@ impl Planned<'_> {
     }
 
     /// Which versions have to go from all places of the resource.
-    pub(super) const fn removal(&self) -> Option<Bound> {
+    pub(super) fn removal(&self) -> Option<Bound> {
         match self.verdict {
             Verdict::Repeated => None,
             Verdict::Superseded => Some(Bound::UpToOwn),
@@ -49,11 +49,8 @@ impl Planned<'_> {
                 Anchor::Nowhere => None,
                 Anchor::Tombstone => Some(Bound::Older),
                 Anchor::Row(_) | Anchor::Archive => {
-                    if self.replaced || self.kept || self.tombstone.is_some() {
-                        Some(Bound::Older)
-                    } else {
-                        None
-                    }
+                    let met_others = self.replaced || self.kept || self.tombstone.is_some();
+                    (met_others || self.resource.version.is_remade()).then_some(Bound::Older)
                 }
             },
         }

@@ -1,0 +1,42 @@
+//! The dictionary of columns, for what is written resource by resource.
+
+use flatten::dictionary::Dictionary;
+use pipeline::ledger::{Filled, Ledger};
+
+use crate::console;
+use crate::database::Database;
+
+/// Why a resource is written apart from its load. Each counts by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Apart {
+    /// It comes out of the archive.
+    Restored,
+    /// It was a reject.
+    Replayed,
+}
+
+impl Apart {
+    /// Where the part of the load begins that the resource is: behind every record that an object can have.
+    const fn part(self, ordinal: u64) -> u64 {
+        match self {
+            Self::Restored => (1 << 61) + ordinal,
+            Self::Replayed => (1 << 62) + ordinal,
+        }
+    }
+}
+
+/// Enters the columns that a resource of a load fills.
+pub(crate) async fn fill(
+    database: &Database,
+    load: &str,
+    apart: Apart,
+    ordinal: u64,
+    columns: &Dictionary,
+) -> anyhow::Result<()> {
+    let ledger = Ledger::Mongo(database.connection.clone());
+    let (part, now) = (apart.part(ordinal), crate::load::milliseconds_now());
+    // A first attempt: its rows were not counted with those of the load.
+    let filled = Filled { load, attempt: 1, part, columns, now };
+    let drift = ledger.fill(&filled).await;
+    drift.map(drop).map_err(|error| anyhow::Error::msg(console::explained(&error)))
+}

@@ -1,0 +1,90 @@
+//! Memory: what is in it is a batch, not the file.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::program::{flatfire, path_of};
+
+const MEGABYTE: usize = 1 << 20;
+
+/// How often the peak is read; the last reading before the end is the one that counts.
+const PAUSE: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Copy)]
+enum Shape {
+    Ndjson,
+    /// All on one line.
+    Bundle,
+}
+
+#[test]
+fn memory_does_not_grow_with_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for shape in [Shape::Ndjson, Shape::Bundle] {
+        let [small, large] = [4, 20].map(|megabytes| {
+            let file = path_of(&folder, "large.json");
+            write(&file, shape, megabytes * MEGABYTE);
+            peak(&file)
+        });
+        // Of a Bundle the `fullUrl`s are kept in mind, some 40 bytes for each entry of some 300.
+        let allowed = small + 16 * MEGABYTE / 4;
+        assert!(large < allowed, "{large} bytes for 20 MB, {small} for 4 MB");
+    }
+}
+
+fn write(file: &str, shape: Shape, bytes: usize) {
+    let mut output = std::io::BufWriter::new(fs::File::create(file).unwrap());
+    let (mut written, mut number, mut record) = (0, 0, String::new());
+    if let Shape::Bundle = shape {
+        write!(output, r#"{{"resourceType":"Bundle","type":"collection","entry":["#).unwrap();
+    }
+    while written < bytes {
+        record.clear();
+        let patient = format!(
+            r#"{{"resourceType":"Patient","id":"{number}","name":[{{"family":"Family{number}","given":["A","B"]}}],
+            "contact":[{{"name":{{"text":"Nobody {number}"}},"telecom":[{{"system":"phone","value":"{number}"}}]}}],
+            "address":[{{"line":["{number} Long Street"],"city":"Somewhere","postalCode":"12345"}}]}}"#
+        )
+        .replace('\n', "");
+        match shape {
+            Shape::Ndjson => writeln!(record, "{patient}").unwrap(),
+            Shape::Bundle => {
+                let comma = if number > 0 { "," } else { "" };
+                write!(
+                    record,
+                    r#"{comma}{{"fullUrl":"https://a.example/Patient/{number}","resource":{patient}}}"#
+                )
+                .unwrap();
+            }
+        }
+        output.write_all(record.as_bytes()).unwrap();
+        (written, number) = (written + record.len(), number + 1);
+    }
+    if let Shape::Bundle = shape {
+        output.write_all(b"]}").unwrap();
+    }
+    output.flush().unwrap();
+}
+
+/// The most memory that a run over the file ever had, in bytes: `VmHWM` of proc_pid_status(5).
+fn peak(file: &str) -> usize {
+    let mut child = flatfire(&["rows", file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let exit = loop {
+        if let Some(exit) = child.try_wait().unwrap() {
+            break exit;
+        }
+        // Of a process that has ended nothing is said.
+        let said = fs::read_to_string(&status).unwrap_or_default();
+        let kilobytes = said.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        peak = kilobytes.map_or(peak, |kilobytes| kilobytes.trim().parse::<usize>().unwrap() * 1024);
+        sleep(PAUSE);
+    };
+    assert!(exit.success() && peak > 0);
+    peak
+}
