@@ -58,6 +58,13 @@ impl Version {
         self.0.as_bytes().iter().nth_back(8) == Some(&b'~')
     }
 
+    /// The edition of a token as it stands in `_version`.
+    #[must_use]
+    pub fn edition(token: &str) -> u32 {
+        let edition = token.len().checked_sub(9).and_then(|at| token.get(at..)?.strip_prefix('~'));
+        edition.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default()
+    }
+
     /// The token as it stands in `_version`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -126,6 +133,8 @@ mod tests {
         assert!(ascending.is_sorted_by(|a, b| a < b));
         let remade: Vec<_> = ascending.iter().map(Version::is_remade).collect();
         assert_eq!(remade.iter().filter(|&&remade| remade).count(), 2);
+        let editions: Vec<_> = ascending.iter().map(|version| Version::edition(version.as_str())).collect();
+        assert_eq!((editions.iter().sum::<u32>(), editions.iter().max()), (17, Some(&16)));
         assert!(!version(None, "", "a key with ~00000001", 0).is_remade());
     }
 }

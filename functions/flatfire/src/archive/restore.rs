@@ -9,9 +9,11 @@ use mongodb::bson::{Document, doc};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, Reason, Reject, WriteBatch};
 use pipeline::decode::Place;
+use pipeline::ledger::Ledger;
 use pipeline::object::ObjectRef;
 use pipeline::sink::Sink as _;
 use pipeline::sink::mongodb::MongoSink;
+use pipeline::version::Version;
 
 use crate::console;
 use crate::database::{Database, DatabaseError, archived_text};
@@ -21,6 +23,7 @@ use crate::origin;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::{Destination, Flattening};
+use crate::status::unreadable;
 
 /// Put archived resources back into the tables.
 #[derive(Debug, Args)]
@@ -35,8 +38,8 @@ pub(super) struct Restore {
     keys: Vec<String>,
 }
 
-/// Behind every sequencer of S3, so that what comes back is newer than the same version in the archive, and older than
-/// any that was updated later.
+/// Behind every sequencer of S3, for loads that the ledger has forgotten: what comes back is newer than the same version
+/// in the archive, and older than any that was updated later.
 const LAST_SEQUENCER: &str = "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF";
 
 /// Restores resource by resource; one that cannot be restored stays where it is.
@@ -67,8 +70,10 @@ async fn restore(
     let Some(archived) = database.archived(key).await? else {
         return Ok(Err("not in the archive".to_owned()));
     };
-    let made = archived_text(&archived)
-        .and_then(|text| Some((made(&archived, key, &text, catalog)?, needs_bundle::refers_by_urn(&text))));
+    let origin = origin(database, &archived).await?;
+    let made = archived_text(&archived).zip(origin).and_then(|(text, origin)| {
+        Some((made(&archived, key, &text, origin, catalog)?, needs_bundle::refers_by_urn(&text)))
+    });
     let Some((Made { batch, columns, ordinal }, refers_by_urn)) = made else {
         return Ok(Err("the archive holds it in a form that this version does not read".to_owned()));
     };
@@ -121,17 +126,38 @@ struct Made {
     ordinal: u64,
 }
 
+/// The object that it came in, and an edition of its load above that of the archived form, so that a replay of the load
+/// makes it anew like all others. Of a load that the ledger has forgotten there is none.
+async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Option<(ObjectRef, u32)>> {
+    let text = |name| archived.get_str(name).unwrap_or_default();
+    let (load, version) = (text("_load"), text("_version"));
+    let ledger = Ledger::Mongo(database.connection.clone());
+    let known = ledger.find(load).await.map_err(unreadable)?;
+    if let Some(object) = known.as_ref().and_then(origin::object_of) {
+        let edition = ledger.raise_edition(load, Version::edition(version)).await.map_err(unreadable)?;
+        return Ok(edition.map(|edition| (object, edition)));
+    }
+    let forgotten = || {
+        let created = i64::try_from(origin::nanoseconds(version)? / 1_000_000).ok()?;
+        let object = origin::object(archived.get_document("_source").ok()?, load, created)?;
+        Some((ObjectRef { sequencer: Some(LAST_SEQUENCER.to_owned()), ..object }, 0))
+    };
+    Ok(forgotten())
+}
+
 /// What the line makes of the resource, under the key that it had and standing where it stood.
-fn made(archived: &Document, key: &str, text: &[u8], catalog: &Arc<Catalog>) -> Option<Made> {
+fn made(
+    archived: &Document,
+    key: &str,
+    text: &[u8],
+    (object, edition): (ObjectRef, u32),
+    catalog: &Arc<Catalog>,
+) -> Option<Made> {
     let source = archived.get_document("_source").ok()?;
     let number = |name| source.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
-    let created = origin::nanoseconds(archived.get_str("_version").ok()?)? / 1_000_000;
-    let object = ObjectRef {
-        sequencer: Some(LAST_SEQUENCER.to_owned()),
-        ..origin::object(source, archived.get_str("_load").ok()?, i64::try_from(created).ok()?)?
-    };
     let (ordinal, offset, length) = (number("ordinal")?, number("offset")?, number("length")?);
-    let mut assembler = Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default());
+    let mut assembler = Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default())
+        .in_edition(edition);
     assembler.take_alone(Place { ordinal, offset, length, line: 1 }, key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), ordinal })

@@ -136,6 +136,22 @@ impl Ledger {
         }
     }
 
+    /// Lets the edition of a load be above that one, so that a part of it can be made anew, and says which it is then.
+    /// `None`: the ledger does not know the load.
+    pub async fn raise_edition(&self, id: &str, above: u32) -> Result<Option<u32>, Interrupted> {
+        for _ in 0..MAX_MISSES {
+            let Some(load) = self.find(id).await? else { return Ok(None) };
+            if load.edition > above {
+                return Ok(Some(load.edition));
+            }
+            let (edition, revision) = (above + 1, load.revision);
+            if self.write(Load { edition, ..load }, Some(revision)).await? {
+                return Ok(Some(edition));
+            }
+        }
+        Err(Interrupted::Busy)
+    }
+
     /// The entry of a load.
     pub async fn find(&self, id: &str) -> Result<Option<Load>, Interrupted> {
         match self {
