@@ -34,9 +34,10 @@ pub(crate) fn explained(interrupted: &Interrupted) -> String {
         Interrupted::Read { code } => format!("cannot be read ({code})"),
         Interrupted::Write { code } => format!("its rows cannot be written ({code})"),
         Interrupted::Busy => "another process is loading it".to_owned(),
-        Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::Deadline => {
-            interrupted.to_string()
-        }
+        Interrupted::Denied { .. }
+        | Interrupted::Stopped { .. }
+        | Interrupted::Unsurveyed
+        | Interrupted::Deadline => interrupted.to_string(),
     }
 }
 

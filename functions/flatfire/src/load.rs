@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::Ledger;
+use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Line, Loaded, Pace};
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{MongoSink, Validation};
@@ -149,7 +149,11 @@ impl Loader {
         };
         // Nothing was read: the ledger knew the file, and what became of it.
         let is_known = loaded.summary.bytes == 0 && input.bytes != Some(0);
-        let summary = match self.ledger.find(&object.load_id()).await? {
+        let load = self.ledger.find(&object.load_id()).await?;
+        if let (Status::Refused, Some(Entered { problem: Some(gates), .. })) = (loaded.status, &load) {
+            console::file_error(&input.name, &format!("refused by {gates}; nothing of it is loaded"));
+        }
+        let summary = match load {
             Some(load) if is_known => load.summary,
             _ => loaded.summary,
         };
@@ -157,7 +161,7 @@ impl Loader {
             let rejects = self.database.rejects(&object.load_id()).await;
             let rejects = rejects.map_err(|error| failure(error.to_string()))?;
             for reject in &rejects {
-                console::line(&reject::line_of_document(reject));
+                console::line(&reject::line_of_document(reject, Some(&self.catalog)));
             }
         }
         Ok(Entry { status: loaded.status, is_known, summary })

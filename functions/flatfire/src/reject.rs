@@ -4,16 +4,22 @@
 //! the record's number (for a Bundle: the entry's) and the byte are counted from 0, as everywhere in the ledger. All
 //! three count what is left after decompression.
 
+use flatten::catalog::Catalog;
+use flatten::defect::DefectCode;
 use mongodb::bson::Document;
 use pipeline::batch::{Reason, Reject};
 
 /// The line of a reject that was just met.
-pub(crate) fn line(reject: &Reject) -> String {
+pub(crate) fn line(reject: &Reject, catalog: &Catalog) -> String {
     let (source, mut byte) = (&reject.source, reject.source.offset);
     if let Reason::Defect { defect, .. } = &reject.reason {
         byte += defect.offset.unwrap_or_default() as u64;
     }
-    whole(&source.object.key, source.line, source.ordinal, byte, &reason(&reject.reason))
+    let mut what = reason(&reject.reason);
+    if let Reason::Defect { defect, .. } = &reject.reason {
+        what.push_str(&asked(defect.code.as_str(), &defect.path, Some(catalog)));
+    }
+    whole(&source.object.key, source.line, source.ordinal, byte, &what)
 }
 
 /// `code at /path in view name`
@@ -30,13 +36,21 @@ pub(crate) fn reason(reason: &Reason) -> String {
     what
 }
 
+/// What a check asks for, in the words of whoever wrote it, where the catalog has it.
+fn asked(code: &str, name: &str, catalog: Option<&Catalog>) -> String {
+    let checks = catalog.filter(|_| code == DefectCode::CheckFailed.as_str()).map(Catalog::checks);
+    let check = checks.into_iter().flatten().find(|check| check.name() == name);
+    check.map(|check| format!(": {}", check.message())).unwrap_or_default()
+}
+
 /// The line of a reject of the collection `_rejects`.
-pub(crate) fn line_of_document(reject: &Document) -> String {
+pub(crate) fn line_of_document(reject: &Document, catalog: Option<&Catalog>) -> String {
     let number = |name| reject.get_i64(name).unwrap_or_default().unsigned_abs();
     let text = |name| reject.get_str(name).ok();
     let mut what = text("code").unwrap_or("unknown").to_owned();
     what.push_str(&at(text("path").unwrap_or_default()));
     what.push_str(&in_view(text("view")));
+    what.push_str(&asked(text("code").unwrap_or_default(), text("path").unwrap_or_default(), catalog));
     if let Some(table) = text("table") {
         what.push_str(&by_table(table, reject.get_i32("status").unwrap_or_default()));
     }
@@ -64,6 +78,7 @@ fn by_table(table: &str, code: i32) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use flatten::catalog::{Catalog, Choices};
     use flatten::defect::{Defect, DefectCode};
     use mongodb::bson::doc;
     use pipeline::batch::{Reason, Reject};
@@ -75,7 +90,10 @@ mod tests {
         let (bucket, key) = ("file".to_owned(), "a b.ndjson".to_owned());
         let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
         let source = Source { object: Arc::new(object), ordinal: 4, offset: 100, length: 20, line: 7 };
-        line(&Reject { source, resource: None, sha256: None, reason })
+        let text = r#"[{"name":"born","type":"Patient","path":"birthDate.exists()","severity":"reject","message":"say when"}]"#;
+        let checks = vec![("checks.json".to_owned(), text.to_owned())];
+        let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
+        line(&Reject { source, resource: None, sha256: None, reason }, &catalog)
     }
 
     #[test]
@@ -85,6 +103,11 @@ mod tests {
         assert_eq!(
             reject(Reason::Defect { view: None, defect }),
             "a b.ndjson:7: record 4: byte 105: invalid-number at /birthDate"
+        );
+        let defect = Defect { code: DefectCode::CheckFailed, path: "born".into(), offset: None };
+        assert_eq!(
+            reject(Reason::Defect { view: None, defect }),
+            "a b.ndjson:7: record 4: byte 100: check-failed at born: say when"
         );
         let defect = Defect { code: DefectCode::SeveralValues, path: "family".into(), offset: None };
         assert_eq!(
@@ -104,7 +127,7 @@ mod tests {
             "bucket": "file", "key": "a b.ndjson", "ordinal": 4_i64, "offset": 100_i64,
         };
         assert_eq!(
-            line_of_document(&document),
+            line_of_document(&document, None),
             "a b.ndjson:7: record 4: byte 105: invalid-number at /birthDate in view names"
         );
     }

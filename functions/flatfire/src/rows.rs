@@ -105,7 +105,8 @@ async fn print_all(found: &Inputs, catalog: &Arc<Catalog>, output: &Output) -> (
 }
 
 async fn print(input: &Input, catalog: &Arc<Catalog>, output: &Output) -> Result<Summary, Interrupted> {
-    let print_reject = |reject: &_| console::line(&reject::line(reject));
+    let checks = Arc::clone(catalog);
+    let print_reject = move |reject: &_| console::line(&reject::line(reject, &checks));
     let sink = Arc::new(JsonLines::new(output.clone(), Lines::Rows, print_reject));
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
     let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: PACE };

@@ -133,7 +133,7 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
     lines.extend(codes.iter().map(|(code, count)| format!("  rejects: {count} {code}")));
     let rejects = database.rejects(&load.id).await?;
     lines.extend(
-        rejects.iter().take(LISTED_REJECTS).map(|one| format!("  {}", reject::line_of_document(one))),
+        rejects.iter().take(LISTED_REJECTS).map(|one| format!("  {}", reject::line_of_document(one, None))),
     );
     if rejects.len() > LISTED_REJECTS {
         lines.push(format!("  and {} more in _rejects", rejects.len() - LISTED_REJECTS));

@@ -58,7 +58,9 @@ pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
         Failure::Interrupted(Interrupted::Read { .. } | Interrupted::Write { .. }) => 15 * growth,
         Failure::Interrupted(Interrupted::Busy) | Failure::Panicked => 60 * growth,
         // Somebody has to grant or to repair something first.
-        Failure::Interrupted(Interrupted::Denied { .. } | Interrupted::Stopped { .. }) => 300 * growth,
+        Failure::Interrupted(
+            Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::Unsurveyed,
+        ) => 300 * growth,
     };
     spread(seconds.min(LONGEST), message)
 }

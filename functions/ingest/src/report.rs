@@ -140,7 +140,7 @@ impl Report {
     ) {
         let milliseconds = milliseconds(took);
         match by {
-            Interrupted::Denied { .. } | Interrupted::Stopped { .. } => {
+            Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::Unsurveyed => {
                 object_line!(error, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
             }
             Interrupted::Read { .. }

@@ -33,6 +33,11 @@ pub enum Interrupted {
         /// The server's error code and its name.
         code: String,
     },
+    /// The time is up before the object was read once, which its gates ask for: a survey leaves nothing to go on with.
+    #[error(
+        "its gates ask to read the object once before anything is written, and the time is too short; raise the function's timeout, or take the gates away"
+    )]
+    Unsurveyed,
     /// The time is up; the next attempt resumes from the checkpoint.
     #[error("the deadline is near; the next attempt goes on from the checkpoint")]
     Deadline,

@@ -146,9 +146,10 @@ impl<S: Sink + 'static> Line<S> {
             let (storage, catalog) = (&self.storage, &self.catalog);
             match survey::refuse(storage, catalog, self.pace, &object, job.deadline).await {
                 Ok(None) => {}
-                Ok(Some((gate, summary))) => {
+                Ok(Some((closed, summary))) => {
                     let (status, now) = (Status::Refused, (job.clock)());
-                    ledger.finish(&id, attempt, status, &summary, Some(gate.as_str()), now).await?;
+                    let closed = closed.iter().map(|gate| gate.as_str()).collect::<Vec<_>>().join(", ");
+                    ledger.finish(&id, attempt, status, &summary, Some(&closed), now).await?;
                     return Ok(Loaded { status, summary });
                 }
                 Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,

@@ -156,8 +156,8 @@ fn made(
     let source = archived.get_document("_source").ok()?;
     let number = |name| source.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
     let (ordinal, offset, length) = (number("ordinal")?, number("offset")?, number("length")?);
-    let mut assembler = Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default())
-        .in_edition(edition);
+    let mut assembler =
+        Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
     assembler.take_alone(Place { ordinal, offset, length, line: 1 }, key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), ordinal })

@@ -74,7 +74,8 @@ pub(super) async fn replay(
             fate => {
                 left += 1;
                 let why = if let Fate::Left(why) = fate { why } else { "rejected again" };
-                console::line(&format!("{}: {why}", reject::line_of_document(&reject)));
+                let line = reject::line_of_document(&reject, Some(&replayer.catalog));
+                console::line(&format!("{line}: {why}"));
             }
         }
     }

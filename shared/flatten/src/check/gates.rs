@@ -94,17 +94,19 @@ impl Gates {
         *self == Self::default()
     }
 
-    /// The first gate that an object does not pass.
+    /// The gates that an object does not pass.
     #[must_use]
-    pub fn closed_to(&self, survey: &Survey) -> Option<Gate> {
-        if self.max_reject_ratio.is_some_and(|most| ratio(survey.rejected, survey.records) > most) {
-            return Some(Gate::MaxRejectRatio);
-        }
-        if self.min_resources.is_some_and(|least| survey.types.values().sum::<u64>() < least) {
-            return Some(Gate::MinResources);
-        }
+    pub fn closed_to(&self, survey: &Survey) -> Vec<Gate> {
+        let has_too_many =
+            self.max_reject_ratio.is_some_and(|most| ratio(survey.rejected, survey.records) > most);
+        let has_too_few = self.min_resources.is_some_and(|least| survey.types.values().sum::<u64>() < least);
         let is_missing = |name: &String| !survey.types.contains_key(name);
-        self.required_types.iter().any(is_missing).then_some(Gate::RequiredTypes)
+        let gates = [
+            (has_too_many, Gate::MaxRejectRatio),
+            (has_too_few, Gate::MinResources),
+            (self.required_types.iter().any(is_missing), Gate::RequiredTypes),
+        ];
+        gates.into_iter().filter_map(|(is_closed, gate)| is_closed.then_some(gate)).collect()
     }
 }
 
@@ -117,7 +119,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 mod tests {
     use super::{Gate, Gates, Survey};
 
-    fn closed(gates: &str, records: u64, rejected: u64, types: &[&str]) -> Option<Gate> {
+    fn closed(gates: &str, records: u64, rejected: u64, types: &[&str]) -> Vec<Gate> {
         let mut mistakes = Vec::new();
         let gates = Gates::read(gates, &mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes:?}");
@@ -127,16 +129,19 @@ mod tests {
 
     #[test]
     fn gates_close_behind_their_limits() {
-        assert_eq!(closed("{}", 0, 0, &[]), None);
+        assert_eq!(closed("{}", 0, 0, &[]), []);
         let ratio = r#"{"max_reject_ratio":0.5}"#;
-        assert_eq!(closed(ratio, 4, 2, &["Patient"]), None);
-        assert_eq!(closed(ratio, 4, 3, &["Patient"]), Some(Gate::MaxRejectRatio));
-        assert_eq!(closed(ratio, 0, 0, &[]), None);
-        assert_eq!(closed(r#"{"min_resources":2}"#, 2, 0, &["Patient"]), Some(Gate::MinResources));
-        assert_eq!(closed(r#"{"min_resources":2}"#, 2, 0, &["Patient", "Group"]), None);
+        assert_eq!(closed(ratio, 4, 2, &["Patient"]), []);
+        assert_eq!(closed(ratio, 4, 3, &["Patient"]), [Gate::MaxRejectRatio]);
+        assert_eq!(closed(ratio, 0, 0, &[]), []);
+        assert_eq!(closed(r#"{"min_resources":2}"#, 2, 0, &["Patient"]), [Gate::MinResources]);
+        assert_eq!(closed(r#"{"min_resources":2}"#, 2, 0, &["Patient", "Group"]), []);
         let types = r#"{"required_types":["Patient","Group"]}"#;
-        assert_eq!(closed(types, 1, 0, &["Patient"]), Some(Gate::RequiredTypes));
-        assert_eq!(closed(types, 2, 0, &["Group", "Patient"]), None);
+        assert_eq!(closed(types, 1, 0, &["Patient"]), [Gate::RequiredTypes]);
+        assert_eq!(closed(types, 2, 0, &["Group", "Patient"]), []);
+        let all = r#"{"max_reject_ratio":0,"min_resources":2,"required_types":["Group"]}"#;
+        let every = [Gate::MaxRejectRatio, Gate::MinResources, Gate::RequiredTypes];
+        assert_eq!(closed(all, 2, 1, &["Patient"]), every);
     }
 
     #[test]

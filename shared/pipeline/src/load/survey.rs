@@ -16,7 +16,7 @@ use crate::summary::Summary;
 
 use super::Pace;
 
-/// The gate that an object does not pass, with what stands in the ledger then; `None` also for one that is gone.
+/// The gates that an object does not pass, with what stands in the ledger then; `None` also for one that is gone.
 ///
 /// A survey leaves nothing to go on with: an object that cannot be read once within the deadline is stopped for.
 pub(super) async fn refuse(
@@ -25,7 +25,7 @@ pub(super) async fn refuse(
     pace: Pace,
     object: &Arc<ObjectRef>,
     deadline: Option<Instant>,
-) -> Result<Option<(Gate, Summary)>, Interrupted> {
+) -> Result<Option<(Vec<Gate>, Summary)>, Interrupted> {
     let mut decoder = Decoder::new(pace.decode);
     let mut surveyor = Surveyor {
         assembler: Assembler::new(Arc::clone(object), Arc::clone(catalog), pace.batch),
@@ -46,9 +46,7 @@ pub(super) async fn refuse(
         }
         surveyor.drain(&mut decoder);
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(Interrupted::Stopped {
-                code: "no time to survey the object for its gates".to_owned(),
-            });
+            return Err(Interrupted::Unsurveyed);
         }
     }
     decoder.finish();
@@ -56,7 +54,8 @@ pub(super) async fn refuse(
     surveyor.end(&decoder);
     let Surveyor { assembler, survey, summary } = surveyor;
     assembler.rest();
-    Ok(catalog.gates().closed_to(&survey).map(|gate| (gate, summary)))
+    let closed = catalog.gates().closed_to(&survey);
+    Ok((!closed.is_empty()).then_some((closed, summary)))
 }
 
 struct Surveyor {
