@@ -119,11 +119,12 @@ impl Report {
                     new_columns = drift.new_columns,
                     unknown_elements = drift.unknown_elements,
                     clashes = drift.clashes,
+                    unlisted = drift.unlisted,
                     "columns drifted"
                 )
             };
         }
-        if drift.unknown_elements + drift.clashes > 0 {
+        if drift.unknown_elements + drift.clashes + drift.unlisted > 0 {
             line!(warn);
         } else if !drift.is_none() {
             line!(info);

@@ -45,6 +45,8 @@ pub struct Drift {
     pub unknown_elements: u64,
     /// Columns in which extensions of two URLs with one tail meet, or are kept apart by a suffix, for the first time.
     pub clashes: u64,
+    /// How often a column was met that does not stand in the dictionary, because 20,000 others of the load do.
+    pub unlisted: u64,
     /// `<table>.<column>` of the first new ones, at most [`Drift::MAX_NAMES`]. Names that follow from the data alone,
     /// of unknown elements and of extensions, stand in `_columns` only: somebody may have made them up of anything.
     pub names: BTreeSet<String>,
@@ -57,7 +59,7 @@ impl Drift {
     /// Whether nothing was new.
     #[must_use]
     pub const fn is_none(&self) -> bool {
-        self.new_columns == 0 && self.clashes == 0
+        self.new_columns == 0 && self.clashes == 0 && self.unlisted == 0
     }
 }
 
@@ -66,6 +68,7 @@ impl AddAssign for Drift {
         self.new_columns += other.new_columns;
         self.unknown_elements += other.unknown_elements;
         self.clashes += other.clashes;
+        self.unlisted += other.unlisted;
         self.names.extend(other.names);
         while self.names.len() > Self::MAX_NAMES {
             self.names.pop_last();

@@ -62,7 +62,7 @@ impl Ledger {
         let mark = hex(&Sha256::digest(format!("{}#{}", filled.load, filled.part).as_bytes()), 8);
         let entry = Entry { filled, mark, is_counted: known.is_some_and(|load| load.is_counted) };
         let columns: Vec<Column> = filled.columns.columns().collect();
-        let mut drift = Drift::default();
+        let mut drift = Drift { unlisted: filled.columns.unlisted(), ..Drift::default() };
         for columns in columns.chunks(AT_ONCE) {
             drift += match self {
                 Self::Mongo(connection) => fill_mongo(connection, columns, &entry).await?,
@@ -160,6 +160,7 @@ impl Entry<'_> {
             new_columns: u64::from(is_new),
             unknown_elements: u64::from(is_new && *is_unknown),
             clashes: u64::from(clashes && (!was_clash || is_new)),
+            unlisted: 0,
             names: is_told.then(|| id_of(column)).into_iter().collect(),
         }
     }

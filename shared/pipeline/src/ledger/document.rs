@@ -118,6 +118,7 @@ fn drift_document(drift: &Drift) -> Document {
         "newColumns": count(drift.new_columns),
         "unknownElements": count(drift.unknown_elements),
         "clashes": count(drift.clashes),
+        "unlisted": count(drift.unlisted),
         "names": drift.names.iter().collect::<Vec<_>>(),
     }
 }
@@ -128,6 +129,7 @@ fn drift(document: &Document) -> Drift {
         new_columns: number(document, "newColumns"),
         unknown_elements: number(document, "unknownElements"),
         clashes: number(document, "clashes"),
+        unlisted: number(document, "unlisted"),
         names: names.iter().filter_map(Bson::as_str).map(str::to_owned).collect(),
     }
 }

@@ -128,3 +128,12 @@ async fn urls_that_share_a_tail_clash_across_loads() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn columns_too_many_to_list_are_counted() {
+    let members: Vec<_> = (0..20_010).map(|number| format!(r#""x{number}":{{"y":1}}"#)).collect();
+    let patient = format!(r#"{{"resourceType":"Patient","id":"1",{}}}"#, members.join(","));
+    let drift = fill(&Ledger::memory(), "a", 1, 0, &[&patient]).await;
+    assert_eq!(drift.new_columns, 20_000);
+    assert!(drift.unlisted > 0 && !drift.is_none(), "{}", drift.unlisted);
+}

@@ -37,6 +37,7 @@ fn summary() -> Summary {
         checks: [("date".to_owned(), 2)].into(),
         drift: Drift {
             new_columns: 3,
+            unlisted: 9,
             unknown_elements: 1,
             clashes: 1,
             names: ["Patient.id".to_owned()].into(),
