@@ -129,7 +129,10 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
         lines.push(format!("  {} columns that no load had filled before", drift.new_columns));
     }
     if drift.unlisted > 0 {
-        lines.push(format!("  {} times a column that is not in _columns, which has 20,000 of it", drift.unlisted));
+        lines.push(format!(
+            "  {} times a column that is not in _columns, which has 20,000 of it",
+            drift.unlisted
+        ));
     }
     lines.push(format!("  code {}, catalog {}", load.code, load.catalog));
     lines.extend(checks.iter().map(|(check, count)| format!("  check {check} did not pass {count} times")));
