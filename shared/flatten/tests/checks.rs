@@ -51,6 +51,15 @@ fn own_checks_reject_or_warn_where_the_condition_is_false() {
 }
 
 #[test]
+fn a_choice_is_found_under_a_name_with_escapes() {
+    let checks = r#"[{"name":"valued","type":"Basic","path":"extension.value.exists()","severity":"warn","message":"m"}]"#;
+    for (name, found) in [("value\\u0043ode", counts(&[])), ("valu", counts(&[("valued", 1)]))] {
+        let resource = r#"{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"u","NAME":"c"}]}"#;
+        assert_eq!(find(checks, &resource.replace("NAME", name)), Ok(found), "{name}");
+    }
+}
+
+#[test]
 fn structural_checks_are_counted() {
     let patient = r#"{"resourceType":"Patient","id":"a_b","gender":"m","birthDate":"1950-02-30",
         "name":[{"use":"formal"}],"telecom":[{"system":"phone","use":"home"}],

@@ -115,7 +115,7 @@ impl Leaves<'_> {
     fn on_primitive(&mut self, paths: &[String], node: Node<'_>) {
         match node.kind() {
             Kind::Array => node.items().for_each(|item| self.on_primitive(paths, item)),
-            Kind::Object => node.members().for_each(|(key, value)| match key.raw() {
+            Kind::Object => node.members().for_each(|(key, value)| match &*key.text().unwrap() {
                 "extension" => value.items().for_each(|item| self.extension(paths, item, true)),
                 name => self.any(&extend(paths, name), value),
             }),
@@ -132,7 +132,7 @@ impl Leaves<'_> {
         }
         let paths: Vec<String> = steps.iter().flat_map(|step| extend(paths, step)).collect();
         for (key, value) in node.members() {
-            match key.raw() {
+            match &*key.text().unwrap() {
                 "url" => {}
                 "extension" => value.items().for_each(|item| self.extension(&paths, item, false)),
                 name => {

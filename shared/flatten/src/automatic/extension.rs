@@ -222,7 +222,8 @@ impl<'a> Walk<'_, 'a> {
     fn extension_item(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
         let place = self.places.item(spot, extension_type(), self.names);
         if let Some((key, value)) = scalar_value(extension)
-            && let Some(value_spot) = self.places.element(place, key.raw(), self.settings, self.names)
+            && let Some(name) = key.text()
+            && let Some(value_spot) = self.places.element(place, &name, self.settings, self.names)
         {
             return self.list_item(value_spot, value);
         }
@@ -295,18 +296,20 @@ fn same_url(a: Node<'_>, b: Node<'_>) -> bool {
 /// Whether an extension has columns of its own in the row, beside the list of all that have its URL.
 fn has_columns(extension: Node<'_>) -> bool {
     extension.members().any(|(key, value)| match value.kind() {
-        Kind::Object => key.raw().starts_with("value"),
+        Kind::Object => is_value(key),
         Kind::Array => key.is("extension"),
         _ => false,
-    }) && !extension
-        .members()
-        .any(|(key, value)| key.raw().starts_with("value") && value.kind() != Kind::Object)
+    }) && !extension.members().any(|(key, value)| is_value(key) && value.kind() != Kind::Object)
 }
 
 /// Whether an extension has several values, or a value and extensions, which the constraint ext-1 rules out.
 fn says_two_things(extension: Node<'_>) -> bool {
-    let says = |key: Node<'_>| key.is("extension") || key.raw().starts_with("value");
+    let says = |key: Node<'_>| key.is("extension") || is_value(key);
     extension.members().filter(|(key, value)| !value.is_null() && says(*key)).nth(1).is_some()
+}
+
+fn is_value(key: Node<'_>) -> bool {
+    key.text().is_some_and(|name| name.starts_with("value"))
 }
 
 /// The value of an extension that has nothing but a URL and a scalar.
@@ -314,5 +317,5 @@ fn scalar_value(extension: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
     let mut rest = extension.members().filter(|(key, _)| !key.is("url"));
     let (key, value) = rest.next()?;
     let is_scalar = !matches!(value.kind(), Kind::Object | Kind::Array | Kind::Null);
-    (rest.next().is_none() && is_scalar && key.raw().starts_with("value")).then_some((key, value))
+    (rest.next().is_none() && is_scalar && is_value(key)).then_some((key, value))
 }
