@@ -73,6 +73,38 @@ fn structural_checks_are_counted() {
 }
 
 #[test]
+fn what_stands_in_front_of_an_array_is_counted_once() {
+    let period = r#""period":{"start":"2020-13"}"#;
+    for (members, found) in [
+        (format!(r#""name":[{{"use":"bad",{period}}}]"#), [("date", 1), ("code", 1)].as_slice()),
+        (
+            format!(r#""name":[{{"use":"bad",{period}}},{{"family":"B",{period}}}]"#),
+            &[("date", 2), ("code", 1)],
+        ),
+        (
+            format!(
+                r#""identifier":[{{"use":"official","assigner":{{"identifier":{{"use":"bad",{period}}}}}}},{{}}]"#
+            ),
+            &[("date", 1), ("code", 1)],
+        ),
+        (r#""generalPractitioner":[{"reference":"a b"},{"reference":"c"}]"#.to_owned(), &[("reference", 1)]),
+        (
+            r#""maritalStatus":{"coding":[{"code":"M","_code":{"extension":[{"url":"u","valueDate":"x"}]}},{}]}"#
+                .to_owned(),
+            &[("date", 1)],
+        ),
+        (
+            r#""extension":[{"url":"u","valuePeriod":{"start":"x"}},{"url":"u","valuePeriod":{"end":"2020"}}]"#
+                .to_owned(),
+            &[("date", 1)],
+        ),
+    ] {
+        let patient = format!(r#"{{"resourceType":"Patient","id":"p",{members}}}"#);
+        assert_eq!(find("[]", &patient), Ok(counts(found)), "{patient}");
+    }
+}
+
+#[test]
 fn mandatory_elements_that_miss_are_counted() {
     for (resource, missing) in [
         (r#"{"resourceType":"Observation"}"#, 2),

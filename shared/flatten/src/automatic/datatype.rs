@@ -44,8 +44,13 @@ impl<'a> Walk<'_, 'a> {
                 None => Ok(()),
             };
         };
-        let place = self.places.elided_coding(spot, concept, self.names);
-        self.members(place, primary)
+        let (place, doubts) = (self.places.elided_coding(spot, concept, self.names), self.doubts);
+        self.members(place, primary)?;
+        if codings.items().nth(1).is_some() {
+            // What is odd about it is counted in the list of all.
+            self.doubts = doubts;
+        }
+        Ok(())
     }
 
     /// A `Reference`: as written, and the key and type of its target.

@@ -151,12 +151,17 @@ impl<'a> Walk<'_, 'a> {
             return self.items(spot, carrier, array);
         }
         let is_one_of_several = array.items().nth(1).is_some();
-        let echo = self.echo;
+        let (echo, doubts) = (self.echo, self.doubts);
         self.echo |= is_one_of_several;
         let outcome = self.primary(spot, carrier, array, first);
         self.echo = echo;
         outcome?;
-        if is_one_of_several { self.items(spot, carrier, array) } else { Ok(()) }
+        if !is_one_of_several {
+            return Ok(());
+        }
+        // What is odd about the item in front is counted among all of them.
+        self.doubts = doubts;
+        self.items(spot, carrier, array)
     }
 
     /// The columns of the item that stands for all, and what is gathered from all of them.

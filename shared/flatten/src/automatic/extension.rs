@@ -182,9 +182,10 @@ impl<'a> Walk<'_, 'a> {
         first: Node<'a>,
     ) -> Result<(), Defect> {
         if has_columns(first) {
-            let echo = std::mem::replace(&mut self.echo, true);
+            let (echo, doubts) = (std::mem::replace(&mut self.echo, true), self.doubts);
             let outcome = self.extension(spot, first);
-            self.echo = echo;
+            // What is odd about it is counted among all of them.
+            (self.echo, self.doubts) = (echo, doubts);
             outcome?;
         }
         if self.in_tables() && !group.clone().all(|extension| scalar_value(extension).is_some()) {
