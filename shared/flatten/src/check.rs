@@ -1,7 +1,7 @@
 //! Checks: what a deployment asks of data before they are written.
 //!
 //! Structural checks are always made and only counted: ids, dates, codes of required bindings, references, mandatory
-//! elements. A deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
+//! elements, values of the wrong type. A deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
 //! resources of the type. A check fails where the condition is false; where it says nothing, it passes. Gates judge
 //! an object as a whole, before anything of it is written.
 
@@ -51,6 +51,8 @@ pub(crate) struct Structural {
     pub(crate) codes: u64,
     /// References that are no URI reference.
     pub(crate) references: u64,
+    /// Values of the wrong primitive type, and numbers that are too small for theirs.
+    pub(crate) values: u64,
     /// Elements that the resource must have in every release, and has not.
     pub(crate) missing: u64,
 }
@@ -64,6 +66,7 @@ impl Structural {
             ("code", self.codes),
             ("reference", self.references),
             ("mandatory", self.missing),
+            ("value", self.values),
         ];
         all.into_iter().filter(|(_, count)| *count > 0)
     }

@@ -105,6 +105,48 @@ fn what_stands_in_front_of_an_array_is_counted_once() {
 }
 
 #[test]
+fn values_that_are_not_of_their_type_are_counted() {
+    for (resource, found) in [
+        (r#""Patient","active":"yes","birthDate":5,"gender":true"#, [("value", 3)].as_slice()),
+        (r#""Patient","name":[{"given":["A",5,null,false]}]"#, &[("value", 2)]),
+        (r#""Patient","multipleBirthInteger":"2""#, &[("value", 1)]),
+        (r#""Patient","multipleBirthInteger":1.5"#, &[("value", 1)]),
+        (r#""Patient","multipleBirthInteger":-1,"nobodyKnows":true,"norThis":[1,"a",false]"#, &[]),
+        (r#""Patient","photo":[{"size":5000000000}]"#, &[]),
+        (r#""Patient","telecom":[{"rank":0}]"#, &[("value", 1)]),
+        (r#""Patient","telecom":[{"rank":-5}]"#, &[("value", 1)]),
+        (r#""Bundle","type":"searchset","total":0"#, &[]),
+        (r#""Bundle","type":"searchset","total":-5"#, &[("value", 1)]),
+        (r#""Claim","item":[{"sequence":1,"careTeamSequence":[1,0,"2",2.5]}]"#, &[("value", 3)]),
+    ] {
+        let text = format!(r#"{{"resourceType":{resource}}}"#);
+        let mut all = find("[]", &text).unwrap();
+        all.retain(|(check, _)| check != "mandatory");
+        assert_eq!(all, counts(found), "{text}");
+    }
+}
+
+#[test]
+fn times_of_day_are_checked_like_dates() {
+    for (members, found) in [
+        (r#""valueTime":"23:59:59.5""#, [].as_slice()),
+        (r#""valueTime":"25:99""#, &[("date", 1)]),
+        (r#""valueTime":7"#, &[("value", 1)]),
+        (
+            r#""extension":[{"url":"u","valueTime":"noon"},{"url":"u","valueTime":"12:00:00"}]"#,
+            &[("date", 1)],
+        ),
+        (r#""extension":[{"url":"u","valueDate":"2020-13"},{"url":"u","valueDate":"2020"}]"#, &[("date", 1)]),
+        (r#""effectiveTiming":{"event":["2020-13",5]}"#, &[("date", 1), ("value", 1)]),
+        (r#""effectiveTiming":{"repeat":{"timeOfDay":["08:00:00","8:00"]}}"#, &[("date", 1)]),
+    ] {
+        let head = r#""resourceType":"Observation","status":"final","code":{"text":"x"}"#;
+        let text = format!("{{{head},{members}}}");
+        assert_eq!(find("[]", &text), Ok(counts(found)), "{text}");
+    }
+}
+
+#[test]
 fn mandatory_elements_that_miss_are_counted() {
     for (resource, missing) in [
         (r#"{"resourceType":"Observation"}"#, 2),

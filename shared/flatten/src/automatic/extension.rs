@@ -226,6 +226,7 @@ impl<'a> Walk<'_, 'a> {
             && let Some(name) = key.text()
             && let Some(value_spot) = self.places.element(place, &name, self.settings, self.names)
         {
+            self.doubt_date(value_spot, value);
             return self.list_item(value_spot, value);
         }
         self.record(place, extension)
