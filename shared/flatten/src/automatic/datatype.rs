@@ -186,7 +186,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn contained_type(&self, id: &str) -> Option<String> {
-        let mut contained = self.resource.get("contained")?.items();
+        let mut contained = self.resource.get("contained")?.one_or_more();
         let target = contained.find(|resource| resource.get("id").is_some_and(|name| name.is(id)))?;
         Some(target.get_text("resourceType")?.into_owned())
     }

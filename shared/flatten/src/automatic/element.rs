@@ -38,7 +38,7 @@ impl<'a> Walk<'_, 'a> {
     ) -> Result<(), Defect> {
         let member = self.places.member(place, key, hint, self.settings, self.names);
         if self.care != Care::Usual && self.is_left_out(member, value) {
-            self.modifier |= member == Member::ModifierExtensions && value.items().next().is_some();
+            self.modifier |= member == Member::ModifierExtensions && value.one_or_more().next().is_some();
             self.unknown(value);
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl<'a> Walk<'_, 'a> {
             }
             Member::Extensions => self.extensions(place, value, Standing::Plain),
             Member::ModifierExtensions => {
-                self.modifier |= value.items().next().is_some();
+                self.modifier |= value.one_or_more().next().is_some();
                 self.extensions(place, value, Standing::Modifier)
             }
             Member::Contained => self.contained(value),

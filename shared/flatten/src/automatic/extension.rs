@@ -25,20 +25,21 @@ impl<'a> Walk<'_, 'a> {
         standing: Standing,
     ) -> Result<(), Defect> {
         match array.kind() {
-            Kind::Array => {}
+            Kind::Array | Kind::Object => {}
             Kind::Null => return Ok(()),
             _ => return Err(self.defect(DefectCode::ObjectExpected, array)),
         }
-        if array.items().nth(FEW).is_some() {
-            for (spot, group) in self.groups(place, array.items(), standing)? {
+        let all = array.one_or_more();
+        if all.clone().nth(FEW).is_some() {
+            for (spot, group) in self.groups(place, all, standing)? {
                 self.group(spot, &group.iter().copied())?;
             }
             return Ok(());
         }
-        let every = usable(array.items(), self.care);
-        for (index, extension) in array.items().enumerate() {
+        let every = usable(all.clone(), self.care);
+        for (index, extension) in all.clone().enumerate() {
             let Some(url) = self.url_of(extension)? else { continue };
-            if usable(array.items().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
+            if usable(all.clone().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
             let spot = self.extension_spot(place, every.clone(), extension, &url, standing);
@@ -64,7 +65,7 @@ impl<'a> Walk<'_, 'a> {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.sibling_ids(place, array);
-        let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
+        let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::one_or_more);
         for (spot, group) in self.groups(place, of_items, Standing::Plain)? {
             self.check_size()?;
             let list = self.rows.open_list(self.places.plain(spot));
@@ -298,7 +299,7 @@ fn same_url(a: Node<'_>, b: Node<'_>) -> bool {
 /// Whether an extension has columns of its own in the row, beside the list of all that have its URL.
 fn has_columns(extension: Node<'_>) -> bool {
     extension.members().any(|(key, value)| match value.kind() {
-        Kind::Object => is_value(key),
+        Kind::Object => is_value(key) || key.is("extension"),
         Kind::Array => key.is("extension"),
         _ => false,
     }) && !extension.members().any(|(key, value)| is_value(key) && value.kind() != Kind::Object)
