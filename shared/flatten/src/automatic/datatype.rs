@@ -93,8 +93,9 @@ impl<'a> Walk<'_, 'a> {
                 array.items().filter(|point| point.get("system").is_some_and(|code| code.is(system)));
             let best = of_system
                 .filter_map(|point| Some((rank(point), point.get("value")?)))
+                .filter(|(_, value)| value.kind() == Kind::String)
                 .min_by_key(|(rank, _)| *rank);
-            if let Some((_, value)) = best.filter(|(_, value)| value.kind() == Kind::String) {
+            if let Some((_, value)) = best {
                 self.rows.text_of(column, value);
             }
         }
