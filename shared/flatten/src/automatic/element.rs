@@ -52,6 +52,10 @@ impl<'a> Walk<'_, 'a> {
                 self.target(place, value);
                 Ok(())
             }
+            Member::Sibling(spot) if is_scalar(value) && !self.is_companion(spot, key) => {
+                self.unknown(value);
+                Ok(())
+            }
             Member::Sibling(spot) => {
                 self.sibling(spot, value)?;
                 if value.kind() == Kind::Object {
@@ -99,6 +103,12 @@ impl<'a> Walk<'_, 'a> {
             self.chosen.push(column);
             self.rows.text(column, kind);
         }
+    }
+
+    /// Whether a name with an underscore can only be a primitive's companion. Databases and programs have fields of
+    /// their own: `_id`, `_class`.
+    fn is_companion(&self, spot: SpotId, key: Node<'_>) -> bool {
+        self.places.essence(spot).is_tabled() && !key.is("_id")
     }
 
     /// Whether a member has no column in a row that was flattened with more [`Care`] than usual.
@@ -192,6 +202,12 @@ impl<'a> Walk<'_, 'a> {
             _ => self.object(place, first),
         }
     }
+}
+
+/// Whether a value is a scalar, or has one among its items.
+fn is_scalar(value: Node<'_>) -> bool {
+    let is_one = |kind| !matches!(kind, Kind::Object | Kind::Array | Kind::Null);
+    is_one(value.kind()) || value.items().any(|item| is_one(item.kind()))
 }
 
 /// Official, else usual, else the first that is neither old nor a maiden name nor a nickname.
