@@ -58,17 +58,13 @@ pub(crate) struct Structural {
 }
 
 impl Structural {
+    /// The names, which no check of a deployment may have.
+    const NAMES: [&str; 6] = ["id", "date", "code", "reference", "mandatory", "value"];
+
     /// The counts that are not zero, by the name of the check.
     pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
-        let all = [
-            ("id", self.ids),
-            ("date", self.dates),
-            ("code", self.codes),
-            ("reference", self.references),
-            ("mandatory", self.missing),
-            ("value", self.values),
-        ];
-        all.into_iter().filter(|(_, count)| *count > 0)
+        let counts = [self.ids, self.dates, self.codes, self.references, self.missing, self.values];
+        Self::NAMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -158,6 +154,10 @@ impl Check {
         if !name.is_empty() && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         {
             mistakes.push("`name` has letters, digits, `-` and `_`".to_owned());
+        }
+        if Structural::NAMES.contains(&name.as_str()) {
+            let names = Structural::NAMES.join("`, `");
+            mistakes.push(format!("`name` is a structural check's: these are called `{names}`"));
         }
         let known = ["name", "type", "path", "severity", "message"];
         let others =

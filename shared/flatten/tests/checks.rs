@@ -216,6 +216,7 @@ fn every_mistake_is_told_at_once() {
     let text = r#"[{"type":"Patient","path":"name.nosuch()","severity":"stop","message":"m"},
         {"type":"patient","path":"true","severity":"warn"},{"type":"Patient","path":"name","severity":"warn","message":"m"},
         {"name":"a b","type":"Patient","path":"true","severity":"warn","message":"m","colour":1},
+        {"name":"mandatory","type":"Patient","path":"true","severity":"warn","message":"m"},
         {"name":"twin","type":"Patient","path":"true","severity":"warn","message":"m"},
         {"name":"twin","type":"Patient","path":"true","severity":"warn","message":"m"}]"#;
     let checks = vec![("a.json".to_owned(), text.to_owned()), ("b.json".to_owned(), "{".to_owned())];
@@ -229,6 +230,7 @@ fn every_mistake_is_told_at_once() {
         "a.json: check 3: `path`",
         "a.json: check 4: `name`",
         "a.json: check 4: `colour`",
+        "a.json: check 5: `name` is a structural check's: these are called `id`, `date`, `code`, `reference`, `mandatory`, `value`",
         "a.json: two checks are called `twin`",
         "b.json: no JSON at line 1",
         "gates: `max_reject_ratio`",
