@@ -122,22 +122,16 @@ impl Check {
         &self.message
     }
 
-    /// Whether a resource passes. One that should be rejected is a defect whose path is the check's name.
-    pub(crate) fn passes(
-        &self,
-        resource: Node<'_>,
-        context: &Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<bool, Defect> {
+    /// Whether a resource passes.
+    pub(crate) fn passes(&self, resource: Node<'_>, context: &Context<'_>, scratch: &mut Scratch) -> bool {
         // A condition that cannot work on the resource does not hold either.
-        let holds = self.condition.holds(resource, context, scratch).unwrap_or(Some(false));
-        match (holds, self.severity) {
-            (None | Some(true), _) => Ok(true),
-            (Some(false), Severity::Warn) => Ok(false),
-            (Some(false), Severity::Reject) => {
-                Err(Defect { path: self.name.clone(), ..Defect::whole(DefectCode::CheckFailed) })
-            }
-        }
+        self.condition.holds(resource, context, scratch).unwrap_or(Some(false)) != Some(false)
+    }
+
+    /// The defect of a resource that does not pass, if it is to be set aside: its path is the check's name.
+    pub(crate) fn refusal(&self) -> Option<Defect> {
+        let defect = || Defect { path: self.name.clone(), ..Defect::whole(DefectCode::CheckFailed) };
+        (self.severity == Severity::Reject).then(defect)
     }
 
     fn read(number: usize, entry: &Json) -> Result<Self, Vec<String>> {

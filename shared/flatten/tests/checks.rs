@@ -18,6 +18,12 @@ const CHECKS: &str = r#"[
   {"type":"Observation","path":"status = 'final'","severity":"reject","message":"final ones only"}]"#;
 
 fn find(checks: &str, resource: &str) -> Result<Vec<(String, u64)>, Defect> {
+    let (outcome, findings) = judge(checks, resource);
+    outcome.map(|()| findings)
+}
+
+/// Whether a resource is loaded, and what checks have found either way.
+fn judge(checks: &str, resource: &str) -> (Result<(), Defect>, Vec<(String, u64)>) {
     let checks = vec![("checks.json".to_owned(), checks.to_owned())];
     let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
     let (mut flattener, mut tape, mut rows) =
@@ -26,10 +32,8 @@ fn find(checks: &str, resource: &str) -> Result<Vec<(String, u64)>, Defect> {
     let resource = Resource::read(document.root()).unwrap();
     let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
     assert_eq!(outcome.is_ok(), !rows.is_empty(), "a resource that is set aside has no rows");
-    outcome.map(|flattened| {
-        assert!(matches!(flattened, Flattened::Rows(_)));
-        flattener.findings().to_vec()
-    })
+    let outcome = outcome.map(|flattened| assert!(matches!(flattened, Flattened::Rows(_))));
+    (outcome, flattener.findings().to_vec())
 }
 
 fn counts(found: &[(&str, u64)]) -> Vec<(String, u64)> {
@@ -48,6 +52,25 @@ fn own_checks_reject_or_warn_where_the_condition_is_false() {
         (defect.code, defect.path.as_str(), defect.offset),
         (DefectCode::CheckFailed, "has-name", None)
     );
+}
+
+#[test]
+fn every_check_is_counted_for_a_resource_that_is_set_aside() {
+    let checks = r#"[
+      {"name":"one","type":"Patient","path":"name.exists()","severity":"reject","message":"m"},
+      {"name":"two","type":"Patient","path":"gender.exists()","severity":"warn","message":"m"},
+      {"name":"three","type":"Patient","path":"id.exists()","severity":"warn","message":"m"},
+      {"name":"four","type":"Patient","path":"birthDate.exists()","severity":"reject","message":"m"}]"#;
+    let (outcome, found) = judge(checks, r#"{"resourceType":"Patient","id":"p"}"#);
+    assert_eq!(outcome.unwrap_err().path, "one", "the first one is the reason");
+    assert_eq!(found, counts(&[("one", 1), ("two", 1), ("four", 1)]));
+    // What was asked before another defect is counted too.
+    let (outcome, found) = judge(
+        checks,
+        r#"{"resourceType":"Patient","id":"p","name":[{}],"birthDate":"2020","maritalStatus":7}"#,
+    );
+    assert_eq!(outcome.unwrap_err().code, DefectCode::ObjectExpected);
+    assert_eq!(found, counts(&[("two", 1)]));
 }
 
 #[test]

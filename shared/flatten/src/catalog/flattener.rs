@@ -116,10 +116,16 @@ impl Flattener {
             return Ok(Flattened::Archived);
         }
         let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
+        let mut refusal = None;
+        // All of them are asked, so that each is counted where several do not hold.
         for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
-            if !check.passes(resource.node(), &context, &mut self.scratch)? {
+            if !check.passes(resource.node(), &context, &mut self.scratch) {
                 self.findings.push((check.name().to_owned(), 1));
+                refusal = refusal.or_else(|| check.refusal());
             }
+        }
+        if let Some(defect) = refusal {
+            return Err(defect);
         }
         let mark = rows.mark();
         let outcome = self.learned.automatic.flatten(resource, key, links, &mut self.learned.names, rows);
@@ -158,8 +164,9 @@ impl Flattener {
         self.learned.names.list()
     }
 
-    /// The checks that the last resource did not pass, and how often. Structural ones are made also where only views
-    /// are filled, unless automatic rows could not have been made of the resource.
+    /// The checks that the last resource did not pass, and how often, also those for which it was set aside.
+    /// Structural ones are made of what is not, also where only views are filled, unless automatic rows could not have
+    /// been made of the resource.
     #[must_use]
     pub fn findings(&self) -> &[(String, u64)] {
         &self.findings
