@@ -235,6 +235,29 @@ fn structural_checks_are_made_where_only_views_are_filled() {
 }
 
 #[test]
+fn structural_checks_are_made_of_what_is_archived() {
+    let inactive = vec!["Patient where active = false".to_owned()];
+    let choices = Choices { inactive, ..Choices::default() };
+    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    for (text, found) in [
+        (
+            r#"{"resourceType":"Patient","id":"p","active":false,"birthDate":"1950-02-30"}"#,
+            counts(&[("date", 1)]),
+        ),
+        (r#"{"resourceType":"Patient","id":"p","active":false,"maritalStatus":7}"#, counts(&[])),
+        (r#"{"resourceType":"NobodyKnows","id":"a_b"}"#, counts(&[("id", 1)])),
+    ] {
+        let (mut tape, mut rows) = (Tape::default(), Rows::default());
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
+        assert!(matches!(outcome, Ok(Flattened::Archived)), "{text}");
+        assert!(rows.is_empty() && rows.bytes() == 0, "{text}");
+        assert_eq!(flattener.findings(), found, "{text}");
+    }
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let text = r#"[{"type":"Patient","path":"name.nosuch()","severity":"stop","message":"m"},
         {"type":"patient","path":"true","severity":"warn"},{"type":"Patient","path":"name","severity":"warn","message":"m"},
