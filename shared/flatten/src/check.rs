@@ -1,7 +1,7 @@
 //! Checks: what a deployment asks of data before they are written.
 //!
 //! Structural checks are always made and only counted: ids, dates, codes of required bindings, references, mandatory
-//! elements. A deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
+//! elements, values of the wrong type. A deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
 //! resources of the type. A check fails where the condition is false; where it says nothing, it passes. Gates judge
 //! an object as a whole, before anything of it is written.
 
@@ -51,21 +51,20 @@ pub(crate) struct Structural {
     pub(crate) codes: u64,
     /// References that are no URI reference.
     pub(crate) references: u64,
+    /// Values of the wrong primitive type, and numbers that are too small for theirs.
+    pub(crate) values: u64,
     /// Elements that the resource must have in every release, and has not.
     pub(crate) missing: u64,
 }
 
 impl Structural {
+    /// The names, which no check of a deployment may have.
+    const NAMES: [&str; 6] = ["id", "date", "code", "reference", "mandatory", "value"];
+
     /// The counts that are not zero, by the name of the check.
     pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
-        let all = [
-            ("id", self.ids),
-            ("date", self.dates),
-            ("code", self.codes),
-            ("reference", self.references),
-            ("mandatory", self.missing),
-        ];
-        all.into_iter().filter(|(_, count)| *count > 0)
+        let counts = [self.ids, self.dates, self.codes, self.references, self.missing, self.values];
+        Self::NAMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -123,22 +122,16 @@ impl Check {
         &self.message
     }
 
-    /// Whether a resource passes. One that should be rejected is a defect whose path is the check's name.
-    pub(crate) fn passes(
-        &self,
-        resource: Node<'_>,
-        context: &Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<bool, Defect> {
+    /// Whether a resource passes.
+    pub(crate) fn passes(&self, resource: Node<'_>, context: &Context<'_>, scratch: &mut Scratch) -> bool {
         // A condition that cannot work on the resource does not hold either.
-        let holds = self.condition.holds(resource, context, scratch).unwrap_or(Some(false));
-        match (holds, self.severity) {
-            (None | Some(true), _) => Ok(true),
-            (Some(false), Severity::Warn) => Ok(false),
-            (Some(false), Severity::Reject) => {
-                Err(Defect { path: self.name.clone(), ..Defect::whole(DefectCode::CheckFailed) })
-            }
-        }
+        self.condition.holds(resource, context, scratch).unwrap_or(Some(false)) != Some(false)
+    }
+
+    /// The defect of a resource that does not pass, if it is to be set aside: its path is the check's name.
+    pub(crate) fn refusal(&self) -> Option<Defect> {
+        let defect = || Defect { path: self.name.clone(), ..Defect::whole(DefectCode::CheckFailed) };
+        (self.severity == Severity::Reject).then(defect)
     }
 
     fn read(number: usize, entry: &Json) -> Result<Self, Vec<String>> {
@@ -155,6 +148,10 @@ impl Check {
         if !name.is_empty() && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         {
             mistakes.push("`name` has letters, digits, `-` and `_`".to_owned());
+        }
+        if Structural::NAMES.contains(&name.as_str()) {
+            let names = Structural::NAMES.join("`, `");
+            mistakes.push(format!("`name` is a structural check's: these are called `{names}`"));
         }
         let known = ["name", "type", "path", "severity", "message"];
         let others =

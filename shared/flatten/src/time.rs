@@ -48,6 +48,13 @@ pub fn moment(text: &str) -> Option<Moment> {
     Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS, exact })
 }
 
+/// Whether a text is `hh:mm[:ss[.fff…]]`, a time of day that clocks show.
+#[must_use]
+pub fn is_time(text: &str) -> bool {
+    let mut reader = Reader { rest: text.as_bytes() };
+    reader.time_of_day().is_some() && reader.rest.is_empty()
+}
+
 /// A moment in milliseconds since 1970-01-01T00:00:00Z as RFC 3339 text in UTC, with milliseconds where there are
 /// some.
 #[must_use]
@@ -173,7 +180,7 @@ pub const fn days_of_month(year: i64, month: i64) -> i64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Moment, moment, rfc3339};
+    use super::{Moment, is_time, moment, rfc3339};
 
     proptest! {
         #[test]
@@ -207,6 +214,17 @@ mod tests {
             let read =
                 moment(text).map(|Moment { exact, nanoseconds }| (nanoseconds.div_euclid(1_000_000), exact));
             assert_eq!(read, Some((milliseconds, exact)), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_times_of_day() {
+        for text in ["00:00", "23:59:59", "08:30:00.125"] {
+            assert!(is_time(text), "{text}");
+        }
+        for text in ["", "8:30", "25:99", "24:00:00", "12:60:00", "12:00:00.", "12:00:00Z", "noon", "１２:00"]
+        {
+            assert!(!is_time(text), "{text}");
         }
     }
 

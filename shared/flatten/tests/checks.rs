@@ -18,6 +18,12 @@ const CHECKS: &str = r#"[
   {"type":"Observation","path":"status = 'final'","severity":"reject","message":"final ones only"}]"#;
 
 fn find(checks: &str, resource: &str) -> Result<Vec<(String, u64)>, Defect> {
+    let (outcome, findings) = judge(checks, resource);
+    outcome.map(|()| findings)
+}
+
+/// Whether a resource is loaded, and what checks have found either way.
+fn judge(checks: &str, resource: &str) -> (Result<(), Defect>, Vec<(String, u64)>) {
     let checks = vec![("checks.json".to_owned(), checks.to_owned())];
     let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
     let (mut flattener, mut tape, mut rows) =
@@ -26,10 +32,8 @@ fn find(checks: &str, resource: &str) -> Result<Vec<(String, u64)>, Defect> {
     let resource = Resource::read(document.root()).unwrap();
     let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
     assert_eq!(outcome.is_ok(), !rows.is_empty(), "a resource that is set aside has no rows");
-    outcome.map(|flattened| {
-        assert!(matches!(flattened, Flattened::Rows(_)));
-        flattener.findings().to_vec()
-    })
+    let outcome = outcome.map(|flattened| assert!(matches!(flattened, Flattened::Rows(_))));
+    (outcome, flattener.findings().to_vec())
 }
 
 fn counts(found: &[(&str, u64)]) -> Vec<(String, u64)> {
@@ -51,6 +55,34 @@ fn own_checks_reject_or_warn_where_the_condition_is_false() {
 }
 
 #[test]
+fn every_check_is_counted_for_a_resource_that_is_set_aside() {
+    let checks = r#"[
+      {"name":"one","type":"Patient","path":"name.exists()","severity":"reject","message":"m"},
+      {"name":"two","type":"Patient","path":"gender.exists()","severity":"warn","message":"m"},
+      {"name":"three","type":"Patient","path":"id.exists()","severity":"warn","message":"m"},
+      {"name":"four","type":"Patient","path":"birthDate.exists()","severity":"reject","message":"m"}]"#;
+    let (outcome, found) = judge(checks, r#"{"resourceType":"Patient","id":"p"}"#);
+    assert_eq!(outcome.unwrap_err().path, "one", "the first one is the reason");
+    assert_eq!(found, counts(&[("one", 1), ("two", 1), ("four", 1)]));
+    // What was asked before another defect is counted too.
+    let (outcome, found) = judge(
+        checks,
+        r#"{"resourceType":"Patient","id":"p","name":[{}],"birthDate":"2020","maritalStatus":7}"#,
+    );
+    assert_eq!(outcome.unwrap_err().code, DefectCode::ObjectExpected);
+    assert_eq!(found, counts(&[("two", 1)]));
+}
+
+#[test]
+fn a_choice_is_found_under_a_name_with_escapes() {
+    let checks = r#"[{"name":"valued","type":"Basic","path":"extension.value.exists()","severity":"warn","message":"m"}]"#;
+    for (name, found) in [("value\\u0043ode", counts(&[])), ("valu", counts(&[("valued", 1)]))] {
+        let resource = r#"{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"u","NAME":"c"}]}"#;
+        assert_eq!(find(checks, &resource.replace("NAME", name)), Ok(found), "{name}");
+    }
+}
+
+#[test]
 fn structural_checks_are_counted() {
     let patient = r#"{"resourceType":"Patient","id":"a_b","gender":"m","birthDate":"1950-02-30",
         "name":[{"use":"formal"}],"telecom":[{"system":"phone","use":"home"}],
@@ -61,6 +93,80 @@ fn structural_checks_are_counted() {
         "focus":[{"reference":"urn:uuid:00000000-0000-4000-8000-000000000001"},{"reference":"Patient?identifier=a|b"}],
         "valueQuantity":{"comparator":"<","value":1},"issued":"2020-02-01T00:00:00Z"}"##;
     assert_eq!(find("[]", sound), Ok(counts(&[])));
+}
+
+#[test]
+fn what_stands_in_front_of_an_array_is_counted_once() {
+    let period = r#""period":{"start":"2020-13"}"#;
+    for (members, found) in [
+        (format!(r#""name":[{{"use":"bad",{period}}}]"#), [("date", 1), ("code", 1)].as_slice()),
+        (
+            format!(r#""name":[{{"use":"bad",{period}}},{{"family":"B",{period}}}]"#),
+            &[("date", 2), ("code", 1)],
+        ),
+        (
+            format!(
+                r#""identifier":[{{"use":"official","assigner":{{"identifier":{{"use":"bad",{period}}}}}}},{{}}]"#
+            ),
+            &[("date", 1), ("code", 1)],
+        ),
+        (r#""generalPractitioner":[{"reference":"a b"},{"reference":"c"}]"#.to_owned(), &[("reference", 1)]),
+        (
+            r#""maritalStatus":{"coding":[{"code":"M","_code":{"extension":[{"url":"u","valueDate":"x"}]}},{}]}"#
+                .to_owned(),
+            &[("date", 1)],
+        ),
+        (
+            r#""extension":[{"url":"u","valuePeriod":{"start":"x"}},{"url":"u","valuePeriod":{"end":"2020"}}]"#
+                .to_owned(),
+            &[("date", 1)],
+        ),
+    ] {
+        let patient = format!(r#"{{"resourceType":"Patient","id":"p",{members}}}"#);
+        assert_eq!(find("[]", &patient), Ok(counts(found)), "{patient}");
+    }
+}
+
+#[test]
+fn values_that_are_not_of_their_type_are_counted() {
+    for (resource, found) in [
+        (r#""Patient","active":"yes","birthDate":5,"gender":true"#, [("value", 3)].as_slice()),
+        (r#""Patient","name":[{"given":["A",5,null,false]}]"#, &[("value", 2)]),
+        (r#""Patient","multipleBirthInteger":"2""#, &[("value", 1)]),
+        (r#""Patient","multipleBirthInteger":1.5"#, &[("value", 1)]),
+        (r#""Patient","multipleBirthInteger":-1,"nobodyKnows":true,"norThis":[1,"a",false]"#, &[]),
+        (r#""Patient","photo":[{"size":5000000000}]"#, &[]),
+        (r#""Patient","telecom":[{"rank":0}]"#, &[("value", 1)]),
+        (r#""Patient","telecom":[{"rank":-5}]"#, &[("value", 1)]),
+        (r#""Bundle","type":"searchset","total":0"#, &[]),
+        (r#""Bundle","type":"searchset","total":-5"#, &[("value", 1)]),
+        (r#""Claim","item":[{"sequence":1,"careTeamSequence":[1,0,"2",2.5]}]"#, &[("value", 3)]),
+    ] {
+        let text = format!(r#"{{"resourceType":{resource}}}"#);
+        let mut all = find("[]", &text).unwrap();
+        all.retain(|(check, _)| check != "mandatory");
+        assert_eq!(all, counts(found), "{text}");
+    }
+}
+
+#[test]
+fn times_of_day_are_checked_like_dates() {
+    for (members, found) in [
+        (r#""valueTime":"23:59:59.5""#, [].as_slice()),
+        (r#""valueTime":"25:99""#, &[("date", 1)]),
+        (r#""valueTime":7"#, &[("value", 1)]),
+        (
+            r#""extension":[{"url":"u","valueTime":"noon"},{"url":"u","valueTime":"12:00:00"}]"#,
+            &[("date", 1)],
+        ),
+        (r#""extension":[{"url":"u","valueDate":"2020-13"},{"url":"u","valueDate":"2020"}]"#, &[("date", 1)]),
+        (r#""effectiveTiming":{"event":["2020-13",5]}"#, &[("date", 1), ("value", 1)]),
+        (r#""effectiveTiming":{"repeat":{"timeOfDay":["08:00:00","8:00"]}}"#, &[("date", 1)]),
+    ] {
+        let head = r#""resourceType":"Observation","status":"final","code":{"text":"x"}"#;
+        let text = format!("{{{head},{members}}}");
+        assert_eq!(find("[]", &text), Ok(counts(found)), "{text}");
+    }
 }
 
 #[test]
@@ -129,10 +235,34 @@ fn structural_checks_are_made_where_only_views_are_filled() {
 }
 
 #[test]
+fn structural_checks_are_made_of_what_is_archived() {
+    let inactive = vec!["Patient where active = false".to_owned()];
+    let choices = Choices { inactive, ..Choices::default() };
+    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    for (text, found) in [
+        (
+            r#"{"resourceType":"Patient","id":"p","active":false,"birthDate":"1950-02-30"}"#,
+            counts(&[("date", 1)]),
+        ),
+        (r#"{"resourceType":"Patient","id":"p","active":false,"maritalStatus":7}"#, counts(&[])),
+        (r#"{"resourceType":"NobodyKnows","id":"a_b"}"#, counts(&[("id", 1)])),
+    ] {
+        let (mut tape, mut rows) = (Tape::default(), Rows::default());
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
+        assert!(matches!(outcome, Ok(Flattened::Archived)), "{text}");
+        assert!(rows.is_empty() && rows.bytes() == 0, "{text}");
+        assert_eq!(flattener.findings(), found, "{text}");
+    }
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let text = r#"[{"type":"Patient","path":"name.nosuch()","severity":"stop","message":"m"},
         {"type":"patient","path":"true","severity":"warn"},{"type":"Patient","path":"name","severity":"warn","message":"m"},
         {"name":"a b","type":"Patient","path":"true","severity":"warn","message":"m","colour":1},
+        {"name":"mandatory","type":"Patient","path":"true","severity":"warn","message":"m"},
         {"name":"twin","type":"Patient","path":"true","severity":"warn","message":"m"},
         {"name":"twin","type":"Patient","path":"true","severity":"warn","message":"m"}]"#;
     let checks = vec![("a.json".to_owned(), text.to_owned()), ("b.json".to_owned(), "{".to_owned())];
@@ -146,6 +276,7 @@ fn every_mistake_is_told_at_once() {
         "a.json: check 3: `path`",
         "a.json: check 4: `name`",
         "a.json: check 4: `colour`",
+        "a.json: check 5: `name` is a structural check's: these are called `id`, `date`, `code`, `reference`, `mandatory`, `value`",
         "a.json: two checks are called `twin`",
         "b.json: no JSON at line 1",
         "gates: `max_reject_ratio`",

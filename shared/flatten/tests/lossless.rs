@@ -74,10 +74,10 @@ impl Leaves<'_> {
             let name = key.text().unwrap();
             match &*name {
                 "resourceType" | "div" => {}
-                "extension" => value.items().for_each(|item| self.extension(paths, item, false)),
+                "extension" => many(value).for_each(|item| self.extension(paths, item, false)),
                 "modifierExtension" => {
                     let paths = extend(paths, "modifierExtension");
-                    value.items().for_each(|item| self.extension(&paths, item, false));
+                    many(value).for_each(|item| self.extension(&paths, item, false));
                 }
                 "contained" if paths == [String::new()] => {}
                 _ => match name.strip_prefix('_') {
@@ -115,8 +115,8 @@ impl Leaves<'_> {
     fn on_primitive(&mut self, paths: &[String], node: Node<'_>) {
         match node.kind() {
             Kind::Array => node.items().for_each(|item| self.on_primitive(paths, item)),
-            Kind::Object => node.members().for_each(|(key, value)| match key.raw() {
-                "extension" => value.items().for_each(|item| self.extension(paths, item, true)),
+            Kind::Object => node.members().for_each(|(key, value)| match &*key.text().unwrap() {
+                "extension" => many(value).for_each(|item| self.extension(paths, item, true)),
                 name => self.any(&extend(paths, name), value),
             }),
             _ => {}
@@ -132,9 +132,9 @@ impl Leaves<'_> {
         }
         let paths: Vec<String> = steps.iter().flat_map(|step| extend(paths, step)).collect();
         for (key, value) in node.members() {
-            match key.raw() {
+            match &*key.text().unwrap() {
                 "url" => {}
-                "extension" => value.items().for_each(|item| self.extension(&paths, item, false)),
+                "extension" => many(value).for_each(|item| self.extension(&paths, item, false)),
                 name => {
                     let (name, on_value) = name.strip_prefix('_').map_or((name, false), |name| (name, true));
                     let mut homes =
@@ -172,6 +172,11 @@ impl Leaves<'_> {
             self.lost.push(paths[0].clone());
         }
     }
+}
+
+/// The items of an array, or one value in its place.
+fn many(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    node.items().chain((node.kind() == Kind::Object).then_some(node))
 }
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -221,7 +226,7 @@ fn look_for_leaves(node: Node<'_>, automatic: &mut Automatic, names: &mut Names)
     let mut leaves = Leaves { found: &whole, lost: Vec::new(), count: 0 };
     leaves.object(&root, node);
     let (mut count, mut missing) = (leaves.count, leaves.lost);
-    let contained = node.get("contained").into_iter().flat_map(Node::items);
+    let contained = node.get("contained").into_iter().flat_map(many);
     for (found, inner) in by_row.zip(contained) {
         let mut leaves = Leaves { found: &found, lost: Vec::new(), count: 0 };
         leaves.object(&root, inner);

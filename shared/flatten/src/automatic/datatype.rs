@@ -44,8 +44,13 @@ impl<'a> Walk<'_, 'a> {
                 None => Ok(()),
             };
         };
-        let place = self.places.elided_coding(spot, concept, self.names);
-        self.members(place, primary)
+        let (place, doubts) = (self.places.elided_coding(spot, concept, self.names), self.doubts);
+        self.members(place, primary)?;
+        if codings.items().nth(1).is_some() {
+            // What is odd about it is counted in the list of all.
+            self.doubts = doubts;
+        }
+        Ok(())
     }
 
     /// A `Reference`: as written, and the key and type of its target.
@@ -88,8 +93,9 @@ impl<'a> Walk<'_, 'a> {
                 array.items().filter(|point| point.get("system").is_some_and(|code| code.is(system)));
             let best = of_system
                 .filter_map(|point| Some((rank(point), point.get("value")?)))
+                .filter(|(_, value)| value.kind() == Kind::String)
                 .min_by_key(|(rank, _)| *rank);
-            if let Some((_, value)) = best.filter(|(_, value)| value.kind() == Kind::String) {
+            if let Some((_, value)) = best {
                 self.rows.text_of(column, value);
             }
         }
@@ -181,7 +187,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn contained_type(&self, id: &str) -> Option<String> {
-        let mut contained = self.resource.get("contained")?.items();
+        let mut contained = self.resource.get("contained")?.one_or_more();
         let target = contained.find(|resource| resource.get("id").is_some_and(|name| name.is(id)))?;
         Some(target.get_text("resourceType")?.into_owned())
     }

@@ -38,7 +38,7 @@ impl<'a> Walk<'_, 'a> {
     ) -> Result<(), Defect> {
         let member = self.places.member(place, key, hint, self.settings, self.names);
         if self.care != Care::Usual && self.is_left_out(member, value) {
-            self.modifier |= member == Member::ModifierExtensions && value.items().next().is_some();
+            self.modifier |= member == Member::ModifierExtensions && value.one_or_more().next().is_some();
             self.unknown(value);
             return Ok(());
         }
@@ -52,6 +52,10 @@ impl<'a> Walk<'_, 'a> {
                 self.target(place, value);
                 Ok(())
             }
+            Member::Sibling(spot) if is_scalar(value) && !self.is_companion(spot, key) => {
+                self.unknown(value);
+                Ok(())
+            }
             Member::Sibling(spot) => {
                 self.sibling(spot, value)?;
                 if value.kind() == Kind::Object {
@@ -61,7 +65,7 @@ impl<'a> Walk<'_, 'a> {
             }
             Member::Extensions => self.extensions(place, value, Standing::Plain),
             Member::ModifierExtensions => {
-                self.modifier |= value.items().next().is_some();
+                self.modifier |= value.one_or_more().next().is_some();
                 self.extensions(place, value, Standing::Modifier)
             }
             Member::Contained => self.contained(value),
@@ -99,6 +103,12 @@ impl<'a> Walk<'_, 'a> {
             self.chosen.push(column);
             self.rows.text(column, kind);
         }
+    }
+
+    /// Whether a name with an underscore can only be a primitive's companion. Databases and programs have fields of
+    /// their own: `_id`, `_class`.
+    fn is_companion(&self, spot: SpotId, key: Node<'_>) -> bool {
+        self.places.essence(spot).is_tabled() && !key.is("_id")
     }
 
     /// Whether a member has no column in a row that was flattened with more [`Care`] than usual.
@@ -151,12 +161,17 @@ impl<'a> Walk<'_, 'a> {
             return self.items(spot, carrier, array);
         }
         let is_one_of_several = array.items().nth(1).is_some();
-        let echo = self.echo;
+        let (echo, doubts) = (self.echo, self.doubts);
         self.echo |= is_one_of_several;
         let outcome = self.primary(spot, carrier, array, first);
         self.echo = echo;
         outcome?;
-        if is_one_of_several { self.items(spot, carrier, array) } else { Ok(()) }
+        if !is_one_of_several {
+            return Ok(());
+        }
+        // What is odd about the item in front is counted among all of them.
+        self.doubts = doubts;
+        self.items(spot, carrier, array)
     }
 
     /// The columns of the item that stands for all, and what is gathered from all of them.
@@ -187,6 +202,12 @@ impl<'a> Walk<'_, 'a> {
             _ => self.object(place, first),
         }
     }
+}
+
+/// Whether a value is a scalar, or has one among its items.
+fn is_scalar(value: Node<'_>) -> bool {
+    let is_one = |kind| !matches!(kind, Kind::Object | Kind::Array | Kind::Null);
+    is_one(value.kind()) || value.items().any(|item| is_one(item.kind()))
 }
 
 /// Official, else usual, else the first that is neither old nor a maiden name nor a nickname.

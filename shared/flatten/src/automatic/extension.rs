@@ -25,20 +25,21 @@ impl<'a> Walk<'_, 'a> {
         standing: Standing,
     ) -> Result<(), Defect> {
         match array.kind() {
-            Kind::Array => {}
+            Kind::Array | Kind::Object => {}
             Kind::Null => return Ok(()),
             _ => return Err(self.defect(DefectCode::ObjectExpected, array)),
         }
-        if array.items().nth(FEW).is_some() {
-            for (spot, group) in self.groups(place, array.items(), standing)? {
+        let all = array.one_or_more();
+        if all.clone().nth(FEW).is_some() {
+            for (spot, group) in self.groups(place, all, standing)? {
                 self.group(spot, &group.iter().copied())?;
             }
             return Ok(());
         }
-        let every = usable(array.items(), self.care);
-        for (index, extension) in array.items().enumerate() {
+        let every = usable(all.clone(), self.care);
+        for (index, extension) in all.clone().enumerate() {
             let Some(url) = self.url_of(extension)? else { continue };
-            if usable(array.items().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
+            if usable(all.clone().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
             let spot = self.extension_spot(place, every.clone(), extension, &url, standing);
@@ -64,7 +65,7 @@ impl<'a> Walk<'_, 'a> {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.sibling_ids(place, array);
-        let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::items);
+        let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::one_or_more);
         for (spot, group) in self.groups(place, of_items, Standing::Plain)? {
             self.check_size()?;
             let list = self.rows.open_list(self.places.plain(spot));
@@ -182,9 +183,10 @@ impl<'a> Walk<'_, 'a> {
         first: Node<'a>,
     ) -> Result<(), Defect> {
         if has_columns(first) {
-            let echo = std::mem::replace(&mut self.echo, true);
+            let (echo, doubts) = (std::mem::replace(&mut self.echo, true), self.doubts);
             let outcome = self.extension(spot, first);
-            self.echo = echo;
+            // What is odd about it is counted among all of them.
+            (self.echo, self.doubts) = (echo, doubts);
             outcome?;
         }
         if self.in_tables() && !group.clone().all(|extension| scalar_value(extension).is_some()) {
@@ -222,8 +224,10 @@ impl<'a> Walk<'_, 'a> {
     fn extension_item(&mut self, spot: SpotId, extension: Node<'a>) -> Result<(), Defect> {
         let place = self.places.item(spot, extension_type(), self.names);
         if let Some((key, value)) = scalar_value(extension)
-            && let Some(value_spot) = self.places.element(place, key.raw(), self.settings, self.names)
+            && let Some(name) = key.text()
+            && let Some(value_spot) = self.places.element(place, &name, self.settings, self.names)
         {
+            self.doubt_date(value_spot, value);
             return self.list_item(value_spot, value);
         }
         self.record(place, extension)
@@ -295,18 +299,20 @@ fn same_url(a: Node<'_>, b: Node<'_>) -> bool {
 /// Whether an extension has columns of its own in the row, beside the list of all that have its URL.
 fn has_columns(extension: Node<'_>) -> bool {
     extension.members().any(|(key, value)| match value.kind() {
-        Kind::Object => key.raw().starts_with("value"),
+        Kind::Object => is_value(key) || key.is("extension"),
         Kind::Array => key.is("extension"),
         _ => false,
-    }) && !extension
-        .members()
-        .any(|(key, value)| key.raw().starts_with("value") && value.kind() != Kind::Object)
+    }) && !extension.members().any(|(key, value)| is_value(key) && value.kind() != Kind::Object)
 }
 
 /// Whether an extension has several values, or a value and extensions, which the constraint ext-1 rules out.
 fn says_two_things(extension: Node<'_>) -> bool {
-    let says = |key: Node<'_>| key.is("extension") || key.raw().starts_with("value");
+    let says = |key: Node<'_>| key.is("extension") || is_value(key);
     extension.members().filter(|(key, value)| !value.is_null() && says(*key)).nth(1).is_some()
+}
+
+fn is_value(key: Node<'_>) -> bool {
+    key.text().is_some_and(|name| name.starts_with("value"))
 }
 
 /// The value of an extension that has nothing but a URL and a scalar.
@@ -314,5 +320,5 @@ fn scalar_value(extension: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
     let mut rest = extension.members().filter(|(key, _)| !key.is("url"));
     let (key, value) = rest.next()?;
     let is_scalar = !matches!(value.kind(), Kind::Object | Kind::Array | Kind::Null);
-    (rest.next().is_none() && is_scalar && key.raw().starts_with("value")).then_some((key, value))
+    (rest.next().is_none() && is_scalar && is_value(key)).then_some((key, value))
 }

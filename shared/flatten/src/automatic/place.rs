@@ -127,7 +127,7 @@ impl Places {
             *hint += 1;
             return member;
         }
-        self.member_called(place, name.raw(), hint, settings, names)
+        self.member_called(place, &name.text().unwrap_or_default(), hint, settings, names)
     }
 
     fn member_called(
@@ -143,7 +143,8 @@ impl Places {
             *hint = index + 1;
             return member;
         }
-        if key.len() > LONGEST_NAME {
+        // A name with a backslash is not remembered either: another one, with escapes, may be written like it.
+        if key.len() > LONGEST_NAME || key.contains('\\') {
             return Member::Unknown;
         }
         let member = self.classify(place, key, settings, names);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::row::{ColumnId, ITEM};
-use crate::time::moment;
+use crate::time::{is_time, moment};
 
 use super::place::{Derived, Scalars, SpotId, items_kind};
 use super::walk::Walk;
@@ -31,7 +31,7 @@ impl<'a> Walk<'_, 'a> {
             _ => {
                 match value.boolean().filter(|_| scalars.has(Scalars::BOOLEAN) || scalars.none()) {
                     Some(truth) => self.rows.boolean(plain, truth),
-                    None => self.rows.text(self.places.derived(spot, Derived::Text, self.names), value.raw()),
+                    None => self.misfit(spot, value),
                 }
                 Ok(())
             }
@@ -61,7 +61,8 @@ impl<'a> Walk<'_, 'a> {
                 if let Some(moment) = item.text().and_then(|text| moment(&text)) {
                     self.rows.instant(ITEM, moment.milliseconds());
                 } else {
-                    self.doubts.dates += u64::from(!scalars.has(Scalars::TEXT) && !item.is_null());
+                    let is_doubtful = !scalars.has(Scalars::TEXT) && item.kind() == Kind::String;
+                    self.doubts.dates += u64::from(is_doubtful);
                     self.rows.null(ITEM);
                 }
             }
@@ -75,17 +76,22 @@ impl<'a> Walk<'_, 'a> {
         let scalars = self.places.essence(spot).scalars;
         match value.kind() {
             Kind::Null => self.rows.null(ITEM),
-            Kind::String => self.rows.text_of(ITEM, value),
-            Kind::True | Kind::False => self.rows.boolean(ITEM, value.kind() == Kind::True),
+            Kind::String => {
+                if scalars != Scalars::TEXT {
+                    self.doubt_text(scalars, value);
+                }
+                self.rows.text_of(ITEM, value);
+            }
+            Kind::True | Kind::False => {
+                self.doubts.values += u64::from(!scalars.has(Scalars::BOOLEAN) && !scalars.none());
+                self.rows.boolean(ITEM, value.kind() == Kind::True);
+            }
             Kind::Number => {
-                let digits = value.raw();
-                if scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL) {
-                    match self.whole::<i32>(value)? {
-                        Some(number) => self.rows.integer(ITEM, number),
-                        None => self.rows.decimal(ITEM, digits),
-                    }
-                } else {
-                    self.rows.decimal(ITEM, digits);
+                let is_whole = scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL);
+                if !is_whole || !self.integer(ITEM, scalars, value)? {
+                    let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
+                    self.doubts.values += u64::from(!fits);
+                    self.rows.decimal(ITEM, value.raw());
                 }
             }
             Kind::Array => {
@@ -108,6 +114,40 @@ impl<'a> Walk<'_, 'a> {
         self.places.derived(spot, derived, self.names)
     }
 
+    /// Counts a date in a list of extensions' values that is none.
+    pub(super) fn doubt_date(&mut self, spot: SpotId, value: Node<'a>) {
+        if self.places.essence(spot).scalars.has(Scalars::MOMENT) {
+            let is_doubtful = value.text().is_some_and(|text| moment(&text).is_none());
+            self.doubts.dates += u64::from(is_doubtful);
+        }
+    }
+
+    /// Counts a text in a list that is none of the texts that may stand there. Dates are counted by who makes moments
+    /// of them.
+    fn doubt_text(&mut self, scalars: Scalars, value: Node<'a>) {
+        if scalars.none() || scalars.has(Scalars::TEXT.and(Scalars::BINARY).and(Scalars::MOMENT)) {
+            return;
+        }
+        let text = value.text().unwrap_or_default();
+        if scalars.has(Scalars::TIME) {
+            self.doubts.dates += u64::from(!is_time(&text));
+        } else if scalars.has(Scalars::INSTANT) {
+            self.doubts.dates += u64::from(moment(&text).is_none());
+        } else {
+            self.doubts.values += u64::from(!scalars.has(Scalars::LONG));
+        }
+    }
+
+    /// Keeps a value of the wrong primitive type as text.
+    fn misfit(&mut self, spot: SpotId, value: Node<'a>) {
+        self.doubts.values += 1;
+        let text = self.derived(spot, Derived::Text);
+        match value.kind() {
+            Kind::String => self.rows.text_of(text, value),
+            _ => self.rows.text(text, value.raw()),
+        }
+    }
+
     fn string(&mut self, spot: SpotId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
         if scalars.has(Scalars::MOMENT) {
             self.rows.text_of(self.places.plain(spot), value);
@@ -126,8 +166,11 @@ impl<'a> Walk<'_, 'a> {
             self.binary(spot, value);
         } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
             self.rows.text_of(self.places.plain(spot), value);
+        } else if scalars.has(Scalars::TIME) {
+            self.doubts.dates += u64::from(!value.text().is_some_and(|text| is_time(&text)));
+            self.rows.text_of(self.places.plain(spot), value);
         } else {
-            self.rows.text_of(self.places.derived(spot, Derived::Text, self.names), value);
+            self.misfit(spot, value);
         }
         Ok(())
     }
@@ -136,20 +179,33 @@ impl<'a> Walk<'_, 'a> {
         if scalars.has(Scalars::DECIMAL) || scalars.none() {
             self.decimal(spot, value.raw());
         } else if scalars.has(Scalars::INTEGER) {
-            match self.whole::<i32>(value)? {
-                Some(number) => self.rows.integer(self.places.plain(spot), number),
-                None => self.rows.text(self.places.derived(spot, Derived::Text, self.names), value.raw()),
+            if !self.integer(self.places.plain(spot), scalars, value)? {
+                self.misfit(spot, value);
             }
         } else if scalars.has(Scalars::LONG) {
             return self.long(spot, value);
         } else {
-            self.rows.text(self.places.derived(spot, Derived::Text, self.names), value.raw());
+            self.misfit(spot, value);
         }
         Ok(())
     }
 
-    /// A whole number of its type's range; `None` for one with a fraction or an exponent.
-    fn whole<T: std::str::FromStr>(&self, value: Node<'a>) -> Result<Option<T>, Defect> {
+    /// Writes a whole number, of 64 bits where it needs them and some release has so many here. Whether it is one.
+    fn integer(&mut self, column: ColumnId, scalars: Scalars, value: Node<'a>) -> Result<bool, Defect> {
+        let Some(number) = self.whole(value)? else { return Ok(false) };
+        let is_too_small =
+            number < 0 && !scalars.has(Scalars::NEGATIVE) || number == 0 && !scalars.has(Scalars::ZERO);
+        self.doubts.values += u64::from(is_too_small);
+        match i32::try_from(number) {
+            Ok(number) => self.rows.integer(column, number),
+            Err(_) if scalars.has(Scalars::LONG) => self.rows.long(column, number),
+            Err(_) => return Err(self.defect(DefectCode::IntegerOutOfRange, value)),
+        }
+        Ok(true)
+    }
+
+    /// A whole number of at most 64 bits; `None` for one with a fraction or an exponent.
+    fn whole(&self, value: Node<'a>) -> Result<Option<i64>, Defect> {
         let digits = value.text().unwrap_or(Cow::Borrowed(value.raw()));
         let unsigned = digits.strip_prefix(['-', '+']).unwrap_or(&digits);
         if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -160,9 +216,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// `integer64`, which JSON writes as a string (R5, section 2.1.28.0.1).
     fn long(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        match self.whole::<i64>(value)? {
+        match self.whole(value)? {
             Some(number) => self.rows.long(self.places.plain(spot), number),
-            None => self.rows.text_of(self.places.derived(spot, Derived::Text, self.names), value),
+            None => self.misfit(spot, value),
         }
         Ok(())
     }

@@ -164,8 +164,8 @@ impl<'w, 'a> Walk<'w, 'a> {
     /// Sets contained resources aside until the row is complete.
     pub(super) fn contained(&mut self, value: Node<'a>) -> Result<(), Defect> {
         match value.kind() {
-            Kind::Array => {
-                self.later.extend(value.items().map(Later::Contained));
+            Kind::Array | Kind::Object => {
+                self.later.extend(value.one_or_more().map(Later::Contained));
                 Ok(())
             }
             Kind::Null => Ok(()),

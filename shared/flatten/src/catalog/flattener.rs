@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::automatic::Automatic;
+use crate::check::Structural;
 use crate::defect::Defect;
 use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::{Context, Scratch};
@@ -42,6 +43,8 @@ pub struct Flattener {
 #[derive(Debug)]
 struct Learned {
     automatic: Automatic,
+    /// The same for what goes to the archive, whose names are no matter of the dictionary.
+    archived: Automatic,
     names: Names,
     views: ViewSet,
     of_type: BTreeMap<Arc<str>, Arc<OfType>>,
@@ -113,13 +116,27 @@ impl Flattener {
         self.findings.clear();
         let of_type = self.of_type(resource.resource_type());
         if self.is_archived(&of_type, resource, key, links)? {
+            // Structural checks are made on the way through a resource; the rows go nowhere.
+            let mark = rows.mark();
+            let Learned { archived, names, .. } = &mut self.learned;
+            let outcome = archived.flatten(resource, key, links, names, rows);
+            rows.rewind(mark);
+            if outcome.is_ok() {
+                self.findings.extend(named(archived.doubts()));
+            }
             return Ok(Flattened::Archived);
         }
         let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
+        let mut refusal = None;
+        // All of them are asked, so that each is counted where several do not hold.
         for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
-            if !check.passes(resource.node(), &context, &mut self.scratch)? {
+            if !check.passes(resource.node(), &context, &mut self.scratch) {
                 self.findings.push((check.name().to_owned(), 1));
+                refusal = refusal.or_else(|| check.refusal());
             }
+        }
+        if let Some(defect) = refusal {
+            return Err(defect);
         }
         let mark = rows.mark();
         let outcome = self.learned.automatic.flatten(resource, key, links, &mut self.learned.names, rows);
@@ -128,10 +145,7 @@ impl Flattener {
             rows.rewind(mark);
         }
         match outcome {
-            Ok(()) => {
-                let found = self.learned.automatic.doubts().counts();
-                self.findings.extend(found.map(|(name, count)| (name.to_owned(), count)));
-            }
+            Ok(()) => self.findings.extend(named(self.learned.automatic.doubts())),
             Err(defect) if is_kept => return Err(defect),
             // Structural checks are made on the way through a resource. What has no way through is no matter to views.
             Err(_) => {}
@@ -158,8 +172,9 @@ impl Flattener {
         self.learned.names.list()
     }
 
-    /// The checks that the last resource did not pass, and how often. Structural ones are made also where only views
-    /// are filled, unless automatic rows could not have been made of the resource.
+    /// The checks that the last resource did not pass, and how often, also those for which it was set aside.
+    /// Structural ones are made of what is not, also where it is archived or only views are filled, unless automatic
+    /// rows could not have been made of the resource.
     #[must_use]
     pub fn findings(&self) -> &[(String, u64)] {
         &self.findings
@@ -247,6 +262,11 @@ impl Flattener {
     }
 }
 
+/// What structural checks have found, as findings.
+fn named(doubts: Structural) -> impl Iterator<Item = (String, u64)> {
+    doubts.counts().map(|(name, count)| (name.to_owned(), count))
+}
+
 impl Learned {
     fn nothing(catalog: &Catalog) -> Self {
         let mut names = Names::default();
@@ -254,6 +274,7 @@ impl Learned {
         let views = ViewSet::new(plans.iter().cloned(), &mut names);
         Self {
             automatic: Automatic::new(catalog.automatic.clone()),
+            archived: Automatic::new(catalog.automatic.clone()),
             names,
             views,
             of_type: BTreeMap::new(),
@@ -265,7 +286,7 @@ impl Learned {
 impl Learned {
     fn bytes(&self) -> usize {
         let of_types: usize = self.of_type.keys().map(|name| size_of::<OfType>() + 4 * name.len()).sum();
-        self.automatic.bytes() + self.names.bytes() + of_types
+        self.automatic.bytes() + self.archived.bytes() + self.names.bytes() + of_types
     }
 }
 

@@ -26,10 +26,10 @@ impl<'m> Machine<'m> {
             return self.push_slots(object.get(name), companion, *to, member.companions);
         }
         for (key, value) in object.members() {
-            let Some(name) = key.plain_text() else { continue };
-            if let Some(to) = target(route, &member.name, name) {
+            let Some(name) = key.text() else { continue };
+            if let Some(to) = target(route, &member.name, &name) {
                 let companion =
-                    if member.companions == Companions::Ignored { None } else { companion(object, name) };
+                    if member.companions == Companions::Ignored { None } else { companion(object, &name) };
                 self.push_slots(Some(value), companion, to, member.companions);
             } else if member.companions == Companions::Counted
                 && let Some(bare) = name.strip_prefix('_')
@@ -218,7 +218,7 @@ fn slots(node: Option<Node<'_>>) -> Option<Items<'_>> {
 }
 
 fn companion<'n>(object: Node<'n>, name: &str) -> Option<Node<'n>> {
-    let is_companion = |key: &Node<'_>| key.plain_text().and_then(|key| key.strip_prefix('_')) == Some(name);
+    let is_companion = |key: &Node<'_>| key.text().is_some_and(|key| key.strip_prefix('_') == Some(name));
     object.members().find(|(key, _)| is_companion(key)).map(|(_, value)| value)
 }
 

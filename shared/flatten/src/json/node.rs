@@ -179,6 +179,11 @@ impl<'a> Node<'a> {
         Items { document: self.document, range: self.contents(Kind::Array) }
     }
 
+    /// The items of an array, or the one object that stands in its place; nothing for anything else.
+    pub(crate) fn one_or_more(self) -> Items<'a> {
+        if self.kind() == Kind::Object { Node::once(self) } else { self.items() }
+    }
+
     /// The value of an object's member. Keys are unique: the parser refuses duplicates.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Node<'a>> {

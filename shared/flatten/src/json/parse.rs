@@ -267,7 +267,8 @@ impl Parser<'_, '_> {
         let Some(entry) = self.entries.get(name) else { return Ok(()) };
         let bit = 1u64 << fingerprint(self.bytes, entry);
         let suspect = *seen & bit != 0 || entry.escaped;
-        *seen |= bit;
+        // What an escaped name is like only decoding tells: after one, every name is compared.
+        *seen |= if entry.escaped { u64::MAX } else { bit };
         if !suspect {
             return Ok(());
         }

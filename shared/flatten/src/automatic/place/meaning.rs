@@ -267,6 +267,9 @@ fn datatype_of(element: &Element) -> &'static str {
     element.newest().datatype.name()
 }
 
+/// What is written as text.
+const TEXTS: Scalars = Scalars::MOMENT.and(Scalars::TIME).and(Scalars::TEXT).and(Scalars::BINARY);
+
 /// What stands in the plain column of an element.
 fn cell_of(spot: &Spot, element: Option<&Element>) -> String {
     let Some(element) = element else { return "any".to_owned() };
@@ -281,7 +284,7 @@ fn cell_of(spot: &Spot, element: Option<&Element>) -> String {
         (scalars.has(Scalars::LONG), "long"),
         (scalars.has(Scalars::DECIMAL), "decimal"),
         (scalars.has(Scalars::INSTANT) && !scalars.has(Scalars::MOMENT), "timestamp"),
-        (scalars.has(Scalars::MOMENT.and(Scalars::TEXT).and(Scalars::BINARY)), "text"),
+        (scalars.has(TEXTS), "text"),
     ];
     let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
     words.join("|") + if element.newest().many { "[]" } else { "" }

@@ -18,9 +18,15 @@ impl Scalars {
     /// The text is a code of a value set that is known.
     pub(in crate::automatic) const CODED: Self = Self(1 << 8);
 
+    /// A time of day, which is text.
+    pub(in crate::automatic) const TIME: Self = Self(1 << 9);
+    /// Some release has a whole number here that may be 0, or less.
+    pub(in crate::automatic) const ZERO: Self = Self(1 << 10);
+    pub(in crate::automatic) const NEGATIVE: Self = Self(1 << 11);
+
     pub(super) const UNKNOWN: Self = Self::BOOLEAN.and(Self::DECIMAL).and(Self::TEXT);
 
-    pub(super) const fn and(self, other: Self) -> Self {
+    pub(in crate::automatic) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -29,11 +35,14 @@ impl Scalars {
         match (primitive, primitive.system()) {
             (Primitive::Instant, _) => Self::INSTANT,
             (Primitive::Base64Binary, _) => Self::BINARY,
+            (Primitive::PositiveInt, _) => Self::INTEGER,
+            (Primitive::UnsignedInt, _) => Self::INTEGER.and(Self::ZERO),
             (_, Primitive::Boolean) => Self::BOOLEAN,
-            (_, Primitive::Integer) => Self::INTEGER,
-            (_, Primitive::Integer64) => Self::LONG,
+            (_, Primitive::Integer) => Self::INTEGER.and(Self::ZERO).and(Self::NEGATIVE),
+            (_, Primitive::Integer64) => Self::LONG.and(Self::ZERO).and(Self::NEGATIVE),
             (_, Primitive::Decimal) => Self::DECIMAL,
             (_, Primitive::Date | Primitive::DateTime) => Self::MOMENT,
+            (_, Primitive::Time) => Self::TIME,
             _ => Self::TEXT,
         }
     }

@@ -71,11 +71,14 @@ impl Places {
 /// `CodeableReference` has an object under `reference` where `Reference` has text.
 pub(super) fn fits(carrier: Option<TypeId>, object: Node<'_>) -> bool {
     let Some(carrier) = carrier else { return false };
-    object.members().all(|(key, value)| match key.raw().strip_prefix('_') {
-        Some(primitive) => carrier.element(primitive).is_some(),
-        None => carrier
-            .element(key.raw())
-            .is_some_and(|element| element.uses.iter().any(|used| takes(used.datatype, value))),
+    object.members().all(|(key, value)| {
+        let name = key.text().unwrap_or_default();
+        match name.strip_prefix('_') {
+            Some(primitive) => carrier.element(primitive).is_some(),
+            None => carrier
+                .element(&name)
+                .is_some_and(|element| element.uses.iter().any(|used| takes(used.datatype, value))),
+        }
     })
 }
 

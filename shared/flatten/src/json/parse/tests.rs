@@ -42,6 +42,9 @@ fn refuses_what_json_does_not_have() {
         (b"\"\xff\"", E::InvalidUtf8, 1),
         (b"{\"a\":1,\"b\":2,\"a\":3}", E::DuplicateName, 14),
         (b"{\"a\":1,\"\\u0061\":3}", E::DuplicateName, 8),
+        (b"{\"\\u0061\":1,\"a\":3}", E::DuplicateName, 13),
+        (b"{\"\\u0069d\":1,\"b\":2,\"id\":3}", E::DuplicateName, 20),
+        (b"{\"\\u0061\":1,\"\\u0061\":3}", E::DuplicateName, 13),
     ];
     for (text, kind, offset) in cases {
         assert_eq!(refusal(text), Some((*kind, *offset)), "{}", String::from_utf8_lossy(text));
