@@ -30,7 +30,7 @@ pub struct Summary {
     pub types: BTreeMap<String, u64>,
     /// Rejects and view defects by code.
     pub codes: BTreeMap<String, u64>,
-    /// How often checks did not pass that set nothing aside, by the name of the check.
+    /// How often checks did not pass, by the name of the check.
     pub checks: BTreeMap<String, u64>,
     /// What was new to the dictionary of columns.
     pub drift: Drift,

@@ -190,7 +190,7 @@ impl Assembler {
         self.flattener.rest();
     }
 
-    /// What checks have found so far without setting anything aside.
+    /// What checks have found so far, those for which a resource was set aside among them.
     pub fn take_checks(&mut self) -> BTreeMap<String, u64> {
         mem::take(&mut self.checks)
     }
@@ -264,14 +264,15 @@ impl Assembler {
         let source = self.source(place, resource.node());
         let version = Version::new(resource.last_updated(), &source).in_edition(self.edition);
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
-        match self.flattener.flatten(resource, &key, &self.links, &mut self.batch.rows) {
+        let flattened = self.flattener.flatten(resource, &key, &self.links, &mut self.batch.rows);
+        for (check, count) in self.flattener.findings() {
+            *self.checks.entry(check.clone()).or_default() += count;
+        }
+        match flattened {
             Ok(Flattened::Rows(defects)) => {
                 let rows = rows_before..self.batch.rows.len();
                 if self.batch.rows.pendings() > pendings_before {
                     self.pending.remember(&self.flattener.names(), &self.batch.rows, rows.clone(), &version);
-                }
-                for (check, count) in self.flattener.findings() {
-                    *self.checks.entry(check.clone()).or_default() += count;
                 }
                 for (view, defect) in defects {
                     self.view_defect(&key, &source, view, defect);
