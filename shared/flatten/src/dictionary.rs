@@ -51,6 +51,7 @@ impl Meaning {
         let cell = match name {
             "_modifier" => "boolean",
             "_n" | "_depth" => "integer",
+            "dataSize" => "long",
             _ => "text",
         };
         Self { cell: cell.to_owned(), is_unknown: name == "_unknown", ..Self::of(None) }
