@@ -45,7 +45,11 @@ impl<'a> Walk<'_, 'a> {
             };
         };
         let place = self.places.elided_coding(spot, concept, self.names);
-        self.members(place, primary)
+        let echo = self.echo;
+        self.echo |= codings.items().nth(1).is_some();
+        let outcome = self.members(place, primary);
+        self.echo = echo;
+        outcome
     }
 
     /// A `Reference`: as written, and the key and type of its target.
@@ -71,8 +75,10 @@ impl<'a> Walk<'_, 'a> {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.pairs(self.places.plain(spot), labels.items(), "code");
-        let says_more =
-            |label: Node<'_>| label.members().any(|(name, _)| !name.is("system") && !name.is("code"));
+        let is_in_pair = |name: Node<'_>, value: Node<'_>| {
+            matches!(value.kind(), Kind::String | Kind::Null) && (name.is("system") || name.is("code"))
+        };
+        let says_more = |label: Node<'_>| !label.members().all(|(name, value)| is_in_pair(name, value));
         if !labels.items().any(says_more) {
             return Ok(());
         }
@@ -101,7 +107,9 @@ impl<'a> Walk<'_, 'a> {
         for item in items {
             let part = |name| item.get(name).filter(|part| !part.is_null());
             let (system, code) = (part("system"), part(second));
-            if system.is_none() && code.is_none() {
+            // A pair would say that there is none of what is no text: it stands elsewhere in the row.
+            let is_text = |part: Option<Node<'_>>| part.is_none_or(|part| part.kind() == Kind::String);
+            if system.is_none() && code.is_none() || !is_text(system) || !is_text(code) {
                 continue;
             }
             if list.is_none() {
