@@ -35,8 +35,8 @@ impl Automatic {
         let has_children = self.settings.arrays == Arrays::Tables;
         for (resource_type, place) in places.resource_types() {
             let root = Root::resource(place, resource_type);
-            describer.reach(format!("{resource_type}_contained"), root.clone(), has_children);
-            describer.reach(resource_type.to_owned(), root, has_children);
+            describer.reach(&format!("{resource_type}_contained"), &root, has_children);
+            describer.reach(resource_type, &root, has_children);
         }
         for (table, roots) in std::mem::take(&mut describer.roots) {
             if let Some(&scope) = describer.tables.get(&*table) {
@@ -49,13 +49,13 @@ impl Automatic {
 impl Describer<'_> {
     /// Notes what the rows of a table can be, and those of its child tables. A table can be reached on several ways: an
     /// item's list and the list of an item that stands alone in the row have one name.
-    fn reach(&mut self, table: String, root: Root, has_children: bool) {
+    fn reach(&mut self, table: &str, root: &Root, has_children: bool) {
         // A recursive element stays in the table of its first level: one of this name has no rows then.
-        if !self.tables.contains_key(&*table) {
+        if !self.tables.contains_key(table) {
             return;
         }
-        let roots = self.roots.entry(table.clone()).or_default();
-        if roots.contains(&root) {
+        let roots = self.roots.entry(table.to_owned()).or_default();
+        if roots.contains(root) {
             return;
         }
         roots.push(root.clone());
@@ -63,9 +63,9 @@ impl Describer<'_> {
             return;
         }
         let mut meanings = Meanings::default();
-        self.places.describe(&root, &mut meanings);
+        self.places.describe(root, &mut meanings);
         for items in meanings.items {
-            self.reach(joined(&table, &items.name), items.root, true);
+            self.reach(&joined(table, &items.name), &items.root, true);
         }
     }
 
