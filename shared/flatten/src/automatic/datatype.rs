@@ -136,8 +136,12 @@ impl<'a> Walk<'_, 'a> {
         let resource =
             crate::resource::Resource::read(node).map_err(|defect| self.defect(defect.code, node))?;
         if self.places.name(spot).ends_with("resource") && !self.in_contained {
-            let key = resource.key(None);
-            self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
+            // The key of a Bundle without an id is made of it without its entries, as they were read one by one.
+            if resource.id().is_some() || resource.resource_type() != "Bundle" || node.get("entry").is_none()
+            {
+                let key = resource.key(None);
+                self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
+            }
             return Ok(());
         }
         // What calls itself a resource may be of any type that FHIR has.
@@ -159,8 +163,8 @@ impl<'a> Walk<'_, 'a> {
                 self.target_key(place, kind, &[self.key]);
             }
             Reference::Contained(id) => {
-                if let Some(kind) = self.contained_type(id) {
-                    self.target_key(place, &kind, &[self.key, "#", id]);
+                if let Some((kind, key)) = self.contained_target(id) {
+                    self.target_key(place, &kind, &[&key]);
                 }
             }
             Reference::Urn(urn) => match self.links.resolve(urn) {
@@ -186,12 +190,6 @@ impl<'a> Walk<'_, 'a> {
         if !self.typed {
             self.rows.text(self.places.own(place, Derived::Kind, self.names), kind);
         }
-    }
-
-    fn contained_type(&self, id: &str) -> Option<String> {
-        let mut contained = self.resource.get("contained")?.items();
-        let target = contained.find(|resource| resource.get("id").is_some_and(|name| name.is(id)))?;
-        Some(target.get_text("resourceType")?.into_owned())
     }
 }
 

@@ -193,8 +193,10 @@ impl<'a> Walk<'_, 'a> {
             self.echo = echo;
             outcome?;
         }
-        if self.in_tables() && !group.clone().all(|extension| scalar_value(extension).is_some()) {
-            self.later_rows(spot, extension_type(), group.clone());
+        if self.in_tables()
+            && !group.clone().all(|extension| scalar_value(extension).is_some())
+            && self.later_rows(spot, extension_type(), group.clone())
+        {
             return Ok(());
         }
         let list = self.rows.open_list(self.places.plain(spot));
