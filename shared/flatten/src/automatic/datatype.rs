@@ -46,7 +46,7 @@ impl<'a> Walk<'_, 'a> {
         };
         let place = self.places.elided_coding(spot, concept, self.names);
         let echo = self.echo;
-        self.echo |= codings.items().nth(1).is_some();
+        self.echo |= self.in_tables() && codings.items().nth(1).is_some();
         let outcome = self.members(place, primary);
         self.echo = echo;
         outcome
@@ -105,13 +105,12 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn pairs(&mut self, column: ColumnId, items: impl Iterator<Item = Node<'a>>, second: &str) {
         let mut list = None;
         for item in items {
-            let part = |name| item.get(name).filter(|part| !part.is_null());
-            let (system, code) = (part("system"), part(second));
-            // A pair would say that there is none of what is no text: it stands elsewhere in the row.
-            let is_text = |part: Option<Node<'_>>| part.is_none_or(|part| part.kind() == Kind::String);
-            if system.is_none() && code.is_none() || !is_text(system) || !is_text(code) {
-                continue;
-            }
+            let (system, code) = match (text_part(item, "system"), text_part(item, second)) {
+                (Ok(None), Ok(None)) => continue,
+                (Ok(system), Ok(code)) => (system, code),
+                // The pair would say that there is none of it: it stands elsewhere in the row.
+                _ => continue,
+            };
             if list.is_none() {
                 list = Some(self.rows.open_list(column));
             }
@@ -190,6 +189,15 @@ impl<'a> Walk<'_, 'a> {
         if !self.typed {
             self.rows.text(self.places.own(place, Derived::Kind, self.names), kind);
         }
+    }
+}
+
+/// A member that is text, or `Err` if it is something else.
+fn text_part<'a>(item: Node<'a>, name: &str) -> Result<Option<Node<'a>>, ()> {
+    match item.get(name).map(|part| (part.kind(), part)) {
+        Some((Kind::String, part)) => Ok(Some(part)),
+        None | Some((Kind::Null, _)) => Ok(None),
+        Some(_) => Err(()),
     }
 }
 
