@@ -51,6 +51,7 @@ impl Meaning {
         let cell = match name {
             "_modifier" => "boolean",
             "_n" | "_depth" => "integer",
+            "dataSize" => "long",
             _ => "text",
         };
         Self { cell: cell.to_owned(), is_unknown: name == "_unknown", ..Self::of(None) }
@@ -91,14 +92,18 @@ impl Dictionary {
         })
     }
 
-    /// Times that a column was met when 20,000 others were listed already.
+    /// Times that a column was met when 20,000 others were listed already. It goes with the dictionary it was
+    /// counted in: whoever takes several adds it up.
     #[must_use]
     pub const fn unlisted(&self) -> u64 {
         self.unlisted
     }
 
-    /// Adds rows to a column.
+    /// Adds rows to a column. One that no row has filled is none: an empty list, a key that was never found.
     pub(crate) fn add(&mut self, table: &str, name: String, meaning: Meaning, rows: u64) {
+        if rows == 0 {
+            return;
+        }
         let is_full = self.columns.len() >= MAX_COLUMNS;
         let key = (table.to_owned(), name);
         if let Some((known, sum)) = self.columns.get_mut(&key) {

@@ -15,7 +15,7 @@ pub enum Reference<'a> {
     },
     /// A contained resource by its id; empty for the container itself (`#`).
     Contained(&'a str),
-    /// A URN (`urn:uuid:…`, `urn:oid:…`) that a `fullUrl` of the same Bundle resolves.
+    /// A URN (`urn:uuid:…`, `urn:oid:…`) that a `fullUrl` of the same Bundle resolves, without fragment.
     Urn(&'a str),
     /// A conditional reference, a canonical, or anything else without a key.
     Other,
@@ -36,7 +36,7 @@ pub fn parse(reference: &str) -> Reference<'_> {
         return Reference::Contained(fragment);
     }
     if reference.starts_with("urn:") {
-        return Reference::Urn(reference);
+        return Reference::Urn(reference.split('#').next().unwrap_or_default());
     }
     let path = reference.split('#').next().unwrap_or_default();
     if path.contains('?') {
@@ -85,6 +85,7 @@ mod tests {
             ("#p1", Reference::Contained("p1")),
             ("#", Reference::Contained("")),
             ("urn:uuid:0b2f", Reference::Urn("urn:uuid:0b2f")),
+            ("urn:uuid:0b2f#part", Reference::Urn("urn:uuid:0b2f")),
             ("Patient?identifier=a|b", Reference::Other),
             ("http://a.example/fhir/Patient?x=Patient/1", Reference::Other),
             ("patient/1", Reference::Other),

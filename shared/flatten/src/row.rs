@@ -21,6 +21,7 @@
 mod names;
 mod cells;
 mod repeats;
+mod size;
 mod spare;
 
 use std::ops::Range;

@@ -10,6 +10,7 @@
     reason = "a test stops where something is wrong"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -100,4 +101,18 @@ fn every_case_gives_its_rows() {
         }
     }
     assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_table_has_two_rows_of_one_key() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/automatic");
+    for folder in fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()) {
+        let settings = Settings { arrays: Arrays::Tables, ..settings_of(&folder) };
+        let rows = rows_of(&fs::read(folder.join("resource.json")).unwrap(), settings);
+        let mut keys = BTreeSet::new();
+        for row in rows.as_array().into_iter().flatten() {
+            let (table, key) = (row["_table"].to_string(), row["_id"].to_string());
+            assert!(keys.insert((table.clone(), key.clone())), "{}: {key} of {table}", folder.display());
+        }
+    }
 }

@@ -130,6 +130,70 @@ fn child_tables_and_contained_resources_are_described() {
 }
 
 #[test]
+fn a_child_table_is_described_from_all_its_parents() {
+    let e = |inside: &str| format!(r#"{{"url":"http://x.example/e",{inside}}}"#);
+    let f = |code: &str| format!(r#"{{"url":"http://x.example/f","valueCoding":{{"code":"{code}"}}}}"#);
+    let both = e(&format!(r#""extension":[{},{}]"#, f("1"), f("2")));
+    let lone = format!(
+        r#"{{"resourceType":"Patient","id":"1","name":[{{"family":"A","extension":[{both},{both}]}}]}}"#
+    );
+    let simple = e(r#""valueCoding":{"code":"3"}"#);
+    let two = format!(
+        r#"{{"resourceType":"Patient","id":"2","name":[{{"family":"A"}},{{"extension":[{simple},{simple}]}}]}}"#
+    );
+    let automatic = Settings { arrays: Arrays::Tables, ..Settings::default() };
+    let columns = by_name(&dictionary(Choices { automatic, ..Choices::default() }, &[&lone, &two]));
+    let e = "Patient.name.extension('http://x.example/e')";
+    let shown = |name: &str| columns.get(name).map(line).unwrap_or_default();
+    assert_eq!(shown("Patient_name_e.code"), format!("{e}.value.code - code text 2"));
+    let f = format!("{e}.extension('http://x.example/f')");
+    assert_eq!(shown("Patient_name_e.f_code"), format!("{f}.value.code - code text 2"));
+    assert_eq!(shown("Patient_name_e_f.code"), format!("{f}.value.code - code text 4"));
+}
+
+#[test]
+fn what_no_row_has_filled_is_no_column() {
+    let patient = r#"{"resourceType":"Patient","id":"p","extension":[{"url":"http://x.example/only-a-url"},
+        {"url":"http://x.example/when","valueDate":"?"},{"url":"http://x.example/when","valueDate":"!"}]}"#;
+    let columns = by_name(&dictionary(Choices::default(), &[patient]));
+    let names: Vec<&str> = columns.keys().map(String::as_str).collect();
+    assert_eq!(names, ["Patient.id", "Patient.when"]);
+}
+
+#[test]
+fn a_reference_that_is_never_answered_fills_no_column() {
+    let catalog = Arc::new(Catalog::compile(Choices::default()).unwrap());
+    let mut flattener = Flattener::new(catalog);
+    let (mut tape, mut rows) = (Tape::default(), Rows::default());
+    let text = r#"{"resourceType":"Encounter","id":"e","subject":{"reference":"urn:uuid:a"},
+        "serviceProvider":{"reference":"urn:uuid:b"},"participant":[{"individual":{"reference":"urn:uuid:b"}}]}"#;
+    let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+    let resource = Resource::read(document.root()).unwrap();
+    flattener.flatten(&resource, "Encounter/e", &Links::open(), &mut rows).unwrap();
+    flattener.uncount("Encounter", "serviceProvider_key");
+    flattener.uncount("Encounter", "participant.0.individual_key");
+    flattener.count(&rows);
+    flattener.uncount("Encounter", "serviceProvider_type");
+    flattener.uncount("Encounter", "participant.0.individual_type");
+    let columns = by_name(&flattener.take_dictionary());
+    let keys: Vec<&str> = columns
+        .keys()
+        .map(String::as_str)
+        .filter(|name| name.ends_with("_key") || name.ends_with("_type"))
+        .collect();
+    assert_eq!(keys, ["Encounter.subject_key", "Encounter.subject_type"]);
+    assert_eq!(columns["Encounter.participant.individual_reference"].rows, 1);
+}
+
+#[test]
+fn columns_past_the_limit_are_counted_and_go_with_the_dictionary() {
+    let members: Vec<String> = (0..20_010).map(|number| format!(r#""madeUp{number}x":1"#)).collect();
+    let text = format!(r#"{{"resourceType":"Basic","id":"b",{}}}"#, members.join(","));
+    let dictionary = dictionary(Choices::default(), &[&text]);
+    assert_eq!((dictionary.columns().len(), dictionary.unlisted()), (20_000, 11));
+}
+
+#[test]
 fn columns_of_views_have_their_paths() {
     let view = r#"{"name":"people","resource":"Patient","select":[{"column":[{"name":"born","path":"birthDate"},
         {"name":"families","path":"name.family","collection":true},{"name":"dead","path":"deceased.ofType(boolean)"}]}]}"#;

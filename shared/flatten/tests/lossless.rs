@@ -102,6 +102,14 @@ impl Leaves<'_> {
 
     /// A label's system and code stand together; the rest in the list beside.
     fn label(&mut self, paths: &[String], label: Node<'_>) {
+        let is_in_pair = |key: Node<'_>| key.is("system") || key.is("code");
+        let is_text = |value: Node<'_>| matches!(value.kind(), Kind::String | Kind::Null);
+        if !label.members().all(|(key, value)| is_in_pair(key) && is_text(value)) {
+            self.object(&extend(paths, "coding"), label);
+        }
+        if !label.members().all(|(key, value)| !is_in_pair(key) || is_text(value)) {
+            return;
+        }
         let part = |name: &str| label.get_text(name).unwrap_or_default().into_owned();
         let pair = format!("{}|{}", part("system"), part("code"));
         self.count += 1;

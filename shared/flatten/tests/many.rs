@@ -88,3 +88,12 @@ fn extensions_on_the_items_of_an_array() {
     let found = flatten(&members, Arrays::Embedded, "id");
     assert_eq!(found.map_err(|defect| defect.code), Err(DefectCode::TooLarge));
 }
+
+#[test]
+fn long_names() {
+    let name = "n".repeat(120);
+    let items = list(|_| format!(r#"{{"{name}":{{"a{name}":1,"b{name}":2,"c{name}":3}}}}"#));
+    // Each of them is written with every value.
+    let found = flatten(&format!(r#""contact":[{items}]"#), Arrays::Embedded, "id");
+    assert_eq!(found.map_err(|defect| defect.code), Err(DefectCode::TooLarge));
+}

@@ -44,13 +44,16 @@ impl<'a> Walk<'_, 'a> {
                 None => Ok(()),
             };
         };
-        let (place, doubts) = (self.places.elided_coding(spot, concept, self.names), self.doubts);
-        self.members(place, primary)?;
-        if codings.items().nth(1).is_some() {
+        let place = self.places.elided_coding(spot, concept, self.names);
+        let (has_more, echo, doubts) = (codings.items().nth(1).is_some(), self.echo, self.doubts);
+        self.echo |= self.in_tables() && has_more;
+        let outcome = self.members(place, primary);
+        self.echo = echo;
+        if has_more {
             // What is odd about it is counted in the list of all.
             self.doubts = doubts;
         }
-        Ok(())
+        outcome
     }
 
     /// A `Reference`: as written, and the key and type of its target.
@@ -76,8 +79,10 @@ impl<'a> Walk<'_, 'a> {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.pairs(self.places.plain(spot), labels.items(), "code");
-        let says_more =
-            |label: Node<'_>| label.members().any(|(name, _)| !name.is("system") && !name.is("code"));
+        let is_in_pair = |name: Node<'_>, value: Node<'_>| {
+            matches!(value.kind(), Kind::String | Kind::Null) && (name.is("system") || name.is("code"))
+        };
+        let says_more = |label: Node<'_>| !label.members().all(|(name, value)| is_in_pair(name, value));
         if !labels.items().any(says_more) {
             return Ok(());
         }
@@ -105,11 +110,12 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn pairs(&mut self, column: ColumnId, items: impl Iterator<Item = Node<'a>>, second: &str) {
         let mut list = None;
         for item in items {
-            let part = |name| item.get(name).filter(|part| !part.is_null());
-            let (system, code) = (part("system"), part(second));
-            if system.is_none() && code.is_none() {
-                continue;
-            }
+            let (system, code) = match (text_part(item, "system"), text_part(item, second)) {
+                (Ok(None), Ok(None)) => continue,
+                (Ok(system), Ok(code)) => (system, code),
+                // The pair would say that there is none of it: it stands elsewhere in the row.
+                _ => continue,
+            };
             if list.is_none() {
                 list = Some(self.rows.open_list(column));
             }
@@ -134,8 +140,12 @@ impl<'a> Walk<'_, 'a> {
         let resource =
             crate::resource::Resource::read(node).map_err(|defect| self.defect(defect.code, node))?;
         if self.places.name(spot).ends_with("resource") && !self.in_contained {
-            let key = resource.key(None);
-            self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
+            // The key of a Bundle without an id is made of it without its entries, as they were read one by one.
+            if resource.id().is_some() || resource.resource_type() != "Bundle" || node.get("entry").is_none()
+            {
+                let key = resource.key(None);
+                self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
+            }
             return Ok(());
         }
         // What calls itself a resource may be of any type that FHIR has.
@@ -157,8 +167,8 @@ impl<'a> Walk<'_, 'a> {
                 self.target_key(place, kind, &[self.key]);
             }
             Reference::Contained(id) => {
-                if let Some(kind) = self.contained_type(id) {
-                    self.target_key(place, &kind, &[self.key, "#", id]);
+                if let Some((kind, key)) = self.contained_target(id) {
+                    self.target_key(place, &kind, &[&key]);
                 }
             }
             Reference::Urn(urn) => match self.links.resolve(urn) {
@@ -185,11 +195,14 @@ impl<'a> Walk<'_, 'a> {
             self.rows.text(self.places.own(place, Derived::Kind, self.names), kind);
         }
     }
+}
 
-    fn contained_type(&self, id: &str) -> Option<String> {
-        let mut contained = self.resource.get("contained")?.one_or_more();
-        let target = contained.find(|resource| resource.get("id").is_some_and(|name| name.is(id)))?;
-        Some(target.get_text("resourceType")?.into_owned())
+/// A member that is text, or `Err` if it is something else.
+fn text_part<'a>(item: Node<'a>, name: &str) -> Result<Option<Node<'a>>, ()> {
+    match item.get(name).map(|part| (part.kind(), part)) {
+        Some((Kind::String, part)) => Ok(Some(part)),
+        None | Some((Kind::Null, _)) => Ok(None),
+        Some(_) => Err(()),
     }
 }
 

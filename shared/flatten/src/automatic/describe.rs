@@ -14,9 +14,10 @@ struct Describer<'a> {
     places: &'a Places,
     tally: &'a Tally,
     names: &'a NameList,
-    arrays: Arrays,
-    /// The tables that are still to be described.
+    /// The tables that have rows.
     tables: BTreeMap<&'a str, ScopeId>,
+    /// What the rows of each table can be, wherever they come from.
+    roots: BTreeMap<String, Vec<Root>>,
     dictionary: &'a mut Dictionary,
 }
 
@@ -29,36 +30,47 @@ impl Automatic {
         tables: BTreeMap<&str, ScopeId>,
         dictionary: &mut Dictionary,
     ) {
-        let (places, arrays) = (&self.places, self.settings.arrays);
-        let mut describer = Describer { places, tally, names, arrays, tables, dictionary };
+        let (places, roots) = (&self.places, BTreeMap::new());
+        let mut describer = Describer { places, tally, names, tables, roots, dictionary };
+        let has_children = self.settings.arrays == Arrays::Tables;
         for (resource_type, place) in places.resource_types() {
-            let root = [Root::resource(place, resource_type)];
-            describer.table(resource_type, &root);
-            describer.table(&format!("{resource_type}_contained"), &root);
+            let root = Root::resource(place, resource_type);
+            describer.reach(&format!("{resource_type}_contained"), &root, has_children);
+            describer.reach(resource_type, &root, has_children);
+        }
+        for (table, roots) in std::mem::take(&mut describer.roots) {
+            if let Some(&scope) = describer.tables.get(&*table) {
+                describer.scope(&table, "", scope, &roots);
+            }
         }
     }
 }
 
 impl Describer<'_> {
-    /// A table and its child tables.
-    fn table(&mut self, table: &str, roots: &[Root]) {
-        let Some(scope) = self.tables.remove(table) else { return };
-        let meanings = self.scope(table, "", scope, roots);
-        if self.arrays == Arrays::Embedded {
+    /// Notes what the rows of a table can be, and those of its child tables. A table can be reached on several ways: an
+    /// item's list and the list of an item that stands alone in the row have one name.
+    fn reach(&mut self, table: &str, root: &Root, has_children: bool) {
+        // A recursive element stays in the table of its first level: one of this name has no rows then.
+        if !self.tables.contains_key(table) {
             return;
         }
-        let mut children: BTreeMap<String, Vec<Root>> = BTreeMap::new();
-        for items in meanings.items {
-            // A recursive element stays in the table of its first level: one of this name has no rows then.
-            children.entry(joined(table, &items.name)).or_default().push(items.root);
+        let roots = self.roots.entry(table.to_owned()).or_default();
+        if roots.contains(root) {
+            return;
         }
-        for (child, roots) in children {
-            self.table(&child, &roots);
+        roots.push(root.clone());
+        if !has_children {
+            return;
+        }
+        let mut meanings = Meanings::default();
+        self.places.describe(root, &mut meanings);
+        for items in meanings.items {
+            self.reach(&joined(table, &items.name), &items.root, true);
         }
     }
 
     /// The columns of a table or of a list's records, and those of the lists inside.
-    fn scope(&mut self, table: &str, prefix: &str, scope: ScopeId, roots: &[Root]) -> Meanings {
+    fn scope(&mut self, table: &str, prefix: &str, scope: ScopeId, roots: &[Root]) {
         let mut meanings = Meanings::default();
         for root in roots {
             self.places.describe(root, &mut meanings);
@@ -79,6 +91,5 @@ impl Describer<'_> {
                 self.scope(table, &name, inside, &roots);
             }
         }
-        meanings
     }
 }

@@ -64,7 +64,12 @@ impl<'a> Walk<'_, 'a> {
         if let Some(wrong) = array.items().find(|item| !matches!(item.kind(), Kind::Object | Kind::Null)) {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
-        self.sibling_ids(place, array);
+        // What is no list of extensions is a defect here as on a single primitive.
+        let no_list = |list: &Node<'_>| !matches!(list.kind(), Kind::Array | Kind::Object | Kind::Null);
+        if let Some(wrong) = array.items().filter_map(|item| item.get("extension")).find(no_list) {
+            return Err(self.defect(DefectCode::ObjectExpected, wrong));
+        }
+        self.sibling_ids(place, array)?;
         let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::one_or_more);
         for (spot, group) in self.groups(place, of_items, Standing::Plain)? {
             self.check_size()?;
@@ -126,19 +131,20 @@ impl<'a> Walk<'_, 'a> {
         Ok(groups.collect())
     }
 
-    fn sibling_ids(&mut self, place: PlaceId, array: Node<'a>) {
+    fn sibling_ids(&mut self, place: PlaceId, array: Node<'a>) -> Result<(), Defect> {
         if !array.items().any(|item| item.get("id").is_some()) {
-            return;
+            return Ok(());
         }
-        let Some(spot) = self.places.element(place, "id", self.settings, self.names) else { return };
+        let Some(spot) = self.places.element(place, "id", self.settings, self.names) else { return Ok(()) };
         let list = self.rows.open_list(self.places.plain(spot));
         for item in array.items() {
             match item.get("id") {
-                Some(id) if id.kind() == Kind::String => self.rows.text_of(ITEM, id),
-                _ => self.rows.null(ITEM),
+                Some(id) => self.list_item(spot, id)?,
+                None => self.rows.null(ITEM),
             }
         }
         self.rows.close(list);
+        Ok(())
     }
 
     /// Members of an item that are neither an id nor an extension.
@@ -189,8 +195,10 @@ impl<'a> Walk<'_, 'a> {
             (self.echo, self.doubts) = (echo, doubts);
             outcome?;
         }
-        if self.in_tables() && !group.clone().all(|extension| scalar_value(extension).is_some()) {
-            self.later_rows(spot, extension_type(), group.clone());
+        if self.in_tables()
+            && !group.clone().all(|extension| scalar_value(extension).is_some())
+            && self.later_rows(spot, extension_type(), group.clone())
+        {
             return Ok(());
         }
         let list = self.rows.open_list(self.places.plain(spot));

@@ -46,14 +46,6 @@ impl<'a> Walk<'_, 'a> {
             self.list_item(spot, item)?;
         }
         self.rows.close(list);
-        if array.items().any(|item| item.number().is_some_and(|digits| fit(digits) != Fit::Exact)) {
-            let text = self.derived(spot, Derived::Text);
-            let list = self.rows.open_list(text);
-            for item in array.items() {
-                self.rows.text(ITEM, item.raw());
-            }
-            self.rows.close(list);
-        }
         if scalars.has(Scalars::MOMENT) && items_kind(array) == Some(Kind::String) {
             let at = self.derived(spot, Derived::At);
             let list = self.rows.open_list(at);
@@ -76,6 +68,12 @@ impl<'a> Walk<'_, 'a> {
         let scalars = self.places.essence(spot).scalars;
         match value.kind() {
             Kind::Null => self.rows.null(ITEM),
+            Kind::String if scalars.has(Scalars::BINARY) && self.is_large(value) => {
+                let record = self.rows.open_record(ITEM);
+                let [size, sha256] = ["dataSize", "dataSha256"].map(|name| self.names.column(name));
+                self.replaced(value, size, sha256);
+                self.rows.close(record);
+            }
             Kind::String => {
                 if scalars != Scalars::TEXT {
                     self.doubt_text(scalars, value);
@@ -91,7 +89,7 @@ impl<'a> Walk<'_, 'a> {
                 if !is_whole || !self.integer(ITEM, scalars, value)? {
                     let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
                     self.doubts.values += u64::from(!fits);
-                    self.rows.decimal(ITEM, value.raw());
+                    self.decimal_item(value.raw());
                 }
             }
             Kind::Array => {
@@ -162,7 +160,7 @@ impl<'a> Walk<'_, 'a> {
             self.instant(spot, value);
         } else if scalars.has(Scalars::LONG) {
             return self.long(spot, value);
-        } else if scalars.has(Scalars::BINARY) && value.raw().len() > self.settings.inline_binary_bytes {
+        } else if scalars.has(Scalars::BINARY) && self.is_large(value) {
             self.binary(spot, value);
         } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
             self.rows.text_of(self.places.plain(spot), value);
@@ -245,12 +243,27 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
+    /// An item of a list has no text beside it: what a Decimal128 cannot hold stands as its text.
+    fn decimal_item(&mut self, digits: &str) {
+        match fit(digits) {
+            Fit::Exact => self.rows.decimal(ITEM, digits),
+            Fit::Rounded | Fit::OutOfRange => self.rows.text(ITEM, digits),
+        }
+    }
+
+    fn is_large(&self, binary: Node<'a>) -> bool {
+        binary.raw().len() > self.settings.inline_binary_bytes
+    }
+
     /// Large base64 text: the bytes stay reachable through `_source`.
     fn binary(&mut self, spot: SpotId, value: Node<'a>) {
+        let [size, sha256] = [Derived::Size, Derived::Sha256].map(|derived| self.derived(spot, derived));
+        self.replaced(value, size, sha256);
+    }
+
+    fn replaced(&mut self, value: Node<'a>, size: ColumnId, sha256: ColumnId) {
         let text = value.text().unwrap_or_default();
-        let size = i64::try_from(text.len()).unwrap_or(i64::MAX);
-        self.rows.long(self.places.derived(spot, Derived::Size, self.names), size);
-        let sha256 = self.derived(spot, Derived::Sha256);
+        self.rows.long(size, i64::try_from(text.len()).unwrap_or(i64::MAX));
         self.hash(sha256, &text);
     }
 

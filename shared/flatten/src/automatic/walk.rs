@@ -1,5 +1,7 @@
 //! One resource: its row, then the rows that had to wait until that one was complete.
 
+mod later;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -8,14 +10,14 @@ use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Links;
 use crate::model::TypeId;
-use crate::reference::{is_id, is_type};
 use crate::resource::Resource;
 use crate::row::{ColumnId, ITEM, Names, Rows, TableId};
 
-use super::address::{address_at, exact_address_at, exact_addresses};
-use super::name;
-use super::place::{PlaceId, Places, Special, SpotId};
+use super::address::{address_at, exact_addresses};
+use super::place::{PlaceId, Places, SpotId};
 use super::{Arrays, ROW_BYTES, Settings};
+
+use later::{Later, Level, only_objects};
 
 /// What may have columns of its own. In a row whose columns would be ambiguous less and less does, and the rest
 /// stands in `_unknown`.
@@ -76,31 +78,6 @@ pub(super) struct Walk<'w, 'a> {
     /// Bytes before the row at hand.
     row_start: usize,
     later: Vec<Later<'a>>,
-}
-
-/// Rows to be written once the row at hand is complete.
-enum Later<'a> {
-    Contained(Node<'a>),
-    Items(Items<'a>),
-}
-
-/// An element that a row is an item of: its table, and how often it stands inside itself.
-#[derive(Clone)]
-struct Level {
-    carrier: TypeId,
-    table: String,
-    depth: i32,
-}
-
-/// Objects that become rows of a child table.
-struct Items<'a> {
-    objects: Vec<Node<'a>>,
-    spot: SpotId,
-    carrier: Option<TypeId>,
-    table: String,
-    parent: String,
-    depth: i32,
-    above: Vec<Level>,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
@@ -180,8 +157,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         carrier: Option<TypeId>,
         array: Node<'a>,
     ) -> Result<(), Defect> {
-        if self.in_tables() && only_objects(array) {
-            self.later_rows(spot, carrier, array.items());
+        if self.in_tables() && only_objects(array) && self.later_rows(spot, carrier, array.items()) {
             return Ok(());
         }
         let list = self.rows.open_list(self.places.plain(spot));
@@ -298,7 +274,10 @@ impl<'w, 'a> Walk<'w, 'a> {
             // Names are told apart as far as they can be; a row that says one thing twice would say it wrongly.
             return Err(Defect::whole(DefectCode::AmbiguousColumn));
         }
-        self.check_size()
+        if self.rows.exceeds(ROW_BYTES, self.names) {
+            return Err(Defect::whole(DefectCode::TooLarge));
+        }
+        Ok(())
     }
 
     /// Says in the row or item at hand that a modifier extension stands in it.
@@ -309,88 +288,4 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         self.modifier = outer;
     }
-
-    fn contained_row(&mut self, node: Node<'a>) -> Result<(), Defect> {
-        let Some(kind) = node.get_text("resourceType").filter(|kind| is_type(kind)) else {
-            return Err(self.defect(DefectCode::NotAResource, node));
-        };
-        let id = node.get_text("id").filter(|id| is_id(id)).map(|id| format!("{}#{id}", self.key));
-        // An id that another contained resource has already names that one.
-        let key = id.filter(|key| self.contained_keys.insert(key.clone()));
-        let key = key.unwrap_or_else(|| {
-            format!("{}#{}", self.key, exact_address_at(self.resource, node.span().start))
-        });
-        let name = format!("{kind}_contained");
-        let (table, container) = (self.names.table(&name), self.names.column("_container"));
-        let place = self.places.root(&kind, self.names).place;
-        self.table = Cow::Owned(name);
-        self.row_key = Cow::Owned(key.clone());
-        self.above.clear();
-        self.in_contained = true;
-        self.row(table, &key, |walk| {
-            walk.rows.text(container, walk.key);
-            walk.object(place, node)
-        })
-    }
-
-    /// Sets objects aside that will be rows of a child table.
-    pub(super) fn later_rows(
-        &mut self,
-        spot: SpotId,
-        carrier: Option<TypeId>,
-        objects: impl Iterator<Item = Node<'a>>,
-    ) {
-        if self.echo {
-            // What the item rows of an array will say is not said by its representative as well.
-            return;
-        }
-        let mut above = self.above.clone();
-        let known = carrier.and_then(|carrier| above.iter_mut().find(|level| level.carrier == carrier));
-        let (table, depth) = if let Some(level) = known {
-            // A recursive element stays in the table of its first level, one level deeper.
-            level.depth += 1;
-            (level.table.clone(), level.depth)
-        } else {
-            let table = name::joined(&self.table, self.places.name(spot));
-            if let Some(carrier) = carrier.filter(|carrier| carrier.is_backbone()) {
-                above.push(Level { carrier, table: table.clone(), depth: 0 });
-            }
-            (table, 0)
-        };
-        let (objects, parent) = (objects.collect(), self.row_key.clone().into_owned());
-        self.later.push(Later::Items(Items { objects, spot, carrier, table, parent, depth, above }));
-    }
-
-    fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
-        let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
-        let mut keys = Vec::with_capacity(items.objects.len());
-        exact_addresses(self.resource, &items.objects, |address, _| {
-            keys.push(format!("{}#{address}", self.key))
-        });
-        let table = self.names.table(&items.table);
-        self.table = Cow::Owned(items.table.clone());
-        for ((index, &item), key) in items.objects.iter().enumerate().zip(keys) {
-            self.row_key = Cow::Owned(key.clone());
-            self.above.clone_from(&items.above);
-            self.row(table, &key, |walk| {
-                walk.rows.text(parent, &items.parent);
-                walk.rows.integer(number, i32::try_from(index).unwrap_or(i32::MAX));
-                walk.rows.integer(depth, items.depth);
-                let place = walk.item_place(items.spot, items.carrier, item);
-                walk.unsure = walk.places.special(place) == Special::ExtensionItem;
-                walk.object(place, item)
-            })?;
-        }
-        Ok(())
-    }
-
-    fn item_place(&mut self, spot: SpotId, carrier: Option<TypeId>, item: Node<'a>) -> PlaceId {
-        let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
-        self.places.item(spot, carrier, self.names)
-    }
-}
-
-/// Whether an array holds nothing but objects: only they can be rows.
-fn only_objects(array: Node<'_>) -> bool {
-    array.items().all(|item| item.kind() == Kind::Object)
 }

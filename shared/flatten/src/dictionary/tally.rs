@@ -35,6 +35,8 @@ struct Counter {
     /// The counter of the cell that came behind last time: rows of one kind have their cells in one order.
     next: u32,
     rows: u64,
+    /// How many of the rows were left without a value after all.
+    unanswered: u64,
     last_row: u64,
     inside: Option<ScopeId>,
 }
@@ -66,7 +68,24 @@ impl Tally {
     /// The columns of a scope, how many rows have filled each, and the scope of the records inside.
     pub(crate) fn columns(&self, scope: ScopeId) -> impl Iterator<Item = (ColumnId, u64, Option<ScopeId>)> {
         let counters = &self.scopes[scope.0 as usize].counters;
-        counters.iter().map(|counter| (counter.column, counter.rows, counter.inside))
+        counters
+            .iter()
+            .map(|counter| (counter.column, counter.rows.saturating_sub(counter.unanswered), counter.inside))
+    }
+
+    /// Takes a row back from a column, also before it is counted: what was pending in it had no answer. The path goes
+    /// through the columns of lists.
+    pub(crate) fn uncount(&mut self, table: TableId, path: impl Iterator<Item = ColumnId>) {
+        let mut scope = self.table(table);
+        let mut path = path.peekable();
+        while let Some(column) = path.next() {
+            let at = self.counter(scope, column, None);
+            if path.peek().is_some() {
+                scope = self.inside(scope, at);
+            } else {
+                self.scopes[scope.0 as usize].counters[at as usize].unanswered += 1;
+            }
+        }
     }
 
     fn table(&mut self, table: TableId) -> ScopeId {
@@ -141,7 +160,14 @@ impl Tally {
         }
         let at = *scope.index.entry(column).or_insert_with(|| {
             self.counters += 1;
-            scope.counters.push(Counter { column, next: 0, rows: 0, last_row: 0, inside: None });
+            scope.counters.push(Counter {
+                column,
+                next: 0,
+                rows: 0,
+                unanswered: 0,
+                last_row: 0,
+                inside: None,
+            });
             u32::try_from(scope.counters.len() - 1).unwrap_or(u32::MAX)
         });
         match before {

@@ -10,6 +10,7 @@ pub struct Names {
     list: NameList,
     index: Index,
     bytes: usize,
+    longest: usize,
 }
 
 #[expect(
@@ -82,6 +83,16 @@ impl Names {
         self.bytes
     }
 
+    /// How many bytes the longest name has.
+    pub(super) const fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// How many bytes a column's name has; none for an item's.
+    pub(super) fn length(&self, column: ColumnId) -> usize {
+        self.list.0.get(column.0 as usize).map_or(0, |name| name.text.len())
+    }
+
     fn intern(&mut self, name: &str) -> u32 {
         if let Some(&id) = self.index.get(name) {
             return id;
@@ -90,6 +101,7 @@ impl Names {
         let text: Arc<str> = Arc::from(name);
         // Twice by the index: a table of hashes is half empty.
         self.bytes += size_of::<Name>() + 2 * size_of::<(Arc<str>, u32)>() + text.len();
+        self.longest = self.longest.max(text.len());
         Arc::make_mut(&mut self.list.0).push(Name::of(Arc::clone(&text)));
         self.index.insert(text, id);
         id

@@ -13,14 +13,14 @@ use super::columns::{Columns, Derived};
 use super::{Member, Place, PlaceId, Places, Scalars, Special, Spot, SpotId, TELECOM_SYSTEMS};
 
 /// Where a name space of columns begins, and what is known on the way there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::automatic) struct Root {
     pub(in crate::automatic) place: PlaceId,
     way: Way,
 }
 
 /// The way from a resource to a place or a spot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
     path: Arc<str>,
     url: Option<Arc<str>>,

@@ -104,7 +104,8 @@ fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool
         }
         return;
     }
-    let Some(contained) = root.get("contained") else { return };
+    // The row of a resource whose id can be in no key has none to be found by.
+    let Some(contained) = root.get("contained").filter(|_| is_id(id)) else { return };
     let single = (contained.kind() == Kind::Object).then_some(contained);
     let mut candidates = contained.items().chain(single);
     if candidates.any(|node| node.get("id").is_some_and(|own| own.is(id)) && has_type(node)) {

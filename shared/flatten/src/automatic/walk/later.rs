@@ -1,0 +1,166 @@
+//! What becomes rows of its own once the row at hand is complete: contained resources, items of child tables.
+
+use std::borrow::Cow;
+
+use crate::defect::{Defect, DefectCode};
+use crate::json::{Kind, Node};
+use crate::model::TypeId;
+use crate::reference::{is_id, is_type};
+
+use super::super::address::{exact_address_at, exact_addresses};
+use super::super::name;
+use super::super::place::{PlaceId, Special, SpotId};
+use super::Walk;
+
+/// `MongoDB` refuses what it is to write into a collection whose name and the database's have more than 255 bytes
+/// together, and with it all that is sent along. A database's name has up to 63.
+const LONGEST_TABLE: usize = 150;
+
+/// Rows to be written once the row at hand is complete.
+pub(super) enum Later<'a> {
+    Contained(Node<'a>),
+    Items(Items<'a>),
+}
+
+/// An element that a row is an item of: its table, and how often it stands inside itself.
+#[derive(Clone)]
+pub(super) struct Level {
+    carrier: TypeId,
+    table: String,
+    depth: i32,
+}
+
+/// Objects that become rows of a child table.
+pub(super) struct Items<'a> {
+    /// With the `null`s among them: they have no rows, but keep their numbers.
+    objects: Vec<Node<'a>>,
+    spot: SpotId,
+    carrier: Option<TypeId>,
+    table: String,
+    parent: String,
+    depth: i32,
+    above: Vec<Level>,
+}
+
+impl<'a> Walk<'_, 'a> {
+    pub(super) fn contained_row(&mut self, node: Node<'a>) -> Result<(), Defect> {
+        let Some(kind) = node.get_text("resourceType").filter(|kind| is_type(kind)) else {
+            return Err(self.defect(DefectCode::NotAResource, node));
+        };
+        let id = node.get_text("id").filter(|id| is_id(id)).map(|id| format!("{}#{id}", self.key));
+        // An id that another contained resource has already names that one.
+        let key = id.filter(|key| self.contained_keys.insert(key.clone()));
+        let key = key.unwrap_or_else(|| self.address_key(node));
+        let name = format!("{kind}_contained");
+        let (table, container) = (self.names.table(&name), self.names.column("_container"));
+        let place = self.places.root(&kind, self.names).place;
+        self.table = Cow::Owned(name);
+        self.row_key = Cow::Owned(key.clone());
+        self.above.clear();
+        self.in_contained = true;
+        self.row(table, &key, |walk| {
+            walk.rows.text(container, walk.key);
+            walk.object(place, node)
+        })
+    }
+
+    /// The key of the row of what has no id that could be in one.
+    fn address_key(&self, node: Node<'a>) -> String {
+        format!("{}#{}", self.key, exact_address_at(self.resource, node.span().start))
+    }
+
+    /// The type and the key of the contained resource with this id: of several, the one whose row has the id.
+    pub(in crate::automatic) fn contained_target(&self, id: &str) -> Option<(Cow<'a, str>, String)> {
+        let target = self.contained_with(id)?;
+        let kind = target.get_text("resourceType").filter(|kind| is_type(kind))?;
+        let key = if is_id(id) { format!("{}#{id}", self.key) } else { self.address_key(target) };
+        Some((kind, key))
+    }
+
+    /// Looks for a contained resource in the order of the rows: those inside contained resources come last.
+    fn contained_with(&self, id: &str) -> Option<Node<'a>> {
+        let is_named = |resource: &Node<'a>| resource.get("id").is_some_and(|name| name.is(id));
+        let outer = self.resource.get("contained")?;
+        if let Some(found) = outer.one_or_more().find(is_named) {
+            return Some(found);
+        }
+        let mut level: Vec<Node<'a>> = outer.one_or_more().collect();
+        while !level.is_empty() {
+            let inside = level.iter().filter_map(|resource| resource.get("contained"));
+            let inside = inside.flat_map(Node::one_or_more);
+            level = inside.collect();
+            if let Some(found) = level.iter().copied().find(is_named) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Sets objects aside that will be rows of a child table; `false` if there can be no table of such a name.
+    pub(in crate::automatic) fn later_rows(
+        &mut self,
+        spot: SpotId,
+        carrier: Option<TypeId>,
+        objects: impl Iterator<Item = Node<'a>>,
+    ) -> bool {
+        if self.echo {
+            // What the item rows of an array will say is not said by its representative as well.
+            return true;
+        }
+        let mut above = self.above.clone();
+        let known = carrier.and_then(|carrier| above.iter_mut().find(|level| level.carrier == carrier));
+        let (table, depth) = if let Some(level) = known {
+            // A recursive element stays in the table of its first level, one level deeper.
+            level.depth += 1;
+            (level.table.clone(), level.depth)
+        } else {
+            let table = name::joined(&self.table, self.places.name(spot));
+            if table.len() > LONGEST_TABLE {
+                return false;
+            }
+            if let Some(carrier) = carrier.filter(|carrier| carrier.is_backbone()) {
+                above.push(Level { carrier, table: table.clone(), depth: 0 });
+            }
+            (table, 0)
+        };
+        let (objects, parent) = (objects.collect(), self.row_key.clone().into_owned());
+        self.later.push(Later::Items(Items { objects, spot, carrier, table, parent, depth, above }));
+        true
+    }
+
+    pub(super) fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
+        let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
+        let mut keys = Vec::with_capacity(items.objects.len());
+        exact_addresses(self.resource, &items.objects, |address, _| {
+            keys.push(format!("{}#{address}", self.key))
+        });
+        let table = self.names.table(&items.table);
+        self.table = Cow::Owned(items.table.clone());
+        for ((index, &item), key) in items.objects.iter().enumerate().zip(keys) {
+            if item.is_null() {
+                continue;
+            }
+            self.row_key = Cow::Owned(key.clone());
+            self.above.clone_from(&items.above);
+            self.row(table, &key, |walk| {
+                walk.rows.text(parent, &items.parent);
+                walk.rows.integer(number, i32::try_from(index).unwrap_or(i32::MAX));
+                walk.rows.integer(depth, items.depth);
+                let place = walk.item_place(items.spot, items.carrier, item);
+                walk.unsure = walk.places.special(place) == Special::ExtensionItem;
+                walk.object(place, item)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn item_place(&mut self, spot: SpotId, carrier: Option<TypeId>, item: Node<'a>) -> PlaceId {
+        let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
+        self.places.item(spot, carrier, self.names)
+    }
+}
+
+/// Whether an array holds nothing but objects: only they can be rows. A `null` is no value.
+pub(super) fn only_objects(array: Node<'_>) -> bool {
+    array.items().all(|item| matches!(item.kind(), Kind::Object | Kind::Null))
+}
