@@ -149,6 +149,27 @@ async fn rows(ledger: &Ledger, column: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn a_reference_that_nobody_answers_fills_no_column() {
+    let observation = |id: &str, patient: u8| {
+        format!(
+            r#"{{"resource":{{"resourceType":"Observation","id":"{id}","status":"final","subject":
+            {{"reference":"urn:uuid:00000000-0000-4000-8000-00000000000{patient}"}}}}}}"#
+        )
+    };
+    let patient = r#"{"fullUrl":"urn:uuid:00000000-0000-4000-8000-000000000001","resource":{"resourceType":"Patient"}}"#;
+    let entries =
+        [observation("a", 1), observation("b", 2), patient.to_owned(), observation("c", 1)].join(",");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(file, r#"{{"resourceType":"Bundle","id":"b","type":"batch","entry":[{entries}]}}"#).unwrap();
+    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let storage = Storage::File(file.path().to_owned());
+    let line = Line { storage, catalog: Arc::default(), sink, pace: Pace::default() };
+    line.load(&ledger, &object("urns"), &job("one", None)).await.unwrap();
+    assert_eq!(rows(&ledger, "Observation.subject_reference").await, 3);
+    assert_eq!(rows(&ledger, "Observation.subject_key").await, 2);
+}
+
+#[tokio::test]
 async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(long_bundle().as_bytes()).unwrap();

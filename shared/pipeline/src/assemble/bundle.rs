@@ -83,10 +83,15 @@ impl Assembler {
         }
     }
 
-    /// What a Bundle's references have not found by now is nowhere.
+    /// What a Bundle's references have not found by now is nowhere: no row has such a column. Inside lists others may
+    /// have been answered, so there the row counts.
     pub(super) fn leave_bundle(&mut self) {
         self.links.close();
-        self.pending.clear();
+        for (table, path) in self.pending.forget() {
+            if !path.contains('.') {
+                self.flattener.uncount(&table, &path);
+            }
+        }
     }
 }
 

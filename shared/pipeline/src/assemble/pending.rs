@@ -59,9 +59,10 @@ impl Pending {
         })
     }
 
-    /// Forgets what no entry has answered.
-    pub(super) fn clear(&mut self) {
-        self.cells.clear();
+    /// Forgets what no entry has answered: table and path of each cell.
+    pub(super) fn forget(&mut self) -> impl Iterator<Item = (Box<str>, Box<str>)> + use<> {
+        let cells = std::mem::take(&mut self.cells).into_values().flatten();
+        cells.map(|cell| (cell.table, cell.path))
     }
 }
 
