@@ -267,10 +267,13 @@ impl Parser<'_, '_> {
         let Some(entry) = self.entries.get(name) else { return Ok(()) };
         let bit = 1u64 << fingerprint(self.bytes, entry);
         let suspect = *seen & bit != 0 || entry.escaped;
-        // What an escaped name is like only decoding tells: after one, every name is compared.
-        *seen |= if entry.escaped { u64::MAX } else { bit };
+        *seen |= bit;
         if !suspect {
             return Ok(());
+        }
+        if entry.escaped {
+            // What it is like only decoding tells: every later name is compared.
+            *seen = u64::MAX;
         }
         let text = self.name(entry);
         let mut index = object + 1;
