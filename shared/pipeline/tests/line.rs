@@ -170,6 +170,22 @@ async fn a_reference_that_nobody_answers_fills_no_column() {
 }
 
 #[tokio::test]
+async fn resources_may_be_64_levels_deep_wherever_they_stand() {
+    let basic = |levels: usize| {
+        let (open, close) = (r#"{"extension":"#.repeat(levels - 1), "}".repeat(levels - 1));
+        format!(r#"{{"resourceType":"Basic","id":"b","x":{open}1{close}}}"#)
+    };
+    for (levels, loaded) in [(64, 1), (65, 0)] {
+        let (_, alone) = load_text(&basic(levels)).await;
+        let bundle = format!(r#"{{"resourceType":"Bundle","entry":[{{"resource":{}}}]}}"#, basic(levels));
+        let (_, entry) = load_text(&bundle).await;
+        let of_type = |summary: &Summary| summary.types.get("Basic").copied().unwrap_or_default();
+        assert_eq!((of_type(&alone), of_type(&entry)), (loaded, loaded), "{levels} levels");
+        assert_eq!(alone.codes.contains_key("too-deep"), loaded == 0);
+    }
+}
+
+#[tokio::test]
 async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(long_bundle().as_bytes()).unwrap();

@@ -71,7 +71,9 @@ impl Values {
     fn of(state: &State) -> Self {
         let mut values = Self::default();
         for collection in state.tables.values().chain(state.archive.values()) {
-            collection.values().for_each(|document| values.add_document(document));
+            for document in collection.values() {
+                values.add_document(document);
+            }
         }
         values
     }
@@ -192,17 +194,16 @@ fn look(node: Node<'_>, around: Around, path: &str, values: &Values, lost: &mut 
     for (key, value) in node.members() {
         let name = key.text().unwrap();
         let inside = match (around, &*name) {
+            // What an entry says around its resource is not the resource's.
+            (Around::Entry, name) if !["resource", "response"].contains(&name) => continue,
             // The table says it, or the column.
             (_, "resourceType") | (Around::Extension, "url") | (Around::Narrative, "div") => continue,
-            // What an entry says around its resource is not the resource's.
-            (Around::Entry, "resource") => Around::Resource,
             (Around::Entry, "response") => {
                 if let Some(outcome) = value.get("outcome") {
                     look(outcome, Around::Resource, path, values, lost);
                 }
                 continue;
             }
-            (Around::Entry, _) => continue,
             (_, "text") if value.get("div").is_some() => Around::Narrative,
             (_, "entry") if is_bundle => Around::Entry,
             (_, "contained" | "resource") => Around::Resource,

@@ -70,7 +70,7 @@ fn write(file: &str, shape: Shape, bytes: usize) {
     output.flush().unwrap();
 }
 
-/// The most memory that a run over the file ever had, in bytes: `VmHWM` of proc_pid_status(5).
+/// The most memory that a run over the file ever had, in bytes: `VmHWM` of `proc_pid_status(5)`.
 fn peak(file: &str) -> usize {
     let mut child = flatfire(&["rows", file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());

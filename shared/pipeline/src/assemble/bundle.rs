@@ -9,7 +9,7 @@ use flatten::resource::Resource;
 
 use crate::decode::{self, Decoder, Frame, Place};
 
-use super::{Assembler, JSON, within};
+use super::{Assembler, RESOURCE, within};
 
 impl Assembler {
     /// Reads the entries of a Bundle that stands whole inside a record.
@@ -61,7 +61,7 @@ impl Assembler {
         let mut tape = Tape::default();
         let place = within(place, node);
         // It is made of what was read before.
-        if let Ok(document) = tape.parse(envelope.as_bytes(), JSON) {
+        if let Ok(document) = tape.parse(envelope.as_bytes(), RESOURCE) {
             self.envelope(place, document.root());
         }
     }

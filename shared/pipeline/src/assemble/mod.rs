@@ -64,8 +64,10 @@ pub struct Assembler {
     reading: u32,
 }
 
-/// The JSON that a frame may hold; its length was bounded by the decoder.
-const JSON: Limits = Limits { depth: 64 + 2, bytes: u32::MAX as usize };
+/// The JSON that a resource may be; its length was bounded by the decoder.
+const RESOURCE: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
+/// The same with an entry around it.
+const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, ..RESOURCE };
 
 impl Assembler {
     /// An assembler that has read nothing yet.
@@ -119,7 +121,7 @@ impl Assembler {
 
     /// Takes a resource alone, under the key that it had in its object: nothing in it is a record of its own.
     pub fn take_alone(&mut self, place: Place, key: &str, bytes: &[u8]) {
-        self.parsed(place, bytes, |this, node| match Resource::read(node) {
+        self.parsed(place, bytes, RESOURCE, |this, node| match Resource::read(node) {
             Ok(resource) => this.read_as(key.to_owned(), place, &resource),
             Err(defect) => this.defective(place, node, None, defect),
         });
@@ -143,16 +145,16 @@ impl Assembler {
     fn read(&mut self, frame: &Frame<'_>) {
         match *frame {
             Frame::Resource { place, bytes } => {
-                self.parsed(place, bytes, |this, node| this.resource(place, node, None))
+                self.parsed(place, bytes, RESOURCE, |this, node| this.resource(place, node, None))
             }
             Frame::Entry { place, bytes, bundle } => {
                 self.enter_bundle(bundle);
-                self.parsed(place, bytes, |this, node| this.entry(place, node));
+                self.parsed(place, bytes, ENTRY, |this, node| this.entry(place, node));
             }
             Frame::BundleEnd { place, envelope, bundle } => {
                 self.enter_bundle(bundle);
                 self.leave_bundle();
-                self.parsed(place, envelope, |this, node| this.envelope(place, node));
+                self.parsed(place, envelope, RESOURCE, |this, node| this.envelope(place, node));
             }
             Frame::Broken { place, reason } => self.reject(place, None, None, Reason::Frame(reason.code())),
         }
@@ -220,9 +222,9 @@ impl Assembler {
     }
 
     /// Parses a frame's bytes and does something with its root.
-    fn parsed(&mut self, place: Place, bytes: &[u8], then: impl FnOnce(&mut Self, Node<'_>)) {
+    fn parsed(&mut self, place: Place, bytes: &[u8], limits: Limits, then: impl FnOnce(&mut Self, Node<'_>)) {
         let mut tape = mem::take(&mut self.tape);
-        match tape.parse(bytes, JSON) {
+        match tape.parse(bytes, limits) {
             Ok(document) => then(self, document.root()),
             Err(error) => {
                 let defect = Defect::from(error);
