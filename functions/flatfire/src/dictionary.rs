@@ -17,24 +17,24 @@ pub(crate) enum Apart {
 
 impl Apart {
     /// Where the part of the load begins that the resource is: behind every record that an object can have.
-    const fn part(self, ordinal: u64) -> u64 {
+    const fn part(self, offset: u64) -> u64 {
         match self {
-            Self::Restored => (1 << 61) + ordinal,
-            Self::Replayed => (1 << 62) + ordinal,
+            Self::Restored => (1 << 61) + offset,
+            Self::Replayed => (1 << 62) + offset,
         }
     }
 }
 
-/// Enters the columns that a resource of a load fills.
+/// Enters the columns that a resource of a load fills, by where it stands in the object.
 pub(crate) async fn fill(
     database: &Database,
     load: &str,
     apart: Apart,
-    ordinal: u64,
+    offset: u64,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
     let ledger = Ledger::Mongo(database.connection.clone());
-    let (part, now) = (apart.part(ordinal), crate::load::milliseconds_now());
+    let (part, now) = (apart.part(offset), crate::load::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
     let filled = Filled { load, attempt: 1, part, columns, now };
     let drift = ledger.fill(&filled).await;

@@ -51,6 +51,24 @@ fn urls_with_one_end() {
 }
 
 #[test]
+fn contained_resources_and_references_to_them() {
+    // The last one is referred to, of those that share an id the first one, and one whose id can be in no key.
+    let contained = list(|number| match number % 3 {
+        0 => r#"{"resourceType":"Basic","id":"same"}"#.to_owned(),
+        1 => format!(r#"{{"resourceType":"Basic","id":"c{number}"}}"#),
+        _ => format!(r#"{{"resourceType":"Basic","id":"c {number}"}}"#),
+    });
+    let links = list(|number| match number % 3 {
+        0 => r##"{"other":{"reference":"#same"}}"##.to_owned(),
+        1 => format!(r##"{{"other":{{"reference":"#c{number}"}}}}"##),
+        _ => format!(r##"{{"other":{{"reference":"#c {number}"}}}}"##),
+    });
+    let members = format!(r#""link":[{links}],"contained":[{contained}]"#);
+    let rows = flatten(&members, Arrays::Tables, "_id").unwrap();
+    assert_eq!(rows.1, 1 + MANY + MANY);
+}
+
+#[test]
 fn extensions_of_one_url() {
     let extensions =
         list(|number| format!(r#"{{"url":"http://a.example/x","valueCoding":{{"code":"{number}"}}}}"#));

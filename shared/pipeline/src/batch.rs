@@ -82,7 +82,8 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Its key: load, ordinal, code, and the view or table. The same reject has the same key in every reading.
+    /// Its key: load, ordinal, offset, code, and the view or table. The same reject has the same key in every reading;
+    /// of several in one frame, such as those of a Bundle inside a record, each has its own.
     #[must_use]
     pub fn id(&self) -> String {
         let place = match &self.reason {
@@ -91,7 +92,8 @@ impl Reject {
             Reason::Refused { table, .. } => table,
         };
         let source = &self.source;
-        format!("{}#{}/{}/{place}", source.object.load_id(), source.ordinal, self.reason.code())
+        let Source { ordinal, offset, .. } = source;
+        format!("{}#{ordinal}:{offset}/{}/{place}", source.object.load_id(), self.reason.code())
     }
 }
 

@@ -120,6 +120,33 @@ async fn bundles_of_strange_shapes_are_read() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_record_of_a_frame_is_no_matter_to_the_others() {
+    let patients = |ids: &[&str]| {
+        let patients = ids.iter().map(|id| format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#));
+        patients.collect::<Vec<_>>().join(",\n")
+    };
+    // The Bundle's own id is none; its entries are good.
+    let bundle = format!(r#"{{"entry":[{}],"resourceType":"Bundle","id":"bad/id"}}"#, patients(&["1", "2"]));
+    let (state, summary) = load_text(&bundle).await;
+    assert_eq!((summary.loaded, summary.rejected, state.tables["Patient"].len()), (2, 1, 2));
+    // Each of several rejects stands for itself, and says its line.
+    let inner =
+        format!(r#"{{"resourceType":"Bundle","id":"i","entry":[{}]}}"#, patients(&["a/1", "a/2", "a/3"]));
+    let outer = format!(r#"{{"resourceType":"Bundle","id":"o","entry":[{{"resource":{inner}}}]}}"#);
+    let (state, summary) = load_text(&outer).await;
+    assert_eq!((summary.rejected, state.rejects.len()), (3, 3), "{summary:?}");
+    let mut lines: Vec<_> = state.rejects.values().map(|reject| reject.get_i64("line").unwrap()).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [1, 2, 3]);
+    // One parameter where an array of them may stand.
+    let parameter = format!(r#"{{"name":"x","part":{{"name":"y","resource":{}}}}}"#, patients(&["kept"]));
+    let text = format!(r#"{{"resourceType":"Parameters","id":"p","parameter":{parameter}}}"#);
+    let (state, summary) = load_text(&text).await;
+    assert_eq!((summary.records, summary.loaded), (2, 2));
+    assert!(state.tables["Patient"].contains_key("Patient/kept"));
+}
+
+#[tokio::test]
 async fn a_broken_line_costs_that_line() {
     let text = "{\"resourceType\":\"Patient\",\"id\":\"1\"}\n{\"resourceType\":\"Patient\",\"id\":\n{\"resourceType\":\"Patient\",\"id\":\"3\"}\n{\"resourceType\":\"Patient\",\"birthDate\":7e}\n";
     let (_, summary) = load_text(text).await;

@@ -74,7 +74,7 @@ async fn restore(
     let made = archived_text(&archived).zip(origin).and_then(|(text, origin)| {
         Some((made(&archived, key, &text, origin, catalog)?, needs_bundle::refers_by_urn(&text)))
     });
-    let Some((Made { batch, columns, ordinal }, refers_by_urn)) = made else {
+    let Some((Made { batch, columns, offset }, refers_by_urn)) = made else {
         return Ok(Err("the archive holds it in a form that this version does not read".to_owned()));
     };
     if let Some(reject) = batch.rejects.iter().find(|reject| is_whole(reject)) {
@@ -97,7 +97,7 @@ async fn restore(
     if written.loaded == 0 {
         return Ok(Err("a newer version of it stands in the tables, or was deleted".to_owned()));
     }
-    dictionary::fill(database, load, Apart::Restored, ordinal, &columns).await?;
+    dictionary::fill(database, load, Apart::Restored, offset, &columns).await?;
     // Where no table had taken its type before, there is no tombstone that would have led the sink to it.
     let version = archived.get_str("_version").unwrap_or_default();
     database
@@ -123,7 +123,7 @@ const fn is_whole(reject: &Reject) -> bool {
 struct Made {
     batch: WriteBatch,
     columns: Dictionary,
-    ordinal: u64,
+    offset: u64,
 }
 
 /// The object that it came in, and an edition of its load above that of the archived form, so that a replay of the load
@@ -160,5 +160,5 @@ fn made(
         Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
     assembler.take_alone(Place { ordinal, offset, length, line: 1 }, key, text);
     let batch = assembler.take_batch()?;
-    Some(Made { batch, columns: assembler.take_dictionary(), ordinal })
+    Some(Made { batch, columns: assembler.take_dictionary(), offset })
 }

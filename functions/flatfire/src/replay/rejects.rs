@@ -122,7 +122,7 @@ impl Replayer<'_> {
                 .in_reading(reading);
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
-            Some(batch) => self.write(reject, batch, ordinal, &assembler.take_dictionary()).await,
+            Some(batch) => self.write(reject, batch, offset, &assembler.take_dictionary()).await,
             None => Ok(Fate::Left("nothing came of it")),
         }
     }
@@ -132,7 +132,7 @@ impl Replayer<'_> {
         &self,
         reject: &Document,
         batch: WriteBatch,
-        ordinal: u64,
+        offset: u64,
         columns: &Dictionary,
     ) -> anyhow::Result<Fate> {
         let id = reject.get_str("_id").unwrap_or_default();
@@ -144,7 +144,7 @@ impl Replayer<'_> {
             return Ok(Fate::Again);
         }
         let load = reject.get_str("_load").unwrap_or_default();
-        dictionary::fill(self.database, load, Apart::Replayed, ordinal, columns).await?;
+        dictionary::fill(self.database, load, Apart::Replayed, offset, columns).await?;
         let rejects = self.database.rows.collection::<Document>("_rejects");
         rejects.delete_one(doc! { "_id": id }).await.map_err(DatabaseError::from)?;
         Ok(if is_rejected || written.rejected > 0 { Fate::Again } else { Fate::Replayed })

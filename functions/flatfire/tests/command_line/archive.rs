@@ -84,6 +84,14 @@ async fn what_has_its_key_from_a_bundle_comes_back_under_it() {
     let content = database.content().await;
     let subject = content["Observation"][0].get_str("subject_key").unwrap();
     assert_eq!(subject, "Patient/9b2f0000-0000-4000-8000-000000000001");
+
+    // There and back, and there again under the settings of the first time: it stands in one place only.
+    let archive = |database: &str| run(&["replay", "--to", database, "--inactive", "Observation", &file]);
+    assert_eq!(archive(&database.uri).code, 0);
+    assert_eq!(run(&["archive", "restore", "--to", &database.uri, key]).code, 0);
+    assert_eq!(archive(&database.uri).code, 0);
+    assert_eq!(database.archived().await["Observation"].len(), 1);
+    assert!(database.content().await.get("Observation").is_none_or(Vec::is_empty));
     database.remove().await;
 }
 

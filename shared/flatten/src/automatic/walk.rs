@@ -17,7 +17,7 @@ use super::address::{address_at, exact_addresses};
 use super::place::{PlaceId, Places, SpotId};
 use super::{Arrays, ROW_BYTES, Settings};
 
-use later::{Later, Level, only_objects};
+use later::{ContainedIndex, Later, Level, only_objects};
 
 /// What may have columns of its own. In a row whose columns would be ambiguous less and less does, and the rest
 /// stands in `_unknown`.
@@ -73,6 +73,8 @@ pub(super) struct Walk<'w, 'a> {
     /// The elements that the row at hand is an item of, and the tables of their items.
     above: Vec<Level>,
     contained_keys: BTreeSet<String>,
+    /// Where contained resources are found; nothing before the first one is looked for.
+    contained_index: Option<ContainedIndex<'a>>,
     /// What stands in `_unknown` of the row at hand.
     unknown: Vec<Node<'a>>,
     /// Bytes before the row at hand.
@@ -114,6 +116,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             echo: false,
             above: Vec::new(),
             contained_keys: BTreeSet::new(),
+            contained_index: None,
             table,
             row_key,
             unknown,

@@ -103,6 +103,13 @@ impl<'a> Node<'a> {
         self.document.text.get(self.span()).unwrap_or_default()
     }
 
+    /// The line breaks before the value in its document.
+    #[must_use]
+    pub fn lines_before(self) -> usize {
+        let before = self.document.text.get(..self.span().start).unwrap_or_default();
+        memchr::memchr_iter(b'\n', before.as_bytes()).count()
+    }
+
     /// The value's text as written, a string with its quotes: JSON that can stand by itself.
     #[must_use]
     pub fn quoted(self) -> &'a str {

@@ -7,7 +7,7 @@ use flatten::json::{Kind, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 
-use crate::decode::{self, Decoder, Frame, Place};
+use crate::decode::Place;
 
 use super::{Assembler, RESOURCE, within};
 
@@ -15,25 +15,16 @@ impl Assembler {
     /// Reads the entries of a Bundle that stands whole inside a record.
     pub(super) fn nested_bundle(&mut self, place: Place, node: Node<'_>) {
         let outer = (mem::take(&mut self.links), mem::take(&mut self.pending), self.bundle.take());
-        let mut decoder = Decoder::new(decode::Limits { max_resource_bytes: node.raw().len() + 1 });
-        let base = within(place, node);
-        decoder.push(node.raw().as_bytes());
-        decoder.finish();
-        while let Some(mut frame) = decoder.next() {
-            if let Frame::Resource { .. } = frame {
-                self.strange_bundle(place, node);
-                continue;
-            }
-            frame.shift(base);
-            self.read(&frame);
-        }
+        let is_nested = mem::replace(&mut self.is_nested, true);
+        self.whole_bundle(place, node);
+        self.is_nested = is_nested;
         (self.links, self.pending, self.bundle) = outer;
     }
 
     /// Reads what a Bundle says of itself. An `entry` in it is one that did not stream by.
     pub(super) fn envelope(&mut self, place: Place, node: Node<'_>) {
         if node.get("entry").is_some() {
-            return self.strange_bundle(place, node);
+            return self.whole_bundle(place, node);
         }
         match Resource::read(node) {
             Ok(resource) => self.read_resource(place, &resource, None),
@@ -41,14 +32,15 @@ impl Assembler {
         }
     }
 
-    /// Reads a Bundle that cannot be told from other resources while it streams by: its `entry` is no array, its
-    /// names are written with escapes, or its entries come first and say nothing that only entries say.
-    fn strange_bundle(&mut self, place: Place, node: Node<'_>) {
+    /// Reads a Bundle entry by entry that did not stream by: it stands inside a record, or cannot be told from other
+    /// resources while it streams, because its `entry` is no array, its names are written with escapes, or its entries
+    /// come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
+    fn whole_bundle(&mut self, place: Place, node: Node<'_>) {
         self.links = Links::open();
         let mut envelope = String::from("{");
         for (name, value) in node.members() {
             if name.is("entry") {
-                self.strange_entries(place, value);
+                self.entries(place, value);
             } else {
                 envelope.push_str(if envelope.len() > 1 { "," } else { "" });
                 envelope.push_str(name.quoted());
@@ -66,12 +58,18 @@ impl Assembler {
         }
     }
 
-    fn strange_entries(&mut self, place: Place, entries: Node<'_>) {
+    fn entries(&mut self, place: Place, entries: Node<'_>) {
         match entries.kind() {
+            Kind::Array => entries.items().for_each(|entry| self.one_entry(place, entry)),
+            _ => self.one_entry(place, entries),
+        }
+    }
+
+    fn one_entry(&mut self, place: Place, entry: Node<'_>) {
+        match entry.kind() {
             Kind::Null => {}
-            Kind::Array => entries.items().for_each(|entry| self.strange_entries(place, entry)),
-            Kind::Object => self.entry(place, entries),
-            _ => self.unusable(place, entries, DefectCode::ObjectExpected),
+            Kind::Object => self.entry(place, entry),
+            _ => self.unusable(place, entry, DefectCode::ObjectExpected),
         }
     }
 
@@ -83,30 +81,11 @@ impl Assembler {
         }
     }
 
-    /// What a Bundle's references have not found by now is nowhere: no row has such a column. Inside lists others may
-    /// have been answered, so there the row counts.
+    /// What a Bundle's references have not found by now is nowhere: no row has such a column.
     pub(super) fn leave_bundle(&mut self) {
         self.links.close();
         for (table, path) in self.pending.forget() {
-            if !path.contains('.') {
-                self.flattener.uncount(&table, &path);
-            }
+            self.flattener.uncount(&table, &path);
         }
-    }
-}
-
-/// Moves a frame of a Bundle that stood inside another record to where it stands in the object.
-impl Frame<'_> {
-    pub(super) fn shift(&mut self, base: Place) {
-        let (Self::Resource { place, .. }
-        | Self::Entry { place, .. }
-        | Self::BundleEnd { place, .. }
-        | Self::Broken { place, .. }) = self;
-        *place = Place {
-            ordinal: base.ordinal,
-            offset: base.offset + place.offset,
-            line: base.line + place.line - 1,
-            ..*place
-        };
     }
 }

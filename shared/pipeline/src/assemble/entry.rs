@@ -35,12 +35,13 @@ impl Assembler {
 
     /// The resources of parameters are records of their own.
     pub(super) fn parameters(&mut self, place: Place, parameters: Option<Node<'_>>) {
-        for parameter in parameters.into_iter().flat_map(Node::items) {
-            if let Some(resource) = parameter.get("resource").filter(|resource| !resource.is_null()) {
-                self.resource(place, resource, None);
-            }
-            self.parameters(place, parameter.get("part"));
+        let Some(parameters) = parameters else { return };
+        // One where an array may stand, or arrays in each other.
+        parameters.items().for_each(|inner| self.parameters(place, Some(inner)));
+        if let Some(resource) = parameters.get("resource").filter(|resource| !resource.is_null()) {
+            self.resource(place, resource, None);
         }
+        self.parameters(place, parameters.get("part"));
     }
 
     fn deletion(&mut self, place: Place, entry: Node<'_>) {

@@ -62,10 +62,16 @@ pub struct Assembler {
     checks: BTreeMap<String, u64>,
     edition: u32,
     reading: u32,
+    /// Whether what is read was written by an earlier attempt.
+    is_passing: bool,
+    /// Whether a Bundle is read that stands inside a record.
+    is_nested: bool,
 }
 
 /// The JSON that a resource may be; its length was bounded by the decoder.
 const RESOURCE: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
+/// Rejects of a batch of which the line is looked for inside their frame; hostile input has any number of them.
+const WITH_LINES: usize = 1_000;
 /// The same with an entry around it.
 const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, ..RESOURCE };
 
@@ -91,6 +97,8 @@ impl Assembler {
             checks: BTreeMap::new(),
             edition: 0,
             reading: 0,
+            is_passing: false,
+            is_nested: false,
         }
     }
 
@@ -132,7 +140,9 @@ impl Assembler {
     fn pass(&mut self, frame: &Frame<'_>) {
         if matches!(frame, Frame::Entry { .. } | Frame::BundleEnd { .. }) {
             let (records, checks) = (self.records, mem::take(&mut self.checks));
+            self.is_passing = true;
             self.read(frame);
+            self.is_passing = false;
             (self.records, self.checks) = (records, checks);
             self.batch.rows.clear();
             self.batch.resources.clear();
@@ -236,10 +246,12 @@ impl Assembler {
 
     /// One resource: a record of its own.
     fn resource(&mut self, place: Place, node: Node<'_>, full_url: Option<&str>) {
+        // Before anything else is asked of it: what is wrong with a Bundle is no matter to its entries.
+        let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));
+        if is_bundle && node.get("entry").is_some() {
+            return self.nested_bundle(place, node);
+        }
         match Resource::read(node) {
-            Ok(resource) if resource.resource_type() == "Bundle" && node.get("entry").is_some() => {
-                self.nested_bundle(place, node);
-            }
             Ok(resource) => self.read_resource(place, &resource, full_url),
             Err(defect) => self.defective(place, node, None, defect),
         }
@@ -274,7 +286,8 @@ impl Assembler {
             Ok(Flattened::Rows(defects)) => {
                 let rows = rows_before..self.batch.rows.len();
                 if self.batch.rows.pendings() > pendings_before {
-                    self.pending.remember(&self.flattener.names(), &self.batch.rows, rows.clone(), &version);
+                    let (names, is_counted) = (self.flattener.names(), !self.is_passing);
+                    self.pending.remember(&names, &self.batch.rows, rows.clone(), &version, is_counted);
                 }
                 for (view, defect) in defects {
                     self.view_defect(&key, &source, view, defect);
@@ -317,7 +330,10 @@ impl Assembler {
         }
         defect.offset = defect.offset.map(|offset| offset.saturating_sub(node.span().start));
         let key = key.filter(|key| key.split_once('/').is_some_and(|(_, id)| is_id(id)));
-        let place = within(place, node);
+        let mut place = within(place, node);
+        if self.is_nested && self.batch.rejects.len() < WITH_LINES {
+            place.line += node.lines_before() as u64;
+        }
         self.reject(place, key, Some(node.raw().as_bytes()), Reason::Defect { view: None, defect });
     }
 

@@ -21,13 +21,22 @@ struct Cell {
     version: Version,
     path: Box<str>,
     wants_type: bool,
+    /// Whether this attempt counts the row, and not an earlier one.
+    is_counted: bool,
     /// Empty for a target of any type.
     of_type: Box<str>,
 }
 
 impl Pending {
     /// Remembers the pending cells of some rows.
-    pub(super) fn remember(&mut self, names: &NameList, rows: &Rows, range: Range<usize>, version: &Version) {
+    pub(super) fn remember(
+        &mut self,
+        names: &NameList,
+        rows: &Rows,
+        range: Range<usize>,
+        version: &Version,
+        is_counted: bool,
+    ) {
         for row in rows.range(range) {
             let (table, key) = (names.table(row.table()), row.key());
             walk(names, row.cells(), "", &mut |path, urn| {
@@ -36,7 +45,8 @@ impl Pending {
                 let (urn, of_type) = urn.split_once('#').unwrap_or((urn, ""));
                 let of_type = if wants_type { "" } else { of_type }.into();
                 let (table, row, path) = (table.into(), key.into(), path.into());
-                let cell = Cell { table, row, version: version.clone(), path, wants_type, of_type };
+                let version = version.clone();
+                let cell = Cell { table, row, version, path, wants_type, is_counted, of_type };
                 self.cells.entry(urn.into()).or_default().push(cell);
             });
         }
@@ -59,10 +69,12 @@ impl Pending {
         })
     }
 
-    /// Forgets what no entry has answered: table and path of each cell.
+    /// Forgets what no entry has answered: table and path of each cell that is to be counted no more. Inside lists
+    /// others may have been answered, so there the row counts.
     pub(super) fn forget(&mut self) -> impl Iterator<Item = (Box<str>, Box<str>)> + use<> {
         let cells = std::mem::take(&mut self.cells).into_values().flatten();
-        cells.map(|cell| (cell.table, cell.path))
+        let counted = cells.filter(|cell| cell.is_counted && !cell.path.contains('.'));
+        counted.map(|cell| (cell.table, cell.path))
     }
 }
 

@@ -19,6 +19,8 @@ use crate::summary::Summary;
 pub use columns::Filled;
 pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Status};
 
+/// The catalog of a load of which parts were made under others.
+const MIXED: &str = "mixed";
 /// How often a change is tried before it is given up: every miss means that somebody else succeeded.
 const MAX_MISSES: usize = 20;
 /// The most loads that [`Ledger::list`] gives: they fit into one answer of the database.
@@ -136,16 +138,14 @@ impl Ledger {
         }
     }
 
-    /// Lets the edition of a load be above that one, so that a part of it can be made anew, and says which it is then.
-    /// `None`: the ledger does not know the load.
+    /// Gives out an edition of a load that no attempt has and none will have, above that one, so that a part of it can
+    /// be made anew. The next attempt makes all of it anew, from the beginning. `None`: the ledger does not know it.
     pub async fn raise_edition(&self, id: &str, above: u32) -> Result<Option<u32>, Interrupted> {
         for _ in 0..MAX_MISSES {
             let Some(load) = self.find(id).await? else { return Ok(None) };
-            if load.edition > above {
-                return Ok(Some(load.edition));
-            }
-            let (edition, revision) = (above + 1, load.revision);
-            if self.write(Load { edition, ..load }, Some(revision)).await? {
+            let (edition, revision) = (load.edition.max(above) + 1, load.revision);
+            let raised = Load { edition, catalog: MIXED.to_owned(), checkpoint: None, ..load };
+            if self.write(raised, Some(revision)).await? {
                 return Ok(Some(edition));
             }
         }

@@ -173,10 +173,8 @@ impl Sink for MemorySink {
 
     async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
         self.statement(|state| {
-            let of_load = aside_of(load);
-            state
-                .rejects
-                .retain(|id, reject| !of_load.contains(id) || reading_of(reject) >= i64::from(reading));
+            let is_of_load = |reject: &BsonDocument| reject.get_str("_load").is_ok_and(|of| of == load);
+            state.rejects.retain(|_, reject| !is_of_load(reject) || reading_of(reject) >= i64::from(reading));
         })
     }
 }

@@ -286,9 +286,9 @@ fn reject_cases() -> Vec<Case> {
         [rejects],
         &[
             "Patient Patient/1 @1",
-            "_rejects clinic/in/day 1.ndjson@v1#1/too-deep/names",
-            "_rejects clinic/in/day 1.ndjson@v1#4/too-deep/",
-            "_rejects clinic/in/day 1.ndjson@v1#5/too-deep/",
+            "_rejects clinic/in/day 1.ndjson@v1#1:100/too-deep/names",
+            "_rejects clinic/in/day 1.ndjson@v1#4:400/too-deep/",
+            "_rejects clinic/in/day 1.ndjson@v1#5:500/too-deep/",
         ],
         &[[1, 0, 0, 0, 2]],
     )]

@@ -66,7 +66,7 @@ async fn a_refused_message_is_sent_again_document_by_document(server: &Server) {
     let expected = [
         "Patient Patient/2 @2",
         "Patient Patient/3 @3",
-        "_rejects clinic/in/day 1.ndjson@v1#1/refused-by-database/Patient",
+        "_rejects clinic/in/day 1.ndjson@v1#1:100/refused-by-database/Patient",
     ];
     assert_eq!(outline(&scratch.read().await), expected);
 }
@@ -90,7 +90,7 @@ async fn one_documents_fault_is_one_reject() {
     let expected = [
         "Patient Patient/1 @1",
         "Patient Patient/3 @3",
-        "_rejects clinic/in/day 1.ndjson@v1#2/refused-by-database/Patient",
+        "_rejects clinic/in/day 1.ndjson@v1#2:200/refused-by-database/Patient",
         "names Patient/1#0 @1",
         "names Patient/3#0 @3",
     ];

@@ -39,7 +39,7 @@ async fn a_reject_is_of_the_latest_reading_that_met_it() {
                 harness.forget_rejects(LOAD, step.reading).await;
             }
             let standing: Vec<_> = (step.standing.iter())
-                .map(|&(ordinal, reading)| (format!("{LOAD}#{ordinal}/too-deep/"), reading))
+                .map(|&(ordinal, reading)| (format!("{LOAD}#{ordinal}:{ordinal}00/too-deep/"), reading))
                 .collect();
             assert_eq!(harness.rejects().await, standing, "step {number}");
         }
@@ -67,20 +67,23 @@ async fn rejects_of_other_loads_stay() {
 async fn rejects_of_no_reading_are_earlier_than_any() {
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    let id = |ordinal: u64| format!("{LOAD}#{ordinal}/too-deep/");
+    let id = |ordinal: u64| format!("{LOAD}#{ordinal}:{ordinal}00/too-deep/");
     for ordinal in [4, 7] {
-        insert(&scratch, &id(ordinal)).await;
+        insert(&scratch, &id(ordinal), LOAD).await;
     }
+    // A key may have a `#` of its own: ids of that load stand among those of this one.
+    let other = (format!("{LOAD}#x"), format!("{LOAD}#x#1:0/too-deep/"));
+    insert(&scratch, &other.1, &other.0).await;
     let harness = Harness::Mongo { sink: scratch.sink().await, scratch };
     let batch = BatchSpec { rejects: vec![4], reading: 2, ..BatchSpec::default() };
     harness.write(batch.build()).await.unwrap();
-    assert_eq!(harness.rejects().await, [(id(4), 2), (id(7), 0)]);
+    assert_eq!(harness.rejects().await, [(id(4), 2), (id(7), 0), (other.1.clone(), 0)]);
     harness.forget_rejects(LOAD, 2).await;
-    assert_eq!(harness.rejects().await, [(id(4), 2)]);
+    assert_eq!(harness.rejects().await, [(id(4), 2), (other.1, 0)]);
     harness.tables().await;
 }
 
-async fn insert(scratch: &Scratch, id: &str) {
+async fn insert(scratch: &Scratch, id: &str, load: &str) {
     let rejects = scratch.database().collection("_rejects");
-    rejects.insert_one(doc! { "_id": id, "_load": LOAD }).await.unwrap();
+    rejects.insert_one(doc! { "_id": id, "_load": load }).await.unwrap();
 }

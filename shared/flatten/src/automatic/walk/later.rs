@@ -1,6 +1,7 @@
 //! What becomes rows of its own once the row at hand is complete: contained resources, items of child tables.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
@@ -65,35 +66,33 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// The key of the row of what has no id that could be in one.
-    fn address_key(&self, node: Node<'a>) -> String {
-        format!("{}#{}", self.key, exact_address_at(self.resource, node.span().start))
+    fn address_key(&mut self, node: Node<'a>) -> String {
+        let start = node.span().start;
+        let known = match self.contained_index() {
+            ContainedIndex::Few => None,
+            ContainedIndex::Many { addresses, .. } => addresses.get(&start).cloned(),
+        };
+        let address = known.unwrap_or_else(|| exact_address_at(self.resource, start));
+        format!("{}#{address}", self.key)
     }
 
     /// The type and the key of the contained resource with this id: of several, the one whose row has the id.
-    pub(in crate::automatic) fn contained_target(&self, id: &str) -> Option<(Cow<'a, str>, String)> {
-        let target = self.contained_with(id)?;
+    pub(in crate::automatic) fn contained_target(&mut self, id: &str) -> Option<(Cow<'a, str>, String)> {
+        let target = match self.contained_index() {
+            ContainedIndex::Few => {
+                let is_named = |resource: &Node<'a>| resource.get("id").is_some_and(|name| name.is(id));
+                all_contained(self.resource).into_iter().find(is_named)
+            }
+            ContainedIndex::Many { by_id, .. } => by_id.get(id).copied(),
+        }?;
         let kind = target.get_text("resourceType").filter(|kind| is_type(kind))?;
         let key = if is_id(id) { format!("{}#{id}", self.key) } else { self.address_key(target) };
         Some((kind, key))
     }
 
-    /// Looks for a contained resource in the order of the rows: those inside contained resources come last.
-    fn contained_with(&self, id: &str) -> Option<Node<'a>> {
-        let is_named = |resource: &Node<'a>| resource.get("id").is_some_and(|name| name.is(id));
-        let outer = self.resource.get("contained")?;
-        if let Some(found) = outer.one_or_more().find(is_named) {
-            return Some(found);
-        }
-        let mut level: Vec<Node<'a>> = outer.one_or_more().collect();
-        while !level.is_empty() {
-            let inside = level.iter().filter_map(|resource| resource.get("contained"));
-            let inside = inside.flat_map(Node::one_or_more);
-            level = inside.collect();
-            if let Some(found) = level.iter().copied().find(is_named) {
-                return Some(found);
-            }
-        }
-        None
+    fn contained_index(&mut self) -> &ContainedIndex<'a> {
+        let (resource, index) = (self.resource, &mut self.contained_index);
+        index.get_or_insert_with(|| ContainedIndex::of(resource))
     }
 
     /// Sets objects aside that will be rows of a child table; `false` if there can be no table of such a name.
@@ -158,6 +157,54 @@ impl<'a> Walk<'_, 'a> {
         let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
         self.places.item(spot, carrier, self.names)
     }
+}
+
+/// Contained resources by what is looked for.
+pub(super) enum ContainedIndex<'a> {
+    /// They are looked through each time.
+    Few,
+    /// Work does not grow by the square of their number.
+    Many {
+        by_id: BTreeMap<Cow<'a, str>, Node<'a>>,
+        /// By where they begin.
+        addresses: BTreeMap<usize, String>,
+    },
+}
+
+/// As many contained resources are looked through.
+const FEW: usize = 16;
+
+impl<'a> ContainedIndex<'a> {
+    fn of(resource: Node<'a>) -> Self {
+        let mut all = all_contained(resource);
+        if all.len() <= FEW {
+            return Self::Few;
+        }
+        let mut by_id = BTreeMap::new();
+        for &contained in &all {
+            if let Some(id) = contained.get_text("id") {
+                by_id.entry(id).or_insert(contained);
+            }
+        }
+        all.sort_by_key(|contained| contained.span().start);
+        let mut addresses = BTreeMap::new();
+        exact_addresses(resource, &all, |address, contained| {
+            addresses.insert(contained.span().start, address.to_owned());
+        });
+        Self::Many { by_id, addresses }
+    }
+}
+
+/// Contained resources in the order of their rows: those inside contained resources come last.
+fn all_contained(resource: Node<'_>) -> Vec<Node<'_>> {
+    let mut all = Vec::new();
+    let mut level = vec![resource];
+    while !level.is_empty() {
+        let inside = level.iter().filter_map(|resource| resource.get("contained"));
+        level = inside.flat_map(Node::one_or_more).collect();
+        all.extend_from_slice(&level);
+    }
+    all
 }
 
 /// Whether an array holds nothing but objects: only they can be rows. A `null` is no value.

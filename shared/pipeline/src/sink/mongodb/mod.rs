@@ -307,7 +307,9 @@ impl Sink for MongoSink {
         let ids = aside_of(load);
         // Also those that an earlier version of this program wrote, which say nothing of a reading.
         let earlier = doc! { "$not": { "$gte": i64::from(reading) } };
-        let query = doc! { "_id": { "$gte": ids.start, "$lt": ids.end }, records::READING: earlier };
+        let ids = doc! { "$gte": ids.start, "$lt": ids.end };
+        // The range is what the index knows; ids of other loads can be within it.
+        let query = doc! { "_id": ids, "_load": load, records::READING: earlier };
         let command = doc! {
             "delete": REJECTS,
             "deletes": [{ "q": query, "limit": 0 }],
