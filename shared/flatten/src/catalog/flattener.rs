@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::automatic::Automatic;
-use crate::check::Structural;
+use crate::check::{Structural, is_fhir_id};
 use crate::defect::Defect;
 use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::{Context, Scratch};
@@ -116,13 +116,12 @@ impl Flattener {
         self.findings.clear();
         let of_type = self.of_type(resource.resource_type());
         if self.is_archived(&of_type, resource, key, links)? {
-            // Structural checks are made on the way through a resource; the rows go nowhere.
-            let mark = rows.mark();
-            let Learned { archived, names, .. } = &mut self.learned;
-            let outcome = archived.flatten(resource, key, links, names, rows);
-            rows.rewind(mark);
-            if outcome.is_ok() {
-                self.findings.extend(named(archived.doubts()));
+            if model::is_resource_type(resource.resource_type()) {
+                self.check_archived(resource, key, links, rows);
+            } else {
+                // Of a type that no release has nothing but the id can be odd; and there may be any number of such types.
+                let ids = u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
+                self.findings.extend(named(Structural { ids, ..Structural::default() }));
             }
             return Ok(Flattened::Archived);
         }
@@ -178,6 +177,17 @@ impl Flattener {
     #[must_use]
     pub fn findings(&self) -> &[(String, u64)] {
         &self.findings
+    }
+
+    /// Structural checks are made on the way through a resource; the rows go nowhere.
+    fn check_archived(&mut self, resource: &Resource<'_>, key: &str, links: &Links, rows: &mut Rows) {
+        let mark = rows.mark();
+        let Learned { archived, names, .. } = &mut self.learned;
+        let outcome = archived.flatten(resource, key, links, names, rows);
+        rows.rewind(mark);
+        if outcome.is_ok() {
+            self.findings.extend(named(archived.doubts()));
+        }
     }
 
     /// Enters rows that this worker has made, and that will be written, into the dictionary.
