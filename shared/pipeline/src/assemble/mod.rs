@@ -70,10 +70,10 @@ pub struct Assembler {
 
 /// The JSON that a resource may be; its length was bounded by the decoder.
 const RESOURCE: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
-/// Rejects of a batch of which the line is looked for inside their frame; hostile input has any number of them.
-const WITH_LINES: usize = 1_000;
 /// The same with an entry around it.
 const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, ..RESOURCE };
+/// Rejects of a batch of which the line is looked for inside their frame; hostile input has any number of them.
+const WITH_LINES: usize = 1_000;
 
 impl Assembler {
     /// An assembler that has read nothing yet.

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::interrupted::Interrupted;
 use crate::object::hex;
-use crate::sink::mongodb::Connection;
+use crate::sink::mongodb::{Connection, carried_out};
 use crate::summary::Drift;
 
 use super::{Ledger, MemoryLedger, mongo};
@@ -23,8 +23,6 @@ use super::{Ledger, MemoryLedger, mongo};
 const COLUMNS: &str = "_columns";
 /// Columns entered at once.
 const AT_ONCE: usize = 500;
-/// `DuplicateKey`
-const DUPLICATE_KEY: i32 = 11_000;
 /// Longer texts are cut, in characters: a URL has no end of its own, and the database takes no document without one.
 const LONGEST_TEXT: usize = 2_000;
 /// Loads that may come between an attempt and its repetition without its rows being counted twice.
@@ -102,13 +100,8 @@ async fn fill_mongo(
         "update": COLUMNS, "updates": updates, "ordered": false,
         "writeConcern": { "w": "majority", "wtimeout": 20_000 },
     };
-    let answer = mongo::run(connection, &command).await?;
-    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
-    let mut codes = errors.iter().filter_map(|error| error.as_document()?.get_i32("code").ok());
-    match codes.find(|&code| code != DUPLICATE_KEY) {
-        Some(code) => Err(Interrupted::Write { code: format!("dictionary: {code}") }),
-        None => Ok(drift),
-    }
+    carried_out(&mongo::run(connection, &command).await?)?;
+    Ok(drift)
 }
 
 async fn look(connection: &Connection, ids: Vec<Bson>) -> Result<Vec<Document>, Interrupted> {

@@ -29,6 +29,8 @@ use parts::{
 use trouble::Trouble;
 use views::ViewTables;
 
+pub(crate) use parts::carried_out;
+
 pub use connection::{ConnectError, Connection, connect};
 pub use retention::Retention;
 pub use views::Validation;
@@ -161,7 +163,7 @@ impl MongoSink {
 
     /// Sends statements that nothing should stand against.
     async fn carry_out(&self, place: Place<'_>, chunk: Chunk) -> Result<Answer, Interrupted> {
-        parts::carried_out(&self.send(place, &chunk).await?)?;
+        carried_out(&self.send(place, &chunk).await?)?;
         Ok(Answer::Done)
     }
 
@@ -266,9 +268,9 @@ impl MongoSink {
             let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
             let database = self.connection.database();
             let answer = self.connection.run(database, body.clone()).await?;
-            parts::carried_out(&answer)?;
+            carried_out(&answer)?;
             if parts::met_duplicates(&answer) {
-                parts::carried_out(&self.connection.run(database, body).await?)?;
+                carried_out(&self.connection.run(database, body).await?)?;
             }
         }
         Ok(())
@@ -278,7 +280,7 @@ impl MongoSink {
     async fn send_all(&self, chunks: impl Iterator<Item = Chunk> + Send) -> Result<(), Interrupted> {
         for chunk in chunks {
             let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
-            parts::carried_out(&self.connection.run(self.connection.database(), body).await?)?;
+            carried_out(&self.connection.run(self.connection.database(), body).await?)?;
         }
         Ok(())
     }
@@ -317,7 +319,7 @@ impl Sink for MongoSink {
         };
         let unwritable = |_| Interrupted::Write { code: "unwritable command".to_owned() };
         let command = RawDocumentBuf::try_from(&command).map_err(unwritable)?;
-        parts::carried_out(&self.connection.run(self.connection.database(), command).await?)?;
+        carried_out(&self.connection.run(self.connection.database(), command).await?)?;
         Ok(())
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<Written>,
 }
 
 /// Whether every statement was carried out. A duplicate key means that the document stands.
-pub(super) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
+pub(crate) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
     let troubles = write_errors(answer).map(|(_, code)| Trouble::of_code(code));
     troubles.filter(|trouble| *trouble != Trouble::Duplicate).try_for_each(Err)
 }
