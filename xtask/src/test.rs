@@ -84,17 +84,44 @@ async fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
     println!("    the database is {}", database.description());
     let nextest = settings.find_program("cargo-nextest").is_some();
     let mut command = cargo();
-    command.args(if nextest {
-        ["nextest", "run"].as_slice()
-    } else {
-        &["test", "--lib", "--bins", "--tests"]
-    });
-    command.args(["--tests", "--locked", "--workspace", "--exclude", END_TO_END, "--no-fail-fast"]);
+    command.args(test_arguments(nextest));
     run_command(command.env("MONGODB_URI", database.uri()))
+}
+
+/// Returns the arguments of cargo that run the tests: with cargo-nextest, which runs them faster, or without.
+fn test_arguments(nextest: bool) -> Vec<&'static str> {
+    let runner = if nextest { ["nextest", "run"].as_slice() } else { &["test"] };
+    let selection = ["--tests", "--locked", "--workspace", "--exclude", END_TO_END, "--no-fail-fast"];
+    [runner, &selection].concat()
 }
 
 fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace::root());
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asked for its help, cargo reads all arguments and builds nothing.
+    #[test]
+    fn cargo_takes_the_arguments_that_need_no_nextest() {
+        let mut command = Command::new(env!("CARGO"));
+        let output = command.args(test_arguments(false)).arg("-h").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[test]
+    fn no_form_says_an_option_twice() {
+        for nextest in [false, true] {
+            let arguments = test_arguments(nextest);
+            let options: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("--")).collect();
+            let mut once = options.clone();
+            once.sort();
+            once.dedup();
+            assert_eq!(once.len(), options.len(), "{arguments:?} says an option twice");
+        }
+    }
 }
