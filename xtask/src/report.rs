@@ -17,7 +17,7 @@ use crate::local_line::{Deployment, Uploaded, connect};
 const LOADED_WITHIN: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The ledger's word for a load that has come to its end.
-const FINAL_STATUSES: [&str; 5] = ["done", "partial", "failed", "superseded", "gone"];
+const FINAL_STATUSES: [&str; 6] = ["done", "partial", "failed", "refused", "superseded", "gone"];
 
 const ROWS_SHOWN: i64 = 3;
 const COLUMNS_SHOWN: usize = 6;

@@ -81,7 +81,6 @@ fn sam_build(tools: &Tools, settings: &Settings) -> Result<()> {
 async fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
     let directory = TempDir::with_prefix("flatfire-")?;
     let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, true).await?;
-    println!("    the database is {}", database.description());
     let nextest = settings.find_program("cargo-nextest").is_some();
     let mut command = cargo();
     command.args(test_arguments(nextest));

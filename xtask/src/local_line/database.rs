@@ -1,6 +1,7 @@
-//! The database of the local line: the one that is given, else `mongod`, else `SecantusDB` from the tools.
+//! The database of the local line: the one that is given, else a `mongod` of the machine or of the tools, else
+//! `SecantusDB` of the tools.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use super::leash::{Leash, Lifetime, free_port};
 use crate::settings::Settings;
-use crate::tools::Tools;
+use crate::tools::{Tools, mongod_version};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -27,9 +28,13 @@ pub struct Database {
     server: Option<Leash>,
 }
 
+/// Keeps the journal of a new, small database at 10 MB instead of 300 MB.
+const SMALL_JOURNAL: &str = "log=(enabled=true,prealloc=false,file_max=10MB,path=journal)";
+
 /// How a server on this machine is started.
 struct LocalServer {
     name: &'static str,
+    description: String,
     command: Command,
     /// A `mongod` becomes a replica set, for transactions and majority writes, only when told to.
     replica_set: Option<Document>,
@@ -51,19 +56,21 @@ impl Database {
         if let Some(uri) = &settings.mongodb_uri {
             let mut given = Self { uri: uri.clone(), description: "MONGODB_URI".to_owned(), server: None };
             given.wait_until_writable(None).await?;
+            println!("    the database is the one of MONGODB_URI");
             return Ok(given);
         }
         let port = free_port()?;
-        let local = match settings.find_program("mongod") {
-            Some(mongod) => mongod_server(&mongod, port, directory, test_commands)?,
+        let local = match find_mongod(tools, settings) {
+            Some((mongod, version)) => mongod_server(&mongod, &version, port, directory, test_commands)?,
             None => secantus_server(tools, port, directory, test_commands),
         };
-        let LocalServer { name, mut command, replica_set } = local;
+        let LocalServer { name, description, mut command, replica_set } = local;
         command.env("PATH", &settings.search_path).env("HOME", directory);
         let server = Leash::tie(tools, &command, name, directory, lifetime)?;
         let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
-        let mut database = Self { uri, description: name.to_owned(), server: Some(server) };
+        let mut database = Self { uri, description, server: Some(server) };
         database.wait_until_writable(replica_set).await?;
+        println!("    the database is {}", database.description);
         Ok(database)
     }
 
@@ -73,7 +80,7 @@ impl Database {
         &self.uri
     }
 
-    /// What kind of database it is, in a word.
+    /// Returns which database it is, for a person.
     #[must_use]
     pub fn description(&self) -> &str {
         &self.description
@@ -121,26 +128,32 @@ async fn initiate(client: &Client, replica_set: Option<&Document>) {
     }
 }
 
-fn mongod_server(mongod: &Path, port: u16, directory: &Path, test_commands: bool) -> Result<LocalServer> {
+/// Finds a `mongod` that runs, with its version: first on the search path, then in the tools.
+fn find_mongod(tools: &Tools, settings: &Settings) -> Option<(PathBuf, String)> {
+    let candidates = settings.find_program("mongod").into_iter().chain([tools.cloud_program("mongod")]);
+    candidates.into_iter().find_map(|mongod| Some((mongod.clone(), mongod_version(&mongod)?)))
+}
+
+fn mongod_server(
+    mongod: &Path,
+    version: &str,
+    port: u16,
+    directory: &Path,
+    test_commands: bool,
+) -> Result<LocalServer> {
     let data = directory.join("mongod");
     std::fs::create_dir_all(&data)?;
     let mut command = Command::new(mongod);
-    command.args([
-        "--bind_ip",
-        "127.0.0.1",
-        "--replSet",
-        "flatfire",
-        "--port",
-        &port.to_string(),
-        "--dbpath",
-    ]);
+    command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--port", &port.to_string()]);
+    command.args(["--replSet", "flatfire", "--wiredTigerEngineConfigString", SMALL_JOURNAL, "--dbpath"]);
     command.arg(data);
     if test_commands {
         command.args(["--setParameter", "enableTestCommands=1"]);
     }
     let member = doc! { "_id": 0, "host": format!("127.0.0.1:{port}") };
     let replica_set = Some(doc! { "_id": "flatfire", "members": [member] });
-    Ok(LocalServer { name: "mongod", command, replica_set })
+    let description = format!("mongod {version} ({})", mongod.display());
+    Ok(LocalServer { name: "mongod", description, command, replica_set })
 }
 
 fn secantus_server(tools: &Tools, port: u16, directory: &Path, test_commands: bool) -> LocalServer {
@@ -158,5 +171,7 @@ fn secantus_server(tools: &Tools, port: u16, directory: &Path, test_commands: bo
     if test_commands {
         command.arg("--enable-test-commands");
     }
-    LocalServer { name: "secantusd-py", command, replica_set: None }
+    let description =
+        "SecantusDB, which stands in for MongoDB because no mongod runs on this machine".to_owned();
+    LocalServer { name: "secantusd-py", description, command, replica_set: None }
 }

@@ -23,7 +23,7 @@ use crate::workspace;
 /// they wrote to.
 #[derive(Debug)]
 pub struct LocalLine {
-    servers: Servers,
+    _servers: Servers,
     directory: TempDir,
     deployment: Deployment,
 }
@@ -37,19 +37,13 @@ impl LocalLine {
         let directory = TempDir::with_prefix("flatfire-")?;
         let servers = Servers::start(tools, settings, directory.path(), &Lifetime::Owner, false).await?;
         let deployment = servers.deploy(tools, bootstrap, servers.demo_stack())?;
-        Ok(Self { servers, directory, deployment })
+        Ok(Self { _servers: servers, directory, deployment })
     }
 
     /// What was deployed and where it is reached.
     #[must_use]
     pub fn deployment(&self) -> &Deployment {
         &self.deployment
-    }
-
-    /// What kind of database it is, in a word.
-    #[must_use]
-    pub fn database_description(&self) -> &str {
-        self.servers.database.description()
     }
 
     /// The private directory of the servers; gone with this value.

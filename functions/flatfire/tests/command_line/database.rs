@@ -1,10 +1,12 @@
-//! The database that `MONGODB_URI` names: one of its own for each test.
+//! The databases of tests: two of its own for each, within the server of `MONGODB_URI` or one that the test starts.
 
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
+
+use crate::endpoint::Endpoint;
 
 /// A database that is empty at first, and its archive.
 pub struct TestDatabase {
@@ -14,6 +16,8 @@ pub struct TestDatabase {
     pub rows: Database,
     /// Where archived resources go.
     pub archive: Database,
+    /// Ends with the test, if the test started it.
+    _server: Endpoint,
 }
 
 /// All documents of all collections, in order.
@@ -23,17 +27,14 @@ impl TestDatabase {
     /// The empty database of a test.
     pub async fn of(test: &str) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
-        let server = std::env::var("MONGODB_URI").unwrap_or_default();
-        assert!(
-            !server.is_empty(),
-            "MONGODB_URI names no database; `cargo xtask test` starts one and sets it"
-        );
+        let given = std::env::var("MONGODB_URI").ok();
+        let server = Endpoint::get(given, "serverSelectionTimeoutMS=30000");
         let name = format!("flatfire_{test}");
-        let client = Client::with_uri_str(&server).await.unwrap();
+        let client = Client::with_uri_str(&server.uri).await.unwrap();
         let (rows, archive) = (client.database(&name), client.database(&format!("{name}_archive")));
         rows.drop().await.unwrap();
         archive.drop().await.unwrap();
-        Self { uri: with_database(&server, &name), rows, archive }
+        Self { uri: with_database(&server.uri, &name), rows, archive, _server: server }
     }
 
     /// Everything in it.

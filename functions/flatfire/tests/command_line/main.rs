@@ -7,6 +7,8 @@
     reason = "a test stops where something is wrong"
 )]
 
+#[path = "../../../../shared/pipeline/tests/common/endpoint.rs"]
+mod endpoint;
 mod program;
 mod database;
 mod rows;
