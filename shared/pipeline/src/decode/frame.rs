@@ -2,12 +2,25 @@
 
 use std::fmt;
 
+/// What one resource holds beyond this is large: such resources take turns.
+pub const LARGE_BYTES: usize = 8 << 20;
+
 /// How much the decoder may hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The longest resource, entry or Bundle envelope in bytes; a longer one is passed over as
     /// [`BrokenFrame::TooLarge`]. It bounds the decoder's memory, whatever the size of the object.
     pub max_resource_bytes: usize,
+}
+
+impl Limits {
+    /// The most that compressed data may inflate to: 16 times the largest resource (1 GiB by default), and 200 times
+    /// what is stored. Real files stay below a tenth of that; what goes beyond it is made to cost time.
+    #[must_use]
+    pub const fn max_inflated_bytes(self, stored_bytes: u64) -> u64 {
+        let free = (self.max_resource_bytes as u64).saturating_mul(16);
+        free.saturating_add(stored_bytes.saturating_mul(200))
+    }
 }
 
 impl Default for Limits {
@@ -97,6 +110,24 @@ pub enum BrokenFrame {
     CorruptCompression,
     /// Bytes follow the compressed stream that belong to no further one.
     TrailingData,
+    /// A Zstandard frame asks for a window of more than 128 MiB.
+    WindowTooLarge,
+    /// The stream inflates to more than its stored size allows: see [`Limits::max_inflated_bytes`].
+    InflatesTooMuch,
+    /// Compressed data within compressed data.
+    CompressedTwice,
+    /// Text in UTF-16 or UTF-32.
+    Utf16,
+    /// An XML document.
+    LooksLikeXml,
+    /// Messages of HL7 version 2.
+    LooksLikeHl7V2,
+    /// A ZIP archive.
+    LooksLikeZip,
+    /// A PDF document.
+    LooksLikePdf,
+    /// A table of values that commas, semicolons or tabs separate.
+    LooksLikeCsv,
 }
 
 impl BrokenFrame {
@@ -111,6 +142,15 @@ impl BrokenFrame {
             Self::CutCompression => "cut-compression",
             Self::CorruptCompression => "corrupt-compression",
             Self::TrailingData => "trailing-data",
+            Self::WindowTooLarge => "window-too-large",
+            Self::InflatesTooMuch => "inflates-too-much",
+            Self::CompressedTwice => "compressed-twice",
+            Self::Utf16 => "utf-16",
+            Self::LooksLikeXml => "looks-like-xml",
+            Self::LooksLikeHl7V2 => "looks-like-hl7v2",
+            Self::LooksLikeZip => "looks-like-zip",
+            Self::LooksLikePdf => "looks-like-pdf",
+            Self::LooksLikeCsv => "looks-like-csv",
         }
     }
 }
@@ -125,8 +165,41 @@ impl fmt::Display for BrokenFrame {
             Self::CutCompression => "the compressed data stops before its end",
             Self::CorruptCompression => "the compressed data is corrupt",
             Self::TrailingData => "other data follows the compressed data",
+            Self::WindowTooLarge => "the compressed data needs a window of more than 128 MiB",
+            Self::InflatesTooMuch => "the compressed data inflates to more than 200 times its size",
+            Self::CompressedTwice => "compressed data within compressed data",
+            Self::Utf16 => "text in UTF-16 or UTF-32; JSON is UTF-8",
+            Self::LooksLikeXml => "an XML document",
+            Self::LooksLikeHl7V2 => "messages of HL7 version 2",
+            Self::LooksLikeZip => "a ZIP archive",
+            Self::LooksLikePdf => "a PDF document",
+            Self::LooksLikeCsv => "a table of separated values",
         })
     }
+}
+
+/// What the next call of the decoder needs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A frame is ready.
+    Frame(Frame<'a>),
+    /// More bytes must be pushed; after the end of the object: nothing follows.
+    NeedsBytes,
+    /// Some megabytes were inflated without a frame: time to look at the clock.
+    Pause,
+    /// The next step holds much memory: see [`super::Decoder::allow_large`].
+    NeedsPermit,
+}
+
+/// Where reading can begin again without what stands before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// The first byte that is read.
+    pub offset: u64,
+    /// The ordinal of the next frame.
+    pub ordinal: u64,
+    /// The line on which the offset stands, from 1.
+    pub line: u64,
 }
 
 /// How the object's bytes are packed, by its first bytes.

@@ -2,13 +2,13 @@
 
 use std::mem;
 
-use super::frame::{BrokenFrame, Place, Shape};
+use super::frame::{BrokenFrame, Place, ResumePoint, Shape};
 use super::scan::Watch;
 use super::text::{After, Garbage, Token};
 use super::unit::{Role, Unit};
 use super::window::Window;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A frame that is ready; its bytes are those at its place.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +57,8 @@ pub(super) enum State {
     After(After),
     Garbage(Garbage),
     Token(Token),
-    /// Text in an encoding that JSON does not allow: passed over to the end.
-    Unreadable,
+    /// Another format, or text in an encoding that JSON does not allow: passed over to the end.
+    Unreadable(BrokenFrame),
 }
 
 /// Between two values.
@@ -164,18 +164,48 @@ impl Framer {
         }
     }
 
+    /// A framer that goes on behind a line of NDJSON.
+    pub(super) fn resume(max_resource_bytes: usize, point: ResumePoint) -> Self {
+        Self {
+            state: State::Gap(Gap::behind(point.offset)),
+            tail: (point.offset, point.line),
+            lines: Lines { ndjson: true, ..Lines::default() },
+            frames: point.ordinal,
+            values: 2,
+            first: Shape::Resource,
+            ..Self::new(max_resource_bytes)
+        }
+    }
+
+    /// Where [`Framer::resume`] would give the same frames from here on; `None` outside of NDJSON, in a Bundle or an
+    /// array, and amid lines of text.
+    pub(super) const fn resume_point(&self) -> Option<ResumePoint> {
+        match self.state {
+            State::Gap(gap)
+                if gap.at == self.tail.0
+                    && self.newline_ends_value()
+                    && matches!(self.level(), Level::Top)
+                    && self.garbage_lines == 0
+                    && !self.has_ended =>
+            {
+                Some(ResumePoint { offset: self.tail.0, ordinal: self.frames, line: self.tail.1 })
+            }
+            _ => None,
+        }
+    }
+
     /// The next frame within the window, or `None`: more bytes are needed, or, `at_end`, all is said.
     #[inline]
     pub(super) fn next(&mut self, window: &mut Window, at_end: bool) -> Option<Ready> {
         loop {
-            let step = match mem::replace(&mut self.state, State::Unreadable) {
+            let step = match mem::replace(&mut self.state, State::Start) {
                 State::Start => self.start(window, at_end),
                 State::Gap(gap) => self.gap(gap, window, at_end),
                 State::Unit(unit) => self.unit(unit, window, at_end),
                 State::After(after) => self.after(after, window, at_end),
                 State::Garbage(garbage) => self.garbage(garbage, window, at_end),
                 State::Token(token) => self.token(token, window, at_end),
-                State::Unreadable => self.unreadable(window, at_end),
+                State::Unreadable(reason) => self.unreadable(reason, window, at_end),
             };
             match step {
                 Step::More => return None,
@@ -222,20 +252,6 @@ impl Framer {
         Step::Frame(Ready { place, what })
     }
 
-    /// UTF-16 and UTF-32 show in the first four bytes; no line of theirs could be read.
-    fn start(&mut self, window: &mut Window, at_end: bool) -> Step {
-        let head = window.view().from(0);
-        if head.len() < 4 && !at_end {
-            return self.wait(State::Start);
-        }
-        let marked = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
-        let wide = matches!(head, [_, 0, _, 0, ..] | [0, _, 0, _, ..]);
-        if marked || wide {
-            return self.go_on(State::Unreadable);
-        }
-        self.go_on(State::Gap(Gap::at_line_start(0)))
-    }
-
     fn gap(&mut self, mut gap: Gap, window: &mut Window, at_end: bool) -> Step {
         loop {
             let rest = window.view().from(gap.at);
@@ -245,7 +261,11 @@ impl Framer {
             match first {
                 b'\n' if self.line_ends_container() => return self.cut_container(gap.at, window),
                 b'\n' => gap.at_line_start = true,
-                b' ' | b'\t' | b'\r' => gap.at_line_start = false,
+                b' ' | b'\t' | b'\r' => {
+                    gap.at_line_start = false;
+                    gap.at += space_bytes(rest);
+                    continue;
+                }
                 b',' => (gap.at_line_start, gap.after_comma) = (false, true),
                 0xEF if rest.starts_with(BYTE_ORDER_MARK) => gap.at += 2,
                 0xEF if rest.len() < BYTE_ORDER_MARK.len() && !at_end => return self.wait(State::Gap(gap)),
@@ -362,4 +382,10 @@ impl Framer {
         self.bundles += 1;
         self.bundles - 1
     }
+}
+
+/// How many bytes of white space within a line the text begins with.
+fn space_bytes(text: &[u8]) -> u64 {
+    let other = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
+    other.unwrap_or(text.len()) as u64
 }

@@ -3,8 +3,8 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
-use super::frame::{BrokenFrame, Compression};
-use super::window::Window;
+use super::frame::{BrokenFrame, Compression, LARGE_BYTES, Limits};
+use super::window::{ROOM_BYTES, Window};
 
 /// How many bytes tell every format.
 const MAGIC_BYTES: usize = 4;
@@ -12,6 +12,10 @@ const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
 /// A skippable frame's magic without its first byte, which is 0x50 to 0x5F (RFC 8878, section 3.1.2).
 const ZSTD_SKIPPABLE: &[u8] = &[0x2A, 0x4D, 0x18];
+/// The longest header of a Zstandard frame.
+const ZSTD_LONGEST_HEADER: usize = 18;
+/// The largest window of a Zstandard frame: what `zstd --long` asks for.
+const ZSTD_MAX_WINDOW: u64 = 128 << 20;
 /// What a Zstandard frame wants to see first.
 const ZSTD_HEADER_BYTES: usize = 5;
 /// The largest block (RFC 8878, section 3.1.1.2.4). A decompressor's room holds one.
@@ -27,6 +31,9 @@ pub(super) struct Inflater {
     /// How much of `raw` has been read.
     taken: usize,
     bytes_in: u64,
+    /// How many bytes the decompressor has read.
+    inflated_from: u64,
+    limits: Limits,
     codec: Codec,
     /// Between two members or frames, or before the first: another may follow.
     between: bool,
@@ -45,6 +52,19 @@ struct ZstdStream {
     decoder: ZstdDecoder<'static>,
     /// How many bytes the decoder wants next: the rest of a block, and the next one's header.
     wants: usize,
+    /// The window of the current frame.
+    window_bytes: u64,
+}
+
+/// How far [`Inflater::fill`] got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// There may be more without another push.
+    More,
+    /// Another push is needed, or nothing follows.
+    Nothing,
+    /// The next step needs a large window.
+    NeedsPermit,
 }
 
 /// What one call of a decompressor did.
@@ -55,8 +75,30 @@ struct Inflated {
 }
 
 impl Inflater {
-    pub(super) const fn new() -> Self {
-        Self { raw: Vec::new(), taken: 0, bytes_in: 0, codec: Codec::Unknown, between: true, fault: None }
+    pub(super) const fn new(limits: Limits) -> Self {
+        Self {
+            raw: Vec::new(),
+            taken: 0,
+            bytes_in: 0,
+            inflated_from: 0,
+            limits,
+            codec: Codec::Unknown,
+            between: true,
+            fault: None,
+        }
+    }
+
+    /// Goes on in the middle of an object that is not compressed.
+    pub(super) fn plain_from(offset: u64, limits: Limits) -> Self {
+        Self { bytes_in: offset, codec: Codec::Plain, ..Self::new(limits) }
+    }
+
+    /// Whether the decompressor holds a large window now.
+    pub(super) const fn is_large(&self) -> bool {
+        match &self.codec {
+            Codec::Zstd(zstd) => zstd.window_bytes > LARGE_BYTES as u64 && self.fault.is_none(),
+            Codec::Unknown | Codec::Plain | Codec::Gzip(_) => false,
+        }
     }
 
     pub(super) const fn bytes_in(&self) -> u64 {
@@ -100,25 +142,33 @@ impl Inflater {
         }
     }
 
-    /// Inflates a piece into the window. Answers whether there may be more without another push.
-    pub(super) fn fill(&mut self, window: &mut Window, finished: bool) -> bool {
+    /// Inflates a piece into the window. A frame with a large window is begun with permission only.
+    pub(super) fn fill(&mut self, window: &mut Window, finished: bool, may_be_large: bool) -> Filled {
         loop {
             if self.fault.is_some() || matches!(self.codec, Codec::Unknown | Codec::Plain) {
-                return false;
+                return Filled::Nothing;
             }
             if self.between && !self.begin_member(finished) {
-                return false;
+                return Filled::Nothing;
+            }
+            if self.is_large() && !may_be_large {
+                return Filled::NeedsPermit;
             }
             match self.inflate(window, finished) {
-                Ok(inflated) if inflated.written > 0 => return true,
+                Ok(inflated) if inflated.written > 0 => {
+                    if window.end() > self.limits.max_inflated_bytes(self.inflated_from) {
+                        self.fault = Some(BrokenFrame::InflatesTooMuch);
+                    }
+                    return Filled::More;
+                }
                 Ok(inflated) if inflated.taken > 0 || inflated.ended => {}
                 Ok(_) => {
                     self.fault = finished.then_some(BrokenFrame::CutCompression);
-                    return false;
+                    return Filled::Nothing;
                 }
                 Err(written) => {
                     self.fault = Some(BrokenFrame::CorruptCompression);
-                    return written;
+                    return if written { Filled::More } else { Filled::Nothing };
                 }
             }
         }
@@ -129,7 +179,9 @@ impl Inflater {
             Compression::Plain => Codec::Plain,
             Compression::Gzip => Codec::Gzip(Box::new(Decompress::new_gzip(GZIP_WINDOW_BITS))),
             Compression::Zstd => match ZstdDecoder::new() {
-                Ok(decoder) => Codec::Zstd(Box::new(ZstdStream { decoder, wants: ZSTD_HEADER_BYTES })),
+                Ok(decoder) => {
+                    Codec::Zstd(Box::new(ZstdStream { decoder, wants: ZSTD_HEADER_BYTES, window_bytes: 0 }))
+                }
                 Err(_) => Codec::Plain,
             },
         };
@@ -145,7 +197,11 @@ impl Inflater {
         let padding = self.raw.iter().skip(self.taken).take_while(|byte| **byte == 0).count();
         self.taken += padding;
         let rest = self.raw.get(self.taken..).unwrap_or_default();
-        if rest.is_empty() || (rest.len() < MAGIC_BYTES && !finished) {
+        let header_bytes = match self.codec {
+            Codec::Zstd(_) => ZSTD_LONGEST_HEADER,
+            Codec::Unknown | Codec::Plain | Codec::Gzip(_) => MAGIC_BYTES,
+        };
+        if rest.is_empty() || (rest.len() < header_bytes && !finished) {
             return false;
         }
         if compression_of(rest) != self.compression() {
@@ -154,7 +210,14 @@ impl Inflater {
         }
         match &mut self.codec {
             Codec::Gzip(gzip) => **gzip = Decompress::new_gzip(GZIP_WINDOW_BITS),
-            Codec::Zstd(zstd) => zstd.wants = ZSTD_HEADER_BYTES,
+            Codec::Zstd(zstd) => {
+                zstd.wants = ZSTD_HEADER_BYTES;
+                zstd.window_bytes = zstd_window(rest).unwrap_or_default();
+                if zstd.window_bytes > ZSTD_MAX_WINDOW {
+                    self.fault = Some(BrokenFrame::WindowTooLarge);
+                    return false;
+                }
+            }
             Codec::Unknown | Codec::Plain => {}
         }
         self.between = false;
@@ -170,15 +233,20 @@ impl Inflater {
             Codec::Unknown | Codec::Plain => return Err(false),
         };
         self.taken += inflated.taken;
+        self.inflated_from += inflated.taken as u64;
         self.between = inflated.ended;
         Ok(inflated)
     }
 }
 
 fn inflate_gzip(gzip: &mut Decompress, input: &[u8], output: &mut Vec<u8>) -> Result<Inflated, bool> {
-    let (length_before, taken_before) = (output.len(), gzip.total_in());
-    let status = gzip.decompress_vec(input, output, FlushDecompress::None);
-    let written = output.len() - length_before;
+    let (length_before, taken_before, written_before) = (output.len(), gzip.total_in(), gzip.total_out());
+    // Not all of the room that there is: after a giant it would take a while to fill.
+    output.resize(length_before + ROOM_BYTES, 0);
+    let room = output.get_mut(length_before..).unwrap_or_default();
+    let status = gzip.decompress(input, room, FlushDecompress::None);
+    let written = usize::try_from(gzip.total_out() - written_before).unwrap_or_default();
+    output.truncate(length_before + written);
     let taken = usize::try_from(gzip.total_in() - taken_before).unwrap_or(input.len());
     match status {
         Ok(status) => Ok(Inflated { taken, written, ended: status == Status::StreamEnd }),
@@ -225,4 +293,21 @@ fn compression_of(head: &[u8]) -> Compression {
     } else {
         Compression::Plain
     }
+}
+
+/// The window that a Zstandard frame asks for (RFC 8878, section 3.1.1.1); `None` for a frame that is skipped or cut.
+fn zstd_window(header: &[u8]) -> Option<u64> {
+    let [descriptor, rest @ ..] = header.strip_prefix(ZSTD_MAGIC)? else { return None };
+    if descriptor & 0x20 == 0 {
+        let [window, ..] = rest else { return None };
+        let base = 1_u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    // A frame of one segment is its own window; its size follows the number of its dictionary.
+    let dictionary = [0, 1, 2, 4].into_iter().nth(usize::from(descriptor & 3))?;
+    let (size_bytes, base) =
+        [(1, 0), (2, 256), (4, 0), (8, 0)].into_iter().nth(usize::from(descriptor >> 6))?;
+    let size = rest.get(dictionary..dictionary + size_bytes)?;
+    let size = size.iter().rev().fold(0, |size, byte| size << 8 | u64::from(*byte));
+    Some(size.saturating_add(base))
 }

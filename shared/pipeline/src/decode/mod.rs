@@ -31,6 +31,7 @@
 //! ```
 
 mod blocks;
+mod format;
 mod frame;
 mod framer;
 mod inflate;
@@ -44,10 +45,12 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{BrokenFrame, Compression, Decoded, Frame, Limits, Place, Shape};
+pub use frame::{
+    BrokenFrame, Compression, Decoded, Frame, LARGE_BYTES, Limits, Place, ResumePoint, Shape, Step,
+};
 
 use framer::{Framer, Ready, What};
-use inflate::Inflater;
+use inflate::{Filled, Inflater};
 use window::Window;
 
 /// One object on its way from bytes to frames. See the module's example.
@@ -56,6 +59,21 @@ pub struct Decoder {
     window: Window,
     framer: Framer,
     finished: bool,
+    /// Whether the caller holds the permit for what is large.
+    is_permitted: bool,
+    /// Where the stream stood at the last pause.
+    paused_at: u64,
+}
+
+/// So many inflated bytes lie between two pauses.
+const PAUSE_BYTES: u64 = 4 << 20;
+
+/// As [`Step`], without the frame's bytes.
+enum Advance {
+    Ready(Ready),
+    NeedsBytes,
+    Pause,
+    NeedsPermit,
 }
 
 impl Decoder {
@@ -63,11 +81,46 @@ impl Decoder {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            inflater: Inflater::new(),
+            inflater: Inflater::new(limits),
             window: Window::new(limits.max_resource_bytes),
             framer: Framer::new(limits.max_resource_bytes),
             finished: false,
+            is_permitted: false,
+            paused_at: 0,
         }
+    }
+
+    /// A decoder that goes on where [`Decoder::resume_point`] was, given the object's bytes from there on.
+    #[must_use]
+    pub fn resume(limits: Limits, point: ResumePoint) -> Self {
+        Self {
+            inflater: Inflater::plain_from(point.offset, limits),
+            window: Window::begin_at(point.offset, point.line, limits.max_resource_bytes),
+            framer: Framer::resume(limits.max_resource_bytes, point),
+            paused_at: point.offset,
+            ..Self::new(limits)
+        }
+    }
+
+    /// Where another decoder could go on behind the last frame, without the bytes before: between two lines of NDJSON
+    /// that is not compressed.
+    #[must_use]
+    pub const fn resume_point(&self) -> Option<ResumePoint> {
+        match self.inflater.compression() {
+            Compression::Plain => self.framer.resume_point(),
+            Compression::Gzip | Compression::Zstd => None,
+        }
+    }
+
+    /// Says whether the caller holds the permit that [`Step::NeedsPermit`] asks for.
+    pub const fn allow_large(&mut self, is_permitted: bool) {
+        self.is_permitted = is_permitted;
+    }
+
+    /// Whether more than [`LARGE_BYTES`] are held of one value, or as the window of a decompressor.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.window.held() > LARGE_BYTES as u64 || self.inflater.is_large()
     }
 
     /// Takes the object's next bytes, as they are stored. They are copied; memory stays bounded if
@@ -89,12 +142,48 @@ impl Decoder {
     /// same bytes give the same frames, however they are cut into pushes.
     #[expect(clippy::should_implement_trait, reason = "the frame borrows the decoder, an iterator's cannot")]
     pub fn next(&mut self) -> Option<Frame<'_>> {
+        let was_permitted = std::mem::replace(&mut self.is_permitted, true);
+        let ready = loop {
+            match self.advance() {
+                Advance::Ready(ready) => break Some(ready),
+                Advance::NeedsBytes => break None,
+                Advance::Pause | Advance::NeedsPermit => {}
+            }
+        };
+        self.is_permitted = was_permitted;
+        ready.map(|ready| self.frame(ready))
+    }
+
+    /// As [`Decoder::next`], for callers that keep a deadline and share memory with others: it returns every few
+    /// megabytes, and asks before it holds more than [`LARGE_BYTES`].
+    pub fn step(&mut self) -> Step<'_> {
+        match self.advance() {
+            Advance::Ready(ready) => Step::Frame(self.frame(ready)),
+            Advance::NeedsBytes => Step::NeedsBytes,
+            Advance::Pause => Step::Pause,
+            Advance::NeedsPermit => Step::NeedsPermit,
+        }
+    }
+
+    fn advance(&mut self) -> Advance {
         loop {
             if let Some(ready) = self.framer.next(&mut self.window, false) {
-                return Some(self.frame(ready));
+                self.paused_at = self.window.end();
+                return Advance::Ready(ready);
             }
-            if !self.inflater.fill(&mut self.window, self.finished) {
-                return self.last_frames();
+            if !self.is_permitted && self.is_large() {
+                return Advance::NeedsPermit;
+            }
+            if self.window.end() - self.paused_at >= PAUSE_BYTES {
+                self.paused_at = self.window.end();
+                return Advance::Pause;
+            }
+            match self.inflater.fill(&mut self.window, self.finished, self.is_permitted) {
+                Filled::More => {}
+                Filled::NeedsPermit => return Advance::NeedsPermit,
+                Filled::Nothing => {
+                    return self.last_frames().map_or(Advance::NeedsBytes, Advance::Ready);
+                }
             }
         }
     }
@@ -112,13 +201,12 @@ impl Decoder {
     }
 
     /// Everything is inflated: at the end of the object, what is left is framed as what it is.
-    fn last_frames(&mut self) -> Option<Frame<'_>> {
+    fn last_frames(&mut self) -> Option<Ready> {
         if !self.finished {
             return None;
         }
         self.framer.stream_ends(self.inflater.fault());
-        let ready = self.framer.next(&mut self.window, true)?;
-        Some(self.frame(ready))
+        self.framer.next(&mut self.window, true)
     }
 
     fn frame(&self, ready: Ready) -> Frame<'_> {

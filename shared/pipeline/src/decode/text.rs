@@ -29,11 +29,35 @@ pub(super) struct Garbage {
     at: u64,
     /// At a line's beginning, while it is open whether this line is text as well.
     between_lines: bool,
+    /// The format of the file that the text belongs to; `None`: single lines of no format.
+    format: Option<BrokenFrame>,
 }
 
 impl Garbage {
     pub(super) const fn new(start: u64, line: u64) -> Self {
-        Self { start, line, at: start, between_lines: false }
+        Self { start, line, at: start, between_lines: false, format: None }
+    }
+
+    /// A file of another format, from its first byte on.
+    pub(super) const fn of_format(format: BrokenFrame) -> Self {
+        Self { format: Some(format), ..Self::new(0, 1) }
+    }
+}
+
+impl Garbage {
+    /// Whether a line that begins so is a value; `None` while too little of it is there. In a file of another format
+    /// a brace or a bracket alone says little.
+    fn begins_value(&self, line: &[u8]) -> Option<bool> {
+        if self.format.is_none() {
+            return Some(matches!(line.first(), Some(b'{' | b'[')));
+        }
+        let Some(inside) = line.strip_prefix(b"{") else { return Some(false) };
+        let space = inside.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        match inside.get(space) {
+            _ if space as u64 > TRAILING_SPACE_BYTES => Some(false),
+            None => None,
+            Some(first) => Some(*first == b'"'),
+        }
     }
 }
 
@@ -70,14 +94,18 @@ impl Framer {
             if garbage.between_lines {
                 let space = rest.iter().take_while(|byte| is_space_or_mark(**byte)).count();
                 garbage.at += space as u64;
-                match rest.get(space) {
-                    None if !at_end => break,
-                    None | Some(b'{' | b'[') => return self.garbage_ends(&garbage, window),
-                    Some(_) => garbage.between_lines = false,
+                match rest.get(space..).unwrap_or_default() {
+                    [] if !at_end => break,
+                    [] => return self.garbage_ends(&garbage, window),
+                    line => match (garbage.begins_value(line), at_end) {
+                        (Some(true), _) => return self.garbage_ends(&garbage, window),
+                        (None, false) => break,
+                        (Some(false), _) | (None, true) => garbage.between_lines = false,
+                    },
                 }
             } else if let Some(length) = memchr(b'\n', rest) {
                 garbage.at += length as u64;
-                if self.garbage_lines < GARBAGE_LINES {
+                if self.garbage_lines < GARBAGE_LINES && garbage.format.is_none() {
                     return self.garbage_ends(&garbage, window);
                 }
                 garbage.between_lines = true;
@@ -96,7 +124,8 @@ impl Framer {
     fn garbage_ends(&mut self, garbage: &Garbage, window: &mut Window) -> Step {
         self.garbage_lines += 1;
         let span = Span { start: garbage.start, end: garbage.at, line: garbage.line };
-        self.emit(What::Broken(BrokenFrame::NotJson), span, Gap::behind(garbage.at), window)
+        let reason = garbage.format.unwrap_or(BrokenFrame::NotJson);
+        self.emit(What::Broken(reason), span, Gap::behind(garbage.at), window)
     }
 
     /// What ends a token is what the gap knows, and nothing else: a token holds at least one byte.
@@ -114,14 +143,14 @@ impl Framer {
         self.emit(What::Broken(BrokenFrame::NotObject), span, Gap::behind(token.at), window)
     }
 
-    pub(super) fn unreadable(&mut self, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn unreadable(&mut self, reason: BrokenFrame, window: &mut Window, at_end: bool) -> Step {
         let end = window.end();
         window.release(end);
         if !at_end {
-            return self.wait(State::Unreadable);
+            return self.wait(State::Unreadable(reason));
         }
         let span = Span { start: 0, end, line: 1 };
-        self.emit(What::Broken(BrokenFrame::NotJson), span, Gap::behind(end), window)
+        self.emit(What::Broken(reason), span, Gap::behind(end), window)
     }
 }
 

@@ -5,7 +5,7 @@ use memchr::memchr_iter;
 /// Beyond this capacity an emptied buffer is given back: a giant resource has passed.
 const KEPT_BYTES: usize = 4 << 20;
 /// What the buffer grows by at least.
-const ROOM_BYTES: usize = 128 << 10;
+pub(super) const ROOM_BYTES: usize = 128 << 10;
 
 /// A sliding buffer. Offsets are absolute, so that nothing needs adjusting when it slides.
 #[derive(Debug)]
@@ -24,6 +24,16 @@ pub(super) struct Window {
 impl Window {
     pub(super) const fn new(max_resource_bytes: usize) -> Self {
         Self { bytes: Vec::new(), base: 0, released: 0, counted: 0, line: 1, max_resource_bytes }
+    }
+
+    /// A window that begins in the middle of a stream.
+    pub(super) fn begin_at(offset: u64, line: u64, max_resource_bytes: usize) -> Self {
+        Self { base: offset, released: offset, counted: offset, line, ..Self::new(max_resource_bytes) }
+    }
+
+    /// How many bytes are still needed.
+    pub(super) fn held(&self) -> u64 {
+        self.end().saturating_sub(self.released)
     }
 
     /// The offset behind the last byte.

@@ -3,7 +3,7 @@
 use super::super::{BrokenFrame, Decoder, Limits, Shape};
 use super::{Owned, decode};
 
-use BrokenFrame::{NotJson, NotObject, Truncated};
+use BrokenFrame::{LooksLikeCsv, NotJson, NotObject, Truncated, Utf16};
 
 fn r(text: &str) -> Owned {
     Owned::Resource(text.to_owned())
@@ -274,14 +274,15 @@ fn broken_lines() {
 
 #[test]
 fn a_file_of_another_format_gives_few_frames() {
-    let csv = "id,name\n".repeat(5000);
-    let frames = decode(csv.as_bytes(), 100);
-    assert_eq!(frames, vec![x(NotJson); 17]);
-    let then_good = decode(format!("{csv}\n  {{\"a\":1}}\n").as_bytes(), 100);
-    assert_eq!(then_good.last(), Some(&r(r#"{"a":1}"#)));
+    for (line, frames) in [("some text\n", vec![x(NotJson); 17]), ("id,name\n", vec![x(LooksLikeCsv)])] {
+        let text = line.repeat(5000);
+        assert_eq!(decode(text.as_bytes(), 100), frames);
+        let then_good = decode(format!("{text}\n  {{\"a\":1}}\n").as_bytes(), 100);
+        assert_eq!(then_good.last(), Some(&r(r#"{"a":1}"#)));
+    }
     let utf16: Vec<u8> = "{\"a\":1}\n{\"b\":2}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(decode(&utf16, 1), [x(NotJson)]);
-    assert_eq!(decode(&[&[0xFE, 0xFF], utf16.as_slice()].concat(), 5), [x(NotJson)]);
+    assert_eq!(decode(&utf16, 1), [x(Utf16)]);
+    assert_eq!(decode(&[&[0xFE, 0xFF], utf16.as_slice()].concat(), 5), [x(Utf16)]);
 }
 
 #[test]

@@ -4,8 +4,10 @@ mod bounds;
 mod broken_lines;
 mod cases;
 mod compression;
+mod formats;
 mod generated;
 mod samples;
+mod steps;
 
 use std::io::Write;
 
