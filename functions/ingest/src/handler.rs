@@ -4,11 +4,12 @@
 mod tests;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::StreamExt;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use lambda_runtime::Diagnostic;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{self, Cause, Event, InvalidNotification, Notification};
@@ -50,8 +51,8 @@ pub(crate) enum Failure {
     /// An object of it could not be loaded now.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// A load panicked. The panic's text is not kept: it may quote data.
-    #[error("the load panicked")]
+    /// The program panicked. The panic's text is not kept: it may quote data.
+    #[error("the program panicked")]
     Panicked,
 }
 
@@ -76,12 +77,18 @@ where
 {
     /// Handles the event of one invocation: a batch of SQS, or a notification by itself.
     ///
-    /// A batch is answered with the messages that failed; any other event fails as a whole.
+    /// A batch is answered with the messages that failed; any other event fails as a whole. So does a panic: the
+    /// runtime would send its text to Lambda, and the text may quote data.
     pub(crate) async fn handle(
         &self,
         event: Value,
         invocation: &Invocation,
     ) -> Result<Value, InvocationFailure> {
+        let answer = AssertUnwindSafe(self.answer(event, invocation)).catch_unwind().await;
+        answer.unwrap_or(Err(InvocationFailure::Direct(Failure::Panicked)))
+    }
+
+    async fn answer(&self, event: Value, invocation: &Invocation) -> Result<Value, InvocationFailure> {
         if is_batch(&event) {
             let batch: SqsEvent = serde_json::from_value(event).map_err(|_| InvocationFailure::Envelope)?;
             let response = self.handle_batch(batch, invocation).await?;

@@ -40,7 +40,7 @@ impl Loader {
     pub(crate) async fn load(&self, event: Event, deadline: Instant) -> Result<Loaded, Interrupted> {
         let connected = self.connected().await?;
         let job = Job {
-            owner: owner(),
+            owner: random_name(),
             again: event.cause == Cause::Replay,
             deadline: Some(deadline),
             clock: milliseconds_now,
@@ -84,8 +84,8 @@ impl Loader {
     }
 }
 
-/// A name that no other attempt anywhere has: 128 random bits.
-fn owner() -> String {
+/// Returns a text that nobody else has: 128 random bits.
+pub(crate) fn random_name() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }

@@ -4,6 +4,7 @@ mod catalog;
 mod connection;
 mod handler;
 mod load;
+mod log_names;
 mod queue;
 mod report;
 mod settings;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use handler::{Handler, Invocation};
 use load::Loader;
+use log_names::LogNames;
 use queue::Queue;
 use report::Report;
 use settings::Settings;
@@ -31,7 +33,12 @@ async fn main() -> anyhow::Result<()> {
     let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits()).load().await;
     let s3 = S3::new(aws_sdk_s3::config::Builder::from(&aws).force_path_style(settings.path_style));
     let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), settings.queue_url.clone());
-    let (watched, report) = (settings.watched.clone(), Report::new(settings.log_keys));
+    let watched = settings.watched.clone();
+    let report = Report::new(LogNames {
+        keys: settings.log_keys,
+        hash: settings.log_hash.clone(),
+        watched: watched.clone(),
+    });
     let secrets = aws_sdk_secretsmanager::Client::new(&aws);
     let loader = Arc::new(Loader::new(Storage::S3(s3), secrets, settings));
     let load = move |event, deadline| {

@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::handler::{Failure, Invocation};
-use crate::settings::{LogKeys, LogLevel};
+use crate::log_names::LogNames;
+use crate::settings::LogLevel;
 use pipeline::ledger::Status;
 use pipeline::load::Loaded;
 
@@ -39,22 +40,22 @@ where
 }
 
 /// Writes the lines.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Report {
-    keys: LogKeys,
+    names: LogNames,
 }
 
 /// The line of an object: the fields that all of them have, then those of the one.
 macro_rules! object_line {
     ($level:ident, $report:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
-        let (key, key_hash) = $report.key($event);
+        let object = $report.names.of($event);
         tracing::$level!(
             request_id = $invocation.request_id,
-            bucket = $event.object.bucket,
-            key,
-            key_hash,
-            version = %$event.object.pin,
-            sequencer = $event.object.sequencer,
+            bucket = object.bucket.as_ref(),
+            key = object.key,
+            key_hash = object.key_hash,
+            version = object.version.as_ref(),
+            sequencer = object.sequencer.as_deref(),
             cause = cause($event.cause),
             hops = hops($event.cause),
             $($fields)*
@@ -63,12 +64,12 @@ macro_rules! object_line {
 }
 
 impl Report {
-    pub(crate) const fn new(keys: LogKeys) -> Self {
-        Self { keys }
+    pub(crate) const fn new(names: LogNames) -> Self {
+        Self { names }
     }
 
     /// An object was brought to its end, whichever it was.
-    pub(crate) fn loaded(self, invocation: &Invocation, event: &Event, loaded: &Loaded, took: Duration) {
+    pub(crate) fn loaded(&self, invocation: &Invocation, event: &Event, loaded: &Loaded, took: Duration) {
         let summary = &loaded.summary;
         let counts = |counts: &BTreeMap<String, u64>| {
             counts.iter().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
@@ -107,7 +108,7 @@ impl Report {
     }
 
     /// Columns were new to the dictionary. Their names stand in `_columns`, beside the load that filled them first.
-    fn drift(self, invocation: &Invocation, event: &Event, loaded: &Loaded) {
+    fn drift(&self, invocation: &Invocation, event: &Event, loaded: &Loaded) {
         let drift = &loaded.summary.drift;
         macro_rules! line {
             ($level:ident) => {
@@ -133,7 +134,7 @@ impl Report {
 
     /// An object could not be brought to its end; it comes again.
     pub(crate) fn interrupted(
-        self,
+        &self,
         invocation: &Invocation,
         event: &Event,
         by: &Interrupted,
@@ -154,20 +155,13 @@ impl Report {
     }
 
     /// An object goes on in another invocation.
-    pub(crate) fn continued(self, invocation: &Invocation, event: &Event) {
+    pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "continued", "object continued");
     }
 
     /// An object is none that this deployment loads.
-    pub(crate) fn not_watched(self, invocation: &Invocation, event: &Event) {
+    pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "ignored", "object not watched");
-    }
-
-    fn key(self, event: &Event) -> (Option<&str>, Option<String>) {
-        match self.keys {
-            LogKeys::Plain => (Some(&event.object.key), None),
-            LogKeys::Hash => (None, Some(event.object.key_hash())),
-        }
     }
 }
 

@@ -13,6 +13,9 @@ use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{Retention, Validation};
 
+use crate::load::random_name;
+use crate::log_names::LogHash;
+
 /// What a deployment can choose. Nothing behind it sees the environment.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -28,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) queue_url: Option<String>,
     /// `LOG_KEYS`: whether object keys stand in the log; hashed.
     pub(crate) log_keys: LogKeys,
+    /// `LOG_KEY_SECRET`: what they are hashed with; a random value of the process.
+    pub(crate) log_hash: LogHash,
     /// `LOG_LEVEL`; `info`.
     pub(crate) log_level: LogLevel,
     /// `AWS_ENDPOINT_URL` is set: a local cloud, whose buckets are no host names.
@@ -110,6 +115,7 @@ impl Settings {
             watched: reader.watched(),
             queue_url: reader.text_if("QUEUE_URL", "a URL that begins with https:// or http://", is_url),
             log_keys: reader.choice("LOG_KEYS", "hash or plain", LOG_KEYS, LogKeys::Hash),
+            log_hash: LogHash::new(&reader.text("LOG_KEY_SECRET").unwrap_or_else(random_name)),
             log_level: reader.choice("LOG_LEVEL", "error, warn, info or debug", LOG_LEVELS, LogLevel::Info),
             path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
             catalog: reader.catalog(),
@@ -135,6 +141,11 @@ impl Watched {
     #[cfg(test)]
     pub(crate) fn new(bucket: &str, prefix: &str) -> Self {
         Self { bucket: Some(bucket.to_owned()), prefix: prefix.to_owned(), suffix: String::new() }
+    }
+
+    /// Returns whether this is the one bucket whose objects are loaded.
+    pub(crate) fn is_the_bucket(&self, bucket: &str) -> bool {
+        self.bucket.as_deref() == Some(bucket)
     }
 
     /// Whether an object is to be loaded. The key is compared as it is, not as it is encoded.

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 /// Exactly which bytes a notification speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectRef {
@@ -38,12 +36,6 @@ impl ObjectRef {
     #[must_use]
     pub fn load_id(&self) -> String {
         format!("{}/{}@{}", self.bucket, self.key, self.pin)
-    }
-
-    /// The first sixteen hex digits of the key's SHA-256, for logs: keys may name patients.
-    #[must_use]
-    pub fn key_hash(&self) -> String {
-        hex(&Sha256::digest(self.key.as_bytes()), 8)
     }
 }
 

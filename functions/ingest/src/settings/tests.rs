@@ -195,6 +195,15 @@ fn what_is_no_text_is_a_mistake() {
 }
 
 #[test]
+fn keys_are_hashed_with_the_secret_of_the_deployment_or_of_the_process() {
+    let hash = |secret: &str| read(&[URI, ("LOG_KEY_SECRET", secret)]).unwrap().log_hash.of("key");
+    assert_eq!(hash("CANARY"), hash("CANARY"));
+    assert_ne!(hash("CANARY"), hash("other"));
+    assert_ne!(hash(""), hash(""), "without a secret nobody can know it");
+    assert!(!format!("{:?}", read(&[URI, ("LOG_KEY_SECRET", "CANARY")]).unwrap()).contains("CANARY"));
+}
+
+#[test]
 fn the_connection_string_is_never_printed() {
     assert!(!format!("{:?}", read(&[URI]).unwrap()).contains("CANARY"));
 }

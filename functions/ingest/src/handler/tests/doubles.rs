@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Handler, Invocation, InvocationFailure};
+use crate::log_names::{LogHash, LogNames};
 use crate::queue::Queue;
 use crate::report::{Report, json_lines};
 use crate::settings::{LogKeys, LogLevel, Watched};
@@ -27,7 +28,12 @@ pub(super) enum Fate {
     Done(Status),
     Interrupted(Interrupted),
     Panic,
+    /// It panics before there is a task of its own to panic.
+    PanicOutside,
 }
+
+/// The version of every object, in the form that S3 gives it.
+pub(super) const VERSION: &str = "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrH";
 
 type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 
@@ -93,9 +99,11 @@ impl Bench {
         let load = move |event: Event, deadline: Instant| {
             let fate = fates.get(&event.object.key).cloned().unwrap_or(Fate::Done(Status::Done));
             begun.lock().unwrap().push((event, deadline));
+            assert!(!matches!(fate, Fate::PanicOutside), "CANARY in a panic");
             async move { meet(fate) }
         };
-        let (watched, report) = (self.watched.clone(), Report::new(self.log_keys));
+        let (watched, hash) = (self.watched.clone(), LogHash::new("secret"));
+        let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() });
         let handler = Handler { load, queue: self.queue(), watched, report };
         let _logging = tracing::subscriber::set_default(json_lines(self.log_level, self.log.clone()));
         handler.handle(event, &Invocation { request_id: "request".into(), deadline }).await
@@ -142,7 +150,7 @@ fn meet(fate: Fate) -> Result<Loaded, Interrupted> {
     match fate {
         Fate::Done(status) => Ok(Loaded { status, summary: summary() }),
         Fate::Interrupted(interrupted) => Err(interrupted),
-        Fate::Panic => panic!("CANARY in a panic"),
+        Fate::Panic | Fate::PanicOutside => panic!("CANARY in a panic"),
     }
 }
 
@@ -157,7 +165,9 @@ pub(super) fn s3_record(key: &str) -> Value {
         "eventName": "ObjectCreated:Put",
         "s3": {
             "bucket": {"name": "clinic"},
-            "object": {"key": form_encode(key), "size": 1024, "eTag": "abc", "versionId": "v1", "sequencer": "00"},
+            "object": {"key": form_encode(key), "size": 1024, "eTag": "abc", "versionId": VERSION,
+                "sequencer": "00",
+            },
         },
     })
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, InvocationFailure};
 use crate::settings::{LogKeys, LogLevel};
-use doubles::{Bench, Fate, s3_record};
+use doubles::{Bench, Fate, VERSION, s3_record};
 
 /// A batch of messages, each with an identifier and a body.
 fn batch(messages: &[(&str, Value)]) -> Value {
@@ -136,6 +136,18 @@ async fn a_direct_invocation_succeeds_or_fails_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_panic_of_the_handler_fails_the_invocation_without_its_text() {
+    let bench = Bench::new(&[("in/a", Fate::PanicOutside)]).await;
+    for event in [put("in/a"), batch(&[("a", put("in/a"))])] {
+        let failure = bench.handle(event).await.unwrap_err();
+        assert_eq!(failure, InvocationFailure::Direct(Failure::Panicked));
+        let diagnostic = Diagnostic::from(failure);
+        assert_eq!(diagnostic.error_message, "the program panicked");
+        assert!(!bench.log().contains("CANARY"), "{}", bench.log());
+    }
+}
+
+#[tokio::test]
 async fn every_object_of_a_message_is_tried_though_one_fails() {
     let bench = Bench::new(&[("in/a", Fate::Interrupted(interrupted()))]).await;
     let several = json!({"Records": [s3_record("in/a"), s3_record("in/b")]});
@@ -235,7 +247,7 @@ async fn one_line_an_object_says_what_became_of_it() {
     assert_eq!(handled.len(), 2);
     let line = &handled[0];
     assert_eq!((&line["level"], &line["request_id"]), (&json!("INFO"), &json!("request")));
-    assert_eq!((&line["bucket"], &line["version"]), (&json!("clinic"), &json!("v1")));
+    assert_eq!((&line["bucket"], &line["version"]), (&json!("clinic"), &json!(VERSION)));
     assert_eq!((&line["status"], &line["cause"]), (&json!("done"), &json!("created")));
     for (field, count) in [("records", 12), ("loaded", 11), ("rejected", 1), ("rows", 22), ("bytes", 1024)] {
         assert_eq!(line[field], json!(count), "{field}");
