@@ -42,7 +42,7 @@ pub struct ResourceWrite {
     pub fate: Fate,
 }
 
-/// The fates of a resource that is no reject.
+/// What a write does with a resource.
 #[derive(Debug)]
 pub enum Fate {
     /// Its rows replace what was there: a range of [`WriteBatch::rows`].
@@ -51,6 +51,11 @@ pub enum Fate {
     Deleted,
     /// It goes whole, as it came, to the archive instead of the tables.
     Archived(Vec<u8>),
+    /// Somebody erases it: everything under its key goes away, and no version of it comes back while the mark stands.
+    Erased {
+        /// [`Marks::of_resource`](crate::erasure::Marks::of_resource) of its key.
+        mark: String,
+    },
 }
 
 /// A key that was not known when its row was written.

@@ -14,6 +14,7 @@ pub mod decode;
 pub mod assemble;
 pub mod version;
 pub mod batch;
+pub mod erasure;
 pub mod sink;
 mod writes;
 pub mod load;

@@ -13,6 +13,9 @@ pub struct Version(String);
 /// "Event message structure").
 const SEQUENCER_WIDTH: usize = 32;
 
+/// Behind every hex digit, with which the other tokens begin.
+const ERASED: &str = "~";
+
 /// The digits and separators of a token, without its sequencer and its key.
 const EVERYTHING_ELSE: usize = 28 + 1 + 1 + 1 + 12 + 1 + 8;
 
@@ -38,6 +41,12 @@ impl Version {
         token.push('.');
         push_hex::<12>(&mut token, source.ordinal.into());
         Self(token)
+    }
+
+    /// Returns the token of an erasure, which is newer than every version of every resource.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self(ERASED.to_owned())
     }
 
     /// The same version made anew: newer than every lower edition, and to all others as it was.
@@ -129,6 +138,8 @@ mod tests {
             version(None, "0055aed6dcd90281e52", "b", 0).in_edition(16),
             version(None, "0055aed6dcd90281e52", "b", 1),
             version(Some(5_000_001), "", "a", 0),
+            version(Some(i128::MAX), "FF", "~", u64::MAX),
+            Version::erased(),
         ];
         assert!(ascending.is_sorted_by(|a, b| a < b));
         let remade: Vec<_> = ascending.iter().map(Version::is_remade).collect();

@@ -82,7 +82,7 @@ async fn restore(
     }
     match batch.resources.first().map(|resource| &resource.fate) {
         Some(Fate::Rows(_)) => {}
-        Some(Fate::Archived(_) | Fate::Deleted) | None => {
+        Some(Fate::Archived(_) | Fate::Deleted | Fate::Erased { .. }) | None => {
             let reason = "it is inactive by the settings, or of a type that FHIR does not have";
             return Ok(Err(reason.to_owned()));
         }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bson::{Bson, Document as BsonDocument};
 
 use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
+use crate::erasure::{Marks, SECRET_BYTES};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
@@ -13,7 +14,7 @@ use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{
     Answer, Bound, Command, Document, Place, Removal, Replacement, SideTables, Written,
 };
-use super::{Sink, add_rejects, aside_of, records};
+use super::{Sink, add_rejects, aside_of, erased_keys, records};
 
 /// Documents by `_id`.
 pub type Collection = BTreeMap<String, BsonDocument>;
@@ -32,6 +33,9 @@ pub struct State {
     /// Resource types, each with a table that has held rows aside of its keys.
     pub side_tables: BTreeSet<(String, String)>,
 }
+
+/// The secret of the marks: this sink tells it to nobody but tests.
+const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
 /// A sink whose tables are ordered maps.
 #[derive(Debug, Default)]
@@ -70,6 +74,17 @@ impl MemorySink {
         let mut inner = self.lock();
         let operation = inner.operations + fault.operation;
         inner.fault = Some(Fault { operation, ..fault });
+    }
+
+    /// Returns what makes the marks of erased resources.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        Marks::new(&SECRET)
+    }
+
+    /// Takes the mark of an erased resource away: it may be written again. `false`: there is none.
+    pub fn lift(&self, key: &str) -> bool {
+        self.lock().state.tombstones.remove(&Marks::new(&SECRET).of_resource(key)).is_some()
     }
 
     /// How many statements have run so far.
@@ -113,7 +128,7 @@ impl MemorySink {
                 .collect::<Result<_, _>>()
                 .map(Answer::Written),
             Command::Versions { place, documents } => (documents.iter())
-                .map(|&document| self.statement(|state| state.version(batch, *place, document)))
+                .map(|&document| self.statement(|state| state.look(batch, *place, document)))
                 .collect::<Result<_, _>>()
                 .map(Answer::Versions),
             Command::Delete { place, removals } => {
@@ -166,6 +181,14 @@ impl Sink for MemorySink {
         }
         for reject in batch.rejects.iter().chain(&refused) {
             self.statement(|state| state.reject(reject, batch.reading))?;
+            if reject.resource.is_some() {
+                self.statement(|state| state.unname(reject))?;
+            }
+        }
+        for key in erased_keys(&batch) {
+            self.statement(|state| {
+                state.rejects.retain(|_, reject| reject.get_str("resource").ok() != Some(key))
+            })?;
         }
         add_rejects(&mut summary, batch.rejects.iter().chain(&refused));
         Ok(summary)
@@ -208,6 +231,18 @@ impl State {
         document: Document,
     ) -> Option<String> {
         self.collection(place).get(document.id(batch)).map(|document| version_of(document).to_owned())
+    }
+
+    /// The version of a document, or of its resource's mark among the tombstones.
+    fn look(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Option<String> {
+        let standing = self.version(batch, place, document);
+        standing.max(if place == Place::Tombstones { self.mark(batch, document) } else { None })
+    }
+
+    /// The version of the mark that keeps a document's resource out.
+    pub(super) fn mark(&self, batch: &WriteBatch, document: Document) -> Option<String> {
+        let mark = Marks::new(&SECRET).of_resource(&document.write_of(batch)?.key);
+        self.tombstones.get(&mark).map(|mark| version_of(mark).to_owned())
     }
 
     pub(super) fn remove(&mut self, batch: &WriteBatch, place: Place<'_>, removal: Removal) {
@@ -261,6 +296,16 @@ impl State {
         let mut writer = BsonWriter::default();
         records::reject(&mut writer, &mut RowEncoder::new(&names), reject, reading);
         self.rejects.insert(reject.id(), parsed(writer));
+    }
+
+    /// Takes the key of an erased resource from a reject.
+    fn unname(&mut self, reject: &Reject) {
+        let mark = reject.resource.as_deref().map(|key| Marks::new(&SECRET).of_resource(key));
+        if mark.is_some_and(|mark| self.tombstones.contains_key(&mark))
+            && let Some(reject) = self.rejects.get_mut(&reject.id())
+        {
+            reject.remove("resource");
+        }
     }
 
     fn collection(&mut self, place: Place<'_>) -> &mut Collection {

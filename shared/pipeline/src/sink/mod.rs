@@ -11,7 +11,7 @@ mod replacement;
 use std::future::Future;
 use std::ops::Range;
 
-use crate::batch::{Reason, Reject, WriteBatch};
+use crate::batch::{Fate, Reason, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
@@ -45,6 +45,12 @@ fn add_rejects<'a>(summary: &mut Summary, rejects: impl Iterator<Item = &'a Reje
         }
         *summary.codes.entry(reject.reason.code().to_owned()).or_default() += 1;
     }
+}
+
+/// Returns the keys of the resources that a batch erases.
+fn erased_keys(batch: &WriteBatch) -> impl Iterator<Item = &str> {
+    let erased = batch.resources.iter().filter(|resource| matches!(resource.fate, Fate::Erased { .. }));
+    erased.map(|resource| resource.key.as_str())
 }
 
 /// The `_id`s of the rows aside of a key, or of the rejects of a load: everything that goes on with `#`, which `$`

@@ -16,15 +16,17 @@ pub(crate) const READING: &str = "reading";
 /// The marker of a resource that has no row of its own now: older versions stay away because of it.
 ///
 /// `{_id, _version, fate}`; the fate is `deleted`, `archived`, or `no rows`.
+/// Of an erased resource `_id` is its mark instead of the key, and the fate is `erased`.
 pub(crate) fn tombstone(writer: &mut BsonWriter, resource: &ResourceWrite) {
     let document = writer.open();
-    writer.text("_id", &resource.key);
-    writer.text("_version", resource.version.as_str());
-    let fate = match resource.fate {
-        Fate::Deleted => "deleted",
-        Fate::Archived(_) => "archived",
-        Fate::Rows(_) => "no rows",
+    let (id, fate) = match &resource.fate {
+        Fate::Deleted => (&resource.key, "deleted"),
+        Fate::Archived(_) => (&resource.key, "archived"),
+        Fate::Rows(_) => (&resource.key, "no rows"),
+        Fate::Erased { mark } => (mark, "erased"),
     };
+    writer.text("_id", id);
+    writer.text("_version", resource.version.as_str());
     writer.text("fate", fate);
     writer.close(document);
 }

@@ -15,7 +15,7 @@ pub(crate) struct Case {
     pub(crate) counts: Vec<[u64; 5]>,
 }
 
-fn case(
+pub(crate) fn case(
     name: &'static str,
     batches: impl Into<Vec<BatchSpec>>,
     expected: &[&'static str],
@@ -35,10 +35,10 @@ pub(crate) fn all() -> Vec<Case> {
     cases
 }
 
-const LOADED: [u64; 5] = [1, 0, 0, 0, 0];
-const SUPERSEDED: [u64; 5] = [0, 1, 0, 0, 0];
-const DELETED: [u64; 5] = [0, 0, 1, 0, 0];
-const ARCHIVED: [u64; 5] = [0, 0, 0, 1, 0];
+pub(crate) const LOADED: [u64; 5] = [1, 0, 0, 0, 0];
+pub(crate) const SUPERSEDED: [u64; 5] = [0, 1, 0, 0, 0];
+pub(crate) const DELETED: [u64; 5] = [0, 0, 1, 0, 0];
+pub(crate) const ARCHIVED: [u64; 5] = [0, 0, 0, 1, 0];
 
 fn rows_cases() -> Vec<Case> {
     vec![

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
+use pipeline::erasure::ERASURES;
 use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 
 use crate::endpoint::Endpoint;
@@ -82,8 +83,9 @@ impl Scratch {
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
             let database = self.client.database(&database);
             let names = database.list_collection_names().await.unwrap();
-            // Notes of where rows have ever stood outlast the rows.
-            for name in names.into_iter().filter(|name| name != "_side_tables") {
+            // Notes of where rows have ever stood outlast the rows, and the secret of the marks is another one each time.
+            let aside = ["_side_tables", ERASURES];
+            for name in names.into_iter().filter(|name| !aside.contains(&name.as_str())) {
                 let cursor = database.collection::<Document>(&name).find(doc! {}).await.unwrap();
                 let documents: Vec<Document> = cursor.try_collect().await.unwrap();
                 let documents = (documents.iter()).map(|document| {
@@ -94,6 +96,11 @@ impl Scratch {
         }
         self.drop().await;
         tables
+    }
+
+    /// Whether somebody has erased anything.
+    pub(crate) async fn has_erasures(&self) -> bool {
+        self.database().list_collection_names().await.unwrap().iter().any(|name| name == ERASURES)
     }
 
     /// Drops both databases unread.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use flatten::json::{Limits, Tape};
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document};
-use pipeline::batch::WriteBatch;
+use pipeline::batch::{Fate, WriteBatch};
+use pipeline::erasure::Marks;
 use pipeline::interrupted::Interrupted;
 use pipeline::sink::Sink;
 use pipeline::sink::json_lines::{JsonLines, Lines};
@@ -15,6 +16,7 @@ use pipeline::sink::mongodb::MongoSink;
 use pipeline::summary::Summary;
 
 use crate::database::{Scratch, Server};
+use crate::spec::marked;
 use crate::tables::{Tables, of_bson, of_node};
 
 pub(crate) enum Harness {
@@ -47,10 +49,29 @@ impl Harness {
 
     pub(crate) async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         match self {
-            Self::Memory(sink) => sink.write(batch).await,
+            Self::Memory(sink) => sink.write(marked(batch, &sink.marks())).await,
             Self::Lines { sink, .. } => sink.write(batch).await,
+            // Another process erases: this one must find the mark by itself.
+            Self::Mongo { scratch, .. } if has_erasures(&batch) => {
+                let eraser = scratch.sink().await;
+                eraser.write(marked(batch, &eraser.marks().await?)).await
+            }
             Self::Mongo { sink, .. } => sink.write(batch).await,
         }
+    }
+
+    pub(crate) async fn lift(&self, key: &str) -> bool {
+        match self {
+            Self::Memory(sink) => sink.lift(key),
+            Self::Lines { .. } => false,
+            Self::Mongo { sink, .. } => sink.lift(key).await.unwrap(),
+        }
+    }
+
+    /// The keys that rejects name.
+    pub(crate) async fn rejected_keys(&self) -> Vec<Option<String>> {
+        let rejects = self.reject_documents().await;
+        rejects.iter().map(|reject| reject.get_str("resource").ok().map(str::to_owned)).collect()
     }
 
     pub(crate) async fn forget_rejects(&self, load: &str, reading: u32) {
@@ -64,14 +85,7 @@ impl Harness {
 
     /// The `_id`s of the rejects that stand, each with its reading.
     pub(crate) async fn rejects(&self) -> Vec<(String, i64)> {
-        let rejects = match self {
-            Self::Memory(sink) => sink.state().rejects.into_values().collect(),
-            Self::Lines { .. } => Vec::new(),
-            Self::Mongo { scratch, .. } => {
-                let rejects = scratch.database().collection::<Document>("_rejects");
-                rejects.find(Document::new()).await.unwrap().try_collect().await.unwrap()
-            }
-        };
+        let rejects = self.reject_documents().await;
         let told = |reject: &Document| {
             (reject.get_str("_id").unwrap().to_owned(), reject.get_i64("reading").unwrap_or_default())
         };
@@ -80,8 +94,26 @@ impl Harness {
         rejects
     }
 
+    async fn reject_documents(&self) -> Vec<Document> {
+        match self {
+            Self::Memory(sink) => sink.state().rejects.into_values().collect(),
+            Self::Lines { .. } => Vec::new(),
+            Self::Mongo { scratch, .. } => {
+                let rejects = scratch.database().collection::<Document>("_rejects");
+                rejects.find(Document::new()).await.unwrap().try_collect().await.unwrap()
+            }
+        }
+    }
+
     /// What stands in the end. Empty tables are left out.
     pub(crate) async fn tables(self) -> Tables {
+        let marks = match &self {
+            Self::Memory(sink) => Some(sink.marks()),
+            Self::Mongo { sink, scratch } if scratch.has_erasures().await => {
+                Some(sink.marks().await.unwrap())
+            }
+            Self::Lines { .. } | Self::Mongo { .. } => None,
+        };
         let mut tables = match self {
             Self::Memory(sink) => of_memory(&sink),
             Self::Lines { sink, rejects } => {
@@ -94,8 +126,27 @@ impl Harness {
             Self::Mongo { scratch, .. } => scratch.read().await,
         };
         tables.retain(|_, table| !table.is_empty());
+        if let (Some(marks), Some(tombstones)) = (marks, tables.get_mut("_tombstones")) {
+            *tombstones = readable(tombstones, &marks);
+        }
         tables
     }
+}
+
+fn has_erasures(batch: &WriteBatch) -> bool {
+    batch.resources.iter().any(|resource| matches!(resource.fate, Fate::Erased { .. }))
+}
+
+/// The resources that these tests erase.
+pub(crate) const ERASED: [&str; 4] = ["Patient/1", "Patient/10", "Patient/2", "AuditEvent/1"];
+
+/// The tombstones with `~Patient/1` for its mark, which is another one in every sink.
+fn readable(tombstones: &BTreeMap<String, String>, marks: &Marks) -> BTreeMap<String, String> {
+    let named = |text: &String| {
+        let text = text.clone();
+        ERASED.iter().fold(text, |text, key| text.replace(&marks.of_resource(key), &format!("~{key}")))
+    };
+    tombstones.iter().map(|(id, document)| (named(id), named(document))).collect()
 }
 
 pub(crate) fn of_memory(sink: &MemorySink) -> Tables {
@@ -103,7 +154,10 @@ pub(crate) fn of_memory(sink: &MemorySink) -> Tables {
     let tables = state.tables.iter().map(|(name, table)| (name.clone(), canonical(table)));
     let archive = state.archive.iter().map(|(name, table)| (format!("_archive/{name}"), canonical(table)));
     let own = [("_tombstones", &state.tombstones), ("_rejects", &state.rejects)];
-    let own = own.into_iter().map(|(name, table)| (name.to_owned(), canonical(table)));
+    let mut own: Tables = own.into_iter().map(|(name, table)| (name.to_owned(), canonical(table))).collect();
+    if let Some(tombstones) = own.get_mut("_tombstones") {
+        *tombstones = readable(tombstones, &sink.marks());
+    }
     tables.chain(archive).chain(own).filter(|(_, table)| !table.is_empty()).collect()
 }
 

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::database::Server;
 use crate::harness::{Harness, of_memory};
-use crate::spec::{BatchSpec, Shape, Write, batch};
+use crate::spec::{BatchSpec, Shape, Write, batch, marked};
 use crate::tables::Tables;
 
 /// What happened, and how it was delivered.
@@ -32,13 +32,14 @@ fn shape() -> impl Strategy<Value = Shape> {
         4 => (any::<bool>(), 0..4usize).prop_map(|(main, names)| Shape::Rows { main: main || names > 1, names }),
         1 => Just(Shape::Deleted),
         1 => Just(Shape::Archived),
+        1 => Just(Shape::Erased),
     ]
 }
 
 fn write() -> impl Strategy<Value = (&'static str, Shape)> {
     prop_oneof![
         5 => (prop_oneof![Just("Patient/1"), Just("Patient/10"), Just("Patient/2")], shape()),
-        1 => (Just("AuditEvent/1"), prop_oneof![Just(Shape::Archived), Just(Shape::Deleted)]),
+        1 => (Just("AuditEvent/1"), prop_oneof![Just(Shape::Archived), Just(Shape::Deleted), Just(Shape::Erased)]),
     ]
 }
 
@@ -76,11 +77,11 @@ impl History {
         })
     }
 
-    /// One clean load, version by version.
+    /// One clean load, version by version. Nothing stands of a resource that is erased at any moment.
     async fn oracle(&self) -> Tables {
         let sink = MemorySink::default();
         for write in &self.writes {
-            sink.write(batch([write.clone()]).build()).await.unwrap();
+            sink.write(marked(batch([write.clone()]).build(), &sink.marks())).await.unwrap();
         }
         of_memory(&sink)
     }
@@ -100,7 +101,7 @@ fn any_delivery_with_failures_ends_like_a_clean_load() {
                 if let Some(&(operation, takes_effect)) = faults.next() {
                     sink.fail(Fault { operation, takes_effect });
                 }
-                while let Err(error) = sink.write(batch.build()).await {
+                while let Err(error) = sink.write(marked(batch.build(), &sink.marks())).await {
                     assert_eq!(error, Interrupted::Write { code: "injected fault".into() });
                     failed += 1;
                 }

@@ -13,6 +13,7 @@ mod columns;
 mod database;
 #[path = "../common/endpoint.rs"]
 mod endpoint;
+mod erasures;
 mod faults;
 mod harness;
 mod histories;
@@ -29,7 +30,7 @@ use harness::Harness;
 
 #[tokio::test]
 async fn the_sink_in_memory_keeps_the_contract() {
-    for case in cases::all() {
+    for case in cases::all().into_iter().chain(erasures::cases()) {
         check(&case, Harness::memory(), Harness::memory()).await;
     }
 }
@@ -44,7 +45,7 @@ async fn the_sink_that_prints_keeps_the_contract() {
 #[tokio::test]
 async fn the_sink_in_the_database_keeps_the_contract() {
     let server = Server::get().await;
-    for case in cases::all() {
+    for case in cases::all().into_iter().chain(erasures::cases()) {
         check(&case, Harness::mongodb(&server).await, Harness::mongodb(&server).await).await;
     }
 }

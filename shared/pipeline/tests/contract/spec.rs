@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flatten::defect::{Defect, DefectCode};
 use flatten::row::{ITEM, Names, Rows};
 use pipeline::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
+use pipeline::erasure::Marks;
 use pipeline::object::{ObjectRef, Pin, Source};
 use pipeline::summary::Summary;
 use pipeline::version::Version;
@@ -32,6 +33,8 @@ pub(crate) enum Shape {
     Pending,
     Deleted,
     Archived,
+    /// Not a version: somebody erases the resource.
+    Erased,
 }
 
 /// A batch to be built.
@@ -65,6 +68,20 @@ pub(crate) fn deleted(key: &str, version: u64) -> Write {
 
 pub(crate) fn archived(key: &str, version: u64) -> Write {
     Write { key: key.to_owned(), version, shape: Shape::Archived }
+}
+
+pub(crate) fn erased(key: &str) -> Write {
+    Write { key: key.to_owned(), version: 0, shape: Shape::Erased }
+}
+
+/// The batch with the marks of a sink.
+pub(crate) fn marked(mut batch: WriteBatch, marks: &Marks) -> WriteBatch {
+    for resource in &mut batch.resources {
+        if let Fate::Erased { mark } = &mut resource.fate {
+            *mark = marks.of_resource(&resource.key);
+        }
+    }
+    batch
 }
 
 pub(crate) fn batch(writes: impl Into<Vec<Write>>) -> BatchSpec {
@@ -121,10 +138,12 @@ impl Write {
                 }
             }
             Shape::Pending => self.pending_row(names, arena),
-            Shape::Deleted | Shape::Archived => {}
+            Shape::Deleted | Shape::Archived | Shape::Erased => {}
         }
         let fate = match self.shape {
             Shape::Deleted => Fate::Deleted,
+            // Each sink has marks of its own: see `marked`.
+            Shape::Erased => Fate::Erased { mark: String::new() },
             Shape::Archived => Fate::Archived(format!("{{\"n\": {}.0}}", self.version).into_bytes()),
             Shape::Rows { .. } | Shape::Pending => Fate::Rows(start..arena.len()),
         };
@@ -133,7 +152,11 @@ impl Write {
         ResourceWrite {
             key: self.key.clone(),
             resource_type: resource_type.into(),
-            version: token(self.version),
+            version: if matches!(fate, Fate::Erased { .. }) {
+                Version::erased()
+            } else {
+                token(self.version)
+            },
             source: source(self.version),
             tables: tables.iter().map(|&table| table.to_owned()).collect(),
             fate,

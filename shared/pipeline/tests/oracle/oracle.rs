@@ -63,7 +63,7 @@ impl Fates {
     fn count(&mut self, fate: &Fate) {
         match fate {
             Fate::Rows(_) => self.loaded += 1,
-            Fate::Deleted => self.deleted += 1,
+            Fate::Deleted | Fate::Erased { .. } => self.deleted += 1,
             Fate::Archived(_) => self.archived += 1,
         }
     }

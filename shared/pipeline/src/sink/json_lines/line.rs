@@ -48,6 +48,7 @@ impl Line {
             Fate::Deleted => "deleted",
             Fate::Archived(_) => "archived",
             Fate::Rows(_) => "no rows",
+            Fate::Erased { .. } => "erased",
         };
         line.text_member("fate", fate);
         line.end()

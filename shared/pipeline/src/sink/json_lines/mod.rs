@@ -97,7 +97,7 @@ impl<W: Write> Printer<W> {
                 Ok(())
             }
             Fate::Archived(text) if lines == Lines::History => self.line(&Line::archived(resource, text)),
-            Fate::Archived(_) | Fate::Deleted => Ok(()),
+            Fate::Archived(_) | Fate::Deleted | Fate::Erased { .. } => Ok(()),
         }
     }
 

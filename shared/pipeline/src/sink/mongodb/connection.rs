@@ -1,6 +1,7 @@
 //! The connection to the database: opened at first use, every command tried again while that helps.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -9,7 +10,9 @@ use mongodb::Client;
 use mongodb::error::ErrorKind;
 use mongodb::options::ClientOptions;
 use thiserror::Error;
+use tokio::sync::OnceCell;
 
+use crate::erasure::Marks;
 use crate::interrupted::Interrupted;
 
 use super::trouble::Trouble;
@@ -40,6 +43,8 @@ pub enum ConnectError {
 pub struct Connection {
     client: Client,
     database: String,
+    /// What makes the marks of erased resources, once it was needed.
+    secret: Arc<OnceCell<Marks>>,
 }
 
 /// Prepares a connection; nothing is connected before the first command. Options in the connection string come
@@ -59,7 +64,7 @@ pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, Co
     let database = database.map(str::to_owned).or_else(|| options.default_database.clone());
     let database = database.filter(|name| !name.is_empty()).ok_or(ConnectError::NoDatabase)?;
     let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
-    Ok(Connection { client, database })
+    Ok(Connection { client, database, secret: Arc::default() })
 }
 
 impl Connection {
@@ -67,6 +72,10 @@ impl Connection {
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
+    }
+
+    pub(super) fn secret(&self) -> &OnceCell<Marks> {
+        &self.secret
     }
 
     /// Runs a command, again and again while its trouble is transient: seven times within some ten seconds,

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod connection;
+mod marks;
 mod parts;
 mod retention;
 mod statements;
@@ -21,11 +22,9 @@ use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{Answer, Command, Document, Place, Replacement, SideTables, Written};
-use super::{Sink, add_rejects, aside_of, records};
+use super::{Sink, add_rejects, aside_of, erased_keys, records};
 use chunks::{Chunk, UPDATE, cut};
-use parts::{
-    Part, SIDE_TABLES, TOMBSTONES, collection_of, enter, fates, first_batch, statements_of, unanswered,
-};
+use parts::{Part, SIDE_TABLES, collection_of, enter, fates, first_batch, statements_of, unanswered};
 use trouble::Trouble;
 use views::ViewTables;
 
@@ -48,9 +47,10 @@ const TOO_LARGE: i32 = 10334;
 pub struct MongoSink {
     connection: Connection,
     archive: String,
-    /// Whether there has ever been a tombstone. As long as none is known, one look for any stands for the look
-    /// for each: it comes after the rows, and whoever writes a tombstone later looks for rows itself.
+    /// Whether there has ever been a tombstone, or a mark of an erased resource.
     tombstones_seen: AtomicBool,
+    /// Whether there has ever been a mark of an erased resource.
+    marks_seen: AtomicBool,
     /// Resource types with tables that are noted for certain: notes never go away.
     noted: Mutex<BTreeSet<(String, String)>>,
     retention: Retention,
@@ -63,10 +63,11 @@ impl MongoSink {
     /// A sink into the connection's database; archived resources go into the database `archive`.
     #[must_use]
     pub fn new(connection: Connection, archive: &str) -> Self {
-        let (archive, tombstones_seen) = (archive.to_owned(), AtomicBool::new(false));
+        let (archive, tombstones_seen, marks_seen) =
+            (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
         let (noted, retained) = (Mutex::default(), Mutex::default());
         let (retention, views) = (Retention::default(), ViewTables::default());
-        Self { connection, archive, tombstones_seen, noted, retention, retained, views }
+        Self { connection, archive, tombstones_seen, marks_seen, noted, retention, retained, views }
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
@@ -139,6 +140,7 @@ impl MongoSink {
     ) -> Result<Vec<Written>, Interrupted> {
         if place == Place::Tombstones {
             self.tombstones_seen.store(true, Ordering::Relaxed);
+            self.marks_seen.fetch_or(erased_keys(batch).next().is_some(), Ordering::Relaxed);
         }
         match self.send(place, &chunk).await {
             Ok(answer) => Ok(fates(&answer, chunk.count)?),
@@ -208,32 +210,14 @@ impl MongoSink {
         place: Place<'_>,
         documents: &[Document],
     ) -> Result<Vec<Option<String>>, Interrupted> {
-        if place == Place::Tombstones && !self.any_tombstone().await? {
-            return Ok(vec![None; documents.len()]);
+        if place == Place::Tombstones {
+            return self.tombstones(batch, documents).await;
         }
         let ids = documents.iter().map(|document| document.id(batch));
         let command = statements::find_versions(collection_of(place), ids);
         let answer = self.find(place, command).await?;
-        let versions: BTreeMap<String, String> = first_batch(answer)
-            .filter_map(|mut found| match (found.remove("_id"), found.remove("_version")) {
-                (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
-                _ => None,
-            })
-            .collect();
+        let versions = versions_of(answer);
         Ok(documents.iter().map(|document| versions.get(document.id(batch)).cloned()).collect())
-    }
-
-    async fn any_tombstone(&self) -> Result<bool, Interrupted> {
-        if self.tombstones_seen.load(Ordering::Relaxed) {
-            return Ok(true);
-        }
-        let command =
-            doc! { "find": TOMBSTONES, "limit": 1, "singleBatch": true, "projection": { "_id": 1 } };
-        let command = RawDocumentBuf::try_from(&command).map_err(|_| Trouble::Document(0))?;
-        let answer = self.connection.run(self.connection.database(), command).await?;
-        let any = first_batch(answer).next().is_some();
-        self.tombstones_seen.fetch_or(any, Ordering::Relaxed);
-        Ok(any)
     }
 
     async fn find(&self, place: Place<'_>, command: BsonWriter) -> Result<BsonDocument, Interrupted> {
@@ -293,6 +277,15 @@ impl MongoSink {
     }
 }
 
+/// The versions in an answer to a look, by `_id`.
+fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
+    let version = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
+        (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
+        _ => None,
+    };
+    first_batch(answer).filter_map(version).collect()
+}
+
 impl Sink for MongoSink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.prepare_views(&batch).await?;
@@ -301,6 +294,8 @@ impl Sink for MongoSink {
         self.complete(&batch).await?;
         let rejects: Vec<&Reject> = batch.rejects.iter().chain(&refused).collect();
         self.write_rejects(&batch, &rejects).await?;
+        self.unname_erased(&rejects).await?;
+        self.erase_rejects(&batch).await?;
         add_rejects(&mut summary, rejects.into_iter());
         Ok(summary)
     }

@@ -14,7 +14,7 @@ use super::statements;
 use super::trouble::Trouble;
 
 /// Keys asked for at once.
-const LOOK_KEYS: usize = 1_000;
+pub(super) const LOOK_KEYS: usize = 1_000;
 pub(super) const TOMBSTONES: &str = "_tombstones";
 pub(super) const SIDE_TABLES: &str = "_side_tables";
 

@@ -1,6 +1,7 @@
 //! Statements: what a command of the replacement says to the server, as documents.
 
 use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
+use crate::erasure::MARK;
 use crate::sink::bson::{BsonWriter, RowEncoder};
 use crate::sink::replacement::{Bound, Document, Removal};
 use crate::sink::{aside_of, records};
@@ -125,6 +126,59 @@ pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
     writer.close(pipeline);
     writer.boolean("upsert", true);
     writer.close(statement);
+}
+
+/// `{q: {_id}, u: {$unset: {resource: ""}}}`
+pub(super) fn unname(writer: &mut BsonWriter, reject: &Reject) {
+    let statement = writer.open();
+    let query = writer.open_document("q");
+    writer.text("_id", &reject.id());
+    writer.close(query);
+    let update = writer.open_document("u");
+    let unset = writer.open_document("$unset");
+    writer.text("resource", "");
+    writer.close(unset);
+    writer.close(update);
+    writer.close(statement);
+}
+
+/// A `find` of the tombstones of some keys and of one mark, if there is any: ids of marks come last.
+///
+/// `{$or: [{_id: {$in: keys}}, {_id: {$gte: "~"}}]}`
+pub(super) fn find_tombstones(collection: &str, keys: &[&str]) -> BsonWriter {
+    let at_most = keys.len() as u64 + 1;
+    let mut writer = BsonWriter::default();
+    let command = writer.open();
+    writer.text("find", collection);
+    writer.count("limit", at_most);
+    writer.count("batchSize", at_most);
+    writer.boolean("singleBatch", true);
+    let filter = writer.open_document("filter");
+    let either = writer.open_array("$or");
+    let under_key = writer.open_document("0");
+    let id = writer.open_document("_id");
+    let list = writer.open_array("$in");
+    for (index, key) in keys.iter().enumerate() {
+        writer.text_item(index, key);
+    }
+    writer.close(list);
+    writer.close(id);
+    writer.close(under_key);
+    let is_mark = writer.open_document("1");
+    let id = writer.open_document("_id");
+    writer.text("$gte", MARK);
+    writer.close(id);
+    writer.close(is_mark);
+    writer.close(either);
+    writer.close(filter);
+    let order = writer.open_document("sort");
+    writer.int32("_id", 1);
+    writer.close(order);
+    let projection = writer.open_document("projection");
+    writer.int32("_version", 1);
+    writer.close(projection);
+    writer.close(command);
+    writer
 }
 
 /// A `find` of the `_version`s under some `_id`s, all in one answer.

@@ -38,6 +38,11 @@ pub(crate) enum Document {
         /// The resource.
         resource: usize,
     },
+    /// The mark that keeps the erased resource out.
+    Mark {
+        /// The resource.
+        resource: usize,
+    },
 }
 
 /// Statements on one collection.
@@ -57,7 +62,8 @@ pub(crate) enum Command<'b> {
         /// The documents.
         documents: Vec<Document>,
     },
-    /// Read the `_version` that stands under the `_id` of each document.
+    /// Read the `_version` that stands under the `_id` of each document. Among the tombstones, the mark of its resource
+    /// is looked for too, and the newer of both is the answer.
     Versions {
         /// The collection.
         place: Place<'b>,
@@ -142,9 +148,10 @@ impl Document {
     /// The resource it belongs to, by its index in the batch.
     pub(crate) const fn resource(self) -> usize {
         match self {
-            Self::Row { resource, .. } | Self::Archived { resource } | Self::Tombstone { resource } => {
-                resource
-            }
+            Self::Row { resource, .. }
+            | Self::Archived { resource }
+            | Self::Tombstone { resource }
+            | Self::Mark { resource } => resource,
         }
     }
 
@@ -155,6 +162,10 @@ impl Document {
             Self::Archived { resource } | Self::Tombstone { resource } => {
                 batch.resources.get(resource).map_or("", |resource| &resource.key)
             }
+            Self::Mark { .. } => match self.write_of(batch).map(|resource| &resource.fate) {
+                Some(Fate::Erased { mark }) => mark,
+                _ => "",
+            },
         }
     }
 
@@ -172,7 +183,7 @@ impl Document {
                     encoder.row(writer, row, resource);
                 }
             }
-            Self::Tombstone { .. } => records::tombstone(writer, resource),
+            Self::Tombstone { .. } | Self::Mark { .. } => records::tombstone(writer, resource),
             Self::Archived { .. } => {
                 let text = if let Fate::Archived(text) = &resource.fate { text.as_slice() } else { &[] };
                 records::archived(writer, encoder, resource, text);

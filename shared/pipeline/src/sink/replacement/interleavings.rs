@@ -1,17 +1,21 @@
 //! Every order in which the statements of several writers can meet, with writers that stop anywhere and start
 //! again, on a model of the database's statements: an upsert is two steps there, as it is in the database.
 
+mod writer;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use flatten::row::{Names, Rows};
 
-use super::{Answer, Command, Document, Replacement, SideTables, Written};
+use super::{Document, Place, Replacement};
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::erasure;
 use crate::object::{ObjectRef, Pin, Source};
-use crate::sink::memory::State;
+use crate::sink::memory::{MemorySink, State};
 use crate::version::Version;
+use writer::Writer;
 
 /// What a version of the one resource of these tests looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +30,17 @@ enum Shape {
     Empty,
     Deleted,
     Archived,
+    /// Not a version: somebody erases the resource.
+    Erased,
 }
 
 const SHAPES: [Shape; 5] = [Shape::Full, Shape::Shrunk, Shape::Aside, Shape::Deleted, Shape::Archived];
 
 fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
+    if shape == Shape::Erased {
+        let tables = tables.iter().map(|&table| table.to_owned()).collect();
+        return erasure::batch("Patient/1", tables, &MemorySink::default().marks());
+    }
     let object = ObjectRef {
         bucket: "b".into(),
         key: "k".into(),
@@ -68,123 +78,6 @@ fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
         fate,
     };
     WriteBatch { names: names.list(), rows, resources: vec![resource], ..WriteBatch::default() }
-}
-
-/// A writer of one batch, somewhere in the middle.
-#[derive(Debug, Clone)]
-struct Writer<'b> {
-    batch: &'b WriteBatch,
-    replacement: Replacement<'b>,
-    running: Vec<Running<'b>>,
-    stops_left: u32,
-    done: bool,
-}
-
-/// A command of which some statements have run.
-#[derive(Debug, Clone)]
-struct Running<'b> {
-    command: Command<'b>,
-    next: usize,
-    /// The upsert has found nothing to replace and is about to insert.
-    inserting: bool,
-    written: Vec<Written>,
-    versions: Vec<Option<String>>,
-    side_tables: SideTables,
-}
-
-impl<'b> Writer<'b> {
-    fn new(batch: &'b WriteBatch, stops_left: u32) -> Self {
-        let replacement = Replacement::new(batch);
-        let mut writer = Self { batch, replacement, running: Vec::new(), stops_left, done: false };
-        writer.ask();
-        writer
-    }
-
-    fn ask(&mut self) {
-        match self.replacement.commands() {
-            Some(commands) => self.running = commands.into_iter().map(Running::new).collect(),
-            None if self.replacement.is_contended() => *self = Self::new(self.batch, self.stops_left),
-            None => self.done = true,
-        }
-    }
-
-    /// One statement, or half of an upsert, of the first or the last of the commands under way.
-    fn step(&mut self, state: &mut State, last_first: bool) {
-        let at = if last_first { self.running.len() - 1 } else { 0 };
-        let running = &mut self.running[at];
-        running.step(self.batch, state);
-        if running.is_finished() {
-            let running = self.running.remove(at);
-            self.replacement.answer(&running.command, running.answer());
-            if self.running.is_empty() {
-                self.ask();
-            }
-        }
-    }
-
-    fn stop_and_start_again(&self) -> Self {
-        Self::new(self.batch, self.stops_left - 1)
-    }
-}
-
-impl<'b> Running<'b> {
-    fn new(command: Command<'b>) -> Self {
-        let (written, versions, side_tables) = (Vec::new(), Vec::new(), SideTables::new());
-        Self { command, next: 0, inserting: false, written, versions, side_tables }
-    }
-
-    fn is_finished(&self) -> bool {
-        let statements = match &self.command {
-            Command::Insert { documents, .. }
-            | Command::Replace { documents, .. }
-            | Command::Versions { documents, .. } => documents.len(),
-            Command::Delete { removals, .. } | Command::DeleteAside { removals, .. } => removals.len(),
-            Command::NoteSideTables { pairs } => pairs.len(),
-            Command::FindSideTables { .. } => 1,
-        };
-        self.next == statements
-    }
-
-    fn answer(&self) -> Answer {
-        match self.command {
-            Command::Insert { .. } | Command::Replace { .. } => Answer::Written(self.written.clone()),
-            Command::Versions { .. } => Answer::Versions(self.versions.clone()),
-            Command::FindSideTables { .. } => Answer::SideTables(self.side_tables.clone()),
-            Command::Delete { .. } | Command::DeleteAside { .. } | Command::NoteSideTables { .. } => {
-                Answer::Done
-            }
-        }
-    }
-
-    fn step(&mut self, batch: &WriteBatch, state: &mut State) {
-        match &self.command {
-            Command::Insert { place, documents } => {
-                self.written.push(state.insert(batch, *place, documents[self.next]));
-            }
-            Command::Replace { place, documents } => {
-                let document = documents[self.next];
-                if self.inserting {
-                    self.written.push(state.insert(batch, *place, document));
-                    self.inserting = false;
-                } else if state.version(batch, *place, document).is_none() {
-                    self.inserting = true;
-                    return;
-                } else {
-                    self.written.push(state.replace(batch, *place, document));
-                }
-            }
-            Command::Versions { place, documents } => {
-                self.versions.push(state.version(batch, *place, documents[self.next]));
-            }
-            Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
-            Command::DeleteAside { table, removals } => state.remove_aside(batch, table, removals[self.next]),
-            Command::NoteSideTables { pairs } => {
-                state.note_side_table(pairs[self.next].0, pairs[self.next].1)
-            }
-            Command::FindSideTables { types } => self.side_tables = state.find_side_tables(types),
-        }
-        self.next += 1;
-    }
 }
 
 /// All states that can be reached, each visited once.
@@ -244,7 +137,9 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
             let versions: Vec<_> =
                 running.versions.iter().map(|version| version.as_deref().map(short)).collect();
             write!(text, "{:?} {} ", running.command, running.next).unwrap();
-            write!(text, "{} {:?} {versions:?} ", running.inserting, running.written).unwrap();
+            let under_the_key = running.under_the_key.last().map(|version| version.as_deref().map(short));
+            write!(text, "{under_the_key:?} {} {:?} ", running.inserting, running.written).unwrap();
+            write!(text, "{versions:?} ").unwrap();
             write!(text, "{:?}", running.side_tables).unwrap();
         }
     }
@@ -253,7 +148,7 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
 
 /// The versions of these tests differ in their time alone.
 fn short(version: &str) -> &str {
-    &version[20..28]
+    version.get(20..28).unwrap_or(version)
 }
 
 fn cleared(state: &State) -> State {
@@ -272,15 +167,20 @@ fn run_alone(state: &mut State, batch: &WriteBatch) {
     }
 }
 
-/// What must stand in the end, by the definition alone: the newest version and nothing else.
+/// What must stand in the end, by the definition alone: the newest version and nothing else, and of an erased resource
+/// its mark alone.
 fn expected(newest: &WriteBatch, shape: Shape, tables: &[&str]) -> State {
     let mut state = State::default();
+    if shape == Shape::Erased {
+        state.insert(newest, Place::Tombstones, Document::Mark { resource: 0 });
+        return state;
+    }
     let replacement = Replacement::new(newest);
     let planned = &replacement.resources[0];
     let anchored =
         matches!(shape, Shape::Full | Shape::Shrunk) || (tables.is_empty() && shape == Shape::Archived);
     if !anchored {
-        state.insert(newest, super::Place::Tombstones, Document::Tombstone { resource: 0 });
+        state.insert(newest, Place::Tombstones, Document::Tombstone { resource: 0 });
     }
     for (place, document) in planned.sides(0, newest).chain(planned.anchor_document(0)) {
         state.insert(newest, place, document);
@@ -295,8 +195,14 @@ fn explore(base: Option<Shape>, shapes: &[Shape], tables: &[&str], stops: &[u32]
     if let Some(shape) = base {
         run_alone(&mut state, &batch(1, shape, tables));
     }
+    let erased = [base.unwrap_or(Shape::Empty)].iter().chain(shapes).any(|&shape| shape == Shape::Erased);
+    let erasure = batch(0, Shape::Erased, tables);
     let (_, newest) = batches.last_key_value().unwrap();
-    let expected = expected(newest, *shapes.last().unwrap(), tables);
+    let expected = if erased {
+        expected(&erasure, Shape::Erased, tables)
+    } else {
+        expected(newest, *shapes.last().unwrap(), tables)
+    };
     let story = format!("{base:?} then {shapes:?} in {tables:?}");
     let mut states = 0;
     for last_first in [false, true] {
@@ -349,6 +255,48 @@ fn archived_types_end_in_the_newest_version() {
         for base in [None, Some(Shape::Archived), Some(Shape::Deleted)] {
             assert!(explore(base, &shapes, &[], &[1; 2]) > 100);
         }
+    }
+}
+
+/// A writer of every shape and an eraser over every shape, one of them stopped anywhere and started again.
+#[test]
+fn nothing_stands_of_what_is_erased() {
+    let mut states = 0;
+    for base in [None].into_iter().chain(SHAPES.map(Some)) {
+        for shape in SHAPES.into_iter().chain([Shape::Empty]) {
+            states += explore(base, &[shape, Shape::Erased], &TABLES, &[1, 0]);
+            states += explore(base, &[shape, Shape::Erased], &TABLES, &[0, 1]);
+        }
+    }
+    for (base, shape) in [(None, Shape::Archived), (Some(Shape::Archived), Shape::Archived)] {
+        states += explore(base, &[shape, Shape::Erased], &[], &[1, 1]);
+        states += explore(base, &[Shape::Deleted, Shape::Erased], &[], &[1, 1]);
+    }
+    assert!(states > 20_000, "only {states} states");
+}
+
+/// Two writers that meet an eraser, and two erasers that meet a writer.
+#[test]
+fn three_writers_leave_nothing_of_what_is_erased() {
+    for (base, shapes) in [
+        (None, [Shape::Shrunk, Shape::Deleted, Shape::Erased]),
+        (None, [Shape::Aside, Shape::Shrunk, Shape::Erased]),
+        (Some(Shape::Shrunk), [Shape::Archived, Shape::Deleted, Shape::Erased]),
+        (Some(Shape::Aside), [Shape::Shrunk, Shape::Erased, Shape::Erased]),
+        (Some(Shape::Deleted), [Shape::Deleted, Shape::Shrunk, Shape::Erased]),
+    ] {
+        assert!(explore(base, &shapes, &TABLES, &[0; 3]) > 1_000);
+    }
+}
+
+/// What was erased before stays away, whatever comes.
+#[test]
+fn an_erased_resource_stays_away() {
+    for older in SHAPES {
+        for newer in SHAPES {
+            assert!(explore(Some(Shape::Erased), &[older, newer], &TABLES, &[1, 0]) > 100);
+        }
+        assert!(explore(Some(Shape::Erased), &[older, Shape::Erased], &TABLES, &[1, 1]) > 50);
     }
 }
 

@@ -9,7 +9,10 @@
 //! 2. The other rows are written first, the anchor after them, each guarded by its version. So whoever finds a
 //!    newer anchor has written nothing that the newer writer's removal can have missed, or removes it itself.
 //! 3. After the anchors comes the look: a row's writer reads the tombstones, a tombstone's writer reads the
-//!    rows. Each wrote before it read, so of two writers at least one sees the other.
+//!    rows and the tombstones. Each wrote before it read, so of two writers at least one sees the other.
+//!    An erasure is the same: its writer writes a *mark*, whose version is newer than all, under an `_id` that does
+//!    not say the key, and then removes everything; a look for tombstones looks for the mark too, and whoever finds
+//!    it takes back what it wrote.
 //! 4. What is older than an anchor that replaced something goes away in all tables; whoever turns out to be
 //!    superseded removes what it wrote itself. Tombstones that a newer row makes needless go last.
 //! 5. Rows aside of the key (`key#…`) can stand in tables that only the data names. Such a table is noted before
@@ -190,7 +193,7 @@ impl<'b> Replacement<'b> {
         for (index, planned) in self.open() {
             let target = match planned.anchor {
                 Anchor::Nowhere => continue,
-                Anchor::Tombstone => &mut tombstones,
+                Anchor::Tombstone | Anchor::Mark => &mut tombstones,
                 Anchor::Row(_) | Anchor::Archive => &mut rows,
             };
             if let Some((place, document)) = planned.anchor_document(index) {

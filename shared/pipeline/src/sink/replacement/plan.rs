@@ -32,6 +32,8 @@ pub(super) enum Anchor {
     Archive,
     /// The tombstone, where there is no such row.
     Tombstone,
+    /// The mark of an erasure: nothing of the resource stands.
+    Mark,
     /// No table takes the type and nothing is archived: nothing is written.
     Nowhere,
 }
@@ -76,6 +78,7 @@ pub(crate) struct Standing<'b> {
 fn anchor(resource: &ResourceWrite, batch: &WriteBatch) -> Anchor {
     let first = resource.tables.first();
     match (&resource.fate, first) {
+        (Fate::Erased { .. }, _) => Anchor::Mark,
         (Fate::Rows(_), None) => Anchor::Nowhere,
         (Fate::Archived(_), None) => Anchor::Archive,
         (Fate::Deleted | Fate::Archived(_), _) => Anchor::Tombstone,
@@ -119,6 +122,7 @@ impl<'b> Planned<'b> {
             Anchor::Row(row) => Some((self.row_place(), Document::Row { resource, row })),
             Anchor::Archive => Some((self.archive(), Document::Archived { resource })),
             Anchor::Tombstone => Some((Place::Tombstones, Document::Tombstone { resource })),
+            Anchor::Mark => Some((Place::Tombstones, Document::Mark { resource })),
             Anchor::Nowhere => None,
         }
     }
@@ -127,8 +131,8 @@ impl<'b> Planned<'b> {
     pub(super) fn looks(&self, resource: usize) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
         let by_key = Document::Tombstone { resource };
         let (row, tombstone) = match self.anchor {
-            Anchor::Nowhere => (false, false),
-            Anchor::Tombstone => (true, self.kept),
+            Anchor::Nowhere | Anchor::Mark => (false, false),
+            Anchor::Tombstone => (true, true),
             Anchor::Row(_) | Anchor::Archive => (self.kept, true),
         };
         let row = row.then(|| (self.row_place(), by_key));

@@ -25,7 +25,8 @@ pub(super) enum Verdict<'b> {
 impl Planned<'_> {
     /// Draws the conclusions from the look; `true`: what stands is not known and the batch must be written again.
     pub(super) fn judge(&mut self) -> bool {
-        if !matches!(self.verdict, Verdict::Stands) || self.anchor == Anchor::Nowhere {
+        // A mark that met one like it stands all the same.
+        if !matches!(self.verdict, Verdict::Stands) || matches!(self.anchor, Anchor::Nowhere | Anchor::Mark) {
             return false;
         }
         let own = self.resource.version.as_str();
@@ -47,7 +48,7 @@ impl Planned<'_> {
             Verdict::Refused { .. } => Some(Bound::Own),
             Verdict::Stands => match self.anchor {
                 Anchor::Nowhere => None,
-                Anchor::Tombstone => Some(Bound::Older),
+                Anchor::Tombstone | Anchor::Mark => Some(Bound::Older),
                 Anchor::Row(_) | Anchor::Archive => {
                     let met_others = self.replaced || self.kept || self.tombstone.is_some();
                     (met_others || self.resource.version.is_remade()).then_some(Bound::Older)
@@ -56,10 +57,12 @@ impl Planned<'_> {
         }
     }
 
-    /// Which tombstones nothing needs any more, because an anchor row of a newer version stands.
+    /// Which tombstones nothing needs any more, because an anchor row of a newer version stands or the resource was
+    /// erased.
     pub(super) const fn needless_tombstone(&self) -> Option<Bound> {
         match (&self.verdict, self.anchor) {
             (Verdict::Superseded, Anchor::Tombstone) => Some(Bound::UpToOwn),
+            (Verdict::Stands, Anchor::Mark) => Some(Bound::Older),
             (Verdict::Stands, Anchor::Row(_) | Anchor::Archive) if self.tombstone.is_some() => {
                 Some(Bound::Older)
             }
@@ -86,7 +89,7 @@ impl Replacement<'_> {
 
 fn count(summary: &mut Summary, resource: &ResourceWrite) {
     match &resource.fate {
-        Fate::Deleted => summary.deleted += 1,
+        Fate::Deleted | Fate::Erased { .. } => summary.deleted += 1,
         Fate::Archived(_) => summary.archived += 1,
         Fate::Rows(rows) => {
             summary.loaded += 1;

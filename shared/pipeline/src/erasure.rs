@@ -1,0 +1,108 @@
+//! Erasures: a resource leaves the database for good, and a mark that does not say its key keeps it out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::digest::Key;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::object::{ObjectRef, Pin, Source, hex};
+use crate::version::Version;
+
+/// Every mark begins with it. It sorts behind the first letter of every resource type.
+pub const MARK: &str = "~";
+
+/// Makes the marks of erased resources, with the secret of a database. The same key has the same mark in all programs
+/// that write to the database; without the secret nobody can find out which key a mark stands for.
+#[derive(Clone)]
+pub struct Marks {
+    keyed: Hmac<Sha256>,
+}
+
+/// The collection of what was erased by whom and why. It also holds the secret of the marks.
+pub const ERASURES: &str = "_erasures";
+/// The `_id` of the secret.
+pub const SECRET_ID: &str = "secret";
+/// The length of a secret.
+pub const SECRET_BYTES: usize = 32;
+
+/// What is hashed, so that a key and a file name of the same text have different marks.
+const RESOURCE: &[u8] = b"resource/";
+const OBJECT: &[u8] = b"object/";
+
+impl Marks {
+    /// Makes marks with a secret.
+    #[must_use]
+    pub fn new(secret: &[u8; SECRET_BYTES]) -> Self {
+        // RFC 2104: a key that is shorter than a block is padded with zeros.
+        let mut block = Key::<Hmac<Sha256>>::default();
+        block.iter_mut().zip(secret).for_each(|(byte, secret)| *byte = *secret);
+        Self { keyed: Hmac::new(&block) }
+    }
+
+    /// Returns the mark of a resource's key: `~` and the HMAC-SHA-256 in hex.
+    #[must_use]
+    pub fn of_resource(&self, key: &str) -> String {
+        self.mark(RESOURCE, key)
+    }
+
+    /// Returns what replaces the name of an object, such as `bucket/key`.
+    #[must_use]
+    pub fn of_object(&self, name: &str) -> String {
+        self.mark(OBJECT, name)
+    }
+
+    fn mark(&self, kind: &[u8], name: &str) -> String {
+        let mut keyed = self.keyed.clone();
+        keyed.update(kind);
+        keyed.update(name.as_bytes());
+        format!("{MARK}{}", hex(&keyed.finalize().into_bytes(), 32))
+    }
+}
+
+impl fmt::Debug for Marks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Marks(…)")
+    }
+}
+
+/// Returns the batch that erases a resource: [`Sink::write`](crate::sink::Sink::write) writes its mark and then removes
+/// whatever stands under the key, in the tables, the archive and the tombstones. `tables` are those that can hold rows
+/// of it.
+#[must_use]
+pub fn batch(key: &str, tables: Vec<String>, marks: &Marks) -> WriteBatch {
+    let (bucket, object) = (String::new(), String::new());
+    let object = ObjectRef { bucket, key: object, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+    let resource = ResourceWrite {
+        key: key.to_owned(),
+        resource_type: key.split('/').next().unwrap_or_default().into(),
+        version: Version::erased(),
+        source: Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 0 },
+        tables: tables.into(),
+        fate: Fate::Erased { mark: marks.of_resource(key) },
+    };
+    WriteBatch { resources: vec![resource], ..WriteBatch::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Marks;
+
+    #[test]
+    fn a_mark_is_the_keyed_hash_of_a_kind_and_a_name() {
+        let marks = Marks::new(&[7; 32]);
+        let mark = marks.of_resource("Patient/1");
+        // printf resource/Patient/1 | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…07
+        assert_eq!(mark, "~0343ad11515c6faa03c43d1cd84aab1764bbc9fc57fd122b47c55364703d15ab");
+        assert!(mark.as_str() > "zzz");
+        let others = [
+            marks.of_resource("Patient/2"),
+            marks.of_object("Patient/1"),
+            Marks::new(&[8; 32]).of_resource("Patient/1"),
+        ];
+        assert!(others.iter().all(|other| *other != mark && other.len() == mark.len()));
+        assert_eq!(format!("{marks:?}"), "Marks(…)");
+    }
+}
