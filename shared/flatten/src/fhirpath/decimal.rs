@@ -139,6 +139,16 @@ impl Decimal {
         Self::of(self.mantissa.checked_mul(10)?.checked_add(5)?, i32::from(self.scale) + 1)
     }
 
+    /// Returns mantissa and scale without zeros at the end: the same for all ways to write a value.
+    pub(crate) const fn normalized(self) -> (i128, u8) {
+        let Self { mut mantissa, mut scale } = self;
+        while scale > 0 && mantissa % 10 == 0 {
+            mantissa /= 10;
+            scale -= 1;
+        }
+        (mantissa, scale)
+    }
+
     fn rescaled(self, scale: u8) -> Option<i128> {
         self.mantissa.checked_mul(power_of_ten(scale - self.scale))
     }

@@ -39,6 +39,7 @@ mod item;
 mod machine;
 mod element;
 mod operators;
+mod equality;
 mod functions;
 mod predicate;
 

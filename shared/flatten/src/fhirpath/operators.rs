@@ -2,9 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::json::{Kind, Node};
-
 use super::decimal::Decimal;
+use super::equality::equal;
 use super::functions::make_distinct;
 use super::item::{Fault, Item, Value};
 use super::machine::Machine;
@@ -214,7 +213,7 @@ const fn holds(operator: Operator, order: Ordering) -> bool {
 }
 
 /// How two values stand to each other; values that have no order are a fault.
-fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
+pub(super) fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
     match (left, right) {
         (Value::Pending, _) | (_, Value::Pending) => Ok(None),
         (Value::Number(left), Value::Number(right)) => Ok(Some(left.cmp(right))),
@@ -240,22 +239,6 @@ fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Faul
     }
 }
 
-/// Whether two values are equal; `None` where their precisions or units leave it open. Values of different
-/// types are not equal.
-fn equal(left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
-    match (left, right) {
-        (Value::Boolean(left), Value::Boolean(right)) => Some(left == right),
-        (Value::Object(left), Value::Object(right)) => Some(equal_nodes(*left, *right)),
-        (Value::Temporal(_, left), Value::Temporal(_, right))
-            if (left.kind == TemporalKind::Time) != (right.kind == TemporalKind::Time) =>
-        {
-            Some(false)
-        }
-        (Value::Boolean(_), _) | (_, Value::Boolean(_)) => Some(false),
-        _ => compare(left, right).map_or(Some(false), |order| order.map(Ordering::is_eq)),
-    }
-}
-
 /// A text beside a date or a time is read as one: FHIR's JSON has no other way to write them.
 fn same_kind(text: &str, kind: TemporalKind) -> Option<Temporal> {
     match kind {
@@ -266,26 +249,4 @@ fn same_kind(text: &str, kind: TemporalKind) -> Option<Temporal> {
 
 fn pure(value: Decimal) -> Quantity<'static> {
     Quantity { value, unit: "1".into() }
-}
-
-/// Whether two JSON values say the same: numbers by value, members in any order.
-fn equal_nodes(left: Node<'_>, right: Node<'_>) -> bool {
-    match (left.kind(), right.kind()) {
-        (Kind::Object, Kind::Object) => {
-            let has = |(key, value): (Node<'_>, Node<'_>)| {
-                key.text().and_then(|key| right.get(&key)).is_some_and(|other| equal_nodes(value, other))
-            };
-            left.members().count() == right.members().count() && left.members().all(has)
-        }
-        (Kind::Array, Kind::Array) => {
-            left.items().count() == right.items().count()
-                && left.items().zip(right.items()).all(|(left, right)| equal_nodes(left, right))
-        }
-        (Kind::Number, Kind::Number) => {
-            left.raw() == right.raw()
-                || Decimal::parse(left.raw()).zip(Decimal::parse(right.raw())).is_some_and(|(a, b)| a == b)
-        }
-        (Kind::String, Kind::String) => left.text() == right.text(),
-        (left, right) => left == right,
-    }
 }

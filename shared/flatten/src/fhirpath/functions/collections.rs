@@ -2,11 +2,12 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "every function of the table has one signature")]
 
+use crate::fhirpath::equality::Distinct;
 use crate::fhirpath::item::{Element, Fault, Item};
 use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::{Call, TypeTest};
 
-/// Collections longer than this are not made distinct, because every item is compared with every other.
+/// Collections longer than this are not made distinct: of dates and quantities every one is compared with every other.
 const DISTINCT_ITEMS: usize = 10_000;
 
 pub(super) fn exists<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, focus: Item) -> Result<(), Fault> {
@@ -98,17 +99,16 @@ pub(in crate::fhirpath) fn make_distinct(m: &mut Machine<'_>, base: usize) -> Re
     if end - base > DISTINCT_ITEMS {
         return Err(Fault::TOO_LARGE);
     }
-    for index in base..end {
-        let item = m.at(index);
-        let mut known = false;
-        for earlier in end..m.len() {
-            known = known || m.equal_items(m.at(earlier), item)? == Some(true);
+    if end - base > 1 {
+        let mut distinct = Distinct::default();
+        for index in base..end {
+            let item = m.at(index);
+            if distinct.insert(m.value(item)?) {
+                m.push(item);
+            }
         }
-        if !known {
-            m.push(item);
-        }
+        m.remove(base..end);
     }
-    m.remove(base..end);
     Ok(())
 }
 
