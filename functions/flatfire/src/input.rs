@@ -10,6 +10,7 @@ use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 
 use crate::console;
+use crate::load::milliseconds_now;
 use crate::outcome::Outcome;
 
 /// One file, or standard input.
@@ -98,7 +99,12 @@ impl Inputs {
 
 impl Input {
     fn standard_input() -> Self {
-        Self { name: "-".to_owned(), storage: Storage::StandardInput, bytes: None, modified: 0 }
+        Self {
+            name: "-".to_owned(),
+            storage: Storage::StandardInput,
+            bytes: None,
+            modified: milliseconds_now(),
+        }
     }
 
     fn file(path: &Path, metadata: &Metadata) -> Self {

@@ -93,7 +93,7 @@ mod tests {
         let text = r#"[{"name":"born","type":"Patient","path":"birthDate.exists()","severity":"reject","message":"say when"}]"#;
         let checks = vec![("checks.json".to_owned(), text.to_owned())];
         let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
-        line(&Reject { source, resource: None, sha256: None, reason }, &catalog)
+        line(&Reject { source, resource: None, sha256: None, version: None, reason }, &catalog)
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub struct Check {
     message: String,
 }
 
+/// The name of the structural check that counts records which say that they are newer than the file that brought them.
+/// Whoever knows the file makes it.
+pub const FUTURE: &str = "future";
+
 /// Structural checks, counted under these names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Structural {
@@ -58,8 +62,13 @@ pub(crate) struct Structural {
 }
 
 impl Structural {
-    /// The names, which no check of a deployment may have.
+    /// The names of these checks, in the order of [`counts`](Self::counts).
     const NAMES: [&str; 6] = ["id", "date", "code", "reference", "mandatory", "value"];
+
+    /// Returns whether a check of a deployment must not have this name.
+    fn is_reserved(name: &str) -> bool {
+        Self::NAMES.contains(&name) || name == FUTURE
+    }
 
     /// The counts that are not zero, by the name of the check.
     pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
@@ -149,8 +158,8 @@ impl Check {
         {
             mistakes.push("`name` has letters, digits, `-` and `_`".to_owned());
         }
-        if Structural::NAMES.contains(&name.as_str()) {
-            let names = Structural::NAMES.join("`, `");
+        if Structural::is_reserved(&name) {
+            let names = Structural::NAMES.join("`, `") + "`, `" + FUTURE;
             mistakes.push(format!("`name` is a structural check's: these are called `{names}`"));
         }
         let known = ["name", "type", "path", "severity", "message"];

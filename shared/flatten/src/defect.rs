@@ -54,6 +54,12 @@ pub enum DefectCode {
     InvalidOperand,
     /// A DELETE entry that names no resource by type and id.
     UnresolvableDeletion,
+    /// An entry whose `request.method` is no method of HTTP.
+    UnknownMethod,
+    /// A PATCH entry: what it changes is not known here, so the resource that it names is out of date.
+    PatchNotApplied,
+    /// A resource whose key another one of its Bundle has, which comes from another server.
+    AmbiguousIdentity,
     /// Two members would have one column. Names are told apart so that this cannot be; a row that says one thing
     /// twice would say it wrongly.
     AmbiguousColumn,
@@ -83,6 +89,9 @@ impl DefectCode {
             Self::SeveralValues => "several-values",
             Self::InvalidOperand => "invalid-operand",
             Self::UnresolvableDeletion => "unresolvable-deletion",
+            Self::UnknownMethod => "unknown-method",
+            Self::PatchNotApplied => "patch-not-applied",
+            Self::AmbiguousIdentity => "ambiguous-identity",
             Self::AmbiguousColumn => "ambiguous-column",
             Self::CheckFailed => "check-failed",
         }

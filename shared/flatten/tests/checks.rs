@@ -276,7 +276,7 @@ fn every_mistake_is_told_at_once() {
         "a.json: check 3: `path`",
         "a.json: check 4: `name`",
         "a.json: check 4: `colour`",
-        "a.json: check 5: `name` is a structural check's: these are called `id`, `date`, `code`, `reference`, `mandatory`, `value`",
+        "a.json: check 5: `name` is a structural check's: these are called `id`, `date`, `code`, `reference`, `mandatory`, `value`, `future`",
         "a.json: two checks are called `twin`",
         "b.json: no JSON at line 1",
         "gates: `max_reject_ratio`",

@@ -82,6 +82,9 @@ pub struct Reject {
     pub resource: Option<String>,
     /// SHA-256 of the record's bytes in hex, where they could be read.
     pub sha256: Option<String>,
+    /// The place in the order of versions that the record has once it is loaded, without an edition, where it could be
+    /// read. A replay of the record alone takes it from here, because it may come from the Bundle around.
+    pub version: Option<Version>,
     /// What is wrong: a code and a place.
     pub reason: Reason,
 }

@@ -17,6 +17,7 @@ pub mod batch;
 pub mod erasure;
 pub mod sink;
 mod writes;
+mod spool;
 pub mod load;
 pub mod ledger;
 pub mod summary;

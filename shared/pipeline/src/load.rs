@@ -13,7 +13,7 @@ use flatten::dictionary::Dictionary;
 use crate::assemble::{Assembler, BatchLimits};
 use crate::decode::{self, Decoder};
 use crate::interrupted::Interrupted;
-use crate::ledger::{Attempt, Begun, Checkpoint, Filled, Lease, Ledger, Status};
+use crate::ledger::{Attempt, Begun, Checkpoint, Ending, Filled, Lease, Ledger, Status};
 use crate::object::ObjectRef;
 use crate::sink::Sink;
 use crate::source::{ReadFailure, Storage};
@@ -87,6 +87,15 @@ pub enum Read {
     Gone,
 }
 
+/// One attempt at reading an object.
+struct Reading {
+    read: Read,
+    /// The columns that this attempt has filled.
+    columns: Dictionary,
+    /// When the object was made, as its keeper says.
+    created: Option<i64>,
+}
+
 /// What a reading stops at.
 #[derive(Debug, Clone, Copy)]
 struct Limit<'a> {
@@ -149,7 +158,9 @@ impl<S: Sink + 'static> Line<S> {
                 Ok(Some((closed, summary))) => {
                     let (status, now) = (Status::Refused, (job.clock)());
                     let closed = closed.iter().map(|gate| gate.as_str()).collect::<Vec<_>>().join(", ");
-                    ledger.finish(&id, attempt, status, &summary, Some(&closed), now).await?;
+                    let ending =
+                        Ending { status, summary: &summary, problem: Some(&closed), created: None, now };
+                    ledger.finish(&id, attempt, &ending).await?;
                     return Ok(Loaded { status, summary });
                 }
                 Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
@@ -166,18 +177,18 @@ impl<S: Sink + 'static> Line<S> {
         };
         let now = (job.clock)();
         let filled = |columns| Filled { load: &id, attempt, part, columns, now };
-        let (status, summary) = match read {
-            Ok((Read::Whole(mut summary), columns)) => {
+        let (status, summary, created) = match read {
+            Ok(Reading { read: Read::Whole(mut summary), columns, created }) => {
                 summary.drift += ledger.fill(&filled(&columns)).await?;
                 if making.reading > 1
                     && let Err(interrupted) = self.sink.forget_rejects(&id, making.reading).await
                 {
                     return release(ledger, &id, attempt, interrupted).await;
                 }
-                (status_of(&summary), summary)
+                (status_of(&summary), summary, created)
             }
-            Ok((Read::Gone, _)) => (Status::Gone, Summary::default()),
-            Ok((Read::UpTo(mut checkpoint), columns)) => {
+            Ok(Reading { read: Read::Gone, .. }) => (Status::Gone, Summary::default(), None),
+            Ok(Reading { read: Read::UpTo(mut checkpoint), columns, .. }) => {
                 checkpoint.summary.drift += ledger.fill(&filled(&columns)).await?;
                 ledger.checkpoint(&id, attempt, &checkpoint, now).await?;
                 ledger.release(&id, attempt, &Interrupted::Deadline).await?;
@@ -186,7 +197,8 @@ impl<S: Sink + 'static> Line<S> {
             Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
         };
         let problem = (!summary.adds_up()).then_some("the sums do not add up");
-        ledger.finish(&id, attempt, status, &summary, problem, now).await?;
+        let ending = Ending { status, summary: &summary, problem, created, now };
+        ledger.finish(&id, attempt, &ending).await?;
         Ok(Loaded { status, summary })
     }
 
@@ -202,10 +214,9 @@ impl<S: Sink + 'static> Line<S> {
         Ok(self
             .read(object, Making::default(), checkpoint, Limit { deadline, is_lost: None }, progress)
             .await?
-            .0)
+            .read)
     }
 
-    /// How the reading ended, and the columns that this attempt has filled.
     async fn read(
         &self,
         object: &Arc<ObjectRef>,
@@ -213,14 +224,17 @@ impl<S: Sink + 'static> Line<S> {
         checkpoint: Option<Checkpoint>,
         limit: Limit<'_>,
         progress: Progress<'_>,
-    ) -> Result<(Read, Dictionary), Interrupted> {
+    ) -> Result<Reading, Interrupted> {
         let mut bytes = match self.storage.open(object, 0).await {
             Ok(opened) => opened,
-            Err(ReadFailure::Gone) => return Ok(gone()),
+            Err(ReadFailure::Gone) => return Ok(Reading::gone()),
             Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
         };
+        // Whoever sends to the queue can write any time into a message.
+        let created = bytes.modified();
+        let object = Arc::new(ObjectRef { created: created.unwrap_or(object.created), ..(**object).clone() });
         let mut decoder = Decoder::new(self.pace.decode);
-        let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(&self.catalog), self.pace.batch)
+        let mut assembler = Assembler::new(object, Arc::clone(&self.catalog), self.pace.batch)
             .in_edition(making.edition)
             .in_reading(making.reading);
         let mut writes = Writes::new(Arc::clone(&self.sink), self.pace.writes_at_once);
@@ -238,7 +252,7 @@ impl<S: Sink + 'static> Line<S> {
                     decoder.push(&chunk);
                 }
                 Ok(None) => break,
-                Err(ReadFailure::Gone) => return Ok(gone()),
+                Err(ReadFailure::Gone) => return Ok(Reading::gone()),
                 Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
             }
             drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
@@ -250,17 +264,19 @@ impl<S: Sink + 'static> Line<S> {
             let is_further = assembler.next_record().1 > first;
             if is_further && limit.is_reached() {
                 let checkpoint = stop(&decoder, &mut assembler, writes).await?;
-                let dictionary = assembler.take_dictionary();
+                let columns = assembler.take_dictionary();
                 assembler.rest();
-                return Ok((Read::UpTo(checkpoint), dictionary));
+                return Ok(Reading { read: Read::UpTo(checkpoint), columns, created });
             }
         }
         decoder.finish();
         drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
+        assembler.end();
+        hand_on(&mut assembler, &mut writes, completions).await?;
         let summary = settle(&decoder, &mut assembler, &mut writes).await?;
-        let dictionary = assembler.take_dictionary();
+        let columns = assembler.take_dictionary();
         assembler.rest();
-        Ok((Read::Whole(summary), dictionary))
+        Ok(Reading { read: Read::Whole(summary), columns, created })
     }
 
     fn attempt(&self, job: &Job<'_>) -> Attempt {
@@ -285,8 +301,10 @@ async fn release(ledger: &Ledger, id: &str, attempt: u32, by: Interrupted) -> Re
     Err(by)
 }
 
-fn gone() -> (Read, Dictionary) {
-    (Read::Gone, Dictionary::default())
+impl Reading {
+    fn gone() -> Self {
+        Self { read: Read::Gone, columns: Dictionary::default(), created: None }
+    }
 }
 
 /// Partial as soon as something was set aside, failed if nothing else came of it.
@@ -307,6 +325,18 @@ async fn drain<S: Sink + 'static>(
 ) -> Result<(), Interrupted> {
     while let Some(frame) = decoder.next() {
         assembler.take(&frame);
+        hand_on(assembler, writes, completions).await?;
+    }
+    Ok(())
+}
+
+/// Hands on what is full, and what has waited for the end of a Bundle.
+async fn hand_on<S: Sink + 'static>(
+    assembler: &mut Assembler,
+    writes: &mut Writes<S>,
+    completions: usize,
+) -> Result<(), Interrupted> {
+    loop {
         if assembler.is_full()
             && let Some(batch) = assembler.take_batch()
         {
@@ -315,8 +345,11 @@ async fn drain<S: Sink + 'static>(
         if assembler.completions() > completions {
             complete(assembler, writes).await?;
         }
+        if !assembler.is_waiting() {
+            return assembler.fault();
+        }
+        assembler.take_waiting();
     }
-    Ok(())
 }
 
 /// Completions follow the rows that they complete.

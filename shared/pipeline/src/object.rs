@@ -14,7 +14,8 @@ pub struct ObjectRef {
     pub pin: Pin,
     /// The sequencer of the notification, where it has one: comparable among events of one key.
     pub sequencer: Option<String>,
-    /// When the object was created: milliseconds since 1970-01-01T00:00:00Z, from the notification.
+    /// When the object was made, in milliseconds since 1970-01-01T00:00:00Z: as the notification says until the object
+    /// is opened, then as S3 says. Versions are made of the latter, because a message can say anything.
     pub created: i64,
     /// The size that the notification announced, in bytes.
     pub size: Option<u64>,

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use crate::object::Source;
+use sha2::{Digest, Sha256};
 
-/// The total order over versions of a resource: `meta.lastUpdated` or else the object's time, then the
-/// sequencer, then the key, then the ordinal, then the edition. Compared as text, so that the database compares it too.
+use crate::object::{ObjectRef, Source};
+
+/// The total order over versions of a resource: the version's time, then the S3 sequencer, then a hash of the object's
+/// key, then the ordinal, then the edition. Compared as text, so that the database compares it too.
+///
+/// The key stands in it as a hash, because a token outlasts the rows of an erased resource and a key may name a patient.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(String);
 
@@ -16,31 +20,126 @@ const SEQUENCER_WIDTH: usize = 32;
 /// Behind every hex digit, with which the other tokens begin.
 const ERASED: &str = "~";
 
-/// The digits and separators of a token, without its sequencer and its key.
-const EVERYTHING_ELSE: usize = 28 + 1 + 1 + 1 + 12 + 1 + 8;
+/// The digits and separators of a token.
+const TOKEN_BYTES: usize = 28 + 1 + SEQUENCER_WIDTH + 1 + 16 + 1 + 12;
 
-impl Version {
-    /// The token of a record that was last updated at `last_updated` (nanoseconds since
-    /// 1970-01-01T00:00:00Z), or else at its object's time.
+/// A record may say that it is newer than its object by at most this, in nanoseconds: 24 hours for clocks and zones that
+/// are wrong.
+const TOLERANCE: i128 = 24 * 60 * 60 * 1_000_000_000;
+
+/// Ordinals have twelve hex digits in a token.
+const LAST_ORDINAL: u64 = (1 << 48) - 1;
+
+/// Time and ordinal of a token.
+pub(crate) type PackedVersion = [u8; 20];
+
+/// What all records of one object share in the order of versions.
+#[derive(Debug, Clone)]
+pub struct ObjectOrder {
+    /// When the object was made, in nanoseconds since 1970-01-01T00:00:00Z.
+    created: i128,
+    /// `.<sequencer>.<hash of the key>.`
+    middle: String,
+}
+
+/// The time that counts for a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionTime {
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub nanoseconds: i128,
+    /// Whether the record states a later time, which is not believed.
+    pub is_from_future: bool,
+}
+
+impl ObjectOrder {
+    /// Prepares the tokens of an object's records.
     #[must_use]
-    pub fn new(last_updated: Option<i128>, source: &Source) -> Self {
-        let object = &source.object;
-        let nanoseconds = last_updated.unwrap_or_else(|| i128::from(object.created) * 1_000_000);
+    pub fn of(object: &ObjectRef) -> Self {
+        // Messages of the queue are untrusted: nothing but digits of the documented length gets into a token.
+        let digits = object.sequencer.as_deref().unwrap_or_default().chars();
+        let digits = digits.filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_uppercase());
+        let sequencer: String = digits.chain(std::iter::repeat('0')).take(SEQUENCER_WIDTH).collect();
+        let digest = Sha256::digest(object.key.as_bytes());
+        let hash = digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        Self { created: i128::from(object.created) * 1_000_000, middle: format!(".{sequencer}.{hash:016x}.") }
+    }
+
+    /// Returns the time that counts for a record that states this one, in nanoseconds since 1970-01-01T00:00:00Z. No
+    /// version is newer than the object that brought it, plus 24 hours: a later time is replaced by the object's own.
+    #[must_use]
+    pub fn time(&self, stated: Option<i128>) -> VersionTime {
+        let latest = self.created.saturating_add(TOLERANCE);
+        let believed = stated.filter(|stated| *stated <= latest);
+        VersionTime {
+            nanoseconds: believed.unwrap_or(self.created),
+            is_from_future: believed.is_none() && stated.is_some(),
+        }
+    }
+
+    /// Returns the token of the object's record with this ordinal.
+    #[must_use]
+    pub fn version(&self, nanoseconds: i128, ordinal: u64) -> Version {
         // Moments before 1970 must sort first as text as well.
         let shifted = nanoseconds.saturating_add(1i128 << 90).max(0);
-        let sequencer = object.sequencer.as_deref().unwrap_or_default();
-        let padding = SEQUENCER_WIDTH.saturating_sub(sequencer.chars().count());
         // Every record has one: put together by hand, because formatting takes longer than reading a small record.
-        let mut token = String::with_capacity(EVERYTHING_ELSE + sequencer.len() + padding + object.key.len());
+        let mut token = String::with_capacity(TOKEN_BYTES);
         push_hex::<28>(&mut token, shifted.cast_unsigned());
-        token.push('.');
-        token.extend(sequencer.chars().map(|digit| digit.to_ascii_uppercase()));
-        token.extend(std::iter::repeat_n('0', padding));
-        token.push('.');
-        token.push_str(&object.key);
-        token.push('.');
-        push_hex::<12>(&mut token, source.ordinal.into());
-        Self(token)
+        token.push_str(&self.middle);
+        push_hex::<12>(&mut token, ordinal.into());
+        Version(token)
+    }
+
+    /// Returns what tells the token of one of the object's records, of the first edition, from those of the others.
+    #[must_use]
+    pub(crate) fn packed(version: &Version) -> PackedVersion {
+        let token = version.0.as_bytes();
+        let ordinal = token.get(28..).and_then(|rest| rest.get(1 + SEQUENCER_WIDTH + 1 + 16 + 1..));
+        let digits = token.iter().take(28).chain(ordinal.unwrap_or_default().iter().take(12));
+        let mut packed = [0; 20];
+        for (index, digit) in digits.enumerate() {
+            if let Some(byte) = packed.get_mut(index / 2) {
+                *byte = *byte << 4 | hex_value(*digit);
+            }
+        }
+        packed
+    }
+
+    /// Returns the token of which only that is left.
+    #[must_use]
+    pub(crate) fn unpacked(&self, packed: &PackedVersion) -> Version {
+        let mut token = String::with_capacity(TOKEN_BYTES);
+        let (time, ordinal) = packed.split_at(14);
+        let push = |token: &mut String, bytes: &[u8]| {
+            let digits = bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]);
+            token.extend(digits.map(char::from));
+        };
+        push(&mut token, time);
+        token.push_str(&self.middle);
+        push(&mut token, ordinal);
+        Version(token)
+    }
+
+    /// Returns the ordinal to use where the earlier of two records is the newer one, as in a history Bundle.
+    #[must_use]
+    pub const fn newest_first(ordinal: u64) -> u64 {
+        LAST_ORDINAL.saturating_sub(ordinal)
+    }
+}
+
+impl Version {
+    /// Returns the token of a record of which nothing is known but the time that it states (nanoseconds since
+    /// 1970-01-01T00:00:00Z) and where it stood.
+    #[must_use]
+    pub fn new(stated: Option<i128>, source: &Source) -> Self {
+        let order = ObjectOrder::of(&source.object);
+        order.version(order.time(stated).nanoseconds, source.ordinal)
+    }
+
+    /// Reads a token as it stands in `_version`, without its edition.
+    #[must_use]
+    pub fn from_token(token: &str) -> Self {
+        let base = if Self::edition(token) > 0 { token.get(..token.len().saturating_sub(9)) } else { None };
+        Self(base.unwrap_or(token).to_owned())
     }
 
     /// Returns the token of an erasure, which is newer than every version of every resource.
@@ -97,6 +196,14 @@ fn push_hex<const DIGITS: usize>(token: &mut String, number: u128) {
     token.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
+const fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 0,
+    }
+}
+
 const fn hex_digit(value: u8) -> u8 {
     if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
@@ -105,22 +212,26 @@ const fn hex_digit(value: u8) -> u8 {
 mod tests {
     use std::sync::Arc;
 
-    use super::Version;
+    use super::{ObjectOrder, Version, VersionTime};
     use crate::object::{ObjectRef, Pin, Source};
 
-    fn version(last_updated: Option<i128>, sequencer: &str, key: &str, ordinal: u64) -> Version {
-        let object = ObjectRef {
+    const MILLISECOND: i128 = 1_000_000;
+    const DAY: i128 = 24 * 60 * 60 * 1_000 * MILLISECOND;
+
+    fn object(sequencer: &str, key: &str) -> ObjectRef {
+        ObjectRef {
             bucket: "b".into(),
             key: key.into(),
             pin: Pin::Latest,
             sequencer: Some(sequencer.into()),
             created: 5,
             size: None,
-        };
-        Version::new(
-            last_updated,
-            &Source { object: Arc::new(object), ordinal, offset: 0, length: 0, line: 1 },
-        )
+        }
+    }
+
+    fn version(stated: Option<i128>, sequencer: &str, key: &str, ordinal: u64) -> Version {
+        let object = Arc::new(object(sequencer, key));
+        Version::new(stated, &Source { object, ordinal, offset: 0, length: 0, line: 1 })
     }
 
     #[test]
@@ -131,21 +242,66 @@ mod tests {
             version(Some(4_999_999), "FF", "z", 9),
             version(None, "0055AED6DCD90281E5", "z", 9),
             version(None, "0055aed6dcd90281e51", "a", 0),
-            version(None, "0055aed6dcd90281e52", "a", 0),
-            version(None, "0055aed6dcd90281e52", "a", 1),
+            // Keys are compared by their hashes: 3e23… and ca97….
             version(None, "0055aed6dcd90281e52", "b", 0),
-            version(None, "0055aed6dcd90281e52", "b", 0).in_edition(1),
-            version(None, "0055aed6dcd90281e52", "b", 0).in_edition(16),
             version(None, "0055aed6dcd90281e52", "b", 1),
+            version(None, "0055aed6dcd90281e52", "a", 0),
+            version(None, "0055aed6dcd90281e52", "a", 0).in_edition(1),
+            version(None, "0055aed6dcd90281e52", "a", 0).in_edition(16),
+            version(None, "0055aed6dcd90281e52", "a", 1),
             version(Some(5_000_001), "", "a", 0),
-            version(Some(i128::MAX), "FF", "~", u64::MAX),
             Version::erased(),
         ];
-        assert!(ascending.is_sorted_by(|a, b| a < b));
+        assert!(ascending.is_sorted_by(|a, b| a < b), "{ascending:#?}");
         let remade: Vec<_> = ascending.iter().map(Version::is_remade).collect();
         assert_eq!(remade.iter().filter(|&&remade| remade).count(), 2);
         let editions: Vec<_> = ascending.iter().map(|version| Version::edition(version.as_str())).collect();
         assert_eq!((editions.iter().sum::<u32>(), editions.iter().max()), (17, Some(&16)));
-        assert!(!version(None, "", "a key with ~00000001", 0).is_remade());
+        for version in ascending.iter().filter(|version| !version.is_remade()) {
+            assert_eq!(Version::from_token(version.clone().in_edition(3).as_str()), *version);
+        }
+    }
+
+    #[test]
+    fn no_version_is_newer_than_its_object_and_a_day() {
+        let order = ObjectOrder::of(&object("", "k"));
+        let (created, year_9999) = (5 * MILLISECOND, 253_370_764_800_000 * MILLISECOND);
+        for (stated, nanoseconds, is_from_future) in [
+            (None, created, false),
+            (Some(-DAY), -DAY, false),
+            (Some(created + DAY), created + DAY, false),
+            (Some(created + DAY + 1), created, true),
+            (Some(year_9999), created, true),
+            (Some(i128::MAX), created, true),
+        ] {
+            assert_eq!(order.time(stated), VersionTime { nanoseconds, is_from_future }, "{stated:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_holds_nothing_of_key_or_message_but_digits() {
+        let long = "f".repeat(1_000_000);
+        for sequencer in ["mueller anna", "~~~~", "\u{fc}", "00zz55", &long] {
+            let token = version(None, sequencer, "mueller-anna.json", 7);
+            assert_eq!(token.as_str().len(), super::TOKEN_BYTES);
+            assert!(token.as_str().bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit()), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_unpacked_as_it_was() {
+        let order = ObjectOrder::of(&object("00aB", "k"));
+        for (time, ordinal) in [(0, 0), (-1, 7), (1_767_607_200_123_456_789, (1 << 48) - 1)] {
+            let version = order.version(time, ordinal);
+            assert_eq!(order.unpacked(&ObjectOrder::packed(&version)), version);
+            assert_eq!(ObjectOrder::packed(&version.clone().in_edition(3)), ObjectOrder::packed(&version));
+        }
+    }
+
+    #[test]
+    fn the_earlier_record_of_a_history_is_newer() {
+        let order = ObjectOrder::of(&object("", "k"));
+        let version = |ordinal| order.version(0, ObjectOrder::newest_first(ordinal));
+        assert!(version(0) > version(1) && version(1) > version(1 << 40));
     }
 }

@@ -38,10 +38,6 @@ pub(super) struct Restore {
     keys: Vec<String>,
 }
 
-/// Behind every sequencer of S3, for loads that the ledger has forgotten: what comes back is newer than the same version
-/// in the archive, and older than any that was updated later.
-const LAST_SEQUENCER: &str = "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF";
-
 /// Restores resource by resource; one that cannot be restored stays where it is.
 pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(None)?;
@@ -127,7 +123,7 @@ struct Made {
 }
 
 /// The object that it came in, and an edition of its load above that of the archived form, so that a replay of the load
-/// makes it anew like all others. Of a load that the ledger has forgotten there is none.
+/// makes it anew like all others. Where the ledger has forgotten the load, the next edition serves.
 async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Option<(ObjectRef, u32)>> {
     let text = |name| archived.get_str(name).unwrap_or_default();
     let (load, version) = (text("_load"), text("_version"));
@@ -140,7 +136,7 @@ async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Opti
     let forgotten = || {
         let created = i64::try_from(origin::nanoseconds(version)? / 1_000_000).ok()?;
         let object = origin::object(archived.get_document("_source").ok()?, load, created)?;
-        Some((ObjectRef { sequencer: Some(LAST_SEQUENCER.to_owned()), ..object }, 0))
+        Some((object, Version::edition(version) + 1))
     };
     Ok(forgotten())
 }
@@ -156,8 +152,10 @@ fn made(
     let source = archived.get_document("_source").ok()?;
     let number = |name| source.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
     let (ordinal, offset, length) = (number("ordinal")?, number("offset")?, number("length")?);
-    let mut assembler =
+    let assembler =
         Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
+    let version = archived.get_str("_version").ok().map(Version::from_token);
+    let mut assembler = assembler.with_version(version);
     assembler.take_alone(Place { ordinal, offset, length, line: 1 }, key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), offset })

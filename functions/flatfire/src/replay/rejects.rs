@@ -15,6 +15,7 @@ use pipeline::object::{ObjectRef, hex};
 use pipeline::sink::Sink as _;
 use pipeline::sink::mongodb::MongoSink;
 use pipeline::source::Storage;
+use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
 
 use super::cloud::Cloud;
@@ -119,7 +120,8 @@ impl Replayer<'_> {
         let mut assembler =
             Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default())
                 .in_edition(load.edition)
-                .in_reading(reading);
+                .in_reading(reading)
+                .with_version(reject.get_str("version").ok().map(Version::from_token));
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
             Some(batch) => self.write(reject, batch, offset, &assembler.take_dictionary()).await,

@@ -2,23 +2,49 @@
 
 use std::mem;
 
-use flatten::defect::DefectCode;
+use flatten::defect::{Defect, DefectCode};
 use flatten::json::{Kind, Node, Tape};
-use flatten::links::Links;
 use flatten::resource::Resource;
 
+use crate::batch::Reason;
 use crate::decode::Place;
 
+use super::deletions::{Deletions, HeldDeletions};
+use super::identity::Servers;
+use super::order::{BundleFacts, EntryFacts};
+use super::references::{Answer, Join, References};
 use super::{Assembler, RESOURCE, within};
+
+/// Answers of a join that are handed on at once.
+const ANSWERS_AT_ONCE: usize = 5_000;
+
+/// A Bundle that is being read.
+#[derive(Debug, Default)]
+pub(super) struct OpenBundle {
+    /// Which of the object's Bundles that stream by it is.
+    number: Option<u64>,
+    pub(super) facts: BundleFacts,
+    /// Whether it may say more of itself behind its entries.
+    pub(super) goes_on: bool,
+    pub(super) references: References,
+    pub(super) servers: Servers,
+    pub(super) deletions: Deletions,
+}
+
+/// What is left of a Bundle whose entries were all read.
+#[derive(Debug)]
+pub(super) struct Closing {
+    facts: BundleFacts,
+    deletions: Option<HeldDeletions>,
+    join: Join,
+}
 
 impl Assembler {
     /// Reads the entries of a Bundle that stands whole inside a record.
     pub(super) fn nested_bundle(&mut self, place: Place, node: Node<'_>) {
-        let outer = (mem::take(&mut self.links), mem::take(&mut self.pending), self.bundle.take());
         let is_nested = mem::replace(&mut self.is_nested, true);
         self.whole_bundle(place, node);
         self.is_nested = is_nested;
-        (self.links, self.pending, self.bundle) = outer;
     }
 
     /// Reads what a Bundle says of itself. An `entry` in it is one that did not stream by.
@@ -36,7 +62,9 @@ impl Assembler {
     /// resources while it streams, because its `entry` is no array, its names are written with escapes, or its entries
     /// come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
     fn whole_bundle(&mut self, place: Place, node: Node<'_>) {
-        self.links = Links::open();
+        let (facts, references) = (BundleFacts::of(node), References::open());
+        let bundle = OpenBundle { facts, references, ..OpenBundle::default() };
+        let outer = mem::replace(&mut self.bundle, bundle);
         let mut envelope = String::from("{");
         for (name, value) in node.members() {
             if name.is("entry") {
@@ -49,13 +77,17 @@ impl Assembler {
             }
         }
         envelope.push('}');
-        self.leave_bundle();
+        self.bundle.references.links.close();
         let mut tape = Tape::default();
         let place = within(place, node);
         // It is made of what was read before.
         if let Ok(document) = tape.parse(envelope.as_bytes(), RESOURCE) {
             self.envelope(place, document.root());
         }
+        self.leave_bundle();
+        // It is no larger than the record that it stands in.
+        self.take_all_waiting();
+        self.bundle = outer;
     }
 
     fn entries(&mut self, place: Place, entries: Node<'_>) {
@@ -73,19 +105,108 @@ impl Assembler {
         }
     }
 
-    pub(super) fn enter_bundle(&mut self, bundle: u64) {
-        if self.bundle != Some(bundle) {
-            self.leave_bundle();
-            self.links = Links::open();
-            self.bundle = Some(bundle);
+    /// Begins a Bundle that streams by, unless it is begun already. `head` is what it has said of itself so far.
+    pub(super) fn enter_bundle(&mut self, number: u64, head: &[u8]) {
+        if self.bundle.number == Some(number) {
+            return;
+        }
+        self.leave_bundle();
+        self.take_all_waiting();
+        let facts = BundleFacts::of_head(&mut self.tape, head);
+        self.bundle = OpenBundle {
+            number: Some(number),
+            facts,
+            goes_on: true,
+            references: References::open(),
+            ..OpenBundle::default()
+        };
+    }
+
+    /// Ends a Bundle that streamed by, with all that it says of itself.
+    pub(super) fn end_bundle(&mut self, place: Place, envelope: &[u8]) {
+        let mut tape = mem::take(&mut self.tape);
+        match tape.parse(envelope, RESOURCE) {
+            Ok(document) => {
+                self.bundle.facts = BundleFacts::of(document.root());
+                self.bundle.references.links.close();
+                self.envelope(place, document.root());
+            }
+            Err(error) => {
+                let reason = Reason::Defect { view: None, defect: Defect::from(error) };
+                self.reject(place, None, Some(envelope), reason);
+            }
+        }
+        self.tape = tape;
+        self.leave_bundle();
+    }
+
+    /// Ends the Bundle at hand, if there is one. What waited for its end is [taken](Self::take_waiting) afterwards.
+    pub(super) fn leave_bundle(&mut self) {
+        let OpenBundle { facts, references, mut deletions, .. } = mem::take(&mut self.bundle);
+        self.disk_failed |= references.is_broken();
+        let deletions = (!deletions.is_empty()).then(|| deletions.take());
+        self.closing = Some(Closing { facts, deletions, join: references.close() });
+    }
+
+    /// Returns whether something that waited for the end of a Bundle is still to be taken.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Takes some of what waited for the end of a Bundle: deletions, then keys of references. To be called until
+    /// [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
+    pub fn take_waiting(&mut self) {
+        self.take_some(true);
+    }
+
+    fn take_some(&mut self, is_bounded: bool) {
+        let Some(mut closing) = self.closing.take() else { return };
+        if let Some(deletions) = &mut closing.deletions {
+            while !(is_bounded && self.is_full()) {
+                let Some(held) = deletions.next() else {
+                    self.disk_failed |= deletions.is_broken();
+                    closing.deletions = None;
+                    break;
+                };
+                // An earlier attempt has written it, if it has written what stands behind the Bundle.
+                if !self.is_passing {
+                    let around = mem::replace(&mut self.entry, EntryFacts::held(held.newest_first));
+                    self.delete(held.place, held.key, closing.facts.made_at);
+                    self.entry = around;
+                }
+            }
+            self.closing = Some(closing);
+            return;
+        }
+        for _ in 0..ANSWERS_AT_ONCE {
+            match closing.join.next(&self.order, self.edition) {
+                Ok(Some(answer)) => self.answered(answer),
+                Ok(None) => return,
+                Err(_) => {
+                    self.disk_failed = true;
+                    return;
+                }
+            }
+        }
+        self.closing = Some(closing);
+    }
+
+    fn take_all_waiting(&mut self) {
+        while self.is_waiting() {
+            self.take_some(false);
         }
     }
 
-    /// What a Bundle's references have not found by now is nowhere: no row has such a column.
-    pub(super) fn leave_bundle(&mut self) {
-        self.links.close();
-        for (table, path) in self.pending.forget() {
-            self.flattener.uncount(&table, &path);
+    /// Keys and types that are known now.
+    pub(super) fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Key(completion) => self.ready.push(completion),
+            // A row counts for a list that may have other values.
+            Answer::Nothing(cell) if cell.is_counted && !cell.path.contains('.') => {
+                self.flattener.uncount(&cell.table, &cell.path);
+            }
+            Answer::Nothing(_) => {}
         }
     }
 }

@@ -1,35 +1,71 @@
 //! Entries of a Bundle (R5, section 2.36) and resources in parameters.
 
-use flatten::defect::DefectCode;
+use flatten::defect::{Defect, DefectCode};
 use flatten::json::Node;
-use flatten::reference::{self, Reference};
-use flatten::time::moment;
+use flatten::reference::{self, Reference, is_id, is_type};
 
 use crate::batch::{Fate, ResourceWrite};
 use crate::decode::Place;
-use crate::version::Version;
 
-use super::Assembler;
+use super::order::EntryFacts;
+use super::{Assembler, within};
+
+/// What an entry asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Delete,
+    Patch,
+    /// Nothing that changes the meaning of a resource in the entry.
+    Other,
+    /// No method of HTTP.
+    Unknown,
+}
+
+/// The other methods of HTTP (RFC 9110, section 9).
+const OTHER_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "TRACE", "CONNECT"];
+
+impl Method {
+    fn of(method: Node<'_>) -> Self {
+        let text = method.text().unwrap_or_default();
+        match text.trim() {
+            method if method.eq_ignore_ascii_case("DELETE") => Self::Delete,
+            method if method.eq_ignore_ascii_case("PATCH") => Self::Patch,
+            method if OTHER_METHODS.iter().any(|known| method.eq_ignore_ascii_case(known)) => Self::Other,
+            _ => Self::Unknown,
+        }
+    }
+}
 
 impl Assembler {
-    /// An entry: a resource, a deletion, or neither. An entry with neither is no record: it answers a request or
+    /// Takes an entry: a resource, a deletion, or neither. An entry with neither is no record: it answers a request or
     /// asks for something. The outcome that an answer holds is a resource all the same.
     pub(super) fn entry(&mut self, place: Place, entry: Node<'_>) {
-        let full_url = entry.get_text("fullUrl");
+        let around = std::mem::replace(&mut self.entry, EntryFacts::of(entry, self.bundle.facts));
+        self.entry_of(place, entry);
+        self.entry = around;
+    }
+
+    fn entry_of(&mut self, place: Place, entry: Node<'_>) {
         let outcome = entry.get("response").and_then(|response| response.get("outcome"));
         if let Some(outcome) = outcome.filter(|outcome| !outcome.is_null()) {
             self.resource(place, outcome, None);
         }
-        if let Some(resource) = entry.get("resource").filter(|resource| !resource.is_null()) {
-            return self.resource(place, resource, full_url.as_deref());
+        let resource = entry.get("resource").filter(|resource| !resource.is_null());
+        let request = entry.get("request").filter(|request| !request.is_null());
+        let method = request.and_then(|request| request.get("method")).filter(|method| !method.is_null());
+        match method.map_or(Method::Other, Method::of) {
+            // The method decides, also where the entry carries the resource.
+            Method::Delete => return self.deletion(place, entry, resource),
+            Method::Patch => return self.request_reject(place, entry, method, DefectCode::PatchNotApplied),
+            Method::Unknown => return self.request_reject(place, entry, method, DefectCode::UnknownMethod),
+            Method::Other => {}
         }
-        // Some senders leave the wrapping out.
-        if entry.get("resourceType").is_some() {
-            return self.resource(place, entry, None);
-        }
-        let request = entry.get("request");
-        if request.and_then(|request| request.get("method")).is_some_and(|method| method.is("DELETE")) {
-            self.deletion(place, entry);
+        let full_url = entry.get_text("fullUrl");
+        if let Some(resource) = resource {
+            self.resource(place, resource, full_url.as_deref());
+        } else if entry.get("resourceType").is_some() {
+            // Some senders leave the wrapping out.
+            self.resource(place, entry, None);
         }
     }
 
@@ -44,28 +80,55 @@ impl Assembler {
         self.parameters(place, parameters.get("part"));
     }
 
-    fn deletion(&mut self, place: Place, entry: Node<'_>) {
-        let url = entry.get("request").and_then(|request| request.get_text("url"));
-        let Some(Reference::Resource { kind, id }) = url.as_deref().map(reference::parse) else {
+    /// Sets an entry aside because of its request. The resource that the request names is told, because it is out of
+    /// date now.
+    fn request_reject(&mut self, place: Place, entry: Node<'_>, method: Option<Node<'_>>, code: DefectCode) {
+        let offset = method.map_or(entry.span().start, |method| method.span().start);
+        self.defective(place, entry, request_key(entry), Defect::at(code, "", offset));
+    }
+
+    fn deletion(&mut self, place: Place, entry: Node<'_>, resource: Option<Node<'_>>) {
+        // A conditional DELETE names nothing; the resource that it carries does.
+        let Some(key) = request_key(entry).or_else(|| resource.and_then(key_of)) else {
             return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
         };
-        let source = self.source(place, entry);
-        let deleted = entry.get("response").and_then(|response| response.get_text("lastModified"));
-        let deleted = deleted.and_then(|text| moment(&text)).map(|moment| moment.nanoseconds);
-        let version = Version::new(deleted, &source).in_edition(self.edition);
-        let tables = self.flattener.tables(kind);
-        let (key, resource_type) = (format!("{kind}/{id}"), self.flattener.type_name(kind));
+        let place = within(place, entry);
         self.records += 1;
-        self.batch_bytes += size_of::<ResourceWrite>() + key.len();
-        self.batch.resources.push(ResourceWrite {
-            key,
-            resource_type,
-            version,
-            source,
-            tables,
-            fate: Fate::Deleted,
-        });
+        let stated = self.deleted_at().or(self.bundle.facts.made_at);
+        if stated.is_none() && self.bundle.goes_on {
+            // What the Bundle says of its time may stand behind its entries.
+            self.bundle.deletions.hold(place, &key, self.entry.newest_first());
+        } else {
+            self.delete(place, key, stated);
+        }
     }
+
+    /// Deletes a resource at the time that is stated, in nanoseconds since 1970-01-01T00:00:00Z.
+    pub(super) fn delete(&mut self, place: Place, key: String, stated: Option<i128>) {
+        let version = self.version_at(stated, place.ordinal);
+        let source = self.source_at(place);
+        let kind = key.split('/').next().unwrap_or_default();
+        let (tables, resource_type) = (self.flattener.tables(kind), self.flattener.type_name(kind));
+        self.batch_bytes += size_of::<ResourceWrite>() + key.len();
+        let fate = Fate::Deleted;
+        self.batch.resources.push(ResourceWrite { key, resource_type, version, source, tables, fate });
+    }
+}
+
+/// The key of the resource that an entry's request names by type and id.
+fn request_key(entry: Node<'_>) -> Option<String> {
+    let url = entry.get("request").and_then(|request| request.get_text("url"))?;
+    match reference::parse(&url) {
+        Reference::Resource { kind, id } => Some(format!("{kind}/{id}")),
+        _ => None,
+    }
+}
+
+/// The key that a resource itself says.
+fn key_of(resource: Node<'_>) -> Option<String> {
+    let kind = resource.get_text("resourceType").filter(|kind| is_type(kind))?;
+    let id = resource.get_text("id").filter(|id| is_id(id))?;
+    Some(format!("{kind}/{id}"))
 }
 
 #[cfg(test)]

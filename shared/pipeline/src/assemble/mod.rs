@@ -1,8 +1,12 @@
 //! From frames to batches: every record becomes rows, a deletion, an archived resource or a reject.
 
 mod bundle;
+mod cell;
+mod deletions;
 mod entry;
-mod pending;
+mod identity;
+mod order;
+mod references;
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -13,17 +17,19 @@ use flatten::catalog::{Catalog, Flattened, Flattener};
 use flatten::defect::{Defect, DefectCode};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Node, Tape};
-use flatten::links::Links;
-use flatten::reference::is_id;
+use flatten::links::Link;
+use flatten::reference::{self, Reference, is_id};
 use flatten::resource::Resource;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
 use crate::decode::{Frame, Place};
+use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Source, hex};
-use crate::version::Version;
+use crate::version::{ObjectOrder, Version};
 
-use pending::Pending;
+use bundle::{Closing, OpenBundle};
+use order::EntryFacts;
 
 /// When a batch is handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +49,8 @@ impl Default for BatchLimits {
 /// The assembler of one object.
 pub struct Assembler {
     object: Arc<ObjectRef>,
+    /// What the versions of all its records share.
+    order: ObjectOrder,
     flattener: Flattener,
     limits: BatchLimits,
     tape: Tape,
@@ -55,10 +63,16 @@ pub struct Assembler {
     first: u64,
     /// Offset, ordinal and line of the first record that has not been taken.
     next: (u64, u64, u64),
-    bundle: Option<u64>,
-    links: Links,
-    pending: Pending,
+    bundle: OpenBundle,
+    /// What is left of the Bundle before.
+    closing: Option<Closing>,
+    /// What the entry at hand says about its record.
+    entry: EntryFacts,
+    /// The version of the next record, where it is known already.
+    given: Option<Version>,
     ready: Vec<Completion>,
+    /// Whether a temporary file could not be written or read: something is missing.
+    disk_failed: bool,
     checks: BTreeMap<String, u64>,
     edition: u32,
     reading: u32,
@@ -80,6 +94,7 @@ impl Assembler {
     #[must_use]
     pub fn new(object: Arc<ObjectRef>, catalog: Arc<Catalog>, limits: BatchLimits) -> Self {
         Self {
+            order: ObjectOrder::of(&object),
             object,
             flattener: Flattener::new(catalog),
             limits,
@@ -90,10 +105,12 @@ impl Assembler {
             records: 0,
             first: 0,
             next: (0, 0, 1),
-            bundle: None,
-            links: Links::default(),
-            pending: Pending::default(),
+            bundle: OpenBundle::default(),
+            closing: None,
+            entry: EntryFacts::default(),
+            given: None,
             ready: Vec::new(),
+            disk_failed: false,
             checks: BTreeMap::new(),
             edition: 0,
             reading: 0,
@@ -112,6 +129,13 @@ impl Assembler {
     #[must_use]
     pub fn in_reading(self, reading: u32) -> Self {
         Self { reading, ..self }
+    }
+
+    /// Gives the next record this version, whatever it says of itself: a record that is read alone does not know the
+    /// Bundle that it stood in.
+    #[must_use]
+    pub fn with_version(self, version: Option<Version>) -> Self {
+        Self { given: version, ..self }
     }
 
     /// Goes on where an earlier attempt stopped, after so many records.
@@ -149,6 +173,8 @@ impl Assembler {
             self.batch.rejects.clear();
             self.batch_bytes = 0;
             self.ready.clear();
+            // What waited for a Bundle's end was written with it.
+            self.closing = None;
         }
     }
 
@@ -157,14 +183,13 @@ impl Assembler {
             Frame::Resource { place, bytes } => {
                 self.parsed(place, bytes, RESOURCE, |this, node| this.resource(place, node, None))
             }
-            Frame::Entry { place, bytes, bundle } => {
-                self.enter_bundle(bundle);
+            Frame::Entry { place, bytes, bundle, head } => {
+                self.enter_bundle(bundle, head);
                 self.parsed(place, bytes, ENTRY, |this, node| this.entry(place, node));
             }
             Frame::BundleEnd { place, envelope, bundle } => {
-                self.enter_bundle(bundle);
-                self.leave_bundle();
-                self.parsed(place, envelope, RESOURCE, |this, node| this.envelope(place, node));
+                self.enter_bundle(bundle, envelope);
+                self.end_bundle(place, envelope);
             }
             Frame::Broken { place, reason } => self.reject(place, None, None, Reason::Frame(reason.code())),
         }
@@ -190,6 +215,19 @@ impl Assembler {
         let batch = mem::take(&mut self.batch);
         self.flattener.begin_batch();
         Some(batch)
+    }
+
+    /// Says that no more frames come: a Bundle that was cut has ended as well.
+    pub fn end(&mut self) {
+        self.leave_bundle();
+    }
+
+    /// Returns why the load cannot go on, if it cannot.
+    ///
+    /// # Errors
+    /// When the disk of temporary files has failed or is full.
+    pub fn fault(&self) -> Result<(), Interrupted> {
+        if self.disk_failed { Err(Interrupted::Read { code: "temporary-file".to_owned() }) } else { Ok(()) }
     }
 
     /// The columns of all batches that were taken, for the dictionary.
@@ -260,13 +298,32 @@ impl Assembler {
         }
     }
 
+    /// Returns whether a resource refers to an entry that has not been read: its row waits for the key of that entry.
+    fn waits(&self, node: Node<'_>) -> bool {
+        let is_later = |value: Node<'_>| {
+            let text = value.text().unwrap_or_default();
+            let Reference::Urn(urn) = reference::parse(&text) else { return false };
+            self.bundle.references.links.resolve(urn) == Link::Later
+        };
+        node.members().any(|(name, value)| (name.is("reference") && is_later(value)) || self.waits(value))
+            || node.items().any(|item| self.waits(item))
+    }
+
     fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
         let key = resource.key(full_url);
         if let Some(full_url) = full_url {
-            self.links.insert(full_url, &key);
-            self.ready.extend(self.pending.resolve(full_url, &key));
+            if !self.bundle.servers.note(full_url, &key) {
+                let defect = Defect::whole(DefectCode::AmbiguousIdentity);
+                return self.defective(place, resource.node(), Some(key), defect);
+            }
+            let OpenBundle { references, .. } = &mut self.bundle;
+            for answer in references.insert(full_url, &key, &self.order, self.edition) {
+                self.answered(answer);
+            }
         }
-        self.read_as(key, place, resource);
+        if !self.is_passing || self.waits(resource.node()) {
+            self.read_as(key, place, resource);
+        }
     }
 
     /// Reads a resource whose key is known.
@@ -276,9 +333,13 @@ impl Assembler {
             self.batch.resources.reserve(resources);
         }
         let source = self.source(place, resource.node());
-        let version = Version::new(resource.last_updated(), &source).in_edition(self.edition);
+        let version = match self.given.take() {
+            Some(version) => version.in_edition(self.edition),
+            None => self.version_of(resource.node(), place.ordinal),
+        };
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
-        let flattened = self.flattener.flatten(resource, &key, &self.links, &mut self.batch.rows);
+        let links = &self.bundle.references.links;
+        let flattened = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
         for (check, count) in self.flattener.findings() {
             *self.checks.entry(check.clone()).or_default() += count;
         }
@@ -287,10 +348,11 @@ impl Assembler {
                 let rows = rows_before..self.batch.rows.len();
                 if self.batch.rows.pendings() > pendings_before {
                     let (names, is_counted) = (self.flattener.names(), !self.is_passing);
-                    self.pending.remember(&names, &self.batch.rows, rows.clone(), &version, is_counted);
+                    let references = &mut self.bundle.references;
+                    references.remember(&names, &self.batch.rows, rows.clone(), &version, is_counted);
                 }
                 for (view, defect) in defects {
-                    self.view_defect(&key, &source, view, defect);
+                    self.view_defect(&key, &source, &version, view, defect);
                 }
                 self.push(key, resource, version, source, Fate::Rows(rows));
             }
@@ -304,12 +366,13 @@ impl Assembler {
     }
 
     /// A view could not take a resource: its other rows are written all the same.
-    fn view_defect(&mut self, key: &str, source: &Source, view: String, defect: Defect) {
+    fn view_defect(&mut self, key: &str, source: &Source, version: &Version, view: String, defect: Defect) {
         let reason = Reason::Defect { view: Some(view), defect };
         self.batch.rejects.push(Reject {
             source: source.clone(),
             resource: Some(key.to_owned()),
             sha256: None,
+            version: Some(Version::from_token(version.as_str())),
             reason,
         });
     }
@@ -330,24 +393,35 @@ impl Assembler {
         }
         defect.offset = defect.offset.map(|offset| offset.saturating_sub(node.span().start));
         let key = key.filter(|key| key.split_once('/').is_some_and(|(_, id)| is_id(id)));
+        let version = match self.given.take() {
+            Some(version) => Some(version),
+            None => self.version_of_reject(node, place.ordinal),
+        };
         let mut place = within(place, node);
         if self.is_nested && self.batch.rejects.len() < WITH_LINES {
             place.line += node.lines_before() as u64;
         }
-        self.reject(place, key, Some(node.raw().as_bytes()), Reason::Defect { view: None, defect });
+        let reason = Reason::Defect { view: None, defect };
+        self.reject(place, key, Some(node.raw().as_bytes()), reason);
+        if let Some(reject) = self.batch.rejects.last_mut() {
+            reject.version = version;
+        }
     }
 
     fn reject(&mut self, place: Place, resource: Option<String>, bytes: Option<&[u8]>, reason: Reason) {
-        let Place { ordinal, offset, length, line } = place;
-        let source = Source { object: Arc::clone(&self.object), ordinal, offset, length, line };
+        let source = self.source_at(place);
         let sha256 = bytes.map(|bytes| hex(&Sha256::digest(bytes), 32));
         self.records += 1;
         self.batch_bytes += size_of::<Reject>() + 128;
-        self.batch.rejects.push(Reject { source, resource, sha256, reason });
+        self.batch.rejects.push(Reject { source, resource, sha256, version: None, reason });
     }
 
     fn source(&self, place: Place, node: Node<'_>) -> Source {
-        let Place { ordinal, offset, length, line } = within(place, node);
+        self.source_at(within(place, node))
+    }
+
+    fn source_at(&self, place: Place) -> Source {
+        let Place { ordinal, offset, length, line } = place;
         Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
     }
 

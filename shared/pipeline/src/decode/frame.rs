@@ -61,6 +61,8 @@ pub enum Frame<'a> {
         bytes: &'a [u8],
         /// Which Bundle of the object it belongs to, counted from 0.
         bundle: u64,
+        /// What the Bundle has said of itself before its entries: a JSON object without its closing brace.
+        head: &'a [u8],
     },
     /// A Bundle is complete; all of its entries came before.
     BundleEnd {

@@ -214,7 +214,7 @@ impl Decoder {
         let bytes = self.window.view().slice(place.offset, place.offset + place.length);
         match what {
             What::Resource => Frame::Resource { place, bytes },
-            What::Entry { bundle } => Frame::Entry { place, bytes, bundle },
+            What::Entry { bundle } => Frame::Entry { place, bytes, bundle, head: &self.framer.envelope },
             What::BundleEnd { bundle } => Frame::BundleEnd { place, envelope: &self.framer.envelope, bundle },
             What::Broken(reason) => Frame::Broken { place, reason },
         }

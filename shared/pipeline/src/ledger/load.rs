@@ -94,7 +94,7 @@ pub struct Load {
     pub version_id: Option<String>,
     /// Its `ETag`, where the bucket has none.
     pub etag: Option<String>,
-    /// When the object was made, as the first notification of it said: [`ObjectRef::created`].
+    /// When the object was made: as the first notification said, and as S3 said once the load has ended.
     pub created: i64,
     /// [`ObjectRef::sequencer`], as the first notification said.
     pub sequencer: Option<String>,

@@ -42,6 +42,21 @@ pub struct MemoryLedger {
     columns: Mutex<BTreeMap<String, bson::Document>>,
 }
 
+/// How a load ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// Where it stands from now on.
+    pub status: Status,
+    /// What became of its records.
+    pub summary: &'a Summary,
+    /// Why not everything went well: a code, never a value.
+    pub problem: Option<&'a str>,
+    /// When the object was made, in milliseconds since 1970-01-01T00:00:00Z, as S3 says; `None` where it was not read.
+    pub created: Option<i64>,
+    /// Now, in milliseconds since 1970-01-01T00:00:00Z.
+    pub now: i64,
+}
+
 impl Ledger {
     /// An empty ledger in memory.
     #[must_use]
@@ -107,19 +122,13 @@ impl Ledger {
         .await
     }
 
-    /// Ends a load. `problem` is a code, never a value.
+    /// Ends a load.
     ///
     /// [`Interrupted::Busy`]: a later attempt has begun; its report will count.
-    pub async fn finish(
-        &self,
-        id: &str,
-        attempt: u32,
-        status: Status,
-        summary: &Summary,
-        problem: Option<&str>,
-        now: i64,
-    ) -> Result<(), Interrupted> {
+    pub async fn finish(&self, id: &str, attempt: u32, ending: &Ending<'_>) -> Result<(), Interrupted> {
+        let Ending { status, summary, problem, created, now } = *ending;
         let ended = self.change(id, attempt, |load| {
+            load.created = created.unwrap_or(load.created);
             load.status = status;
             load.lease = None;
             load.checkpoint = None;

@@ -68,9 +68,20 @@ impl Surveyor {
     fn drain(&mut self, decoder: &mut Decoder) {
         while let Some(frame) = decoder.next() {
             self.assembler.take(&frame);
+            self.count_full();
+        }
+    }
+
+    fn count_full(&mut self) {
+        loop {
             if self.assembler.is_full() {
                 self.count();
             }
+            self.assembler.take_completions();
+            if !self.assembler.is_waiting() {
+                return;
+            }
+            self.assembler.take_waiting();
         }
     }
 
@@ -93,6 +104,8 @@ impl Surveyor {
 
     /// Sums up. Of a refused object every record is set aside, whatever would have become of it.
     fn end(&mut self, decoder: &Decoder) {
+        self.assembler.end();
+        self.count_full();
         self.count();
         let (decoded, records) = (decoder.summary(), self.assembler.records());
         self.survey.records = records;

@@ -55,7 +55,7 @@ pub(crate) fn archived(
 
 /// A reject: a pointer into the object, a code and a place.
 ///
-/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, …, _load, reading}`; `_id` is
+/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, version, …, _load, reading}`; `_id` is
 /// [`Reject::id`], so that the same reject is the same document in every reading.
 pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
     let document = writer.open();
@@ -66,6 +66,9 @@ pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
         writer.text("sha256", sha256);
     }
     writer.text("code", reject.reason.code());
+    if let Some(version) = &reject.version {
+        writer.text("version", version.as_str());
+    }
     if let Some(resource) = &reject.resource {
         writer.text("resource", resource);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, SeekFrom};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use tokio::fs::File;
@@ -16,6 +17,7 @@ pub(super) struct Reader {
     file: File,
     offset: u64,
     total: Option<u64>,
+    modified: Option<i64>,
 }
 
 impl Reader {
@@ -24,14 +26,20 @@ impl Reader {
         let metadata = file.metadata().await.map_err(|error| failure(&error))?;
         // A pipe has no size, and neither can be begun in the middle.
         let total = metadata.is_file().then_some(metadata.len());
+        let modified = metadata.modified().ok().filter(|_| metadata.is_file()).map(milliseconds);
         if from_offset > 0 {
             file.seek(SeekFrom::Start(from_offset)).await.map_err(|error| failure(&error))?;
         }
-        Ok(Self { file, offset: from_offset, total })
+        Ok(Self { file, offset: from_offset, total, modified })
     }
 
     pub(super) const fn total_bytes(&self) -> Option<u64> {
         self.total
+    }
+
+    /// The file's last change, in milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) const fn modified(&self) -> Option<i64> {
+        self.modified
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
@@ -43,6 +51,14 @@ impl Reader {
             Some(total) if total != self.offset => Err(interrupted("file-changed-while-read")),
             _ => Ok(None),
         }
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z; negative before.
+fn milliseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |before| -before),
     }
 }
 

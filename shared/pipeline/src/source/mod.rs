@@ -32,6 +32,7 @@ pub enum Storage {
 #[derive(Debug)]
 pub struct Opened {
     total_bytes: Option<u64>,
+    modified: Option<i64>,
     ahead: ReadAhead,
 }
 
@@ -62,7 +63,8 @@ impl Storage {
             Self::StandardInput if from_offset == 0 => Reader::StandardInput,
             Self::StandardInput => return Err(interrupted("standard-input-read-before")),
         };
-        Ok(Opened { total_bytes: reader.total_bytes(), ahead: ReadAhead::new(reader) })
+        let (total_bytes, modified) = (reader.total_bytes(), reader.modified());
+        Ok(Opened { total_bytes, modified, ahead: ReadAhead::new(reader) })
     }
 }
 
@@ -72,6 +74,13 @@ impl Opened {
     #[must_use]
     pub const fn total_bytes(&self) -> Option<u64> {
         self.total_bytes
+    }
+
+    /// Returns when these bytes were made, as their keeper says: S3's `Last-Modified` of the version that is read, or the
+    /// last change of a file, in milliseconds since 1970-01-01T00:00:00Z. `None` for standard input.
+    #[must_use]
+    pub const fn modified(&self) -> Option<i64> {
+        self.modified
     }
 
     /// The bytes that follow; `None` at the object's end, which is reached only when as many bytes were read as
@@ -96,6 +105,14 @@ impl Reader {
         match self {
             Self::S3(reader) => Some(reader.total_bytes()),
             Self::File(reader) => reader.total_bytes(),
+            Self::StandardInput => None,
+        }
+    }
+
+    fn modified(&self) -> Option<i64> {
+        match self {
+            Self::S3(reader) => reader.modified(),
+            Self::File(reader) => reader.modified(),
             Self::StandardInput => None,
         }
     }

@@ -73,6 +73,7 @@ pub(super) struct Reader {
     /// The first byte that is wanted.
     from_offset: u64,
     total: u64,
+    modified: Option<i64>,
     backoff: ExponentialBackoff,
 }
 
@@ -89,13 +90,19 @@ impl Reader {
                 get_again(&s3.client, &object, offset, None, &mut backoff, cause).await?
             }
         };
-        let object = ObjectRef { pin: answer.pin, ..object };
+        let object = ObjectRef { pin: answer.pin.clone(), ..object };
         let backoff = s3.patience.backoff.build();
-        Ok(Self { s3, object, body: answer.body, offset, from_offset, total: answer.total, backoff })
+        let Answer { body, total, modified, pin: _ } = answer;
+        Ok(Self { s3, object, body, offset, from_offset, total, modified, backoff })
     }
 
     pub(super) const fn total_bytes(&self) -> u64 {
         self.total
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) const fn modified(&self) -> Option<i64> {
+        self.modified
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
@@ -142,6 +149,8 @@ impl Reader {
 struct Answer {
     body: ByteStream,
     total: u64,
+    /// `Last-Modified`, in milliseconds since 1970-01-01T00:00:00Z.
+    modified: Option<i64>,
     pin: Pin,
 }
 
@@ -187,7 +196,8 @@ async fn get(
     if total.is_some_and(|total| total != announced) {
         return Err(Trouble::Final(interrupted("size-changed")));
     }
-    Ok(Answer { total: announced, pin: pin_of(object, &output), body: output.body })
+    let modified = output.last_modified.and_then(|moment| moment.to_millis().ok());
+    Ok(Answer { total: announced, modified, pin: pin_of(object, &output), body: output.body })
 }
 
 /// The whole object's size; `None` if the answer does not begin at `offset`.

@@ -12,7 +12,7 @@ use mongodb::bson::Document;
 use pipeline::ledger::{Attempt, Filled, Ledger, Status};
 use pipeline::summary::{Drift, Summary};
 
-use crate::ledger::{attempt, each, object};
+use crate::ledger::{attempt, each, ending, object};
 
 fn columns_of(resources: &[&str]) -> Dictionary {
     let mut flattener = Flattener::new(Arc::new(Catalog::default()));
@@ -93,7 +93,7 @@ async fn a_replay_of_what_was_counted_counts_new_columns_alone() {
         let (object, id) = (object("a"), object("a").load_id());
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
         fill(ledger, &id, 1, 0, &[MALE]).await;
-        ledger.finish(&id, 1, Status::Done, &Summary::default(), None, 1).await.unwrap();
+        ledger.finish(&id, 1, &ending(Status::Done, &Summary::default(), None, 1)).await.unwrap();
         for load in 0..20 {
             fill(ledger, &load.to_string(), 1, 0, &[MALE]).await;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{Attempt, Begun, Checkpoint, Lease, Ledger, Status};
+use pipeline::ledger::{Attempt, Begun, Checkpoint, Ending, Lease, Ledger, Status};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::summary::{Drift, Summary};
 
@@ -18,6 +18,15 @@ pub(crate) fn object(key: &str) -> ObjectRef {
 pub(crate) fn attempt(owner: &str, now: i64) -> Attempt {
     let lease = Lease { owner: owner.into(), until: now + 1_000 };
     Attempt { now, lease, again: false, code: "0.1.0".into(), catalog: "abc".into() }
+}
+
+pub(crate) fn ending<'a>(
+    status: Status,
+    summary: &'a Summary,
+    problem: Option<&'a str>,
+    now: i64,
+) -> Ending<'a> {
+    Ending { status, summary, problem, created: Some(6), now }
 }
 
 fn summary() -> Summary {
@@ -68,12 +77,13 @@ async fn a_load_runs_once_from_beginning_to_end() {
         assert_eq!(ledger.begin(&object, &attempt("one", 0)).await, Ok(first.clone()));
         assert_eq!(ledger.begin(&object, &attempt("two", 10)).await, Ok(Begun::Busy));
         assert_eq!(ledger.begin(&object, &attempt("one", 20)).await, Ok(first), "the answer was lost");
-        ledger.finish(&id, 1, Status::Partial, &summary(), None, 30).await.unwrap();
-        ledger.finish(&id, 1, Status::Partial, &summary(), None, 30).await.unwrap();
+        ledger.finish(&id, 1, &ending(Status::Partial, &summary(), None, 30)).await.unwrap();
+        ledger.finish(&id, 1, &ending(Status::Partial, &summary(), None, 30)).await.unwrap();
         let begun = ledger.begin(&object, &attempt("two", 40)).await;
         assert_eq!(begun, Ok(Begun::AlreadyDone(Status::Partial)));
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.status, load.attempts, load.begun, load.ended), (Status::Partial, 1, 0, Some(30)));
+        assert_eq!(load.created, 6, "what S3 said, not what the message said");
         assert_eq!(
             (load.bucket.as_str(), load.key.as_str(), load.version_id.as_deref()),
             ("clinic", "a", Some("v1"))
@@ -102,10 +112,10 @@ async fn a_later_attempt_fences_off_the_earlier() {
         let begun = ledger.begin(&object, &attempt("two", 2_000)).await;
         assert_eq!(begun, Ok(run(2, &object, Some(here.clone()))));
         assert_eq!(ledger.checkpoint(&id, 1, &here, 9_000).await, Err(Interrupted::Busy));
-        let late = ledger.finish(&id, 1, Status::Done, &summary(), None, 2_500).await;
+        let late = ledger.finish(&id, 1, &ending(Status::Done, &summary(), None, 2_500)).await;
         assert_eq!(late, Err(Interrupted::Busy));
-        ledger.finish(&id, 2, Status::Done, &Summary::default(), None, 3_000).await.unwrap();
-        let late = ledger.finish(&id, 1, Status::Done, &summary(), None, 3_500).await;
+        ledger.finish(&id, 2, &ending(Status::Done, &Summary::default(), None, 3_000)).await.unwrap();
+        let late = ledger.finish(&id, 1, &ending(Status::Done, &summary(), None, 3_500)).await;
         assert_eq!(late, Err(Interrupted::Busy));
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.attempts, load.summary, load.checkpoint), (2, Summary::default(), None));
@@ -165,7 +175,10 @@ async fn loads_are_listed_latest_first() {
             ledger.begin(&object, &attempt("one", begun)).await.unwrap();
             if key != "b" {
                 let problem = Some("23 Problem");
-                ledger.finish(&object.load_id(), 1, Status::Failed, &summary(), problem, 9).await.unwrap();
+                ledger
+                    .finish(&object.load_id(), 1, &ending(Status::Failed, &summary(), problem, 9))
+                    .await
+                    .unwrap();
             }
         }
         let keys = async |status, limit| {

@@ -8,24 +8,28 @@ use rand::seq::IndexedRandom;
 #[derive(Debug, Clone)]
 pub(crate) enum Record {
     /// A resource, and the `fullUrl` of its entry where it stands in a Bundle.
-    Resource { json: String, full_url: Option<String> },
-    /// A DELETE entry: the resource's key, and when it was deleted.
-    Deletion { key: String, moment: Option<&'static str> },
+    Resource { json: String, full_url: Option<String>, modified: Option<&'static str> },
+    /// A DELETE entry: the resource's key, when it was deleted, how the method is written, and whether the entry carries
+    /// the resource as well.
+    Deletion { key: String, moment: Option<&'static str>, method: &'static str, is_carried: bool },
     /// What is no record: text for a line, and for an element of an array or a Bundle.
     Broken { line: &'static str, element: &'static str },
 }
 
-/// Few moments, so that the rest of the order token decides often. Two of them are the same moment.
-const MOMENTS: [&str; 6] = [
+/// Few moments, so that the rest of the order token decides often. Two of them are the same moment, one is within a day of
+/// an object, and the last one lies in the future of all objects.
+const MOMENTS: [&str; 8] = [
     "2024-02-29T23:59:59Z",
     "2025-01-01T00:00:00.000Z",
     "2025-01-01T01:00:00+01:00",
     "2025-06-30T12:00:00.123456789Z",
     "2025-06-30T12:00:00.5+02:00",
     "1969-12-31T23:59:59Z",
+    "2025-07-01T09:59:59Z",
+    "9999-12-31T23:59:59Z",
 ];
 
-const BROKEN: [(&str, &str); 5] = [
+const BROKEN: [(&str, &str); 7] = [
     ("{\"resourceType\":\"Patient\",\"id\":", "7"),
     ("no JSON at all", "\"text\""),
     ("{\"resourceType\":\"Patient\",\"id\":\"p1\",\"id\":\"p2\"}", "{\"resource\":{\"resourceType\":\"7\"}}"),
@@ -37,6 +41,14 @@ const BROKEN: [(&str, &str); 5] = [
         "{\"resourceType\":\"Patient\",\"birthDate\":01}",
         "{\"request\":{\"method\":\"DELETE\",\"url\":\"Patient?active=false\"}}",
     ),
+    (
+        "{\"resourceType\":\"Patient\",\"id\":\"\"}",
+        "{\"resource\":{\"resourceType\":\"Binary\",\"id\":\"1\"},\"request\":{\"method\":\"patch\",\"url\":\"Patient/1\"}}",
+    ),
+    (
+        "{\"resourceType\":[]}",
+        "{\"resource\":{\"resourceType\":\"Patient\",\"id\":\"1\"},\"request\":{\"method\":\"REMOVE\",\"url\":\"Patient/1\"}}",
+    ),
 ];
 
 /// A record. `mark` is in every value that could be mixed up with another version's.
@@ -45,20 +57,37 @@ pub(crate) fn record(random: &mut StdRng, mark: &str) -> Record {
     match random.random_range(0..20) {
         0..3 => Record::Deletion {
             key: format!("{}/{id}", ["Patient", "Observation", "MedicationRequest"].choose(random).unwrap()),
-            moment: MOMENTS.choose(random).copied().filter(|_| random.random_bool(0.8)),
+            moment: MOMENTS.choose(random).copied().filter(|_| random.random_bool(0.6)),
+            method: ["DELETE", "delete", "Delete"].choose(random).unwrap(),
+            is_carried: random.random_bool(0.3),
         },
         3 => {
             let (line, element) = *BROKEN.choose(random).unwrap();
             Record::Broken { line, element }
         }
-        4..11 => Record::Resource { json: patient(random, id, mark), full_url: urn(random, 0.6) },
-        11..16 => Record::Resource { json: observation(random, id, mark), full_url: urn(random, 0.2) },
-        16..19 => Record::Resource { json: medication_request(random, id, mark), full_url: None },
+        4..11 => {
+            let (json, full_url) = (patient(random, id, mark), urn(random, 0.6));
+            Record::Resource { json, full_url, modified: modified(random) }
+        }
+        11..16 => {
+            let (json, full_url) = (observation(random, id, mark), urn(random, 0.2));
+            Record::Resource { json, full_url, modified: modified(random) }
+        }
+        16..19 => {
+            let json = medication_request(random, id, mark);
+            Record::Resource { json, full_url: None, modified: modified(random) }
+        }
         _ => {
             let head = head(random, "AuditEvent", "1");
-            Record::Resource { json: format!("{head},\"outcomeDesc\":\"{mark}\"}}"), full_url: None }
+            let json = format!("{head},\"outcomeDesc\":\"{mark}\"}}");
+            Record::Resource { json, full_url: None, modified: modified(random) }
         }
     }
+}
+
+/// `response.lastModified` of an entry.
+fn modified(random: &mut StdRng) -> Option<&'static str> {
+    MOMENTS.choose(random).copied().filter(|_| random.random_bool(0.3))
 }
 
 /// One of three names that entries of a Bundle have for each other.

@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
 use crate::content::Record;
 
@@ -86,24 +87,40 @@ fn bundle(random: &mut StdRng, records: &[Record], is_large: bool) -> String {
         gap(random, is_large) + &entry
     });
     let entries = entries.collect::<Vec<_>>().join(",");
-    let head = "\"resourceType\":\"Bundle\",\"id\":\"b\",\"meta\":{\"lastUpdated\":\"2025-01-01T00:00:00Z\"},\"type\":\"history\"";
-    if random.random_bool(0.5) {
-        format!("{{{head},\"entry\":[{entries}]}}")
-    } else {
-        format!("{{\"entry\":[{entries}],\n{head}}}\n")
+    let times = [
+        "",
+        ",\"meta\":{\"lastUpdated\":\"2025-01-01T00:00:00Z\"}",
+        ",\"timestamp\":\"2025-06-30T11:00:00Z\"",
+    ];
+    let time = times.choose(random).unwrap();
+    let kind = ["history", "transaction", "batch", "searchset"].choose(random).unwrap();
+    let head = format!("\"resourceType\":\"Bundle\",\"id\":\"b\",\"type\":\"{kind}\"");
+    match random.random_range(0..3) {
+        0 => format!("{{{head}{time},\"entry\":[{entries}]}}"),
+        1 => format!("{{{head},\"entry\":[{entries}]{time}}}"),
+        _ => format!("{{\"entry\":[{entries}],\n{head}{time}}}\n"),
     }
 }
 
 fn entry(record: &Record) -> String {
+    let response = |moment: &Option<&str>| {
+        let moment = moment.map(|moment| format!(",\"response\":{{\"lastModified\":\"{moment}\"}}"));
+        moment.unwrap_or_default()
+    };
     match record {
-        Record::Resource { json, full_url } => {
+        Record::Resource { json, full_url, modified } => {
             let full_url = full_url.as_ref().map(|url| format!("\"fullUrl\":\"{url}\",")).unwrap_or_default();
-            format!("{{{full_url}\"resource\":{json},\"request\":{{\"method\":\"PUT\",\"url\":\"x\"}}}}")
+            let response = response(modified);
+            format!(
+                "{{{full_url}\"resource\":{json},\"request\":{{\"method\":\"put\",\"url\":\"x\"}}{response}}}"
+            )
         }
-        Record::Deletion { key, moment } => {
-            let response = moment.map(|moment| format!(",\"response\":{{\"lastModified\":\"{moment}\"}}"));
-            let response = response.unwrap_or_default();
-            format!("{{\"request\":{{\"method\":\"DELETE\",\"url\":\"{key}\"}}{response}}}")
+        Record::Deletion { key, moment, method, is_carried } => {
+            let (kind, id) = key.split_once('/').unwrap();
+            let carried = format!("\"resource\":{{\"resourceType\":\"{kind}\",\"id\":\"{id}\"}},");
+            let carried = if *is_carried { &carried } else { "" };
+            let response = response(moment);
+            format!("{{{carried}\"request\":{{\"method\":\"{method}\",\"url\":\"{key}\"}}{response}}}")
         }
         Record::Broken { element, .. } => (*element).to_owned(),
     }

@@ -54,7 +54,10 @@ pub(crate) struct Earlier {
 pub(crate) struct Object {
     /// Its number in the whole history, also in a shortened one.
     pub(crate) number: usize,
+    /// As its notifications tell of it: of its time they may say anything.
     pub(crate) reference: Arc<ObjectRef>,
+    /// When it was made, in milliseconds since 1970-01-01T00:00:00Z, as the store says.
+    pub(crate) modified: i64,
     pub(crate) bytes: Bytes,
     /// It was removed before anybody read it.
     pub(crate) is_gone: bool,
@@ -68,6 +71,12 @@ pub(crate) struct Delivery {
     /// Somebody asks for a replay.
     pub(crate) again: bool,
 }
+
+/// When objects are made: before, among and after the moments of [`content`](crate::content).
+const MODIFIED: [i64; 3] = [1_735_689_600_000, 1_751_277_600_000, 1_756_684_800_000];
+
+/// What a forged message says.
+const YEAR_2999: i64 = 32_472_144_000_000;
 
 /// All loads of a history leave a mark at a column, and the dictionary remembers the latest sixteen.
 const MOST_OBJECTS: usize = 8;
@@ -138,16 +147,11 @@ fn object(seed: u64, number: usize) -> Object {
         _ => Pin::Version(format!("v{number}")),
     };
     let key = if is_shared { "in/day 1+ü.ndjson".to_owned() } else { format!("in/{number} %2B.json.gz") };
-    let reference = ObjectRef {
-        bucket: History::bucket(seed),
-        key,
-        pin,
-        sequencer,
-        created: 1_735_689_600_000 + random.random_range(0..3) * 1_000,
-        size: None,
-    };
+    let modified = *MODIFIED.choose(&mut random).unwrap() + random.random_range(0..3) * 1_000;
+    let created = *[modified, modified + 1, 0, YEAR_2999].choose(&mut random).unwrap();
+    let reference = ObjectRef { bucket: History::bucket(seed), key, pin, sequencer, created, size: None };
     let is_gone = random.random_bool(0.03);
-    Object { number, reference: Arc::new(reference), bytes: bytes.into(), is_gone }
+    Object { number, reference: Arc::new(reference), modified, bytes: bytes.into(), is_gone }
 }
 
 /// Of different length and case; two are never the same, also with zeros behind them.
@@ -159,11 +163,11 @@ fn sequencer(random: &mut StdRng, number: usize) -> String {
 
 impl fmt::Debug for Object {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, reference, bytes, is_gone } = self;
+        let Self { number, reference, modified, bytes, is_gone } = self;
         // The gaps of large files are left out.
         let text = String::from_utf8_lossy(bytes).replace("     ", "");
         let gone = if *is_gone { " (gone)" } else { "" };
-        write!(formatter, "{number}{gone}: {reference:?} of {} bytes: {text}", bytes.len())
+        write!(formatter, "{number}{gone}: {reference:?} of {modified} and {} bytes: {text}", bytes.len())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use flatten::dictionary::Dictionary;
 use pipeline::assemble::{Assembler, BatchLimits};
@@ -10,6 +11,7 @@ use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::decode::{self, Decoder};
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::object::ObjectRef;
 use pipeline::sink::Sink;
 use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
@@ -237,25 +239,38 @@ fn take(history: &History, index: usize) -> Taken {
 
 /// The batches of an object, one a frame; or the one of that number.
 fn assemble(history: &History, index: usize, only: Option<usize>) -> Taken {
-    let Object { reference, bytes, .. } = &history.objects[index];
+    let Object { reference, modified, bytes, .. } = &history.objects[index];
     let limits = BatchLimits { bytes: usize::MAX, resources: 1 };
-    let mut assembler = Assembler::new(Arc::clone(reference), catalogs::catalog(history.catalog), limits);
+    let reference = ObjectRef { created: *modified, ..(**reference).clone() };
+    let mut assembler = Assembler::new(Arc::new(reference), catalogs::catalog(history.catalog), limits);
     let mut decoder = Decoder::new(decode::Limits::default());
     let (mut taken, mut number) = (Taken::default(), 0);
+    let mut take = |assembler: &mut Assembler| {
+        loop {
+            if let Some(mut batch) = assembler.take_batch() {
+                let rejects = std::mem::take(&mut batch.rejects);
+                taken.rest.push(WriteBatch { rejects, ..WriteBatch::default() });
+                if !batch.resources.is_empty() {
+                    if only.is_none_or(|only| only == number) {
+                        taken.ones.push(One { object: index, batch });
+                    }
+                    number += 1;
+                }
+            }
+            if !assembler.is_waiting() {
+                break;
+            }
+            assembler.take_waiting();
+        }
+    };
     decoder.push(bytes);
     decoder.finish();
     while let Some(frame) = decoder.next() {
         assembler.take(&frame);
-        let Some(mut batch) = assembler.take_batch() else { continue };
-        let rejects = WriteBatch { rejects: std::mem::take(&mut batch.rejects), ..WriteBatch::default() };
-        taken.rest.push(rejects);
-        if !batch.resources.is_empty() {
-            if only.is_none_or(|only| only == number) {
-                taken.ones.push(One { object: index, batch });
-            }
-            number += 1;
-        }
+        take(&mut assembler);
     }
+    assembler.end();
+    take(&mut assembler);
     taken.rest.extend(assembler.take_completions());
     taken.dictionary = assembler.take_dictionary();
     taken
@@ -268,6 +283,8 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
     }
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&object.bytes).unwrap();
+    let modified = UNIX_EPOCH + Duration::from_millis(object.modified.try_into().unwrap());
+    file.as_file().set_modified(modified).unwrap();
     let line = Line {
         storage: Storage::File(file.path().to_owned()),
         catalog: catalogs::catalog(history.catalog),

@@ -23,10 +23,20 @@ pub(crate) struct Store {
 }
 
 struct Bucket {
-    /// Key, version and bytes: all versions of every key.
-    objects: Vec<(String, Pin, Bytes)>,
+    /// All versions of every key.
+    objects: Vec<Stored>,
     random: StdRng,
     bad_answers: u32,
+}
+
+/// One version of an object.
+#[derive(Clone)]
+struct Stored {
+    key: String,
+    pin: Pin,
+    bytes: Bytes,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    modified: i64,
 }
 
 /// What a request asks for.
@@ -80,7 +90,12 @@ impl Store {
     pub(crate) fn fill(&self, history: &History) {
         let there = history.objects.iter().filter(|object| !object.is_gone);
         let objects = there
-            .map(|object| (object.reference.key.clone(), object.reference.pin.clone(), object.bytes.clone()))
+            .map(|object| Stored {
+                key: object.reference.key.clone(),
+                pin: object.reference.pin.clone(),
+                bytes: object.bytes.clone(),
+                modified: object.modified,
+            })
             .collect();
         let bucket =
             Bucket { objects, random: StdRng::seed_from_u64(history.seed), bad_answers: history.bad_answers };
@@ -120,17 +135,17 @@ impl Store {
     }
 
     /// The object, if it is there, and what happens to its answer; `None` once the history is over.
-    fn find(&self, asked: &Asked) -> Option<(Option<(Pin, Bytes)>, Reply)> {
+    fn find(&self, asked: &Asked) -> Option<(Option<Stored>, Reply)> {
         let mut buckets = self.buckets.lock().unwrap();
         let bucket = buckets.get_mut(&asked.bucket)?;
-        let found = bucket.objects.iter().find(|(key, pin, _)| {
+        let found = bucket.objects.iter().find(|Stored { key, pin, .. }| {
             *key == asked.key
                 && match pin {
                     Pin::Version(version) => asked.version.as_ref() == Some(version),
                     Pin::ETag(_) | Pin::Latest => asked.version.is_none(),
                 }
         });
-        let found = found.map(|(_, pin, bytes)| (pin.clone(), bytes.clone()));
+        let found = found.cloned();
         let is_bad = bucket.random.random_range(0..100) < bucket.bad_answers;
         let reply = if is_bad { bad_reply(&mut bucket.random) } else { Reply::Whole };
         Some((found, reply))
@@ -198,11 +213,11 @@ fn decoded(text: &str) -> String {
 
 async fn answer(
     mut connection: TcpStream,
-    found: Option<(Pin, Bytes)>,
+    found: Option<Stored>,
     asked: &Asked,
     reply: Reply,
 ) -> std::io::Result<()> {
-    let (pin, bytes) = match (found, reply) {
+    let Stored { pin, bytes, modified, .. } = match (found, reply) {
         (_, Reply::Nothing) => return Ok(()),
         (_, Reply::Error(status, code)) => return refuse(connection, status, code).await,
         (None, _) => {
@@ -229,9 +244,16 @@ async fn answer(
     if let Pin::Version(version) = &pin {
         head += &format!("x-amz-version-id: {version}\r\n");
     }
+    head += &format!("last-modified: {}\r\n", http_date(modified));
     head += &format!("etag: \"{tag}\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     connection.write_all(head.as_bytes()).await?;
     send(connection, &body, reply).await
+}
+
+/// A date as HTTP writes it (RFC 9110, section 5.6.7).
+fn http_date(milliseconds: i64) -> String {
+    let moment = jiff::Timestamp::from_millisecond(milliseconds).unwrap();
+    moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 async fn send(mut connection: TcpStream, body: &[u8], reply: Reply) -> std::io::Result<()> {

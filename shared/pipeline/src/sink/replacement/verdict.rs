@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::batch::{Fate, Reason, Reject, ResourceWrite};
 use crate::summary::Summary;
+use crate::version::Version;
 
 use super::Replacement;
 use super::command::{Bound, Place};
@@ -108,6 +109,7 @@ fn refused(resource: &ResourceWrite, place: Place<'_>, code: i32) -> Reject {
         source: crate::object::Source { object: Arc::clone(&resource.source.object), ..resource.source },
         resource: Some(resource.key.clone()),
         sha256: None,
+        version: Some(Version::from_token(resource.version.as_str())),
         reason: Reason::Refused { table: table.to_owned(), code },
     }
 }

@@ -1,0 +1,108 @@
+//! When a record was made, by what its Bundle and its entry say of it.
+
+use flatten::check::FUTURE;
+use flatten::json::{Limits, Node, Tape};
+use flatten::time::moment;
+
+use crate::version::{ObjectOrder, Version};
+
+use super::Assembler;
+
+/// A Bundle's own fields without its entries: far less than a resource.
+const HEAD: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
+
+/// What a Bundle says about its entries as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct BundleFacts {
+    /// Whether it is a history, which lists the newest version first; `None`: it has not said its type yet.
+    is_history: Option<bool>,
+    /// `timestamp`, or else `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z.
+    pub(super) made_at: Option<i128>,
+}
+
+/// What an entry says about the record in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct EntryFacts {
+    /// `response.lastModified`, in nanoseconds since 1970-01-01T00:00:00Z.
+    last_modified: Option<i128>,
+    /// Whether an earlier entry of the same time is the newer one.
+    newest_first: bool,
+}
+
+impl BundleFacts {
+    /// Reads what stands before the entries of a Bundle: a JSON object without its closing brace.
+    pub(super) fn of_head(tape: &mut Tape, head: &[u8]) -> Self {
+        let text = [head, b"}"].concat();
+        // What is wrong with the head is said of the envelope, once all of it is there.
+        tape.parse(&text, HEAD).map(|document| Self::of(document.root())).unwrap_or_default()
+    }
+
+    /// Reads a Bundle, or what it says of itself.
+    pub(super) fn of(bundle: Node<'_>) -> Self {
+        let timestamp = moment_of(bundle.get("timestamp"));
+        Self {
+            is_history: bundle.get("type").map(|kind| kind.is("history")),
+            made_at: timestamp.or_else(|| last_updated(bundle)),
+        }
+    }
+}
+
+impl EntryFacts {
+    pub(super) fn of(entry: Node<'_>, bundle: BundleFacts) -> Self {
+        let last_modified =
+            moment_of(entry.get("response").and_then(|response| response.get("lastModified")));
+        // Where the type comes behind the entries, a request tells: in transactions no resource occurs twice.
+        let newest_first = bundle.is_history.unwrap_or_else(|| entry.get("request").is_some());
+        Self { last_modified, newest_first }
+    }
+
+    /// The facts of an entry of which nothing is left but its place.
+    pub(super) const fn held(newest_first: bool) -> Self {
+        Self { last_modified: None, newest_first }
+    }
+
+    pub(super) const fn newest_first(self) -> bool {
+        self.newest_first
+    }
+}
+
+impl Assembler {
+    /// Returns the version of a resource that stands at this ordinal, and counts it where its time is not believed.
+    pub(super) fn version_of(&mut self, resource: Node<'_>, ordinal: u64) -> Version {
+        let stated = last_updated(resource).or(self.entry.last_modified);
+        self.version_at(stated, ordinal)
+    }
+
+    /// Returns the version of a record that states this time, and counts it where that is not believed.
+    pub(super) fn version_at(&mut self, stated: Option<i128>, ordinal: u64) -> Version {
+        let time = self.order.time(stated);
+        if time.is_from_future {
+            *self.checks.entry(FUTURE.to_owned()).or_default() += 1;
+        }
+        let ordinal = if self.entry.newest_first { ObjectOrder::newest_first(ordinal) } else { ordinal };
+        self.order.version(time.nanoseconds, ordinal).in_edition(self.edition)
+    }
+
+    /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not look
+    /// like a resource.
+    pub(super) fn version_of_reject(&self, node: Node<'_>, ordinal: u64) -> Option<Version> {
+        node.get("resourceType")?;
+        let stated = last_updated(node).or(self.entry.last_modified);
+        let ordinal = if self.entry.newest_first { ObjectOrder::newest_first(ordinal) } else { ordinal };
+        Some(self.order.version(self.order.time(stated).nanoseconds, ordinal))
+    }
+
+    /// Returns when the entry at hand says that its resource was deleted.
+    pub(super) const fn deleted_at(&self) -> Option<i128> {
+        self.entry.last_modified
+    }
+}
+
+/// `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z, where it is a moment.
+fn last_updated(node: Node<'_>) -> Option<i128> {
+    moment_of(node.get("meta").and_then(|meta| meta.get("lastUpdated")))
+}
+
+fn moment_of(node: Option<Node<'_>>) -> Option<i128> {
+    node.and_then(Node::text).and_then(|text| moment(&text)).map(|moment| moment.nanoseconds)
+}

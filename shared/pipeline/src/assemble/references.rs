@@ -1,0 +1,269 @@
+//! References within a Bundle: keys of entries that were read, and cells that wait for entries to come.
+//!
+//! Both grow with the Bundle, so both have a budget in memory. What exceeds it goes to temporary files, and the two
+//! are joined once the Bundle is complete: partition by partition, so that a partition's keys fit into memory.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use flatten::links::{Link, Links};
+use flatten::row::{Cells, NameList, PENDING_TYPE, Rows, Value};
+use sha2::{Digest, Sha256};
+
+use crate::batch::Completion;
+use crate::spool::{Spool, SpoolReader};
+use crate::version::{ObjectOrder, Version};
+
+use super::cell::Cell;
+
+/// Bytes that the keys of a Bundle's entries take in memory at most.
+const LINK_BYTES: usize = 48 << 20;
+/// Bytes that waiting cells take in memory at most.
+const CELL_BYTES: usize = 16 << 20;
+/// A waiting cell's share of map, vector and allocator.
+const CELL_OVERHEAD: usize = 64;
+/// How many files each of the two is spread over.
+const PARTITIONS: usize = 16;
+/// What a partition holds in memory before it goes to its file.
+const PARTITION_BYTES: usize = 128 << 10;
+
+/// The references of one Bundle.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    /// The keys of the entries so far.
+    pub(super) links: Links,
+    /// Cells by the URN that they wait for.
+    waiting: BTreeMap<Box<str>, Vec<Box<[u8]>>>,
+    waiting_bytes: usize,
+    more_cells: Option<Partitions>,
+    more_links: Option<Partitions>,
+}
+
+/// Records of a URN and something else, spread by the URN.
+#[derive(Debug)]
+struct Partitions {
+    spools: Vec<Spool>,
+}
+
+/// What became of a cell that waited.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The key that it waited for.
+    Key(Completion),
+    /// No entry has that URN, or one of another type than the cell is for.
+    Nothing(Unanswered),
+}
+
+/// A cell that stays empty.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unanswered {
+    pub(super) table: String,
+    pub(super) path: String,
+    /// Whether this attempt has counted the row, and not an earlier one.
+    pub(super) is_counted: bool,
+}
+
+impl References {
+    /// The references of a Bundle whose entries are still to come.
+    pub(super) fn open() -> Self {
+        Self { links: Links::open(), ..Self::default() }
+    }
+
+    /// Remembers the waiting cells of some rows of one version.
+    pub(super) fn remember(
+        &mut self,
+        names: &NameList,
+        rows: &Rows,
+        range: Range<usize>,
+        version: &Version,
+        is_counted: bool,
+    ) {
+        let version = ObjectOrder::packed(version);
+        for row in rows.range(range) {
+            let (table, key) = (names.table(row.table()), row.key());
+            walk(names, row.cells(), "", &mut |path, urn| {
+                let wants_type = urn.ends_with(PENDING_TYPE);
+                // A view may want the key of a target of one type only: `urn:…#Patient`.
+                let (urn, of_type) = urn.split_once('#').unwrap_or((urn, ""));
+                let of_type = if wants_type { "" } else { of_type };
+                let cell = Cell { table, row: key, version, path, wants_type, is_counted, of_type };
+                self.wait(urn, cell.to_bytes());
+            });
+        }
+    }
+
+    fn wait(&mut self, urn: &str, cell: Vec<u8>) {
+        if self.waiting_bytes >= CELL_BYTES {
+            self.more_cells.get_or_insert_with(Partitions::new).push(urn, &cell);
+            return;
+        }
+        self.waiting_bytes += cell.len() + CELL_OVERHEAD;
+        if !self.waiting.contains_key(urn) {
+            self.waiting_bytes += urn.len() + CELL_OVERHEAD;
+        }
+        self.waiting.entry(urn.into()).or_default().push(cell.into());
+    }
+
+    /// Remembers the key of an entry, and answers the cells in memory that have waited for it.
+    pub(super) fn insert(
+        &mut self,
+        full_url: &str,
+        key: &str,
+        order: &ObjectOrder,
+        edition: u32,
+    ) -> Vec<Answer> {
+        if self.links.bytes() < LINK_BYTES {
+            self.links.insert(full_url, key);
+        } else if full_url.starts_with("urn:") {
+            self.more_links.get_or_insert_with(Partitions::new).push(full_url, key.as_bytes());
+        }
+        let cells = self.waiting.remove(full_url).unwrap_or_default();
+        let bytes: usize = cells.iter().map(|cell| cell.len() + CELL_OVERHEAD).sum();
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+        cells.iter().filter_map(|cell| Some(Cell::read(cell)?.answer(Some(key), order, edition))).collect()
+    }
+
+    /// Ends the Bundle: no entry follows. What still waits is answered by the join.
+    pub(super) fn close(self) -> Join {
+        let Self { mut links, waiting, more_cells, more_links, .. } = self;
+        links.close();
+        let mut join = Join { links, partition: 0, spools: None, current: None, rest: BTreeMap::new() };
+        if more_cells.is_none() && more_links.is_none() {
+            join.rest = waiting;
+            return join;
+        }
+        let mut cells = more_cells.unwrap_or_else(Partitions::new);
+        for (urn, waiting) in &waiting {
+            for cell in waiting {
+                cells.push(urn, cell);
+            }
+        }
+        join.spools = Some((cells, more_links.unwrap_or_else(Partitions::new)));
+        join
+    }
+
+    /// Returns whether the disk has failed.
+    pub(super) fn is_broken(&self) -> bool {
+        [&self.more_cells, &self.more_links].into_iter().flatten().any(Partitions::is_broken)
+    }
+}
+
+impl Partitions {
+    fn new() -> Self {
+        Self { spools: (0..PARTITIONS).map(|_| Spool::new(PARTITION_BYTES)).collect() }
+    }
+
+    fn push(&mut self, urn: &str, rest: &[u8]) {
+        let hash = Sha256::digest(urn.as_bytes()).first().copied().unwrap_or_default();
+        let mut record = Vec::with_capacity(4 + urn.len() + rest.len());
+        record.extend_from_slice(&u32::try_from(urn.len()).unwrap_or(u32::MAX).to_le_bytes());
+        record.extend_from_slice(urn.as_bytes());
+        record.extend_from_slice(rest);
+        if let Some(spool) = self.spools.get_mut(usize::from(hash) % PARTITIONS) {
+            spool.push(&record);
+        }
+    }
+
+    fn take(&mut self, partition: usize) -> Option<SpoolReader> {
+        let spool = self.spools.get_mut(partition)?;
+        Some(std::mem::replace(spool, Spool::new(0)).into_reader())
+    }
+
+    fn is_broken(&self) -> bool {
+        self.spools.iter().any(Spool::is_broken)
+    }
+}
+
+/// A record's URN and the rest of it.
+fn parts(record: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = record.split_first_chunk()?;
+    let (urn, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((std::str::from_utf8(urn).ok()?, rest))
+}
+
+/// The cells of a complete Bundle that still wait, answered one after the other.
+#[derive(Debug)]
+pub(super) struct Join {
+    links: Links,
+    /// Cells that nothing in memory answers, where nothing was spooled.
+    rest: BTreeMap<Box<str>, Vec<Box<[u8]>>>,
+    /// Cells and links.
+    spools: Option<(Partitions, Partitions)>,
+    partition: usize,
+    current: Option<Partition>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    cells: SpoolReader,
+    links: BTreeMap<Box<str>, Box<str>>,
+    is_broken: bool,
+}
+
+impl Join {
+    /// Answers the next cell; `None` once none is left. The error says that the disk has failed.
+    pub(super) fn next(&mut self, order: &ObjectOrder, edition: u32) -> Result<Option<Answer>, BrokenSpool> {
+        while let Some(mut first) = self.rest.first_entry() {
+            if let Some(cell) = first.get_mut().pop() {
+                return Ok(Cell::read(&cell).map(|cell| cell.answer(None, order, edition)));
+            }
+            first.remove();
+        }
+        loop {
+            if let Some(current) = &mut self.current {
+                let Partition { cells, links, .. } = current;
+                if let Some((urn, cell)) = cells.next_record().and_then(parts) {
+                    let key = match self.links.resolve(urn) {
+                        Link::Key(key) => Some(key),
+                        Link::Later | Link::Nowhere => links.get(urn).map(ToString::to_string),
+                    };
+                    return Ok(Cell::read(cell).map(|cell| cell.answer(key.as_deref(), order, edition)));
+                }
+                if current.is_broken || current.cells.is_broken() {
+                    return Err(BrokenSpool);
+                }
+                self.current = None;
+            }
+            let Some((cells, links)) = &mut self.spools else { return Ok(None) };
+            let (Some(cells), Some(links)) = (cells.take(self.partition), links.take(self.partition)) else {
+                return Ok(None);
+            };
+            self.partition += 1;
+            self.current = Some(Partition::of(cells, links));
+        }
+    }
+}
+
+impl Partition {
+    fn of(cells: SpoolReader, mut spooled: SpoolReader) -> Self {
+        let mut links = BTreeMap::new();
+        while let Some(record) = spooled.next_record() {
+            if let Some((urn, key)) = parts(record) {
+                // The first entry with a URN is the one that references mean.
+                links.entry(urn.into()).or_insert_with(|| String::from_utf8_lossy(key).into());
+            }
+        }
+        Self { cells, links, is_broken: spooled.is_broken() }
+    }
+}
+
+/// The disk of temporary files has failed or is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BrokenSpool;
+
+/// Calls `found` with path and URN of every waiting cell. A path goes through list items by their index.
+fn walk(names: &NameList, cells: Cells<'_>, prefix: &str, found: &mut impl FnMut(&str, &str)) {
+    for (index, (column, value)) in cells.enumerate() {
+        let name = names.column(column);
+        let path = || match (prefix, name) {
+            ("", name) => name.to_owned(),
+            (prefix, "") => format!("{prefix}.{index}"),
+            (prefix, name) => format!("{prefix}.{name}"),
+        };
+        match value {
+            Value::Pending(urn) => found(&path(), urn),
+            Value::List(inner) | Value::Record(inner) => walk(names, inner, &path(), found),
+            _ => {}
+        }
+    }
+}

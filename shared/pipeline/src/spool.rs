@@ -1,0 +1,177 @@
+//! Spools: records that wait in memory, and beyond a budget in a nameless temporary file.
+//!
+//! What waits grows with what a sender sends, so it must not stay in memory. Records are gathered into blocks; blocks that
+//! go to the file are compressed, because the disk of a function is small.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+/// Records are compressed and written together once they have so many bytes.
+const BLOCK_BYTES: usize = 256 << 10;
+/// zstd's fastest regular level: the records are text that repeats itself.
+const LEVEL: i32 = 1;
+
+/// Records in the order in which they came.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    /// Each record behind its length.
+    block: Vec<u8>,
+    budget_bytes: usize,
+    file: Option<BufWriter<File>>,
+    records: u64,
+    is_broken: bool,
+}
+
+/// The records of a spool, one after the other.
+#[derive(Debug)]
+pub(crate) struct SpoolReader {
+    file: Option<BufReader<File>>,
+    /// The block that is read.
+    block: Vec<u8>,
+    at: usize,
+    /// The block that was never written.
+    last: Option<Vec<u8>>,
+    is_broken: bool,
+}
+
+impl Spool {
+    /// Returns an empty spool that keeps so many bytes in memory.
+    pub(crate) const fn new(budget_bytes: usize) -> Self {
+        Self { block: Vec::new(), budget_bytes, file: None, records: 0, is_broken: false }
+    }
+
+    /// Appends a record. A failure of the disk shows in [`is_broken`](Self::is_broken).
+    pub(crate) fn push(&mut self, record: &[u8]) {
+        let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
+        self.block.extend_from_slice(&length.to_le_bytes());
+        self.block.extend_from_slice(record);
+        self.records += 1;
+        let limit = if self.file.is_some() { BLOCK_BYTES } else { self.budget_bytes.max(BLOCK_BYTES) };
+        if self.block.len() >= limit {
+            let written = self.write_block();
+            self.is_broken |= written.is_err();
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Returns whether the disk has failed: records are missing then.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Ends the writing and begins to read.
+    pub(crate) fn into_reader(self) -> SpoolReader {
+        let Self { block, file, mut is_broken, .. } = self;
+        let file = file.and_then(|file| {
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error);
+            let rewound = file.and_then(|mut file| file.seek(SeekFrom::Start(0)).map(|_| file));
+            is_broken |= rewound.is_err();
+            rewound.ok().map(BufReader::new)
+        });
+        SpoolReader { file, block: Vec::new(), at: 0, last: Some(block), is_broken }
+    }
+
+    fn write_block(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(BufWriter::new(tempfile::tempfile()?)),
+        };
+        let compressed = zstd::bulk::compress(&self.block, LEVEL)?;
+        for length in [compressed.len(), self.block.len()] {
+            file.write_all(&(length as u64).to_le_bytes())?;
+        }
+        file.write_all(&compressed)?;
+        self.block.clear();
+        self.block.shrink_to(BLOCK_BYTES);
+        Ok(())
+    }
+}
+
+impl SpoolReader {
+    /// Returns the next record; `None` at the end.
+    pub(crate) fn next_record(&mut self) -> Option<&[u8]> {
+        if self.at >= self.block.len() {
+            self.block = self.next_block()?;
+            self.at = 0;
+        }
+        let length = self.block.get(self.at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))?;
+        let start = self.at + size_of::<u32>();
+        self.at = start + length as usize;
+        self.block.get(start..self.at)
+    }
+
+    /// Returns whether the disk has failed: records are missing then.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn next_block(&mut self) -> Option<Vec<u8>> {
+        if let Some(file) = &mut self.file {
+            match read_block(file) {
+                Ok(Some(block)) => return Some(block),
+                Ok(None) => self.file = None,
+                Err(_) => {
+                    self.is_broken = true;
+                    self.file = None;
+                }
+            }
+        }
+        self.last.take().filter(|block| !block.is_empty())
+    }
+}
+
+fn read_block(file: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let Some(compressed) = read_length(file)? else { return Ok(None) };
+    let inflated = read_length(file)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut bytes = vec![0; compressed];
+    file.read_exact(&mut bytes)?;
+    zstd::bulk::decompress(&bytes, inflated).map(Some)
+}
+
+/// `None` at the end of the file.
+fn read_length(file: &mut impl Read) -> io::Result<Option<usize>> {
+    let mut bytes = [0; 8];
+    let (first, rest) = bytes.split_at_mut(1);
+    if file.read(first)? == 0 {
+        return Ok(None);
+    }
+    file.read_exact(rest)?;
+    Ok(usize::try_from(u64::from_le_bytes(bytes)).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spool;
+
+    #[test]
+    fn records_come_back_in_order_from_memory_and_from_disk() {
+        for (count, length) in [(0, 0), (3, 10), (1, 3 << 20), (40_000, 30), (5_000, 1_000)] {
+            let record = |number: usize| format!("{number}:{}", "x".repeat(length)).into_bytes();
+            let mut spool = Spool::new(1 << 20);
+            (0..count).for_each(|number| spool.push(&record(number)));
+            assert_eq!(spool.is_empty(), count == 0);
+            assert!(spool.block.len() < 2 << 20, "{} bytes stay in memory", spool.block.len());
+            assert!(!spool.is_broken());
+            let mut reader = spool.into_reader();
+            for number in 0..count {
+                assert_eq!(reader.next_record(), Some(&*record(number)), "{number} of {count}");
+            }
+            assert_eq!(reader.next_record(), None);
+            assert!(!reader.is_broken());
+        }
+    }
+
+    #[test]
+    fn an_empty_record_is_a_record() {
+        let mut spool = Spool::new(0);
+        spool.push(b"");
+        spool.push(b"a");
+        let mut reader = spool.into_reader();
+        assert_eq!(reader.next_record(), Some(&b""[..]));
+        assert_eq!(reader.next_record(), Some(&b"a"[..]));
+        assert_eq!(reader.next_record(), None);
+    }
+}

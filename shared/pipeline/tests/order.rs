@@ -1,0 +1,310 @@
+//! Which version of a resource is newer: by what records, entries, Bundles and their keeper say of their times, whatever
+//! a message claims.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test stops where something is wrong")]
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use flatten::catalog::Catalog;
+use flatten::time::moment;
+use pipeline::ledger::{Ledger, Status};
+use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::sink::memory::{MemorySink, State};
+use pipeline::source::Storage;
+
+/// A database that is fed file after file.
+struct Fed {
+    sink: Arc<MemorySink>,
+    ledger: Ledger,
+    files: u64,
+}
+
+impl Fed {
+    fn new() -> Self {
+        Self { sink: Arc::new(MemorySink::default()), ledger: Ledger::memory(), files: 0 }
+    }
+
+    /// Loads a file that was last changed at `modified`, announced by a message that says `told`.
+    async fn load_told(&mut self, modified: &str, told: i64, text: &str) -> Loaded {
+        self.files += 1;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let milliseconds = moment(modified).unwrap().milliseconds();
+        file.as_file()
+            .set_modified(UNIX_EPOCH + Duration::from_millis(milliseconds.try_into().unwrap()))
+            .unwrap();
+        let object = ObjectRef {
+            bucket: "clinic".into(),
+            key: format!("in/{}.json", self.files),
+            pin: Pin::Version("v1".into()),
+            sequencer: None,
+            created: told,
+            size: None,
+        };
+        let line = Line {
+            storage: Storage::File(file.path().to_owned()),
+            catalog: Arc::new(Catalog::default()),
+            sink: Arc::clone(&self.sink),
+            pace: Pace::default(),
+        };
+        let job = Job { owner: "a".into(), again: false, deadline: None, clock: || 0, progress: &|_| {} };
+        let object = Arc::new(object);
+        let loaded = line.load(&self.ledger, &object, &job).await.unwrap();
+        assert!(loaded.summary.adds_up(), "{loaded:?}");
+        let entry = self.ledger.find(&object.load_id()).await.unwrap().unwrap();
+        assert_eq!(entry.created, milliseconds, "the ledger keeps the object's own time");
+        loaded
+    }
+
+    async fn load(&mut self, modified: &str, text: &str) -> Loaded {
+        self.load_told(modified, 0, text).await
+    }
+
+    fn state(&self) -> State {
+        self.sink.state()
+    }
+
+    /// The gender of a patient, if the patient has a row.
+    fn gender(&self, id: &str) -> Option<String> {
+        let state = self.state();
+        let row = state.tables.get("Patient")?.get(&format!("Patient/{id}"))?;
+        Some(row.get_str("gender").unwrap_or("none").to_owned())
+    }
+}
+
+fn patient(gender: &str, last_updated: Option<&str>) -> String {
+    let meta = last_updated.map(|moment| format!(r#","meta":{{"lastUpdated":"{moment}"}}"#));
+    format!(r#"{{"resourceType":"Patient","id":"7","gender":"{gender}"{}}}"#, meta.unwrap_or_default())
+}
+
+fn bundle(kind: &str, more: &str, entries: &[String]) -> String {
+    format!(r#"{{"resourceType":"Bundle","type":"{kind}"{more},"entry":[{}]}}"#, entries.join(","))
+}
+
+fn deletion(method: &str, more: &str) -> String {
+    format!(r#"{{"request":{{"method":"{method}","url":"Patient/7"}}{more}}}"#)
+}
+
+fn version(gender: &str, last_updated: Option<&str>, more: &str) -> String {
+    let resource = patient(gender, last_updated);
+    format!(r#"{{"resource":{resource},"request":{{"method":"PUT","url":"Patient/7"}}{more}}}"#)
+}
+
+fn last_modified(moment: &str) -> String {
+    format!(r#","response":{{"lastModified":"{moment}"}}"#)
+}
+
+#[tokio::test]
+async fn a_record_of_the_year_9999_is_corrected_and_deleted() {
+    let mut fed = Fed::new();
+    let poisoned = fed.load("2026-03-01T10:00:00Z", &patient("male", Some("9999-12-31T00:00:00Z"))).await;
+    assert_eq!(poisoned.summary.checks.get("future"), Some(&1), "{poisoned:?}");
+    assert_eq!(fed.gender("7").as_deref(), Some("male"), "it is loaded all the same");
+    let corrected = patient("female", Some("2026-03-02T09:00:00Z"));
+    assert_eq!(fed.load("2026-03-02T10:00:00Z", &corrected).await.summary.checks.get("future"), None);
+    assert_eq!(fed.gender("7").as_deref(), Some("female"));
+    fed.load("2026-03-03T10:00:00Z", &bundle("transaction", "", &[deletion("DELETE", "")])).await;
+    assert_eq!(fed.gender("7"), None);
+}
+
+#[tokio::test]
+async fn a_deletion_of_the_year_9999_keeps_no_later_patient_away() {
+    for more in [last_modified("9999-01-01T00:00:00Z"), String::new()] {
+        let mut fed = Fed::new();
+        let head = r#","timestamp":"9999-01-01T00:00:00Z""#;
+        let loaded =
+            fed.load("2026-03-01T10:00:00Z", &bundle("batch", head, &[deletion("DELETE", &more)])).await;
+        assert_eq!((loaded.summary.deleted, loaded.summary.checks.get("future")), (1, Some(&1)));
+        fed.load("2026-03-02T10:00:00Z", &patient("female", None)).await;
+        assert_eq!(fed.gender("7").as_deref(), Some("female"));
+    }
+}
+
+#[tokio::test]
+async fn a_forged_message_makes_nothing_newer() {
+    let mut fed = Fed::new();
+    let year_2999 = 32_472_144_000_000;
+    fed.load_told("2026-03-01T10:00:00Z", year_2999, &patient("male", None)).await;
+    fed.load_told("2026-03-01T10:00:01Z", 0, &patient("female", None)).await;
+    assert_eq!(fed.gender("7").as_deref(), Some("female"));
+    let deleted = bundle("batch", "", &[deletion("DELETE", "")]);
+    fed.load_told("2026-03-01T10:00:02Z", year_2999, &deleted).await;
+    fed.load_told("2026-03-01T10:00:03Z", 0, &patient("other", None)).await;
+    assert_eq!(fed.gender("7").as_deref(), Some("other"));
+}
+
+#[tokio::test]
+async fn a_time_within_a_day_of_the_file_is_believed() {
+    let mut fed = Fed::new();
+    let tomorrow = patient("male", Some("2026-03-02T10:00:00Z"));
+    assert_eq!(fed.load("2026-03-01T10:00:00Z", &tomorrow).await.summary.checks.get("future"), None);
+    fed.load("2026-03-01T20:00:00Z", &patient("female", None)).await;
+    assert_eq!(fed.gender("7").as_deref(), Some("male"), "the first is newer by what it says");
+}
+
+/// In any order of the members of the Bundle, also where its type stands behind the entries.
+#[tokio::test]
+async fn the_first_of_equal_times_in_a_history_is_newer() {
+    let time = Some("2026-02-01T10:00:00Z");
+    let both = [version("female", time, ""), version("male", time, "")];
+    let behind = format!(r#"{{"resourceType":"Bundle","entry":[{}],"type":"history"}}"#, both.join(","));
+    for text in [bundle("history", "", &both), behind] {
+        let mut fed = Fed::new();
+        let loaded = fed.load("2026-03-01T10:00:00Z", &text).await;
+        assert_eq!((loaded.summary.loaded, loaded.summary.superseded), (2, 1), "{loaded:?}");
+        assert_eq!(fed.gender("7").as_deref(), Some("female"), "{text}");
+    }
+    // Elsewhere the later one is.
+    let mut fed = Fed::new();
+    fed.load("2026-03-01T10:00:00Z", &bundle("batch", "", &both)).await;
+    assert_eq!(fed.gender("7").as_deref(), Some("male"));
+}
+
+#[tokio::test]
+async fn a_history_without_times_of_resources_goes_by_last_modified() {
+    let (old, new) = (last_modified("2026-01-01T00:00:00Z"), last_modified("2026-02-01T00:00:00Z"));
+    for entries in [
+        [version("male", None, &old), version("female", None, &new)],
+        [version("female", None, &new), version("male", None, &old)],
+    ] {
+        let mut fed = Fed::new();
+        fed.load("2026-03-01T10:00:00Z", &bundle("history", "", &entries)).await;
+        assert_eq!(fed.gender("7").as_deref(), Some("female"));
+        // What the resource says of itself comes before what the server says of it.
+        fed.load("2026-03-02T10:00:00Z", &patient("other", Some("2026-01-15T00:00:00Z"))).await;
+        assert_eq!(fed.gender("7").as_deref(), Some("female"));
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_and_an_update_of_one_instant_go_by_their_order() {
+    let moment = last_modified("2026-02-01T00:00:00Z");
+    let (gone, there) = (deletion("DELETE", &moment), version("female", None, &moment));
+    for (kind, entries, is_there) in [
+        ("history", [&gone, &there], false),
+        ("history", [&there, &gone], true),
+        ("batch-response", [&gone, &there], true),
+        ("batch-response", [&there, &gone], false),
+    ] {
+        let mut fed = Fed::new();
+        fed.load("2026-03-01T10:00:00Z", &bundle(kind, "", &entries.map(Clone::clone))).await;
+        assert_eq!(fed.gender("7").is_some(), is_there, "{kind} {entries:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_method_decides_whatever_else_the_entry_carries() {
+    for method in ["DELETE", "delete", "Delete", " DELETE "] {
+        for carried in ["", r#","resource":{"resourceType":"Patient","id":"7","gender":"male"}"#] {
+            let mut fed = Fed::new();
+            fed.load("2026-03-01T10:00:00Z", &patient("female", None)).await;
+            let text = bundle("batch", "", &[deletion(method, carried)]);
+            let loaded = fed.load("2026-03-02T10:00:00Z", &text).await;
+            assert_eq!((loaded.summary.deleted, loaded.summary.rejected), (1, 0), "{text}");
+            assert_eq!(fed.gender("7"), None, "{text}");
+        }
+    }
+}
+
+/// A conditional deletion names nothing; what it carries does.
+#[tokio::test]
+async fn a_conditional_deletion_deletes_what_it_carries() {
+    let mut fed = Fed::new();
+    fed.load("2026-03-01T10:00:00Z", &patient("female", None)).await;
+    let request = r#""request":{"method":"DELETE","url":"Patient?identifier=1"}"#;
+    let carried = format!(r#"{{"resource":{},{request}}}"#, patient("female", None));
+    let entries = [format!("{{{request}}}"), carried];
+    let loaded = fed.load("2026-03-02T10:00:00Z", &bundle("batch", "", &entries)).await;
+    assert_eq!((loaded.summary.deleted, loaded.summary.rejected), (1, 1));
+    assert_eq!(fed.gender("7"), None);
+}
+
+#[tokio::test]
+async fn patches_and_unknown_methods_are_rejects_that_name_their_target() {
+    let mut fed = Fed::new();
+    fed.load("2026-03-01T10:00:00Z", &patient("female", None)).await;
+    let entries = ["PATCH", "patch", "REMOVE", ""].map(|method| {
+        let resource = r#""resource":{"resourceType":"Parameters","id":"p"}"#;
+        format!(r#"{{{resource},"request":{{"method":"{method}","url":"Patient/7"}}}}"#)
+    });
+    let loaded = fed.load("2026-03-02T10:00:00Z", &bundle("batch", "", &entries)).await;
+    let codes: Vec<_> = loaded.summary.codes.iter().map(|(code, count)| (code.as_str(), *count)).collect();
+    assert_eq!(codes, [("patch-not-applied", 2), ("unknown-method", 2)]);
+    assert_eq!((loaded.status, fed.gender("7").as_deref()), (Status::Partial, Some("female")));
+    let state = fed.state();
+    assert!(!state.tables.contains_key("Parameters"), "the patch itself is no resource of its own");
+    assert!(state.rejects.values().all(|reject| reject.get_str("resource").unwrap() == "Patient/7"));
+    assert!(state.rejects.values().all(|reject| reject.get_str("path").unwrap() == "/request/method"));
+}
+
+/// A deletion is as new as its Bundle says, wherever it says so: a resource that was made again later stands.
+#[tokio::test]
+async fn a_deletion_goes_by_the_time_of_its_bundle() {
+    let gone = deletion("DELETE", "");
+    let entry = format!(r#""entry":[{gone}]"#);
+    for text in [
+        bundle("transaction", r#","timestamp":"2026-01-01T00:00:00Z""#, std::slice::from_ref(&gone)),
+        bundle(
+            "transaction",
+            r#","meta":{"lastUpdated":"2026-01-01T00:00:00Z"}"#,
+            std::slice::from_ref(&gone),
+        ),
+        format!(r#"{{"resourceType":"Bundle",{entry},"timestamp":"2026-01-01T00:00:00Z"}}"#),
+        format!(r#"{{{entry},"meta":{{"lastUpdated":"2026-01-01T00:00:00Z"}},"resourceType":"Bundle"}}"#),
+        // `timestamp` comes before `meta.lastUpdated`.
+        bundle(
+            "transaction",
+            r#","meta":{"lastUpdated":"2026-02-28T00:00:00Z"},"timestamp":"2026-01-01T00:00:00Z""#,
+            std::slice::from_ref(&gone),
+        ),
+    ] {
+        let mut fed = Fed::new();
+        fed.load("2026-03-01T10:00:00Z", &patient("female", Some("2026-02-01T00:00:00Z"))).await;
+        let loaded = fed.load("2026-03-02T10:00:00Z", &text).await;
+        assert_eq!((loaded.summary.superseded, loaded.summary.deleted), (1, 0), "{text}");
+        assert_eq!(fed.gender("7").as_deref(), Some("female"), "{text}");
+        // The same deletion says nothing of its time: then it is as new as its file.
+        fed.load("2026-03-03T10:00:00Z", &bundle("transaction", "", std::slice::from_ref(&gone))).await;
+        assert_eq!(fed.gender("7"), None);
+    }
+}
+
+/// More deletions than fit into memory wait for the time of their Bundle; one that is cut goes by its file.
+#[tokio::test]
+async fn many_deletions_wait_for_the_time_of_their_bundle() {
+    const COUNT: usize = 60_000;
+    let entries: Vec<String> = (0..COUNT)
+        .map(|number| format!(r#"{{"request":{{"method":"DELETE","url":"Patient/{number}"}}}}"#))
+        .collect();
+    let entries = entries.join(",");
+    for (end, version) in
+        [(r#"],"timestamp":"2026-01-01T00:00:00Z"}"#, "2026-01-01T00:00:00Z"), ("", "2026-03-02T10:00:00Z")]
+    {
+        let mut fed = Fed::new();
+        let text = format!(r#"{{"resourceType":"Bundle","type":"batch","entry":[{entries}{end}"#);
+        let loaded = fed.load("2026-03-02T10:00:00Z", &text).await;
+        assert_eq!(loaded.summary.deleted, COUNT as u64, "{loaded:?}");
+        let time = format!("{:028x}.", moment(version).unwrap().nanoseconds + (1 << 90));
+        let tombstones = fed.state().tombstones;
+        assert_eq!(tombstones.len(), COUNT);
+        assert!(tombstones.values().all(|row| row.get_str("_version").unwrap().starts_with(&time)));
+    }
+}
+
+#[tokio::test]
+async fn two_people_under_one_id_do_not_become_one() {
+    let entry =
+        |url: &str, gender: &str| format!(r#"{{"fullUrl":"{url}","resource":{}}}"#, patient(gender, None));
+    let entries = [
+        entry("https://a.example/fhir/Patient/7", "female"),
+        entry("https://b.example/fhir/Patient/7", "male"),
+        entry("https://a.example/fhir/Patient/7", "other"),
+    ];
+    let mut fed = Fed::new();
+    let loaded = fed.load("2026-03-01T10:00:00Z", &bundle("searchset", "", &entries)).await;
+    assert_eq!(loaded.summary.codes.get("ambiguous-identity"), Some(&1), "{loaded:?}");
+    assert_eq!(fed.gender("7").as_deref(), Some("other"), "the first server's later version stands");
+}
