@@ -146,22 +146,24 @@ fn deletion(key: &str, found: &Found) -> WriteBatch {
     let kind = key.split('/').next().unwrap_or_default().to_owned();
     let others = found.tables.iter().filter(|table| **table != kind).cloned();
     let tables = [kind.clone()].into_iter().chain(others).collect();
+    let now = milliseconds_now();
+    let newest = found.newest.as_deref().and_then(origin::nanoseconds);
+    let newest = newest.and_then(|newest| i64::try_from(newest / 1_000_000).ok());
+    // No version is newer than its object, so the object is as new as it has to be.
+    let after_all = newest.map_or(now, |newest| now.max(newest + 1));
     let object = ObjectRef {
         bucket: "flatfire".to_owned(),
         key: "forget".to_owned(),
         pin: Pin::Latest,
         sequencer: None,
-        created: milliseconds_now(),
+        created: after_all,
         size: None,
     };
     let source = Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 1 };
-    let now = i128::from(milliseconds_now()) * 1_000_000;
-    let after_all =
-        found.newest.as_deref().and_then(origin::nanoseconds).map_or(now, |newest| now.max(newest + 1));
     let resource = ResourceWrite {
         key: key.to_owned(),
         resource_type: kind.into(),
-        version: Version::new(Some(after_all), &source),
+        version: Version::new(None, &source),
         source,
         tables,
         fate: Fate::Deleted,
