@@ -12,7 +12,7 @@ use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{
-    Answer, Bound, Command, Document, Place, Removal, Replacement, SideTables, Written,
+    Answer, Bound, Command, Document, KnownTables, Note, Place, Removal, Replacement, RowKind, Written,
 };
 use super::{Sink, add_rejects, aside_of, erased_keys, records};
 
@@ -30,8 +30,8 @@ pub struct State {
     pub tombstones: Collection,
     /// What was set aside.
     pub rejects: Collection,
-    /// Resource types, each with a table that has held rows aside of its keys.
-    pub side_tables: BTreeSet<(String, String)>,
+    /// Resource types, each with a table that has held rows of it, and what kind of rows.
+    pub noted: BTreeSet<(String, String, RowKind)>,
 }
 
 /// The secret of the marks: this sink tells it to nobody but tests.
@@ -143,14 +143,24 @@ impl MemorySink {
                 }
                 Ok(Answer::Done)
             }
-            Command::NoteSideTables { pairs } => {
-                for &(resource_type, table) in pairs {
-                    self.statement(|state| state.note_side_table(resource_type, table))?;
+            Command::VersionsIn { table, documents } => (documents.iter())
+                .map(|&document| self.statement(|state| state.version(batch, Place::Table(table), document)))
+                .collect::<Result<_, _>>()
+                .map(Answer::Versions),
+            Command::DeleteIn { table, removals } => {
+                for &removal in removals {
+                    self.statement(|state| state.remove(batch, Place::Table(table), removal))?;
                 }
                 Ok(Answer::Done)
             }
-            Command::FindSideTables { types } => {
-                self.statement(|state| Answer::SideTables(state.find_side_tables(types)))
+            Command::NoteTables { notes } => {
+                for &note in notes {
+                    self.statement(|state| state.note(note))?;
+                }
+                Ok(Answer::Done)
+            }
+            Command::FindTables { types, .. } => {
+                self.statement(|state| Answer::Tables(state.find_tables(types)))
             }
         }
     }
@@ -265,15 +275,15 @@ impl State {
         }
     }
 
-    pub(super) fn note_side_table(&mut self, resource_type: &str, table: &str) {
-        self.side_tables.insert((resource_type.to_owned(), table.to_owned()));
+    pub(super) fn note(&mut self, Note { resource_type, table, kind }: Note<'_>) {
+        self.noted.insert((resource_type.to_owned(), table.to_owned(), kind));
     }
 
-    pub(super) fn find_side_tables(&self, types: &[&str]) -> SideTables {
-        let mut found = SideTables::new();
-        for (resource_type, table) in &self.side_tables {
+    pub(super) fn find_tables(&self, types: &[&str]) -> KnownTables {
+        let mut found = KnownTables::default();
+        for (resource_type, table, kind) in &self.noted {
             if types.contains(&resource_type.as_str()) {
-                found.entry(resource_type.clone()).or_default().push(table.as_str().into());
+                found.add(Note { resource_type, table, kind: *kind });
             }
         }
         found

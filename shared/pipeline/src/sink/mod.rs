@@ -15,6 +15,8 @@ use crate::batch::{Fate, Reason, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
+pub use replacement::RowKind;
+
 /// A destination of rows.
 pub trait Sink: Send + Sync {
     /// Writes a batch. `Ok` means that every row, deletion and reject of it is durable; writing the same batch

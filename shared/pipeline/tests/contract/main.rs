@@ -18,6 +18,7 @@ mod faults;
 mod harness;
 mod histories;
 mod ledger;
+mod programs;
 mod readings;
 mod retention;
 mod spec;

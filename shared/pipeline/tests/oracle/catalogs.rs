@@ -57,13 +57,6 @@ pub(crate) fn takes_all(number: usize, earlier: usize) -> bool {
     (new.gates().is_open() || !old.gates().is_open()) && (is_checked(earlier) || !is_checked(number))
 }
 
-/// Whether it makes the rows of that table, so that they are made anew when it replaces another.
-pub(crate) fn makes(number: usize, table: &str) -> bool {
-    let Choices { tables, views, .. } = &choices()[number];
-    let is_view = VIEWS.iter().any(|view| view.contains(&format!(r#""name":"{table}","resource""#)));
-    if is_view { !views.is_empty() } else { *tables != Tables::Views }
-}
-
 fn views() -> Vec<(String, String)> {
     VIEWS.iter().map(|text| ("view.json".to_owned(), (*text).to_owned())).collect()
 }

@@ -7,7 +7,6 @@ use pipeline::ledger::Ledger;
 use pipeline::sink::memory::State;
 use pipeline::summary::Summary;
 
-use crate::catalogs;
 use crate::history::History;
 use crate::oracle::{Expected, Fates, Oracle};
 
@@ -85,11 +84,13 @@ pub(crate) fn differences(
 ) -> Vec<String> {
     let mut expected = written(&oracle.state);
     if history.earlier.is_some() {
-        // What an earlier deployment took and this one has no table for stands as it was.
-        for documents in found.values_mut().chain(expected.values_mut()) {
-            documents.retain(|id, _| !oracle.newest_nowhere.contains(key_of(id)));
+        // What has no table is not written unless others have tables for it. Who is late with a deployment that was
+        // replaced may be the first to have one.
+        if history.owners_linger {
+            for documents in found.values_mut().chain(expected.values_mut()) {
+                documents.retain(|id, _| !oracle.newest_nowhere.contains(key_of(id)));
+            }
         }
-        found.retain(|table, _| table.starts_with('_') || catalogs::makes(history.catalog, table));
         // Who is late with a deployment that was replaced may set aside what is none any more.
         if history.owners_linger
             && let (Some(found), Some(expected)) = (found.get_mut("_rejects"), expected.get("_rejects"))

@@ -74,7 +74,7 @@ impl Scratch {
         let mut written = Written::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
             let names = self.client.database(&database).list_collection_names().await.unwrap();
-            let beside = ["_loads", "_columns", "_side_tables"];
+            let beside = ["_loads", "_columns", "_tables"];
             for name in names.into_iter().filter(|name| !beside.contains(&name.as_str())) {
                 let documents = self.documents_in(&database, &name).await;
                 let documents = documents.iter();
@@ -91,9 +91,10 @@ impl Scratch {
 
     /// Resource types with the tables that have held rows aside of their keys.
     pub(crate) async fn side_tables(&self) -> BTreeSet<(String, String)> {
-        let notes = self.documents("_side_tables").await;
+        let notes = self.documents("_tables").await;
         let word = |note: &Document, name: &str| note.get_str(name).unwrap().to_owned();
-        notes.iter().map(|note| (word(note, "type"), word(note, "table"))).collect()
+        let notes = notes.iter().filter(|note| note.get_bool("parts").unwrap_or_default());
+        notes.map(|note| (word(note, "type"), word(note, "table"))).collect()
     }
 
     /// The entries of the dictionary.

@@ -37,6 +37,7 @@ mod store;
 use std::sync::Arc;
 
 use pipeline::ledger::Ledger;
+use pipeline::sink::RowKind;
 use pipeline::sink::memory::MemorySink;
 
 use chaos::Tables;
@@ -85,7 +86,9 @@ async fn in_memory(history: &History) -> Vec<String> {
     World::new(history, Tables::Memory(Arc::clone(&sink)), &ledger).deliver().await;
     let state = sink.state();
     let mut wrong = differences(history, written(&state), &oracle, &Refused::default());
-    wrong.extend(wrong_notes(history, &state.side_tables, &oracle));
+    let aside = state.noted.iter().filter(|(_, _, kind)| *kind == RowKind::Aside);
+    let aside = aside.map(|(resource_type, table, _)| (resource_type.clone(), table.clone())).collect();
+    wrong.extend(wrong_notes(history, &aside, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
     wrong

@@ -3,6 +3,7 @@
 mod chunks;
 mod connection;
 mod marks;
+mod notes;
 mod parts;
 mod retention;
 mod statements;
@@ -10,8 +11,8 @@ mod trouble;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -21,10 +22,11 @@ use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
-use super::replacement::{Answer, Command, Document, Place, Replacement, SideTables, Written};
+use super::replacement::{Answer, Command, Document, Place, Replacement, Written};
 use super::{Sink, add_rejects, aside_of, erased_keys, records};
 use chunks::{Chunk, UPDATE, cut};
-use parts::{Part, SIDE_TABLES, collection_of, enter, fates, first_batch, statements_of, unanswered};
+use notes::Notes;
+use parts::{Part, collection_of, enter, fates, first_batch, statements_of, unanswered};
 use trouble::Trouble;
 use views::ViewTables;
 
@@ -51,8 +53,7 @@ pub struct MongoSink {
     tombstones_seen: AtomicBool,
     /// Whether there has ever been a mark of an erased resource.
     marks_seen: AtomicBool,
-    /// Resource types with tables that are noted for certain: notes never go away.
-    noted: Mutex<BTreeSet<(String, String)>>,
+    notes: Notes,
     retention: Retention,
     /// Resource types whose archived resources have that retention for certain.
     retained: Mutex<BTreeSet<String>>,
@@ -65,9 +66,9 @@ impl MongoSink {
     pub fn new(connection: Connection, archive: &str) -> Self {
         let (archive, tombstones_seen, marks_seen) =
             (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
-        let (noted, retained) = (Mutex::default(), Mutex::default());
+        let (notes, retained) = (Notes::default(), Mutex::default());
         let (retention, views) = (Retention::default(), ViewTables::default());
-        Self { connection, archive, tombstones_seen, marks_seen, noted, retention, retained, views }
+        Self { connection, archive, tombstones_seen, marks_seen, notes, retention, retained, views }
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
@@ -112,16 +113,22 @@ impl MongoSink {
                 let documents = documents.get(first..first + chunk.count).unwrap_or_default();
                 Answer::Versions(self.versions(batch, *place, documents).await?)
             }
-            Some(Command::FindSideTables { types }) => {
-                Answer::SideTables(self.find_side_tables(types).await?)
+            Some(Command::VersionsIn { table, documents }) => {
+                let documents = documents.get(first..first + chunk.count).unwrap_or_default();
+                Answer::Versions(self.versions(batch, Place::Table(table), documents).await?)
             }
-            Some(Command::NoteSideTables { pairs }) => {
-                let pairs = pairs.get(first..first + chunk.count).unwrap_or_default();
-                self.note_side_tables(pairs, chunk).await?;
+            Some(Command::FindTables { types, may_be_remembered }) => {
+                Answer::Tables(self.find_tables(types, *may_be_remembered).await?)
+            }
+            Some(Command::NoteTables { notes }) => {
+                let notes = notes.get(first..first + chunk.count).unwrap_or_default();
+                self.note_tables(notes, chunk).await?;
                 Answer::Done
             }
             Some(Command::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
-            Some(Command::DeleteAside { table, .. }) => self.carry_out(Place::Table(table), chunk).await?,
+            Some(Command::DeleteIn { table, .. } | Command::DeleteAside { table, .. }) => {
+                self.carry_out(Place::Table(table), chunk).await?
+            }
             Some(command @ (Command::Insert { place, .. } | Command::Replace { place, .. })) => {
                 Answer::Written(self.written(batch, command, *place, chunk).await?)
             }
@@ -172,35 +179,6 @@ impl MongoSink {
     async fn send(&self, place: Place<'_>, chunk: &Chunk) -> Result<BsonDocument, Trouble> {
         let body = chunk.body.clone().ok_or(Trouble::Document(TOO_LARGE))?;
         self.connection.run(self.database_of(place), body).await
-    }
-
-    async fn note_side_tables(&self, pairs: &[(&str, &str)], chunk: Chunk) -> Result<(), Interrupted> {
-        let owned = |&(resource_type, table): &(&str, &str)| (resource_type.to_owned(), table.to_owned());
-        let all_noted = {
-            let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            pairs.iter().all(|pair| noted.contains(&owned(pair)))
-        };
-        if !all_noted {
-            self.carry_out(Place::Table(SIDE_TABLES), chunk).await?;
-            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            noted.extend(pairs.iter().map(owned));
-        }
-        Ok(())
-    }
-
-    async fn find_side_tables(&self, types: &[&str]) -> Result<SideTables, Interrupted> {
-        let command = doc! {
-            "find": SIDE_TABLES, "filter": { "type": { "$in": types } }, "batchSize": 100_000, "singleBatch": true,
-        };
-        let command = RawDocumentBuf::try_from(&command).map_err(|_| Trouble::Document(0))?;
-        let answer = self.connection.run(self.connection.database(), command).await?;
-        let mut found = SideTables::new();
-        for note in first_batch(answer) {
-            if let (Ok(resource_type), Ok(table)) = (note.get_str("type"), note.get_str("table")) {
-                found.entry(resource_type.to_owned()).or_default().push(table.into());
-            }
-        }
-        Ok(found)
     }
 
     /// The versions that stand under the documents' `_id`s.

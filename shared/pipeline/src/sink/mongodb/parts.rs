@@ -10,13 +10,13 @@ use crate::sink::replacement::{Answer, Command, Place, Removal, Written};
 
 use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
 use super::connection::write_errors;
+use super::notes::TABLES;
 use super::statements;
 use super::trouble::Trouble;
 
 /// Keys asked for at once.
 pub(super) const LOOK_KEYS: usize = 1_000;
 pub(super) const TOMBSTONES: &str = "_tombstones";
-pub(super) const SIDE_TABLES: &str = "_side_tables";
 
 /// Part of a command: its place among the commands of a stage, and some of its statements.
 pub(super) type Part = (usize, Chunk);
@@ -42,7 +42,7 @@ fn parts_of<'a>(
     batch: &'a WriteBatch,
 ) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
     let statements = match command {
-        Command::Versions { documents, .. } => {
+        Command::Versions { documents, .. } | Command::VersionsIn { documents, .. } => {
             let looks = (0..documents.len()).step_by(LOOK_KEYS).map(move |first| {
                 let count = LOOK_KEYS.min(documents.len() - first);
                 (index, Chunk { first, count, body: None })
@@ -50,9 +50,11 @@ fn parts_of<'a>(
             return Box::new(looks);
         }
         Command::Insert { documents, .. } | Command::Replace { documents, .. } => documents.len(),
-        Command::Delete { removals, .. } | Command::DeleteAside { removals, .. } => removals.len(),
-        Command::NoteSideTables { pairs } => pairs.len(),
-        Command::FindSideTables { .. } => {
+        Command::Delete { removals, .. }
+        | Command::DeleteIn { removals, .. }
+        | Command::DeleteAside { removals, .. } => removals.len(),
+        Command::NoteTables { notes } => notes.len(),
+        Command::FindTables { .. } => {
             return Box::new(std::iter::once((index, Chunk { first: 0, count: 1, body: None })));
         }
     };
@@ -88,6 +90,13 @@ pub(super) fn statements_of<'a>(
                 }
             }))
         }
+        Command::DeleteIn { table, removals } => {
+            Box::new(cut(DELETE, table, range, move |statement, writer| {
+                if let Some((resource, removal)) = removal_of(batch, removals, statement) {
+                    statements::removal(writer, resource, removal);
+                }
+            }))
+        }
         Command::DeleteAside { table, removals } => {
             Box::new(cut(DELETE, table, range, move |statement, writer| {
                 if let Some((resource, removal)) = removal_of(batch, removals, statement) {
@@ -95,14 +104,14 @@ pub(super) fn statements_of<'a>(
                 }
             }))
         }
-        Command::NoteSideTables { pairs } => {
-            Box::new(cut(UPDATE, SIDE_TABLES, range, |statement, writer| {
-                if let Some(&pair) = pairs.get(statement) {
-                    statements::side_table(writer, pair);
-                }
-            }))
+        Command::NoteTables { notes } => Box::new(cut(UPDATE, TABLES, range, |statement, writer| {
+            if let Some(&note) = notes.get(statement) {
+                statements::note(writer, note);
+            }
+        })),
+        Command::Versions { .. } | Command::VersionsIn { .. } | Command::FindTables { .. } => {
+            Box::new(std::iter::empty())
         }
-        Command::Versions { .. } | Command::FindSideTables { .. } => Box::new(std::iter::empty()),
     }
 }
 
@@ -147,11 +156,14 @@ pub(super) fn unanswered(command: &Command<'_>) -> Answer {
         Command::Insert { documents, .. } | Command::Replace { documents, .. } => {
             Answer::Written(vec![Written::Done; documents.len()])
         }
-        Command::Versions { documents, .. } => Answer::Versions(vec![None; documents.len()]),
+        Command::Versions { documents, .. } | Command::VersionsIn { documents, .. } => {
+            Answer::Versions(vec![None; documents.len()])
+        }
         Command::Delete { .. }
+        | Command::DeleteIn { .. }
         | Command::DeleteAside { .. }
-        | Command::NoteSideTables { .. }
-        | Command::FindSideTables { .. } => Answer::Done,
+        | Command::NoteTables { .. }
+        | Command::FindTables { .. } => Answer::Done,
     }
 }
 
@@ -164,7 +176,7 @@ pub(super) fn enter(whole: &mut Answer, first: usize, part: Answer) {
         (Answer::Versions(whole), Answer::Versions(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);
         }
-        (whole, Answer::SideTables(found)) => *whole = Answer::SideTables(found),
+        (whole, Answer::Tables(found)) => *whole = Answer::Tables(found),
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use crate::erasure::MARK;
 use crate::sink::bson::{BsonWriter, RowEncoder};
-use crate::sink::replacement::{Bound, Document, Removal};
+use crate::sink::replacement::{Bound, Document, Note, Removal};
 use crate::sink::{aside_of, records};
 
 /// `{q: {_id, _version: {$lt: new}}, u: document, upsert: true}`: a document of the same or a newer version is
@@ -65,18 +65,19 @@ fn version_guard(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Rem
     writer.close(guard);
 }
 
-/// `{q: {_id}, u: {type, table}, upsert: true}`
-pub(super) fn side_table(writer: &mut BsonWriter, (resource_type, table): (&str, &str)) {
-    let id = format!("{resource_type}/{table}");
+/// `{q: {_id}, u: {$set: {type, table, kind: true}}, upsert: true}`
+pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }: Note<'_>) {
     let statement = writer.open();
     let query = writer.open_document("q");
-    writer.text("_id", &id);
+    writer.text("_id", &format!("{resource_type}/{table}"));
     writer.close(query);
-    let document = writer.open_document("u");
-    writer.text("_id", &id);
+    let update = writer.open_document("u");
+    let set = writer.open_document("$set");
     writer.text("type", resource_type);
     writer.text("table", table);
-    writer.close(document);
+    writer.boolean(kind.field(), true);
+    writer.close(set);
+    writer.close(update);
     writer.boolean("upsert", true);
     writer.close(statement);
 }

@@ -1,11 +1,14 @@
 //! Commands to a database and their answers. Each statement in a command is atomic; the command is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 use crate::sink::bson::{BsonWriter, RowEncoder};
 use crate::sink::records;
+
+use super::known_tables::{KnownTables, Note};
+use super::plan::Planned;
 
 /// Where a document stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +48,9 @@ pub(crate) enum Document {
     },
 }
 
+/// The commands of one stage that write or read documents, by collection.
+pub(super) type Documents<'b> = BTreeMap<Place<'b>, Vec<Document>>;
+
 /// Statements on one collection.
 #[derive(Debug, Clone)]
 pub(crate) enum Command<'b> {
@@ -77,15 +83,31 @@ pub(crate) enum Command<'b> {
         /// The statements.
         removals: Vec<Removal>,
     },
-    /// Note tables that are about to hold rows aside of their resource's key: `key#…`.
-    NoteSideTables {
-        /// Resource types, each with a table.
-        pairs: Vec<(&'b str, &'b str)>,
+    /// Note tables that are about to hold rows.
+    NoteTables {
+        /// The notes.
+        notes: Vec<Note<'b>>,
     },
-    /// Read which tables have ever held such rows of some resource types.
-    FindSideTables {
+    /// Read which tables have ever held rows of some resource types.
+    FindTables {
         /// The types.
         types: Vec<&'b str>,
+        /// Whether an answer from memory is good enough, if it is not too old.
+        may_be_remembered: bool,
+    },
+    /// Read the `_version` that stands under the `_id` of each document in a table that was noted.
+    VersionsIn {
+        /// The table.
+        table: Arc<str>,
+        /// The documents.
+        documents: Vec<Document>,
+    },
+    /// Remove the row whose `_id` is the key of a resource from a table that was noted.
+    DeleteIn {
+        /// The table.
+        table: Arc<str>,
+        /// The statements.
+        removals: Vec<Removal>,
     },
     /// Remove the rows of a resource aside of its key.
     DeleteAside {
@@ -95,9 +117,6 @@ pub(crate) enum Command<'b> {
         removals: Vec<Removal>,
     },
 }
-
-/// Resource types, each with the tables that have ever held rows aside of its keys.
-pub(crate) type SideTables = BTreeMap<String, Vec<Arc<str>>>;
 
 /// Which versions of a resource go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,10 +143,10 @@ pub(crate) enum Bound {
 pub(crate) enum Answer {
     /// To [`Command::Insert`] and [`Command::Replace`].
     Written(Vec<Written>),
-    /// To [`Command::Versions`]: `None` where there is no such document.
+    /// To [`Command::Versions`] and [`Command::VersionsIn`]: `None` where there is no such document.
     Versions(Vec<Option<String>>),
-    /// To [`Command::FindSideTables`].
-    SideTables(SideTables),
+    /// To [`Command::FindTables`].
+    Tables(KnownTables),
     /// To commands that only say that they were carried out.
     Done,
 }
@@ -190,4 +209,31 @@ impl Document {
             }
         }
     }
+}
+
+/// Asks which tables hold rows of the types of some resources.
+pub(super) fn find_tables<'b: 'p, 'p>(
+    resources: impl Iterator<Item = &'p Planned<'b>>,
+    may_be_remembered: bool,
+) -> Vec<Command<'b>> {
+    let types: BTreeSet<&'b str> = resources.map(Planned::resource_type).collect();
+    if types.is_empty() {
+        return Vec::new();
+    }
+    vec![Command::FindTables { types: types.into_iter().collect(), may_be_remembered }]
+}
+
+/// Makes an [`Command::Insert`] of each collection.
+pub(super) fn inserts(documents: Documents<'_>) -> Vec<Command<'_>> {
+    documents.into_iter().map(|(place, documents)| Command::Insert { place, documents }).collect()
+}
+
+/// Makes a [`Command::Replace`] of each collection.
+pub(super) fn replaces(documents: Documents<'_>) -> Vec<Command<'_>> {
+    documents.into_iter().map(|(place, documents)| Command::Replace { place, documents }).collect()
+}
+
+/// Makes a [`Command::Versions`] of each collection.
+pub(super) fn versions(documents: Documents<'_>) -> Vec<Command<'_>> {
+    documents.into_iter().map(|(place, documents)| Command::Versions { place, documents }).collect()
 }

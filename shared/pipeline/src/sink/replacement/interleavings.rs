@@ -1,10 +1,10 @@
 //! Every order in which the statements of several writers can meet, with writers that stop anywhere and start
 //! again, on a model of the database's statements: an upsert is two steps there, as it is in the database.
 
+mod exploration;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use flatten::row::{Names, Rows};
@@ -15,6 +15,7 @@ use crate::erasure;
 use crate::object::{ObjectRef, Pin, Source};
 use crate::sink::memory::{MemorySink, State};
 use crate::version::Version;
+use exploration::{Exploration, cleared, run_alone};
 use writer::Writer;
 
 /// What a version of the one resource of these tests looks like.
@@ -36,9 +37,25 @@ enum Shape {
 
 const SHAPES: [Shape; 5] = [Shape::Full, Shape::Shrunk, Shape::Aside, Shape::Deleted, Shape::Archived];
 
-fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
+/// The tables of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Program {
+    /// Those with a row a resource.
+    tables: &'static [&'static str],
+    /// The one of rows aside of the key.
+    aside: &'static str,
+}
+
+const BOTH: Program = Program { tables: &["Patient", "active"], aside: "names" };
+const AUTOMATIC: Program = Program { tables: &["Patient"], aside: "contacts" };
+const VIEWS: Program = Program { tables: &["active"], aside: "given" };
+const OTHER_VIEWS: Program = Program { tables: &["genders", "active"], aside: "names" };
+const NO_VIEW: Program = Program { tables: &[], aside: "names" };
+const PROGRAMS: [Program; 5] = [BOTH, AUTOMATIC, VIEWS, OTHER_VIEWS, NO_VIEW];
+
+fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
     if shape == Shape::Erased {
-        let tables = tables.iter().map(|&table| table.to_owned()).collect();
+        let tables = program.tables.iter().map(|&table| table.to_owned()).collect();
         return erasure::batch("Patient/1", tables, &MemorySink::default().marks());
     }
     let object = ObjectRef {
@@ -55,14 +72,19 @@ fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
         let row = rows.begin_row(names.table(table), id);
         rows.end_row(row);
     };
-    if matches!(shape, Shape::Full | Shape::Shrunk) {
-        row("Patient", "Patient/1");
+    let (first, others) = program.tables.split_first().unzip();
+    if matches!(shape, Shape::Full | Shape::Shrunk)
+        && let Some(table) = first
+    {
+        row(table, "Patient/1");
     }
-    if matches!(shape, Shape::Full | Shape::Aside) {
-        row("names", "Patient/1#0");
+    if matches!(shape, Shape::Full | Shape::Aside) && first.is_some() {
+        row(program.aside, "Patient/1#0");
     }
     if shape == Shape::Full {
-        row("active", "Patient/1");
+        for table in others.into_iter().flatten() {
+            row(table, "Patient/1");
+        }
     }
     let fate = match shape {
         Shape::Deleted => Fate::Deleted,
@@ -74,136 +96,59 @@ fn batch(version: i64, shape: Shape, tables: &[&str]) -> WriteBatch {
         resource_type: "Patient".into(),
         version: Version::new(None, &source),
         source,
-        tables: tables.iter().map(|&table| table.to_owned()).collect(),
+        tables: program.tables.iter().map(|&table| table.to_owned()).collect(),
         fate,
     };
     WriteBatch { names: names.list(), rows, resources: vec![resource], ..WriteBatch::default() }
 }
 
-/// All states that can be reached, each visited once.
-struct Exploration<'b> {
-    seen: BTreeSet<String>,
-    expected: &'b State,
-    /// Commands of one stage touch different collections; their order is tried in both directions.
-    last_first: bool,
-    story: String,
-}
-
-impl Exploration<'_> {
-    fn visit(&mut self, state: &State, writers: &[Writer<'_>]) {
-        if !self.seen.insert(fingerprint(state, writers)) {
-            return;
-        }
-        if writers.iter().all(|writer| writer.done) {
-            assert_eq!(&cleared(state), self.expected, "{}", self.story);
-        }
-        for (at, writer) in writers.iter().enumerate().filter(|(_, writer)| !writer.done) {
-            let (mut stepped_state, mut stepped) = (state.clone(), writer.clone());
-            stepped.step(&mut stepped_state, self.last_first);
-            let mut choices = vec![(stepped_state, stepped)];
-            if writer.stops_left > 0 {
-                choices.push((state.clone(), writer.stop_and_start_again()));
-            }
-            for (state, writer) in choices {
-                let mut writers = writers.to_vec();
-                writers[at] = writer;
-                self.visit(&state, &writers);
-            }
-        }
-    }
-}
-
-/// Everything that decides what can still happen.
-fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
-    let mut text = format!("{:?}", state.side_tables);
-    let collections = state.tables.iter().chain(&state.archive);
-    for (name, collection) in collections.chain([(&String::from("_"), &state.tombstones)]) {
-        for (id, document) in collection {
-            text.extend([name, "/", id, "="]);
-            text.push_str(short(document.get_str("_version").unwrap()));
-        }
-    }
-    for Writer { replacement, running, stops_left, done, .. } in writers {
-        write!(text, "|{:?} {:?} ", replacement.stage, replacement.contended).unwrap();
-        write!(text, "{:?} ", replacement.side_tables).unwrap();
-        write!(text, "{:?} {:?} {stops_left} {done}", replacement.next, replacement.kept_sides).unwrap();
-        for planned in &replacement.resources {
-            write!(text, "{:?} {} {} ", planned.verdict, planned.replaced, planned.kept).unwrap();
-            let [row, tombstone] =
-                [&planned.row, &planned.tombstone].map(|version| version.as_deref().map(short));
-            write!(text, "{row:?} {tombstone:?};").unwrap();
-        }
-        for running in running {
-            let versions: Vec<_> =
-                running.versions.iter().map(|version| version.as_deref().map(short)).collect();
-            write!(text, "{:?} {} ", running.command, running.next).unwrap();
-            let under_the_key = running.under_the_key.last().map(|version| version.as_deref().map(short));
-            write!(text, "{under_the_key:?} {} {:?} ", running.inserting, running.written).unwrap();
-            write!(text, "{versions:?} ").unwrap();
-            write!(text, "{:?}", running.side_tables).unwrap();
-        }
-    }
-    text
-}
-
-/// The versions of these tests differ in their time alone.
-fn short(version: &str) -> &str {
-    version.get(20..28).unwrap_or(version)
-}
-
-fn cleared(state: &State) -> State {
-    let mut state = state.clone();
-    state.tables.retain(|_, table| !table.is_empty());
-    state.archive.retain(|_, table| !table.is_empty());
-    state.side_tables.clear();
-    state
-}
-
-/// One writer alone, from beginning to end.
-fn run_alone(state: &mut State, batch: &WriteBatch) {
-    let mut writer = Writer::new(batch, 0);
-    while !writer.done {
-        writer.step(state, false);
-    }
-}
-
 /// What must stand in the end, by the definition alone: the newest version and nothing else, and of an erased resource
 /// its mark alone.
-fn expected(newest: &WriteBatch, shape: Shape, tables: &[&str]) -> State {
+fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_tables: bool) -> State {
     let mut state = State::default();
     if shape == Shape::Erased {
         state.insert(newest, Place::Tombstones, Document::Mark { resource: 0 });
         return state;
     }
-    let replacement = Replacement::new(newest);
-    let planned = &replacement.resources[0];
-    let anchored =
-        matches!(shape, Shape::Full | Shape::Shrunk) || (tables.is_empty() && shape == Shape::Archived);
-    if !anchored {
+    let mut replacement = Replacement::new(newest);
+    let planned = &mut replacement.resources[0];
+    let has_home = !program.tables.is_empty();
+    if !has_home && has_known_tables && planned.anchor == super::Anchor::Nowhere {
+        planned.anchor = super::Anchor::Tombstone;
+    }
+    if planned.anchor == super::Anchor::Tombstone {
         state.insert(newest, Place::Tombstones, Document::Tombstone { resource: 0 });
     }
+    let anchored = has_home && matches!(shape, Shape::Full | Shape::Shrunk);
+    assert_eq!(anchored, matches!(planned.anchor, super::Anchor::Row(_)));
     for (place, document) in planned.sides(0, newest).chain(planned.anchor_document(0)) {
         state.insert(newest, place, document);
     }
     state
 }
 
-fn explore(base: Option<Shape>, shapes: &[Shape], tables: &[&str], stops: &[u32]) -> usize {
-    let batches: BTreeMap<i64, WriteBatch> =
-        shapes.iter().zip(2..).map(|(&shape, version)| (version, batch(version, shape, tables))).collect();
+/// A version: what it looks like, and whose it is.
+type Step = (Shape, Program);
+
+fn explore(base: Option<Step>, steps: &[Step], stops: &[u32]) -> usize {
+    let batches: BTreeMap<i64, WriteBatch> = (steps.iter().zip(2..))
+        .map(|(&(shape, program), version)| (version, batch(version, shape, program)))
+        .collect();
     let mut state = State::default();
-    if let Some(shape) = base {
-        run_alone(&mut state, &batch(1, shape, tables));
+    if let Some((shape, program)) = base {
+        run_alone(&mut state, &batch(1, shape, program));
     }
-    let erased = [base.unwrap_or(Shape::Empty)].iter().chain(shapes).any(|&shape| shape == Shape::Erased);
-    let erasure = batch(0, Shape::Erased, tables);
+    let shapes = base.iter().chain(steps).map(|(shape, _)| *shape);
+    let is_erased = shapes.into_iter().any(|shape| shape == Shape::Erased);
+    let erasure = batch(0, Shape::Erased, BOTH);
     let (_, newest) = batches.last_key_value().unwrap();
-    let expected = if erased {
-        expected(&erasure, Shape::Erased, tables)
+    let &(shape, program) = steps.last().unwrap();
+    let expected = if is_erased {
+        expected(&erasure, Shape::Erased, BOTH, true)
     } else {
-        expected(newest, *shapes.last().unwrap(), tables)
+        expected(newest, shape, program, !state.noted.is_empty())
     };
-    let story = format!("{base:?} then {shapes:?} in {tables:?}");
+    let story = format!("{base:?} then {steps:?}");
     let mut states = 0;
     for last_first in [false, true] {
         let story = story.clone();
@@ -215,7 +160,11 @@ fn explore(base: Option<Shape>, shapes: &[Shape], tables: &[&str], stops: &[u32]
     states
 }
 
-const TABLES: [&str; 2] = ["Patient", "active"];
+/// The same with one program.
+fn explore_in(program: Program, base: Option<Shape>, shapes: &[Shape], stops: &[u32]) -> usize {
+    let steps: Vec<_> = shapes.iter().map(|&shape| (shape, program)).collect();
+    explore(base.map(|shape| (shape, program)), &steps, stops)
+}
 
 /// Two writers of every shape over every shape, one of them stopped anywhere and started again.
 #[test]
@@ -225,8 +174,8 @@ fn two_writers_end_in_the_newest_version() {
     for base in bases {
         for older in SHAPES {
             for newer in SHAPES {
-                states += explore(base, &[older, newer], &TABLES, &[1, 0]);
-                states += explore(base, &[older, newer], &TABLES, &[0, 1]);
+                states += explore_in(BOTH, base, &[older, newer], &[1, 0]);
+                states += explore_in(BOTH, base, &[older, newer], &[0, 1]);
             }
         }
     }
@@ -241,7 +190,7 @@ fn three_writers_end_in_the_newest_version() {
         // The newest finds a row that the deletion removes, and its upsert then loses against the older row.
         (Some(Shape::Aside), [Shape::Deleted, Shape::Aside, Shape::Aside]),
     ] {
-        assert!(explore(base, &shapes, &TABLES, &[0; 3]) > 1_000);
+        assert!(explore_in(BOTH, base, &shapes, &[0; 3]) > 1_000);
     }
 }
 
@@ -253,7 +202,7 @@ fn archived_types_end_in_the_newest_version() {
         [Shape::Deleted, Shape::Archived],
     ] {
         for base in [None, Some(Shape::Archived), Some(Shape::Deleted)] {
-            assert!(explore(base, &shapes, &[], &[1; 2]) > 100);
+            assert!(explore_in(NO_VIEW, base, &shapes, &[1; 2]) > 100);
         }
     }
 }
@@ -264,13 +213,14 @@ fn nothing_stands_of_what_is_erased() {
     let mut states = 0;
     for base in [None].into_iter().chain(SHAPES.map(Some)) {
         for shape in SHAPES.into_iter().chain([Shape::Empty]) {
-            states += explore(base, &[shape, Shape::Erased], &TABLES, &[1, 0]);
-            states += explore(base, &[shape, Shape::Erased], &TABLES, &[0, 1]);
+            for stops in [[1, 0], [0, 1]] {
+                states += explore_in(BOTH, base, &[shape, Shape::Erased], &stops);
+            }
         }
     }
     for (base, shape) in [(None, Shape::Archived), (Some(Shape::Archived), Shape::Archived)] {
-        states += explore(base, &[shape, Shape::Erased], &[], &[1, 1]);
-        states += explore(base, &[Shape::Deleted, Shape::Erased], &[], &[1, 1]);
+        states += explore_in(NO_VIEW, base, &[shape, Shape::Erased], &[1, 1]);
+        states += explore_in(NO_VIEW, base, &[Shape::Deleted, Shape::Erased], &[1, 1]);
     }
     assert!(states > 20_000, "only {states} states");
 }
@@ -285,7 +235,7 @@ fn three_writers_leave_nothing_of_what_is_erased() {
         (Some(Shape::Aside), [Shape::Shrunk, Shape::Erased, Shape::Erased]),
         (Some(Shape::Deleted), [Shape::Deleted, Shape::Shrunk, Shape::Erased]),
     ] {
-        assert!(explore(base, &shapes, &TABLES, &[0; 3]) > 1_000);
+        assert!(explore_in(BOTH, base, &shapes, &[0; 3]) > 1_000);
     }
 }
 
@@ -294,10 +244,68 @@ fn three_writers_leave_nothing_of_what_is_erased() {
 fn an_erased_resource_stays_away() {
     for older in SHAPES {
         for newer in SHAPES {
-            assert!(explore(Some(Shape::Erased), &[older, newer], &TABLES, &[1, 0]) > 100);
+            assert!(explore_in(BOTH, Some(Shape::Erased), &[older, newer], &[1, 0]) > 100);
         }
-        assert!(explore(Some(Shape::Erased), &[older, Shape::Erased], &TABLES, &[1, 1]) > 50);
+        assert!(explore_in(BOTH, Some(Shape::Erased), &[older, Shape::Erased], &[1, 1]) > 50);
     }
+}
+
+/// An eraser that knows nothing of the tables of two writers that fill different ones.
+#[test]
+fn nothing_stands_of_what_is_erased_in_the_tables_of_others() {
+    for (one, other) in pairs(&[AUTOMATIC, VIEWS, OTHER_VIEWS]) {
+        let base = Some((Shape::Full, one));
+        explore(base, &[(Shape::Full, other), (Shape::Erased, NO_VIEW)], &[0, 0]);
+        explore(None, &[(Shape::Full, other), (Shape::Erased, one)], &[1, 0]);
+    }
+}
+
+/// Two writers that fill different tables, over what a third one has left.
+#[test]
+fn writers_with_other_tables_end_in_the_newest_version() {
+    let shapes = [
+        (Shape::Full, Shape::Full),
+        (Shape::Full, Shape::Aside),
+        (Shape::Aside, Shape::Full),
+        (Shape::Full, Shape::Deleted),
+        (Shape::Deleted, Shape::Full),
+        (Shape::Full, Shape::Archived),
+        (Shape::Archived, Shape::Full),
+        (Shape::Archived, Shape::Deleted),
+    ];
+    let mut states = 0;
+    for (older, newer) in pairs(&PROGRAMS) {
+        for (of_older, of_newer) in shapes {
+            let steps = [(of_older, older), (of_newer, newer)];
+            // A program without a table says nothing of a resource until others have tables for its type.
+            let bases = if newer.tables.is_empty() {
+                &[Some(BOTH), Some(VIEWS)][..]
+            } else {
+                &[None, Some(OTHER_VIEWS)]
+            };
+            for base in bases {
+                states += explore(base.map(|program| (Shape::Full, program)), &steps, &[0, 0]);
+            }
+        }
+    }
+    assert!(states > 100_000, "only {states} states");
+}
+
+/// The same with a writer that is stopped anywhere and started again.
+#[test]
+fn a_writer_that_starts_again_beside_one_with_other_tables_ends_in_the_newest_version() {
+    for (older, newer) in pairs(&[BOTH, AUTOMATIC, VIEWS, OTHER_VIEWS]) {
+        for stops in [[1, 0], [0, 1]] {
+            for of_newer in [Shape::Full, Shape::Deleted] {
+                explore(None, &[(Shape::Full, older), (of_newer, newer)], &stops);
+            }
+        }
+    }
+}
+
+/// Every ordered pair, also of a thing with itself.
+fn pairs<T: Copy>(things: &[T]) -> impl Iterator<Item = (T, T)> {
+    things.iter().flat_map(move |&one| things.iter().map(move |&other| (one, other)))
 }
 
 /// A writer that starts again after the other one has finished finds everything as it left it.
@@ -305,7 +313,7 @@ fn an_erased_resource_stays_away() {
 fn the_same_batch_again_changes_nothing() {
     for shape in SHAPES.into_iter().chain([Shape::Empty]) {
         let mut state = State::default();
-        let batch = batch(1, shape, &TABLES);
+        let batch = batch(1, shape, BOTH);
         run_alone(&mut state, &batch);
         let before = state.clone();
         run_alone(&mut state, &batch);

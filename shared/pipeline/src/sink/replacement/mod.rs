@@ -21,25 +21,53 @@
 //! An anchor that could be inserted met nothing, and whatever else stands under that key belongs to a writer
 //! that has not finished and will remove it when it is tried again: first loads need no read of the tables. Rows of a
 //! higher edition do not rely on that: the writer that had not finished went another way, under other settings.
+//!
+//! # Programs with other catalogs
+//!
+//! A program that runs other views, or none, fills other tables of the same database, and the first of its tables can
+//! be another one. So every table of a catalog is noted as well, before its first row, and the first table of each
+//! catalog is noted as one that holds anchors ([`RowKind`]). The notes are read again after the anchors stand.
+//!
+//! - The look includes the tables where other catalogs have their anchors. A writer notes its table, writes its anchor,
+//!   reads the notes and then looks; so of two writers the one whose anchor came later knows the other's table and sees
+//!   its anchor.
+//! - Removals include all tables that other catalogs have filled.
+//! - A row beside the anchor can take the place of an anchor of another catalog. So a row that met a document there
+//!   makes its writer remove what is older, as an anchor does.
+//! - A resource for which the catalog has no table is written nowhere, unless others have tables for its type: then it
+//!   is anchored by its tombstone.
+//!
+//! In a database that one catalog has filled there are no such tables, and none of this costs a command. The notes that
+//! are read before the look may come from memory and be [some seconds](NOTES_ARE_CURRENT_FOR) old. That leaves one race:
+//! while a program with a catalog whose anchors stand elsewhere begins with a resource type that it has never
+//! written to this database, a writer that runs already does not look into the new table for so long. If that writer's
+//! anchor is inserted and meets nothing, two versions of a resource can stand, one in the tables of each catalog, until
+//! the next version comes. The command line refuses to begin with another catalog unless it is asked to.
 
 mod command;
 #[cfg(test)]
 mod interleavings;
+mod known_tables;
 mod plan;
 mod verdict;
 
-pub(crate) use command::{Answer, Bound, Command, Document, Place, Removal, SideTables, Written};
+use command::{Documents, find_tables, inserts, replaces, versions};
+
+pub(crate) use command::{Answer, Bound, Command, Document, Place, Removal, Written};
+pub use known_tables::RowKind;
+pub(crate) use known_tables::{KnownTables, Note};
 pub(crate) use plan::standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::batch::WriteBatch;
 use plan::{Anchor, Planned};
 use verdict::Verdict;
 
-/// The commands of one stage that write or read documents, by collection.
-type Documents<'b> = BTreeMap<Place<'b>, Vec<Document>>;
+/// How long an answer to [`Command::FindTables`] may be remembered.
+pub(crate) const NOTES_ARE_CURRENT_FOR: Duration = Duration::from_secs(5);
 
 /// A batch on its way. Ask for commands, run all of them in any order, hand every answer back, ask again.
 #[derive(Debug, Clone)]
@@ -51,8 +79,10 @@ pub(crate) struct Replacement<'b> {
     next: Documents<'b>,
     /// Rows beside the anchor that a document of the same or a newer version kept out.
     kept_sides: Documents<'b>,
-    /// Where rows aside of a key can stand, by resource type.
-    side_tables: SideTables,
+    /// Where rows can stand that other writers have written, by resource type.
+    known: KnownTables,
+    /// Other catalogs have come to have anchors since the look.
+    must_look_again: bool,
     /// Documents came and went while this batch was written: it must be written again.
     contended: bool,
 }
@@ -60,14 +90,16 @@ pub(crate) struct Replacement<'b> {
 /// What is asked for next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    NoteSideTables,
+    RecallTables,
+    NoteTables,
     InsertSides,
     ReplaceSides,
     CheckSides,
     InsertAnchors,
     ReplaceAnchors,
+    FindAnchors,
     Look,
-    FindSideTables,
+    FindTables,
     CleanUp,
     DropTombstones,
     Done,
@@ -78,10 +110,11 @@ impl<'b> Replacement<'b> {
         Self {
             batch,
             resources: plan::plan(batch),
-            stage: Stage::NoteSideTables,
+            stage: Stage::RecallTables,
             next: Documents::new(),
             kept_sides: Documents::new(),
-            side_tables: SideTables::new(),
+            known: KnownTables::default(),
+            must_look_again: false,
             contended: false,
         }
     }
@@ -107,18 +140,24 @@ impl<'b> Replacement<'b> {
 
     fn advance(&mut self) -> (Vec<Command<'b>>, Stage) {
         match self.stage {
-            Stage::NoteSideTables => (self.notes(), Stage::InsertSides),
+            Stage::RecallTables => (self.questions_of_the_homeless(), Stage::NoteTables),
+            Stage::NoteTables => {
+                self.house();
+                (self.notes(), Stage::InsertSides)
+            }
             Stage::InsertSides => (inserts(self.sides()), Stage::ReplaceSides),
             Stage::ReplaceSides => (replaces(std::mem::take(&mut self.next)), Stage::CheckSides),
             Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
             Stage::InsertAnchors => (self.first_anchors(), Stage::ReplaceAnchors),
-            Stage::ReplaceAnchors => (replaces(std::mem::take(&mut self.next)), Stage::Look),
-            Stage::Look => (versions(self.looks()), Stage::FindSideTables),
-            Stage::FindSideTables => {
+            Stage::ReplaceAnchors => (replaces(std::mem::take(&mut self.next)), Stage::FindAnchors),
+            Stage::FindAnchors => (self.questions_before_the_look(), Stage::Look),
+            Stage::Look => (self.looks(), Stage::FindTables),
+            Stage::FindTables => {
                 self.judge();
                 let next = if self.contended { Stage::Done } else { Stage::CleanUp };
-                (self.questions(), next)
+                (self.questions_before_the_removals(), next)
             }
+            Stage::CleanUp if std::mem::take(&mut self.must_look_again) => (self.looks(), Stage::FindTables),
             Stage::CleanUp => (self.removals(), Stage::DropTombstones),
             Stage::DropTombstones | Stage::Done => (self.needless_tombstones(), Stage::Done),
         }
@@ -140,7 +179,15 @@ impl<'b> Replacement<'b> {
                     self.take_version(*place, document, version);
                 }
             }
-            (Command::FindSideTables { .. }, Answer::SideTables(found)) => self.side_tables.extend(found),
+            (Command::VersionsIn { documents, .. }, Answer::Versions(found)) => {
+                for (&document, version) in documents.iter().zip(found) {
+                    self.take_version_elsewhere(document, version);
+                }
+            }
+            (Command::FindTables { .. }, Answer::Tables(found)) => {
+                let has_new_anchors = self.known.update(found);
+                self.must_look_again = has_new_anchors && self.stage == Stage::CleanUp;
+            }
             _ => {}
         }
     }
@@ -151,12 +198,18 @@ impl<'b> Replacement<'b> {
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         match written {
             Written::Refused(code) => planned.verdict = Verdict::Refused { place, code },
-            Written::Done => planned.replaced |= stage == Stage::Look,
+            Written::Done => {
+                planned.replaced |= stage == Stage::FindAnchors;
+                planned.met_beside |= stage == Stage::CheckSides;
+            }
             Written::Exists => match stage {
                 Stage::ReplaceSides | Stage::ReplaceAnchors => {
                     self.next.entry(place).or_default().push(document);
                 }
-                Stage::CheckSides => self.kept_sides.entry(place).or_default().push(document),
+                Stage::CheckSides => {
+                    planned.met_beside = true;
+                    self.kept_sides.entry(place).or_default().push(document);
+                }
                 _ => planned.kept = true,
             },
         }
@@ -171,9 +224,16 @@ impl<'b> Replacement<'b> {
             self.contended |= version.is_none_or(|version| version.as_str() < own);
         } else if place == Place::Tombstones {
             planned.tombstone = version;
-        } else {
+        } else if planned.has_its_anchor_in(place) {
             planned.row = version;
+        } else {
+            self.take_version_elsewhere(document, version);
         }
+    }
+
+    fn take_version_elsewhere(&mut self, document: Document, version: Option<String>) {
+        let Some(planned) = self.resources.get_mut(document.resource()) else { return };
+        planned.elsewhere = planned.elsewhere.take().max(version);
     }
 
     /// Documents beside the anchors.
@@ -205,14 +265,19 @@ impl<'b> Replacement<'b> {
     }
 
     /// Who else has been at the keys of this batch.
-    fn looks(&self) -> Documents<'b> {
-        let mut looks = Documents::new();
+    fn looks(&self) -> Vec<Command<'b>> {
+        let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<Document>>::new());
         for (index, planned) in self.open() {
-            for (place, document) in planned.looks(index) {
+            for (place, document) in planned.looks(index, &self.known) {
                 looks.entry(place).or_default().push(document);
             }
+            for table in planned.other_anchors(&self.known).tables {
+                elsewhere.entry(table).or_default().push(Document::Tombstone { resource: index });
+            }
         }
-        looks
+        let elsewhere = (elsewhere.into_iter())
+            .map(|(table, documents)| Command::VersionsIn { table: Arc::clone(table), documents });
+        versions(looks).into_iter().chain(elsewhere).collect()
     }
 
     fn judge(&mut self) {
@@ -221,42 +286,77 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// The tables of rows aside of a key, noted before the rows are written.
-    fn notes(&self) -> Vec<Command<'b>> {
-        let pairs = self.open().flat_map(|(_, planned)| {
-            let resource_type = &*planned.resource.resource_type;
-            planned.side_tables(self.batch).map(move |table| (resource_type, table))
-        });
-        let pairs: Vec<_> = pairs.collect::<BTreeSet<_>>().into_iter().collect();
-        if pairs.is_empty() { Vec::new() } else { vec![Command::NoteSideTables { pairs }] }
+    /// The types for which it decides about what is written whether others have tables for them.
+    fn questions_of_the_homeless(&self) -> Vec<Command<'b>> {
+        let homeless = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
+        find_tables(homeless.map(|(_, planned)| planned), true)
     }
 
-    /// For which types it must be known where rows aside of a key can stand.
-    fn questions(&self) -> Vec<Command<'b>> {
-        let removed = self.resources.iter().filter(|planned| planned.removal().is_some());
-        let types: BTreeSet<&str> = removed.map(|planned| &*planned.resource.resource_type).collect();
-        if self.contended || types.is_empty() {
+    /// Gives a tombstone to resources for which this catalog has no table and others have some.
+    fn house(&mut self) {
+        for planned in &mut self.resources {
+            if planned.anchor == Anchor::Nowhere && self.known.of_type(planned.resource_type()).is_some() {
+                planned.anchor = Anchor::Tombstone;
+            }
+        }
+    }
+
+    /// The tables that are about to be filled.
+    fn notes(&self) -> Vec<Command<'b>> {
+        let mut notes = BTreeSet::new();
+        let mut last: Option<&Planned<'_>> = None;
+        for (_, planned) in self.open() {
+            // Most batches hold resources of one type.
+            if last.is_none_or(|last| !last.has_homes_of(planned)) {
+                notes.extend(planned.notes_of_homes());
+            }
+            notes.extend(planned.notes_of_rows_aside(self.batch));
+            last = Some(planned);
+        }
+        if notes.is_empty() {
+            Vec::new()
+        } else {
+            vec![Command::NoteTables { notes: notes.into_iter().collect() }]
+        }
+    }
+
+    /// Where others can have anchors.
+    fn questions_before_the_look(&self) -> Vec<Command<'b>> {
+        let anchored = self.open().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
+        find_tables(anchored.map(|(_, planned)| planned), true)
+    }
+
+    /// For which types it must be known where rows can stand.
+    fn questions_before_the_removals(&self) -> Vec<Command<'b>> {
+        if self.contended {
             return Vec::new();
         }
-        vec![Command::FindSideTables { types: types.into_iter().collect() }]
+        find_tables(self.resources.iter().filter(|planned| planned.removal().is_some()), false)
     }
 
     fn removals(&self) -> Vec<Command<'b>> {
         let mut at_keys: BTreeMap<Place<'b>, Vec<Removal>> = BTreeMap::new();
+        let mut at_others: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
         let mut aside: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
         for (resource, planned) in self.resources.iter().enumerate() {
             let Some(bound) = planned.removal() else { continue };
-            for place in planned.homes() {
+            for place in planned.homes(&self.known) {
                 at_keys.entry(place).or_default().push(Removal { resource, bound });
             }
-            for table in self.side_tables.get(&*planned.resource.resource_type).into_iter().flatten() {
+            for table in planned.homes_of_others(&self.known) {
+                at_others.entry(table).or_default().push(Removal { resource, bound });
+            }
+            let known = self.known.of_type(planned.resource_type());
+            for table in known.into_iter().flat_map(|known| &known.aside) {
                 aside.entry(table).or_default().push(Removal { resource, bound });
             }
         }
         let at_keys = at_keys.into_iter().map(|(place, removals)| Command::Delete { place, removals });
+        let at_others = (at_others.into_iter())
+            .map(|(table, removals)| Command::DeleteIn { table: Arc::clone(table), removals });
         let aside = (aside.into_iter())
             .map(|(table, removals)| Command::DeleteAside { table: Arc::clone(table), removals });
-        at_keys.chain(aside).collect()
+        at_keys.chain(at_others).chain(aside).collect()
     }
 
     fn needless_tombstones(&self) -> Vec<Command<'b>> {
@@ -275,16 +375,4 @@ impl<'b> Replacement<'b> {
     fn open(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
         self.resources.iter().enumerate().filter(|(_, planned)| matches!(planned.verdict, Verdict::Stands))
     }
-}
-
-fn inserts(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Insert { place, documents }).collect()
-}
-
-fn replaces(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Replace { place, documents }).collect()
-}
-
-fn versions(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Versions { place, documents }).collect()
 }

@@ -1,10 +1,14 @@
 //! Which documents a resource consists of, and which one is its anchor.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use flatten::model::is_resource_type;
 
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 
 use super::command::{Document, Place};
+use super::known_tables::{KnownTables, Note, RowKind, TablesOfType};
 use super::verdict::Verdict;
 
 /// A resource of the batch and what is known of it so far.
@@ -17,10 +21,14 @@ pub(super) struct Planned<'b> {
     pub(super) replaced: bool,
     /// A document of the same or a newer version kept the anchor out.
     pub(super) kept: bool,
+    /// A row beside the anchor replaced a document, or was kept out by one: the anchor of another catalog perhaps.
+    pub(super) met_beside: bool,
     /// The version that stands in the place of the anchor row.
     pub(super) row: Option<String>,
     /// The version of the tombstone.
     pub(super) tombstone: Option<String>,
+    /// The newest version that stands where other catalogs have their anchors.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// The document that decides which version of a resource stands.
@@ -67,12 +75,25 @@ pub(crate) fn standing(batch: &WriteBatch) -> impl Iterator<Item = Standing<'_>>
     })
 }
 
+/// Where other catalogs have the anchors of a resource.
+#[derive(Debug, Default)]
+pub(super) struct OtherAnchors<'k> {
+    /// In these tables.
+    pub(super) tables: Vec<&'k Arc<str>>,
+    /// In the archive.
+    pub(super) archive: bool,
+}
+
 /// A resource to print.
 pub(crate) struct Standing<'b> {
     /// The resource.
     pub(crate) resource: &'b ResourceWrite,
     /// Whether a database would keep a tombstone for it.
     pub(crate) by_tombstone: bool,
+}
+
+fn note<'b>(resource: &'b ResourceWrite, table: &'b str, kind: RowKind) -> Note<'b> {
+    Note { resource_type: &resource.resource_type, table, kind }
 }
 
 fn anchor(resource: &ResourceWrite, batch: &WriteBatch) -> Anchor {
@@ -91,8 +112,17 @@ fn anchor(resource: &ResourceWrite, batch: &WriteBatch) -> Anchor {
 
 impl<'b> Planned<'b> {
     const fn new(resource: &'b ResourceWrite, anchor: Anchor) -> Self {
-        let verdict = Verdict::Stands;
-        Self { resource, anchor, verdict, replaced: false, kept: false, row: None, tombstone: None }
+        Self {
+            resource,
+            anchor,
+            verdict: Verdict::Stands,
+            replaced: false,
+            kept: false,
+            met_beside: false,
+            row: None,
+            tombstone: None,
+            elsewhere: None,
+        }
     }
 
     /// The documents beside the anchor. A tombstone stands for none of them.
@@ -128,7 +158,11 @@ impl<'b> Planned<'b> {
     }
 
     /// What must be read once the anchor stands. `_id` is the key in every case.
-    pub(super) fn looks(&self, resource: usize) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
+    pub(super) fn looks(
+        &self,
+        resource: usize,
+        known: &KnownTables,
+    ) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
         let by_key = Document::Tombstone { resource };
         let (row, tombstone) = match self.anchor {
             Anchor::Nowhere | Anchor::Mark => (false, false),
@@ -137,29 +171,92 @@ impl<'b> Planned<'b> {
         };
         let row = row.then(|| (self.row_place(), by_key));
         let tombstone = tombstone.then_some((Place::Tombstones, by_key));
-        row.into_iter().chain(tombstone)
+        let archive = self.other_anchors(known).archive.then(|| (self.archive(), by_key));
+        row.into_iter().chain(tombstone).chain(archive)
+    }
+
+    /// Where other catalogs have their anchors of this resource.
+    pub(super) fn other_anchors<'k>(&self, known: &'k KnownTables) -> OtherAnchors<'k> {
+        // Nothing supersedes an erasure.
+        let has_look = !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
+        let Some(known) = self.known(known).filter(|_| has_look) else { return OtherAnchors::default() };
+        let own = self.resource.tables.first().map(String::as_str);
+        let tables = known.anchors.iter().filter(|table| Some(&***table) != own).collect();
+        OtherAnchors { tables, archive: known.has_archive_anchors && own.is_some() }
+    }
+
+    /// The tables of this catalog that can take rows of the resource.
+    pub(super) fn notes_of_homes(&self) -> impl Iterator<Item = Note<'b>> + use<'b> {
+        let resource: &'b ResourceWrite = self.resource;
+        let tables: &[String] = if matches!(resource.fate, Fate::Rows(_)) { &resource.tables } else { &[] };
+        let kinds = std::iter::once(RowKind::Anchor).chain(std::iter::repeat(RowKind::Key));
+        let keyed = tables.iter().zip(kinds).map(|(table, kind)| note(resource, table, kind));
+        // Types that nobody knows have no table anywhere, and there may be any number of them.
+        let is_archived =
+            matches!(resource.fate, Fate::Archived(_)) && is_resource_type(&resource.resource_type);
+        let kind = if self.anchor == Anchor::Archive { RowKind::ArchiveAnchor } else { RowKind::Archived };
+        let archive = is_archived.then(|| note(resource, "", kind));
+        keyed.chain(archive)
+    }
+
+    /// Whether the notes of its homes are those of another one.
+    pub(super) fn has_homes_of(&self, other: &Self) -> bool {
+        let (own, other) = (self.resource, other.resource);
+        Arc::ptr_eq(&own.tables, &other.tables)
+            && own.resource_type == other.resource_type
+            && std::mem::discriminant(&own.fate) == std::mem::discriminant(&other.fate)
     }
 
     /// The table of each row aside of the key.
-    pub(super) fn side_tables(&self, batch: &'b WriteBatch) -> impl Iterator<Item = &'b str> + use<'b> {
-        let key = self.resource.key.as_str();
-        let range = match &self.resource.fate {
+    pub(super) fn notes_of_rows_aside(
+        &self,
+        batch: &'b WriteBatch,
+    ) -> impl Iterator<Item = Note<'b>> + use<'b> {
+        let resource: &'b ResourceWrite = self.resource;
+        let range = match &resource.fate {
             Fate::Rows(range) if self.anchor != Anchor::Nowhere => range.clone(),
             _ => 0..0,
         };
-        let aside = batch.rows.range(range).filter(move |row| row.key() != key);
-        aside.map(|row| batch.names.table(row.table()))
+        let aside = batch.rows.range(range).filter(|row| row.key() != resource.key);
+        aside.map(|row| note(resource, batch.names.table(row.table()), RowKind::Aside))
     }
 
-    /// Every place that can hold something under the key itself and has to be cleared, beside the tombstone's.
-    pub(super) fn homes(&self) -> impl Iterator<Item = Place<'b>> + use<'b> {
+    /// Every place of this catalog that can hold something under the key itself and has to be cleared, beside the
+    /// tombstone's.
+    pub(super) fn homes(&self, known: &KnownTables) -> impl Iterator<Item = Place<'b>> + use<'b> {
         let own_row = matches!(self.anchor, Anchor::Row(_));
         // Where its own anchor row stands, nothing else can; rows meet an archived resource only together with
-        // its tombstone.
+        // its tombstone, unless another catalog has no table for the type.
         let skipped = usize::from(own_row && matches!(self.verdict, Verdict::Stands));
-        let has_archive = !own_row || self.tombstone.is_some() || self.resource.version.is_remade();
+        let is_archive_anchor = self.known(known).is_some_and(|known| known.has_archive_anchors);
+        let has_archive =
+            !own_row || self.tombstone.is_some() || self.resource.version.is_remade() || is_archive_anchor;
         let archive = has_archive.then(|| self.archive());
         self.resource.tables.iter().skip(skipped).map(|table| Place::Table(table)).chain(archive)
+    }
+
+    /// Tables that other catalogs have filled with rows whose `_id` is the key.
+    pub(super) fn homes_of_others<'k>(
+        &self,
+        known: &'k KnownTables,
+    ) -> impl Iterator<Item = &'k Arc<str>> + use<'k, 'b> {
+        let own: &'b [String] = &self.resource.tables;
+        let keyed = self.known(known).into_iter().flat_map(|known| &known.keyed);
+        keyed.filter(move |table| !own.iter().any(|own| **own == ***table))
+    }
+
+    fn known<'k>(&self, known: &'k KnownTables) -> Option<&'k TablesOfType> {
+        known.of_type(&self.resource.resource_type)
+    }
+
+    /// The type of the resource.
+    pub(super) fn resource_type(&self) -> &'b str {
+        &self.resource.resource_type
+    }
+
+    /// Whether an anchor row of this resource stands there.
+    pub(super) fn has_its_anchor_in(&self, place: Place<'_>) -> bool {
+        self.row_place() == place
     }
 
     /// Where an anchor row of this resource stands, if its newest version has one.

@@ -33,7 +33,7 @@ impl Planned<'_> {
         let own = self.resource.version.as_str();
         let by_tombstone = self.anchor == Anchor::Tombstone;
         let newer = |version: &Option<String>| version.as_deref().is_some_and(|version| version > own);
-        if newer(&self.row) || newer(&self.tombstone) {
+        if newer(&self.row) || newer(&self.tombstone) || newer(&self.elsewhere) {
             self.verdict = Verdict::Superseded;
             return false;
         }
@@ -51,7 +51,13 @@ impl Planned<'_> {
                 Anchor::Nowhere => None,
                 Anchor::Tombstone | Anchor::Mark => Some(Bound::Older),
                 Anchor::Row(_) | Anchor::Archive => {
-                    let met_others = self.replaced || self.kept || self.tombstone.is_some();
+                    let own = Some(self.resource.version.as_str());
+                    let is_elsewhere = self.elsewhere.is_some() && self.elsewhere.as_deref() != own;
+                    let met_others = self.replaced
+                        || self.kept
+                        || self.met_beside
+                        || self.tombstone.is_some()
+                        || is_elsewhere;
                     (met_others || self.resource.version.is_remade()).then_some(Bound::Older)
                 }
             },

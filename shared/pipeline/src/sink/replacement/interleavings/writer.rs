@@ -2,7 +2,7 @@
 
 use crate::batch::WriteBatch;
 use crate::sink::memory::State;
-use crate::sink::replacement::{Answer, Command, Place, Replacement, SideTables, Written};
+use crate::sink::replacement::{Answer, Command, KnownTables, Place, Replacement, Written};
 
 /// A writer of one batch, somewhere in the middle.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Running<'b> {
     pub(super) under_the_key: Vec<Option<String>>,
     pub(super) written: Vec<Written>,
     pub(super) versions: Vec<Option<String>>,
-    pub(super) side_tables: SideTables,
+    pub(super) known: KnownTables,
 }
 
 impl<'b> Writer<'b> {
@@ -65,18 +65,21 @@ impl<'b> Writer<'b> {
 
 impl<'b> Running<'b> {
     fn new(command: Command<'b>) -> Self {
-        let (written, versions, side_tables) = (Vec::new(), Vec::new(), SideTables::new());
-        Self { command, next: 0, inserting: false, under_the_key: Vec::new(), written, versions, side_tables }
+        let (written, versions, known) = (Vec::new(), Vec::new(), KnownTables::default());
+        Self { command, next: 0, inserting: false, under_the_key: Vec::new(), written, versions, known }
     }
 
     fn is_finished(&self) -> bool {
         let statements = match &self.command {
             Command::Insert { documents, .. }
             | Command::Replace { documents, .. }
-            | Command::Versions { documents, .. } => documents.len(),
-            Command::Delete { removals, .. } | Command::DeleteAside { removals, .. } => removals.len(),
-            Command::NoteSideTables { pairs } => pairs.len(),
-            Command::FindSideTables { .. } => 1,
+            | Command::Versions { documents, .. }
+            | Command::VersionsIn { documents, .. } => documents.len(),
+            Command::Delete { removals, .. }
+            | Command::DeleteIn { removals, .. }
+            | Command::DeleteAside { removals, .. } => removals.len(),
+            Command::NoteTables { notes } => notes.len(),
+            Command::FindTables { .. } => 1,
         };
         self.next == statements
     }
@@ -84,11 +87,12 @@ impl<'b> Running<'b> {
     fn answer(&self) -> Answer {
         match self.command {
             Command::Insert { .. } | Command::Replace { .. } => Answer::Written(self.written.clone()),
-            Command::Versions { .. } => Answer::Versions(self.versions.clone()),
-            Command::FindSideTables { .. } => Answer::SideTables(self.side_tables.clone()),
-            Command::Delete { .. } | Command::DeleteAside { .. } | Command::NoteSideTables { .. } => {
-                Answer::Done
-            }
+            Command::Versions { .. } | Command::VersionsIn { .. } => Answer::Versions(self.versions.clone()),
+            Command::FindTables { .. } => Answer::Tables(self.known.clone()),
+            Command::Delete { .. }
+            | Command::DeleteIn { .. }
+            | Command::DeleteAside { .. }
+            | Command::NoteTables { .. } => Answer::Done,
         }
     }
 
@@ -123,12 +127,16 @@ impl<'b> Running<'b> {
                 };
                 self.versions.push(under_the_key.max(state.mark(batch, document)));
             }
-            Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
-            Command::DeleteAside { table, removals } => state.remove_aside(batch, table, removals[self.next]),
-            Command::NoteSideTables { pairs } => {
-                state.note_side_table(pairs[self.next].0, pairs[self.next].1)
+            Command::VersionsIn { table, documents } => {
+                self.versions.push(state.version(batch, Place::Table(table), documents[self.next]));
             }
-            Command::FindSideTables { types } => self.side_tables = state.find_side_tables(types),
+            Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
+            Command::DeleteIn { table, removals } => {
+                state.remove(batch, Place::Table(table), removals[self.next]);
+            }
+            Command::DeleteAside { table, removals } => state.remove_aside(batch, table, removals[self.next]),
+            Command::NoteTables { notes } => state.note(notes[self.next]),
+            Command::FindTables { types, .. } => self.known = state.find_tables(types),
         }
         self.next += 1;
     }
