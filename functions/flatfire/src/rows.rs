@@ -42,6 +42,9 @@ pub(crate) struct Rows {
 }
 
 const NOTES: &str = "\
+Of several versions of a resource in the files only the newest is printed, and nothing of one that was deleted. Rows
+keep the order of the files.
+
 Records that are set aside are listed on standard error as `FILE:LINE: record N: byte OFFSET: CODE at /path`:
 the line on which the record begins, counted from 1, its number in the file and the byte, counted from 0, all after
 decompression.
@@ -91,32 +94,37 @@ pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
 /// Prints file after file; one that cannot be read does not keep the others from it.
 async fn print_all(found: &Inputs, catalog: &Arc<Catalog>, output: &Output) -> (Outcome, Summary) {
     let (mut outcome, mut sum) = (found.report(), Summary::default());
+    let checks = Arc::clone(catalog);
+    let print_reject = move |reject: &_| console::line(&reject::line(reject, &checks));
+    let sink = Arc::new(JsonLines::new(output.clone(), Lines::Rows, print_reject));
     for input in &found.readable {
-        match print(input, catalog, output).await {
+        match read(input, catalog, &sink).await {
             Ok(summary) => sum += summary,
-            Err(_) if output.is_closed() => break,
             Err(interrupted) => {
                 console::file_error(&input.name, &console::explained(&interrupted));
                 outcome = Outcome::Failed;
             }
         }
     }
+    // All writes have ended, so this is the only owner.
+    if let Some(Err(interrupted)) = Arc::into_inner(sink).map(JsonLines::finish)
+        && !output.is_closed()
+    {
+        console::line(&format!("flatfire: {}", console::explained(&interrupted)));
+        outcome = Outcome::Failed;
+    }
     (outcome, sum)
 }
 
-async fn print(input: &Input, catalog: &Arc<Catalog>, output: &Output) -> Result<Summary, Interrupted> {
-    let checks = Arc::clone(catalog);
-    let print_reject = move |reject: &_| console::line(&reject::line(reject, &checks));
-    let sink = Arc::new(JsonLines::new(output.clone(), Lines::Rows, print_reject));
+/// Reads one file into the run that all files share.
+async fn read(
+    input: &Input,
+    catalog: &Arc<Catalog>,
+    sink: &Arc<JsonLines<Output>>,
+) -> Result<Summary, Interrupted> {
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
-    let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: PACE };
-    let read = line.run(&input.object(Pin::Latest), None, None, &|_| {}).await?;
-    drop(line);
-    // All writes have ended, so this is the only owner; what is still held can be printed now.
-    if let Some(sink) = Arc::into_inner(sink) {
-        sink.finish()?;
-    }
-    match read {
+    let line = Line { storage, catalog, sink: Arc::clone(sink), pace: PACE };
+    match line.run(&input.object(Pin::Latest), None, None, &|_| {}).await? {
         Read::Whole(summary) => Ok(summary),
         // A file that is opened does not go, and nobody has set a deadline.
         Read::UpTo(_) | Read::Gone => Err(Interrupted::Deadline),

@@ -1,13 +1,11 @@
 //! Spools: records that wait in memory, and beyond a budget in a nameless temporary file.
 //!
-//! What waits grows with what a sender sends, so it must not stay in memory. Records are gathered into blocks; blocks that
-//! go to the file are compressed, because the disk of a function is small.
+//! What waits grows with what a sender sends, so it must not stay in memory. Records are gathered into blocks. Those of
+//! the function are compressed on their way to the file, because its disk is small.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
-/// Records are compressed and written together once they have so many bytes.
-const BLOCK_BYTES: usize = 256 << 10;
 /// zstd's fastest regular level: the records are text that repeats itself.
 const LEVEL: i32 = 1;
 
@@ -16,7 +14,8 @@ const LEVEL: i32 = 1;
 pub(crate) struct Spool {
     /// Each record behind its length.
     block: Vec<u8>,
-    budget_bytes: usize,
+    block_bytes: usize,
+    is_compressed: bool,
     file: Option<BufWriter<File>>,
     records: u64,
     is_broken: bool,
@@ -31,13 +30,23 @@ pub(crate) struct SpoolReader {
     at: usize,
     /// The block that was never written.
     last: Option<Vec<u8>>,
+    is_compressed: bool,
     is_broken: bool,
 }
 
 impl Spool {
-    /// Returns an empty spool that keeps so many bytes in memory.
-    pub(crate) const fn new(budget_bytes: usize) -> Self {
-        Self { block: Vec::new(), budget_bytes, file: None, records: 0, is_broken: false }
+    /// Returns an empty spool that keeps so many bytes in memory, and compresses what goes to its file.
+    pub(crate) const fn new(block_bytes: usize) -> Self {
+        Self::with(block_bytes, true)
+    }
+
+    /// Returns an empty spool that keeps so many bytes in memory, and compresses nothing.
+    pub(crate) const fn plain(block_bytes: usize) -> Self {
+        Self::with(block_bytes, false)
+    }
+
+    const fn with(block_bytes: usize, is_compressed: bool) -> Self {
+        Self { block: Vec::new(), block_bytes, is_compressed, file: None, records: 0, is_broken: false }
     }
 
     /// Appends a record. A failure of the disk shows in [`is_broken`](Self::is_broken).
@@ -46,8 +55,7 @@ impl Spool {
         self.block.extend_from_slice(&length.to_le_bytes());
         self.block.extend_from_slice(record);
         self.records += 1;
-        let limit = if self.file.is_some() { BLOCK_BYTES } else { self.budget_bytes.max(BLOCK_BYTES) };
-        if self.block.len() >= limit {
+        if self.block.len() >= self.block_bytes {
             let written = self.write_block();
             self.is_broken |= written.is_err();
         }
@@ -64,14 +72,14 @@ impl Spool {
 
     /// Ends the writing and begins to read.
     pub(crate) fn into_reader(self) -> SpoolReader {
-        let Self { block, file, mut is_broken, .. } = self;
+        let Self { block, file, is_compressed, mut is_broken, .. } = self;
         let file = file.and_then(|file| {
             let file = file.into_inner().map_err(io::IntoInnerError::into_error);
             let rewound = file.and_then(|mut file| file.seek(SeekFrom::Start(0)).map(|_| file));
             is_broken |= rewound.is_err();
             rewound.ok().map(BufReader::new)
         });
-        SpoolReader { file, block: Vec::new(), at: 0, last: Some(block), is_broken }
+        SpoolReader { file, block: Vec::new(), at: 0, last: Some(block), is_compressed, is_broken }
     }
 
     fn write_block(&mut self) -> io::Result<()> {
@@ -79,13 +87,16 @@ impl Spool {
             Some(file) => file,
             none => none.insert(BufWriter::new(tempfile::tempfile()?)),
         };
-        let compressed = zstd::bulk::compress(&self.block, LEVEL)?;
-        for length in [compressed.len(), self.block.len()] {
+        let compressed =
+            if self.is_compressed { Some(zstd::bulk::compress(&self.block, LEVEL)?) } else { None };
+        let written = compressed.as_deref().unwrap_or(&self.block);
+        for length in [written.len(), self.block.len()] {
             file.write_all(&(length as u64).to_le_bytes())?;
         }
-        file.write_all(&compressed)?;
+        file.write_all(written)?;
         self.block.clear();
-        self.block.shrink_to(BLOCK_BYTES);
+        // A giant record has passed.
+        self.block.shrink_to(2 * self.block_bytes);
         Ok(())
     }
 }
@@ -110,7 +121,7 @@ impl SpoolReader {
 
     fn next_block(&mut self) -> Option<Vec<u8>> {
         if let Some(file) = &mut self.file {
-            match read_block(file) {
+            match read_block(file, self.is_compressed) {
                 Ok(Some(block)) => return Some(block),
                 Ok(None) => self.file = None,
                 Err(_) => {
@@ -123,12 +134,41 @@ impl SpoolReader {
     }
 }
 
-fn read_block(file: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+/// The fields of a record, each behind its length.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) const fn of(record: &'a [u8]) -> Self {
+        Self { rest: record }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (length, rest) = self.rest.split_first_chunk()?;
+        let (field, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        self.rest = rest;
+        Some(field)
+    }
+}
+
+/// Appends a field to a record.
+pub(crate) fn push_field(record: &mut Vec<u8>, field: &[u8]) {
+    record.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
+    record.extend_from_slice(field);
+}
+
+fn read_block(file: &mut impl Read, is_compressed: bool) -> io::Result<Option<Vec<u8>>> {
     let Some(compressed) = read_length(file)? else { return Ok(None) };
     let inflated = read_length(file)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut bytes = vec![0; compressed];
     file.read_exact(&mut bytes)?;
-    zstd::bulk::decompress(&bytes, inflated).map(Some)
+    if is_compressed { zstd::bulk::decompress(&bytes, inflated).map(Some) } else { Ok(Some(bytes)) }
 }
 
 /// `None` at the end of the file.
@@ -150,17 +190,18 @@ mod tests {
     fn records_come_back_in_order_from_memory_and_from_disk() {
         for (count, length) in [(0, 0), (3, 10), (1, 3 << 20), (40_000, 30), (5_000, 1_000)] {
             let record = |number: usize| format!("{number}:{}", "x".repeat(length)).into_bytes();
-            let mut spool = Spool::new(1 << 20);
-            (0..count).for_each(|number| spool.push(&record(number)));
-            assert_eq!(spool.is_empty(), count == 0);
-            assert!(spool.block.len() < 2 << 20, "{} bytes stay in memory", spool.block.len());
-            assert!(!spool.is_broken());
-            let mut reader = spool.into_reader();
-            for number in 0..count {
-                assert_eq!(reader.next_record(), Some(&*record(number)), "{number} of {count}");
+            for mut spool in [Spool::new(1 << 20), Spool::plain(1 << 20)] {
+                (0..count).for_each(|number| spool.push(&record(number)));
+                assert_eq!(spool.is_empty(), count == 0);
+                assert!(spool.block.len() < 2 << 20, "{} bytes stay in memory", spool.block.len());
+                assert!(!spool.is_broken());
+                let mut reader = spool.into_reader();
+                for number in 0..count {
+                    assert_eq!(reader.next_record(), Some(&*record(number)), "{number} of {count}");
+                }
+                assert_eq!(reader.next_record(), None);
+                assert!(!reader.is_broken());
             }
-            assert_eq!(reader.next_record(), None);
-            assert!(!reader.is_broken());
         }
     }
 

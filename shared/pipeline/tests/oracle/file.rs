@@ -103,14 +103,14 @@ fn bundle(random: &mut StdRng, records: &[Record], is_large: bool) -> String {
 }
 
 fn entry(record: &Record) -> String {
-    let response = |moment: &Option<&str>| {
+    let response = |moment: Option<&str>| {
         let moment = moment.map(|moment| format!(",\"response\":{{\"lastModified\":\"{moment}\"}}"));
         moment.unwrap_or_default()
     };
     match record {
         Record::Resource { json, full_url, modified } => {
             let full_url = full_url.as_ref().map(|url| format!("\"fullUrl\":\"{url}\",")).unwrap_or_default();
-            let response = response(modified);
+            let response = response(*modified);
             format!(
                 "{{{full_url}\"resource\":{json},\"request\":{{\"method\":\"put\",\"url\":\"x\"}}{response}}}"
             )
@@ -119,7 +119,7 @@ fn entry(record: &Record) -> String {
             let (kind, id) = key.split_once('/').unwrap();
             let carried = format!("\"resource\":{{\"resourceType\":\"{kind}\",\"id\":\"{id}\"}},");
             let carried = if *is_carried { &carried } else { "" };
-            let response = response(moment);
+            let response = response(*moment);
             format!("{{{carried}\"request\":{{\"method\":\"{method}\",\"url\":\"{key}\"}}{response}}}")
         }
         Record::Broken { element, .. } => (*element).to_owned(),

@@ -1,7 +1,8 @@
 //! The sink that prints: one JSON object a row and line, to any writer.
 
-mod held;
+mod fill;
 mod line;
+mod run;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -13,26 +14,25 @@ use crate::summary::Summary;
 
 use super::replacement::{self, Replacement};
 use super::{Sink, add_rejects};
-use held::Held;
 use line::Line;
+use run::Run;
 
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
     /// The rows: `_table`, `_id`, then the cells.
     Rows,
-    /// Everything that a database would be told: rows end in `_version`, `_source` and `_load`, and there are
-    /// lines of the tables `_tombstones` and `_archive`. Of all lines of one key, `key` and `key#…`, those with
-    /// the highest `_version` are what stands in the end.
+    /// Everything that a database would hold: rows end in `_version`, `_source` and `_load`, and there are lines of the
+    /// tables `_tombstones` and `_archive`.
     History,
 }
 
 /// Rows as JSON lines: decimals as they were written, moments as RFC 3339 text in UTC with milliseconds, lists
 /// and records nested.
 ///
-/// Nothing that was printed can be replaced, so all versions of a resource appear, except those of one batch:
-/// of these only the newest. A row with a key that is not known yet is held back until the key arrives or
-/// [`finish`](Self::finish) is called; beyond 8 MiB held rows wait in a nameless temporary file.
+/// Nothing that was printed can be taken back. So the lines of a run wait, in memory at first and then in a nameless
+/// temporary file, until [`finish`](Self::finish) prints the newest version of each resource, with the keys that came
+/// after their rows, and nothing of what was deleted or archived.
 pub struct JsonLines<W> {
     printer: Mutex<Printer<W>>,
     lines: Lines,
@@ -40,40 +40,41 @@ pub struct JsonLines<W> {
 
 struct Printer<W> {
     output: W,
-    held: Held,
+    run: Run,
     on_reject: Box<dyn FnMut(&Reject) + Send>,
 }
 
 impl<W: Write + Send> JsonLines<W> {
     /// Prints to `output` and hands every reject to `on_reject`.
     pub fn new(output: W, lines: Lines, on_reject: impl FnMut(&Reject) + Send + 'static) -> Self {
-        let printer = Printer { output, held: Held::default(), on_reject: Box::new(on_reject) };
+        let printer = Printer { output, run: Run::default(), on_reject: Box::new(on_reject) };
         Self { printer: Mutex::new(printer), lines }
     }
 
-    /// Prints the rows that are still held, without the keys that never arrived, and gives the writer back.
+    /// Prints what stands at the end of the run, and gives the writer back.
     pub fn finish(self) -> Result<W, Interrupted> {
-        let mut printer = self.printer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        printer.held.release_all(&mut printer.output).map_err(|error| interrupted(&error))?;
-        printer.output.flush().map_err(|error| interrupted(&error))?;
-        Ok(printer.output)
+        let Printer { mut output, run, .. } =
+            self.printer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        run.print(&mut output).map_err(|error| interrupted(&error))?;
+        output.flush().map_err(|error| interrupted(&error))?;
+        Ok(output)
     }
 
     fn lock(&self) -> MutexGuard<'_, Printer<W>> {
         self.printer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn print(&self, batch: &WriteBatch) -> io::Result<()> {
+    fn take(&self, batch: &WriteBatch) -> io::Result<()> {
         let mut printer = self.lock();
         for standing in replacement::standing(batch) {
-            printer.resource(batch, standing.resource, self.lines)?;
-            if standing.by_tombstone && self.lines == Lines::History {
-                printer.line(&Line::tombstone(standing.resource))?;
-            }
+            let ResourceWrite { key, version, .. } = standing.resource;
+            let lines = lines_of(batch, standing.resource, self.lines);
+            let tombstone = (standing.by_tombstone && self.lines == Lines::History)
+                .then(|| ("_tombstones", key.as_str(), Line::tombstone(standing.resource)));
+            printer.run.add(key, version, lines.chain(tombstone))?;
         }
         for completion in &batch.completions {
-            let Printer { output, held, .. } = &mut *printer;
-            held.complete(completion, output)?;
+            printer.run.complete(completion)?;
         }
         for reject in &batch.rejects {
             (printer.on_reject)(reject);
@@ -82,39 +83,32 @@ impl<W: Write + Send> JsonLines<W> {
     }
 }
 
-impl<W: Write> Printer<W> {
-    fn resource(&mut self, batch: &WriteBatch, resource: &ResourceWrite, lines: Lines) -> io::Result<()> {
-        match &resource.fate {
-            Fate::Rows(rows) => {
-                for row in batch.rows.range(rows.clone()) {
-                    let line = Line::row(&batch.names, row, resource, lines);
-                    if line.holes.is_empty() {
-                        self.line(&line)?;
-                    } else {
-                        self.held.hold(batch.names.table(row.table()), row.key(), &resource.version, line)?;
-                    }
-                }
-                Ok(())
-            }
-            Fate::Archived(text) if lines == Lines::History => self.line(&Line::archived(resource, text)),
-            Fate::Archived(_) | Fate::Deleted | Fate::Erased { .. } => Ok(()),
-        }
-    }
-
-    fn line(&mut self, line: &Line) -> io::Result<()> {
-        self.output.write_all(&line.bytes)
-    }
+/// The lines of a resource, each with its table and the row's `_id`.
+fn lines_of<'b>(
+    batch: &'b WriteBatch,
+    resource: &'b ResourceWrite,
+    lines: Lines,
+) -> impl Iterator<Item = (&'b str, &'b str, Line)> {
+    let rows = if let Fate::Rows(rows) = &resource.fate { rows.clone() } else { 0..0 };
+    let rows = batch.rows.range(rows).map(move |row| {
+        (batch.names.table(row.table()), row.key(), Line::row(&batch.names, row, resource, lines))
+    });
+    let archived = match &resource.fate {
+        Fate::Archived(text) if lines == Lines::History => Some(Line::archived(resource, text)),
+        _ => None,
+    };
+    rows.chain(archived.map(|line| ("_archive", resource.key.as_str(), line)))
 }
 
 impl<W: Write + Send> Sink for JsonLines<W> {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
-        self.print(&batch).map_err(|error| interrupted(&error))?;
+        self.take(&batch).map_err(|error| interrupted(&error))?;
         let (mut summary, _) = Replacement::new(&batch).outcome();
         add_rejects(&mut summary, batch.rejects.iter());
         Ok(summary)
     }
 
-    /// What was printed stays printed.
+    /// Rejects were handed on.
     async fn forget_rejects(&self, _load: &str, _reading: u32) -> Result<(), Interrupted> {
         Ok(())
     }
@@ -174,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn table_and_key_come_first_and_completed_rows_at_once() {
+    async fn table_and_key_come_first_and_rows_keep_their_order() {
         let sink = JsonLines::new(Vec::new(), Lines::Rows, |_| {});
         let rows = batch(3, "a");
         let version = rows.resources[0].version.clone();
@@ -188,7 +182,36 @@ mod tests {
             )
         };
         let key = ",\"general_key\":\"Practitioner/9\"";
-        assert_eq!(lines, [line(1, key), line(0, ""), line(2, "")].concat());
+        assert_eq!(lines, [line(0, ""), line(1, key), line(2, "")].concat());
+    }
+
+    /// However far apart the versions of a resource stand; a deleted one is not printed.
+    #[tokio::test]
+    async fn only_the_newest_version_of_a_run_is_printed() {
+        let sink = JsonLines::new(Vec::new(), Lines::Rows, |_| {});
+        let order = crate::version::ObjectOrder::of(&ObjectRef {
+            bucket: "b".to_owned(),
+            key: "k".to_owned(),
+            pin: Pin::Latest,
+            sequencer: None,
+            created: 0,
+            size: None,
+        });
+        for (time, text) in [(2, "newest"), (1, "older"), (0, "oldest")] {
+            let mut rows = batch(20_000, text);
+            for (number, resource) in rows.resources.iter_mut().enumerate() {
+                // The last ones come in the order of their versions, and the very last is deleted.
+                let time = if number < 10_000 { time } else { -time };
+                resource.version = order.version(time, 0);
+                if number == 19_999 && text == "oldest" {
+                    resource.fate = Fate::Deleted;
+                }
+            }
+            sink.write(rows).await.unwrap();
+        }
+        let lines = String::from_utf8(sink.finish().unwrap()).unwrap();
+        let count = |text: &str| lines.lines().filter(|line| line.contains(text)).count();
+        assert_eq!((count("newest"), count("\"older\""), count("oldest")), (10_000, 0, 9_999));
     }
 
     /// More rows wait than memory is meant to hold; every one is printed with its key.
@@ -202,7 +225,7 @@ mod tests {
         let completions = (0..PATIENTS).map(|number| completion(number, version.clone())).collect();
         sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
         let lines = String::from_utf8(sink.finish().unwrap()).unwrap();
-        assert!(lines.len() > super::held::MEMORY_BYTES, "{} bytes fit into memory", lines.len());
+        assert!(lines.len() > super::run::LINE_BYTES, "{} bytes fit into memory", lines.len());
         assert_eq!(lines.lines().filter(|line| line.contains("Practitioner/9")).count(), PATIENTS);
     }
 }

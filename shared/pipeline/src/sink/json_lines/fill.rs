@@ -1,0 +1,72 @@
+//! Lines whose keys came later: the holes of a line are filled, or left out.
+
+use super::line::{Hole, text};
+
+/// The line with its keys. A member that is left out takes its comma along.
+pub(super) fn filled(line: &[u8], holes: &[Hole]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len() + 64 * holes.len());
+    let mut written = 0;
+    for hole in holes {
+        push_segment(&mut out, line.get(written..hole.at).unwrap_or_default());
+        written = hole.at;
+        match (&hole.member, &hole.key) {
+            (Some(name), Some(key)) => {
+                if out.last() != Some(&b'{') {
+                    out.push(b',');
+                }
+                text(&mut out, name);
+                out.push(b':');
+                text(&mut out, key);
+            }
+            (Some(_), None) => {}
+            (None, Some(key)) => text(&mut out, key),
+            (None, None) => out.extend_from_slice(b"null"),
+        }
+    }
+    push_segment(&mut out, line.get(written..).unwrap_or_default());
+    out
+}
+
+/// Where all members before were left out, the next one is the first.
+fn push_segment(out: &mut Vec<u8>, segment: &[u8]) {
+    let first = out.last() == Some(&b'{');
+    let segment = segment.strip_prefix(b",").filter(|_| first).unwrap_or(segment);
+    out.extend_from_slice(segment);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hole, filled};
+
+    /// A line with `?` where a hole is; `keys` says which of them are filled.
+    fn fill(line: &str, member: Option<&str>, keys: &[Option<&str>]) -> String {
+        let mut bytes = String::new();
+        let mut holes = Vec::new();
+        let mut keys = keys.iter();
+        for character in line.chars() {
+            if character == '?' {
+                let (member, key) = (member.map(str::to_owned), keys.next().unwrap().map(str::to_owned));
+                holes.push(Hole { at: bytes.len(), path: String::new(), member, key });
+            } else {
+                bytes.push(character);
+            }
+        }
+        String::from_utf8(filled(bytes.as_bytes(), &holes)).unwrap()
+    }
+
+    #[test]
+    fn members_bring_and_take_their_commas() {
+        let inside = |keys: &[Option<&str>]| fill("{\"r\":{??,\"b\":1?}}", Some("k"), keys);
+        assert_eq!(inside(&[None, None, None]), r#"{"r":{"b":1}}"#);
+        assert_eq!(inside(&[Some("x"), None, None]), r#"{"r":{"k":"x","b":1}}"#);
+        assert_eq!(inside(&[None, Some("y"), Some("z")]), r#"{"r":{"k":"y","b":1,"k":"z"}}"#);
+        assert_eq!(inside(&[Some("x"), Some("y"), None]), r#"{"r":{"k":"x","k":"y","b":1}}"#);
+        assert_eq!(fill("{\"r\":{?}}", Some("k"), &[None]), r#"{"r":{}}"#);
+        assert_eq!(fill("{\"r\":{?}}", Some("k"), &[Some("\"")]), r#"{"r":{"k":"\""}}"#);
+    }
+
+    #[test]
+    fn items_keep_their_places() {
+        assert_eq!(fill("[?,1,?]", None, &[None, Some("x")]), r#"[null,1,"x"]"#);
+    }
+}
