@@ -79,7 +79,7 @@ mod tests {
     fn a_cell_is_read_back() {
         for (wants_type, is_counted) in [(false, false), (true, false), (false, true)] {
             let (table, row, path) = ("Observation", "Observation/ü#1", "component.3.valueReference_key");
-            let version = std::array::from_fn(|index| index as u8);
+            let version = [7; 20];
             let cell = Cell { table, row, version, path, wants_type, is_counted, of_type: "Patient" };
             assert_eq!(Cell::read(&cell.to_bytes()), Some(cell));
         }

@@ -25,6 +25,9 @@ const PARTITION_BYTES: usize = 64 << 10;
 /// A resource's key as far as partitions tell it from others.
 type KeyHash = [u8; 16];
 
+/// Version and number of the newest resource, by the hash of the key.
+type Newest = BTreeMap<Box<[u8]>, (Box<[u8]>, u64)>;
+
 /// Everything that waits for the end of the run.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -157,8 +160,8 @@ impl Decided {
     }
 
     /// The newest version of each key of a partition, and its number. The others are marked as replaced.
-    fn newest(&mut self, versions: &mut SpoolReader) -> io::Result<BTreeMap<Box<[u8]>, (Box<[u8]>, u64)>> {
-        let mut newest: BTreeMap<Box<[u8]>, (Box<[u8]>, u64)> = BTreeMap::new();
+    fn newest(&mut self, versions: &mut SpoolReader) -> io::Result<Newest> {
+        let mut newest = Newest::new();
         while let Some(record) = versions.next_record() {
             let Some((number, rest)) = record.split_first_chunk() else { continue };
             let (number, mut fields) = (u64::from_le_bytes(*number), Fields::of(rest));
