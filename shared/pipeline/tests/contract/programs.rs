@@ -91,6 +91,9 @@ impl Program {
         decoder.finish();
         while let Some(frame) = decoder.next() {
             assembler.take(&frame);
+            while assembler.is_waiting() {
+                assembler.take_waiting();
+            }
         }
         let mut batch = assembler.take_batch().unwrap();
         // Without the row of the Bundle that deletes.
