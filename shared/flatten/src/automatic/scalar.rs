@@ -292,7 +292,7 @@ fn fit(number: &str) -> Fit {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     // Far inside the range of decimal128, whose exponents go from -6176 to 6111.
     let in_range =
-        exponent.parse::<i32>().is_ok_and(|exponent| exponent.abs() < 6_000) && mantissa.len() < 100;
+        exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() < 6_000) && mantissa.len() < 100;
     let is_short = number.len() <= DECIMAL_DIGITS || significant_digits(mantissa) <= DECIMAL_DIGITS;
     match (in_range, is_short) {
         (true, true) => Fit::Exact,

@@ -1,0 +1,114 @@
+//! Any bytes as an object: decoded, assembled into batches, written to a sink in memory, with the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use flatten::automatic::{Arrays, Settings};
+use flatten::catalog::{Catalog, Choices};
+use pipeline::assemble::BatchLimits;
+use pipeline::decode;
+use pipeline::ledger::{Ledger, Status};
+use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::sink::memory::{Collection, MemorySink, State};
+use pipeline::source::Storage;
+use pipeline::summary::Summary;
+
+/// Small enough that short inputs fill several batches.
+const PACE: Pace = Pace {
+    batch: BatchLimits { bytes: 20_000, resources: 3 },
+    writes_at_once: 3,
+    decode: decode::Limits { max_resource_bytes: 60_000 },
+};
+
+/// The most rejects of a load that are kept.
+const REJECTS_KEPT: usize = 10_000;
+
+/// Loads an object, loads it once more, and loads it again in spite of the ledger.
+///
+/// # Panics
+/// Where a sum is wrong, where a load is interrupted though nothing interrupts it, and where loading again gives other
+/// rows or rejects.
+pub(crate) fn check(object: &[u8]) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), object).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for arrays in [Arrays::Embedded, Arrays::Tables] {
+        runtime.block_on(load(file.path(), arrays, object.len()));
+    }
+}
+
+async fn load(path: &Path, arrays: Arrays, bytes: usize) {
+    let automatic = Settings { arrays, ..Settings::default() };
+    let inactive = vec!["Provenance".to_owned(), "Patient where active = false".to_owned()];
+    let catalog = Catalog::compile(Choices { automatic, inactive, ..Choices::default() }).unwrap();
+    let sink = Arc::new(MemorySink::default());
+    let storage = Storage::File(path.to_owned());
+    let line = Line { storage, catalog: Arc::new(catalog), sink: Arc::clone(&sink), pace: PACE };
+    let ledger = Ledger::memory();
+    let first = run(&line, &ledger, false).await;
+    is_sound(&first, bytes, &sink.state());
+    let before = sink.state();
+    let repeated = run(&line, &ledger, false).await;
+    if first.status == Status::Failed {
+        assert_eq!(
+            repeated.summary.codes, first.summary.codes,
+            "what failed is tried again, and fails again"
+        );
+    } else {
+        assert_eq!(
+            (repeated.status, repeated.summary),
+            (first.status, Summary::default()),
+            "it is done already"
+        );
+        assert_eq!(sink.state(), before);
+    }
+    let again = run(&line, &ledger, true).await;
+    is_sound(&again, bytes, &sink.state());
+    assert_eq!((again.summary.records, again.summary.codes), (first.summary.records, first.summary.codes));
+    assert_eq!(content(&sink.state()), content(&before));
+}
+
+async fn run(line: &Line<MemorySink>, ledger: &Ledger, again: bool) -> Loaded {
+    let (bucket, key, pin) = ("bucket".to_owned(), "key".to_owned(), Pin::Version("1".to_owned()));
+    let object = ObjectRef { bucket, key, pin, sequencer: None, created: 1_700_000_000_000, size: None };
+    let job = Job {
+        owner: "fuzz".to_owned(),
+        again,
+        deadline: None,
+        clock: || 1_800_000_000_000,
+        progress: &|_| {},
+    };
+    line.load(ledger, &Arc::new(object), &job).await.unwrap()
+}
+
+fn is_sound(loaded: &Loaded, bytes: usize, state: &State) {
+    let summary = &loaded.summary;
+    assert!(summary.adds_up(), "{summary:?}");
+    assert_eq!(summary.bytes, bytes as u64);
+    let rejects = usize::try_from(summary.rejected + summary.view_defects).unwrap();
+    assert!(state.rejects.len() <= rejects.min(REJECTS_KEPT), "{} for {summary:?}", state.rejects.len());
+    let clean = matches!(loaded.status, Status::Done);
+    assert_eq!(clean, summary.rejected == 0 && summary.view_defects == 0, "{:?} {summary:?}", loaded.status);
+    assert!(!summary.codes.keys().any(String::is_empty));
+}
+
+/// Everything in the sink but the versions, which say how often it was loaded.
+fn content(state: &State) -> BTreeMap<String, Vec<String>> {
+    let without_version = |documents: &Collection| {
+        let documents = documents.values().map(|document| {
+            let told = document.iter().filter(|(name, _)| !matches!(name.as_str(), "_version" | "reading"));
+            format!("{:?}", told.collect::<Vec<_>>())
+        });
+        documents.collect()
+    };
+    let tables = state.tables.iter().map(|(name, table)| (name.clone(), without_version(table)));
+    let archive =
+        state.archive.iter().map(|(name, table)| (format!("archive/{name}"), without_version(table)));
+    let own = [("tombstones", &state.tombstones), ("rejects", &state.rejects)];
+    let own = own.into_iter().map(|(name, table)| (name.to_owned(), without_version(table)));
+    let noted: BTreeSet<_> = state.noted.iter().map(|note| format!("{note:?}")).collect();
+    let notes = [("notes".to_owned(), noted.into_iter().collect())];
+    tables.chain(archive).chain(own).chain(notes).collect()
+}
