@@ -195,14 +195,11 @@ impl Flattener {
         self.tally.count(rows);
     }
 
-    /// Takes a row back from the count of a column whose [pending](crate::row::Value::Pending) value had no answer,
-    /// before or after the row is counted. The path is that of a completion, `participant.0.individual_key`; of
-    /// several such values in one row's list, it is called for one, and for none if another has an answer.
-    pub fn uncount(&mut self, table: &str, path: &str) {
+    /// Counts a row for a column whose [pending](crate::row::Value::Pending) value is known now.
+    pub fn count_late(&mut self, table: &str, column: &str) {
         let names = &mut self.learned.names;
-        let table = names.table(table);
-        let steps = path.split('.').filter(|step| !step.starts_with(|first: char| first.is_ascii_digit()));
-        self.tally.uncount(table, steps.map(|step| names.column(step)));
+        let (table, column) = (names.table(table), names.column(column));
+        self.tally.count_late(table, column);
     }
 
     /// The columns of all rows that were counted since this was last asked, and how many were not listed.

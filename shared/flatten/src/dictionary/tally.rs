@@ -35,8 +35,6 @@ struct Counter {
     /// The counter of the cell that came behind last time: rows of one kind have their cells in one order.
     next: u32,
     rows: u64,
-    /// How many of the rows were left without a value after all.
-    unanswered: u64,
     last_row: u64,
     inside: Option<ScopeId>,
 }
@@ -51,7 +49,7 @@ impl Tally {
         for row in rows.iter() {
             self.row += 1;
             let scope = self.table(row.table());
-            self.cells(scope, row.cells());
+            self.cells(scope, row.cells(), true);
         }
     }
 
@@ -68,24 +66,14 @@ impl Tally {
     /// The columns of a scope, how many rows have filled each, and the scope of the records inside.
     pub(crate) fn columns(&self, scope: ScopeId) -> impl Iterator<Item = (ColumnId, u64, Option<ScopeId>)> {
         let counters = &self.scopes[scope.0 as usize].counters;
-        counters
-            .iter()
-            .map(|counter| (counter.column, counter.rows.saturating_sub(counter.unanswered), counter.inside))
+        counters.iter().map(|counter| (counter.column, counter.rows, counter.inside))
     }
 
-    /// Takes a row back from a column, also before it is counted: what was pending in it had no answer. The path goes
-    /// through the columns of lists.
-    pub(crate) fn uncount(&mut self, table: TableId, path: impl Iterator<Item = ColumnId>) {
-        let mut scope = self.table(table);
-        let mut path = path.peekable();
-        while let Some(column) = path.next() {
-            let at = self.counter(scope, column, None);
-            if path.peek().is_some() {
-                scope = self.inside(scope, at);
-            } else {
-                self.scopes[scope.0 as usize].counters[at as usize].unanswered += 1;
-            }
-        }
+    /// Counts a row whose key came after it was counted.
+    pub(crate) fn count_late(&mut self, table: TableId, column: ColumnId) {
+        let scope = self.table(table);
+        let at = self.counter(scope, column, None);
+        self.scopes[scope.0 as usize].counters[at as usize].rows += 1;
     }
 
     fn table(&mut self, table: TableId) -> ScopeId {
@@ -97,13 +85,15 @@ impl Tally {
         scope
     }
 
-    fn cells(&mut self, scope: ScopeId, mut cells: Cells<'_>) {
+    /// A key that a row waits for is counted once it is known. Within a list others may be known, so there it counts.
+    fn cells(&mut self, scope: ScopeId, mut cells: Cells<'_>, is_row: bool) {
         let mut before = None;
         while let Some((column, outline)) = cells.next_outline() {
             let at = self.counter(scope, column, before);
             before = Some(at);
             match outline {
-                Outline::Scalar => self.fill(scope, at),
+                Outline::Pending if is_row => {}
+                Outline::Scalar | Outline::Pending => self.fill(scope, at),
                 Outline::Null => {}
                 Outline::List(items) => {
                     if self.items(scope, at, items) {
@@ -113,7 +103,7 @@ impl Tally {
                 Outline::Record(inside) => {
                     self.fill(scope, at);
                     let inner = self.inside(scope, at);
-                    self.cells(inner, inside);
+                    self.cells(inner, inside, false);
                 }
             }
         }
@@ -124,12 +114,12 @@ impl Tally {
         let mut any = false;
         while let Some((_, item)) = items.next_outline() {
             any |= match item {
-                Outline::Scalar => true,
+                Outline::Scalar | Outline::Pending => true,
                 Outline::Null => false,
                 Outline::List(items) => self.items(scope, at, items),
                 Outline::Record(cells) => {
                     let inside = self.inside(scope, at);
-                    self.cells(inside, cells);
+                    self.cells(inside, cells, false);
                     true
                 }
             };
@@ -160,14 +150,7 @@ impl Tally {
         }
         let at = *scope.index.entry(column).or_insert_with(|| {
             self.counters += 1;
-            scope.counters.push(Counter {
-                column,
-                next: 0,
-                rows: 0,
-                unanswered: 0,
-                last_row: 0,
-                inside: None,
-            });
+            scope.counters.push(Counter { column, next: 0, rows: 0, last_row: 0, inside: None });
             u32::try_from(scope.counters.len() - 1).unwrap_or(u32::MAX)
         });
         match before {

@@ -69,6 +69,8 @@ impl<'a> Iterator for Cells<'a> {
 pub(crate) enum Outline<'a> {
     /// Nothing.
     Null,
+    /// A key that is not known yet.
+    Pending,
     /// One value.
     Scalar,
     /// Items.
@@ -87,6 +89,7 @@ impl<'a> Cells<'a> {
         self.at += 1;
         let outline = match cell.value {
             Stored::Null => Outline::Null,
+            Stored::Pending(_) => Outline::Pending,
             Stored::List(end) => Outline::List(self.skip_to(self.at, end)),
             Stored::Record(end) => Outline::Record(self.skip_to(self.at, end)),
             _ => Outline::Scalar,

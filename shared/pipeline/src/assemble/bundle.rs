@@ -201,12 +201,14 @@ impl Assembler {
     /// Keys and types that are known now.
     pub(super) fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Key(completion) => self.ready.push(completion),
-            // A row counts for a list that may have other values.
-            Answer::Nothing(cell) if cell.is_counted && !cell.path.contains('.') => {
-                self.flattener.uncount(&cell.table, &cell.path);
+            Answer::Key(completion) => {
+                // What is inside a list is counted with its row.
+                if !self.is_passing && !completion.path.contains('.') {
+                    self.flattener.count_late(&completion.table, &completion.path);
+                }
+                self.ready.push(completion);
             }
-            Answer::Nothing(_) => {}
+            Answer::Nothing => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::batch::Completion;
 use crate::version::{ObjectOrder, PackedVersion};
 
-use super::references::{Answer, Unanswered};
+use super::references::Answer;
 
 /// A cell of a row that was handed on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,6 @@ pub(super) struct Cell<'a> {
     pub(super) path: &'a str,
     /// Whether it waits for the target's type instead of its key.
     pub(super) wants_type: bool,
-    /// Whether this attempt has counted the row, and not an earlier one.
-    pub(super) is_counted: bool,
     /// The only resource type that answers it; empty for any.
     pub(super) of_type: &'a str,
 }
@@ -26,7 +24,7 @@ impl<'a> Cell<'a> {
         let texts = [self.table, self.row, self.path, self.of_type];
         let length: usize = texts.iter().map(|text| 4 + text.len()).sum();
         let mut bytes = Vec::with_capacity(1 + self.version.len() + length);
-        bytes.push(u8::from(self.wants_type) | u8::from(self.is_counted) << 1);
+        bytes.push(u8::from(self.wants_type));
         bytes.extend_from_slice(&self.version);
         for text in texts {
             bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -37,7 +35,7 @@ impl<'a> Cell<'a> {
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (&flags, rest) = bytes.split_first()?;
+        let (&wants_type, rest) = bytes.split_first()?;
         let (&version, mut rest) = rest.split_first_chunk()?;
         let mut text = || {
             let (length, behind) = rest.split_first_chunk()?;
@@ -46,8 +44,7 @@ impl<'a> Cell<'a> {
             std::str::from_utf8(text).ok()
         };
         let (table, row, path, of_type) = (text()?, text()?, text()?, text()?);
-        let (wants_type, is_counted) = (flags & 1 != 0, flags & 2 != 0);
-        Some(Self { table, row, version, path, wants_type, is_counted, of_type })
+        Some(Self { table, row, version, path, wants_type: wants_type == 1, of_type })
     }
 
     /// Answers the cell with the key of its target, if there is one.
@@ -62,11 +59,7 @@ impl<'a> Cell<'a> {
                 path: self.path.to_owned(),
                 key: if self.wants_type { kind } else { key }.to_owned(),
             }),
-            None => Answer::Nothing(Unanswered {
-                table: self.table.to_owned(),
-                path: self.path.to_owned(),
-                is_counted: self.is_counted,
-            }),
+            None => Answer::Nothing,
         }
     }
 }
@@ -77,10 +70,10 @@ mod tests {
 
     #[test]
     fn a_cell_is_read_back() {
-        for (wants_type, is_counted) in [(false, false), (true, false), (false, true)] {
+        for wants_type in [false, true] {
             let (table, row, path) = ("Observation", "Observation/ü#1", "component.3.valueReference_key");
             let version = [7; 20];
-            let cell = Cell { table, row, version, path, wants_type, is_counted, of_type: "Patient" };
+            let cell = Cell { table, row, version, path, wants_type, of_type: "Patient" };
             assert_eq!(Cell::read(&cell.to_bytes()), Some(cell));
         }
         assert_eq!(Cell::read(b"\x00 short"), None);

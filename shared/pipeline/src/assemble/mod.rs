@@ -347,9 +347,9 @@ impl Assembler {
             Ok(Flattened::Rows(defects)) => {
                 let rows = rows_before..self.batch.rows.len();
                 if self.batch.rows.pendings() > pendings_before {
-                    let (names, is_counted) = (self.flattener.names(), !self.is_passing);
+                    let names = self.flattener.names();
                     let references = &mut self.bundle.references;
-                    references.remember(&names, &self.batch.rows, rows.clone(), &version, is_counted);
+                    references.remember(&names, &self.batch.rows, rows.clone(), &version);
                 }
                 for (view, defect) in defects {
                     self.view_defect(&key, &source, &version, view, defect);

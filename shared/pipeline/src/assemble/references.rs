@@ -51,16 +51,7 @@ pub(super) enum Answer {
     /// The key that it waited for.
     Key(Completion),
     /// No entry has that URN, or one of another type than the cell is for.
-    Nothing(Unanswered),
-}
-
-/// A cell that stays empty.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unanswered {
-    pub(super) table: String,
-    pub(super) path: String,
-    /// Whether this attempt has counted the row, and not an earlier one.
-    pub(super) is_counted: bool,
+    Nothing,
 }
 
 impl References {
@@ -70,14 +61,7 @@ impl References {
     }
 
     /// Remembers the waiting cells of some rows of one version.
-    pub(super) fn remember(
-        &mut self,
-        names: &NameList,
-        rows: &Rows,
-        range: Range<usize>,
-        version: &Version,
-        is_counted: bool,
-    ) {
+    pub(super) fn remember(&mut self, names: &NameList, rows: &Rows, range: Range<usize>, version: &Version) {
         let version = ObjectOrder::packed(version);
         for row in rows.range(range) {
             let (table, key) = (names.table(row.table()), row.key());
@@ -86,7 +70,7 @@ impl References {
                 // A view may want the key of a target of one type only: `urn:…#Patient`.
                 let (urn, of_type) = urn.split_once('#').unwrap_or((urn, ""));
                 let of_type = if wants_type { "" } else { of_type };
-                let cell = Cell { table, row: key, version, path, wants_type, is_counted, of_type };
+                let cell = Cell { table, row: key, version, path, wants_type, of_type };
                 self.wait(urn, cell.to_bytes());
             });
         }
