@@ -103,6 +103,10 @@ async fn print_all(found: &Inputs, catalog: &Arc<Catalog>, output: &Output) -> (
             Err(interrupted) => {
                 console::file_error(&input.name, &console::explained(&interrupted));
                 outcome = Outcome::Failed;
+                if matches!(interrupted, Interrupted::Write { .. }) {
+                    // What waits is not whole: nothing of it is printed.
+                    return (outcome, sum);
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ impl Moment {
 }
 
 /// Reads `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYY-MM-DDThh:mm[:ss[.fff…]][zone]`. `None` for anything else,
-/// for days that no month has, and for the leap second, which no clock here can show.
+/// and for days that no month has. A leap second counts as the second after it, which no clock here can show apart.
 ///
 /// ```
 /// use flatten::time::moment;
@@ -98,7 +98,9 @@ impl Reader<'_> {
         let hour = self.digits(2)?;
         let minute = if self.take(b':') { self.digits(2)? } else { return None };
         let second = if self.take(b':') { self.digits(2)? } else { 0 };
-        if hour > 23 || minute > 59 || second > 59 {
+        // A leap second is the last one of a day in UTC; zones differ by quarters of an hour.
+        let last = if minute % 15 == 14 { 60 } else { 59 };
+        if hour > 23 || minute > 59 || second > last {
             return None;
         }
         let (fraction, fine) = if self.take(b'.') { self.fraction()? } else { (0, false) };
@@ -243,6 +245,7 @@ mod tests {
             "1970-01-01T10",
             "1970-01-01T24:00:00Z",
             "1970-01-01T00:00:60Z",
+            "2016-12-31T23:59:61Z",
             "1970-01-01T00:00:00.Z",
             "1970-01-01T00:00:00z",
             "1970-01-01T00:00:00+15:00",

@@ -324,6 +324,10 @@ async fn drain<S: Sink + 'static>(
     completions: usize,
 ) -> Result<(), Interrupted> {
     while let Some(frame) = decoder.next() {
+        assembler.come_to(&frame);
+        if assembler.is_waiting() {
+            hand_on(assembler, writes, completions).await?;
+        }
         assembler.take(&frame);
         hand_on(assembler, writes, completions).await?;
     }

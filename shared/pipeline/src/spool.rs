@@ -51,13 +51,19 @@ impl Spool {
 
     /// Appends a record. A failure of the disk shows in [`is_broken`](Self::is_broken).
     pub(crate) fn push(&mut self, record: &[u8]) {
+        if self.is_broken {
+            return;
+        }
         let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
         self.block.extend_from_slice(&length.to_le_bytes());
         self.block.extend_from_slice(record);
         self.records += 1;
         if self.block.len() >= self.block_bytes {
             let written = self.write_block();
-            self.is_broken |= written.is_err();
+            if written.is_err() {
+                self.is_broken = true;
+                self.block = Vec::new();
+            }
         }
     }
 

@@ -21,17 +21,36 @@ const SEQUENCER_WIDTH: usize = 32;
 const ERASED: &str = "~";
 
 /// The digits and separators of a token.
-const TOKEN_BYTES: usize = 28 + 1 + SEQUENCER_WIDTH + 1 + 16 + 1 + 12;
+const TOKEN_BYTES: usize = 28 + 1 + SEQUENCER_WIDTH + 1 + 16 + 1 + 16;
 
 /// A record may say that it is newer than its object by at most this, in nanoseconds: 24 hours for clocks and zones that
 /// are wrong.
 const TOLERANCE: i128 = 24 * 60 * 60 * 1_000_000_000;
 
-/// Ordinals have twelve hex digits in a token.
-const LAST_ORDINAL: u64 = (1 << 48) - 1;
+/// Time and position of a token, without what all tokens of an object share.
+pub(crate) type PackedVersion = [u8; 22];
 
-/// Time and ordinal of a token.
-pub(crate) type PackedVersion = [u8; 20];
+/// Where a record stands among those of its object: the ordinal of its frame, and its number within the frame, because a
+/// Bundle inside a record brings many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(u64);
+
+impl Position {
+    /// Bits of the number within the frame. A frame has at most 64 MiB, and a record two bytes.
+    const INSIDE_BITS: u32 = 25;
+
+    /// Returns the position of the record with this number, from 0, in the frame of this ordinal.
+    #[must_use]
+    pub const fn new(ordinal: u64, inside: u64) -> Self {
+        Self(ordinal << Self::INSIDE_BITS | inside)
+    }
+
+    /// Returns the position to use where the earlier of two records is the newer one, as in a history Bundle.
+    #[must_use]
+    pub const fn newest_first(self) -> Self {
+        Self(u64::MAX - self.0)
+    }
+}
 
 /// What all records of one object share in the order of versions.
 #[derive(Debug, Clone)]
@@ -76,16 +95,16 @@ impl ObjectOrder {
         }
     }
 
-    /// Returns the token of the object's record with this ordinal.
+    /// Returns the token of the object's record at this position.
     #[must_use]
-    pub fn version(&self, nanoseconds: i128, ordinal: u64) -> Version {
+    pub fn version(&self, nanoseconds: i128, position: Position) -> Version {
         // Moments before 1970 must sort first as text as well.
         let shifted = nanoseconds.saturating_add(1i128 << 90).max(0);
         // Every record has one: put together by hand, because formatting takes longer than reading a small record.
         let mut token = String::with_capacity(TOKEN_BYTES);
         push_hex::<28>(&mut token, shifted.cast_unsigned());
         token.push_str(&self.middle);
-        push_hex::<12>(&mut token, ordinal.into());
+        push_hex::<16>(&mut token, position.0.into());
         Version(token)
     }
 
@@ -93,9 +112,9 @@ impl ObjectOrder {
     #[must_use]
     pub(crate) fn packed(version: &Version) -> PackedVersion {
         let token = version.0.as_bytes();
-        let ordinal = token.get(28..).and_then(|rest| rest.get(1 + SEQUENCER_WIDTH + 1 + 16 + 1..));
-        let digits = token.iter().take(28).chain(ordinal.unwrap_or_default().iter().take(12));
-        let mut packed = [0; 20];
+        let position = token.get(28..).and_then(|rest| rest.get(1 + SEQUENCER_WIDTH + 1 + 16 + 1..));
+        let digits = token.iter().take(28).chain(position.unwrap_or_default().iter().take(16));
+        let mut packed = [0; 22];
         for (index, digit) in digits.enumerate() {
             if let Some(byte) = packed.get_mut(index / 2) {
                 *byte = *byte << 4 | hex_value(*digit);
@@ -108,21 +127,15 @@ impl ObjectOrder {
     #[must_use]
     pub(crate) fn unpacked(&self, packed: &PackedVersion) -> Version {
         let mut token = String::with_capacity(TOKEN_BYTES);
-        let (time, ordinal) = packed.split_at(14);
+        let (time, position) = packed.split_at(14);
         let push = |token: &mut String, bytes: &[u8]| {
             let digits = bytes.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]);
             token.extend(digits.map(char::from));
         };
         push(&mut token, time);
         token.push_str(&self.middle);
-        push(&mut token, ordinal);
+        push(&mut token, position);
         Version(token)
-    }
-
-    /// Returns the ordinal to use where the earlier of two records is the newer one, as in a history Bundle.
-    #[must_use]
-    pub const fn newest_first(ordinal: u64) -> u64 {
-        LAST_ORDINAL.saturating_sub(ordinal)
     }
 }
 
@@ -132,7 +145,7 @@ impl Version {
     #[must_use]
     pub fn new(stated: Option<i128>, source: &Source) -> Self {
         let order = ObjectOrder::of(&source.object);
-        order.version(order.time(stated).nanoseconds, source.ordinal)
+        order.version(order.time(stated).nanoseconds, Position::new(source.ordinal, 0))
     }
 
     /// Reads a token as it stands in `_version`, without its edition.
@@ -212,7 +225,7 @@ const fn hex_digit(value: u8) -> u8 {
 mod tests {
     use std::sync::Arc;
 
-    use super::{ObjectOrder, Version, VersionTime};
+    use super::{ObjectOrder, Position, Version, VersionTime};
     use crate::object::{ObjectRef, Pin, Source};
 
     const MILLISECOND: i128 = 1_000_000;
@@ -291,8 +304,8 @@ mod tests {
     #[test]
     fn a_token_is_unpacked_as_it_was() {
         let order = ObjectOrder::of(&object("00aB", "k"));
-        for (time, ordinal) in [(0, 0), (-1, 7), (1_767_607_200_123_456_789, (1 << 48) - 1)] {
-            let version = order.version(time, ordinal);
+        for (time, ordinal) in [(0, 0), (-1, 7), (1_767_607_200_123_456_789, (1 << 38) - 1)] {
+            let version = order.version(time, Position::new(ordinal, 3));
             assert_eq!(order.unpacked(&ObjectOrder::packed(&version)), version);
             assert_eq!(ObjectOrder::packed(&version.clone().in_edition(3)), ObjectOrder::packed(&version));
         }
@@ -301,7 +314,9 @@ mod tests {
     #[test]
     fn the_earlier_record_of_a_history_is_newer() {
         let order = ObjectOrder::of(&object("", "k"));
-        let version = |ordinal| order.version(0, ObjectOrder::newest_first(ordinal));
-        assert!(version(0) > version(1) && version(1) > version(1 << 40));
+        let version = |ordinal, inside| order.version(0, Position::new(ordinal, inside).newest_first());
+        assert!(version(0, 0) > version(0, 1) && version(0, 1) > version(1, 0));
+        assert!(version(1, 0) > version(1 << 38, 0));
+        assert!(Position::new(0, (1 << 25) - 1) < Position::new(1, 0));
     }
 }

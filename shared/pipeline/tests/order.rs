@@ -149,7 +149,8 @@ async fn a_time_within_a_day_of_the_file_is_believed() {
 #[tokio::test]
 async fn the_first_of_equal_times_in_a_history_is_newer() {
     let time = Some("2026-02-01T10:00:00Z");
-    let both = [version("female", time, ""), version("male", time, "")];
+    let response = r#","response":{"status":"200"}"#;
+    let both = [version("female", time, response), version("male", time, response)];
     let behind = format!(r#"{{"resourceType":"Bundle","entry":[{}],"type":"history"}}"#, both.join(","));
     for text in [bundle("history", "", &both), behind] {
         let mut fed = Fed::new();
@@ -157,10 +158,97 @@ async fn the_first_of_equal_times_in_a_history_is_newer() {
         assert_eq!((loaded.summary.loaded, loaded.summary.superseded), (2, 1), "{loaded:?}");
         assert_eq!(fed.gender("7").as_deref(), Some("female"), "{text}");
     }
-    // Elsewhere the later one is.
+    // Elsewhere the later one is, also where nothing but the entries tells.
+    let both = [version("female", time, ""), version("male", time, "")];
+    let behind = format!(r#"{{"resourceType":"Bundle","entry":[{}],"type":"batch"}}"#, both.join(","));
+    for text in [bundle("batch", "", &both), behind] {
+        let mut fed = Fed::new();
+        fed.load("2026-03-01T10:00:00Z", &text).await;
+        assert_eq!(fed.gender("7").as_deref(), Some("male"), "{text}");
+    }
+}
+
+/// The entries of a Bundle inside a record share its place in the file, and are told apart all the same.
+#[tokio::test]
+async fn the_order_within_a_record_counts() {
+    let time = Some("2026-02-01T10:00:00Z");
+    let (first, second, gone) =
+        (version("female", time, ""), version("male", time, ""), deletion("DELETE", ""));
+    let late = last_modified("2026-02-01T10:00:00Z");
+    let gone_then = deletion("DELETE", &late);
+    for (kind, entries, expected) in [
+        ("batch", vec![first.clone(), second.clone()], Some("male")),
+        ("history", vec![first.clone(), second.clone()], Some("female")),
+        ("batch", vec![first.clone(), gone_then.clone()], None),
+        ("history", vec![first.clone(), gone_then], Some("female")),
+        ("batch", vec![first, gone], None),
+    ] {
+        let inner = bundle(kind, "", &entries);
+        let outer =
+            format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{inner}}}]}}"#);
+        let parameters =
+            format!(r#"{{"resourceType":"Parameters","parameter":[{{"name":"x","resource":{inner}}}]}}"#);
+        for text in [outer, parameters] {
+            let mut fed = Fed::new();
+            fed.load("2026-03-01T10:00:00Z", &text).await;
+            assert_eq!(fed.gender("7").as_deref(), expected, "{text}");
+        }
+    }
+}
+
+/// A key that a superseded version has waited for does not end in the row of the version that stands.
+#[tokio::test]
+async fn a_row_gets_the_keys_of_its_own_version() {
+    let observation = |subject: u8| {
+        format!(
+            r#"{{"resource":{{"resourceType":"Observation","id":"o","status":"final","subject":{{"reference":"urn:uuid:00000000-0000-4000-8000-00000000000{subject}"}}}}}}"#
+        )
+    };
+    let patient = |number: u8| {
+        format!(
+            r#"{{"fullUrl":"urn:uuid:00000000-0000-4000-8000-00000000000{number}","resource":{{"resourceType":"Patient","id":"p{number}"}}}}"#
+        )
+    };
+    let inner = bundle("collection", "", &[observation(1), observation(2), patient(1), patient(2)]);
     let mut fed = Fed::new();
-    fed.load("2026-03-01T10:00:00Z", &bundle("batch", "", &both)).await;
-    assert_eq!(fed.gender("7").as_deref(), Some("male"));
+    fed.load("2026-03-01T10:00:00Z", &bundle("collection", "", &[format!(r#"{{"resource":{inner}}}"#)]))
+        .await;
+    let state = fed.state();
+    let row = &state.tables["Observation"]["Observation/o"];
+    assert!(row.get_str("subject_reference").unwrap().ends_with('2'));
+    assert_eq!(row.get_str("subject_key").unwrap(), "Patient/p2");
+}
+
+/// A request that stands in an array is read; one that is no object is told.
+#[tokio::test]
+async fn requests_of_odd_shapes_are_read_or_told() {
+    for (request, deleted, rejected) in [
+        (r#"[{"method":"DELETE","url":"Patient/7"}]"#, 1, 0),
+        (r#""DELETE Patient/7""#, 0, 1),
+        (r#"[{"method":"DELETE","url":"Patient/7"},{}]"#, 0, 1),
+        (r#"{"method":"DELETE","url":"Patient/7/_history/2"}"#, 0, 1),
+        (r#"{"method":"DELETE","url":"https://a.example/fhir/Patient/7"}"#, 1, 0),
+    ] {
+        let mut fed = Fed::new();
+        fed.load("2026-03-01T10:00:00Z", &patient("female", None)).await;
+        let entry = format!(r#"{{"request":{request}}}"#);
+        let loaded = fed.load("2026-03-02T10:00:00Z", &bundle("batch", "", &[entry])).await;
+        assert_eq!((loaded.summary.deleted, loaded.summary.rejected), (deleted, rejected), "{request}");
+        assert_eq!(fed.gender("7").is_some(), deleted == 0, "{request}");
+    }
+}
+
+/// What a Bundle says of itself stands where the Bundle's own bytes stand.
+#[tokio::test]
+async fn a_bundle_s_row_points_into_the_file() {
+    let text = bundle("collection", "", &[format!(r#"{{"resource":{}}}"#, patient("female", None))]);
+    let text = text.replace("\"entry\"", &format!("\"id\":\"b\",\"note\":\"{}\",\"entry\"", "x".repeat(500)));
+    let mut fed = Fed::new();
+    fed.load("2026-03-01T10:00:00Z", &text).await;
+    let state = fed.state();
+    let source = state.tables["Bundle"]["Bundle/b"].get_document("_source").unwrap();
+    let end = source.get_i64("offset").unwrap() + source.get_i64("length").unwrap();
+    assert_eq!(end, i64::try_from(text.len()).unwrap(), "{source:?}");
 }
 
 #[tokio::test]
@@ -254,7 +342,10 @@ async fn a_deletion_goes_by_the_time_of_its_bundle() {
         ),
         format!(r#"{{"resourceType":"Bundle",{entry},"timestamp":"2026-01-01T00:00:00Z"}}"#),
         format!(r#"{{{entry},"meta":{{"lastUpdated":"2026-01-01T00:00:00Z"}},"resourceType":"Bundle"}}"#),
-        // `timestamp` comes before `meta.lastUpdated`.
+        // `timestamp` comes before `meta.lastUpdated`, wherever it stands.
+        format!(
+            r#"{{"resourceType":"Bundle","meta":{{"lastUpdated":"2026-02-28T00:00:00Z"}},{entry},"timestamp":"2026-01-01T00:00:00Z"}}"#
+        ),
         bundle(
             "transaction",
             r#","meta":{"lastUpdated":"2026-02-28T00:00:00Z"},"timestamp":"2026-01-01T00:00:00Z""#,

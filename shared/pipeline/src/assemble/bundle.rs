@@ -7,7 +7,8 @@ use flatten::json::{Kind, Node, Tape};
 use flatten::resource::Resource;
 
 use crate::batch::Reason;
-use crate::decode::Place;
+use crate::decode::{Frame, Place};
+use crate::version::Position;
 
 use super::deletions::{Deletions, HeldDeletions};
 use super::identity::Servers;
@@ -82,7 +83,9 @@ impl Assembler {
         let place = within(place, node);
         // It is made of what was read before.
         if let Ok(document) = tape.parse(envelope.as_bytes(), RESOURCE) {
+            let around = self.stands_at.replace(place);
             self.envelope(place, document.root());
+            self.stands_at = around;
         }
         self.leave_bundle();
         // It is no larger than the record that it stands in.
@@ -102,6 +105,19 @@ impl Assembler {
             Kind::Null => {}
             Kind::Object => self.entry(place, entry),
             _ => self.unusable(place, entry, DefectCode::ObjectExpected),
+        }
+    }
+
+    /// Ends the Bundle at hand if the frame that comes next is none of its. To be called before
+    /// [`take`](Self::take), so that what waited for the end can be handed on first.
+    pub fn come_to(&mut self, frame: &Frame<'_>) {
+        let next = match *frame {
+            Frame::Entry { bundle, .. } | Frame::BundleEnd { bundle, .. } => Some(bundle),
+            Frame::Resource { .. } => None,
+            Frame::Broken { .. } => return,
+        };
+        if self.bundle.number.is_some() && self.bundle.number != next {
+            self.leave_bundle();
         }
     }
 
@@ -129,7 +145,9 @@ impl Assembler {
             Ok(document) => {
                 self.bundle.facts = BundleFacts::of(document.root());
                 self.bundle.references.links.close();
+                self.stands_at = Some(place);
                 self.envelope(place, document.root());
+                self.stands_at = None;
             }
             Err(error) => {
                 let reason = Reason::Defect { view: None, defect: Defect::from(error) };
@@ -143,7 +161,7 @@ impl Assembler {
     /// Ends the Bundle at hand, if there is one. What waited for its end is [taken](Self::take_waiting) afterwards.
     pub(super) fn leave_bundle(&mut self) {
         let OpenBundle { facts, references, mut deletions, .. } = mem::take(&mut self.bundle);
-        self.disk_failed |= references.is_broken();
+        self.disk_failed |= references.is_broken() || deletions.is_broken();
         let deletions = (!deletions.is_empty()).then(|| deletions.take());
         self.closing = Some(Closing { facts, deletions, join: references.close() });
     }
@@ -172,7 +190,8 @@ impl Assembler {
                 // An earlier attempt has written it, if it has written what stands behind the Bundle.
                 if !self.is_passing {
                     let around = mem::replace(&mut self.entry, EntryFacts::held(held.newest_first));
-                    self.delete(held.place, held.key, closing.facts.made_at);
+                    let position = Position::new(held.place.ordinal, held.inside);
+                    self.delete(held.place, held.key, closing.facts.made_at, position);
                     self.entry = around;
                 }
             }

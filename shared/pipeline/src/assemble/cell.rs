@@ -72,7 +72,7 @@ mod tests {
     fn a_cell_is_read_back() {
         for wants_type in [false, true] {
             let (table, row, path) = ("Observation", "Observation/ü#1", "component.3.valueReference_key");
-            let version = [7; 20];
+            let version = [7; 22];
             let cell = Cell { table, row, version, path, wants_type, of_type: "Patient" };
             assert_eq!(Cell::read(&cell.to_bytes()), Some(cell));
         }

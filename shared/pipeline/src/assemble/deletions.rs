@@ -18,6 +18,8 @@ pub(super) struct Deletions {
 pub(super) struct HeldDeletion {
     pub(super) place: Place,
     pub(super) key: String,
+    /// Its number within its frame.
+    pub(super) inside: u64,
     pub(super) newest_first: bool,
 }
 
@@ -28,15 +30,20 @@ impl Default for Deletions {
 }
 
 impl Deletions {
-    pub(super) fn hold(&mut self, place: Place, key: &str, newest_first: bool) {
+    pub(super) fn hold(&mut self, place: Place, key: &str, inside: u64, newest_first: bool) {
         let Place { ordinal, offset, length, line } = place;
-        let mut record = Vec::with_capacity(40 + key.len());
-        for number in [ordinal, offset, length, line] {
+        let mut record = Vec::with_capacity(48 + key.len());
+        for number in [ordinal, offset, length, line, inside] {
             record.extend_from_slice(&number.to_le_bytes());
         }
         record.push(u8::from(newest_first));
         record.extend_from_slice(key.as_bytes());
         self.held.push(&record);
+    }
+
+    /// Returns whether the disk has failed.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.held.is_broken()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -58,15 +65,16 @@ pub(super) struct HeldDeletions {
 impl HeldDeletions {
     pub(super) fn next(&mut self) -> Option<HeldDeletion> {
         let record = self.records.next_record()?;
-        let (numbers, rest) = record.split_at_checked(32)?;
+        let (numbers, rest) = record.split_at_checked(40)?;
         let mut numbers = numbers
             .chunks_exact(8)
             .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)));
         let mut number = || numbers.next().unwrap_or_default();
         let place = Place { ordinal: number(), offset: number(), length: number(), line: number() };
+        let inside = number();
         let (newest_first, key) = rest.split_first()?;
         let key = String::from_utf8_lossy(key).into_owned();
-        Some(HeldDeletion { place, key, newest_first: *newest_first == 1 })
+        Some(HeldDeletion { place, key, inside, newest_first: *newest_first == 1 })
     }
 
     /// Returns whether the disk has failed.

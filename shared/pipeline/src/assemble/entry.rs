@@ -1,11 +1,15 @@
 //! Entries of a Bundle (R5, section 2.36) and resources in parameters.
 
+use std::borrow::Cow;
+
 use flatten::defect::{Defect, DefectCode};
-use flatten::json::Node;
+use flatten::json::{Kind, Node};
 use flatten::reference::{self, Reference, is_id, is_type};
 
 use crate::batch::{Fate, ResourceWrite};
 use crate::decode::Place;
+
+use crate::version::Position;
 
 use super::order::EntryFacts;
 use super::{Assembler, within};
@@ -51,7 +55,10 @@ impl Assembler {
             self.resource(place, outcome, None);
         }
         let resource = entry.get("resource").filter(|resource| !resource.is_null());
-        let request = entry.get("request").filter(|request| !request.is_null());
+        let request = entry.get("request").filter(|request| !request.is_null()).map(one);
+        if request.is_some_and(|request| request.kind() != Kind::Object) {
+            return self.request_reject(place, entry, request, DefectCode::UnknownMethod);
+        }
         let method = request.and_then(|request| request.get("method")).filter(|method| !method.is_null());
         match method.map_or(Method::Other, Method::of) {
             // The method decides, also where the entry carries the resource.
@@ -92,20 +99,31 @@ impl Assembler {
         let Some(key) = request_key(entry).or_else(|| resource.and_then(key_of)) else {
             return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
         };
+        // Elsewhere than in a history it asks for the removal of one old version alone (R5, section 3.2.0.7.2).
+        if request_url(entry).is_some_and(|url| url.contains("/_history/")) && !self.entry.newest_first() {
+            return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
+        }
+        let full_url = entry.get_text("fullUrl");
+        if full_url.is_some_and(|url| !self.bundle.servers.note(&url, &key)) {
+            return self.defective(place, entry, Some(key), Defect::whole(DefectCode::AmbiguousIdentity));
+        }
         let place = within(place, entry);
         self.records += 1;
-        let stated = self.deleted_at().or(self.bundle.facts.made_at);
-        if stated.is_none() && self.bundle.goes_on {
+        let inside = self.inside;
+        let position = self.position(place.ordinal);
+        let facts = self.bundle.facts;
+        match self.deleted_at() {
             // What the Bundle says of its time may stand behind its entries.
-            self.bundle.deletions.hold(place, &key, self.entry.newest_first());
-        } else {
-            self.delete(place, key, stated);
+            None if self.bundle.goes_on && !facts.has_timestamp => {
+                self.bundle.deletions.hold(place, &key, inside, self.entry.newest_first());
+            }
+            stated => self.delete(place, key, stated.or(facts.made_at), position),
         }
     }
 
     /// Deletes a resource at the time that is stated, in nanoseconds since 1970-01-01T00:00:00Z.
-    pub(super) fn delete(&mut self, place: Place, key: String, stated: Option<i128>) {
-        let version = self.version_at(stated, place.ordinal);
+    pub(super) fn delete(&mut self, place: Place, key: String, stated: Option<i128>, position: Position) {
+        let version = self.version_at(stated, position);
         let source = self.source_at(place);
         let kind = key.split('/').next().unwrap_or_default();
         let (tables, resource_type) = (self.flattener.tables(kind), self.flattener.type_name(kind));
@@ -117,10 +135,23 @@ impl Assembler {
 
 /// The key of the resource that an entry's request names by type and id.
 fn request_key(entry: Node<'_>) -> Option<String> {
-    let url = entry.get("request").and_then(|request| request.get_text("url"))?;
+    let url = request_url(entry)?;
     match reference::parse(&url) {
         Reference::Resource { kind, id } => Some(format!("{kind}/{id}")),
         _ => None,
+    }
+}
+
+fn request_url(entry: Node<'_>) -> Option<Cow<'_, str>> {
+    entry.get("request").map(one).and_then(|request| request.get_text("url"))
+}
+
+/// The object that stands where one is meant to, also in an array of its own.
+fn one(node: Node<'_>) -> Node<'_> {
+    let mut items = node.items();
+    match (items.next(), items.next()) {
+        (Some(only), None) => only,
+        _ => node,
     }
 }
 

@@ -70,6 +70,10 @@ pub struct Assembler {
     entry: EntryFacts,
     /// The version of the next record, where it is known already.
     given: Option<Version>,
+    /// Records of the frame at hand so far.
+    inside: u64,
+    /// Where the record at hand stands, if its text is not a part of its frame: a Bundle's own fields are put together.
+    stands_at: Option<Place>,
     ready: Vec<Completion>,
     /// Whether a temporary file could not be written or read: something is missing.
     disk_failed: bool,
@@ -109,6 +113,8 @@ impl Assembler {
             closing: None,
             entry: EntryFacts::default(),
             given: None,
+            inside: 0,
+            stands_at: None,
             ready: Vec::new(),
             disk_failed: false,
             checks: BTreeMap::new(),
@@ -148,6 +154,8 @@ impl Assembler {
     pub fn take(&mut self, frame: &Frame<'_>) {
         let Place { ordinal, offset, length, line } = frame.place();
         self.next = (offset + length, ordinal + 1, line);
+        self.inside = 0;
+        self.come_to(frame);
         if ordinal < self.first { self.pass(frame) } else { self.read(frame) }
     }
 
@@ -227,7 +235,9 @@ impl Assembler {
     /// # Errors
     /// When the disk of temporary files has failed or is full.
     pub fn fault(&self) -> Result<(), Interrupted> {
-        if self.disk_failed { Err(Interrupted::Read { code: "temporary-file".to_owned() }) } else { Ok(()) }
+        let is_broken =
+            self.disk_failed || self.bundle.references.is_broken() || self.bundle.deletions.is_broken();
+        if is_broken { Err(Interrupted::Read { code: "temporary-file".to_owned() }) } else { Ok(()) }
     }
 
     /// The columns of all batches that were taken, for the dictionary.
@@ -323,6 +333,8 @@ impl Assembler {
         }
         if !self.is_passing || self.waits(resource.node()) {
             self.read_as(key, place, resource);
+        } else {
+            self.position(place.ordinal);
         }
     }
 
@@ -361,7 +373,10 @@ impl Assembler {
                 self.batch_bytes += text.len();
                 self.push(key, resource, version, source, Fate::Archived(text));
             }
-            Err(defect) => self.defective(place, resource.node(), Some(key), defect),
+            Err(defect) => {
+                self.given = Some(Version::from_token(version.as_str()));
+                self.defective(place, resource.node(), Some(key), defect);
+            }
         }
     }
 
@@ -397,7 +412,7 @@ impl Assembler {
             Some(version) => Some(version),
             None => self.version_of_reject(node, place.ordinal),
         };
-        let mut place = within(place, node);
+        let mut place = self.stands_at.unwrap_or_else(|| within(place, node));
         if self.is_nested && self.batch.rejects.len() < WITH_LINES {
             place.line += node.lines_before() as u64;
         }
@@ -417,7 +432,7 @@ impl Assembler {
     }
 
     fn source(&self, place: Place, node: Node<'_>) -> Source {
-        self.source_at(within(place, node))
+        self.source_at(self.stands_at.unwrap_or_else(|| within(place, node)))
     }
 
     fn source_at(&self, place: Place) -> Source {

@@ -4,7 +4,7 @@ use flatten::check::FUTURE;
 use flatten::json::{Limits, Node, Tape};
 use flatten::time::moment;
 
-use crate::version::{ObjectOrder, Version};
+use crate::version::{Position, Version};
 
 use super::Assembler;
 
@@ -18,6 +18,8 @@ pub(super) struct BundleFacts {
     is_history: Option<bool>,
     /// `timestamp`, or else `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z.
     pub(super) made_at: Option<i128>,
+    /// Whether it has said its `timestamp`, which comes before all else.
+    pub(super) has_timestamp: bool,
 }
 
 /// What an entry says about the record in it.
@@ -43,6 +45,7 @@ impl BundleFacts {
         Self {
             is_history: bundle.get("type").map(|kind| kind.is("history")),
             made_at: timestamp.or_else(|| last_updated(bundle)),
+            has_timestamp: timestamp.is_some(),
         }
     }
 }
@@ -51,9 +54,9 @@ impl EntryFacts {
     pub(super) fn of(entry: Node<'_>, bundle: BundleFacts) -> Self {
         let last_modified =
             moment_of(entry.get("response").and_then(|response| response.get("lastModified")));
-        // Where the type comes behind the entries, a request tells: in transactions no resource occurs twice.
-        let newest_first = bundle.is_history.unwrap_or_else(|| entry.get("request").is_some());
-        Self { last_modified, newest_first }
+        // Where the type comes behind the entries, these tell: only those of a history have both (R5, bdl-3 and bdl-4).
+        let both = || ["request", "response"].iter().all(|name| entry.get(name).is_some());
+        Self { last_modified, newest_first: bundle.is_history.unwrap_or_else(both) }
     }
 
     /// The facts of an entry of which nothing is left but its place.
@@ -70,26 +73,35 @@ impl Assembler {
     /// Returns the version of a resource that stands at this ordinal, and counts it where its time is not believed.
     pub(super) fn version_of(&mut self, resource: Node<'_>, ordinal: u64) -> Version {
         let stated = last_updated(resource).or(self.entry.last_modified);
-        self.version_at(stated, ordinal)
+        let position = self.position(ordinal);
+        self.version_at(stated, position)
     }
 
     /// Returns the version of a record that states this time, and counts it where that is not believed.
-    pub(super) fn version_at(&mut self, stated: Option<i128>, ordinal: u64) -> Version {
+    pub(super) fn version_at(&mut self, stated: Option<i128>, position: Position) -> Version {
         let time = self.order.time(stated);
         if time.is_from_future {
             *self.checks.entry(FUTURE.to_owned()).or_default() += 1;
         }
-        let ordinal = if self.entry.newest_first { ObjectOrder::newest_first(ordinal) } else { ordinal };
-        self.order.version(time.nanoseconds, ordinal).in_edition(self.edition)
+        let position = if self.entry.newest_first { position.newest_first() } else { position };
+        self.order.version(time.nanoseconds, position).in_edition(self.edition)
     }
 
     /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not look
     /// like a resource.
-    pub(super) fn version_of_reject(&self, node: Node<'_>, ordinal: u64) -> Option<Version> {
+    pub(super) fn version_of_reject(&mut self, node: Node<'_>, ordinal: u64) -> Option<Version> {
+        let position = self.position(ordinal);
         node.get("resourceType")?;
         let stated = last_updated(node).or(self.entry.last_modified);
-        let ordinal = if self.entry.newest_first { ObjectOrder::newest_first(ordinal) } else { ordinal };
-        Some(self.order.version(self.order.time(stated).nanoseconds, ordinal))
+        let position = if self.entry.newest_first { position.newest_first() } else { position };
+        Some(self.order.version(self.order.time(stated).nanoseconds, position))
+    }
+
+    /// Returns the position of the next record of the frame at hand: records of one frame come in their order.
+    pub(super) const fn position(&mut self, ordinal: u64) -> Position {
+        let position = Position::new(ordinal, self.inside);
+        self.inside += 1;
+        position
     }
 
     /// Returns when the entry at hand says that its resource was deleted.

@@ -101,9 +101,9 @@ impl References {
         } else if full_url.starts_with("urn:") {
             self.more_links.get_or_insert_with(Partitions::new).push(full_url, key.as_bytes());
         }
-        let cells = self.waiting.remove(full_url).unwrap_or_default();
+        let Some(cells) = self.waiting.remove(full_url) else { return Vec::new() };
         let bytes: usize = cells.iter().map(|cell| cell.len() + CELL_OVERHEAD).sum();
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes + full_url.len() + CELL_OVERHEAD);
         cells.iter().filter_map(|cell| Some(Cell::read(cell)?.answer(Some(key), order, edition))).collect()
     }
 

@@ -256,7 +256,7 @@ pub(crate) fn every_value() -> WriteBatch {
 /// The same with its members in the order of their names.
 pub(crate) const EVERY_VALUE: &str = r#"{"_id":"Observation/v","_load":"clinic/in/day 1.ndjson@v1",
 "_source":{"bucket":"clinic","key":"in/day 1.ndjson","length":99,"offset":300,"ordinal":3,"versionId":"v1"},
-"_version":"0000040000000000000000000003.0A000000000000000000000000000000.14d8de5697181886.000000000003",
+"_version":"0000040000000000000000000003.0A000000000000000000000000000000.14d8de5697181886.0000000006000000",
 "decimal":-120.50,"empty":null,"instant":"2026-01-05T10:00:00.120Z","integer":-2147483648,
 "list":[0,1,2,3,4,5,6,7,8,9,10,11],"long":9223372036854775807,"record":{"inner":[{}]},
 "text":"a\"\\\u0000\n😀ü","yes":true}"#;

@@ -32,7 +32,8 @@ pub(crate) fn outline(tables: &Tables) -> Vec<String> {
 /// The ordinal at the end of the order token, which is the version here.
 fn version(document: &str) -> Option<u64> {
     let token = member_of(document, "_version")?;
-    u64::from_str_radix(token.trim_matches('"').rsplit('.').next()?, 16).ok()
+    // The position ends with the record's number within its frame.
+    u64::from_str_radix(token.trim_matches('"').rsplit('.').next()?, 16).ok().map(|position| position >> 25)
 }
 
 fn member_of(document: &str, name: &str) -> Option<String> {

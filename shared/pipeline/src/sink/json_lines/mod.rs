@@ -202,7 +202,7 @@ mod tests {
             for (number, resource) in rows.resources.iter_mut().enumerate() {
                 // The last ones come in the order of their versions, and the very last is deleted.
                 let time = if number < 10_000 { time } else { -time };
-                resource.version = order.version(time, 0);
+                resource.version = order.version(time, crate::version::Position::new(0, 0));
                 if number == 19_999 && text == "oldest" {
                     resource.fate = Fate::Deleted;
                 }

@@ -2,7 +2,7 @@
 //!
 //! What was printed cannot be taken back, so nothing is printed before the run ends. The lines wait in the order in which
 //! they came; beside them, spread over partitions by the resource's key, wait what decides about them: versions and keys
-//! of references. At the end each partition fits into memory, however large the run was.
+//! of references. At the end one partition after the other is in memory: a 32nd of the run's keys and versions.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ pub(super) struct Run {
 struct Decided {
     /// A bit for each resource that a newer version of the run replaces.
     replaced: Vec<u64>,
-    /// Number of the resource, row, path and key, spread by the number.
+    /// Number of the resource, table, row, path and key, spread by the number.
     fills: Vec<Spool>,
 }
 
@@ -248,6 +248,10 @@ fn push_line(record: &mut Vec<u8>, table: &str, row: &str, line: &Line) {
 
 /// Prints the lines of one resource.
 fn print(record: &[u8], fills: &[Fill], output: &mut impl Write) -> io::Result<()> {
+    let mut by_row: BTreeMap<(&str, &str), Vec<&Fill>> = BTreeMap::new();
+    for fill in fills {
+        by_row.entry((&fill.table, &fill.row)).or_default().push(fill);
+    }
     let mut fields = Fields::of(record);
     while let (Some(bytes), Some(holes)) = (fields.next(), fields.next()) {
         if holes.is_empty() {
@@ -256,13 +260,13 @@ fn print(record: &[u8], fills: &[Fill], output: &mut impl Write) -> io::Result<(
         }
         let mut holes = Fields::of(holes).map(|field| String::from_utf8_lossy(field).into_owned());
         let (table, row) = (holes.next().unwrap_or_default(), holes.next().unwrap_or_default());
-        let own: Vec<&Fill> = fills.iter().filter(|fill| fill.table == table && fill.row == row).collect();
-        output.write_all(&filled(bytes, &self::holes(&mut holes, &own)))?;
+        let own = by_row.get(&(table.as_str(), row.as_str())).map_or(&[][..], Vec::as_slice);
+        output.write_all(&filled(bytes, &holes_of(&mut holes, own)))?;
     }
     Ok(())
 }
 
-fn holes(fields: &mut impl Iterator<Item = String>, fills: &[&Fill]) -> Vec<Hole> {
+fn holes_of(fields: &mut impl Iterator<Item = String>, fills: &[&Fill]) -> Vec<Hole> {
     let keys: BTreeMap<&str, &str> =
         fills.iter().map(|fill| (fill.path.as_str(), fill.key.as_str())).collect();
     let mut holes = Vec::new();

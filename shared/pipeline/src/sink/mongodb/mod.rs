@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::batch::{Reject, WriteBatch};
+use crate::batch::{Completion, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
@@ -204,15 +204,17 @@ impl MongoSink {
     }
 
     async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
-        let mut tables: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, completion) in batch.completions.iter().enumerate() {
-            tables.entry(&completion.table).or_default().push(index);
+        // One statement a row, however many keys it has waited for: each of them writes the whole row.
+        let mut tables: BTreeMap<&str, BTreeMap<(&str, &str), Vec<&Completion>>> = BTreeMap::new();
+        for completion in &batch.completions {
+            let row = (completion.row.as_str(), completion.version.as_str());
+            tables.entry(&completion.table).or_default().entry(row).or_default().push(completion);
         }
-        let chunks = tables.into_iter().flat_map(|(table, indices)| {
-            cut(UPDATE, table, 0..indices.len(), move |statement, writer| {
-                let completion = indices.get(statement).and_then(|&index| batch.completions.get(index));
-                if let Some(completion) = completion {
-                    statements::completion(writer, completion);
+        let chunks = tables.into_iter().flat_map(|(table, rows)| {
+            let rows: Vec<Vec<&Completion>> = rows.into_values().collect();
+            cut(UPDATE, table, 0..rows.len(), move |statement, writer| {
+                if let Some(completions) = rows.get(statement) {
+                    statements::completions(writer, completions);
                 }
             })
         });
