@@ -21,9 +21,10 @@ use pipeline::source::Storage;
 use crate::console;
 use crate::database::Database;
 use crate::input::{Input, Inputs};
+use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening};
+use crate::settings::{Destination, Flattening, OtherCatalogs};
 
 use report::{Entry, Report};
 
@@ -35,6 +36,8 @@ pub(crate) struct Load {
     flattening: Flattening,
     #[command(flatten)]
     destination: Destination,
+    #[command(flatten)]
+    other_catalogs: OtherCatalogs,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
@@ -89,6 +92,7 @@ struct Loader {
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
     let database = arguments.destination.connect().await?;
+    other_catalogs::check(&database, &catalog, arguments.other_catalogs).await?;
     Ok(Loader::new(catalog, database, arguments.again, arguments.validate_views.into())
         .load_all(&arguments.files)
         .await)

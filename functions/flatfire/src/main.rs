@@ -8,6 +8,7 @@ mod console;
 mod outcome;
 mod reject;
 mod database;
+mod other_catalogs;
 mod dictionary;
 mod origin;
 mod needs_bundle;

@@ -13,8 +13,9 @@ use clap::Args;
 use pipeline::ledger::{Ledger, Load, Status};
 
 use crate::database::Database;
+use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::settings::{Destination, Flattening, Uri};
+use crate::settings::{Destination, Flattening, OtherCatalogs, Uri};
 use crate::status::{named, status, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
@@ -30,6 +31,8 @@ pub(crate) struct Replay {
     archive: Option<String>,
     #[command(flatten)]
     flattening: Flattening,
+    #[command(flatten)]
+    other_catalogs: OtherCatalogs,
     /// Replay the rejected records alone, each by its exact bytes
     #[arg(long, conflicts_with = "dead_letter")]
     rejects: bool,
@@ -74,6 +77,10 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
     let database = Destination { to, archive: arguments.archive.clone() }.connect().await?;
     let loads = chosen(&arguments, &database).await?;
     let catalog = arguments.flattening.catalog(None)?;
+    let writes_here = arguments.rejects || loads.iter().flatten().any(|load| load.bucket == "file");
+    if writes_here {
+        other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
+    }
     if arguments.rejects {
         return rejects::replay(&database, catalog, loads.as_deref(), arguments.code.as_deref()).await;
     }

@@ -72,7 +72,7 @@ const PACE: Pace = Pace {
 
 /// Prints the rows of all files.
 pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
-    let catalog = arguments.flattening.catalog(None)?;
+    let catalog = arguments.flattening.printed_catalog()?;
     let output = match arguments.format {
         Format::Ndjson => Output::ndjson(arguments.table),
         Format::Csv => Output::csv(Spool::new(arguments.table, catalog.plans())?),

@@ -61,7 +61,8 @@ pub(crate) enum Command {
 pub(crate) struct Flattening {
     #[command(flatten)]
     views: Views,
-    /// Which tables are filled; by default both with `--views` and automatic ones without
+    /// Which tables are filled; by default both, as the function does. `rows` prints the automatic ones alone unless it
+    /// is given `--views`
     #[arg(long, value_enum)]
     tables: Option<Tables>,
     /// Where the items of repeating elements go
@@ -100,6 +101,16 @@ enum Tables {
     Both,
 }
 
+impl From<Tables> for catalog::Tables {
+    fn from(tables: Tables) -> Self {
+        match tables {
+            Tables::Automatic => Self::Automatic,
+            Tables::Views => Self::Views,
+            Tables::Both => Self::Both,
+        }
+    }
+}
+
 /// Where the items of repeating elements go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Layout {
@@ -107,6 +118,14 @@ enum Layout {
     Embedded,
     /// Into rows of tables of their own: the layout for CSV and SQL databases
     Tables,
+}
+
+/// Whether a database may be filled that another catalog has filled.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct OtherCatalogs {
+    /// Write also where other views or settings have filled the database: by default that stops the command
+    #[arg(long = "catalog-differs-ok", help_heading = "Tables")]
+    pub(crate) are_fine: bool,
 }
 
 /// Where rows stand.
@@ -159,8 +178,22 @@ impl fmt::Debug for Uri {
 impl Flattening {
     /// The catalog that the settings describe. `gates` is a file of what a whole object must be.
     pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidSettings> {
+        self.compile(self.tables.map_or(catalog::Tables::Both, catalog::Tables::from), gates)
+    }
+
+    /// The same for rows that are printed: those of views are among them when views are asked for.
+    pub(crate) fn printed_catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+        let default =
+            if self.views.views.is_some() { catalog::Tables::Both } else { catalog::Tables::Automatic };
+        self.compile(self.tables.map_or(default, catalog::Tables::from), None)
+    }
+
+    fn compile(
+        &self,
+        tables: catalog::Tables,
+        gates: Option<&Path>,
+    ) -> Result<Arc<Catalog>, InvalidSettings> {
         let mut mistakes = Vec::new();
-        let tables = self.tables();
         let views = if tables == catalog::Tables::Automatic { Ok(Vec::new()) } else { self.views.texts() };
         let views = views.unwrap_or_else(|mistake| {
             mistakes.push(mistake);
@@ -184,14 +217,6 @@ impl Flattening {
         };
         let catalog = Catalog::compile(choices).map_err(|invalid| mistakes.push(invalid.to_string()));
         catalog.ok().filter(|_| mistakes.is_empty()).map(Arc::new).ok_or(InvalidSettings { mistakes })
-    }
-
-    fn tables(&self) -> catalog::Tables {
-        match (self.tables, &self.views.views) {
-            (Some(Tables::Automatic), _) | (None, None) => catalog::Tables::Automatic,
-            (Some(Tables::Views), _) => catalog::Tables::Views,
-            (Some(Tables::Both), _) | (None, Some(_)) => catalog::Tables::Both,
-        }
     }
 
     fn checks(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {

@@ -12,7 +12,7 @@ use pipeline::decode::Place;
 use pipeline::ledger::Ledger;
 use pipeline::object::ObjectRef;
 use pipeline::sink::Sink as _;
-use pipeline::sink::mongodb::MongoSink;
+use pipeline::sink::mongodb::{MongoSink, Validation};
 use pipeline::version::Version;
 
 use crate::console;
@@ -20,9 +20,10 @@ use crate::database::{Database, DatabaseError, archived_text};
 use crate::dictionary::{self, Apart};
 use crate::needs_bundle;
 use crate::origin;
+use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening};
+use crate::settings::{Destination, Flattening, OtherCatalogs};
 use crate::status::unreadable;
 
 /// Put archived resources back into the tables.
@@ -33,6 +34,8 @@ pub(super) struct Restore {
     flattening: Flattening,
     #[command(flatten)]
     destination: Destination,
+    #[command(flatten)]
+    other_catalogs: OtherCatalogs,
     /// The resources, as `AuditEvent/123`
     #[arg(required = true, value_name = "TYPE/ID")]
     keys: Vec<String>,
@@ -42,7 +45,9 @@ pub(super) struct Restore {
 pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(None)?;
     let database = arguments.destination.connect().await?;
-    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
+    let sink = MongoSink::new(database.connection.clone(), database.archive.name())
+        .with_views(Validation::default(), catalog.plans());
     let mut outcome = Outcome::Done;
     for key in &arguments.keys {
         match restore(&database, &sink, &catalog, key).await? {

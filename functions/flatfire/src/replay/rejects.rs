@@ -13,7 +13,7 @@ use pipeline::decode::{Frame, Place};
 use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
 use pipeline::sink::Sink as _;
-use pipeline::sink::mongodb::MongoSink;
+use pipeline::sink::mongodb::{MongoSink, Validation};
 use pipeline::source::Storage;
 use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
@@ -57,7 +57,8 @@ pub(super) async fn replay(
     loads: Option<&[Load]>,
     code: Option<&str>,
 ) -> anyhow::Result<Outcome> {
-    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    let sink = MongoSink::new(database.connection.clone(), database.archive.name())
+        .with_views(Validation::default(), catalog.plans());
     let cloud = Cloud::new().await;
     let ledger = Ledger::Mongo(database.connection.clone());
     let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };

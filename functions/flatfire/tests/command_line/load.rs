@@ -39,7 +39,7 @@ async fn what_rows_prints_stands_in_the_database_and_a_second_load_changes_nothi
     assert!(first.stderr.contains(reject), "{}", first.stderr);
     assert!(first.stderr.contains("In database flatfire_samples: "), "{}", first.stderr);
     let content = database.content().await;
-    assert_eq!(stored(&content), printed(&[&folder]));
+    assert_eq!(stored(&content), printed(&["--tables", "both", &folder]));
     let mut statuses: Vec<_> = content["_loads"].iter().map(|load| load.get_str("status").unwrap()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, ["done", "done", "done", "partial"]);
@@ -63,16 +63,16 @@ async fn the_content_of_a_file_decides_whether_it_is_loaded() {
         )
     };
     fs::write(&file, patient("Old")).unwrap();
-    assert_eq!(load(&database, &["--arrays", "tables", &file]).code, 0);
+    assert_eq!(load(&database, &["--tables", "automatic", "--arrays", "tables", &file]).code, 0);
     let content = database.content().await;
     assert_eq!(stored(&content), [("Patient".to_owned(), 1), ("Patient_contact".to_owned(), 1)].into());
     fs::write(&file, patient("Old")).unwrap();
-    assert_eq!(load(&database, &["--arrays", "tables", &file]).code, 0);
+    assert_eq!(load(&database, &["--tables", "automatic", "--arrays", "tables", &file]).code, 0);
     assert_eq!(database.content().await, content, "only the file's time changed");
 
     let shrunk = r#"{"resourceType":"Patient","id":"p","name":[{"family":"New"}]}"#;
     fs::write(&file, shrunk).unwrap();
-    assert_eq!(load(&database, &["--arrays", "tables", &file]).code, 0);
+    assert_eq!(load(&database, &["--tables", "automatic", "--arrays", "tables", &file]).code, 0);
     let content = database.content().await;
     assert_eq!(content["Patient"].first().unwrap().get_str("name_family").unwrap(), "New");
     assert_eq!(content["_loads"].len(), 2);
@@ -90,18 +90,27 @@ async fn other_views_and_settings_make_the_rows_anew_when_a_file_is_loaded_again
         r#"{"name":"family","resource":"Patient","select":[{"column":[{"name":"family","path":"name.family"}]}]}"#,
     )
     .unwrap();
-    assert_eq!(load(&database, &[&file]).code, 0);
-    let again = load(&database, &["--again", "--views", &view, &file]);
+    assert_eq!(load(&database, &["--tables", "automatic", &file]).code, 0);
+    let refused = load(&database, &["--again", "--views", &view, &file]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("other views or settings have filled the database"),
+        "{}",
+        refused.stderr
+    );
+    let again = load(&database, &["--catalog-differs-ok", "--again", "--views", &view, &file]);
     assert_eq!(again.code, 0, "{}", again.stderr);
     let content = database.content().await;
     assert_eq!(stored(&content), [("Patient".to_owned(), 1), ("family".to_owned(), 1)].into());
 
     let changed = fs::read_to_string(&view).unwrap().replace("\"name.family\"", "\"name.family.lower()\"");
     fs::write(&view, changed).unwrap();
-    assert_eq!(load(&database, &["--views", &view, &file]).code, 0, "the ledger calls it done");
+    let other = ["--catalog-differs-ok", "--views", &view, &file];
+    assert_eq!(load(&database, &other).code, 0, "the ledger calls it done");
     let content = database.content().await;
     assert_eq!(content["family"][0].get_str("family").unwrap(), "A");
-    assert_eq!(load(&database, &["--again", "--views", &view, &file]).code, 0);
+    let other = ["--catalog-differs-ok", "--again", "--views", &view, &file];
+    assert_eq!(load(&database, &other).code, 0);
     let content = database.content().await;
     assert_eq!(content["family"][0].get_str("family").unwrap(), "a");
     assert_eq!(content["_loads"][0].get_i64("edition").unwrap(), 2);
@@ -135,7 +144,7 @@ async fn inactive_resources_stand_whole_in_the_archive() {
     let file = path_of(&folder, "two.ndjson");
     let audit = r#"{"resourceType":"AuditEvent", "id":"a"}"#;
     fs::write(&file, format!("{audit}\n{{\"resourceType\":\"Patient\",\"id\":\"p\"}}\n")).unwrap();
-    assert_eq!(load(&database, &["--inactive", "AuditEvent", &file]).code, 0);
+    assert_eq!(load(&database, &["--tables", "automatic", "--inactive", "AuditEvent", &file]).code, 0);
     assert_eq!(stored(&database.content().await), [("Patient".to_owned(), 1)].into());
     let archived = database.archived().await;
     assert_eq!(archived["AuditEvent"].first().unwrap().get_str("json").unwrap(), audit);
@@ -177,4 +186,35 @@ fn a_database_that_is_not_there_is_said_at_once_and_without_the_password() {
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
         assert!(ran.stderr.contains(hint) && !ran.stderr.contains("canary"), "{hint}: {}", ran.stderr);
     }
+}
+
+/// The same patient, newer, by a command that fills fewer tables; then its deletion.
+#[tokio::test]
+async fn a_load_without_views_leaves_nothing_older_in_their_tables() {
+    let database = TestDatabase::of("fewer_tables").await;
+    let folder = tempfile::tempdir().unwrap();
+    let patient = |id: &str, day: u32, gender: &str| {
+        let meta = format!(r#""meta":{{"lastUpdated":"2026-01-{day:02}T10:00:00Z"}}"#);
+        format!(r#"{{"resourceType":"Patient","id":"{id}",{meta},"gender":"{gender}"}}"#)
+    };
+    let deletion = r#"{"resourceType":"Bundle","type":"transaction","timestamp":"2026-01-09T10:00:00Z","entry":[
+        {"request":{"method":"DELETE","url":"Patient/2"}}]}"#;
+    let files = ["both.ndjson", "newer.json", "deleted.json"].map(|name| path_of(&folder, name));
+    fs::write(&files[0], [patient("1", 5, "female"), patient("2", 5, "female")].join("\n")).unwrap();
+    fs::write(&files[1], patient("1", 6, "male")).unwrap();
+    fs::write(&files[2], deletion).unwrap();
+    assert_eq!(load(&database, &[&files[0]]).code, 0);
+    assert_eq!(database.content().await["patient"].len(), 2, "the views of the project are run by default");
+    let refused = load(&database, &["--tables", "automatic", &files[1]]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("would not fill: ") && refused.stderr.contains("patient"), "{refused:?}");
+    for file in &files[1..] {
+        let ran = load(&database, &["--tables", "automatic", "--catalog-differs-ok", file]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let content = database.content().await;
+    assert_eq!(content["Patient"].len(), 1);
+    assert_eq!(content["Patient"][0].get_str("gender").unwrap(), "male");
+    assert!(content["patient"].is_empty(), "{:?}", content["patient"]);
+    database.remove().await;
 }

@@ -20,7 +20,7 @@ pub use columns::Filled;
 pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Status};
 
 /// The catalog of a load of which parts were made under others.
-const MIXED: &str = "mixed";
+pub const MIXED_CATALOGS: &str = "mixed";
 /// How often a change is tried before it is given up: every miss means that somebody else succeeded.
 const MAX_MISSES: usize = 20;
 /// The most loads that [`Ledger::list`] gives: they fit into one answer of the database.
@@ -153,7 +153,7 @@ impl Ledger {
         for _ in 0..MAX_MISSES {
             let Some(load) = self.find(id).await? else { return Ok(None) };
             let (edition, revision) = (load.edition.max(above) + 1, load.revision);
-            let raised = Load { edition, catalog: MIXED.to_owned(), checkpoint: None, ..load };
+            let raised = Load { edition, catalog: MIXED_CATALOGS.to_owned(), checkpoint: None, ..load };
             if self.write(raised, Some(revision)).await? {
                 return Ok(Some(edition));
             }
