@@ -20,6 +20,7 @@ mod status;
 mod forget;
 mod archive;
 mod replay;
+mod tidy;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
+        Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {
         console::error(&error);

@@ -20,6 +20,7 @@ use crate::replay::Replay;
 use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::status::Status;
+use crate::tidy::Tidy;
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
     Replay(Replay),
+    /// List, and remove, what earlier versions named after what senders made up
+    Tidy(Tidy),
 }
 
 /// What becomes of resources.

@@ -67,9 +67,13 @@ async fn what_has_its_key_from_a_bundle_comes_back_under_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = path_of(&folder, "bundle.json");
     fs::write(&file, BUNDLE).unwrap();
-    assert_eq!(run(&["load", "--to", &database.uri, "--inactive", "Observation", &file]).code, 0);
+    assert_eq!(
+        run(&["load", "--to", &database.uri, "--tables", "automatic", "--inactive", "Observation", &file])
+            .code,
+        0
+    );
     let key = "Observation/9b2f0000-0000-4000-8000-000000000002";
-    let restored = run(&["archive", "restore", "--to", &database.uri, key]);
+    let restored = run(&["archive", "restore", "--to", &database.uri, "--tables", "automatic", key]);
     assert_eq!((restored.code, restored.stdout), (0, format!("{key}: restored; 1 rows\n")));
     assert!(restored.stderr.contains("refers to others by urn"), "{}", restored.stderr);
     let content = database.content().await;
@@ -80,15 +84,17 @@ async fn what_has_its_key_from_a_bundle_comes_back_under_it() {
     assert!(columns.contains(&"Observation.status"), "{columns:?}");
 
     // As the message says.
-    assert_eq!(run(&["replay", "--to", &database.uri, &file]).code, 0);
+    assert_eq!(run(&["replay", "--to", &database.uri, "--tables", "automatic", &file]).code, 0);
     let content = database.content().await;
     let subject = content["Observation"][0].get_str("subject_key").unwrap();
     assert_eq!(subject, "Patient/9b2f0000-0000-4000-8000-000000000001");
 
     // There and back, and there again under the settings of the first time: it stands in one place only.
-    let archive = |database: &str| run(&["replay", "--to", database, "--inactive", "Observation", &file]);
+    let archive = |database: &str| {
+        run(&["replay", "--to", database, "--tables", "automatic", "--inactive", "Observation", &file])
+    };
     assert_eq!(archive(&database.uri).code, 0);
-    assert_eq!(run(&["archive", "restore", "--to", &database.uri, key]).code, 0);
+    assert_eq!(run(&["archive", "restore", "--to", &database.uri, "--tables", "automatic", key]).code, 0);
     assert_eq!(archive(&database.uri).code, 0);
     assert_eq!(database.archived().await["Observation"].len(), 1);
     assert!(database.content().await.get("Observation").is_none_or(Vec::is_empty));

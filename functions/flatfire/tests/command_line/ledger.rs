@@ -10,7 +10,7 @@ async fn loads_are_listed_filtered_and_explained() {
         |arguments: &[&str]| -> Ran { run(&[&["status", "--to", &database.uri], arguments].concat()) };
     assert_eq!(status(&[]).stdout, "no loads\n");
     let (broken, whole) = (sample("patients-with-a-broken-line.ndjson"), sample("patient-bundle.json"));
-    run(&["load", "--to", &database.uri, &broken, &whole]);
+    run(&["load", "--to", &database.uri, "--tables", "automatic", &broken, &whole]);
 
     let all = status(&[]);
     assert_eq!((all.code, all.stderr.as_str()), (0, ""));

@@ -18,5 +18,6 @@ mod ledger;
 mod forget;
 mod archive;
 mod replay;
+mod tidy;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -1,0 +1,116 @@
+//! `flatfire tidy`: collections that earlier versions named after what senders made up.
+
+mod found;
+mod removal;
+
+use std::io::{IsTerminal as _, Write as _};
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::console;
+use crate::database::Database;
+use crate::outcome::Outcome;
+use crate::settings::Destination;
+
+use found::{Found, Kind};
+
+/// List, and remove, what earlier versions named after what senders made up.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Tidy {
+    #[command(flatten)]
+    destination: Destination,
+    /// Resource types that have tables although no release of FHIR has them, by comma or space: those of the function
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
+    resource_types: String,
+    /// Move and remove what is listed; on a terminal it asks first
+    #[arg(long)]
+    remove: bool,
+    /// Do not ask
+    #[arg(long, requires = "remove")]
+    yes: bool,
+}
+
+const NOTES: &str = "\
+Archived resources of types that nobody knows go to the archive's collection `Unknown`, contained ones to
+`Unknown_contained`; then their own collections are dropped. Child tables of elements that FHIR does not have are
+dropped: their files, loaded again, have the values in `_unknown`. Notes and entries of `_columns` that name them go too.
+Collections whose documents do not look like Flatfire's are never touched.
+
+Every other table is noted in `_tables`, so that newer versions and deletions reach it whichever program writes them.
+
+Without --remove nothing is changed.
+
+Exit codes: 0 done, 1 failed.";
+
+/// Lists what is there, and removes it when asked to.
+pub(crate) async fn run(arguments: Tidy) -> anyhow::Result<Outcome> {
+    let database = arguments.destination.connect().await?;
+    let types = arguments.resource_types.split([',', ' ']).filter(|name| !name.is_empty());
+    let types: Vec<String> = types.map(str::to_owned).collect();
+    let found = found::find(&database, &types).await?;
+    print(&found)?;
+    if found.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    if !arguments.remove {
+        console::line("flatfire: nothing was changed; with --remove it is");
+        return Ok(Outcome::Done);
+    }
+    if !arguments.yes && !is_wanted()? {
+        bail!("nothing was changed");
+    }
+    carry_out(&database, &found).await
+}
+
+fn print(found: &Found) -> std::io::Result<()> {
+    for table in &found.made_up {
+        let what = match table.kind {
+            Kind::Archive => "archived resources of a type that nobody knows, to be moved to Unknown",
+            Kind::Contained => {
+                "contained resources of a type that nobody knows, to be moved to Unknown_contained"
+            }
+            Kind::Child => "rows of an element that FHIR does not have, to be removed",
+        };
+        console::print(&format!("{}\t{} {what}", table.name, table.documents))?;
+    }
+    for note in &found.missing_notes {
+        console::print(&format!("{}\trows of {}, to be noted in _tables", note.table, note.resource_type))?;
+    }
+    if found.earlier_notes > 0 {
+        console::print(&format!("_side_tables\t{} notes, to be moved to _tables", found.earlier_notes))?;
+    }
+    let documents: u64 = found.made_up.iter().map(|table| table.documents).sum();
+    console::line(&format!(
+        "flatfire: {} collections with {documents} documents named after what senders made up, {} tables without a note",
+        found.made_up.len(),
+        found.missing_notes.len(),
+    ));
+    Ok(())
+}
+
+/// Asks on a terminal; where there is none, nobody can answer.
+fn is_wanted() -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("there is no terminal to ask on; with --yes it does not ask");
+    }
+    write!(std::io::stderr(), "Move and remove all of this? [y/N] ")?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn carry_out(database: &Database, found: &Found) -> anyhow::Result<Outcome> {
+    removal::note(database, found).await?;
+    let mut outcome = Outcome::Done;
+    for table in &found.made_up {
+        if !removal::remove(database, table).await? {
+            console::line(&format!("flatfire: {}: somebody writes to it; run this again", table.name));
+            outcome = Outcome::Failed;
+        }
+    }
+    removal::forget_names(database, found).await?;
+    console::print(&format!("{} collections removed", found.made_up.len()))?;
+    Ok(outcome)
+}
