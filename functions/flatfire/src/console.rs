@@ -37,7 +37,8 @@ pub(crate) fn explained(interrupted: &Interrupted) -> String {
         Interrupted::Denied { .. }
         | Interrupted::Stopped { .. }
         | Interrupted::Unsurveyed
-        | Interrupted::Deadline => interrupted.to_string(),
+        | Interrupted::Deadline
+        | Interrupted::Cancelled => interrupted.to_string(),
     }
 }
 

@@ -3,9 +3,11 @@
 mod pin;
 mod report;
 
+use std::future::pending;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -77,7 +79,9 @@ const NOTES: &str = "\
 A file is known in the ledger by its path as given and the SHA-256 of its content: loading it again changes nothing.
 Its resources are as new as they say (`meta.lastUpdated`), or else as the file's last change.
 
-Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
+Ctrl-C ends it behind the writes under way; loading the file again goes on there. A second Ctrl-C ends it at once.
+
+Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended by Ctrl-C.";
 
 /// What all files have in common.
 struct Loader {
@@ -108,6 +112,7 @@ struct Failure {
     reason: String,
     /// The next file would meet the same.
     ends_all: bool,
+    outcome: Outcome,
 }
 
 impl Loader {
@@ -131,7 +136,7 @@ impl Loader {
                 }
                 Err(failure) => {
                     console::file_error(&input.name, &failure.reason);
-                    outcome = Outcome::Failed;
+                    outcome = outcome.max(failure.outcome);
                     if failure.ends_all {
                         break;
                     }
@@ -147,10 +152,7 @@ impl Loader {
         let path = regular_file(input)?;
         let pin = pin::of_content(path).await.map_err(|error| failure(error.to_string()))?;
         let object = input.object(pin);
-        let loaded = tokio::select! {
-            loaded = self.run(input, &object) => loaded?,
-            _ = tokio::signal::ctrl_c() => return Err(self.release(&object).await),
-        };
+        let loaded = self.run_until_interrupted(input, &object).await?;
         // Nothing was read: the ledger knew the file, and what became of it.
         let is_known = loaded.summary.bytes == 0 && input.bytes != Some(0);
         let load = self.ledger.find(&object.load_id()).await?;
@@ -171,12 +173,18 @@ impl Loader {
         Ok(Entry { status: loaded.status, is_known, summary })
     }
 
-    async fn run(&self, input: &Input, object: &Arc<ObjectRef>) -> Result<Loaded, Failure> {
+    async fn run(
+        &self,
+        input: &Input,
+        object: &Arc<ObjectRef>,
+        is_cancelled: &AtomicBool,
+    ) -> Result<Loaded, Failure> {
         let bar = progress_bar(input);
         let job = Job {
             owner: owner(),
             again: self.again,
             deadline: None,
+            is_cancelled: Some(is_cancelled),
             clock: milliseconds_now,
             progress: &|bytes| bar.set_position(bytes),
         };
@@ -191,25 +199,41 @@ impl Loader {
         Ok(loaded?)
     }
 
-    /// Gives up a file in the middle, so that it need not be waited for when it is loaded again.
-    async fn release(&self, object: &ObjectRef) -> Failure {
-        let by_hand = Interrupted::Read { code: "interrupted at the terminal".to_owned() };
-        if let Ok(Some(load)) = self.ledger.find(&object.load_id()).await {
-            self.ledger.release(&load.id, load.attempts, &by_hand).await.ok();
+    /// Loads a file until somebody presses Ctrl-C. The first time ends it behind the writes under way, with a checkpoint;
+    /// the second time at once.
+    async fn run_until_interrupted(&self, input: &Input, object: &Arc<ObjectRef>) -> Result<Loaded, Failure> {
+        let is_cancelled = AtomicBool::new(false);
+        let interrupted = async {
+            // Without signals nobody can ask for an end.
+            if tokio::signal::ctrl_c().await.is_err() {
+                pending::<()>().await;
+            }
+            is_cancelled.store(true, Ordering::Relaxed);
+            console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
+            tokio::signal::ctrl_c().await.ok();
+        };
+        tokio::select! {
+            biased;
+            loaded = self.run(input, object, &is_cancelled) => loaded,
+            () = interrupted => Err(Interrupted::Cancelled.into()),
         }
-        Failure { reason: "interrupted; load it again to go on".to_owned(), ends_all: true }
     }
 }
 
 impl From<Interrupted> for Failure {
     fn from(interrupted: Interrupted) -> Self {
-        let ends_all = matches!(interrupted, Interrupted::Write { .. } | Interrupted::Stopped { .. });
-        Self { reason: console::explained(&interrupted), ends_all }
+        let ends_all = matches!(
+            interrupted,
+            Interrupted::Write { .. } | Interrupted::Stopped { .. } | Interrupted::Cancelled
+        );
+        let is_by_hand = interrupted == Interrupted::Cancelled;
+        let outcome = if is_by_hand { Outcome::Interrupted } else { Outcome::Failed };
+        Self { reason: console::explained(&interrupted), ends_all, outcome }
     }
 }
 
 fn failure(reason: String) -> Failure {
-    Failure { reason, ends_all: false }
+    Failure { reason, ends_all: false, outcome: Outcome::Failed }
 }
 
 /// Anything else can be read only once, and would be another file each time.

@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     Partial,
     /// It does not stand: exit code 1.
     Failed,
+    /// Somebody ended it by hand: exit code 130, as of a program that SIGINT ends.
+    Interrupted,
 }
 
 impl Outcome {
@@ -32,6 +34,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => Self::SUCCESS,
             Outcome::Failed => Self::from(1),
             Outcome::Partial => Self::from(2),
+            Outcome::Interrupted => Self::from(130),
         }
     }
 }
@@ -59,5 +62,6 @@ mod tests {
     fn the_worse_one_counts() {
         assert_eq!(Outcome::Done.max(Outcome::Partial), Outcome::Partial);
         assert_eq!(Outcome::Failed.max(Outcome::Partial), Outcome::Failed);
+        assert_eq!(Outcome::Failed.max(Outcome::Interrupted), Outcome::Interrupted);
     }
 }

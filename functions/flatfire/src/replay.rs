@@ -10,13 +10,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use pipeline::ledger::{Ledger, Load, Status};
+use pipeline::ledger::{Ledger, Load};
 
 use crate::database::Database;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{Destination, Flattening, OtherCatalogs, Uri};
-use crate::status::{named, status, unreadable};
+use crate::status::{Kind, named, status, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub(crate) struct Replay {
     code: Option<String>,
     /// Replay the loads of this status
     #[arg(long, value_parser = status(), conflicts_with_all = ["loads", "dead_letter"])]
-    status: Option<Status>,
+    status: Option<Kind>,
     /// Send the messages of this dead-letter queue back to the function's queue
     #[arg(long, value_name = "QUEUE_URL", conflicts_with = "loads")]
     dead_letter: Option<String>,
@@ -98,7 +98,7 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
 async fn chosen(arguments: &Replay, database: &Database) -> anyhow::Result<Option<Vec<Load>>> {
     let ledger = Ledger::Mongo(database.connection.clone());
     if let Some(status) = arguments.status {
-        let loads = ledger.list(Some(status), MAX_LOADS).await.map_err(unreadable)?;
+        let loads = ledger.list(Some(status.wanted()), MAX_LOADS).await.map_err(unreadable)?;
         return Ok(Some(loads));
     }
     if arguments.loads.is_empty() {

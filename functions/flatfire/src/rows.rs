@@ -129,7 +129,7 @@ async fn read(
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
     let line = Line { storage, catalog, sink: Arc::clone(sink), pace: PACE };
     match line.run(&input.object(Pin::Latest), None, None, &|_| {}).await? {
-        Read::Whole(summary) => Ok(summary),
+        Read::Whole(summary) | Read::Cut(summary) => Ok(summary),
         // A file that is opened does not go, and nobody has set a deadline.
         Read::UpTo(_) | Read::Gone => Err(Interrupted::Deadline),
     }

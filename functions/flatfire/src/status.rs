@@ -6,11 +6,12 @@ use comfy_table::{CellAlignment, Table, presets};
 use futures::TryStreamExt as _;
 use mongodb::bson::{DateTime, Document, doc};
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{self, Ledger, Load};
+use pipeline::ledger::{self, Ledger, Load, Wanted};
 use pipeline::summary::Summary;
 
 use crate::console;
 use crate::database::{Database, DatabaseError};
+use crate::load::milliseconds_now;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::Destination;
@@ -22,7 +23,7 @@ pub(crate) struct Status {
     destination: Destination,
     /// Show loads of this status only
     #[arg(long = "status", value_parser = status())]
-    wanted: Option<ledger::Status>,
+    wanted: Option<Kind>,
     /// Show so many loads at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
@@ -34,24 +35,53 @@ pub(crate) struct Status {
 /// Rejects of an explained load that are listed; the rest is counted.
 const LISTED_REJECTS: usize = 20;
 
-/// A status by its word in the ledger.
-pub(crate) fn status() -> impl TypedValueParser<Value = ledger::Status> {
-    PossibleValuesParser::new(ledger::Status::ALL.map(ledger::Status::as_str))
-        .try_map(|word| ledger::Status::from_word(&word).ok_or("no such status"))
+/// The word for loads whose function was killed.
+const STUCK: &str = "stuck";
+
+/// Loads of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Of a status.
+    Of(ledger::Status),
+    /// Killed, and not begun again.
+    Stuck,
+}
+
+impl Kind {
+    /// The kind, as of now.
+    pub(crate) fn wanted(self) -> Wanted {
+        match self {
+            Self::Of(status) => Wanted::Of(status),
+            Self::Stuck => Wanted::Stuck { now: milliseconds_now() },
+        }
+    }
+}
+
+/// A status by its word in the ledger, or `stuck`.
+pub(crate) fn status() -> impl TypedValueParser<Value = Kind> {
+    let words = ledger::Status::ALL.map(ledger::Status::as_str).into_iter().chain([STUCK]);
+    PossibleValuesParser::new(words).try_map(|word| match ledger::Status::from_word(&word) {
+        Some(status) => Ok(Kind::Of(status)),
+        None if word == STUCK => Ok(Kind::Stuck),
+        None => Err("no such status"),
+    })
 }
 
 /// Prints what is asked for.
 pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     let database = arguments.destination.connect().await?;
     let ledger = Ledger::Mongo(database.connection.clone());
-    let wanted = arguments.wanted;
+    let wanted = arguments.wanted.map(Kind::wanted);
     let Some(name) = &arguments.load else {
         let loads = ledger.list(wanted, arguments.limit).await.map_err(unreadable)?;
         console::print(&if loads.is_empty() { "no loads".to_owned() } else { listed(&loads) })?;
+        for line in look_at(&ledger, arguments.limit).await? {
+            console::line(&line);
+        }
         return Ok(Outcome::Done);
     };
     let mut loads = named(&database, &ledger, name).await?;
-    loads.retain(|load| wanted.is_none_or(|wanted| load.status == wanted));
+    loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
     if loads.is_empty() {
         anyhow::bail!("the ledger knows no such load; give the `_id` of one, or the key of its object");
     }
@@ -83,6 +113,25 @@ pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
     })
 }
 
+/// How many loads somebody should look at, however many others came after them.
+async fn look_at(ledger: &Ledger, limit: u32) -> anyhow::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let kinds = [Kind::Of(ledger::Status::Failed), Kind::Of(ledger::Status::Refused), Kind::Stuck];
+    for (kind, word) in kinds.into_iter().zip(["failed", "refused", STUCK]) {
+        let count = ledger.list(Some(kind.wanted()), limit).await.map_err(unreadable)?.len();
+        if count > 0 {
+            let more = if count == limit as usize { " or more" } else { "" };
+            lines.push(format!("flatfire: {count}{more} {word}: see `flatfire status --status {word}`"));
+        }
+    }
+    Ok(lines)
+}
+
+/// The word for where a load stands.
+fn word(load: &Load) -> &'static str {
+    if load.is_stuck(milliseconds_now()) { STUCK } else { load.status.as_str() }
+}
+
 fn listed(loads: &[Load]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
@@ -91,7 +140,7 @@ fn listed(loads: &[Load]) -> String {
         let Summary { records, rejected, rows, .. } = &load.summary;
         table.add_row([
             moment(load.begun),
-            load.status.as_str().to_owned(),
+            word(load).to_owned(),
             load.id.clone(),
             records.to_string(),
             rejected.to_string(),
@@ -109,7 +158,7 @@ fn listed(loads: &[Load]) -> String {
 /// Everything about one load, and what to do about it.
 async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseError> {
     let Summary { bytes, inflated_bytes, types, codes, checks, drift, .. } = &load.summary;
-    let mut lines = vec![load.id.clone(), format!("  {}: {}", load.status.as_str(), advice(load))];
+    let mut lines = vec![load.id.clone(), format!("  {}: {}", word(load), advice(load, milliseconds_now()))];
     lines.push(format!("  begun {}, attempts {}", moment(load.begun), load.attempts));
     if let Some(ended) = load.ended {
         let seconds = u32::try_from((ended - load.begun) / 1000).unwrap_or_default();
@@ -117,6 +166,9 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
     }
     if let Some(lease) = &load.lease {
         lines.push(format!("  held until {} by {}", moment(lease.until), lease.owner));
+    }
+    if let (1.., Some(last)) = (load.killed, load.last_killed_at) {
+        lines.push(format!("  earlier attempts were killed: {}, last before {}", load.killed, moment(last)));
     }
     lines.extend(load.problem.iter().map(|problem| format!("  problem: {problem}")));
     if let Some(checkpoint) = &load.checkpoint {
@@ -129,10 +181,7 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
         lines.push(format!("  {} columns that no load had filled before", drift.new_columns));
     }
     if drift.unlisted > 0 {
-        lines.push(format!(
-            "  {} times a column that is not in _columns, which has 20,000 of it",
-            drift.unlisted
-        ));
+        lines.push(format!("  {} values in columns beyond the 20,000-column limit", drift.unlisted));
     }
     lines.push(format!("  code {}, catalog {}", load.code, load.catalog));
     lines.extend(checks.iter().map(|(check, count)| format!("  check {check} did not pass {count} times")));
@@ -147,12 +196,26 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
     Ok(lines.join("\n"))
 }
 
-const fn advice(load: &Load) -> &'static str {
+fn advice(load: &Load, now: i64) -> String {
+    if load.is_stuck(now) {
+        let until = load.lease.as_ref().map(|lease| lease.until);
+        let times = match load.killed + 1 {
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        let last = moment(until.unwrap_or_default());
+        return format!("killed {times}, last before {last}; probably out of time or memory");
+    }
+    if let (ledger::Status::Running, Some(lease)) = (load.status, &load.lease) {
+        let (at, seconds) = (moment(lease.until), (lease.until - now).max(0) / 1000);
+        return format!("running, or crashed; another attempt can start at {at} (in {seconds} s)");
+    }
+    settled(load).to_owned()
+}
+
+const fn settled(load: &Load) -> &'static str {
     match (load.status, load.lease.is_some()) {
-        (ledger::Status::Running, true) => {
-            "somebody is at it, or was when it was killed; it is free when the lease ends"
-        }
-        (ledger::Status::Running, false) => "interrupted; the next delivery, or loading it again, goes on",
+        (ledger::Status::Running, _) => "interrupted; the next delivery, or loading it again, goes on",
         (ledger::Status::Done, _) => "everything in it is in the tables",
         (ledger::Status::Partial, _) => "everything but what was rejected is in the tables",
         (ledger::Status::Failed, _) => {
@@ -173,4 +236,42 @@ const fn advice(load: &Load) -> &'static str {
 /// RFC 3339, in UTC.
 fn moment(milliseconds: i64) -> String {
     DateTime::from_millis(milliseconds).try_to_rfc3339_string().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::interrupted::Interrupted;
+    use pipeline::ledger::{Attempt, Lease, Ledger, Load};
+    use pipeline::object::{ObjectRef, Pin};
+
+    use super::advice;
+
+    fn object() -> ObjectRef {
+        let (bucket, key) = ("b".into(), "k".into());
+        ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None }
+    }
+
+    async fn begun(ledger: &Ledger, now: i64) -> Load {
+        let lease = Lease { owner: now.to_string(), until: now + 60_000 };
+        let attempt = Attempt { now, lease, again: false, code: "1".into(), catalog: "c".into() };
+        ledger.begin(&object(), &attempt).await.unwrap();
+        ledger.find(&object().load_id()).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_holds_a_load_and_for_how_long_is_said() {
+        let ledger = Ledger::memory();
+        let load = begun(&ledger, 0).await;
+        let running = "running, or crashed; another attempt can start at 1970-01-01T00:01:00Z (in 41 s)";
+        assert_eq!(advice(&load, 19_000), running);
+        let killed = "killed once, last before 1970-01-01T00:01:00Z; probably out of time or memory";
+        assert_eq!(advice(&load, 60_000), killed);
+        begun(&ledger, 60_000).await;
+        let load = begun(&ledger, 120_000).await;
+        let killed = "killed 3 times, last before 1970-01-01T00:03:00Z; probably out of time or memory";
+        assert_eq!(advice(&load, 500_000), killed);
+        ledger.abandon(&load.id, 3, None, &Interrupted::Deadline).await.unwrap();
+        let load = ledger.find(&load.id).await.unwrap().unwrap();
+        assert!(!advice(&load, 500_000).contains("killed"), "it has said why it stopped");
+    }
 }

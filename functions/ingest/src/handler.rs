@@ -8,18 +8,20 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::stream;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
+use futures::future::join_all;
 use lambda_runtime::Diagnostic;
 use pipeline::interrupted::Interrupted;
-use pipeline::notification::{self, Cause, Event, InvalidNotification, Notification};
+use pipeline::notification::{self, Event, InvalidNotification, Notification};
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
-use crate::queue::{Queue, hidden_for};
+use crate::queue::{Queue, deliveries_of, hidden_for};
 use crate::report::{self, Report};
 use crate::settings::Watched;
-use pipeline::load::Loaded;
+use pipeline::load::{Deadline, Loaded};
 
 /// Messages of one batch that are worked on at the same time: small objects wait mostly for S3 and the database.
 const MESSAGES_AT_ONCE: usize = 2;
@@ -39,7 +41,7 @@ pub(crate) struct Invocation {
     /// Stands in every log line.
     pub(crate) request_id: String,
     /// When work must stop, with time enough left to say so.
-    pub(crate) deadline: Instant,
+    pub(crate) deadline: Deadline,
 }
 
 /// Why a message is to come again.
@@ -72,7 +74,7 @@ pub(crate) enum InvocationFailure {
 
 impl<L, F> Handler<L>
 where
-    L: Fn(Event, Instant) -> F,
+    L: Fn(Event, Deadline) -> F,
     F: Future<Output = Result<Loaded, Interrupted>> + Send + 'static,
 {
     /// Handles the event of one invocation: a batch of SQS, or a notification by itself.
@@ -110,9 +112,17 @@ where
         batch: SqsEvent,
         invocation: &Invocation,
     ) -> Result<SqsBatchResponse, InvocationFailure> {
-        let messages =
-            stream::iter(batch.records.iter().map(|message| self.handle_message(message, invocation)));
-        let outcomes: Vec<_> = messages.buffered(MESSAGES_AT_ONCE).collect().await;
+        let suspect = self.suspect_of(&batch.records);
+        let places = Semaphore::new(if suspect.is_some() { 1 } else { MESSAGES_AT_ONCE });
+        let passed_on = batch.records.iter().enumerate().map(async |(index, message)| match suspect {
+            Some(suspect) => self.is_passed_on(message, suspect == index, invocation).await,
+            None => false,
+        });
+        let passed_on = join_all(passed_on).await;
+        let messages = batch.records.iter().zip(passed_on).map(async |(message, is_passed_on)| {
+            if is_passed_on { Ok(()) } else { self.handle_message(message, &places, invocation).await }
+        });
+        let outcomes = join_all(messages).await;
         let mut response = SqsBatchResponse::default();
         for (message, outcome) in batch.records.iter().zip(outcomes) {
             if outcome.is_err() {
@@ -124,7 +134,45 @@ where
         Ok(response)
     }
 
-    async fn handle_message(&self, message: &SqsMessage, invocation: &Invocation) -> Result<(), Failure> {
+    /// The message of a batch that is handled alone while all others are passed on; `None`: all are handled.
+    ///
+    /// Who kills the function, by its memory or its time, takes its neighbours along. They are delivered again together,
+    /// and in the end all of them would be dead letters. So in a batch of which a message was delivered before, each of
+    /// them is sent on as a message of its own before anything is begun, and the suspect is alone.
+    fn suspect_of(&self, messages: &[SqsMessage]) -> Option<usize> {
+        let most = messages.iter().map(deliveries_of).max().unwrap_or_default();
+        let is_split = most > 1 && self.queue.is_there();
+        messages.iter().position(|message| is_split && deliveries_of(message) == most)
+    }
+
+    /// Sends every object of a message on as a message of its own; that of the suspect only if there are several. Where
+    /// it fails the message is handled here: an object that is announced twice does no harm.
+    async fn is_passed_on(&self, message: &SqsMessage, is_suspect: bool, invocation: &Invocation) -> bool {
+        let body = message.body.as_deref().unwrap_or_default();
+        let Ok(notification) = notification::parse(body.as_bytes()) else { return false };
+        let watched = notification.events.iter().filter(|event| self.watched.includes(&event.object));
+        let Ok(next) = watched.map(Event::passed_on).collect::<Result<Vec<_>, _>>() else { return false };
+        if next.len() <= usize::from(is_suspect) {
+            return false;
+        }
+        for event in &next {
+            if !self.queue.send(&event.to_message()).await {
+                return false;
+            }
+            self.report.passed_on(invocation, event);
+        }
+        self.queue.delete(message).await;
+        true
+    }
+
+    async fn handle_message(
+        &self,
+        message: &SqsMessage,
+        places: &Semaphore,
+        invocation: &Invocation,
+    ) -> Result<(), Failure> {
+        // Once the time is up, what waits for a place is passed on, whatever the others do.
+        let _place = timeout_at(invocation.deadline.stop.into(), places.acquire()).await;
         let body = message.body.as_deref().unwrap_or_default();
         let handled = match notification::parse(body.as_bytes()) {
             Ok(notification) => self.handle_notification(notification, invocation).await.map(drop),
@@ -161,8 +209,8 @@ where
             return Ok("ignored");
         }
         let began = Instant::now();
-        if began >= invocation.deadline {
-            return self.pass_on(&event, unbegun(&event), invocation).await;
+        if began >= invocation.deadline.stop {
+            return self.pass_on(&event, event.passed_on(), invocation).await;
         }
         // On a task of its own, so that a panic fails one message and not the batch.
         let load = tokio::spawn((self.load)(event.clone(), invocation.deadline));
@@ -193,15 +241,6 @@ where
         }
         self.report.continued(invocation, event);
         Ok("continued")
-    }
-}
-
-/// What is handed on when no time was left to begin. A replay must stay one: a continuation of a load that the ledger
-/// calls done has nothing left to do.
-fn unbegun(event: &Event) -> Result<Event, InvalidNotification> {
-    match event.cause {
-        Cause::Replay => Ok(event.clone()),
-        Cause::Created | Cause::Continuation { .. } => event.continued(),
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
-use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::load::{Deadline, Job, Line, Loaded, Pace};
 use pipeline::notification::{Cause, Event};
 use pipeline::sink::mongodb::{ConnectError, MongoSink, connect};
 use pipeline::source::Storage;
 use tokio::sync::Mutex;
+use tokio::time::timeout_at;
 
 use crate::settings::Settings;
 
@@ -36,13 +37,15 @@ impl Loader {
         Self { storage, secrets, settings, connected: Mutex::new(None) }
     }
 
-    /// Loads one object, or says why it must be tried again.
-    pub(crate) async fn load(&self, event: Event, deadline: Instant) -> Result<Loaded, Interrupted> {
-        let connected = self.connected().await?;
+    /// Loads one object, or says why it must be tried again. It ends in time whatever it waits for.
+    pub(crate) async fn load(&self, event: Event, deadline: Deadline) -> Result<Loaded, Interrupted> {
+        let connected = timeout_at(deadline.give_up.into(), self.connected()).await;
+        let connected = connected.unwrap_or(Err(Interrupted::Deadline))?;
         let job = Job {
             owner: random_name(),
-            again: event.cause == Cause::Replay,
+            again: matches!(event.cause, Cause::Replay { .. }),
             deadline: Some(deadline),
+            is_cancelled: None,
             clock: milliseconds_now,
             progress: &|_| {},
         };

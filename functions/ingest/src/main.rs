@@ -16,6 +16,7 @@ use anyhow::anyhow;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
+use pipeline::load::Deadline;
 use pipeline::source::{S3, Storage};
 use serde_json::Value;
 
@@ -66,11 +67,13 @@ fn limits() -> TimeoutConfig {
 /// `cargo lambda watch` always does, because it states a duration where a moment belongs.
 const WITHOUT_DEADLINE: Duration = Duration::from_mins(10);
 
-/// Work stops a fifth of the time before Lambda's deadline, or 20 seconds: enough for the write in flight, the
-/// checkpoint and the messages to the queue.
+/// Work stops a fifth of the time before Lambda's deadline, or 20 seconds: enough for the writes under way, the
+/// checkpoint and the messages to the queue. The last third of that is for the messages alone.
 #[allow(clippy::disallowed_methods, reason = "Lambda states its deadline as a time of day; this is the edge")]
 fn invocation(context: &Context) -> Invocation {
     let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or(WITHOUT_DEADLINE);
     let usable = remaining.saturating_sub(Duration::from_secs(20)).max(remaining * 4 / 5);
-    Invocation { request_id: context.request_id.clone(), deadline: Instant::now() + usable }
+    let stop = Instant::now() + usable;
+    let deadline = Deadline::new(stop, remaining.saturating_sub(usable) * 2 / 3);
+    Invocation { request_id: context.request_id.clone(), deadline }
 }

@@ -32,6 +32,21 @@ impl Queue {
         }
     }
 
+    /// Whether messages can be sent.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// Deletes a message that was passed on. Lambda would do it at the end of the invocation, if that came: of one that is
+    /// killed all messages come again, and each would be passed on twice.
+    pub(crate) async fn delete(&self, message: &SqsMessage) {
+        let (Some(url), Some(receipt)) = (&self.url, &message.receipt_handle) else { return };
+        let request = self.client.delete_message().queue_url(url).receipt_handle(receipt);
+        if request.send().await.is_err() {
+            tracing::warn!("a message that was passed on could not be deleted; it may come again");
+        }
+    }
+
     /// Sends a message, and says whether the queue has it.
     pub(crate) async fn send(&self, body: &str) -> bool {
         let Some(url) = &self.url else { return false };
@@ -43,18 +58,23 @@ impl Queue {
     }
 }
 
+/// How often a message was delivered, this time included.
+pub(crate) fn deliveries_of(message: &SqsMessage) -> u32 {
+    let deliveries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    deliveries.unwrap_or(1)
+}
+
 /// The longest time for which a failed message is hidden.
 const LONGEST: u64 = 3600;
 
 /// How long a failed message stays hidden: four times as long with every delivery, so that a hiccup costs seconds and
 /// the six deliveries of the template's queue outlast a database that is away for an hour.
 pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
-    let deliveries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    let growth = 4_u64.saturating_pow(deliveries.unwrap_or(1_u32).saturating_sub(1)).min(LONGEST);
+    let growth = 4_u64.saturating_pow(deliveries_of(message).saturating_sub(1)).min(LONGEST);
     let seconds = match failure {
         // Nothing gets better by waiting: on to the dead-letter queue, where somebody sees it.
         Failure::Invalid(_) => 2,
-        Failure::Interrupted(Interrupted::Deadline) => 1,
+        Failure::Interrupted(Interrupted::Deadline | Interrupted::Cancelled) => 1,
         Failure::Interrupted(Interrupted::Read { .. } | Interrupted::Write { .. }) => 15 * growth,
         Failure::Interrupted(Interrupted::Busy) | Failure::Panicked => 60 * growth,
         // Somebody has to grant or to repair something first.

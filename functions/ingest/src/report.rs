@@ -148,6 +148,7 @@ impl Report {
             Interrupted::Read { .. }
             | Interrupted::Write { .. }
             | Interrupted::Deadline
+            | Interrupted::Cancelled
             | Interrupted::Busy => {
                 object_line!(warn, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
             }
@@ -157,6 +158,11 @@ impl Report {
     /// An object goes on in another invocation.
     pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "continued", "object continued");
+    }
+
+    /// An object is begun in another invocation, where a neighbour that kills this one cannot reach it.
+    pub(crate) fn passed_on(&self, invocation: &Invocation, event: &Event) {
+        object_line!(info, self, invocation, event, status = "passed on", "object passed on");
     }
 
     /// An object is none that this deployment loads.
@@ -195,14 +201,14 @@ const fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Created => "created",
         Cause::Continuation { .. } => "continuation",
-        Cause::Replay => "replay",
+        Cause::Replay { .. } => "replay",
     }
 }
 
 const fn hops(cause: Cause) -> Option<u32> {
     match cause {
-        Cause::Created | Cause::Replay => None,
-        Cause::Continuation { hops } => Some(hops),
+        Cause::Created | Cause::Replay { hops: 0 } => None,
+        Cause::Replay { hops } | Cause::Continuation { hops } => Some(hops),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Batches: the rows and rejects that reach the database together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flatten::defect::Defect;
 use flatten::row::{NameList, Rows};
@@ -21,8 +23,65 @@ pub struct WriteBatch {
     pub completions: Vec<Completion>,
     /// Records that were set aside.
     pub rejects: Vec<Reject>,
+    /// Rejects that are counted only.
+    pub unstored: Unstored,
+    /// How many more rejects of the load are stored: those that the database makes of its documents take from it too.
+    pub room: RejectRoom,
     /// The reading of the object that they are of: the number of the attempt that began it at the first byte.
     pub reading: u32,
+}
+
+/// The most rejects of a load that are stored: the first ones. Broken records cost a sender a few bytes each.
+pub const MAX_REJECTS: u64 = 10_000;
+
+/// Rejects of which only the number is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unstored {
+    /// Records that were set aside.
+    pub rejected: u64,
+    /// Resources that are missing in a view.
+    pub view_defects: u64,
+    /// Both by code.
+    pub codes: BTreeMap<&'static str, u64>,
+}
+
+impl Unstored {
+    /// Counts a reject.
+    pub fn count(&mut self, reason: &Reason) {
+        let of_view = matches!(reason, Reason::Defect { view: Some(_), .. });
+        *(if of_view { &mut self.view_defects } else { &mut self.rejected }) += 1;
+        *self.codes.entry(reason.code()).or_default() += 1;
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+}
+
+/// Room for rejects, shared by all batches of a load.
+#[derive(Debug, Clone)]
+pub struct RejectRoom(Arc<AtomicU64>);
+
+impl RejectRoom {
+    /// The room that is left after so many.
+    #[must_use]
+    pub fn after(stored: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(MAX_REJECTS.saturating_sub(stored))))
+    }
+
+    /// Takes the room of one; `false`: there is none left.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+impl Default for RejectRoom {
+    fn default() -> Self {
+        Self::after(0)
+    }
 }
 
 /// What happens to one resource.

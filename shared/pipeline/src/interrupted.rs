@@ -41,6 +41,9 @@ pub enum Interrupted {
     /// The time is up; the next attempt resumes from the checkpoint.
     #[error("the deadline is near; the next attempt goes on from the checkpoint")]
     Deadline,
+    /// Somebody asked for an end.
+    #[error("interrupted by hand; load it again to go on")]
+    Cancelled,
     /// Another function holds this object version.
     #[error("another function is loading this object")]
     Busy,

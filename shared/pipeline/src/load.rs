@@ -1,24 +1,30 @@
 //! One object, from its first byte to its last row, and its entry in the ledger.
 
+mod deadline;
+mod ends;
 mod lease;
+mod reading;
 mod survey;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use flatten::catalog::Catalog;
-use flatten::dictionary::Dictionary;
+use tokio::time::timeout_at;
 
-use crate::assemble::{Assembler, BatchLimits};
-use crate::decode::{self, Decoder};
+use crate::assemble::BatchLimits;
+use crate::decode::{self, BrokenFrame};
 use crate::interrupted::Interrupted;
-use crate::ledger::{Attempt, Begun, Checkpoint, Ending, Filled, Lease, Ledger, Status};
+use crate::ledger::{Attempt, Begun, Checkpoint, Ending, Filled, Lease, Ledger, Left, Past, Status};
 use crate::object::ObjectRef;
 use crate::sink::Sink;
-use crate::source::{ReadFailure, Storage};
-use crate::summary::Summary;
-use crate::writes::Writes;
+use crate::source::Storage;
+use crate::summary::{Drift, Summary};
+
+pub use deadline::Deadline;
+use deadline::Limit;
+use ends::{Beginning, End, Ended, Notes};
 
 /// Where objects come from, what they become, where the rows go.
 #[derive(Debug)]
@@ -56,8 +62,10 @@ pub struct Job<'a> {
     pub owner: String,
     /// Load it even if the ledger calls it done.
     pub again: bool,
-    /// Work stops here, with a checkpoint. Writes under way are still waited for.
-    pub deadline: Option<Instant>,
+    /// When work stops, with a checkpoint; without one the lease is renewed for as long as it takes.
+    pub deadline: Option<Deadline>,
+    /// Set by whoever wants an end: what is under way is finished, and noted.
+    pub is_cancelled: Option<&'a AtomicBool>,
     /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
     pub clock: fn() -> i64,
     /// Told the bytes read so far.
@@ -83,35 +91,10 @@ pub enum Read {
     Whole(Summary),
     /// The deadline came; everything before the checkpoint is durable.
     UpTo(Checkpoint),
-    /// The pinned bytes exist no more.
+    /// The pinned bytes exist no more, and nothing was read.
     Gone,
-}
-
-/// One attempt at reading an object.
-struct Reading {
-    read: Read,
-    /// The columns that this attempt has filled.
-    columns: Dictionary,
-    /// When the object was made, as its keeper says.
-    created: Option<i64>,
-}
-
-/// What a reading stops at.
-#[derive(Debug, Clone, Copy)]
-struct Limit<'a> {
-    deadline: Option<Instant>,
-    /// Whether a later attempt has taken the object over.
-    is_lost: Option<&'a AtomicBool>,
-}
-
-impl Limit<'_> {
-    fn is_reached(self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    fn is_lost(self) -> bool {
-        self.is_lost.is_some_and(|is_lost| is_lost.load(Ordering::Relaxed))
-    }
+    /// What was read is durable; the rest is out of reach, and a reject says so.
+    Cut(Summary),
 }
 
 /// What tells rows and rejects from those of earlier attempts at the same object.
@@ -121,173 +104,216 @@ struct Making {
     reading: u32,
 }
 
-/// Completions are kept until the rows that they complete are durable; when there are this many times the resources
-/// of a batch, the writes are waited for.
-const COMPLETIONS_PER_RESOURCE: usize = 10;
-
 /// How long a load without a deadline holds its object against others, in milliseconds, unless it renews the lease.
 const LEASE_MILLISECONDS: i64 = 60 * 60 * 1000;
 
 /// How often it does.
 const RENEW_EVERY: Duration = Duration::from_mins(15);
 
-/// What a lease outlasts its deadline by: the time that writes under way may take.
+/// What a lease outlasts the end of work by: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
+
+/// What a lease outlasts the moment by at which writes are abandoned: the database may still be at work on them.
+const LEASE_BEHIND_MILLISECONDS: i64 = 10 * 1000;
+
+/// So many attempts in a row may have an invocation's time and get no record further. Then what follows is set aside:
+/// every attempt reads from the beginning, and would never get there.
+const MOST_STALLS: u32 = 3;
+
+/// Why a load is partial whose object is gone.
+const OBJECT_GONE: &str = "the object is gone; what was read of it before stands";
+
+/// An attempt that the ledger has let begin.
+struct Run {
+    id: String,
+    attempt: u32,
+    making: Making,
+    object: Arc<ObjectRef>,
+    checkpoint: Option<Checkpoint>,
+    past: Past,
+}
 
 impl<S: Sink + 'static> Line<S> {
     /// Loads an object and keeps the ledger: nothing is done for one that is done, two never load one at once, and
     /// an attempt that is interrupted leaves the next one where to go on.
+    ///
+    /// It ends in time whatever the object holds and however slow the database is. What is under way then is
+    /// abandoned and keeps its lease, so that nobody begins while the database may still be at work on it.
     pub async fn load(
         &self,
         ledger: &Ledger,
         object: &Arc<ObjectRef>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
+        let load = Box::pin(self.begin(ledger, object, job));
+        match job.deadline {
+            None => load.await,
+            Some(deadline) => {
+                timeout_at(deadline.give_up.into(), load).await.unwrap_or(Err(Interrupted::Deadline))
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        ledger: &Ledger,
+        object: &Arc<ObjectRef>,
+        job: &Job<'_>,
+    ) -> Result<Loaded, Interrupted> {
         let id = object.load_id();
-        let (attempt, making, object, checkpoint) = match ledger.begin(object, &self.attempt(job)).await? {
-            Begun::Run { attempt, edition, reading, object, checkpoint } => {
-                (attempt, Making { edition, reading }, object, checkpoint)
+        let run = match ledger.begin(object, &self.attempt(job)).await? {
+            Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
+                Run { id, attempt, making: Making { edition, reading }, object, checkpoint, past }
             }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
         };
+        let is_lost = AtomicBool::new(false);
+        let limit = Limit { deadline: job.deadline, is_lost: Some(&is_lost), is_cancelled: job.is_cancelled };
+        let work = self.carry_out(ledger, &run, limit, job);
+        let renew = || ledger.renew(&run.id, run.attempt, (job.clock)() + LEASE_MILLISECONDS);
+        match job.deadline {
+            Some(_) => work.await,
+            None => lease::renewing(RENEW_EVERY, renew, &is_lost, work).await,
+        }
+    }
+
+    /// Surveys, reads, and tells the ledger.
+    async fn carry_out(
+        &self,
+        ledger: &Ledger,
+        run: &Run,
+        limit: Limit<'_>,
+        job: &Job<'_>,
+    ) -> Result<Loaded, Interrupted> {
+        let Run { id, attempt, making, object, checkpoint, past } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_open() {
-            let (storage, catalog) = (&self.storage, &self.catalog);
-            match survey::refuse(storage, catalog, self.pace, &object, job.deadline).await {
+            match survey::refuse(&self.storage, &self.catalog, self.pace, object, limit).await {
                 Ok(None) => {}
                 Ok(Some((closed, summary))) => {
                     let (status, now) = (Status::Refused, (job.clock)());
                     let closed = closed.iter().map(|gate| gate.as_str()).collect::<Vec<_>>().join(", ");
                     let ending =
                         Ending { status, summary: &summary, problem: Some(&closed), created: None, now };
-                    ledger.finish(&id, attempt, &ending).await?;
+                    ledger.finish(id, *attempt, &ending).await?;
                     return Ok(Loaded { status, summary });
                 }
-                Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
+                Err(interrupted) => return release(ledger, run, interrupted, Left::default()).await,
             }
         }
-        let part = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
-        let is_lost = AtomicBool::new(false);
-        let limit = Limit { deadline: job.deadline, is_lost: Some(&is_lost) };
-        let read = self.read(&object, making, checkpoint, limit, job.progress);
-        let renew = || ledger.renew(&id, attempt, (job.clock)() + LEASE_MILLISECONDS);
-        let read = match job.deadline {
-            Some(_) => read.await,
-            None => Box::pin(lease::renewing(RENEW_EVERY, renew, &is_lost, read)).await,
+        let beginning = Beginning {
+            making: *making,
+            checkpoint: checkpoint.clone(),
+            is_last: past.stalls + 1 >= MOST_STALLS,
+            notes: Some(Notes { ledger, id, attempt: *attempt, clock: job.clock }),
         };
-        let now = (job.clock)();
-        let filled = |columns| Filled { load: &id, attempt, part, columns, now };
-        let (status, summary, created) = match read {
-            Ok(Reading { read: Read::Whole(mut summary), columns, created }) => {
-                summary.drift += ledger.fill(&filled(&columns)).await?;
-                if making.reading > 1
-                    && let Err(interrupted) = self.sink.forget_rejects(&id, making.reading).await
-                {
-                    return release(ledger, &id, attempt, interrupted).await;
+        let ended = reading::read(self, object, beginning, limit, job.progress).await;
+        self.tell(ledger, run, ended, limit, job).await
+    }
+
+    /// Tells the ledger how a reading ended.
+    async fn tell(
+        &self,
+        ledger: &Ledger,
+        run: &Run,
+        ended: Ended,
+        limit: Limit<'_>,
+        job: &Job<'_>,
+    ) -> Result<Loaded, Interrupted> {
+        let Ended { end, columns, part, has_written, created } = ended;
+        let (id, attempt, now) = (run.id.as_str(), run.attempt, (job.clock)());
+        let filled = Filled { load: id, attempt, part, columns: &columns, now };
+        let stop = if limit.is_cancelled() { Interrupted::Cancelled } else { Interrupted::Deadline };
+        let left = Left { has_written, has_stalled: false };
+        let (status, summary, problem) = match end {
+            Ok(End::Whole(summary)) => match self.complete(run, ledger.fill(&filled).await, summary).await {
+                Ok(summary) => (status_of(&summary), summary, None),
+                Err(interrupted) => return release(ledger, run, interrupted, left).await,
+            },
+            Ok(End::Stopped(mut checkpoint)) => {
+                let noted = async {
+                    checkpoint.summary.drift += ledger.fill(&filled).await?;
+                    ledger.checkpoint(id, attempt, &checkpoint).await
+                };
+                let by = noted.await.err().unwrap_or(stop);
+                return release(ledger, run, by, left).await;
+            }
+            Ok(End::Abandoned(checkpoint)) => {
+                // The place first: the database is slow, and the dictionary bears a gap.
+                if ledger.abandon(id, attempt, checkpoint.as_ref(), &stop).await.is_ok() {
+                    let _gap = ledger.fill(&filled).await;
                 }
-                (status_of(&summary), summary, created)
+                return Err(stop);
             }
-            Ok(Reading { read: Read::Gone, .. }) => (Status::Gone, Summary::default(), None),
-            Ok(Reading { read: Read::UpTo(mut checkpoint), columns, .. }) => {
-                checkpoint.summary.drift += ledger.fill(&filled(&columns)).await?;
-                ledger.checkpoint(&id, attempt, &checkpoint, now).await?;
-                ledger.release(&id, attempt, &Interrupted::Deadline).await?;
-                return Err(Interrupted::Deadline);
+            Ok(End::Stalled { had_time }) => {
+                return release(ledger, run, stop, Left { has_stalled: had_time, ..left }).await;
             }
-            Err(interrupted) => return release(ledger, &id, attempt, interrupted).await,
+            Ok(End::Gone) => match run.past.settled.clone() {
+                Some((status, summary)) => (status, summary, Some(OBJECT_GONE)),
+                None if run.past.may_have_rows => (Status::Partial, Summary::default(), Some(OBJECT_GONE)),
+                None => (Status::Gone, Summary::default(), None),
+            },
+            Ok(End::Cut(mut summary, reason)) => {
+                summary.drift += ledger.fill(&filled).await.unwrap_or_default();
+                match reason {
+                    BrokenFrame::ObjectGone => (Status::Partial, summary, Some(OBJECT_GONE)),
+                    _ => (status_of(&summary), summary, None),
+                }
+            }
+            Err(interrupted) => return release(ledger, run, interrupted, left).await,
         };
-        let problem = (!summary.adds_up()).then_some("the sums do not add up");
+        let problem = if summary.adds_up() { problem } else { Some("the sums do not add up") };
         let ending = Ending { status, summary: &summary, problem, created, now };
-        ledger.finish(&id, attempt, &ending).await?;
+        ledger.finish(id, attempt, &ending).await?;
         Ok(Loaded { status, summary })
     }
 
-    /// Reads an object and writes all of its rows and rejects. Every attempt gets further than the one before,
-    /// however little time it has.
+    /// What is left to do when everything is durable.
+    async fn complete(
+        &self,
+        run: &Run,
+        drift: Result<Drift, Interrupted>,
+        mut summary: Summary,
+    ) -> Result<Summary, Interrupted> {
+        summary.drift += drift?;
+        if run.making.reading > 1 {
+            self.sink.forget_rejects(&run.id, run.making.reading).await?;
+        }
+        Ok(summary)
+    }
+
+    /// Reads an object and writes all of its rows and rejects, without a ledger.
     pub async fn run(
         &self,
         object: &Arc<ObjectRef>,
         checkpoint: Option<Checkpoint>,
-        deadline: Option<Instant>,
+        deadline: Option<Deadline>,
         progress: Progress<'_>,
     ) -> Result<Read, Interrupted> {
-        Ok(self
-            .read(object, Making::default(), checkpoint, Limit { deadline, is_lost: None }, progress)
-            .await?
-            .read)
-    }
-
-    async fn read(
-        &self,
-        object: &Arc<ObjectRef>,
-        making: Making,
-        checkpoint: Option<Checkpoint>,
-        limit: Limit<'_>,
-        progress: Progress<'_>,
-    ) -> Result<Reading, Interrupted> {
-        let mut bytes = match self.storage.open(object, 0).await {
-            Ok(opened) => opened,
-            Err(ReadFailure::Gone) => return Ok(Reading::gone()),
-            Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
-        };
-        // Whoever sends to the queue can write any time into a message.
-        let created = bytes.modified();
-        let object = Arc::new(ObjectRef { created: created.unwrap_or(object.created), ..(**object).clone() });
-        let mut decoder = Decoder::new(self.pace.decode);
-        let mut assembler = Assembler::new(object, Arc::clone(&self.catalog), self.pace.batch)
-            .in_edition(making.edition)
-            .in_reading(making.reading);
-        let mut writes = Writes::new(Arc::clone(&self.sink), self.pace.writes_at_once);
-        let first = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
-        if let Some(checkpoint) = checkpoint {
-            assembler.go_on_at(checkpoint.ordinal, checkpoint.summary.records);
-            writes.go_on_with(checkpoint.summary);
+        let limit = Limit { deadline, ..Limit::default() };
+        let beginning = Beginning { checkpoint, ..Beginning::default() };
+        match reading::read(self, object, beginning, limit, progress).await.end? {
+            End::Whole(summary) => Ok(Read::Whole(summary)),
+            End::Stopped(checkpoint) | End::Abandoned(Some(checkpoint)) => Ok(Read::UpTo(checkpoint)),
+            End::Abandoned(None) | End::Stalled { .. } => Err(Interrupted::Deadline),
+            End::Gone => Ok(Read::Gone),
+            End::Cut(summary, _) => Ok(Read::Cut(summary)),
         }
-        let completions = COMPLETIONS_PER_RESOURCE * self.pace.batch.resources;
-        let mut read = 0;
-        loop {
-            match bytes.next_chunk().await {
-                Ok(Some(chunk)) => {
-                    read += chunk.len() as u64;
-                    decoder.push(&chunk);
-                }
-                Ok(None) => break,
-                Err(ReadFailure::Gone) => return Ok(Reading::gone()),
-                Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
-            }
-            drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
-            progress(read);
-            if limit.is_lost() {
-                writes.settle().await?;
-                return Err(Interrupted::Busy);
-            }
-            let is_further = assembler.next_record().1 > first;
-            if is_further && limit.is_reached() {
-                let checkpoint = stop(&decoder, &mut assembler, writes).await?;
-                let columns = assembler.take_dictionary();
-                assembler.rest();
-                return Ok(Reading { read: Read::UpTo(checkpoint), columns, created });
-            }
-        }
-        decoder.finish();
-        drain(&mut decoder, &mut assembler, &mut writes, completions).await?;
-        assembler.end();
-        hand_on(&mut assembler, &mut writes, completions).await?;
-        let summary = settle(&decoder, &mut assembler, &mut writes).await?;
-        let columns = assembler.take_dictionary();
-        assembler.rest();
-        Ok(Reading { read: Read::Whole(summary), columns, created })
     }
 
     fn attempt(&self, job: &Job<'_>) -> Attempt {
         let now = (job.clock)();
-        let left =
-            job.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_millis());
-        let left =
-            left.map(|left| i64::try_from(left).unwrap_or(LEASE_MILLISECONDS) + LEASE_RESERVE_MILLISECONDS);
+        let left = job.deadline.map_or(LEASE_MILLISECONDS, |Deadline { stop, give_up, .. }| {
+            let until = |end: Instant| {
+                let left = end.saturating_duration_since(Instant::now()).as_millis();
+                i64::try_from(left).unwrap_or(LEASE_MILLISECONDS)
+            };
+            let (stop, give_up) = (until(stop), until(give_up));
+            (stop + LEASE_RESERVE_MILLISECONDS).max(give_up + LEASE_BEHIND_MILLISECONDS)
+        });
         Attempt {
             now,
-            lease: Lease { owner: job.owner.clone(), until: now + left.unwrap_or(LEASE_MILLISECONDS) },
+            lease: Lease { owner: job.owner.clone(), until: now + left },
             again: job.again,
             code: env!("CARGO_PKG_VERSION").to_owned(),
             catalog: self.catalog.version().to_owned(),
@@ -296,15 +322,9 @@ impl<S: Sink + 'static> Line<S> {
 }
 
 /// Gives the lease up. The interruption is what matters; a ledger that cannot be reached either lets it run out.
-async fn release(ledger: &Ledger, id: &str, attempt: u32, by: Interrupted) -> Result<Loaded, Interrupted> {
-    let _ledger_is_down_too = ledger.release(id, attempt, &by).await;
+async fn release(ledger: &Ledger, run: &Run, by: Interrupted, left: Left) -> Result<Loaded, Interrupted> {
+    let _ledger_is_down_too = ledger.release(&run.id, run.attempt, &by, left).await;
     Err(by)
-}
-
-impl Reading {
-    fn gone() -> Self {
-        Self { read: Read::Gone, columns: Dictionary::default(), created: None }
-    }
 }
 
 /// Partial as soon as something was set aside, failed if nothing else came of it.
@@ -314,88 +334,4 @@ fn status_of(summary: &Summary) -> Status {
         _ if summary.rejected == summary.records && summary.records > 0 => Status::Failed,
         _ => Status::Partial,
     }
-}
-
-/// Everything that the bytes so far allow: frames into the batch, full batches onto their way.
-async fn drain<S: Sink + 'static>(
-    decoder: &mut Decoder,
-    assembler: &mut Assembler,
-    writes: &mut Writes<S>,
-    completions: usize,
-) -> Result<(), Interrupted> {
-    while let Some(frame) = decoder.next() {
-        assembler.come_to(&frame);
-        if assembler.is_waiting() {
-            hand_on(assembler, writes, completions).await?;
-        }
-        assembler.take(&frame);
-        hand_on(assembler, writes, completions).await?;
-    }
-    Ok(())
-}
-
-/// Hands on what is full, and what has waited for the end of a Bundle.
-async fn hand_on<S: Sink + 'static>(
-    assembler: &mut Assembler,
-    writes: &mut Writes<S>,
-    completions: usize,
-) -> Result<(), Interrupted> {
-    loop {
-        if assembler.is_full()
-            && let Some(batch) = assembler.take_batch()
-        {
-            writes.send(batch).await?;
-        }
-        if assembler.completions() > completions {
-            complete(assembler, writes).await?;
-        }
-        if !assembler.is_waiting() {
-            return assembler.fault();
-        }
-        assembler.take_waiting();
-    }
-}
-
-/// Completions follow the rows that they complete.
-async fn complete<S: Sink + 'static>(
-    assembler: &mut Assembler,
-    writes: &mut Writes<S>,
-) -> Result<(), Interrupted> {
-    if let Some(batch) = assembler.take_batch() {
-        writes.send(batch).await?;
-    }
-    writes.settle().await?;
-    match assembler.take_completions() {
-        Some(completions) => writes.send(completions).await,
-        None => Ok(()),
-    }
-}
-
-/// Makes everything durable that was read, and says what it was.
-async fn settle<S: Sink + 'static>(
-    decoder: &Decoder,
-    assembler: &mut Assembler,
-    writes: &mut Writes<S>,
-) -> Result<Summary, Interrupted> {
-    complete(assembler, writes).await?;
-    writes.settle().await?;
-    let decoded = decoder.summary();
-    let mut summary = writes.take_summary();
-    summary.bytes = decoded.bytes_in;
-    summary.inflated_bytes = decoded.bytes_out;
-    summary.records = assembler.records();
-    summary.add_checks(assembler.take_checks());
-    Ok(summary)
-}
-
-/// Stops at a place from which the next attempt can go on. It reads the object from its beginning, because neither
-/// a compressed stream nor a Bundle can be entered in the middle, but writes nothing a second time.
-async fn stop<S: Sink + 'static>(
-    decoder: &Decoder,
-    assembler: &mut Assembler,
-    mut writes: Writes<S>,
-) -> Result<Checkpoint, Interrupted> {
-    let summary = settle(decoder, assembler, &mut writes).await?;
-    let (offset, ordinal, line) = assembler.next_record();
-    Ok(Checkpoint { offset, ordinal, line, summary })
 }

@@ -1,34 +1,79 @@
 //! Writes in flight: batches are written while the next ones are read and flattened.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::batch::WriteBatch;
 use crate::interrupted::Interrupted;
+use crate::ledger::Checkpoint;
 use crate::sink::Sink;
-use crate::summary::Summary;
+use crate::summary::{Drift, Summary};
 
 /// The writes of one object. Dropping it gives up those that are under way; they are written again later.
 pub(crate) struct Writes<S> {
     sink: Arc<S>,
-    running: JoinSet<Result<Summary, Interrupted>>,
+    running: JoinSet<(u64, Result<Summary, Interrupted>)>,
     at_once: usize,
+    /// Batches from the first one that is not durable, in the order in which they were sent.
+    sent: VecDeque<Sent>,
+    /// The number of the first of them; all before are durable.
+    durable: u64,
+    /// What became of the records of the durable batches.
     summary: Summary,
+    /// The last mark before which everything is durable.
+    checkpoint: Option<Checkpoint>,
+}
+
+/// A place in the object, behind the records of a batch.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    /// The first byte behind.
+    pub(crate) offset: u64,
+    /// The ordinal of the next record.
+    pub(crate) ordinal: u64,
+    /// The line, where reading can begin there.
+    pub(crate) line: Option<u64>,
+    /// How many records stand before.
+    pub(crate) records: u64,
+}
+
+/// A batch on its way.
+struct Sent {
+    /// What checks have found in its records.
+    checks: BTreeMap<String, u64>,
+    /// The place behind its records; `None` while completions of rows before it wait to be sent.
+    mark: Option<Mark>,
+    written: Option<Summary>,
 }
 
 impl<S: Sink + 'static> Writes<S> {
     pub(crate) fn new(sink: Arc<S>, at_once: usize) -> Self {
-        Self { sink, running: JoinSet::new(), at_once: at_once.max(1), summary: Summary::default() }
+        Self {
+            sink,
+            running: JoinSet::new(),
+            at_once: at_once.max(1),
+            sent: VecDeque::new(),
+            durable: 0,
+            summary: Summary::default(),
+            checkpoint: None,
+        }
     }
 
     /// Begins to write a batch, as soon as fewer than the limit are under way.
-    pub(crate) async fn send(&mut self, batch: WriteBatch) -> Result<(), Interrupted> {
+    pub(crate) async fn send(
+        &mut self,
+        batch: WriteBatch,
+        checks: BTreeMap<String, u64>,
+        mark: Option<Mark>,
+    ) -> Result<(), Interrupted> {
         while self.running.len() >= self.at_once {
             self.join_one().await?;
         }
-        let sink = Arc::clone(&self.sink);
-        self.running.spawn(async move { sink.write(batch).await });
+        let (sink, number) = (Arc::clone(&self.sink), self.durable + self.sent.len() as u64);
+        self.sent.push_back(Sent { checks, mark, written: None });
+        self.running.spawn(async move { (number, sink.write(batch).await) });
         // A worker that only ever reads would not let the writes begin.
         tokio::task::yield_now().await;
         Ok(())
@@ -42,28 +87,82 @@ impl<S: Sink + 'static> Writes<S> {
         Ok(())
     }
 
+    /// Waits until no write is under way, whether it succeeds or fails.
+    pub(crate) async fn end(&mut self) {
+        while let Some(ended) = self.running.join_next().await {
+            self.enter(ended).ok();
+        }
+    }
+
+    /// Whether writes are under way.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Whether anything was ever sent.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.durable > 0 || !self.sent.is_empty()
+    }
+
     /// Counts what an earlier attempt has written as well.
     pub(crate) fn go_on_with(&mut self, summary: Summary) {
         self.summary = summary;
     }
 
+    /// Counts what was new to the dictionary.
+    pub(crate) fn add_drift(&mut self, drift: Drift) {
+        self.summary.drift += drift;
+    }
+
+    /// Counts what checks have found.
+    pub(crate) fn add_checks(&mut self, checks: BTreeMap<String, u64>) {
+        self.summary.add_checks(checks);
+    }
+
     /// What has been written so far.
-    pub(crate) fn take_summary(&mut self) -> Summary {
-        std::mem::take(&mut self.summary)
+    pub(crate) const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The last place before which everything is durable, also while batches behind it are under way.
+    pub(crate) fn take_checkpoint(&mut self) -> Option<Checkpoint> {
+        self.checkpoint.take()
     }
 
     async fn join_one(&mut self) -> Result<(), Interrupted> {
         match self.running.join_next().await {
-            Some(Ok(written)) => {
-                self.summary += written?;
-                Ok(())
-            }
-            // A panic stays a panic: the Lambda runtime makes a failed invocation of it.
-            Some(Err(failure)) => match failure.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Err(Interrupted::Write { code: "cancelled".to_owned() }),
-            },
+            Some(ended) => self.enter(ended),
             None => Ok(()),
         }
+    }
+
+    fn enter(
+        &mut self,
+        ended: Result<(u64, Result<Summary, Interrupted>), JoinError>,
+    ) -> Result<(), Interrupted> {
+        let (number, written) = match ended {
+            Ok(ended) => ended,
+            // A panic stays a panic: the Lambda runtime makes a failed invocation of it.
+            Err(failure) => match failure.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => return Err(Interrupted::Write { code: "cancelled".to_owned() }),
+            },
+        };
+        let written = written?;
+        let index = usize::try_from(number.saturating_sub(self.durable)).unwrap_or(usize::MAX);
+        if let Some(sent) = self.sent.get_mut(index) {
+            sent.written = Some(written);
+        }
+        while self.sent.front().is_some_and(|sent| sent.written.is_some()) {
+            let Some(Sent { checks, mark, written }) = self.sent.pop_front() else { break };
+            self.summary += written.unwrap_or_default();
+            self.durable += 1;
+            self.summary.add_checks(checks);
+            if let Some(Mark { offset, ordinal, line, records }) = mark {
+                let summary = Summary { records, ..self.summary.clone() };
+                self.checkpoint = Some(Checkpoint { offset, ordinal, line, summary });
+            }
+        }
+        Ok(())
     }
 }

@@ -5,12 +5,12 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flatten::catalog::{Catalog, Choices};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Job, Line, Pace, Read};
+use pipeline::load::{Deadline, Job, Line, Pace, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
@@ -166,8 +166,16 @@ fn long_bundle() -> String {
     format!(r#"{{"resourceType":"Bundle","id":"b","type":"collection","entry":[{}]}}"#, entries.join(","))
 }
 
-fn job(owner: &str, deadline: Option<Instant>) -> Job<'static> {
-    Job { owner: owner.to_owned(), again: false, deadline, clock: || 0, progress: &|_| {} }
+fn job(owner: &str, stop: Option<Instant>) -> Job<'static> {
+    let deadline = stop.map(|stop| Deadline::new(stop, Duration::from_mins(1)));
+    Job {
+        owner: owner.to_owned(),
+        again: false,
+        deadline,
+        is_cancelled: None,
+        clock: || 0,
+        progress: &|_| {},
+    }
 }
 
 async fn rows(ledger: &Ledger, column: &str) -> i64 {

@@ -50,7 +50,14 @@ impl Fed {
             sink: Arc::clone(&self.sink),
             pace: Pace::default(),
         };
-        let job = Job { owner: "a".into(), again: false, deadline: None, clock: || 0, progress: &|_| {} };
+        let job = Job {
+            owner: "a".into(),
+            again: false,
+            deadline: None,
+            is_cancelled: None,
+            clock: || 0,
+            progress: &|_| {},
+        };
         let object = Arc::new(object);
         let loaded = line.load(&self.ledger, &object, &job).await.unwrap();
         assert!(loaded.summary.adds_up(), "{loaded:?}");

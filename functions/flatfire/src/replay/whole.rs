@@ -27,7 +27,7 @@ pub(super) async fn send(loads: &[Load], queue: Option<&str>) -> anyhow::Result<
             outcome = Outcome::Failed;
             continue;
         }
-        let message = Event { object, cause: Cause::Replay }.to_message();
+        let message = Event { object, cause: Cause::Replay { hops: 0 } }.to_message();
         let sent = queues.send_message().queue_url(queue).message_body(message).send().await;
         sent.map_err(|error| failure(&error, "written to"))?;
         console::print(&format!("{}: sent to the function", load.id))?;

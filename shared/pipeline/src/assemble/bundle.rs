@@ -89,7 +89,9 @@ impl Assembler {
         }
         self.leave_bundle();
         // It is no larger than the record that it stands in.
-        self.take_all_waiting();
+        if let Some(mut closing) = self.closing.pop_back() {
+            while self.take_some(&mut closing) {}
+        }
         self.bundle = outer;
     }
 
@@ -108,9 +110,8 @@ impl Assembler {
         }
     }
 
-    /// Ends the Bundle at hand if the frame that comes next is none of its. To be called before
-    /// [`take`](Self::take), so that what waited for the end can be handed on first.
-    pub fn come_to(&mut self, frame: &Frame<'_>) {
+    /// Ends the Bundle at hand if the frame that comes next is none of its.
+    pub(super) fn come_to(&mut self, frame: &Frame<'_>) {
         let next = match *frame {
             Frame::Entry { bundle, .. } | Frame::BundleEnd { bundle, .. } => Some(bundle),
             Frame::Resource { .. } => None,
@@ -127,7 +128,6 @@ impl Assembler {
             return;
         }
         self.leave_bundle();
-        self.take_all_waiting();
         let facts = BundleFacts::of_head(&mut self.tape, head);
         self.bundle = OpenBundle {
             number: Some(number),
@@ -163,30 +163,29 @@ impl Assembler {
         let OpenBundle { facts, references, mut deletions, .. } = mem::take(&mut self.bundle);
         self.disk_failed |= references.is_broken() || deletions.is_broken();
         let deletions = (!deletions.is_empty()).then(|| deletions.take());
-        self.closing = Some(Closing { facts, deletions, join: references.close() });
+        self.closing.push_back(Closing { facts, deletions, join: references.close() });
     }
 
     /// Returns whether something that waited for the end of a Bundle is still to be taken.
     #[must_use]
-    pub const fn is_waiting(&self) -> bool {
-        self.closing.is_some()
+    pub fn is_waiting(&self) -> bool {
+        !self.closing.is_empty()
     }
 
     /// Takes some of what waited for the end of a Bundle: deletions, then keys of references. To be called until
     /// [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
     pub fn take_waiting(&mut self) {
-        self.take_some(true);
+        if let Some(mut closing) = self.closing.pop_front()
+            && self.take_some(&mut closing)
+        {
+            self.closing.push_front(closing);
+        }
     }
 
-    fn take_some(&mut self, is_bounded: bool) {
-        let Some(mut closing) = self.closing.take() else { return };
-        if let Some(deletions) = &mut closing.deletions {
-            while !(is_bounded && self.is_full()) {
-                let Some(held) = deletions.next() else {
-                    self.disk_failed |= deletions.is_broken();
-                    closing.deletions = None;
-                    break;
-                };
+    /// Takes some of what is left of a Bundle. Returns whether there is more.
+    fn take_some(&mut self, closing: &mut Closing) -> bool {
+        if let Some(mut deletions) = closing.deletions.take() {
+            while let Some(held) = deletions.next() {
                 // An earlier attempt has written it, if it has written what stands behind the Bundle.
                 if !self.is_passing {
                     let around = mem::replace(&mut self.entry, EntryFacts::held(held.newest_first));
@@ -194,27 +193,25 @@ impl Assembler {
                     self.delete(held.place, held.key, closing.facts.made_at, position);
                     self.entry = around;
                 }
+                if self.is_full() {
+                    closing.deletions = Some(deletions);
+                    return true;
+                }
             }
-            self.closing = Some(closing);
-            return;
+            self.disk_failed |= deletions.is_broken();
+            return true;
         }
         for _ in 0..ANSWERS_AT_ONCE {
             match closing.join.next(&self.order, self.edition) {
                 Ok(Some(answer)) => self.answered(answer),
-                Ok(None) => return,
+                Ok(None) => return false,
                 Err(_) => {
                     self.disk_failed = true;
-                    return;
+                    return false;
                 }
             }
         }
-        self.closing = Some(closing);
-    }
-
-    fn take_all_waiting(&mut self) {
-        while self.is_waiting() {
-            self.take_some(false);
-        }
+        true
     }
 
     /// Keys and types that are known now.

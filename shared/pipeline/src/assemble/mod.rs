@@ -7,25 +7,24 @@ mod entry;
 mod identity;
 mod order;
 mod references;
+mod rejects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use flatten::automatic::address_at;
 use flatten::catalog::{Catalog, Flattened, Flattener};
 use flatten::defect::{Defect, DefectCode};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Node, Tape};
 use flatten::links::Link;
-use flatten::reference::{self, Reference, is_id};
+use flatten::reference::{self, Reference};
 use flatten::resource::Resource;
-use sha2::{Digest, Sha256};
 
-use crate::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
+use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, Unstored, WriteBatch};
 use crate::decode::{Frame, Place};
 use crate::interrupted::Interrupted;
-use crate::object::{ObjectRef, Source, hex};
+use crate::object::{ObjectRef, Source};
 use crate::version::{ObjectOrder, Version};
 
 use bundle::{Closing, OpenBundle};
@@ -58,14 +57,15 @@ pub struct Assembler {
     /// How many resources the batch before this one had, as long as this one has none: it mostly gets as many.
     room: Option<usize>,
     batch_bytes: usize,
+    reject_room: RejectRoom,
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
     first: u64,
-    /// Offset, ordinal and line of the first record that has not been taken.
-    next: (u64, u64, u64),
+    /// Offset and ordinal of the first record that has not been taken.
+    next: (u64, u64),
     bundle: OpenBundle,
-    /// What is left of the Bundle before.
-    closing: Option<Closing>,
+    /// What is left of the Bundles before.
+    closing: VecDeque<Closing>,
     /// What the entry at hand says about its record.
     entry: EntryFacts,
     /// The version of the next record, where it is known already.
@@ -90,8 +90,6 @@ pub struct Assembler {
 const RESOURCE: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
 /// The same with an entry around it.
 const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, ..RESOURCE };
-/// Rejects of a batch of which the line is looked for inside their frame; hostile input has any number of them.
-const WITH_LINES: usize = 1_000;
 
 impl Assembler {
     /// An assembler that has read nothing yet.
@@ -106,11 +104,12 @@ impl Assembler {
             batch: WriteBatch::default(),
             room: Some(0),
             batch_bytes: 0,
+            reject_room: RejectRoom::default(),
             records: 0,
             first: 0,
-            next: (0, 0, 1),
+            next: (0, 0),
             bundle: OpenBundle::default(),
-            closing: None,
+            closing: VecDeque::new(),
             entry: EntryFacts::default(),
             given: None,
             inside: 0,
@@ -144,16 +143,17 @@ impl Assembler {
         Self { given: version, ..self }
     }
 
-    /// Goes on where an earlier attempt stopped, after so many records.
-    pub const fn go_on_at(&mut self, ordinal: u64, records: u64) {
+    /// Goes on where an earlier attempt stopped, after so many records and rejects.
+    pub fn go_on_at(&mut self, ordinal: u64, records: u64, rejects: u64) {
         self.first = ordinal;
         self.records = records;
+        self.reject_room = RejectRoom::after(rejects);
     }
 
     /// Takes a frame. Everything in it is in the batch afterwards, one way or another.
     pub fn take(&mut self, frame: &Frame<'_>) {
-        let Place { ordinal, offset, length, line } = frame.place();
-        self.next = (offset + length, ordinal + 1, line);
+        let Place { ordinal, offset, length, .. } = frame.place();
+        self.next = (offset + length, ordinal + 1);
         self.inside = 0;
         self.come_to(frame);
         if ordinal < self.first { self.pass(frame) } else { self.read(frame) }
@@ -179,10 +179,11 @@ impl Assembler {
             self.batch.rows.clear();
             self.batch.resources.clear();
             self.batch.rejects.clear();
+            self.batch.unstored = Unstored::default();
             self.batch_bytes = 0;
             self.ready.clear();
             // What waited for a Bundle's end was written with it.
-            self.closing = None;
+            self.closing.clear();
         }
     }
 
@@ -212,12 +213,14 @@ impl Assembler {
 
     /// The batch so far, if there is anything in it.
     pub fn take_batch(&mut self) -> Option<WriteBatch> {
-        if self.batch.resources.is_empty() && self.batch.rejects.is_empty() {
+        if self.batch.resources.is_empty() && self.batch.rejects.is_empty() && self.batch.unstored.is_empty()
+        {
             return None;
         }
         self.batch.names = self.flattener.names();
         self.flattener.count(&self.batch.rows);
         self.batch.reading = self.reading;
+        self.batch.room = self.reject_room.clone();
         self.batch_bytes = 0;
         self.room = Some(self.batch.resources.len());
         let batch = mem::take(&mut self.batch);
@@ -250,6 +253,11 @@ impl Assembler {
         self.flattener.rest();
     }
 
+    /// Gives back the memory that a large resource took.
+    pub fn shrink(&mut self) {
+        self.tape = Tape::default();
+    }
+
     /// What checks have found so far, those for which a resource was set aside among them.
     pub fn take_checks(&mut self) -> BTreeMap<String, u64> {
         mem::take(&mut self.checks)
@@ -273,9 +281,9 @@ impl Assembler {
         self.records
     }
 
-    /// Offset, ordinal and line of the first record that has not been taken.
+    /// Offset and ordinal of the first record that has not been taken.
     #[must_use]
-    pub const fn next_record(&self) -> (u64, u64, u64) {
+    pub const fn next_record(&self) -> (u64, u64) {
         self.next
     }
 
@@ -380,55 +388,12 @@ impl Assembler {
         }
     }
 
-    /// A view could not take a resource: its other rows are written all the same.
-    fn view_defect(&mut self, key: &str, source: &Source, version: &Version, view: String, defect: Defect) {
-        let reason = Reason::Defect { view: Some(view), defect };
-        self.batch.rejects.push(Reject {
-            source: source.clone(),
-            resource: Some(key.to_owned()),
-            sha256: None,
-            version: Some(Version::from_token(version.as_str())),
-            reason,
-        });
-    }
-
     fn push(&mut self, key: String, resource: &Resource<'_>, version: Version, source: Source, fate: Fate) {
         let resource_type = self.flattener.type_name(resource.resource_type());
         let tables = self.flattener.tables(&resource_type);
         self.records += 1;
         self.batch_bytes += size_of::<ResourceWrite>() + 2 * key.len() + version.as_str().len();
         self.batch.resources.push(ResourceWrite { key, resource_type, version, source, tables, fate });
-    }
-
-    /// Sets a resource aside whose JSON could be read.
-    fn defective(&mut self, place: Place, node: Node<'_>, key: Option<String>, mut defect: Defect) {
-        // Offsets and paths count from the resource, wherever in its frame it stands.
-        if let (Some(offset), true) = (defect.offset, defect.path.is_empty()) {
-            defect.path = address_at(node, offset);
-        }
-        defect.offset = defect.offset.map(|offset| offset.saturating_sub(node.span().start));
-        let key = key.filter(|key| key.split_once('/').is_some_and(|(_, id)| is_id(id)));
-        let version = match self.given.take() {
-            Some(version) => Some(version),
-            None => self.version_of_reject(node, place.ordinal),
-        };
-        let mut place = self.stands_at.unwrap_or_else(|| within(place, node));
-        if self.is_nested && self.batch.rejects.len() < WITH_LINES {
-            place.line += node.lines_before() as u64;
-        }
-        let reason = Reason::Defect { view: None, defect };
-        self.reject(place, key, Some(node.raw().as_bytes()), reason);
-        if let Some(reject) = self.batch.rejects.last_mut() {
-            reject.version = version;
-        }
-    }
-
-    fn reject(&mut self, place: Place, resource: Option<String>, bytes: Option<&[u8]>, reason: Reason) {
-        let source = self.source_at(place);
-        let sha256 = bytes.map(|bytes| hex(&Sha256::digest(bytes), 32));
-        self.records += 1;
-        self.batch_bytes += size_of::<Reject>() + 128;
-        self.batch.rejects.push(Reject { source, resource, sha256, version: None, reason });
     }
 
     fn source(&self, place: Place, node: Node<'_>) -> Source {
@@ -438,11 +403,6 @@ impl Assembler {
     fn source_at(&self, place: Place) -> Source {
         let Place { ordinal, offset, length, line } = place;
         Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
-    }
-
-    /// Sets an entry aside that says something about no resource in particular.
-    fn unusable(&mut self, place: Place, node: Node<'_>, code: DefectCode) {
-        self.defective(place, node, None, Defect::whole(code));
     }
 }
 

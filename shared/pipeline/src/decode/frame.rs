@@ -118,6 +118,10 @@ pub enum BrokenFrame {
     InflatesTooMuch,
     /// Compressed data within compressed data.
     CompressedTwice,
+    /// The object was removed while it was read: what follows was not seen.
+    ObjectGone,
+    /// What follows could not be reached in the time of an invocation, again and again.
+    TooSlow,
     /// Text in UTF-16 or UTF-32.
     Utf16,
     /// An XML document.
@@ -147,6 +151,8 @@ impl BrokenFrame {
             Self::WindowTooLarge => "window-too-large",
             Self::InflatesTooMuch => "inflates-too-much",
             Self::CompressedTwice => "compressed-twice",
+            Self::ObjectGone => "object-gone",
+            Self::TooSlow => "too-slow",
             Self::Utf16 => "utf-16",
             Self::LooksLikeXml => "looks-like-xml",
             Self::LooksLikeHl7V2 => "looks-like-hl7v2",
@@ -170,6 +176,8 @@ impl fmt::Display for BrokenFrame {
             Self::WindowTooLarge => "the compressed data needs a window of more than 128 MiB",
             Self::InflatesTooMuch => "the compressed data inflates to more than 200 times its size",
             Self::CompressedTwice => "compressed data within compressed data",
+            Self::ObjectGone => "the object was removed while it was read",
+            Self::TooSlow => "what follows cannot be reached in the time of an invocation",
             Self::Utf16 => "text in UTF-16 or UTF-32; JSON is UTF-8",
             Self::LooksLikeXml => "an XML document",
             Self::LooksLikeHl7V2 => "messages of HL7 version 2",

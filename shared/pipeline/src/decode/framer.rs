@@ -129,6 +129,8 @@ pub(super) struct Framer {
     pub(super) envelope: Vec<u8>,
     pub(super) garbage_lines: u32,
     pub(super) frames: u64,
+    /// Behind the last frame, if reading could begin there.
+    pub(super) resume_point: Option<ResumePoint>,
     pub(super) bundles: u64,
     pub(super) reread_bytes: u64,
     values: u64,
@@ -149,6 +151,7 @@ impl Framer {
             envelope: Vec::new(),
             garbage_lines: 0,
             frames: 0,
+            resume_point: None,
             bundles: 0,
             reread_bytes: 0,
             values: 0,
@@ -177,21 +180,10 @@ impl Framer {
         }
     }
 
-    /// Where [`Framer::resume`] would give the same frames from here on; `None` outside of NDJSON, in a Bundle or an
-    /// array, and amid lines of text.
-    pub(super) const fn resume_point(&self) -> Option<ResumePoint> {
-        match self.state {
-            State::Gap(gap)
-                if gap.at == self.tail.0
-                    && self.newline_ends_value()
-                    && matches!(self.level(), Level::Top)
-                    && self.garbage_lines == 0
-                    && !self.has_ended =>
-            {
-                Some(ResumePoint { offset: self.tail.0, ordinal: self.frames, line: self.tail.1 })
-            }
-            _ => None,
-        }
+    /// Where [`Framer::resume`] would give the same frames from here on: not outside of NDJSON, in a Bundle or an array, or
+    /// amid lines of text.
+    fn is_resumable(&self) -> bool {
+        self.newline_ends_value() && self.level() == Level::Top && self.garbage_lines == 0
     }
 
     /// The next frame within the window, or `None`: more bytes are needed, or, `at_end`, all is said.
@@ -248,6 +240,8 @@ impl Framer {
         let (ordinal, length) = (self.frames, span.end.saturating_sub(span.start));
         self.frames += 1;
         self.state = State::Gap(gap);
+        let point = ResumePoint { offset: span.end, ordinal: self.frames, line: self.tail.1 };
+        self.resume_point = (self.is_resumable() && gap.at == span.end).then_some(point);
         let place = Place { ordinal, offset: span.start, length, line: span.line };
         Step::Frame(Ready { place, what })
     }

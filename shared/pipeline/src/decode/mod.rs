@@ -107,7 +107,7 @@ impl Decoder {
     #[must_use]
     pub const fn resume_point(&self) -> Option<ResumePoint> {
         match self.inflater.compression() {
-            Compression::Plain => self.framer.resume_point(),
+            Compression::Plain => self.framer.resume_point,
             Compression::Gzip | Compression::Zstd => None,
         }
     }
@@ -186,6 +186,12 @@ impl Decoder {
                 }
             }
         }
+    }
+
+    /// The line on which the last frame ended, from 1.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        self.framer.tail.1
     }
 
     /// What has been read so far.

@@ -28,6 +28,10 @@ pub(super) fn of(load: &Load) -> Document {
         ("problem", load.problem.clone().map(Bson::from)),
         ("lease", load.lease.as_ref().map(|lease| lease_document(lease).into())),
         ("counted", load.is_counted.then(|| true.into())),
+        ("killed", (load.killed > 0).then(|| i64::from(load.killed).into())),
+        ("lastKilled", load.last_killed_at.map(|moment| DateTime::from_millis(moment).into())),
+        ("stalls", (load.stalls > 0).then(|| i64::from(load.stalls).into())),
+        ("mayHaveRows", load.may_have_rows.then(|| true.into())),
         ("checkpoint", load.checkpoint.as_ref().map(|checkpoint| checkpoint_document(checkpoint).into())),
     ];
     document.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -62,6 +66,10 @@ pub(super) fn load(document: &Document) -> Option<Load> {
         catalog: text("catalog")?,
         edition: u32::try_from(number(document, "edition")).unwrap_or_default(),
         checkpoint: document.get_document("checkpoint").ok().map(checkpoint),
+        killed: u32::try_from(number(document, "killed")).unwrap_or_default(),
+        last_killed_at: moment(document, "lastKilled"),
+        stalls: u32::try_from(number(document, "stalls")).unwrap_or_default(),
+        may_have_rows: document.get_bool("mayHaveRows").unwrap_or_default(),
         is_counted: document.get_bool("counted").unwrap_or_default(),
         revision: number(document, "revision"),
     })
@@ -78,7 +86,10 @@ fn lease(document: &Document) -> Lease {
 
 fn checkpoint_document(checkpoint: &Checkpoint) -> Document {
     let Checkpoint { offset, ordinal, line, summary } = checkpoint;
-    let mut document = doc! { "offset": count(*offset), "ordinal": count(*ordinal), "line": count(*line) };
+    let mut document = doc! { "offset": count(*offset), "ordinal": count(*ordinal) };
+    if let Some(line) = line {
+        document.insert("line", count(*line));
+    }
     document.extend(summary_document(summary));
     document
 }
@@ -87,7 +98,7 @@ fn checkpoint(document: &Document) -> Checkpoint {
     Checkpoint {
         offset: number(document, "offset"),
         ordinal: number(document, "ordinal"),
-        line: number(document, "line"),
+        line: document.contains_key("line").then(|| number(document, "line")),
         summary: summary(document),
     }
 }

@@ -1,5 +1,8 @@
 //! A load: what the ledger knows of one object version, and how that may change.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::object::{ObjectRef, Pin};
@@ -59,6 +62,29 @@ impl Status {
     }
 }
 
+/// Which loads are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those of that status.
+    Of(Status),
+    /// Those whose last attempt was killed: see [`Load::is_stuck`].
+    Stuck {
+        /// Now, in milliseconds since 1970-01-01T00:00:00Z.
+        now: i64,
+    },
+}
+
+impl Wanted {
+    /// Whether a load is among them.
+    #[must_use]
+    pub fn includes(self, load: &Load) -> bool {
+        match self {
+            Self::Of(status) => load.status == status,
+            Self::Stuck { now } => load.is_stuck(now),
+        }
+    }
+}
+
 /// Who works on a load, and how long nobody else may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -75,8 +101,8 @@ pub struct Checkpoint {
     pub offset: u64,
     /// The ordinal of the next record.
     pub ordinal: u64,
-    /// The line of the next record, from 1.
-    pub line: u64,
+    /// The line on which the offset stands, from 1, where reading can begin there: in NDJSON that is not compressed.
+    pub line: Option<u64>,
     /// What became of everything before.
     pub summary: Summary,
 }
@@ -123,6 +149,14 @@ pub struct Load {
     pub reading: u32,
     /// From where an interrupted load goes on.
     pub checkpoint: Option<Checkpoint>,
+    /// How often it was taken over from an attempt that had not said how it ended: a function that was killed.
+    pub killed: u32,
+    /// By when the last of those had ended, in milliseconds since 1970-01-01T00:00:00Z.
+    pub last_killed_at: Option<i64>,
+    /// How many attempts in a row had an invocation's time for it and got no record further.
+    pub stalls: u32,
+    /// Whether rows of it may stand in the tables: an attempt has written, or was killed.
+    pub may_have_rows: bool,
     /// Whether its rows are counted in the dictionary of columns already: a replay counts nothing again.
     pub is_counted: bool,
     /// Counts the changes of this entry; every change names the one it changes.
@@ -160,6 +194,8 @@ pub enum Begun {
         object: Arc<ObjectRef>,
         /// Where to go on.
         checkpoint: Option<Checkpoint>,
+        /// What earlier attempts have left.
+        past: Past,
     },
     /// Nothing is left to do.
     AlreadyDone(Status),
@@ -167,13 +203,42 @@ pub enum Begun {
     Busy,
 }
 
+/// What earlier attempts at a load have left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// [`Load::stalls`]
+    pub stalls: u32,
+    /// [`Load::may_have_rows`]
+    pub may_have_rows: bool,
+    /// How it was settled before somebody asked for it again, if its rows are in the tables.
+    pub settled: Option<(Status, Summary)>,
+}
+
 impl Load {
+    /// Whether an attempt holds it that was killed, or has not said for too long that it is alive.
+    #[must_use]
+    pub fn is_stuck(&self, now: i64) -> bool {
+        self.status == Status::Running
+            && self.problem.is_none()
+            && self.lease.as_ref().is_some_and(|lease| lease.until <= now)
+    }
+
     /// Begins a load that may have been begun before: what to write, if anything, and what to answer.
     pub(super) fn begin(known: Option<Self>, object: &ObjectRef, attempt: &Attempt) -> (Option<Self>, Begun) {
         let Some(known) = known else {
             let load = Self::first(object, attempt);
             let object = Arc::new(object.clone());
-            return (Some(load), Begun::Run { attempt: 1, edition: 0, reading: 1, object, checkpoint: None });
+            return (
+                Some(load),
+                Begun::Run {
+                    attempt: 1,
+                    edition: 0,
+                    reading: 1,
+                    object,
+                    checkpoint: None,
+                    past: Past::default(),
+                },
+            );
         };
         let object = &known.object(object);
         if known.status.is_settled() && !attempt.again {
@@ -183,14 +248,19 @@ impl Load {
         if let Some(lease) = known.lease.as_ref().filter(|_| known.status == Status::Running) {
             if lease.owner == attempt.lease.owner {
                 // The answer to this very call was lost on its way.
+                let past = known.past();
                 let Self { attempts: attempt, edition, reading, checkpoint, .. } = known;
                 let object = Arc::clone(object);
-                return (None, Begun::Run { attempt, edition, reading, object, checkpoint });
+                return (None, Begun::Run { attempt, edition, reading, object, checkpoint, past });
             }
             if lease.until > attempt.now {
                 return (None, Begun::Busy);
             }
         }
+        let was_killed = known.is_stuck(attempt.now);
+        let mut past = known.past();
+        past.may_have_rows |= was_killed;
+        let lease_end = known.lease.as_ref().map(|lease| lease.until);
         let is_other = known.code != attempt.code || known.catalog != attempt.catalog;
         let checkpoint = known.checkpoint.filter(|_| known.status == Status::Running && !is_other);
         let next = Self {
@@ -198,13 +268,27 @@ impl Load {
             edition: known.edition + u32::from(is_other),
             reading: if checkpoint.is_some() { known.reading } else { known.attempts + 1 },
             checkpoint: checkpoint.clone(),
+            killed: known.killed + u32::from(was_killed),
+            last_killed_at: if was_killed { lease_end } else { known.last_killed_at },
+            stalls: if is_other { 0 } else { known.stalls },
+            may_have_rows: past.may_have_rows,
             is_counted: known.is_counted,
             revision: known.revision,
             ..Self::first(object, attempt)
         };
         let Self { attempts: attempt, edition, reading, .. } = next;
         let object = Arc::clone(object);
-        (Some(next), Begun::Run { attempt, edition, reading, object, checkpoint })
+        past.stalls = next.stalls;
+        (Some(next), Begun::Run { attempt, edition, reading, object, checkpoint, past })
+    }
+
+    fn past(&self) -> Past {
+        let has_rows = matches!(self.status, Status::Done | Status::Partial | Status::Superseded);
+        Past {
+            stalls: self.stalls,
+            may_have_rows: self.may_have_rows || has_rows || self.checkpoint.is_some(),
+            settled: has_rows.then(|| (self.status, self.summary.clone())),
+        }
     }
 
     /// The object as the first notification told of it.
@@ -238,6 +322,10 @@ impl Load {
             edition: 0,
             reading: 1,
             checkpoint: None,
+            killed: 0,
+            last_killed_at: None,
+            stalls: 0,
+            may_have_rows: false,
             is_counted: false,
             revision: 0,
         }
@@ -246,96 +334,5 @@ impl Load {
     /// Whether that attempt still holds the load.
     pub(super) fn is_held_by(&self, attempt: u32) -> bool {
         self.attempts == attempt && self.status == Status::Running
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::{Attempt, Begun, Checkpoint, Lease, Load, Status};
-    use crate::object::{ObjectRef, Pin};
-    use crate::summary::Summary;
-
-    fn object() -> ObjectRef {
-        let (pin, sequencer) = (Pin::Version("v1".into()), Some("0055".into()));
-        ObjectRef { bucket: "b".into(), key: "k".into(), pin, sequencer, created: 7, size: None }
-    }
-
-    fn run(attempt: u32, edition: u32, checkpoint: Option<Checkpoint>) -> Begun {
-        // In these tests the first attempt leaves the checkpoint.
-        let reading = if checkpoint.is_some() { 1 } else { attempt };
-        Begun::Run { attempt, edition, reading, object: Arc::new(object()), checkpoint }
-    }
-
-    fn attempt(owner: &str, now: i64) -> Attempt {
-        let lease = Lease { owner: owner.into(), until: now + 100 };
-        Attempt { now, lease, again: false, code: "1".into(), catalog: "c".into() }
-    }
-
-    fn running(checkpoint: Option<Checkpoint>) -> Load {
-        let (load, begun) = Load::begin(None, &object(), &attempt("one", 0));
-        assert_eq!(begun, run(1, 0, None));
-        Load { checkpoint, ..load.unwrap() }
-    }
-
-    fn checkpoint() -> Checkpoint {
-        Checkpoint { offset: 10, ordinal: 2, line: 3, summary: Summary::default() }
-    }
-
-    fn begin(load: Load, attempt: &Attempt) -> Begun {
-        // Whoever asks for a replay may not know what the first notification said.
-        let object = ObjectRef { sequencer: None, created: 9, ..object() };
-        Load::begin(Some(load), &object, attempt).1
-    }
-
-    #[test]
-    fn a_load_is_held_until_its_lease_ends() {
-        assert_eq!(begin(running(None), &attempt("two", 99)), Begun::Busy);
-        assert_eq!(begin(running(None), &attempt("two", 100)), run(2, 0, None));
-    }
-
-    #[test]
-    fn a_lost_answer_is_given_again() {
-        assert_eq!(begin(running(None), &attempt("one", 50)), run(1, 0, None));
-    }
-
-    #[test]
-    fn the_next_attempt_goes_on_at_the_checkpoint_of_the_same_catalog() {
-        let begun = run(2, 0, Some(checkpoint()));
-        assert_eq!(begin(running(Some(checkpoint())), &attempt("two", 100)), begun);
-        for changed in [
-            Attempt { catalog: "other".into(), ..attempt("two", 100) },
-            Attempt { code: "2".into(), ..attempt("two", 100) },
-        ] {
-            let begun = run(2, 1, None);
-            assert_eq!(begin(running(Some(checkpoint())), &changed), begun);
-        }
-    }
-
-    #[test]
-    fn settled_loads_run_only_when_asked_for_again() {
-        for status in Status::ALL {
-            let load = Load { status, lease: None, ..running(Some(checkpoint())) };
-            let plain = begin(load.clone(), &attempt("two", 1));
-            let again = begin(load, &Attempt { again: true, ..attempt("two", 1) });
-            match status {
-                Status::Running => {
-                    assert_eq!(plain, run(2, 0, Some(checkpoint())));
-                    assert_eq!(again, plain);
-                }
-                Status::Failed => assert_eq!(plain, run(2, 0, None)),
-                _ => {
-                    assert_eq!(plain, Begun::AlreadyDone(status));
-                    assert_eq!(again, run(2, 0, None));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn words_are_read_back() {
-        assert!(Status::ALL.into_iter().all(|status| Status::from_word(status.as_str()) == Some(status)));
-        assert_eq!(Status::from_word("stuck"), None);
     }
 }

@@ -17,7 +17,16 @@ use crate::sink::mongodb::Connection;
 use crate::summary::Summary;
 
 pub use columns::Filled;
-pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Status};
+pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Past, Status, Wanted};
+
+/// What an attempt leaves that gives up its lease.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// It has sent something to the tables.
+    pub has_written: bool,
+    /// It had the time of an invocation and got no record further.
+    pub has_stalled: bool,
+}
 
 /// The catalog of a load of which parts were made under others.
 pub const MIXED_CATALOGS: &str = "mixed";
@@ -82,7 +91,7 @@ impl Ledger {
         Err(Interrupted::Busy)
     }
 
-    /// Notes up to where everything is durable, and extends the lease.
+    /// Notes up to where everything is durable.
     ///
     /// [`Interrupted::Busy`]: a later attempt has begun; this one must stop.
     pub async fn checkpoint(
@@ -90,13 +99,31 @@ impl Ledger {
         id: &str,
         attempt: u32,
         checkpoint: &Checkpoint,
-        until: i64,
     ) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {
             load.checkpoint = Some(checkpoint.clone());
-            if let Some(lease) = &mut load.lease {
-                lease.until = until;
+            load.may_have_rows = true;
+            load.stalls = 0;
+        })
+        .await
+    }
+
+    /// Says why an attempt stops that cannot wait for its writes, and up to where everything is durable. It keeps its
+    /// lease: the database may still be at work on what it was sent.
+    pub async fn abandon(
+        &self,
+        id: &str,
+        attempt: u32,
+        checkpoint: Option<&Checkpoint>,
+        by: &Interrupted,
+    ) -> Result<(), Interrupted> {
+        self.change(id, attempt, |load| {
+            if let Some(checkpoint) = checkpoint {
+                load.checkpoint = Some(checkpoint.clone());
+                load.stalls = 0;
             }
+            load.may_have_rows = true;
+            load.problem = Some(by.to_string());
         })
         .await
     }
@@ -114,10 +141,18 @@ impl Ledger {
     }
 
     /// Gives up the lease of a load that was interrupted, so that the next attempt can begin at once.
-    pub async fn release(&self, id: &str, attempt: u32, by: &Interrupted) -> Result<(), Interrupted> {
+    pub async fn release(
+        &self,
+        id: &str,
+        attempt: u32,
+        by: &Interrupted,
+        left: Left,
+    ) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {
             load.lease = None;
             load.problem = Some(by.to_string());
+            load.may_have_rows |= left.has_written;
+            load.stalls += u32::from(left.has_stalled);
         })
         .await
     }
@@ -169,14 +204,14 @@ impl Ledger {
         }
     }
 
-    /// The loads that began last, latest first, of one status or of all: 1,000 at the most.
-    pub async fn list(&self, status: Option<Status>, limit: u32) -> Result<Vec<Load>, Interrupted> {
+    /// The loads that began last, latest first, of one kind or of all: 1,000 at the most.
+    pub async fn list(&self, wanted: Option<Wanted>, limit: u32) -> Result<Vec<Load>, Interrupted> {
         let limit = limit.clamp(1, MAX_LISTED);
         match self {
-            Self::Mongo(connection) => mongo::list(connection, status, limit).await,
+            Self::Mongo(connection) => mongo::list(connection, wanted, limit).await,
             Self::Memory(ledger) => {
                 let mut loads: Vec<Load> = ledger.lock().values().cloned().collect();
-                loads.retain(|load| status.is_none_or(|status| load.status == status));
+                loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
                 loads.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));
                 loads.truncate(limit as usize);
                 Ok(loads)

@@ -1,12 +1,12 @@
 //! The collection `_loads`.
 
-use bson::{Document, RawDocumentBuf, doc};
+use bson::{DateTime, Document, RawDocumentBuf, doc};
 
 use crate::interrupted::Interrupted;
 use crate::sink::mongodb::Connection;
 
 use super::document;
-use super::load::{Load, Status};
+use super::load::{Load, Status, Wanted};
 
 const LOADS: &str = "_loads";
 
@@ -17,10 +17,17 @@ pub(super) async fn find(connection: &Connection, id: &str) -> Result<Option<Loa
 
 pub(super) async fn list(
     connection: &Connection,
-    status: Option<Status>,
+    wanted: Option<Wanted>,
     limit: u32,
 ) -> Result<Vec<Load>, Interrupted> {
-    let filter = status.map(|status| doc! { "status": status.as_str() }).unwrap_or_default();
+    let filter = match wanted {
+        None => doc! {},
+        Some(Wanted::Of(status)) => doc! { "status": status.as_str() },
+        Some(Wanted::Stuck { now }) => doc! {
+            "status": Status::Running.as_str(), "problem": { "$exists": false },
+            "lease.until": { "$lte": DateTime::from_millis(now) },
+        },
+    };
     let command = doc! {
         "find": LOADS, "filter": filter, "sort": { "begun": -1, "_id": 1 },
         "limit": i64::from(limit), "batchSize": i64::from(limit), "singleBatch": true,

@@ -1,20 +1,21 @@
 //! Surveys: a first reading of an object that writes nothing, where a gate is to judge it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use flatten::catalog::Catalog;
 use flatten::check::{Gate, Survey};
+use tokio::time::timeout_at;
 
 use crate::assemble::Assembler;
 use crate::batch::{Fate, Reason, WriteBatch};
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Step};
 use crate::interrupted::Interrupted;
 use crate::object::ObjectRef;
 use crate::source::{ReadFailure, Storage};
 use crate::summary::Summary;
 
 use super::Pace;
+use super::deadline::{Limit, Permit, permit};
 
 /// The gates that an object does not pass, with what stands in the ledger then; `None` also for one that is gone.
 ///
@@ -24,50 +25,82 @@ pub(super) async fn refuse(
     catalog: &Arc<Catalog>,
     pace: Pace,
     object: &Arc<ObjectRef>,
-    deadline: Option<Instant>,
+    limit: Limit<'_>,
 ) -> Result<Option<(Vec<Gate>, Summary)>, Interrupted> {
-    let mut decoder = Decoder::new(pace.decode);
     let mut surveyor = Surveyor {
+        limit,
+        decoder: Decoder::new(pace.decode),
         assembler: Assembler::new(Arc::clone(object), Arc::clone(catalog), pace.batch),
         survey: Survey::default(),
         summary: Summary::default(),
+        permit: None,
     };
-    let mut bytes = match storage.open(object, 0).await {
-        Ok(opened) => opened,
-        Err(ReadFailure::Gone) => return Ok(None),
-        Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
+    let work = surveyor.read(storage, object);
+    let is_read = match limit.stop_at(true) {
+        None => work.await?,
+        Some(stop) => timeout_at(stop.into(), work).await.unwrap_or(Err(Interrupted::Unsurveyed))?,
     };
-    loop {
-        match bytes.next_chunk().await {
-            Ok(Some(chunk)) => decoder.push(&chunk),
-            Ok(None) => break,
-            Err(ReadFailure::Gone) => return Ok(None),
-            Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
-        }
-        surveyor.drain(&mut decoder);
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(Interrupted::Unsurveyed);
-        }
-    }
-    decoder.finish();
-    surveyor.drain(&mut decoder);
-    surveyor.end(&decoder);
-    let Surveyor { assembler, survey, summary } = surveyor;
+    let Surveyor { assembler, survey, summary, .. } = surveyor;
     assembler.rest();
     let closed = catalog.gates().closed_to(&survey);
-    Ok((!closed.is_empty()).then_some((closed, summary)))
+    Ok((is_read && !closed.is_empty()).then_some((closed, summary)))
 }
 
-struct Surveyor {
+struct Surveyor<'a> {
+    limit: Limit<'a>,
+    decoder: Decoder,
     assembler: Assembler,
     survey: Survey,
     summary: Summary,
+    permit: Option<Permit>,
 }
 
-impl Surveyor {
-    fn drain(&mut self, decoder: &mut Decoder) {
-        while let Some(frame) = decoder.next() {
-            self.assembler.take(&frame);
+impl Surveyor<'_> {
+    /// Reads the object once; `false`: it is gone.
+    async fn read(&mut self, storage: &Storage, object: &ObjectRef) -> Result<bool, Interrupted> {
+        let mut bytes = match storage.open(object, 0).await {
+            Ok(opened) => opened,
+            Err(ReadFailure::Gone) => return Ok(false),
+            Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
+        };
+        loop {
+            match bytes.next_chunk().await {
+                Ok(Some(chunk)) => self.decoder.push(&chunk),
+                Ok(None) => break,
+                Err(ReadFailure::Gone) => return Ok(false),
+                Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
+            }
+            self.drain().await?;
+        }
+        self.decoder.finish();
+        self.drain().await?;
+        self.end();
+        Ok(true)
+    }
+
+    async fn drain(&mut self) -> Result<(), Interrupted> {
+        loop {
+            match self.limit {
+                limit if limit.is_lost() => return Err(Interrupted::Busy),
+                limit if limit.is_cancelled() => return Err(Interrupted::Cancelled),
+                limit if limit.is_reached(true) => return Err(Interrupted::Unsurveyed),
+                _ => {}
+            }
+            match self.decoder.step() {
+                Step::NeedsBytes => return Ok(()),
+                Step::Pause => {}
+                Step::NeedsPermit => {
+                    self.permit = permit(self.limit).await;
+                    self.decoder.allow_large(true);
+                }
+                Step::Frame(frame) => self.assembler.take(&frame),
+            }
+            if self.permit.is_some() && !self.decoder.is_large() {
+                self.assembler.shrink();
+                self.count();
+                self.decoder.allow_large(false);
+                self.permit = None;
+            }
             self.count_full();
         }
     }
@@ -88,7 +121,12 @@ impl Surveyor {
     /// Counts a batch and forgets it.
     fn count(&mut self) {
         self.assembler.take_completions();
-        let Some(WriteBatch { resources, rejects, .. }) = self.assembler.take_batch() else { return };
+        let Some(batch) = self.assembler.take_batch() else { return };
+        let WriteBatch { resources, rejects, unstored, .. } = batch;
+        self.survey.rejected += unstored.rejected;
+        for (code, count) in unstored.codes {
+            *self.summary.codes.entry(code.to_owned()).or_default() += count;
+        }
         for resource in resources {
             if !matches!(resource.fate, Fate::Deleted) {
                 *self.survey.types.entry(resource.resource_type.to_string()).or_default() += 1;
@@ -103,11 +141,11 @@ impl Surveyor {
     }
 
     /// Sums up. Of a refused object every record is set aside, whatever would have become of it.
-    fn end(&mut self, decoder: &Decoder) {
+    fn end(&mut self) {
         self.assembler.end();
         self.count_full();
         self.count();
-        let (decoded, records) = (decoder.summary(), self.assembler.records());
+        let (decoded, records) = (self.decoder.summary(), self.assembler.records());
         self.survey.records = records;
         self.summary.bytes = decoded.bytes_in;
         self.summary.inflated_bytes = decoded.bytes_out;

@@ -28,25 +28,43 @@ pub enum Cause {
         hops: u32,
     },
     /// Somebody asks for it again, whatever the ledger says.
-    Replay,
+    Replay {
+        /// How many invocations had no time to begin it.
+        hops: u32,
+    },
 }
 
 impl Event {
     /// The event that carries on where this one stopped; an error once [`HOP_LIMIT`] is reached.
     pub fn continued(&self) -> Result<Self, InvalidNotification> {
-        let hops = match self.cause {
-            Cause::Created | Cause::Replay => 1,
-            Cause::Continuation { hops } if hops < HOP_LIMIT => hops + 1,
-            Cause::Continuation { .. } => return Err(InvalidNotification::TooManyHops),
+        Ok(Self { object: self.object.clone(), cause: Cause::Continuation { hops: self.next_hop()? } })
+    }
+
+    /// The same event for an invocation that has the time to begin it; an error once [`HOP_LIMIT`] is reached. A replay
+    /// stays one: a continuation of a load that the ledger calls done has nothing left to do.
+    pub fn passed_on(&self) -> Result<Self, InvalidNotification> {
+        let hops = self.next_hop()?;
+        let cause = match self.cause {
+            Cause::Replay { .. } => Cause::Replay { hops },
+            Cause::Created | Cause::Continuation { .. } => Cause::Continuation { hops },
         };
-        Ok(Self { object: self.object.clone(), cause: Cause::Continuation { hops } })
+        Ok(Self { object: self.object.clone(), cause })
+    }
+
+    fn next_hop(&self) -> Result<u32, InvalidNotification> {
+        match self.cause {
+            Cause::Created => Ok(1),
+            Cause::Replay { hops } | Cause::Continuation { hops } if hops < HOP_LIMIT => Ok(hops + 1),
+            Cause::Replay { .. } | Cause::Continuation { .. } => Err(InvalidNotification::TooManyHops),
+        }
     }
 
     /// The event as a message body that [`super::parse`] reads back.
     #[must_use]
     pub fn to_message(&self) -> String {
         let (cause, hops) = match self.cause {
-            Cause::Created | Cause::Replay => (WrittenCause::Replay, None),
+            Cause::Created | Cause::Replay { hops: 0 } => (WrittenCause::Replay, None),
+            Cause::Replay { hops } => (WrittenCause::Replay, Some(hops)),
             Cause::Continuation { hops } => (WrittenCause::Continuation, Some(hops)),
         };
         serde_json::json!(Message {
@@ -70,9 +88,12 @@ pub(super) fn read(message: &Value) -> Result<Event, InvalidNotification> {
         return Err(InvalidNotification::Field { name: "bucket or key" });
     }
     let cause = match (message.cause, message.hops) {
-        (WrittenCause::Replay, _) => Cause::Replay,
+        (WrittenCause::Replay, None) => Cause::Replay { hops: 0 },
+        (WrittenCause::Replay, Some(hops @ 0..=HOP_LIMIT)) => Cause::Replay { hops },
         (WrittenCause::Continuation, Some(hops @ 1..=HOP_LIMIT)) => Cause::Continuation { hops },
-        (WrittenCause::Continuation, _) => return Err(InvalidNotification::TooManyHops),
+        (WrittenCause::Replay | WrittenCause::Continuation, _) => {
+            return Err(InvalidNotification::TooManyHops);
+        }
     };
     Ok(Event { object: message.object.into(), cause })
 }

@@ -214,7 +214,12 @@ fn the_prefix_of_the_configuration_in_an_event_name_is_accepted() {
 #[test]
 fn own_messages_survive_the_round_trip_in_every_wrapping() {
     let pins = [Pin::Version("v1".into()), Pin::ETag("abc".into()), Pin::Latest];
-    let causes = [Cause::Replay, Cause::Continuation { hops: 1 }, Cause::Continuation { hops: HOP_LIMIT }];
+    let causes = [
+        Cause::Replay { hops: 0 },
+        Cause::Replay { hops: 7 },
+        Cause::Continuation { hops: 1 },
+        Cause::Continuation { hops: HOP_LIMIT },
+    ];
     for pin in pins {
         for cause in causes {
             let event = Event { object: ObjectRef { pin: pin.clone(), ..object("a b+c🔥") }, cause };

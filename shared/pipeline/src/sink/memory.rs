@@ -14,7 +14,7 @@ use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{
     Answer, Bound, Command, Document, KnownTables, Note, Place, Removal, Replacement, RowKind, Written,
 };
-use super::{Sink, add_rejects, aside_of, erased_keys, records};
+use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 
 /// Documents by `_id`.
 pub type Collection = BTreeMap<String, BsonDocument>;
@@ -189,7 +189,7 @@ impl Sink for MemorySink {
         for completion in &batch.completions {
             self.statement(|state| state.complete(completion))?;
         }
-        for reject in batch.rejects.iter().chain(&refused) {
+        for reject in stored(&batch, &refused) {
             self.statement(|state| state.reject(reject, batch.reading))?;
             if reject.resource.is_some() {
                 self.statement(|state| state.unname(reject))?;
@@ -200,7 +200,7 @@ impl Sink for MemorySink {
                 state.rejects.retain(|_, reject| reject.get_str("resource").ok() != Some(key))
             })?;
         }
-        add_rejects(&mut summary, batch.rejects.iter().chain(&refused));
+        add_rejects(&mut summary, &batch, &refused);
         Ok(summary)
     }
 

@@ -11,6 +11,7 @@ mod replacement;
 use std::future::Future;
 use std::ops::Range;
 
+use crate::batch::Unstored;
 use crate::batch::{Fate, Reason, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
@@ -36,9 +37,20 @@ pub trait Sink: Send + Sync {
     ) -> impl Future<Output = Result<(), Interrupted>> + Send;
 }
 
-/// Counts rejects: those of a view leave their resource loaded.
-fn add_rejects<'a>(summary: &mut Summary, rejects: impl Iterator<Item = &'a Reject>) {
-    for reject in rejects {
+/// The rejects of a batch that are stored, and those that the database made of its documents while there is room.
+fn stored<'a>(batch: &'a WriteBatch, refused: &'a [Reject]) -> Vec<&'a Reject> {
+    batch.rejects.iter().chain(refused.iter().filter(|_| batch.room.take())).collect()
+}
+
+/// Counts rejects, stored or not: those of a view leave their resource loaded.
+fn add_rejects(summary: &mut Summary, batch: &WriteBatch, refused: &[Reject]) {
+    let Unstored { rejected, view_defects, codes } = &batch.unstored;
+    summary.rejected += rejected;
+    summary.view_defects += view_defects;
+    for (code, count) in codes {
+        *summary.codes.entry((*code).to_owned()).or_default() += count;
+    }
+    for reject in batch.rejects.iter().chain(refused) {
         match &reject.reason {
             Reason::Defect { view: Some(_), .. } => summary.view_defects += 1,
             Reason::Defect { view: None, .. } | Reason::Frame(_) | Reason::Refused { .. } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{Attempt, Begun, Checkpoint, Ending, Lease, Ledger, Status};
+use pipeline::ledger::{Attempt, Begun, Checkpoint, Ending, Lease, Ledger, Left, Past, Status, Wanted};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::summary::{Drift, Summary};
 
@@ -65,7 +65,9 @@ pub(crate) async fn each(check: impl AsyncFn(&Ledger)) {
 fn run(attempt: u32, object: &ObjectRef, checkpoint: Option<Checkpoint>) -> Begun {
     // In these tests the first attempt leaves the checkpoint.
     let reading = if checkpoint.is_some() { 1 } else { attempt };
-    Begun::Run { attempt, edition: 0, reading, object: Arc::new(object.clone()), checkpoint }
+    // Every later attempt takes over from one that never said how it ended.
+    let past = Past { may_have_rows: attempt > 1, ..Past::default() };
+    Begun::Run { attempt, edition: 0, reading, object: Arc::new(object.clone()), checkpoint, past }
 }
 
 #[tokio::test]
@@ -102,8 +104,9 @@ async fn a_later_attempt_fences_off_the_earlier() {
         let object = object("a");
         let id = object.load_id();
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
-        let here = Checkpoint { offset: 1 << 33, ordinal: 7, line: 8, summary: summary() };
-        ledger.checkpoint(&id, 1, &here, 2_000).await.unwrap();
+        let here = Checkpoint { offset: 1 << 33, ordinal: 7, line: Some(8), summary: summary() };
+        ledger.renew(&id, 1, 2_000).await.unwrap();
+        ledger.checkpoint(&id, 1, &here).await.unwrap();
         assert_eq!(
             ledger.begin(&object, &attempt("two", 1_999)).await,
             Ok(Begun::Busy),
@@ -111,7 +114,7 @@ async fn a_later_attempt_fences_off_the_earlier() {
         );
         let begun = ledger.begin(&object, &attempt("two", 2_000)).await;
         assert_eq!(begun, Ok(run(2, &object, Some(here.clone()))));
-        assert_eq!(ledger.checkpoint(&id, 1, &here, 9_000).await, Err(Interrupted::Busy));
+        assert_eq!(ledger.checkpoint(&id, 1, &here).await, Err(Interrupted::Busy));
         let late = ledger.finish(&id, 1, &ending(Status::Done, &summary(), None, 2_500)).await;
         assert_eq!(late, Err(Interrupted::Busy));
         ledger.finish(&id, 2, &ending(Status::Done, &Summary::default(), None, 3_000)).await.unwrap();
@@ -139,16 +142,72 @@ async fn a_lease_is_renewed_by_who_holds_it() {
 }
 
 #[tokio::test]
+async fn a_killed_attempt_is_counted_and_found() {
+    each(async |ledger| {
+        let (object, other) = (object("a"), object("b"));
+        let id = object.load_id();
+        ledger.begin(&object, &attempt("one", 0)).await.unwrap();
+        ledger.begin(&other, &attempt("other", 0)).await.unwrap();
+        ledger.abandon(&other.load_id(), 1, None, &Interrupted::Deadline).await.unwrap();
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        let end = load.lease.as_ref().unwrap().until;
+        assert_eq!((load.is_stuck(end - 1), load.is_stuck(end)), (false, true));
+        let stuck = async |now| {
+            let found = ledger.list(Some(Wanted::Stuck { now }), 10).await.unwrap();
+            found.into_iter().map(|load| load.id).collect::<Vec<_>>()
+        };
+        assert_eq!(stuck(end - 1).await, Vec::<String>::new());
+        assert_eq!(stuck(end).await, [id.clone()], "what was abandoned has said so");
+        ledger.begin(&object, &attempt("two", end)).await.unwrap();
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        assert_eq!((load.killed, load.last_killed_at, load.may_have_rows), (1, Some(end), true));
+        let here = Checkpoint { offset: 1, ordinal: 1, line: None, summary: summary() };
+        ledger.abandon(&id, 2, Some(&here), &Interrupted::Deadline).await.unwrap();
+        let held = ledger.begin(&object, &attempt("three", end + 1)).await;
+        assert_eq!(held, Ok(Begun::Busy), "the database may still be at work");
+        let begun = ledger.begin(&object, &attempt("three", end + 100_000)).await.unwrap();
+        assert!(matches!(begun, Begun::Run { attempt: 3, checkpoint: Some(_), .. }), "{begun:?}");
+        assert_eq!(ledger.find(&id).await.unwrap().unwrap().killed, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_load_that_was_settled_tells_how_when_it_is_asked_for_again() {
+    each(async |ledger| {
+        let object = object("a");
+        let id = object.load_id();
+        ledger.begin(&object, &attempt("one", 0)).await.unwrap();
+        ledger.finish(&id, 1, &ending(Status::Partial, &summary(), None, 1)).await.unwrap();
+        let again = Attempt { again: true, ..attempt("two", 2) };
+        let begun = ledger.begin(&object, &again).await.unwrap();
+        let Begun::Run { past, .. } = begun else { panic!("{begun:?}") };
+        assert_eq!(past.settled, Some((Status::Partial, summary())));
+        assert!(past.may_have_rows);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_interrupted_load_goes_on_at_once() {
     each(async |ledger| {
         let object = object("a");
         let id = object.load_id();
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
-        ledger.release(&id, 1, &Interrupted::Deadline).await.unwrap();
+        let left = Left { has_written: true, has_stalled: true };
+        ledger.release(&id, 1, &Interrupted::Deadline, left).await.unwrap();
         let load = ledger.find(&id).await.unwrap().unwrap();
-        assert_eq!((load.status, load.problem), (Status::Running, Some(Interrupted::Deadline.to_string())));
-        let begun = ledger.begin(&object, &attempt("two", 1)).await;
-        assert_eq!(begun, Ok(run(2, &object, None)));
+        assert_eq!(
+            (load.status, load.problem.clone()),
+            (Status::Running, Some(Interrupted::Deadline.to_string()))
+        );
+        assert_eq!(
+            (load.stalls, load.killed, load.may_have_rows, load.is_stuck(i64::MAX)),
+            (1, 0, true, false)
+        );
+        let begun = ledger.begin(&object, &attempt("two", 1)).await.unwrap();
+        let Begun::Run { attempt: 2, past, .. } = begun else { panic!("{begun:?}") };
+        assert_eq!(past, Past { stalls: 1, may_have_rows: true, settled: None });
     })
     .await;
 }
@@ -187,9 +246,9 @@ async fn loads_are_listed_latest_first() {
         };
         assert_eq!(keys(None, 10).await, "cba");
         assert_eq!(keys(None, 2).await, "cb");
-        assert_eq!(keys(Some(Status::Failed), 10).await, "ca");
-        assert_eq!(keys(Some(Status::Running), 10).await, "b");
-        assert_eq!(keys(Some(Status::Gone), 10).await, "");
+        assert_eq!(keys(Some(Wanted::Of(Status::Failed)), 10).await, "ca");
+        assert_eq!(keys(Some(Wanted::Of(Status::Running)), 10).await, "b");
+        assert_eq!(keys(Some(Wanted::Of(Status::Gone)), 10).await, "");
     })
     .await;
 }

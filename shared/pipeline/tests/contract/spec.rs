@@ -118,6 +118,7 @@ impl BatchSpec {
             completions: completions.collect(),
             rejects: rejects.collect(),
             reading: self.reading,
+            ..WriteBatch::default()
         }
     }
 }

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
-use pipeline::load::{Job, Line, Loaded};
+use pipeline::load::{Deadline, Job, Line, Loaded};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -39,6 +39,9 @@ pub(crate) struct World<'a> {
 /// What a lease outlasts its deadline by, and how long it is without one: as the line has it, or shorter.
 const LEASE_RESERVE: i64 = 30 * 1_000;
 const LEASE: i64 = 60 * 60 * 1_000;
+
+/// The time to finish behind a deadline. Nothing here takes so long.
+const RESERVE: Duration = Duration::from_secs(20);
 
 /// The real time after which a message that met a lease comes again.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
@@ -129,7 +132,8 @@ impl<'a> World<'a> {
         let job = Job {
             owner: format!("{seed:x}-{number}"),
             again: delivery.again,
-            deadline: is_timed.then(|| Instant::now() + patience),
+            deadline: is_timed.then(|| Deadline::new(Instant::now() + patience, RESERVE)),
+            is_cancelled: None,
             clock: now,
             progress: &|_| {},
         };

@@ -291,7 +291,13 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
         sink: Arc::new(MemorySink::default()),
         pace: Pace::default(),
     };
-    let job =
-        Job { owner: "oracle".to_owned(), again: false, deadline: None, clock: || 0, progress: &|_| {} };
+    let job = Job {
+        owner: "oracle".to_owned(),
+        again: false,
+        deadline: None,
+        is_cancelled: None,
+        clock: || 0,
+        progress: &|_| {},
+    };
     line.load(&Ledger::memory(), &object.reference, &job).await.unwrap()
 }

@@ -1,6 +1,7 @@
 //! A handler on the bench: a load that does as it is told, a queue that takes notes, a log that is kept.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::queue::Queue;
 use crate::report::{Report, json_lines};
 use crate::settings::{LogKeys, LogLevel, Watched};
 use pipeline::ledger::Status;
-use pipeline::load::Loaded;
+use pipeline::load::{Deadline, Loaded};
 
 /// What the load of an object does.
 #[derive(Debug, Clone)]
@@ -30,6 +31,10 @@ pub(super) enum Fate {
     Panic,
     /// It panics before there is a task of its own to panic.
     PanicOutside,
+    /// It never ends: the function is killed.
+    Kill,
+    /// It takes so long, and has met its deadline then.
+    Slow(Duration),
 }
 
 /// The version of every object, in the form that S3 gives it.
@@ -40,7 +45,7 @@ type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 /// The handler and everything around it. Objects without a fate of their own are loaded.
 pub(super) struct Bench {
     fates: BTreeMap<String, Fate>,
-    begun: Arc<Mutex<Vec<(Event, Instant)>>>,
+    begun: Arc<Mutex<Vec<(Event, Deadline)>>>,
     calls: Calls,
     queue_url: Option<String>,
     refuses: Arc<Mutex<bool>>,
@@ -96,16 +101,17 @@ impl Bench {
         deadline: Instant,
     ) -> Result<Value, InvocationFailure> {
         let (fates, begun) = (self.fates.clone(), Arc::clone(&self.begun));
-        let load = move |event: Event, deadline: Instant| {
+        let load = move |event: Event, deadline: Deadline| {
             let fate = fates.get(&event.object.key).cloned().unwrap_or(Fate::Done(Status::Done));
             begun.lock().unwrap().push((event, deadline));
             assert!(!matches!(fate, Fate::PanicOutside), "CANARY in a panic");
-            async move { meet(fate) }
+            async move { meet(fate).await }
         };
         let (watched, hash) = (self.watched.clone(), LogHash::new("secret"));
         let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() });
         let handler = Handler { load, queue: self.queue(), watched, report };
         let _logging = tracing::subscriber::set_default(json_lines(self.log_level, self.log.clone()));
+        let deadline = Deadline::new(deadline, Duration::from_secs(1));
         handler.handle(event, &Invocation { request_id: "request".into(), deadline }).await
     }
 
@@ -115,7 +121,7 @@ impl Bench {
     }
 
     pub(super) fn deadlines(&self) -> Vec<Instant> {
-        self.begun.lock().unwrap().iter().map(|(_, deadline)| *deadline).collect()
+        self.begun.lock().unwrap().iter().map(|(_, deadline)| deadline.stop).collect()
     }
 
     /// What the queue was asked: operations with their bodies.
@@ -146,8 +152,13 @@ impl Bench {
     }
 }
 
-fn meet(fate: Fate) -> Result<Loaded, Interrupted> {
+async fn meet(fate: Fate) -> Result<Loaded, Interrupted> {
     match fate {
+        Fate::Kill => pending().await,
+        Fate::Slow(time) => {
+            tokio::time::sleep(time).await;
+            Err(Interrupted::Deadline)
+        }
         Fate::Done(status) => Ok(Loaded { status, summary: summary() }),
         Fate::Interrupted(interrupted) => Err(interrupted),
         Fate::Panic | Fate::PanicOutside => panic!("CANARY in a panic"),
@@ -219,7 +230,7 @@ async fn read_call(connection: &mut TcpStream) -> Option<(String, Value)> {
     let mut body = vec![0; header("content-length").unwrap().parse().unwrap()];
     connection.read_exact(&mut body).await.unwrap();
     let operation = header("x-amz-target").unwrap().rsplit('.').next().unwrap();
-    let known = ["ChangeMessageVisibility", "SendMessage"];
+    let known = ["ChangeMessageVisibility", "DeleteMessage", "SendMessage"];
     let operation = known.iter().find(|known| known.eq_ignore_ascii_case(operation)).unwrap();
     Some(((*operation).to_owned(), serde_json::from_slice(&body).unwrap()))
 }

@@ -1,28 +1,34 @@
 //! Every shape of invocation with a load whose outcome the case decides, and a queue that speaks SQS's protocol.
 
 mod doubles;
+mod neighbours;
 
 use std::time::{Duration, Instant};
 
 use lambda_runtime::Diagnostic;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Status;
-use pipeline::notification::{Cause, Event, form_encode};
+use pipeline::notification::{Cause, Event, HOP_LIMIT, form_encode};
 use serde_json::{Value, json};
 
 use super::{Failure, InvocationFailure};
 use crate::settings::{LogKeys, LogLevel};
 use doubles::{Bench, Fate, VERSION, s3_record};
 
-/// A batch of messages, each with an identifier and a body.
+/// A batch of messages that are delivered for the first time, each with an identifier and a body.
 fn batch(messages: &[(&str, Value)]) -> Value {
+    delivered(1, messages)
+}
+
+/// A batch of messages that are delivered for that time.
+fn delivered(times: u32, messages: &[(&str, Value)]) -> Value {
     let records: Vec<_> = messages
         .iter()
         .map(|(id, body)| {
             let body = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
             json!({
                 "messageId": id, "receiptHandle": format!("receipt of {id}"), "body": body,
-                "attributes": {"ApproximateReceiveCount": "2"}, "messageAttributes": {}, "md5OfBody": "",
+                "attributes": {"ApproximateReceiveCount": times.to_string()}, "messageAttributes": {}, "md5OfBody": "",
                 "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:1:q", "awsRegion": "eu-central-1",
             })
         })
@@ -67,7 +73,8 @@ async fn exactly_the_failed_messages_are_named() {
 #[tokio::test]
 async fn a_failed_message_is_hidden_for_a_shorter_time_and_no_other() {
     let bench = Bench::new(&[("in/b", Fate::Interrupted(interrupted()))]).await;
-    bench.handle(batch(&[("a", put("in/a")), ("b", put("in/b"))])).await.unwrap();
+    bench.handle(batch(&[("a", put("in/a"))])).await.unwrap();
+    bench.handle(delivered(2, &[("b", put("in/b"))])).await.unwrap();
     let calls = bench.calls();
     assert_eq!(calls.len(), 1);
     let (operation, body) = &calls[0];
@@ -217,6 +224,11 @@ async fn nothing_is_begun_after_the_deadline_and_a_replay_stays_one() {
     assert!(bench.loaded().is_empty());
     let sent: Vec<_> = bench.calls().into_iter().map(|(_, body)| body["MessageBody"].to_string()).collect();
     assert!(sent[0].contains("continuation") && sent[1].contains("replay"), "{sent:?}");
+    // It counts its hops all the same, and ends.
+    assert!(sent[1].contains("\\\"hops\\\":1"), "{sent:?}");
+    let last = replay.replace("\"replay\"", &format!("\"replay\",\"hops\":{HOP_LIMIT}"));
+    let response = bench.handle_until(batch(&[("b", json!(last))]), late).await.unwrap();
+    assert_eq!(failed(&response), ["b"]);
 }
 
 #[tokio::test]

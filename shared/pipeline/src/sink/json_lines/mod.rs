@@ -104,7 +104,7 @@ impl<W: Write + Send> Sink for JsonLines<W> {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.take(&batch).map_err(|error| interrupted(&error))?;
         let (mut summary, _) = Replacement::new(&batch).outcome();
-        add_rejects(&mut summary, batch.rejects.iter());
+        add_rejects(&mut summary, &batch, &[]);
         Ok(summary)
     }
 

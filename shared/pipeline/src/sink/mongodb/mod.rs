@@ -23,7 +23,7 @@ use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{Answer, Command, Document, Place, Replacement, Written};
-use super::{Sink, add_rejects, aside_of, erased_keys, records};
+use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 use chunks::{Chunk, UPDATE, cut};
 use notes::Notes;
 use parts::{Part, collection_of, enter, fates, first_batch, statements_of, unanswered};
@@ -272,11 +272,11 @@ impl Sink for MongoSink {
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         self.retain(&batch).await?;
         self.complete(&batch).await?;
-        let rejects: Vec<&Reject> = batch.rejects.iter().chain(&refused).collect();
+        let rejects = stored(&batch, &refused);
         self.write_rejects(&batch, &rejects).await?;
         self.unname_erased(&rejects).await?;
         self.erase_rejects(&batch).await?;
-        add_rejects(&mut summary, rejects.into_iter());
+        add_rejects(&mut summary, &batch, &refused);
         Ok(summary)
     }
 

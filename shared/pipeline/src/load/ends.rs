@@ -1,0 +1,61 @@
+//! How a reading begins and ends.
+
+use flatten::dictionary::Dictionary;
+
+use crate::decode::BrokenFrame;
+use crate::interrupted::Interrupted;
+use crate::ledger::{Checkpoint, Ledger};
+use crate::summary::Summary;
+
+use super::Making;
+
+/// How a reading ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Everything in it is durable.
+    Whole(Summary),
+    /// Everything before the checkpoint is durable, and nothing is under way.
+    Stopped(Checkpoint),
+    /// The time was up with writes under way. Everything before the checkpoint is durable.
+    Abandoned(Option<Checkpoint>),
+    /// The time was up before it got any further.
+    Stalled {
+        /// Whether it had the time of an invocation.
+        had_time: bool,
+    },
+    /// The pinned bytes exist no more; nothing was read.
+    Gone,
+    /// Everything before some place is durable, and what follows is out of reach: a reject says so.
+    Cut(Summary, BrokenFrame),
+}
+
+/// How a reading ended, and what it has filled.
+pub(super) struct Ended {
+    pub(super) end: Result<End, Interrupted>,
+    /// The columns that were filled since the last checkpoint.
+    pub(super) columns: Dictionary,
+    /// The ordinal of the record at which that begins.
+    pub(super) part: u64,
+    pub(super) has_written: bool,
+    /// When the object was made, as its keeper says.
+    pub(super) created: Option<i64>,
+}
+
+/// Where a reading begins, and what it notes on its way.
+#[derive(Clone, Default)]
+pub(super) struct Beginning<'a> {
+    pub(super) making: Making,
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Whether attempts before were stopped at the same place so often that this is the last one.
+    pub(super) is_last: bool,
+    pub(super) notes: Option<Notes<'a>>,
+}
+
+/// Where checkpoints are noted.
+#[derive(Clone, Copy)]
+pub(super) struct Notes<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) id: &'a str,
+    pub(super) attempt: u32,
+    pub(super) clock: fn() -> i64,
+}

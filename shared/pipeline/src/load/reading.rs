@@ -1,0 +1,376 @@
+//! A reading: the bytes of one object from where an attempt begins, to rows and rejects that are durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+
+use crate::assemble::Assembler;
+use crate::decode::{BrokenFrame, Decoder, Frame, LARGE_BYTES, Place, ResumePoint, Step};
+use crate::interrupted::Interrupted;
+use crate::ledger::{Checkpoint, Filled};
+use crate::object::{ObjectRef, Pin};
+use crate::sink::Sink;
+use crate::source::{Opened, ReadFailure};
+use crate::summary::Summary;
+use crate::writes::{Mark, Writes};
+
+use super::deadline::{Limit, Permit, bytes_of, has_permit};
+use super::ends::{Beginning, End, Ended, Notes};
+use super::{Line, Making, Progress};
+
+/// Completions are kept until the rows that they complete are durable; when there are this many times the resources
+/// of a batch, the writes are waited for.
+const COMPLETIONS_PER_RESOURCE: usize = 10;
+
+/// An attempt that has no time reads so much all the same: each of them reads from the beginning.
+const FAR_BYTES: u64 = 256 << 10;
+
+/// What a step asked for that could not go on.
+enum Drained {
+    NeedsBytes,
+    Stop,
+}
+
+struct Reading<'a, S> {
+    object: &'a Arc<ObjectRef>,
+    making: Making,
+    created: Option<i64>,
+    limit: Limit<'a>,
+    notes: Option<Notes<'a>>,
+    checkpoint: Option<Checkpoint>,
+    is_last: bool,
+    decoder: Decoder,
+    assembler: Assembler,
+    writes: Writes<S>,
+    completions: usize,
+    /// Ordinal of the record at which this attempt goes on.
+    first: u64,
+    /// Ordinal of the record that the last checkpoint names.
+    part: u64,
+    next_note: Instant,
+    permit: Option<Permit>,
+    /// Whether the permit was waited for in vain.
+    is_waiting: bool,
+}
+
+/// Reads an object and writes all of its rows and rejects.
+pub(super) async fn read<S: Sink + 'static>(
+    line: &Line<S>,
+    object: &Arc<ObjectRef>,
+    beginning: Beginning<'_>,
+    limit: Limit<'_>,
+    progress: Progress<'_>,
+) -> Ended {
+    let mut reading = Reading::new(line, object, beginning, limit);
+    let work = reading.run(line, progress);
+    let end = match limit.settle_until() {
+        None => work.await,
+        Some(until) => match timeout_at(until.into(), work).await {
+            Ok(end) => end,
+            Err(_) if reading.writes.is_running() => Ok(reading.abandon()),
+            Err(_) => Ok(End::Stalled { had_time: false }),
+        },
+    };
+    reading.ended(end)
+}
+
+impl<'a, S: Sink + 'static> Reading<'a, S> {
+    fn new(line: &Line<S>, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>, limit: Limit<'a>) -> Self {
+        let Beginning { making, checkpoint, is_last, notes } = beginning;
+        let pace = line.pace;
+        let mut writes = Writes::new(Arc::clone(&line.sink), pace.writes_at_once);
+        if let Some(checkpoint) = &checkpoint {
+            writes.go_on_with(checkpoint.summary.clone());
+        }
+        let first = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
+        let point = checkpoint.as_ref().and_then(|checkpoint| resume_point(object, checkpoint));
+        Self {
+            object,
+            making,
+            created: None,
+            limit,
+            notes,
+            is_last,
+            decoder: point
+                .map_or_else(|| Decoder::new(pace.decode), |point| Decoder::resume(pace.decode, point)),
+            assembler: Assembler::new(Arc::clone(object), Arc::clone(&line.catalog), pace.batch),
+            writes,
+            completions: COMPLETIONS_PER_RESOURCE * pace.batch.resources,
+            first,
+            part: first,
+            next_note: Instant::now() + limit.checkpoint_every(),
+            checkpoint,
+            permit: None,
+            is_waiting: false,
+        }
+    }
+
+    async fn run(&mut self, line: &Line<S>, progress: Progress<'_>) -> Result<End, Interrupted> {
+        let is_early = self.limit.is_early();
+        let mut read = self.decoder.summary().bytes_in;
+        let mut bytes = match line.storage.open(self.object, read).await {
+            Ok(opened) => opened,
+            Err(ReadFailure::Gone) => return Ok(self.gone()),
+            Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
+        };
+        self.begin_at(bytes.modified(), line);
+        loop {
+            match self.next_chunk(&mut bytes).await {
+                Ok(Some(Some(chunk))) => {
+                    read += chunk.len() as u64;
+                    self.decoder.push(&chunk);
+                }
+                Ok(Some(None)) => break,
+                Ok(None) => return self.stop(is_early).await,
+                Err(ReadFailure::Gone) if read == 0 => return Ok(self.gone()),
+                Err(ReadFailure::Gone) => return self.cut(BrokenFrame::ObjectGone).await,
+                Err(ReadFailure::Interrupted(interrupted)) => return self.fail(interrupted).await,
+            }
+            if let Drained::Stop = self.drain().await? {
+                return self.stop(is_early).await;
+            }
+            progress(read);
+            if self.limit.is_reached(self.is_further()) {
+                return self.stop(is_early).await;
+            }
+            if Instant::now() >= self.next_note && self.is_further() {
+                self.note().await?;
+            }
+        }
+        self.decoder.finish();
+        if let Drained::Stop = self.drain().await? {
+            return self.stop(is_early).await;
+        }
+        self.assembler.end();
+        self.hand_on(false).await?;
+        Ok(End::Whole(self.settle().await?))
+    }
+
+    /// Makes the assembler of the object as its keeper knows it: whoever sends to the queue can write any time into a
+    /// message.
+    fn begin_at(&mut self, created: Option<i64>, line: &Line<S>) {
+        let made = created.unwrap_or(self.object.created);
+        let object = Arc::new(ObjectRef { created: made, ..(**self.object).clone() });
+        self.assembler = Assembler::new(object, Arc::clone(&line.catalog), line.pace.batch)
+            .in_edition(self.making.edition)
+            .in_reading(self.making.reading);
+        self.created = created;
+        if let Some(checkpoint) = &self.checkpoint {
+            let Summary { records, rejected, view_defects, .. } = checkpoint.summary;
+            self.assembler.go_on_at(checkpoint.ordinal, records, rejected + view_defects);
+        }
+    }
+
+    /// The next chunk; `None` inside: the object's end; outside: there is no time for one.
+    async fn next_chunk(&self, opened: &mut Opened) -> Result<Option<Option<bytes::Bytes>>, ReadFailure> {
+        match self.limit.stop_at(self.is_further()) {
+            None => opened.next_chunk().await.map(Some),
+            Some(stop) => {
+                timeout_at(stop.into(), opened.next_chunk()).await.map_or(Ok(None), |chunk| chunk.map(Some))
+            }
+        }
+    }
+
+    /// Everything that the bytes so far allow: frames into the batch, full batches onto their way.
+    async fn drain(&mut self) -> Result<Drained, Interrupted> {
+        loop {
+            if self.limit.is_reached(self.is_far()) {
+                return Ok(Drained::Stop);
+            }
+            let is_large = match self.decoder.step() {
+                Step::NeedsBytes => return Ok(Drained::NeedsBytes),
+                Step::Pause => false,
+                Step::NeedsPermit => {
+                    if !has_permit(&mut self.permit, self.limit).await {
+                        self.is_waiting = true;
+                        return Ok(Drained::Stop);
+                    }
+                    self.decoder.allow_large(true);
+                    continue;
+                }
+                Step::Frame(frame) => {
+                    let is_large = bytes_of(&frame) > LARGE_BYTES;
+                    if is_large && !has_permit(&mut self.permit, self.limit).await {
+                        self.is_waiting = true;
+                        return Ok(Drained::Stop);
+                    }
+                    self.assembler.take(&frame);
+                    is_large
+                }
+            };
+            if is_large {
+                self.assembler.shrink();
+            }
+            self.hand_on(is_large).await?;
+            if self.permit.is_some() && !self.decoder.is_large() {
+                self.writes.settle().await?;
+                self.decoder.allow_large(false);
+                self.permit = None;
+            }
+        }
+    }
+
+    /// Hands on what is full, and what has waited for the end of a Bundle.
+    async fn hand_on(&mut self, is_large: bool) -> Result<(), Interrupted> {
+        loop {
+            if self.assembler.is_full() || is_large {
+                self.send().await?;
+            }
+            if self.assembler.completions() > self.completions {
+                self.complete().await?;
+            }
+            if !self.assembler.is_waiting() {
+                return self.assembler.fault();
+            }
+            self.assembler.take_waiting();
+        }
+    }
+
+    /// Whether it got so far that stopping before the chunk ends is worth its while.
+    fn is_far(&self) -> bool {
+        let from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset);
+        self.is_further() && self.assembler.next_record().0.saturating_sub(from) >= FAR_BYTES
+    }
+
+    fn is_further(&self) -> bool {
+        self.assembler.next_record().1 > self.first
+    }
+
+    async fn send(&mut self) -> Result<(), Interrupted> {
+        let Some(batch) = self.assembler.take_batch() else { return Ok(()) };
+        let (checks, mark) = (self.assembler.take_checks(), self.mark());
+        let sent = self.writes.send(batch, checks, mark).await;
+        self.or_end(sent).await
+    }
+
+    /// The place behind what was taken; `None` while something before it waits.
+    fn mark(&self) -> Option<Mark> {
+        let (offset, ordinal) = self.assembler.next_record();
+        let line = self.decoder.resume_point().filter(|point| point.ordinal == ordinal);
+        let line = line.map(|point| point.line);
+        let mark = Mark { offset, ordinal, line, records: self.assembler.records() };
+        (self.assembler.completions() == 0 && !self.assembler.is_waiting()).then_some(mark)
+    }
+
+    /// Completions follow the rows that they complete.
+    async fn complete(&mut self) -> Result<(), Interrupted> {
+        self.send().await?;
+        let settled = self.writes.settle().await;
+        self.or_end(settled).await?;
+        let Some(completions) = self.assembler.take_completions() else { return Ok(()) };
+        let mark = self.mark();
+        let sent = self.writes.send(completions, BTreeMap::new(), mark).await;
+        self.or_end(sent).await
+    }
+
+    /// Makes everything durable that was read, and says what it was.
+    async fn settle(&mut self) -> Result<Summary, Interrupted> {
+        self.complete().await?;
+        let settled = self.writes.settle().await;
+        self.or_end(settled).await?;
+        self.writes.add_checks(self.assembler.take_checks());
+        let decoded = self.decoder.summary();
+        Ok(Summary {
+            bytes: decoded.bytes_in,
+            inflated_bytes: decoded.bytes_out,
+            records: self.assembler.records(),
+            ..self.writes.summary().clone()
+        })
+    }
+
+    /// After a failed write, waits for the others: the lease is given up only when nothing is under way.
+    async fn or_end(&mut self, outcome: Result<(), Interrupted>) -> Result<(), Interrupted> {
+        if outcome.is_err() {
+            self.writes.end().await;
+        }
+        outcome
+    }
+
+    async fn fail(&mut self, interrupted: Interrupted) -> Result<End, Interrupted> {
+        self.writes.end().await;
+        Err(interrupted)
+    }
+
+    /// Makes durable what was read and notes it, so that whatever happens next, another attempt goes on here.
+    async fn note(&mut self) -> Result<(), Interrupted> {
+        if let Some(Notes { ledger, id, attempt, clock }) = self.notes {
+            let summary = self.settle().await?;
+            let mut checkpoint = self.checkpoint_of(summary);
+            let (columns, part, now) = (self.assembler.take_dictionary(), self.part, clock());
+            let drift = ledger.fill(&Filled { load: id, attempt, part, columns: &columns, now }).await?;
+            self.writes.add_drift(drift.clone());
+            checkpoint.summary.drift += drift;
+            ledger.checkpoint(id, attempt, &checkpoint).await?;
+            self.part = checkpoint.ordinal;
+        }
+        self.next_note = Instant::now() + self.limit.checkpoint_every();
+        Ok(())
+    }
+
+    fn checkpoint_of(&self, summary: Summary) -> Checkpoint {
+        let (offset, ordinal) = self.assembler.next_record();
+        let line = self.decoder.resume_point().filter(|point| point.ordinal == ordinal);
+        Checkpoint { offset, ordinal, line: line.map(|point| point.line), summary }
+    }
+
+    /// Stops at a place from which the next attempt can go on.
+    async fn stop(&mut self, is_early: bool) -> Result<End, Interrupted> {
+        if self.limit.is_lost() {
+            self.writes.settle().await?;
+            return Err(Interrupted::Busy);
+        }
+        if self.is_further() {
+            let summary = self.settle().await?;
+            return Ok(End::Stopped(self.checkpoint_of(summary)));
+        }
+        let had_time = is_early && !self.is_waiting && !self.limit.is_cancelled();
+        if had_time && self.is_last {
+            return self.cut(BrokenFrame::TooSlow).await;
+        }
+        Ok(End::Stalled { had_time })
+    }
+
+    /// What was read stands; of the rest, one reject says why it does not.
+    async fn cut(&mut self, reason: BrokenFrame) -> Result<End, Interrupted> {
+        let (mut offset, mut ordinal) = self.assembler.next_record();
+        if let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.ordinal > ordinal) {
+            (offset, ordinal) = (checkpoint.offset, checkpoint.ordinal);
+        }
+        let place = Place { ordinal, offset, length: 0, line: self.decoder.line() };
+        self.assembler.take(&Frame::Broken { place, reason });
+        self.assembler.end();
+        self.hand_on(false).await?;
+        Ok(End::Cut(self.settle().await?, reason))
+    }
+
+    /// The object is gone. What an earlier attempt has written stands.
+    fn gone(&mut self) -> End {
+        let checkpoint = self.checkpoint.take();
+        checkpoint.map_or(End::Gone, |checkpoint| End::Cut(checkpoint.summary, BrokenFrame::ObjectGone))
+    }
+
+    fn abandon(&mut self) -> End {
+        let decoded = self.decoder.summary();
+        End::Abandoned(self.writes.take_checkpoint().map(|mut checkpoint| {
+            checkpoint.summary.bytes = decoded.bytes_in;
+            checkpoint.summary.inflated_bytes = decoded.bytes_out;
+            checkpoint
+        }))
+    }
+
+    fn ended(self, end: Result<End, Interrupted>) -> Ended {
+        let Self { mut assembler, writes, part, created, .. } = self;
+        let columns = assembler.take_dictionary();
+        assembler.rest();
+        Ended { end, columns, part, has_written: writes.has_sent(), created }
+    }
+}
+
+/// Where reading can begin in the middle: in plain NDJSON, of bytes that are pinned.
+fn resume_point(object: &ObjectRef, checkpoint: &Checkpoint) -> Option<ResumePoint> {
+    let Checkpoint { offset, ordinal, line, .. } = *checkpoint;
+    let is_pinned = object.pin != Pin::Latest;
+    line.filter(|_| is_pinned).map(|line| ResumePoint { offset, ordinal, line })
+}

@@ -1,0 +1,335 @@
+//! Limits of time: an attempt ends when it must, whatever the object holds and however slow the world is; every one gets
+//! further than the one before; and an object that goes away in the middle ends with true counts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test stops where something is wrong"
+)]
+
+#[path = "common/bucket.rs"]
+mod bucket;
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use pipeline::assemble::BatchLimits;
+use pipeline::batch::WriteBatch;
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::{Ledger, Load, Status};
+use pipeline::load::{Deadline, Job, Line, Loaded, Pace};
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::sink::Sink;
+use pipeline::sink::memory::MemorySink;
+use pipeline::source::Storage;
+use pipeline::summary::Summary;
+
+use bucket::Bucket;
+
+/// A sink that takes its time for every answer.
+#[derive(Debug, Default)]
+struct Slow {
+    inner: MemorySink,
+    milliseconds: AtomicU64,
+    /// Writes that were begun, and those that ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Slow {
+    fn answering_after(milliseconds: u64) -> Arc<Self> {
+        Arc::new(Self { milliseconds: AtomicU64::new(milliseconds), ..Self::default() })
+    }
+}
+
+impl Sink for Slow {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))).await;
+        let written = self.inner.write(batch).await;
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        written
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        self.inner.forget_rejects(load, reading).await
+    }
+}
+
+static CLOCK: AtomicI64 = AtomicI64::new(0);
+
+fn object() -> Arc<ObjectRef> {
+    let (bucket, key, pin) = ("clinic".to_owned(), "in/a.ndjson".to_owned(), Pin::Version("v1".to_owned()));
+    Arc::new(ObjectRef { bucket, key, pin, sequencer: None, created: 0, size: None })
+}
+
+fn line<S>(storage: Storage, sink: &Arc<S>) -> Line<S> {
+    let batch = BatchLimits { resources: 10, ..BatchLimits::default() };
+    let pace = Pace { batch, writes_at_once: 2, ..Pace::default() };
+    Line { storage, catalog: Arc::default(), sink: Arc::clone(sink), pace }
+}
+
+fn job(stop: Duration, reserve: Duration) -> Job<'static> {
+    let owner = format!("{:?}", Instant::now());
+    let deadline = Some(Deadline::new(Instant::now() + stop, reserve));
+    let clock = || CLOCK.load(Ordering::Relaxed);
+    Job { owner, again: false, deadline, is_cancelled: None, clock, progress: &|_| {} }
+}
+
+fn patients(count: usize) -> String {
+    let note = "x".repeat(2_000);
+    let line =
+        |id| format!("{{\"resourceType\":\"Patient\",\"id\":\"p{id}\",\"text\":{{\"div\":\"{note}\"}}}}\n");
+    (0..count).map(line).collect()
+}
+
+fn file(content: &[u8]) -> (tempfile::NamedTempFile, Storage) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content).unwrap();
+    let storage = Storage::File(file.path().to_owned());
+    (file, storage)
+}
+
+async fn entry(ledger: &Ledger) -> Load {
+    ledger.find(&object().load_id()).await.unwrap().unwrap()
+}
+
+const MOST: Duration = Duration::from_millis(500);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_answer_ends_the_attempt_in_time_and_the_lease_is_kept() {
+    let sink = Slow::answering_after(20_000);
+    let (_file, storage) = file(patients(1_000).as_bytes());
+    let (line, ledger) = (line(storage, &sink), Ledger::memory());
+    let began = Instant::now();
+    let outcome = line.load(&ledger, &object(), &job(MOST, MOST)).await;
+    assert_eq!(outcome, Err(Interrupted::Deadline));
+    assert!(began.elapsed() < 2 * MOST + Duration::from_millis(200), "{:?}", began.elapsed());
+    let load = entry(&ledger).await;
+    assert!(load.lease.is_some() && load.checkpoint.is_none(), "{load:?}");
+    assert_eq!(load.problem, Some(Interrupted::Deadline.to_string()));
+    assert_eq!(sink.ended.load(Ordering::Relaxed), 0, "what was abandoned has stopped");
+    assert_eq!(line.load(&ledger, &object(), &job(MOST, MOST)).await, Err(Interrupted::Busy));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_database_gets_further_at_every_attempt() {
+    let sink = Slow::answering_after(120);
+    let content = patients(300);
+    let (_file, storage) = file(content.as_bytes());
+    let (line, ledger) = (line(storage, &sink), Ledger::memory());
+    let (mut attempts, mut reached) = (0, 0);
+    let loaded = loop {
+        attempts += 1;
+        CLOCK.fetch_add(100_000, Ordering::Relaxed);
+        match line.load(&ledger, &object(), &job(MOST, Duration::from_millis(50))).await {
+            Ok(loaded) => break loaded,
+            Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
+        }
+        let checkpoint = entry(&ledger).await.checkpoint.unwrap();
+        assert!(checkpoint.ordinal > reached, "attempt {attempts} got no further than {reached}");
+        assert!(checkpoint.summary.adds_up(), "{checkpoint:?}");
+        reached = checkpoint.ordinal;
+    };
+    assert!(attempts > 2, "{attempts}");
+    assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.records), (Status::Done, 300, 300));
+    assert_eq!(loaded.summary.bytes, content.len() as u64);
+    assert_eq!(sink.inner.state().tables["Patient"].len(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_without_records_ends_in_time_and_in_the_end_with_a_code() {
+    // 2 GB of spaces behind a patient.
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.write_all(patients(1).as_bytes()).unwrap();
+    let spaces = vec![b' '; 1 << 20];
+    for _ in 0..2_000 {
+        encoder.write_all(&spaces).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < 400_000, "{}", bomb.len());
+    let (_file, storage) = file(&bomb);
+    let sink = Arc::new(MemorySink::default());
+    let (line, ledger) = (line(storage, &sink), Ledger::memory());
+    let (mut attempts, stop, reserve) = (0, Duration::from_millis(300), Duration::from_millis(200));
+    let loaded = loop {
+        attempts += 1;
+        let began = Instant::now();
+        let outcome = line.load(&ledger, &object(), &job(stop, reserve)).await;
+        assert!(began.elapsed() < stop + reserve + Duration::from_millis(200), "{:?}", began.elapsed());
+        match outcome {
+            Ok(loaded) => break loaded,
+            Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
+        }
+        assert!(entry(&ledger).await.lease.is_none(), "nothing is under way");
+    };
+    assert!((1..=5).contains(&attempts), "{attempts}");
+    assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.rejected), (Status::Partial, 1, 1));
+    let codes: Vec<_> = loaded.summary.codes.keys().map(String::as_str).collect();
+    assert!(matches!(codes[..], ["too-slow" | "inflates-too-much"]), "{codes:?}");
+    assert!(loaded.summary.adds_up());
+    assert_eq!(sink.state().rejects.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_lines_go_on_by_range_at_the_checkpoint() {
+    let content = patients(400);
+    let bucket = Bucket::holding(content.clone().into()).await;
+    let sink = Slow::answering_after(60);
+    let (line, ledger) = (line(bucket.storage(), &sink), Ledger::memory());
+    let mut expected = vec![None];
+    let loaded = loop {
+        CLOCK.fetch_add(100_000, Ordering::Relaxed);
+        match line.load(&ledger, &object(), &job(MOST, MOST)).await {
+            Ok(loaded) => break loaded,
+            Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
+        }
+        let checkpoint = entry(&ledger).await.checkpoint.unwrap();
+        assert!(checkpoint.line.is_some(), "{checkpoint:?}");
+        // One byte more is asked for: S3 refuses a range that begins at the object's end.
+        expected.push(Some(checkpoint.offset - 1));
+    };
+    assert!(expected.len() > 2, "{expected:?}");
+    assert_eq!(bucket.ranges(), expected);
+    assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.records), (Status::Done, 400, 400));
+    let (bytes, whole) = (loaded.summary.bytes, content.len() as u64);
+    assert_eq!((bytes, loaded.summary.inflated_bytes), (whole, whole), "those of the object");
+}
+
+/// Loads once, from a bucket that is told to lose the object.
+async fn load_from(bucket: &Bucket, ledger: &Ledger, sink: &Arc<MemorySink>) -> Loaded {
+    line(bucket.storage(), sink).load(ledger, &object(), &job(Duration::from_mins(1), MOST)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_goes_away_while_it_is_read_is_partial_with_true_counts() {
+    let content = patients(2_000);
+    let bucket = Bucket::holding(content.clone().into()).await;
+    bucket.loses_it_after(content.len() / 2);
+    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let loaded = load_from(&bucket, &ledger, &sink).await;
+    let rows = sink.state().tables["Patient"].len();
+    assert!(rows > 100, "{rows}");
+    let Loaded { status, summary } = loaded;
+    assert_eq!((status, summary.loaded, summary.rejected), (Status::Partial, rows as u64, 1));
+    assert_eq!((summary.codes["object-gone"], summary.adds_up()), (1, true));
+    let rejects = sink.state().rejects;
+    let reject = rejects.values().next().unwrap();
+    assert_eq!(reject.get_i64("ordinal").unwrap(), i64::try_from(rows).unwrap());
+    let before = content.lines().take(rows).map(|line| line.len() + 1).sum::<usize>() - 1;
+    assert_eq!(reject.get_i64("offset").unwrap(), i64::try_from(before).unwrap());
+    assert!(entry(&ledger).await.problem.unwrap().contains("gone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_object_of_which_nothing_was_written_is_gone() {
+    let content = patients(300);
+    let bucket = Bucket::holding(content.into()).await;
+    bucket.loses_it_after(0);
+    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let loaded = load_from(&bucket, &ledger, &sink).await;
+    assert_eq!((loaded.status, loaded.summary), (Status::Gone, Summary::default()));
+    // One that was loaded before, and is asked for again.
+    let bucket = Bucket::holding(patients(3).into()).await;
+    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let done = load_from(&bucket, &ledger, &sink).await;
+    bucket.loses_it_after(0);
+    let line = line(bucket.storage(), &sink);
+    let again = Job { again: true, ..job(Duration::from_mins(1), MOST) };
+    let loaded = line.load(&ledger, &object(), &again).await.unwrap();
+    assert_eq!((loaded.status, loaded.summary.loaded), (done.status, 3), "its rows stand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_continuation_whose_object_is_gone_has_the_counts_of_its_checkpoint() {
+    let bucket = Bucket::holding(patients(400).into()).await;
+    let sink = Slow::answering_after(60);
+    let (line, ledger) = (line(bucket.storage(), &sink), Ledger::memory());
+    assert_eq!(line.load(&ledger, &object(), &job(MOST, MOST)).await, Err(Interrupted::Deadline));
+    let checkpoint = entry(&ledger).await.checkpoint.unwrap();
+    bucket.loses_it_after(0);
+    CLOCK.fetch_add(100_000, Ordering::Relaxed);
+    let loaded = line.load(&ledger, &object(), &job(MOST, MOST)).await.unwrap();
+    assert_eq!((loaded.status, loaded.summary.loaded), (Status::Partial, checkpoint.summary.loaded));
+    assert_eq!(sink.inner.state().tables["Patient"].len() as u64, loaded.summary.loaded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_for_an_end_gets_it_behind_the_writes_under_way() {
+    let sink = Slow::answering_after(100);
+    let (_file, storage) = file(patients(1_000).as_bytes());
+    let (line, ledger, is_cancelled) = (line(storage, &sink), Ledger::memory(), AtomicBool::new(false));
+    let job = Job { deadline: None, is_cancelled: Some(&is_cancelled), ..job(MOST, MOST) };
+    let object = object();
+    let (outcome, ()) = tokio::join!(line.load(&ledger, &object, &job), async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        is_cancelled.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(outcome, Err(Interrupted::Cancelled));
+    let (begun, ended) = (sink.begun.load(Ordering::Relaxed), sink.ended.load(Ordering::Relaxed));
+    assert_eq!(begun, ended, "a write was dropped in the middle");
+    let load = entry(&ledger).await;
+    let checkpoint = load.checkpoint.unwrap();
+    assert!(load.lease.is_none() && checkpoint.ordinal > 0);
+    assert_eq!(sink.inner.state().tables["Patient"].len() as u64, checkpoint.summary.loaded);
+}
+
+/// Lines that are no resources, in few bytes.
+fn broken_lines(count: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all("{}\n".repeat(count).as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_any_number_of_rejects_the_first_ones_are_stored_and_all_are_counted() {
+    let raw = broken_lines(50_000);
+    assert!(raw.len() < 250, "{}", raw.len());
+    let (_file, storage) = file(&raw);
+    let (sink, ledger) = (Arc::new(MemorySink::default()), Ledger::memory());
+    let line = line(storage, &sink);
+    // Also over several attempts.
+    let mut attempts = 0;
+    let Loaded { status, summary } = loop {
+        attempts += 1;
+        let job = job(Duration::from_millis(100), Duration::from_mins(1));
+        match line.load(&ledger, &object(), &job).await {
+            Ok(loaded) => break loaded,
+            Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
+        }
+    };
+    assert!(attempts > 1, "{attempts}");
+    assert_eq!((status, summary.records, summary.rejected), (Status::Failed, 50_000, 50_000));
+    assert_eq!((summary.codes["not-a-resource"], summary.adds_up()), (50_000, true));
+    let rejects = sink.state().rejects;
+    assert_eq!(rejects.len(), 10_000);
+    let last = rejects.values().map(|reject| reject.get_i64("ordinal").unwrap()).max();
+    assert_eq!(last, Some(9_999), "the first ones");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn defects_of_views_count_as_rejects() {
+    let view =
+        r#"{"name":"v","resource":"Patient","select":[{"column":[{"name":"given","path":"name.given"}]}]}"#;
+    let views = vec![("v.json".to_owned(), view.to_owned())];
+    let catalog =
+        flatten::catalog::Catalog::compile(flatten::catalog::Choices { views, ..Default::default() });
+    let several = |id| {
+        format!(
+            "{{\"resourceType\":\"Patient\",\"id\":\"p{id}\",\"name\":[{{\"given\":[\"a\",\"b\"]}}]}}\n{{}}\n"
+        )
+    };
+    let text: String = (0..6_000).map(several).collect();
+    let (_file, storage) = file(text.as_bytes());
+    let sink = Arc::new(MemorySink::default());
+    let line = Line { catalog: Arc::new(catalog.unwrap()), ..line(storage, &sink) };
+    let job = job(Duration::from_mins(1), MOST);
+    let Loaded { status, summary } = line.load(&Ledger::memory(), &object(), &job).await.unwrap();
+    assert_eq!((status, summary.view_defects, summary.rejected), (Status::Partial, 6_000, 6_000));
+    assert!(summary.adds_up());
+    assert_eq!(sink.state().rejects.len(), 10_000);
+}
