@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{CellAlignment, Table, presets};
 use futures::TryStreamExt as _;
 use mongodb::bson::{DateTime, Document, doc};
+use pipeline::batch::MAX_REJECTS;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{self, Ledger, Load, Wanted};
 use pipeline::summary::Summary;
@@ -190,6 +191,10 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
     lines.extend(
         rejects.iter().take(LISTED_REJECTS).map(|one| format!("  {}", reject::line_of_document(one, None))),
     );
+    let met = load.summary.rejected + load.summary.view_defects;
+    if met > MAX_REJECTS {
+        lines.push(format!("  the first {MAX_REJECTS} of {met} rejects are kept in _rejects"));
+    }
     if rejects.len() > LISTED_REJECTS {
         lines.push(format!("  and {} more in _rejects", rejects.len() - LISTED_REJECTS));
     }

@@ -120,6 +120,9 @@ const LEASE_BEHIND_MILLISECONDS: i64 = 10 * 1000;
 /// every attempt reads from the beginning, and would never get there.
 const MOST_STALLS: u32 = 3;
 
+/// Why a load is done of which nothing stands in the tables.
+const MANIFEST: &str = "manifest";
+
 /// Why a load is partial whose object is gone.
 const OBJECT_GONE: &str = "the object is gone; what was read of it before stands";
 
@@ -220,14 +223,14 @@ impl<S: Sink + 'static> Line<S> {
         limit: Limit<'_>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
-        let Ended { end, columns, part, has_written, created } = ended;
+        let Ended { end, columns, part, has_written, has_manifest, created } = ended;
         let (id, attempt, now) = (run.id.as_str(), run.attempt, (job.clock)());
         let filled = Filled { load: id, attempt, part, columns: &columns, now };
         let stop = if limit.is_cancelled() { Interrupted::Cancelled } else { Interrupted::Deadline };
         let left = Left { has_written, has_stalled: false };
         let (status, summary, problem) = match end {
             Ok(End::Whole(summary)) => match self.complete(run, ledger.fill(&filled).await, summary).await {
-                Ok(summary) => (status_of(&summary), summary, None),
+                Ok(summary) => (status_of(&summary), summary, has_manifest.then_some(MANIFEST)),
                 Err(interrupted) => return release(ledger, run, interrupted, left).await,
             },
             Ok(End::Stopped(mut checkpoint)) => {

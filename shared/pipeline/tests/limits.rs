@@ -333,3 +333,16 @@ async fn defects_of_views_count_as_rejects() {
     assert!(summary.adds_up());
     assert_eq!(sink.state().rejects.len(), 10_000);
 }
+
+#[tokio::test]
+async fn a_manifest_of_an_export_is_done_without_a_reject() {
+    let manifest = r#"{"transactionTime":"2026-01-05T10:00:00Z","request":"https://example.org/$export",
+        "requiresAccessToken":true,"output":[{"type":"Patient","url":"https://example.org/1.ndjson"}],"error":[]}"#;
+    let (_file, storage) = file(manifest.as_bytes());
+    let (sink, ledger) = (Arc::new(MemorySink::default()), Ledger::memory());
+    let job = job(Duration::from_mins(1), MOST);
+    let Loaded { status, summary } = line(storage, &sink).load(&ledger, &object(), &job).await.unwrap();
+    assert_eq!((status, summary.records, summary.rejected), (Status::Done, 0, 0));
+    assert_eq!(summary.bytes, manifest.len() as u64);
+    assert_eq!(entry(&ledger).await.problem.as_deref(), Some("manifest"));
+}

@@ -8,7 +8,7 @@ use flatten::dictionary::Dictionary;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use pipeline::assemble::{Assembler, BatchLimits};
-use pipeline::batch::WriteBatch;
+use pipeline::batch::{MAX_REJECTS, WriteBatch};
 use pipeline::decode::{Frame, Place};
 use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
@@ -81,8 +81,19 @@ pub(super) async fn replay(
             }
         }
     }
+    for load in replayer.loads.values().flatten().filter(|load| is_cut(load)) {
+        console::line(&format!(
+            "flatfire: {}: only its first {MAX_REJECTS} rejects are kept; replay the whole load",
+            load.id
+        ));
+    }
     console::print(&format!("{replayed} records replayed, {left} still rejected"))?;
     Ok(if left == 0 { Outcome::Done } else { Outcome::Partial })
+}
+
+/// Whether a load met more rejects than are kept.
+const fn is_cut(load: &Load) -> bool {
+    load.summary.rejected + load.summary.view_defects > MAX_REJECTS
 }
 
 /// Rejects are small; those that come while they are replayed are not among them.

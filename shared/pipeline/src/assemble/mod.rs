@@ -29,6 +29,7 @@ use crate::version::{ObjectOrder, Version};
 
 use bundle::{Closing, OpenBundle};
 use order::EntryFacts;
+use rejects::is_manifest;
 
 /// When a batch is handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,7 @@ pub struct Assembler {
     /// Whether a temporary file could not be written or read: something is missing.
     disk_failed: bool,
     checks: BTreeMap<String, u64>,
+    has_manifest: bool,
     edition: u32,
     reading: u32,
     /// Whether what is read was written by an earlier attempt.
@@ -117,6 +119,7 @@ impl Assembler {
             ready: Vec::new(),
             disk_failed: false,
             checks: BTreeMap::new(),
+            has_manifest: false,
             edition: 0,
             reading: 0,
             is_passing: false,
@@ -189,9 +192,13 @@ impl Assembler {
 
     fn read(&mut self, frame: &Frame<'_>) {
         match *frame {
-            Frame::Resource { place, bytes } => {
-                self.parsed(place, bytes, RESOURCE, |this, node| this.resource(place, node, None))
-            }
+            Frame::Resource { place, bytes } => self.parsed(place, bytes, RESOURCE, |this, node| {
+                if is_manifest(node) {
+                    this.has_manifest = true;
+                } else {
+                    this.resource(place, node, None);
+                }
+            }),
             Frame::Entry { place, bytes, bundle, head } => {
                 self.enter_bundle(bundle, head);
                 self.parsed(place, bytes, ENTRY, |this, node| this.entry(place, node));

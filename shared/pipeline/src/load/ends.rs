@@ -37,6 +37,7 @@ pub(super) struct Ended {
     /// The ordinal of the record at which that begins.
     pub(super) part: u64,
     pub(super) has_written: bool,
+    pub(super) has_manifest: bool,
     /// When the object was made, as its keeper says.
     pub(super) created: Option<i64>,
 }

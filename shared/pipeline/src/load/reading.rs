@@ -362,9 +362,9 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
 
     fn ended(self, end: Result<End, Interrupted>) -> Ended {
         let Self { mut assembler, writes, part, created, .. } = self;
-        let columns = assembler.take_dictionary();
+        let (columns, has_manifest) = (assembler.take_dictionary(), assembler.has_manifest());
         assembler.rest();
-        Ended { end, columns, part, has_written: writes.has_sent(), created }
+        Ended { end, columns, part, has_written: writes.has_sent(), has_manifest, created }
     }
 }
 
