@@ -79,7 +79,7 @@ pub struct Assembler {
     /// Whether a temporary file could not be written or read: something is missing.
     disk_failed: bool,
     checks: BTreeMap<String, u64>,
-    has_manifest: bool,
+    manifests: u64,
     edition: u32,
     reading: u32,
     /// Whether what is read was written by an earlier attempt.
@@ -119,7 +119,7 @@ impl Assembler {
             ready: Vec::new(),
             disk_failed: false,
             checks: BTreeMap::new(),
-            has_manifest: false,
+            manifests: 0,
             edition: 0,
             reading: 0,
             is_passing: false,
@@ -194,7 +194,7 @@ impl Assembler {
         match *frame {
             Frame::Resource { place, bytes } => self.parsed(place, bytes, RESOURCE, |this, node| {
                 if is_manifest(node) {
-                    this.has_manifest = true;
+                    this.manifests += 1;
                 } else {
                     this.resource(place, node, None);
                 }

@@ -98,7 +98,7 @@ impl Assembler {
     /// Whether a manifest of a Bulk Data export was met; it is no record.
     #[must_use]
     pub const fn has_manifest(&self) -> bool {
-        self.has_manifest
+        self.manifests > 0
     }
 }
 
