@@ -157,7 +157,7 @@ async fn a_killed_attempt_is_counted_and_found() {
             found.into_iter().map(|load| load.id).collect::<Vec<_>>()
         };
         assert_eq!(stuck(end - 1).await, Vec::<String>::new());
-        assert_eq!(stuck(end).await, [id.clone()], "what was abandoned has said so");
+        assert_eq!(stuck(end).await, std::slice::from_ref(&id), "what was abandoned has said so");
         ledger.begin(&object, &attempt("two", end)).await.unwrap();
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.killed, load.last_killed_at, load.may_have_rows), (1, Some(end), true));

@@ -34,7 +34,9 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 impl Queue {
     fn of(keys: &[&str]) -> Self {
         let mut queue = Self::default();
-        keys.iter().for_each(|key| queue.send(put(key).to_string()));
+        for key in keys {
+            queue.send(put(key).to_string());
+        }
         queue
     }
 
@@ -50,7 +52,9 @@ impl Queue {
             self.invocations += 1;
             assert!(self.invocations < 100, "it never ends: {} messages wait", self.waiting.len());
             let mut messages: Vec<_> = (0..BATCH).filter_map(|_| self.waiting.pop_front()).collect();
-            messages.iter_mut().for_each(|message| message.deliveries += 1);
+            for message in &mut messages {
+                message.deliveries += 1;
+            }
             let failed = invoke(bench, &messages).await;
             let calls = bench.calls();
             let new = &calls[seen..];
@@ -72,7 +76,9 @@ impl Queue {
                     self.waiting.push_back(message);
                 }
             }
-            of("SendMessage", "MessageBody").into_iter().for_each(|body| self.send(body));
+            for body in of("SendMessage", "MessageBody") {
+                self.send(body);
+            }
         }
     }
 }
