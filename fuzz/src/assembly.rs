@@ -77,6 +77,7 @@ async fn run(line: &Line<MemorySink>, ledger: &Ledger, again: bool) -> Loaded {
         owner: "fuzz".to_owned(),
         again,
         deadline: None,
+        is_cancelled: None,
         clock: || 1_800_000_000_000,
         progress: &|_| {},
     };
