@@ -1,85 +1,115 @@
-//! `flatfire forget`: a resource, and everything that was made of it, goes away for good.
+//! `flatfire forget`: resources are erased, with everything that was made of them, and kept out for good.
 
-mod referring;
+mod compartment;
+mod objects;
+mod record;
+mod references;
+mod standing;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use flatten::reference::{Reference, parse};
-use mongodb::Database as Rows;
-use mongodb::bson::{Document, doc};
-use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
-use pipeline::object::{ObjectRef, Pin, Source};
+use flatten::reference::{Reference, is_type, parse};
+use pipeline::erasure::{self, Marks};
 use pipeline::sink::Sink as _;
 use pipeline::sink::mongodb::MongoSink;
-use pipeline::version::Version;
 
 use crate::console;
 use crate::database::{Database, DatabaseError};
-use crate::load::milliseconds_now;
-use crate::origin;
+use crate::kept_out;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
 
-/// Remove every row of resources from all tables, the archive and the rejects.
+use compartment::Compartment;
+use objects::Objects;
+use record::Warrant;
+use standing::Standing;
+
+/// Erase resources for good, and keep them out of the tables.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Forget {
     #[command(flatten)]
     destination: Destination,
-    /// Forget also the resources that refer to them; every table is read for that
+    /// Why; it is kept in `_erasures`, so it should not name the person
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["dry_run", "lift"])]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: Option<String>,
+    /// Erase everything that belongs to this patient alone
     #[arg(long)]
-    referring: bool,
-    /// Only say what would be removed
+    compartment: bool,
+    /// With --compartment: erase these types too, though they speak of others; such as `Group,List`
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', requires = "compartment")]
+    types: Vec<String>,
+    /// Only show what would be erased
     #[arg(long)]
     dry_run: bool,
+    /// Erase without asking
+    #[arg(long)]
+    yes: bool,
+    /// Let erased resources in again; nothing comes back before it is loaded again
+    #[arg(long, conflicts_with_all = ["compartment", "dry_run"])]
+    lift: bool,
+    /// Who erases, for `_erasures`; by default the user of this machine
+    #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
+    by: Option<String>,
     /// The resources, as `Patient/123`
     #[arg(required = true, value_name = "TYPE/ID")]
     keys: Vec<String>,
 }
 
 const NOTES: &str = "\
-What remains is a tombstone with the key and the moment of forgetting, so that older versions that arrive late, or are
-loaded again, do not bring the resource back; a version that is newer than the forgetting does.
+No version of an erased resource comes back, from whichever file and with whichever time, until `forget --lift`. What
+remains: a mark that keeps it out and does not say its key, and in `_erasures` who, when, why, and which objects held it.
 
-Not in the database, and so not removed here: the original files, backups, and whoever has copied rows.
+A compartment is HL7's of FHIR R4 and R5. What also names another patient is listed and stays; so do Group, List,
+CareTeam, Provenance and AuditEvent, unless --types names them.
 
-Exit codes: 0 forgotten, 1 failed.";
+Not in the database, and so not erased here: the original files (the commands that remove them are printed; older
+versions are found by `flatfire find`), backups, the database's own log, and whoever has copied rows.
 
-/// Where something of a resource stands, and the newest version of it.
-#[derive(Debug, Default)]
-struct Found {
-    places: Vec<(String, u64)>,
-    /// The tables among the places.
-    tables: Vec<String>,
-    newest: Option<String>,
+Exit codes: 0 erased, 2 some of it stands nowhere, 1 failed.";
+
+/// How often what somebody else writes at the same time is erased again.
+const ROUNDS: usize = 5;
+
+/// What is going to be erased, and what is known of it.
+struct Plan {
+    standing: BTreeMap<String, Standing>,
+    /// Keys of which nothing stands.
+    nowhere: Vec<String>,
+    spared: BTreeMap<String, String>,
+    objects: Objects,
 }
 
-/// Forgets all resources that the arguments name.
+/// Erases what the arguments name, or lets it in again.
 pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
-    let mut keys: BTreeSet<String> =
+    let keys: BTreeSet<String> =
         arguments.keys.iter().map(|key| resource_key(key)).collect::<anyhow::Result<_>>()?;
+    if let Some(wrong) = keys.iter().find(|key| arguments.compartment && !key.starts_with("Patient/")) {
+        bail!("--compartment: {wrong} is no patient");
+    }
+    if let Some(wrong) = arguments.types.iter().find(|kind| !is_type(kind)) {
+        bail!("--types: `{wrong}` is no resource type");
+    }
     let database = arguments.destination.connect().await?;
-    if arguments.referring {
-        let named = keys.clone();
-        keys.extend(referring::to(&database, &named).await?);
+    if arguments.lift {
+        return lift(&database, &arguments, &keys).await;
     }
-    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
-    for key in &keys {
-        let found = find(&database, key).await?;
-        if !arguments.dry_run {
-            remove(&database, &sink, key, &found).await.with_context(|| format!("{key} is not forgotten"))?;
-        }
-        let fate = if arguments.dry_run { "would be forgotten" } else { "forgotten" };
-        console::print(&format!("{key}: {fate}{}", listed(&found)))?;
+    let plan = Plan::of(&database, &arguments, &keys).await?;
+    plan.print(&database, arguments.dry_run).await?;
+    let outcome = if plan.nowhere.is_empty() { Outcome::Done } else { Outcome::Partial };
+    if arguments.dry_run || plan.standing.is_empty() || !is_wanted(&arguments, plan.standing.len())? {
+        return Ok(outcome);
     }
-    Ok(Outcome::Done)
+    Ok(outcome.max(erase(&database, &arguments, &plan).await?))
 }
 
 /// The key that a text names, by type and id.
-fn resource_key(text: &str) -> anyhow::Result<String> {
+pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
     match parse(text) {
         Reference::Resource { kind, id } if text == format!("{kind}/{id}") => Ok(text.to_owned()),
         // A resource without an id has a key made of its bytes.
@@ -88,113 +118,156 @@ fn resource_key(text: &str) -> anyhow::Result<String> {
     }
 }
 
-fn listed(found: &Found) -> String {
-    let places = found.places.iter().map(|(place, count)| format!("{count} in {place}"));
-    let places: Vec<_> = places.collect();
-    if places.is_empty() {
-        "; nothing of it stands anywhere".to_owned()
-    } else {
-        format!("; {}", places.join(", "))
+impl Plan {
+    async fn of(
+        database: &Database,
+        arguments: &Forget,
+        keys: &BTreeSet<String>,
+    ) -> Result<Self, DatabaseError> {
+        let mut wanted = Compartment { erased: keys.clone(), ..Compartment::default() };
+        if arguments.compartment {
+            let types: BTreeSet<String> = arguments.types.iter().cloned().collect();
+            for patient in keys {
+                let found = compartment::of(database, patient, &types).await?;
+                wanted.erased.extend(found.erased);
+                wanted.spared.extend(found.spared);
+            }
+            wanted.spared.retain(|key, _| !wanted.erased.contains(key));
+        }
+        let standing = standing::find(database, &wanted.erased).await?;
+        let nowhere = keys.iter().filter(|key| !standing.contains_key(*key)).cloned().collect();
+        let objects = Objects::of(database, standing.values()).await?;
+        Ok(Self { standing, nowhere, spared: wanted.spared, objects })
+    }
+
+    /// Shows what goes, what stays and what is left to do, before anything happens: afterwards nobody knows it.
+    async fn print(&self, database: &Database, dry_run: bool) -> anyhow::Result<()> {
+        for key in &self.nowhere {
+            let known = kept_out::reason(database, key).await?.map(|reason| format!("; it is {reason}"));
+            console::line(&format!(
+                "flatfire: {key}: nothing of it stands anywhere{}",
+                known.unwrap_or_default()
+            ));
+        }
+        let fate = if dry_run { "would be erased" } else { "to be erased" };
+        for (key, standing) in &self.standing {
+            console::print(&format!("{key}: {fate}: {}", standing.listed()))?;
+        }
+        for (key, reason) in &self.spared {
+            console::print(&format!("{key}: stays: {reason}"))?;
+        }
+        let advice = self.objects.advice();
+        if !advice.is_empty() {
+            console::print("# The original files held it; these commands remove it there:")?;
+            advice.iter().try_for_each(|line| console::print(line))?;
+            console::print(
+                "# Other files may hold other versions: `flatfire find TYPE/ID --in s3://bucket/prefix`",
+            )?;
+        }
+        Ok(())
     }
 }
 
-/// Everything that stands under a key: rows, rows aside of it, its archived form, rejects that name it.
-async fn find(database: &Database, key: &str) -> Result<Found, DatabaseError> {
-    let mut found = Found::default();
-    let by_id = under(key);
-    for (name, table) in tables_of(database).await? {
-        let collection = table.collection::<Document>(&name);
-        let count = collection.count_documents(by_id.clone()).await?;
-        if count == 0 {
+/// Asks on a terminal; elsewhere the arguments must say so.
+fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
+    if arguments.yes {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody can be asked here; say --yes to erase, or --dry-run to look");
+    }
+    console::line(&format!("Erase {resources} resources for good? Type `erase`:"));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "erase" {
+        return Ok(true);
+    }
+    bail!("nothing was erased")
+}
+
+async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::Result<Outcome> {
+    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    let marks = sink.marks().await.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+    let reason = arguments.reason.as_deref().unwrap_or_default();
+    let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
+    let mut outcome = Outcome::Done;
+    for (key, standing) in &plan.standing {
+        let objects = plan.objects.kept(standing, &marks);
+        let record = warrant.begin(database, &marks.of_resource(key), &standing.places, objects).await?;
+        match erase_one(database, &sink, &marks, key, standing).await {
+            Ok(()) => {
+                record::end(database, record).await?;
+                console::print(&format!("{key}: erased"))?;
+            }
+            Err(error) => {
+                console::file_error(key, &format!("not erased, or not all of it: {error:#}"));
+                outcome = Outcome::Failed;
+            }
+        }
+    }
+    for name in plan.objects.rename(database, &marks).await? {
+        console::line(&format!(
+            "flatfire: the name of {name} stays in the ledger: it is being loaded, or was loaded again meanwhile"
+        ));
+    }
+    Ok(outcome)
+}
+
+/// Erases a resource, and looks whether it is gone. Another writer may have begun to fill a table that was not there
+/// before: then that goes as well.
+async fn erase_one(
+    database: &Database,
+    sink: &MongoSink,
+    marks: &Marks,
+    key: &str,
+    standing: &Standing,
+) -> anyhow::Result<()> {
+    let kind = key.split('/').next().unwrap_or_default();
+    let mut tables: BTreeSet<String> = standing.tables.clone();
+    for _ in 0..ROUNDS {
+        tables.insert(kind.to_owned());
+        let batch = erasure::batch(key, tables.iter().cloned().collect(), marks);
+        sink.write(batch).await.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+        match standing::find(database, &[key.to_owned()].into()).await?.remove(key) {
+            None => return Ok(()),
+            Some(left) => tables.extend(left.tables),
+        }
+    }
+    let left = standing::find(database, &[key.to_owned()].into()).await?.remove(key).unwrap_or_default();
+    if left.is_empty() { Ok(()) } else { bail!("somebody writes it again and again ({})", left.listed()) }
+}
+
+/// Lets resources in again. Nothing of them may stand: a writer would take half of a resource for its own.
+async fn lift(database: &Database, arguments: &Forget, keys: &BTreeSet<String>) -> anyhow::Result<Outcome> {
+    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    let reason = arguments.reason.as_deref().unwrap_or_default();
+    let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
+    let standing = standing::find(database, keys).await?;
+    let mut outcome = Outcome::Done;
+    for key in keys {
+        let Some(mark) = kept_out::mark(database, key).await? else {
+            console::line(&format!("flatfire: {key}: was not erased"));
+            outcome = outcome.max(Outcome::Partial);
             continue;
-        }
-        let newest = collection.find_one(by_id.clone()).sort(doc! { "_version": -1 }).await?;
-        let newest = newest.and_then(|row| row.get_str("_version").ok().map(str::to_owned));
-        found.newest = found.newest.max(newest);
-        if table.name() == database.rows.name() {
-            found.tables.push(name.clone());
-            found.places.push((name, count));
+        };
+        if let Some(left) = standing.get(key) {
+            console::file_error(
+                key,
+                &format!("its erasure is not finished ({}); erase it again first", left.listed()),
+            );
+            outcome = Outcome::Failed;
         } else {
-            found.places.push((format!("archive {name}"), count));
+            sink.lift(key).await.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+            warrant.lift(database, &mark).await.context("the record of the erasure")?;
+            console::print(&format!("{key}: let in again; load a file that holds it with --again"))?;
         }
     }
-    let rejects = database.rows.collection::<Document>("_rejects").count_documents(rejects_of(key)).await?;
-    if rejects > 0 {
-        found.places.push(("_rejects".to_owned(), rejects));
-    }
-    Ok(found)
-}
-
-/// Removes it the way a DELETE entry does, so that no writer who is at work now can bring it back, and looks whether
-/// it is gone.
-async fn remove(database: &Database, sink: &MongoSink, key: &str, found: &Found) -> anyhow::Result<()> {
-    let written = sink
-        .write(deletion(key, found))
-        .await
-        .map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
-    let rejects = database.rows.collection::<Document>("_rejects");
-    rejects.delete_many(rejects_of(key)).await.map_err(DatabaseError::from)?;
-    let left = find(database, key).await?;
-    if written.deleted != 1 || !left.places.is_empty() {
-        bail!("somebody writes it at the same time{}; try again", listed(&left));
-    }
-    Ok(())
-}
-
-/// A deletion that is newer than everything that stands.
-fn deletion(key: &str, found: &Found) -> WriteBatch {
-    let kind = key.split('/').next().unwrap_or_default().to_owned();
-    let others = found.tables.iter().filter(|table| **table != kind).cloned();
-    let tables = [kind.clone()].into_iter().chain(others).collect();
-    let now = milliseconds_now();
-    let newest = found.newest.as_deref().and_then(origin::nanoseconds);
-    let newest = newest.and_then(|newest| i64::try_from(newest / 1_000_000).ok());
-    // No version is newer than its object, so the object is as new as it has to be.
-    let after_all = newest.map_or(now, |newest| now.max(newest + 1));
-    let object = ObjectRef {
-        bucket: "flatfire".to_owned(),
-        key: "forget".to_owned(),
-        pin: Pin::Latest,
-        sequencer: None,
-        created: after_all,
-        size: None,
-    };
-    let source = Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 1 };
-    let resource = ResourceWrite {
-        key: key.to_owned(),
-        resource_type: kind.into(),
-        version: Version::new(None, &source),
-        source,
-        tables,
-        fate: Fate::Deleted,
-    };
-    WriteBatch { resources: vec![resource], ..WriteBatch::default() }
-}
-
-/// What belongs to a key: itself and everything that goes on with `#`. `$` follows `#`.
-fn under(key: &str) -> Document {
-    doc! { "$or": [{ "_id": key }, { "_id": { "$gte": format!("{key}#"), "$lt": format!("{key}$") } }] }
-}
-
-fn rejects_of(key: &str) -> Document {
-    doc! { "resource": key }
-}
-
-/// All tables and all collections of the archive, each with its database.
-async fn tables_of(database: &Database) -> Result<Vec<(String, &Rows)>, DatabaseError> {
-    let mut tables = Vec::new();
-    for place in [&database.rows, &database.archive] {
-        let mut names = place.list_collection_names().await?;
-        names.retain(|name| !name.starts_with('_') && !name.starts_with("system."));
-        names.sort();
-        tables.extend(names.into_iter().map(|name| (name, place)));
-    }
-    Ok(tables)
+    Ok(outcome)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, deletion, origin, resource_key};
+    use super::resource_key;
 
     #[test]
     fn keys_are_types_and_ids() {
@@ -205,20 +278,6 @@ mod tests {
             ["Patient", "123", "Patient/a b", "https://x.example/Patient/1", "Patient/1/_history/2", ""]
         {
             assert!(resource_key(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_forgetting_is_newer_than_what_stands() {
-        let standing = deletion("Patient/1", &Found::default()).resources.remove(0).version;
-        let far = format!(
-            "{:028x}.x",
-            origin::nanoseconds(standing.as_str()).unwrap() + (1 << 90) + 1_000_000_000_000_000_000
-        );
-        for newest in [None, Some(standing.as_str().to_owned()), Some(far)] {
-            let found = Found { newest: newest.clone(), ..Found::default() };
-            let deletion = deletion("Patient/1", &found).resources.remove(0).version;
-            assert!(newest.is_none_or(|newest| deletion.as_str() > newest.as_str()));
         }
     }
 }

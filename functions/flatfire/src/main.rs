@@ -11,6 +11,8 @@ mod database;
 mod other_catalogs;
 mod dictionary;
 mod origin;
+mod cloud;
+mod kept_out;
 mod needs_bundle;
 mod rows;
 mod load;
@@ -18,6 +20,7 @@ mod check;
 mod schema;
 mod status;
 mod forget;
+mod find;
 mod archive;
 mod replay;
 mod tidy;
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Status(arguments) => wait_for(status::run(arguments)),
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
+        Command::Find(arguments) => wait_for(find::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),

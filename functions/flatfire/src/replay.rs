@@ -1,6 +1,5 @@
 //! `flatfire replay`: what did not work the first time is tried again.
 
-mod cloud;
 mod dead_letters;
 mod record;
 mod rejects;

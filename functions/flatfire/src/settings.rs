@@ -14,6 +14,7 @@ use flatten::catalog::{self, Catalog, Choices};
 
 use crate::archive::Archive;
 use crate::check::Check;
+use crate::find::Find;
 use crate::forget::Forget;
 use crate::load::Load;
 use crate::replay::Replay;
@@ -48,8 +49,10 @@ pub(crate) enum Command {
     Schema(Schema),
     /// Show loads, the latest first, or explain one
     Status(Status),
-    /// Remove every row of resources from all tables, the archive and the rejects
+    /// Erase resources for good, and keep them out of the tables
     Forget(Forget),
+    /// Find the records of a resource in original files
+    Find(Find),
     /// List archived resources, print them, or put them back into the tables
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue

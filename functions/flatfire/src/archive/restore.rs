@@ -18,6 +18,7 @@ use pipeline::version::Version;
 use crate::console;
 use crate::database::{Database, DatabaseError, archived_text};
 use crate::dictionary::{self, Apart};
+use crate::kept_out;
 use crate::needs_bundle;
 use crate::origin;
 use crate::other_catalogs;
@@ -94,6 +95,11 @@ async fn restore(
     if written.rejected > 0 {
         let codes: Vec<_> = written.codes.into_keys().collect();
         return Ok(Err(format!("it is rejected: {}", codes.join(", "))));
+    }
+    if written.superseded > 0
+        && let Some(reason) = kept_out::reason(database, key).await?
+    {
+        return Ok(Err(reason));
     }
     if written.loaded == 0 {
         return Ok(Err("a newer version of it stands in the tables, or was deleted".to_owned()));

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-use super::cloud::Cloud;
+use crate::cloud::Cloud;
 use crate::console;
 use crate::outcome::Outcome;
 

@@ -18,12 +18,13 @@ use pipeline::source::Storage;
 use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
 
-use super::cloud::Cloud;
 use super::record;
+use crate::cloud::Cloud;
 use crate::console;
 use crate::database::{Database, DatabaseError};
 use crate::dictionary::{self, Apart};
 use crate::input::Inputs;
+use crate::kept_out;
 use crate::needs_bundle::needs_bundle;
 use crate::origin;
 use crate::outcome::Outcome;
@@ -152,6 +153,7 @@ impl Replayer<'_> {
         let id = reject.get_str("_id").unwrap_or_default();
         let is_rejected = !batch.rejects.is_empty();
         let is_same = batch.rejects.iter().any(|reject| reject.id() == id);
+        let keys: Vec<String> = batch.resources.iter().map(|resource| resource.key.clone()).collect();
         let written = self.sink.write(batch).await;
         let written = written.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
         if is_same {
@@ -161,6 +163,13 @@ impl Replayer<'_> {
         dictionary::fill(self.database, load, Apart::Replayed, offset, columns).await?;
         let rejects = self.database.rows.collection::<Document>("_rejects");
         rejects.delete_one(doc! { "_id": id }).await.map_err(DatabaseError::from)?;
+        if written.superseded > 0 {
+            for key in keys {
+                if let Some(reason) = kept_out::reason(self.database, &key).await? {
+                    console::line(&format!("flatfire: {key}: {reason}"));
+                }
+            }
+        }
         Ok(if is_rejected || written.rejected > 0 { Fate::Again } else { Fate::Replayed })
     }
 

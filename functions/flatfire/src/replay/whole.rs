@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use pipeline::ledger::Load;
 use pipeline::notification::{Cause, Event};
 
-use super::cloud::Cloud;
 use super::dead_letters::failure;
+use crate::cloud::Cloud;
 use crate::console;
 use crate::origin;
 use crate::outcome::Outcome;

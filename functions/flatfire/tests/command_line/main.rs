@@ -15,6 +15,7 @@ mod rows;
 mod load;
 mod views;
 mod ledger;
+mod find;
 mod forget;
 mod archive;
 mod replay;

@@ -1,0 +1,81 @@
+//! AWS as the command line reaches it.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::source::{S3, Storage};
+
+/// The clients, with one configuration.
+pub(crate) struct Cloud {
+    configuration: SdkConfig,
+    s3: aws_sdk_s3::Client,
+}
+
+impl Cloud {
+    /// Nothing connects before it is used.
+    pub(crate) async fn new() -> Self {
+        let configuration = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let s3 = aws_sdk_s3::Client::from_conf(s3(&configuration).build());
+        Self { configuration, s3 }
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        Storage::S3(S3::new(s3(&self.configuration)))
+    }
+
+    /// Returns every version of every object below a prefix.
+    pub(crate) async fn versions(&self, bucket: &str, prefix: &str) -> anyhow::Result<Vec<ObjectRef>> {
+        let mut objects = Vec::new();
+        let (mut key, mut version) = (None, None);
+        loop {
+            let list = self.s3.list_object_versions().bucket(bucket).prefix(prefix);
+            let list = list.set_key_marker(key).set_version_id_marker(version).send().await;
+            let list = list.map_err(|error| {
+                let code = error.as_service_error().and_then(|error| error.code().map(str::to_owned));
+                let code = code.unwrap_or_else(|| "no connection or no credentials".to_owned());
+                anyhow::anyhow!("s3://{bucket}/{prefix} cannot be listed ({code})")
+            })?;
+            objects.extend(list.versions().iter().filter_map(|found| {
+                let pin = found.version_id().map_or(Pin::Latest, |version| Pin::Version(version.to_owned()));
+                let created =
+                    found.last_modified().and_then(|moment| moment.to_millis().ok()).unwrap_or_default();
+                let size = found.size().and_then(|size| u64::try_from(size).ok());
+                let (bucket, key) = (bucket.to_owned(), found.key()?.to_owned());
+                Some(ObjectRef { bucket, key, pin, sequencer: None, created, size })
+            }));
+            if list.is_truncated() != Some(true) {
+                return Ok(objects);
+            }
+            key = list.next_key_marker().map(str::to_owned);
+            version = list.next_version_id_marker().map(str::to_owned);
+        }
+    }
+
+    pub(crate) fn queues(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.configuration)
+    }
+
+    /// Whether an object version is still there.
+    pub(crate) async fn holds(&self, object: &ObjectRef) -> anyhow::Result<bool> {
+        let version = match &object.pin {
+            Pin::Version(version) => Some(version.clone()),
+            Pin::ETag(_) | Pin::Latest => None,
+        };
+        let head = self.s3.head_object().bucket(&object.bucket).key(&object.key).set_version_id(version);
+        match head.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
+            Err(error) => {
+                let code = error.as_service_error().and_then(|error| error.code());
+                anyhow::bail!("S3 does not answer ({})", code.unwrap_or("no connection or no credentials"))
+            }
+        }
+    }
+}
+
+/// A local cloud has no host name for each bucket.
+fn s3(configuration: &SdkConfig) -> aws_sdk_s3::config::Builder {
+    let is_local = configuration.endpoint_url().is_some();
+    aws_sdk_s3::config::Builder::from(configuration).force_path_style(is_local)
+}

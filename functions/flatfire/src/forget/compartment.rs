@@ -1,0 +1,264 @@
+//! A patient's compartment: which resources belong to one patient, and which of them to this patient alone.
+//!
+//! The table is HL7's `CompartmentDefinition/patient` of FHIR R4 and R5, with search parameters written as the elements
+//! that they look at, and the names that these elements had in DSTU2 and STU3.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::references::{self, Element};
+use crate::database::{Database, DatabaseError};
+
+/// The reference elements that put a resource into a patient's compartment, by type.
+const COMPARTMENT: [(&str, &[&str]); 81] = [
+    ("Account", &["subject"]),
+    ("AdverseEvent", &["subject"]),
+    ("AllergyIntolerance", &["patient", "recorder", "asserter", "participant.actor"]),
+    ("Appointment", &["participant.actor", "subject"]),
+    ("AppointmentResponse", &["actor"]),
+    ("AuditEvent", &["agent.who", "entity.what", "agent.reference", "entity.reference", "patient"]),
+    ("Basic", &["subject", "author"]),
+    ("BiologicallyDerivedProductDispense", &["patient"]),
+    ("BodySite", &["patient"]),
+    ("BodyStructure", &["patient"]),
+    ("CarePlan", &["subject", "activity.detail.performer"]),
+    ("CareTeam", &["subject", "participant.member"]),
+    ("ChargeItem", &["subject"]),
+    ("Claim", &["patient", "payee.party"]),
+    ("ClaimResponse", &["patient"]),
+    ("ClinicalImpression", &["subject", "patient"]),
+    ("Communication", &["subject", "sender", "recipient"]),
+    ("CommunicationRequest", &["subject", "sender", "recipient", "requester", "informationProvider"]),
+    ("Composition", &["subject", "author", "attester.party"]),
+    ("Condition", &["subject", "patient", "asserter", "participant.actor"]),
+    ("Consent", &["patient", "subject"]),
+    ("Contract", &["subject"]),
+    ("Coverage", &["policyHolder", "subscriber", "beneficiary", "payor", "paymentBy.party"]),
+    ("CoverageEligibilityRequest", &["patient"]),
+    ("CoverageEligibilityResponse", &["patient"]),
+    ("DetectedIssue", &["patient", "subject"]),
+    ("DeviceAssociation", &["subject", "operation.operator"]),
+    ("DeviceRequest", &["subject", "performer", "performer.reference"]),
+    ("DeviceUsage", &["patient"]),
+    ("DeviceUseRequest", &["subject"]),
+    ("DeviceUseStatement", &["subject"]),
+    ("DiagnosticOrder", &["subject"]),
+    ("DiagnosticReport", &["subject"]),
+    ("DocumentManifest", &["subject", "author", "recipient"]),
+    ("DocumentReference", &["subject", "author"]),
+    ("Encounter", &["subject", "patient"]),
+    ("EncounterHistory", &["subject"]),
+    ("EnrollmentRequest", &["subject", "candidate"]),
+    ("EpisodeOfCare", &["patient"]),
+    ("ExplanationOfBenefit", &["patient", "payee.party"]),
+    ("FamilyMemberHistory", &["patient"]),
+    ("Flag", &["subject"]),
+    ("GenomicStudy", &["subject"]),
+    ("Goal", &["subject"]),
+    ("Group", &["member.entity", "member"]),
+    ("ImagingSelection", &["subject"]),
+    ("ImagingStudy", &["subject", "patient"]),
+    ("Immunization", &["patient"]),
+    ("ImmunizationEvaluation", &["patient"]),
+    ("ImmunizationRecommendation", &["patient"]),
+    ("Invoice", &["subject", "recipient"]),
+    ("List", &["subject", "source"]),
+    ("MeasureReport", &["subject", "patient"]),
+    ("Media", &["subject"]),
+    ("MedicationAdministration", &["subject", "patient", "performer.actor", "performer.actor.reference"]),
+    ("MedicationDispense", &["subject", "patient", "receiver"]),
+    ("MedicationOrder", &["patient"]),
+    ("MedicationRequest", &["subject"]),
+    ("MedicationStatement", &["subject", "patient", "informationSource"]),
+    ("MolecularSequence", &["patient", "subject"]),
+    ("NutritionIntake", &["subject", "reportedReference"]),
+    ("NutritionOrder", &["patient", "subject"]),
+    ("Observation", &["subject", "performer"]),
+    ("Patient", &["link.other"]),
+    ("Person", &["link.target"]),
+    ("Procedure", &["subject", "performer.actor"]),
+    ("ProcedureRequest", &["subject", "performer"]),
+    ("Provenance", &["target", "patient"]),
+    ("QuestionnaireResponse", &["subject", "author"]),
+    ("ReferralRequest", &["subject", "patient", "requester"]),
+    ("RelatedPerson", &["patient"]),
+    ("RequestGroup", &["subject", "action.participant"]),
+    ("RequestOrchestration", &["subject", "action.participant.actor"]),
+    ("ResearchSubject", &["individual", "subject"]),
+    ("RiskAssessment", &["subject"]),
+    ("Schedule", &["actor"]),
+    ("ServiceRequest", &["subject", "performer"]),
+    ("Specimen", &["subject"]),
+    ("SupplyDelivery", &["patient"]),
+    ("SupplyRequest", &["deliverTo", "deliverFor", "patient"]),
+    ("VisionPrescription", &["patient"]),
+];
+
+/// Types that are spared unless they are named: lists that speak of others too, and the trail of who did what.
+const SPARED: [&str; 5] = ["AuditEvent", "CareTeam", "Group", "List", "Provenance"];
+
+/// A patient's compartment, as it stands in a database.
+#[derive(Debug, Default)]
+pub(super) struct Compartment {
+    /// The patient, and what belongs to the patient alone or is of a type that was named.
+    pub(super) erased: BTreeSet<String>,
+    /// What refers to any of these and stays, each with the reason.
+    pub(super) spared: BTreeMap<String, String>,
+}
+
+/// What is known of a resource that refers to the patient.
+#[derive(Debug, Default)]
+struct Referring {
+    elements: BTreeSet<Element>,
+    others: BTreeSet<String>,
+}
+
+/// Finds a patient's compartment. All rows are read twice.
+pub(super) async fn of(
+    database: &Database,
+    patient: &str,
+    types: &BTreeSet<String>,
+) -> Result<Compartment, DatabaseError> {
+    let mut referring: BTreeMap<String, Referring> = BTreeMap::new();
+    references::each(database, |owner, element, target| {
+        if target == patient && owner != patient {
+            referring.entry(owner.to_owned()).or_default().elements.insert(element);
+        }
+    })
+    .await?;
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    references::each(database, |owner, _, target| {
+        if target.starts_with("Patient/")
+            && target != patient
+            && let Some(referring) = referring.get_mut(owner)
+        {
+            referring.others.insert(target.to_owned());
+        }
+        if referring.contains_key(target) {
+            edges.entry(owner.to_owned()).or_default().insert(target.to_owned());
+        }
+    })
+    .await?;
+    Ok(decided(patient, &referring, &edges, types))
+}
+
+fn decided(
+    patient: &str,
+    referring: &BTreeMap<String, Referring>,
+    edges: &BTreeMap<String, BTreeSet<String>>,
+    types: &BTreeSet<String>,
+) -> Compartment {
+    let mut compartment = Compartment { erased: [patient.to_owned()].into(), spared: BTreeMap::new() };
+    for (owner, known) in referring {
+        match why_spared(owner, known).filter(|_| !types.contains(kind_of(owner))) {
+            None => drop(compartment.erased.insert(owner.clone())),
+            Some(reason) => drop(compartment.spared.insert(owner.clone(), reason)),
+        }
+    }
+    for (owner, targets) in edges {
+        let erased = targets.iter().find(|target| compartment.erased.contains(*target));
+        if let Some(target) = erased.filter(|_| !compartment.erased.contains(owner)) {
+            if types.contains(kind_of(owner)) {
+                compartment.spared.remove(owner);
+                compartment.erased.insert(owner.clone());
+            } else {
+                let reason = format!("refers to {target}");
+                compartment.spared.entry(owner.clone()).or_insert(reason);
+            }
+        }
+    }
+    compartment
+}
+
+/// Why a resource that refers to the patient stays; `None`: it belongs to this patient alone.
+fn why_spared(owner: &str, known: &Referring) -> Option<String> {
+    let kind = kind_of(owner);
+    if kind == "Patient" {
+        return Some("is another patient".to_owned());
+    }
+    if SPARED.contains(&kind) {
+        return Some(format!("resources of type {kind} may speak of others"));
+    }
+    if let Some(other) = known.others.first() {
+        return Some(format!("also names {other}"));
+    }
+    let elements = COMPARTMENT.iter().find(|(of, _)| *of == kind).map(|(_, elements)| *elements);
+    let Some(elements) = elements else { return Some(format!("type {kind} is in no patient's compartment")) };
+    let is_in = known
+        .elements
+        .iter()
+        .any(|element| matches!(element, Element::Path(path) if elements.contains(&path.as_str())));
+    let views_alone = known.elements.iter().all(|element| *element == Element::View);
+    (!is_in && !views_alone).then(|| "names the patient elsewhere than as its own".to_owned())
+}
+
+fn kind_of(key: &str) -> &str {
+    key.split('/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use flatten::reference::is_type;
+
+    use super::{COMPARTMENT, Element, Referring, SPARED, decided};
+
+    fn referring(cases: &[(&str, &[&str], &[&str])]) -> BTreeMap<String, Referring> {
+        let path = |path: &&str| match *path {
+            "view" => Element::View,
+            "contained" => Element::Contained,
+            path => Element::Path(path.to_owned()),
+        };
+        let of = |elements: &[&str], others: &[&str]| Referring {
+            elements: elements.iter().map(path).collect(),
+            others: others.iter().map(|&other| other.to_owned()).collect(),
+        };
+        cases.iter().map(|(owner, elements, others)| ((*owner).to_owned(), of(elements, others))).collect()
+    }
+
+    #[test]
+    fn the_table_is_of_types_each_once() {
+        let types: Vec<_> = COMPARTMENT.iter().map(|(kind, _)| *kind).collect();
+        assert!(types.is_sorted_by(|a, b| a < b) && types.iter().all(|kind| is_type(kind)));
+        assert!(SPARED.iter().all(|spared| types.contains(spared)));
+    }
+
+    #[test]
+    fn what_belongs_to_the_patient_alone_is_erased() {
+        let referring = referring(&[
+            ("Observation/a", &["subject"], &[]),
+            ("Observation/b", &["performer"], &["Patient/2"]),
+            ("Observation/c", &["focus"], &[]),
+            ("Observation/d", &["view"], &[]),
+            ("Observation/e", &["contained", "view"], &[]),
+            ("Appointment/a", &["participant.actor"], &["Patient/2"]),
+            ("Group/a", &["member.entity"], &[]),
+            ("Patient/2", &["link.other"], &[]),
+            ("Provenance/a", &["target"], &[]),
+            ("Device/a", &["patient"], &[]),
+        ]);
+        let edge = |owner: &str, target: &str| (owner.to_owned(), BTreeSet::from([target.to_owned()]));
+        let edges = [edge("Provenance/b", "Observation/a"), edge("DiagnosticReport/x", "Observation/b")];
+        let edges = BTreeMap::from(edges);
+        let all = decided("Patient/1", &referring, &edges, &BTreeSet::new());
+        assert_eq!(all.erased.iter().collect::<Vec<_>>(), ["Observation/a", "Observation/d", "Patient/1"]);
+        let spared: Vec<_> = all.spared.keys().collect();
+        let expected = [
+            "Appointment/a",
+            "Device/a",
+            "Group/a",
+            "Observation/b",
+            "Observation/c",
+            "Observation/e",
+            "Patient/2",
+            "Provenance/a",
+            "Provenance/b",
+        ];
+        assert_eq!(spared, expected);
+        assert_eq!(all.spared["Provenance/b"], "refers to Observation/a");
+        let named = ["Provenance".to_owned(), "Appointment".to_owned()].into();
+        let named = decided("Patient/1", &referring, &edges, &named);
+        assert_eq!(named.erased.len(), 6);
+        assert!(!named.spared.contains_key("Provenance/b") && named.spared.contains_key("Group/a"));
+    }
+}
