@@ -335,7 +335,7 @@ async fn a_load_under_way_does_not_bring_it_back() {
     let patient = r#"{"resourceType":"Patient","id":"dora","name":[{"family":"Dorfner"}]}"#;
     let other =
         |number: usize| format!(r#"{{"resourceType":"Patient","id":"n{number}","name":[{{"family":"N"}}]}}"#);
-    let lines: Vec<String> = (0..30_000)
+    let lines: Vec<String> = (0..60_000)
         .map(|number| if number % 2_000 == 0 { patient.to_owned() } else { other(number) })
         .collect();
     fs::write(clinic.path("large.ndjson"), lines.join("\n")).unwrap();
@@ -351,6 +351,6 @@ async fn a_load_under_way_does_not_bring_it_back() {
     assert!(load.wait().unwrap().success() && ran.code == 0, "{ran:?}");
     assert!(was_under_way, "the load ended before the erasure");
     assert!(clinic.where_is("Dorfner").await.is_empty() && clinic.where_is("Patient/dora").await.is_empty());
-    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), 30_000 - 15 + 2);
+    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), 60_000 - 30 + 2);
     clinic.database.remove().await;
 }
