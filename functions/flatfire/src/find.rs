@@ -130,14 +130,28 @@ async fn search(
         }
         while let Some(frame) = decoder.next() {
             assembler.take(&frame);
-            if assembler.is_full() {
-                report(assembler.take_batch(), key, met)?;
-            }
+            drain(&mut assembler, key, met)?;
         }
         if chunk.is_none() {
+            assembler.end();
+            drain(&mut assembler, key, met)?;
             report(assembler.take_batch(), key, met)?;
-            return Ok(Ok(()));
+            return Ok(assembler.fault().map_err(|interrupted| console::explained(&interrupted)));
         }
+    }
+}
+
+/// Reports full batches, and what waited for the end of its Bundle. Nobody needs the keys that come later.
+fn drain(assembler: &mut Assembler, key: &str, met: &mut Met) -> anyhow::Result<()> {
+    loop {
+        if assembler.is_full() {
+            report(assembler.take_batch(), key, met)?;
+        }
+        assembler.take_completions();
+        if !assembler.is_waiting() {
+            return Ok(());
+        }
+        assembler.take_waiting();
     }
 }
 
