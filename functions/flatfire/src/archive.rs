@@ -4,6 +4,7 @@ mod restore;
 
 use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
+use flatten::model::UNKNOWN_TYPE;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 
@@ -35,7 +36,7 @@ enum Command {
 struct List {
     #[command(flatten)]
     destination: Destination,
-    /// List the resources of this type
+    /// List the resources of this type; `Unknown` has those of all types that nobody knows
     #[arg(value_name = "TYPE")]
     resource_type: Option<String>,
 }
@@ -66,17 +67,27 @@ async fn print_list(list: &List) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     };
     let fields = doc! { "_source.bucket": 1, "_source.key": 1, "_source.ordinal": 1 };
-    let resources = database.archive.collection::<Document>(resource_type);
-    let found = resources.find(doc! {}).projection(fields).sort(doc! { "_id": 1 }).await;
-    let mut found = found.map_err(DatabaseError::from)?;
-    while let Some(resource) = found.try_next().await.map_err(DatabaseError::from)? {
-        let source = resource.get_document("_source").cloned().unwrap_or_default();
-        let text = |name| source.get_str(name).unwrap_or_default().to_owned();
-        let ordinal = source.get_i64("ordinal").unwrap_or_default();
-        let id = resource.get_str("_id").unwrap_or_default();
-        console::print(&format!("{id}\t{}/{}\trecord {ordinal}", text("bucket"), text("key")))?;
+    for resources in database.archives_of(resource_type) {
+        let of_type = if resources.name() == UNKNOWN_TYPE && resource_type != UNKNOWN_TYPE {
+            doc! { "resourceType": resource_type }
+        } else {
+            doc! {}
+        };
+        let found = resources.find(of_type).projection(fields.clone()).sort(doc! { "_id": 1 }).await;
+        let mut found = found.map_err(DatabaseError::from)?;
+        while let Some(resource) = found.try_next().await.map_err(DatabaseError::from)? {
+            console::print(&listed(&resource))?;
+        }
     }
     Ok(Outcome::Done)
+}
+
+fn listed(resource: &Document) -> String {
+    let source = resource.get_document("_source").cloned().unwrap_or_default();
+    let text = |name| source.get_str(name).unwrap_or_default().to_owned();
+    let ordinal = source.get_i64("ordinal").unwrap_or_default();
+    let id = resource.get_str("_id").unwrap_or_default();
+    format!("{id}\t{}/{}\trecord {ordinal}", text("bucket"), text("key"))
 }
 
 async fn types(database: &Database) -> Result<String, DatabaseError> {
@@ -102,7 +113,8 @@ async fn print_resources(show: &Show) -> anyhow::Result<Outcome> {
     let database = show.destination.connect().await?;
     let mut outcome = Outcome::Done;
     for key in &show.keys {
-        if let Some(text) = database.archived(key).await?.as_ref().and_then(archived_text) {
+        let archived = database.archived(key).await?;
+        if let Some(text) = archived.as_ref().and_then(|(resource, _)| archived_text(resource)) {
             console::print(&String::from_utf8_lossy(&text))?;
         } else {
             console::line(&format!("flatfire: {key}: not in the archive"));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use comfy_table::{Table, presets};
+use flatten::automatic;
 use flatten::catalog::{Catalog, Choices};
 use flatten::view::Plan;
 
@@ -18,11 +19,15 @@ pub(crate) struct Check {
     /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file
     #[arg(value_name = "DIR")]
     views: PathBuf,
+    /// Resource types that have tables although no release of FHIR has them, by comma or space
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
+    resource_types: String,
 }
 
 /// Prints the tables of all views.
 pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
-    let catalog = compile(&Views { views: Some(arguments.views.clone()) })?;
+    let Check { views, resource_types } = arguments;
+    let catalog = compile(&Views { views: Some(views.clone()), resource_types: resource_types.clone() })?;
     let tables: Vec<_> = catalog.plans().iter().map(|plan| table(plan)).collect();
     console::print(&tables.join("\n\n"))?;
     for plan in catalog.plans() {
@@ -35,8 +40,9 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
 
 /// The compiled views; the error lists every mistake in all of them.
 pub(crate) fn compile(views: &Views) -> anyhow::Result<Catalog> {
+    let automatic = automatic::Settings { resource_types: views.types(), ..automatic::Settings::default() };
     let views = views.texts().map_err(anyhow::Error::msg)?;
-    Ok(Catalog::compile(Choices { views, ..Choices::default() })?)
+    Ok(Catalog::compile(Choices { views, automatic, ..Choices::default() })?)
 }
 
 fn table(plan: &Plan) -> String {

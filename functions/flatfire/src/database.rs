@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 use flatten::reference::is_type;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
@@ -70,16 +71,29 @@ impl Database {
 }
 
 impl Database {
-    /// The archived resource with that key.
-    pub(crate) async fn archived(&self, key: &str) -> Result<Option<Document>, DatabaseError> {
-        Ok(self.archive_of(key).find_one(doc! { "_id": key }).await?)
+    /// Returns the newest archived resource with that key, and the collection that it stands in.
+    pub(crate) async fn archived(
+        &self,
+        key: &str,
+    ) -> Result<Option<(Document, Collection<Document>)>, DatabaseError> {
+        let mut newest: Option<(Document, Collection<Document>)> = None;
+        for collection in self.archives_of(key.split('/').next().unwrap_or_default()) {
+            let Some(found) = collection.find_one(doc! { "_id": key }).await? else { continue };
+            let version = |document: &Document| document.get_str("_version").unwrap_or_default().to_owned();
+            if newest.as_ref().is_none_or(|(newest, _)| version(newest) < version(&found)) {
+                newest = Some((found, collection));
+            }
+        }
+        Ok(newest)
     }
 
-    /// The collection that archives resources of the type of that key.
-    pub(crate) fn archive_of(&self, key: &str) -> Collection<Document> {
-        // A name that is none of a type finds nothing.
-        let name = key.split('/').next().filter(|name| is_type(name)).unwrap_or("none");
-        self.archive.collection(name)
+    /// The collections that can archive resources of a type: its own, and for one that FHIR does not have also the one
+    /// of all unknown types.
+    pub(crate) fn archives_of(&self, resource_type: &str) -> Vec<Collection<Document>> {
+        let own = is_type(resource_type).then_some(resource_type);
+        let unknown =
+            (resource_type != UNKNOWN_TYPE && !is_resource_type(resource_type)).then_some(UNKNOWN_TYPE);
+        own.into_iter().chain(unknown).map(|name| self.archive.collection(name)).collect()
     }
 }
 

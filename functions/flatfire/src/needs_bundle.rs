@@ -4,7 +4,7 @@ use flatten::json::{Limits, Node, Tape};
 use flatten::resource::Resource;
 
 /// Whatever was loaded once is read.
-const LIMITS: Limits = Limits { depth: 128, bytes: u32::MAX as usize };
+const LIMITS: Limits = Limits { depth: 128, bytes: u32::MAX as usize, values: usize::MAX };
 
 /// Whether the record's key, or that of a resource it refers to, may stand in the entries of a Bundle.
 pub(crate) fn needs_bundle(bytes: &[u8]) -> bool {

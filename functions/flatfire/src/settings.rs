@@ -11,6 +11,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
+use flatten::model::ResourceTypes;
 
 use crate::archive::Archive;
 use crate::check::Check;
@@ -94,6 +95,9 @@ pub(crate) struct Views {
     /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file; without it Flatfire's own
     #[arg(long, value_name = "DIR")]
     pub(crate) views: Option<PathBuf>,
+    /// Resource types that have tables although no release of FHIR has them, by comma or space
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
+    pub(crate) resource_types: String,
 }
 
 /// Which tables are filled.
@@ -214,6 +218,7 @@ impl Flattening {
                 },
                 narrative: self.narrative,
                 extension_names: self.extension_names(&mut mistakes),
+                resource_types: self.views.types(),
                 ..automatic::Settings::default()
             },
             views,
@@ -247,6 +252,11 @@ fn read_text(path: &Path, argument: &str, mistakes: &mut Vec<String>) -> Option<
 }
 
 impl Views {
+    /// The resource types that have tables.
+    pub(crate) fn types(&self) -> ResourceTypes {
+        ResourceTypes::read(&self.resource_types)
+    }
+
     /// The texts of the views, each with the name of its file.
     pub(crate) fn texts(&self) -> Result<Vec<(String, String)>, String> {
         let Some(path) = &self.views else {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
+use flatten::model::ResourceTypes;
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{Retention, Validation};
 
@@ -276,6 +277,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
 
     /// - `FLATTEN_TABLES`: which tables are written; both.
     /// - `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `EXTENSION_NAMES`.
+    /// - `RESOURCE_TYPES`: types that have tables although no release of FHIR has them, by comma or space; none.
     /// - `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
     /// - `CHECKS`: checks besides those of `checks.json`, which is compiled in: a JSON array of `{name, type, path,
     ///   severity, message}`, where `path` is a FHIRPath condition, severity `warn` or `reject`, and the name may be
@@ -299,6 +301,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
             arrays: self.choice("FLATTEN_ARRAYS", "embedded or tables", ARRAYS, default.arrays),
             narrative: self.choice("FLATTEN_NARRATIVE", "true or false", TRUTH, default.narrative),
             extension_names: self.extension_names(),
+            resource_types: ResourceTypes::read(&self.text("RESOURCE_TYPES").unwrap_or_default()),
             ..default
         }
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::automatic::{Arrays, Settings};
 use crate::check::{Check, Gates};
 use crate::fhirpath::Predicate;
-use crate::model;
+use crate::model::{ResourceTypes, UNKNOWN_TYPE};
 use crate::reference::is_type;
 use crate::view::{InvalidView, Plan};
 
@@ -91,7 +91,8 @@ impl Catalog {
         let mut invalid = InvalidCatalog { views: Vec::new(), others: Vec::new() };
         let version = fingerprint(&choices);
         let plans = compile_views(&choices, &mut invalid);
-        let inactive = choices.inactive.iter().filter_map(|rule| match Inactive::read(rule) {
+        let types = &choices.automatic.resource_types;
+        let inactive = choices.inactive.iter().filter_map(|rule| match Inactive::read(rule, types) {
             Ok(rule) => Some(rule),
             Err(problem) => {
                 invalid.others.push(format!("inactive rule `{rule}`: {problem}"));
@@ -99,9 +100,11 @@ impl Catalog {
             }
         });
         let inactive = inactive.collect();
+        invalid.others.extend(types.mistakes());
         invalid.others.extend(crate::automatic::mistakes(&choices.automatic));
-        let checks = compile_checks(&choices.checks, &mut invalid.others);
-        let gates = choices.gates.map_or_else(Gates::default, |text| Gates::read(&text, &mut invalid.others));
+        let checks = compile_checks(&choices.checks, types, &mut invalid.others);
+        let gates = choices.gates.as_ref();
+        let gates = gates.map_or_else(Gates::default, |text| Gates::read(text, types, &mut invalid.others));
         if invalid.views.is_empty() && invalid.others.is_empty() {
             Ok(Self {
                 tables: choices.tables,
@@ -152,15 +155,17 @@ impl Catalog {
 }
 
 impl Inactive {
-    fn read(rule: &str) -> Result<Self, String> {
+    fn read(rule: &str, types: &ResourceTypes) -> Result<Self, String> {
         let (name, condition) =
             rule.split_once(" where ").map_or((rule, None), |(name, path)| (name, Some(path)));
         let resource_type = name.trim().to_owned();
         if !is_type(&resource_type) {
             return Err("it should be `Type` or `Type where <FHIRPath>`".to_owned());
         }
-        if !model::is_resource_type(&resource_type) {
-            return Err("no release of FHIR has such a resource type".to_owned());
+        if !types.contains(&resource_type) {
+            return Err(
+                "no release of FHIR has such a resource type, and RESOURCE_TYPES does not name it".to_owned()
+            );
         }
         let condition = condition.map(|path| Predicate::compile(&resource_type, path.trim())).transpose();
         Ok(Self { resource_type, condition: condition.map_err(|invalid| invalid.to_string())? })
@@ -174,10 +179,14 @@ fn fingerprint(choices: &Choices) -> String {
 }
 
 /// Checks of all files; names are told apart over all of them.
-fn compile_checks(files: &[(String, String)], mistakes: &mut Vec<String>) -> Vec<Check> {
+fn compile_checks(
+    files: &[(String, String)],
+    types: &ResourceTypes,
+    mistakes: &mut Vec<String>,
+) -> Vec<Check> {
     let (mut checks, mut names) = (Vec::new(), BTreeSet::new());
     for (file, text) in files {
-        for check in Check::read_all(file, text, mistakes) {
+        for check in Check::read_all(file, text, types, mistakes) {
             if names.insert(check.name().to_owned()) {
                 checks.push(check);
             } else {
@@ -189,15 +198,17 @@ fn compile_checks(files: &[(String, String)], mistakes: &mut Vec<String>) -> Vec
 }
 
 /// Whether automatic rows can have a table of that name for parts of a resource.
-fn is_name_of_part(name: &str, arrays: Arrays) -> bool {
+fn is_name_of_part(name: &str, settings: &Settings) -> bool {
+    let (types, arrays) = (&settings.resource_types, settings.arrays);
     name.split_once('_').is_some_and(|(resource_type, part)| {
-        model::is_resource_type(resource_type) && (arrays == Arrays::Tables || part == "contained")
+        (types.contains(resource_type) || resource_type == UNKNOWN_TYPE)
+            && (arrays == Arrays::Tables || part == "contained")
     })
 }
 
 fn compile_views(choices: &Choices, invalid: &mut InvalidCatalog) -> Vec<Arc<Plan>> {
     let (mut plans, mut names) = (Vec::new(), BTreeSet::new());
-    let arrays = choices.automatic.arrays;
+    let types = &choices.automatic.resource_types;
     for (file, text) in &choices.views {
         let view = match serde_json::from_str(text) {
             Ok(view) => view,
@@ -210,13 +221,13 @@ fn compile_views(choices: &Choices, invalid: &mut InvalidCatalog) -> Vec<Arc<Pla
                 continue;
             }
         };
-        match Plan::compile(&view) {
-            Ok(plan) if model::is_resource_type(plan.name()) => {
+        match Plan::compile_for(&view, types) {
+            Ok(plan) if types.contains(plan.name()) || plan.name() == UNKNOWN_TYPE => {
                 invalid
                     .others
                     .push(format!("{file}: `{}` is the name of a resource type's own table", plan.name()));
             }
-            Ok(plan) if is_name_of_part(plan.name(), arrays) => {
+            Ok(plan) if is_name_of_part(plan.name(), &choices.automatic) => {
                 invalid.others.push(format!(
                     "{file}: `{}` can be the name of a table of the automatic rows",
                     plan.name()
@@ -250,6 +261,9 @@ mod tests {
             ("part.json".to_owned(), view("Patient_contained", "id")),
             ("path.json".to_owned(), view("path", "name.nosuch()")),
             ("json.json".to_owned(), "{".to_owned()),
+            ("unknown.json".to_owned(), view("Unknown", "id")),
+            ("contained.json".to_owned(), view("Unknown_contained", "id")),
+            ("rocket.json".to_owned(), view("rocket", "id").replace("Patient", "Rocket")),
         ];
         let inactive = vec!["Patient".to_owned(), "patient".to_owned(), "Patient where (".to_owned()];
         let invalid = Catalog::compile(Choices { views, inactive, ..Choices::default() }).unwrap_err();
@@ -261,6 +275,9 @@ mod tests {
             "path.json",
             "nosuch",
             "json.json: no JSON at line 1",
+            "unknown.json",
+            "contained.json",
+            "rocket.json",
             "`patient`",
             "`Patient where (`",
         ] {

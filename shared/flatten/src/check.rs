@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::defect::{Defect, DefectCode};
 use crate::fhirpath::{Context, Predicate, Scratch};
 use crate::json::Node;
-use crate::model;
+use crate::model::ResourceTypes;
 
 pub use gates::{Gate, Gates, Survey};
 
@@ -79,7 +79,12 @@ impl Structural {
 
 impl Check {
     /// Reads the checks of a file. Every mistake is added to `mistakes`, in words, behind the file's name.
-    pub(crate) fn read_all(file: &str, text: &str, mistakes: &mut Vec<String>) -> Vec<Self> {
+    pub(crate) fn read_all(
+        file: &str,
+        text: &str,
+        types: &ResourceTypes,
+        mistakes: &mut Vec<String>,
+    ) -> Vec<Self> {
         let list = match serde_json::from_str(text) {
             Ok(Json::Array(list)) => list,
             Ok(_) => {
@@ -94,7 +99,7 @@ impl Check {
         };
         let mut checks: Vec<Self> = Vec::new();
         for (index, entry) in list.iter().enumerate() {
-            match Self::read(index + 1, entry) {
+            match Self::read(index + 1, entry, types) {
                 Ok(check) if checks.iter().any(|other| other.name == check.name) => {
                     mistakes.push(format!("{file}: two checks are called `{}`", check.name));
                 }
@@ -143,7 +148,7 @@ impl Check {
         (self.severity == Severity::Reject).then(defect)
     }
 
-    fn read(number: usize, entry: &Json) -> Result<Self, Vec<String>> {
+    fn read(number: usize, entry: &Json, types: &ResourceTypes) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let mut text = |name: &str| match entry.get(name) {
             Some(Json::String(text)) if !text.is_empty() => text.clone(),
@@ -166,7 +171,7 @@ impl Check {
         let others =
             entry.as_object().into_iter().flatten().filter(|(name, _)| !known.contains(&name.as_str()));
         mistakes.extend(others.map(|(name, _)| format!("`{name}` means nothing here")));
-        if !resource_type.is_empty() && !model::is_resource_type(&resource_type) {
+        if !resource_type.is_empty() && !types.contains(&resource_type) {
             mistakes.push("`type` is no resource type of any release of FHIR".to_owned());
         }
         let severity = match severity.as_str() {

@@ -36,8 +36,10 @@ pub enum DefectCode {
     DuplicateName,
     /// Nested deeper than 64 levels.
     TooDeep,
-    /// The resource or a row of it is larger than the database takes.
+    /// The resource or a row of it is larger than the database takes, or has more than two million values.
     TooLarge,
+    /// More names that FHIR does not have than one resource may bring: unknown elements, extension URLs.
+    TooManyNames,
     /// A JSON value that is no object with a `resourceType`.
     NotAResource,
     /// A `resourceType` that is no name.
@@ -81,6 +83,7 @@ impl DefectCode {
             Self::DuplicateName => "duplicate-name",
             Self::TooDeep => "too-deep",
             Self::TooLarge => "too-large",
+            Self::TooManyNames => "too-many-names",
             Self::NotAResource => "not-a-resource",
             Self::InvalidResourceType => "invalid-resource-type",
             Self::InvalidId => "invalid-id",

@@ -57,6 +57,17 @@ impl Meaning {
         Self { cell: cell.to_owned(), is_unknown: name == "_unknown", ..Self::of(None) }
     }
 
+    /// Whether a sender may have made up the column's name: it is of an unknown element, or of an extension.
+    #[must_use]
+    pub const fn is_made_up(&self) -> bool {
+        self.is_unknown || self.url.is_some()
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [self.path.as_deref(), self.url.as_deref()];
+        size_of::<Self>() + self.cell.len() + texts.into_iter().flatten().map(str::len).sum::<usize>()
+    }
+
     pub(crate) fn of(path: Option<Arc<str>>) -> Self {
         Self {
             path,
@@ -70,30 +81,51 @@ impl Meaning {
     }
 }
 
-/// Hostile input can make up names without end; what comes behind so many columns is counted, not listed.
-const MAX_COLUMNS: usize = 20_000;
+/// Senders can make up names without end. What comes behind so many columns of a table is counted, not listed.
+pub const MAX_COLUMNS: usize = 20_000;
+
+/// So many of them can be for elements and extensions that senders named, so that there is room for FHIR's own.
+pub const MAX_MADE_UP: usize = 18_000;
+
+/// What the columns of all tables together take at most, about.
+const MAX_BYTES: usize = 24 << 20;
+
+/// A longer name is not listed: only lists inside each other have one.
+const LONGEST_NAME: usize = 4_096;
+
+/// Longer texts are cut, in characters: a URL has no end of its own, and the database takes no document without one.
+const LONGEST_TEXT: usize = 2_000;
+
+/// Returns as much of a path or a URL as the dictionary has of it.
+#[must_use]
+pub fn cut(text: &str) -> &str {
+    text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+}
 
 /// The columns of some rows, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
-    columns: BTreeMap<(String, String), (Meaning, u64)>,
+    tables: BTreeMap<String, BTreeMap<String, (Meaning, u64)>>,
+    bytes: usize,
     unlisted: u64,
 }
 
 impl Dictionary {
     /// The columns by table and name.
-    #[must_use]
-    pub fn columns(&self) -> impl ExactSizeIterator<Item = Column> {
-        self.columns.iter().map(|((table, name), (meaning, rows))| Column {
-            table: table.clone(),
-            name: name.clone(),
-            meaning: meaning.clone(),
-            rows: *rows,
+    pub fn columns(&self) -> impl Iterator<Item = Column> {
+        self.tables.iter().flat_map(|(table, columns)| {
+            columns.iter().map(move |(name, (meaning, rows))| Column {
+                table: table.clone(),
+                name: name.clone(),
+                meaning: meaning.clone(),
+                rows: *rows,
+            })
         })
     }
 
-    /// Times that a column was met when 20,000 others were listed already. It goes with the dictionary it was
-    /// counted in: whoever takes several adds it up.
+    /// Times that a column was met for which there was no room: its table had [`MAX_COLUMNS`] others, all tables
+    /// together had some ten thousands, or its name was too long. It goes with the dictionary it was counted in:
+    /// whoever takes several adds it up.
     #[must_use]
     pub const fn unlisted(&self) -> u64 {
         self.unlisted
@@ -104,15 +136,21 @@ impl Dictionary {
         if rows == 0 {
             return;
         }
-        let is_full = self.columns.len() >= MAX_COLUMNS;
-        let key = (table.to_owned(), name);
-        if let Some((known, sum)) = self.columns.get_mut(&key) {
+        let columns = self.tables.entry(table.to_owned()).or_default();
+        if let Some((known, sum)) = columns.get_mut(&name) {
             *sum += rows;
             known.is_clash |= meaning.is_clash;
-        } else if is_full {
-            self.unlisted += 1;
+            return;
+        }
+        let is_made_up = meaning.is_made_up();
+        let most = if is_made_up { MAX_MADE_UP } else { MAX_COLUMNS };
+        let bytes = meaning.bytes() + 2 * name.len();
+        let has_room = columns.len() < most && (!is_made_up || self.bytes + bytes <= MAX_BYTES);
+        if has_room && name.len() <= LONGEST_NAME {
+            self.bytes += bytes;
+            columns.insert(name, (meaning, rows));
         } else {
-            self.columns.insert(key, (meaning, rows));
+            self.unlisted += 1;
         }
     }
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
+use flatten::model::ResourceTypes;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Row, Rows, Value};
 use flatten::time::rfc3339;
@@ -76,7 +77,9 @@ fn settings_of(folder: &Path) -> Settings {
         names.into_iter().map(|(url, name)| (url, name.as_str().unwrap().to_owned())).collect();
     let inline_binary_bytes =
         given["inline_binary_bytes"].as_u64().map_or(256 << 10, |bytes| usize::try_from(bytes).unwrap());
-    Settings { arrays, narrative: given["narrative"] == true, extension_names, inline_binary_bytes }
+    let narrative = given["narrative"] == true;
+    let resource_types = ResourceTypes::read(given["resource_types"].as_str().unwrap_or_default());
+    Settings { arrays, narrative, extension_names, inline_binary_bytes, resource_types }
 }
 
 #[test]

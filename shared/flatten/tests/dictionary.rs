@@ -141,7 +141,9 @@ fn a_child_table_is_described_from_all_its_parents() {
     let two = format!(
         r#"{{"resourceType":"Patient","id":"2","name":[{{"family":"A"}},{{"extension":[{simple},{simple}]}}]}}"#
     );
-    let automatic = Settings { arrays: Arrays::Tables, ..Settings::default() };
+    let extension_names = [("http://x.example/e", "e"), ("http://x.example/f", "f")];
+    let extension_names = extension_names.map(|(url, name)| (url.to_owned(), name.to_owned())).into();
+    let automatic = Settings { arrays: Arrays::Tables, extension_names, ..Settings::default() };
     let columns = by_name(&dictionary(Choices { automatic, ..Choices::default() }, &[&lone, &two]));
     let e = "Patient.name.extension('http://x.example/e')";
     let shown = |name: &str| columns.get(name).map(line).unwrap_or_default();
@@ -186,10 +188,37 @@ fn a_reference_fills_its_column_once_it_is_answered() {
 
 #[test]
 fn columns_past_the_limit_are_counted_and_go_with_the_dictionary() {
-    let members: Vec<String> = (0..20_010).map(|number| format!(r#""madeUp{number}x":1"#)).collect();
-    let text = format!(r#"{{"resourceType":"Basic","id":"b",{}}}"#, members.join(","));
-    let dictionary = dictionary(Choices::default(), &[&text]);
-    assert_eq!((dictionary.columns().len(), dictionary.unlisted()), (20_000, 11));
+    // Two of FHIR's own, which have room of their own, whatever came before them.
+    let made_up = |kind: &str, numbers: std::ops::Range<usize>| {
+        let members: Vec<String> = numbers.map(|number| format!(r#""madeUp{number}x":1"#)).collect();
+        format!(r#"{{"resourceType":"{kind}","id":"b",{}}}"#, members.join(","))
+    };
+    let [first, second] = [0..10_000, 9_000..18_010].map(|numbers| made_up("Basic", numbers));
+    let late = r#"{"resourceType":"Basic","id":"c","code":{"text":"x"}}"#;
+    let other = made_up("Patient", 0..10);
+    let dictionary = dictionary(Choices::default(), &[&first, &second, late, &other]);
+    let of_table = |table: &str| dictionary.columns().filter(|column| column.table == table).count();
+    assert_eq!((of_table("Basic"), of_table("Patient"), dictionary.unlisted()), (18_001, 11, 11));
+    let columns = by_name(&dictionary);
+    assert!(columns.contains_key("Basic.code_text") && columns.contains_key("Basic.id"));
+}
+
+#[test]
+fn all_tables_together_are_bounded_for_what_senders_name() {
+    let types = ["Basic", "Patient", "Group", "Person", "Device", "Location", "Organization", "Practitioner"];
+    let url = format!("http://a.example/{}", "path/".repeat(50));
+    let resource = |kind: &&str| {
+        let extension = |number| format!(r#"{{"url":"{url}e{number}","valueCode":"c"}}"#);
+        let extensions: Vec<String> = (0..15_000).map(extension).collect();
+        format!(r#"{{"resourceType":"{kind}","id":"b","extension":[{}]}}"#, extensions.join(","))
+    };
+    let resources: Vec<String> = types.iter().map(resource).collect();
+    let texts: Vec<&str> = resources.iter().map(String::as_str).collect();
+    let dictionary = dictionary(Choices::default(), &texts);
+    let listed = dictionary.columns().count();
+    assert!((20_000..60_000).contains(&listed), "{listed}");
+    assert_eq!(listed as u64 + dictionary.unlisted(), 8 * 15_001);
+    assert!(types.iter().all(|kind| dictionary.columns().any(|column| column.table == *kind)));
 }
 
 #[test]

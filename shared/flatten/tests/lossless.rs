@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
+use flatten::model::UNKNOWN_TYPE;
 use flatten::model::extensions;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
@@ -251,7 +252,8 @@ fn look_in_tables(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) 
     let mut found = Found::new();
     for row in rows.iter() {
         let table = list.table(row.table());
-        let path = table.strip_prefix(&*resource_type).unwrap_or("_contained");
+        let path = table.strip_prefix(&*resource_type).or_else(|| table.strip_prefix(UNKNOWN_TYPE));
+        let path = path.unwrap_or("_contained");
         if path.starts_with("_contained") {
             continue;
         }

@@ -10,8 +10,9 @@ use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows, Value};
 
-/// So many that work by the square of it would not end within a test's time.
-const MANY: usize = 30_000;
+/// So many that work by the square of it would not end within a test's time, and as many names as a resource may bring
+/// that FHIR does not have.
+const MANY: usize = 20_000;
 
 /// How many columns the first row has and how many rows there are; and the text of a column of the last row.
 fn flatten(members: &str, arrays: Arrays, column: &str) -> Result<(usize, usize, String), Defect> {
@@ -30,15 +31,23 @@ fn flatten(members: &str, arrays: Arrays, column: &str) -> Result<(usize, usize,
 }
 
 fn list(item: impl Fn(usize) -> String) -> String {
-    (0..MANY).map(item).collect::<Vec<_>>().join(",")
+    list_of(MANY, item)
+}
+
+fn list_of(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(",")
+}
+
+fn code(members: &str) -> Option<DefectCode> {
+    flatten(members, Arrays::Embedded, "id").err().map(|defect| defect.code)
 }
 
 #[test]
 fn urls() {
     let extensions =
         list(|number| format!(r#"{{"url":"http://a.example/x{number}","valueString":"v{number}"}}"#));
-    let found = flatten(&format!(r#""extension":[{extensions}]"#), Arrays::Embedded, "x29999");
-    assert_eq!(found, Ok((MANY + 1, 1, "v29999".to_owned())));
+    let found = flatten(&format!(r#""extension":[{extensions}]"#), Arrays::Embedded, "x19999");
+    assert_eq!(found, Ok((MANY + 1, 1, "v19999".to_owned())));
 }
 
 #[test]
@@ -47,7 +56,7 @@ fn urls_with_one_end() {
     // Six digits of a hash meet long before there are so many of them; the row does without these columns.
     let found = flatten(&format!(r#""extension":[{extensions}]"#), Arrays::Embedded, "_unknown").unwrap();
     assert_eq!((found.0, found.1), (2, 1));
-    assert!(found.2.contains(r#""/extension/29999":"#) || found.2.contains(r#""/extension":[{"#));
+    assert!(found.2.contains(r#""/extension/19999":"#) || found.2.contains(r#""/extension":[{"#));
 }
 
 #[test]
@@ -68,12 +77,15 @@ fn contained_resources_and_references_to_them() {
     assert_eq!(rows.1, 1 + MANY + MANY);
 }
 
+/// Registered, so that it may have a table.
+const CITIZENSHIP: &str = "http://hl7.org/fhir/StructureDefinition/patient-citizenship";
+
 #[test]
 fn extensions_of_one_url() {
     let extensions =
-        list(|number| format!(r#"{{"url":"http://a.example/x","valueCoding":{{"code":"{number}"}}}}"#));
+        list(|number| format!(r#"{{"url":"{CITIZENSHIP}","valueCoding":{{"code":"{number}"}}}}"#));
     let members = format!(r#""extension":[{extensions}]"#);
-    assert_eq!(flatten(&members, Arrays::Tables, "code"), Ok((2, MANY + 1, "29999".to_owned())));
+    assert_eq!(flatten(&members, Arrays::Tables, "code"), Ok((2, MANY + 1, "19999".to_owned())));
 }
 
 #[test]
@@ -81,20 +93,20 @@ fn names_that_nobody_knows() {
     let members = list(|number| format!(r#""x_{number}":{number}"#));
     let found = flatten(&members, Arrays::Embedded, "_unknown").unwrap();
     assert_eq!((found.0, found.1), (2, 1));
-    assert!(found.2.ends_with(r#""/x_29999":29999}"#));
+    assert!(found.2.ends_with(r#""/x_19999":19999}"#));
 }
 
 #[test]
 fn elements_that_nobody_knows() {
     let members = list(|number| format!(r#""x{number}":"v{number}""#));
-    assert_eq!(flatten(&members, Arrays::Embedded, "x29999"), Ok((MANY + 1, 1, "v29999".to_owned())));
+    assert_eq!(flatten(&members, Arrays::Embedded, "x19999"), Ok((MANY + 1, 1, "v19999".to_owned())));
 }
 
 #[test]
 fn items() {
     let names = list(|number| format!(r#"{{"family":"{number}"}}"#));
     let found = flatten(&format!(r#""name":[{names}]"#), Arrays::Tables, "family");
-    assert_eq!(found, Ok((2, MANY + 1, "29999".to_owned())));
+    assert_eq!(found, Ok((2, MANY + 1, "19999".to_owned())));
 }
 
 #[test]
@@ -114,4 +126,143 @@ fn long_names() {
     // Each of them is written with every value.
     let found = flatten(&format!(r#""contact":[{items}]"#), Arrays::Embedded, "id");
     assert_eq!(found.map_err(|defect| defect.code), Err(DefectCode::TooLarge));
+}
+
+#[test]
+fn names_that_fhir_does_not_have_are_bounded() {
+    let [element, underscore, url, modifier, nested, on_primitive]: [fn(usize) -> String; 6] = [
+        |count| list_of(count, |number| format!(r#""x{number}":1"#)),
+        |count| list_of(count, |number| format!(r#""x_{number}":1"#)),
+        |count| {
+            let extensions = list_of(count, |number| format!(r#"{{"url":"u{number}","valueCode":"c"}}"#));
+            format!(r#""extension":[{extensions}]"#)
+        },
+        |count| {
+            let extensions = list_of(count, |number| format!(r#"{{"url":"u{number}","valueCode":"c"}}"#));
+            format!(r#""modifierExtension":[{extensions}]"#)
+        },
+        |count| {
+            let objects = list_of(count - 1, |number| format!(r#"{{"n{number}":{{}}}}"#));
+            format!(r#""a":[{objects}]"#)
+        },
+        |count| {
+            let extensions = list_of(count, |number| format!(r#"{{"url":"u{number}","valueCode":"c"}}"#));
+            format!(r#""gender":"male","_gender":{{"extension":[{extensions}]}}"#)
+        },
+    ];
+    for (index, members) in [element, underscore, url, modifier, nested, on_primitive].iter().enumerate() {
+        assert_eq!(code(&members(MANY)), None, "{index}");
+        assert_eq!(code(&members(MANY + 1)), Some(DefectCode::TooManyNames), "{index}");
+    }
+    // Names count together, wherever they stand.
+    let half = format!("{},{}", element(MANY / 2), url(MANY / 2));
+    assert_eq!(code(&half), None);
+    let more = format!(r#"{half},"contained":[{{"resourceType":"Basic","one":1}}]"#);
+    assert_eq!(code(&more), Some(DefectCode::TooManyNames));
+}
+
+#[test]
+fn a_name_counts_once_however_often_it_stands() {
+    let objects = list_of(3 * MANY, |number| format!(r#"{{"known{}":1}}"#, number % 1_000));
+    assert_eq!(code(&format!(r#""a":[{objects}]"#)), None);
+    let extensions =
+        list_of(3 * MANY, |number| format!(r#"{{"url":"u{}","valueCode":"c"}}"#, number % 1_000));
+    assert_eq!(code(&format!(r#""extension":[{extensions}]"#)), None);
+}
+
+#[test]
+fn names_of_one_resource_are_not_counted_for_the_next() {
+    let (mut names, mut automatic) = (Names::default(), Automatic::new(Settings::default()));
+    for resource in 0..3 {
+        let members = list(|number| format!(r#""x{number}r{resource}":1"#));
+        let text = format!(r#"{{"resourceType":"Patient","id":"1",{members}}}"#);
+        let mut tape = Tape::default();
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        let mut rows = Rows::default();
+        automatic.flatten(&resource, "Patient/1", &Links::default(), &mut names, &mut rows).unwrap();
+    }
+}
+
+#[test]
+fn paths_below_extensions_are_bounded_too() {
+    // Few URLs, and below each of them any number of elements that FHIR knows.
+    let values = ["Identifier", "Reference", "Coding", "CodeableConcept", "Quantity", "Period", "Attachment"];
+    let value =
+        |kind: &&str| format!(r#""value{kind}":{{"id":"1","extension":[{{"url":"e","valueCode":"c"}}]}}"#);
+    let all = values.iter().map(value).collect::<Vec<_>>().join(",");
+    let extensions = |count| list_of(count, |number| format!(r#"{{"url":"u{number}",{all}}}"#));
+    assert_eq!(code(&format!(r#""extension":[{}]"#, extensions(100))), None);
+    assert_eq!(code(&format!(r#""extension":[{}]"#, extensions(10_000))), Some(DefectCode::TooManyNames));
+}
+
+#[test]
+fn lists_inside_the_items_of_a_list() {
+    // A child table of each item: none of them is looked for among all the others.
+    let items = list(|number| {
+        format!(r#"{{"name":{{"text":"{number}"}},"telecom":[{{"value":"a"}},{{"value":"b"}}]}}"#)
+    });
+    let contained = r#"{"resourceType":"Basic","contact":[]}"#;
+    let found =
+        flatten(&format!(r#""contained":[{contained}],"contact":[{items}]"#), Arrays::Tables, "_parent");
+    assert_eq!(found, Ok((2, 2 + 3 * MANY, format!("Patient/1#/contact/{}", MANY - 1))));
+}
+
+#[test]
+fn addresses_of_unknown_values_count_in_the_size_of_a_row() {
+    let long = "n".repeat(130);
+    let deep = |depth| {
+        let mut inside = list_of(3 * MANY, |number| format!(r#""{long}{number}":1"#));
+        for _ in 0..depth {
+            inside = format!(r#""extension":[{{"url":"u",{inside}}}]"#);
+        }
+        code(&inside)
+    };
+    // Twelve bytes a level lead to each of them.
+    assert_eq!(deep(0), None);
+    assert_eq!(deep(10), Some(DefectCode::TooLarge));
+}
+
+/// The longest name of a column in any row, and whether something stands in `_unknown`.
+fn longest_column(members: &str) -> (usize, bool) {
+    let text = format!(r#"{{"resourceType":"Patient","id":"1",{members}}}"#);
+    let (mut tape, mut names, mut rows) = (Tape::default(), Names::default(), Rows::default());
+    let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+    let resource = Resource::read(document.root()).unwrap();
+    let mut automatic = Automatic::new(Settings::default());
+    automatic.flatten(&resource, "Patient/1", &Links::default(), &mut names, &mut rows).unwrap();
+    let list = names.list();
+    let columns = || rows.iter().flat_map(|row| row.cells().map(|(column, _)| list.column(column)));
+    (columns().map(str::len).max().unwrap_or_default(), columns().any(|name| name == "_unknown"))
+}
+
+#[test]
+fn names_of_columns_have_an_end() {
+    let url = format!("http://a.example/{}", "n".repeat(30_000));
+    let name = "n".repeat(128);
+    let extension = format!(r#""extension":[{{"url":"{url}","valueString":"v"}}]"#);
+    assert_eq!(longest_column(&extension), (128 + 7, false));
+    let elements = |depth: usize| {
+        let mut inside = r#"{"end":1}"#.to_owned();
+        for _ in 1..depth {
+            inside = format!(r#"{{"{name}":{inside}}}"#);
+        }
+        format!(r#""{name}":{inside}"#)
+    };
+    assert_eq!(longest_column(&elements(3)), (3 * 129 + 3, false));
+    let (longest, has_unknown) = longest_column(&elements(40));
+    assert!(longest < 800 && has_unknown, "{longest}");
+    let mut chain = r#""valueString":"v""#.to_owned();
+    for _ in 0..30 {
+        chain = format!(r#""extension":[{{"url":"{url}",{chain}}}]"#);
+    }
+    let (longest, has_unknown) = longest_column(&chain);
+    assert!(longest < 800 && has_unknown, "{longest}");
+    // Elements that FHIR knows stand inside each other as long as they like: their names are short.
+    let mut reference = r#"{"display":"d"}"#.to_owned();
+    for _ in 0..30 {
+        reference = format!(r#"{{"identifier":{{"assigner":{reference}}}}}"#);
+    }
+    let (longest, has_unknown) = longest_column(&format!(r#""managingOrganization":{reference}"#));
+    assert!((600..1_000).contains(&longest) && !has_unknown, "{longest}");
 }

@@ -89,7 +89,7 @@ impl Default for RejectRoom {
 pub struct ResourceWrite {
     /// `Patient/123`
     pub key: String,
-    /// `Patient`
+    /// `Patient`; [`UNKNOWN_TYPE`](flatten::model::UNKNOWN_TYPE) for every type that neither FHIR nor the deployment has.
     pub resource_type: Arc<str>,
     /// Its place in the order of versions.
     pub version: Version,
@@ -99,6 +99,14 @@ pub struct ResourceWrite {
     pub tables: Arc<[String]>,
     /// What to do.
     pub fate: Fate,
+}
+
+impl ResourceWrite {
+    /// Returns the type as the resource says it, which nobody else need know.
+    #[must_use]
+    pub fn own_type(&self) -> &str {
+        self.key.split('/').next().unwrap_or_default()
+    }
 }
 
 /// What a write does with a resource.

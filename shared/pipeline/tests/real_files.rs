@@ -122,7 +122,8 @@ impl Values {
     /// A text that is JSON, or several of them.
     fn add_json(&mut self, text: &str) {
         let mut tape = Tape::default();
-        match tape.parse(text.as_bytes(), Limits { depth: 128, bytes: u32::MAX as usize }) {
+        match tape.parse(text.as_bytes(), Limits { depth: 128, bytes: u32::MAX as usize, values: usize::MAX })
+        {
             Ok(document) => self.add_node(document.root()),
             Err(_) => self.texts.push(text.to_owned()),
         }
@@ -268,7 +269,8 @@ async fn real_files_add_up() {
                 if path.display().to_string().contains(".ndjson") { lines.collect() } else { vec![&bytes] };
             for text in texts.iter().filter(|text| !text.is_empty()) {
                 let mut tape = Tape::default();
-                let document = tape.parse(text, Limits { depth: 128, bytes: u32::MAX as usize });
+                let document =
+                    tape.parse(text, Limits { depth: 128, bytes: u32::MAX as usize, values: usize::MAX });
                 let Ok(document) = document else { continue };
                 looked += 1;
                 look(document.root(), Around::Resource, "", &values, &mut here);

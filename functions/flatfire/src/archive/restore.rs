@@ -69,7 +69,7 @@ async fn restore(
     catalog: &Arc<Catalog>,
     key: &str,
 ) -> anyhow::Result<Result<u64, String>> {
-    let Some(archived) = database.archived(key).await? else {
+    let Some((archived, collection)) = database.archived(key).await? else {
         return Ok(Err("not in the archive".to_owned()));
     };
     let origin = origin(database, &archived).await?;
@@ -85,7 +85,8 @@ async fn restore(
     match batch.resources.first().map(|resource| &resource.fate) {
         Some(Fate::Rows(_)) => {}
         Some(Fate::Archived(_) | Fate::Deleted | Fate::Erased { .. }) | None => {
-            let reason = "it is inactive by the settings, or of a type that FHIR does not have";
+            let reason =
+                "it is inactive by the settings, or of a type that neither FHIR nor --resource-types has";
             return Ok(Err(reason.to_owned()));
         }
     }
@@ -107,11 +108,8 @@ async fn restore(
     dictionary::fill(database, load, Apart::Restored, offset, &columns).await?;
     // Where no table had taken its type before, there is no tombstone that would have led the sink to it.
     let version = archived.get_str("_version").unwrap_or_default();
-    database
-        .archive_of(key)
-        .delete_one(doc! { "_id": key, "_version": version })
-        .await
-        .map_err(DatabaseError::from)?;
+    let restored = doc! { "_id": key, "_version": version };
+    collection.delete_one(restored).await.map_err(DatabaseError::from)?;
     if refers_by_urn {
         console::line(&format!(
             "flatfire: {key}: it refers to others by urn, which only its Bundle tells the keys of; to have them, run \

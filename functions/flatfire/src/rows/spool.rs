@@ -144,7 +144,7 @@ impl Columns {
 /// A printed line.
 fn row<'a>(tape: &'a mut Tape, line: &'a [u8]) -> io::Result<Document<'a>> {
     // A row may be as large as the database takes, and lists within it as deep as a resource.
-    let limits = Limits { depth: 256, bytes: u32::MAX as usize };
+    let limits = Limits { depth: 256, bytes: u32::MAX as usize, values: usize::MAX };
     tape.parse(line, limits).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 

@@ -24,7 +24,16 @@ async fn archived_resources_are_listed_printed_and_restored() {
     assert_eq!(run(&["load", "--to", &database.uri, "--inactive", "AuditEvent", &file]).code, 0);
 
     let types = archive(&["list"]).stdout;
-    assert!(types.contains("AuditEvent ┆         2") && types.contains("Astrology"), "{types}");
+    assert!(types.contains("AuditEvent ┆         2") && types.contains("Unknown"), "{types}");
+    assert!(!types.contains("Astrology"), "{types}");
+    let unknown = format!("Astrology/c\tfile/{file}\trecord 2\n");
+    assert_eq!(archive(&["list", "Astrology"]).stdout, unknown);
+    assert_eq!(archive(&["list", "Unknown"]).stdout, unknown);
+    assert_eq!(archive(&["list", "Alchemy"]).stdout, "");
+    assert_eq!(archive(&["show", "Astrology/c"]).stdout, format!("{UNKNOWN}\n"));
+    let archived = database.archived().await;
+    assert_eq!(archived.keys().collect::<Vec<_>>(), ["AuditEvent", "Unknown"]);
+    assert_eq!(archived["Unknown"][0].get_str("resourceType").unwrap(), "Astrology");
     let listed = archive(&["list", "AuditEvent"]).stdout;
     assert_eq!(listed, format!("AuditEvent/a\tfile/{file}\trecord 0\nAuditEvent/b\tfile/{file}\trecord 1\n"));
     assert_eq!(archive(&["show", "AuditEvent/b", "AuditEvent/a"]).stdout, format!("{UPDATED}\n{AUDIT}\n"));
@@ -35,8 +44,8 @@ async fn archived_resources_are_listed_printed_and_restored() {
     assert_eq!(restored.stdout, "AuditEvent/a: restored; 1 rows\nAuditEvent/b: restored; 1 rows\n");
     assert!(database.archived().await["AuditEvent"].is_empty());
     let rows = database.content().await;
-    let tombstones: Vec<_> = rows["_tombstones"].iter().map(|one| one.get_str("_id").unwrap()).collect();
-    assert_eq!(tombstones, ["Astrology/c"]);
+    assert!(rows.get("_tombstones").is_none_or(Vec::is_empty), "{rows:?}");
+    assert!(!rows.contains_key("Astrology"), "{rows:?}");
     for (row, before) in rows["AuditEvent"].iter().zip(&archived) {
         for column in ["_id", "_source", "_load"] {
             assert_eq!(row.get(column), before.get(column), "{column}");
@@ -48,10 +57,14 @@ async fn archived_resources_are_listed_printed_and_restored() {
     assert!(again.stderr.contains("AuditEvent/a: not in the archive"), "{}", again.stderr);
     let unknown = archive(&["restore", "Astrology/c"]);
     assert!(
-        unknown.code == 1 && unknown.stderr.contains("a type that FHIR does not have"),
+        unknown.code == 1 && unknown.stderr.contains("a type that neither FHIR nor --resource-types has"),
         "{}",
         unknown.stderr
     );
+    let named = archive(&["restore", "--resource-types", "Astrology", "Astrology/c"]);
+    assert_eq!(named.stdout, "Astrology/c: restored; 1 rows\n", "{}", named.stderr);
+    assert!(database.archived().await["Unknown"].is_empty());
+    assert_eq!(database.content().await["Astrology"][0].get_str("_id").unwrap(), "Astrology/c");
     database.remove().await;
 }
 

@@ -75,6 +75,7 @@ fn every_variable_is_read() {
         ("FLATTEN_TABLES", "views"),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "ax"}"#),
         ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where iif(status = 'a', true, false)"),
+        ("RESOURCE_TYPES", "Rocket, SpaceSuit"),
         ("BATCH_MEGABYTES", "16"),
         ("CHECKS", "[]"),
         ("ARCHIVE_DAYS", "30"),
@@ -96,6 +97,7 @@ fn every_variable_is_read() {
         [("http://a.example/x".into(), "ax".into())]
     );
     assert_eq!((choices.tables, settings.batch_bytes), (Tables::Views, 16_000_000));
+    assert_eq!(choices.automatic.resource_types.added().collect::<Vec<_>>(), ["Rocket", "SpaceSuit"]);
     assert_eq!(choices.inactive, ["AuditEvent", "Provenance", "Task where iif(status = 'a', true, false)"]);
 }
 
@@ -167,12 +169,19 @@ fn what_is_wrong_with_rules_is_reported_with_the_rest() {
         ("LOG_LEVEL", "loud"),
         ("GATES", "[]"),
         ("CHECKS", "{}"),
+        ("RESOURCE_TYPES", "Rocket, space-suit"),
         ("INACTIVE_TYPES", "patient; Patiant; Patient where brthDate.exists()"),
     ]);
     let text = invalid.unwrap_err().to_string();
-    for part in
-        ["LOG_LEVEL: ", "gates are", "CHECKS: checks are", "`patient`", "`Patiant`", "brthDate.exists()`"]
-    {
+    for part in [
+        "LOG_LEVEL: ",
+        "gates are",
+        "CHECKS: checks are",
+        "type `space-suit`",
+        "`patient`",
+        "`Patiant`",
+        "brthDate.exists()`",
+    ] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
-use crate::row::NameList;
+use crate::row::{ColumnId, NameList};
 
 use super::name::joined;
 use super::place::{Meanings, Places, Root};
@@ -75,6 +75,10 @@ impl Describer<'_> {
         for root in roots {
             self.places.describe(root, &mut meanings);
         }
+        let mut items: BTreeMap<ColumnId, Vec<Root>> = BTreeMap::new();
+        for item in std::mem::take(&mut meanings.items) {
+            items.entry(item.column).or_default().push(item.root);
+        }
         let tally = self.tally;
         for (column, rows, inside) in tally.columns(scope) {
             let own = self.names.column(column);
@@ -86,9 +90,8 @@ impl Describer<'_> {
             let meaning = meanings.get(column).cloned().unwrap_or_else(|| Meaning::technical(own));
             self.dictionary.add(table, name.clone(), meaning, rows);
             if let Some(inside) = inside {
-                let of_column = meanings.items.iter().filter(|items| items.column == column);
-                let roots: Vec<Root> = of_column.map(|items| items.root.clone()).collect();
-                self.scope(table, &name, inside, &roots);
+                let roots = items.get(&column).map_or(&[][..], Vec::as_slice);
+                self.scope(table, &name, inside, roots);
             }
         }
     }

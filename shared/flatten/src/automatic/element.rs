@@ -37,6 +37,7 @@ impl<'a> Walk<'_, 'a> {
         hint: &mut usize,
     ) -> Result<(), Defect> {
         let member = self.places.member(place, key, hint, self.settings, self.names);
+        self.check_names(value)?;
         if self.care != Care::Usual && self.is_left_out(member, value) {
             self.modifier |= member == Member::ModifierExtensions && value.one_or_more().next().is_some();
             self.unknown(value);

@@ -10,7 +10,7 @@ use crate::row::{ColumnId, ITEM};
 use crate::time::moment;
 
 use super::name::Standing;
-use super::place::{Derived, PlaceId, SpotId};
+use super::place::{Derived, MOST_NAMES, PlaceId, SpotId};
 use super::walk::{Care, Walk};
 
 /// So many extensions of an element are compared with each other.
@@ -38,11 +38,12 @@ impl<'a> Walk<'_, 'a> {
         }
         let every = usable(all.clone(), self.care);
         for (index, extension) in all.clone().enumerate() {
-            let Some(url) = self.url_of(extension)? else { continue };
+            let Some(url) = self.url_of(place, extension)? else { continue };
             if usable(all.clone().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
             let spot = self.extension_spot(place, every.clone(), extension, &url, standing);
+            self.check_names(extension)?;
             self.group(spot, &every.clone().filter(|other| same_url(*other, extension)))?;
         }
         Ok(())
@@ -110,16 +111,20 @@ impl<'a> Walk<'_, 'a> {
         let mut by_url: BTreeMap<String, usize> = BTreeMap::new();
         let mut urls: Vec<(Cow<'a, str>, Vec<Node<'a>>)> = Vec::new();
         for extension in all {
-            let Some(url) = self.url_of(extension)? else { continue };
+            let Some(url) = self.url_of(place, extension)? else { continue };
             let at = *by_url.entry(without_version(&url).to_owned()).or_insert(urls.len());
-            match urls.get_mut(at) {
-                Some((_, group)) => group.push(extension),
-                None => urls.push((url, vec![extension])),
+            if let Some((_, group)) = urls.get_mut(at) {
+                group.push(extension);
+            } else if urls.len() >= MOST_NAMES {
+                return Err(self.defect(DefectCode::TooManyNames, extension));
+            } else {
+                urls.push((url, vec![extension]));
             }
         }
         let mut sharing: BTreeMap<ColumnId, usize> = BTreeMap::new();
-        for (url, _) in &urls {
+        for (url, group) in &urls {
             let spot = self.places.extension(place, url, standing, self.settings, self.names);
+            group.first().map_or(Ok(()), |first| self.check_names(*first))?;
             *sharing.entry(self.places.plain(spot)).or_default() += 1;
         }
         let groups = urls.into_iter().map(|(url, group)| {
@@ -241,15 +246,16 @@ impl<'a> Walk<'_, 'a> {
         self.record(place, extension)
     }
 
-    /// The URL of an extension; an extension without one is kept among the unknown, and so is one that says two
-    /// things in a row that would be ambiguous.
-    fn url_of(&mut self, extension: Node<'a>) -> Result<Option<Cow<'a, str>>, Defect> {
+    /// The URL of an extension; an extension without one is kept among the unknown, and so is one whose name would be too
+    /// long, or that says two things in a row that would be ambiguous.
+    fn url_of(&mut self, place: PlaceId, extension: Node<'a>) -> Result<Option<Cow<'a, str>>, Defect> {
         match extension.kind() {
             Kind::Object => {}
             Kind::Null => return Ok(None),
             _ => return Err(self.defect(DefectCode::ObjectExpected, extension)),
         }
-        let url = url_of(extension).filter(|_| !is_unusable(extension, self.care));
+        let has_column = self.places.has_extensions(place) && !is_unusable(extension, self.care);
+        let url = url_of(extension).filter(|_| has_column);
         if url.is_none() {
             self.unknown(extension);
         }

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use crate::check::{Structural, is_fhir_id};
 use crate::defect::{Defect, DefectCode};
 use crate::links::Links;
+use crate::model::ResourceTypes;
 use crate::resource::Resource;
 use crate::row::{Names, Rows};
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub extension_names: BTreeMap<String, String>,
     /// Base64 text longer than this many bytes is replaced by its size and SHA-256.
     pub inline_binary_bytes: usize,
+    /// The resource types that have tables of their own.
+    pub resource_types: ResourceTypes,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             narrative: false,
             extension_names: BTreeMap::new(),
             inline_binary_bytes: 256 << 10,
+            resource_types: ResourceTypes::default(),
         }
     }
 }
@@ -95,6 +99,7 @@ impl Automatic {
         names: &mut Names,
         rows: &mut Rows,
     ) -> Result<(), Defect> {
+        self.places.begin_resource();
         let mark = rows.mark();
         let mut outcome = Ok(Structural::default());
         for care in Care::ALL {

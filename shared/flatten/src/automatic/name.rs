@@ -74,6 +74,13 @@ pub(super) fn tail(
     extensions::column_tail(carrier, url).into_owned()
 }
 
+/// Whether an extension's name is HL7's or the settings', and not whatever a sender's URL ends with.
+pub(super) fn is_given(url: &str, settings: &Settings) -> bool {
+    let plain_url = extensions::without_version(url);
+    let is_chosen = |known: &String| extensions::without_version(known) == plain_url;
+    extensions::is_registered(url) || settings.extension_names.keys().any(is_chosen)
+}
+
 const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
 /// Whether a member has a column of its own: an element of the type, and one that no release knows if it cannot be

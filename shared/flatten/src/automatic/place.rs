@@ -7,6 +7,7 @@
 mod member;
 mod scalars;
 mod shape;
+mod budget;
 mod columns;
 mod essence;
 mod home;
@@ -26,12 +27,14 @@ use crate::row::{ColumnId, Names};
 use super::Settings;
 use super::name::{self, Standing, joined};
 
+use budget::Budget;
 use columns::Columns;
 use home::ResourceHome;
-use remembered::{Epoch, Remembered};
+use remembered::{Epoch, Met, Remembered};
 use shape::{Shape, Signature};
 use spot::Spot;
 
+pub(super) use budget::MOST_NAMES;
 pub(super) use columns::Derived;
 pub(super) use essence::Essence;
 pub(super) use meaning::{Meanings, Root};
@@ -53,6 +56,9 @@ pub(super) const TELECOM_SYSTEMS: [&str; 7] = ["phone", "fax", "email", "pager",
 /// No member with a longer name has a column: see [`name::is_plain`]. Nor is one remembered.
 const LONGEST_NAME: usize = 1 + 128;
 
+/// Below a longer name only elements that FHIR knows have columns of their own: a chain of made-up names has no end.
+const LONGEST_PREFIX: usize = 512;
+
 #[derive(Debug)]
 struct Place {
     /// The name of the object's columns so far; empty in a row or an item.
@@ -63,6 +69,8 @@ struct Place {
     /// The types that the element is in any release: what an extension's name may not be taken for.
     rivals: Box<[TypeId]>,
     special: Special,
+    /// Whether FHIR or the settings name everything on the way here, so that a table may be called by it.
+    owned: bool,
     /// Where the object is the value of an extension, or stands on it, the name of that extension's columns.
     value_of: Option<Box<str>>,
     /// The columns that belong to the object itself, such as `code_codings`.
@@ -89,7 +97,11 @@ pub(super) struct Places {
     resources: BTreeMap<Box<str>, ResourceHome>,
     /// The type of the last resource: mostly the next one's too.
     last: Option<(Box<str>, ResourceHome)>,
+    /// The resource at hand.
     now: Epoch,
+    /// The first resource of the load.
+    load: Epoch,
+    budget: Budget,
     bytes: usize,
     items: BTreeMap<TypeId, PlaceId>,
 }
@@ -107,6 +119,7 @@ impl Places {
     /// What was met until now is remembered, but no longer described.
     pub(super) const fn begin_load(&mut self) {
         self.now = self.now.next();
+        self.load = self.now;
     }
 
     pub(super) fn special(&self, place: PlaceId) -> Special {
@@ -123,9 +136,10 @@ impl Places {
         settings: &Settings,
         names: &mut Names,
     ) -> Member {
-        if let Some(member) = self.list[place.0 as usize].members.at(*hint, name.raw_bytes(), self.now) {
+        if let Some(met) = self.list[place.0 as usize].members.at(*hint, name.raw_bytes(), self.now) {
             *hint += 1;
-            return member;
+            self.meet(met);
+            return met.value;
         }
         self.member_called(place, &name.text().unwrap_or_default(), hint, settings, names)
     }
@@ -139,9 +153,10 @@ impl Places {
         names: &mut Names,
     ) -> Member {
         let members = &mut self.list[place.0 as usize].members;
-        if let Some((index, member)) = members.find(key, self.now) {
-            *hint = index + 1;
-            return member;
+        if let Some(met) = members.find(key, self.now) {
+            *hint = met.index + 1;
+            self.meet(met);
+            return met.value;
         }
         // A name with a backslash is not remembered either: another one, with escapes, may be written like it.
         if key.len() > LONGEST_NAME || key.contains('\\') {
@@ -149,7 +164,9 @@ impl Places {
         }
         let member = self.classify(place, key, settings, names);
         self.bytes += remembered::bytes_of::<Member>(key);
-        *hint = self.list[place.0 as usize].members.push(key, member, self.now) + 1;
+        let index = self.list[place.0 as usize].members.push(key, member, self.now);
+        *hint = index + 1;
+        self.meet(Met { index, value: member, is_first: true });
         member
     }
 
@@ -183,7 +200,8 @@ impl Places {
             let spot = spot.filter(|&spot| !self.essence(spot).scalars.none());
             return spot.map_or(Member::Unknown, Member::Sibling);
         }
-        if !name::has_column(special, home.carrier, key) {
+        let is_unknown = home.carrier.is_none_or(|carrier| carrier.element(key).is_none());
+        if is_unknown && home.prefix.len() > LONGEST_PREFIX || !name::has_column(special, home.carrier, key) {
             return Member::Unknown;
         }
         let spot = self.add_member(place, key, names);
@@ -195,6 +213,11 @@ impl Places {
         }
     }
 
+    /// Whether extensions at a place have columns; they do not where the names above are long already.
+    pub(super) fn has_extensions(&self, place: PlaceId) -> bool {
+        self.list[place.0 as usize].outer.len() <= LONGEST_PREFIX
+    }
+
     /// The spot of an extension by its URL and by how it stands there.
     pub(super) fn extension(
         &mut self,
@@ -204,15 +227,17 @@ impl Places {
         settings: &Settings,
         names: &mut Names,
     ) -> SpotId {
-        if let Some((_, spot)) = self.list[place.0 as usize].extensions[standing as usize].find(url, self.now)
-        {
-            return spot;
+        if let Some(met) = self.list[place.0 as usize].extensions[standing as usize].find(url, self.now) {
+            self.meet_extension(met.is_first, standing);
+            return met.value;
         }
+        self.meet_extension(true, standing);
         let home = &self.list[place.0 as usize];
         let tail = name::tail(home.special, home.carrier, &home.rivals, url, standing, settings);
         let outer =
             if standing.is_modifier() { &joined(&home.outer, "modifierExtension") } else { &*home.outer };
-        let spot = Spot { extension: true, ..Spot::of(&joined(outer, &tail), names) };
+        let owned = home.owned && name::is_given(url, settings);
+        let spot = Spot { extension: true, owned, ..Spot::of(&joined(outer, &tail), names) };
         let spot = self.add_spot(spot);
         self.bytes += remembered::bytes_of::<SpotId>(url);
         self.list[place.0 as usize].extensions[standing as usize].push(url, spot, self.now);
@@ -253,6 +278,11 @@ impl Places {
         spot.known && (!is_object || spot.tabled > 0 || spot.resource || spot.extension)
     }
 
+    /// Whether FHIR or the settings name everything on the way to a spot: only then a table is called by it.
+    pub(super) fn is_owned(&self, spot: SpotId) -> bool {
+        self.spots[spot.0 as usize].owned
+    }
+
     /// Whether an array of this type keeps a representative in the row.
     pub(super) fn has_primary(&mut self, spot: SpotId, carrier: Option<TypeId>) -> bool {
         let index = self.shape_index(spot, carrier);
@@ -268,9 +298,10 @@ impl Places {
         }
         let special = if home.extension { Special::Extension } else { Special::of(carrier) };
         let (name, rivals, value_of) = (home.name.clone(), home.carriers().collect(), home.value_of.clone());
+        let owned = home.owned && carrier.is_some();
         let place = self.add_place(&name, carrier, special, names);
         let home = &mut self.list[place.0 as usize];
-        (home.rivals, home.value_of) = (rivals, value_of);
+        (home.rivals, home.value_of, home.owned) = (rivals, value_of, owned);
         self.spots[spot.0 as usize].shapes[index].in_place = Some(place);
         place
     }
@@ -280,6 +311,8 @@ impl Places {
         let index = self.shape_index(spot, carrier);
         let home = &self.spots[spot.0 as usize];
         let extension = home.extension;
+        // Items of a known type share a place. Those that a list holds have no tables.
+        let owned = carrier.is_some() && (home.owned || !extension);
         let known =
             home.shapes[index].item.or_else(|| self.items.get(&carrier?).copied().filter(|_| !extension));
         if let Some(place) = known {
@@ -287,6 +320,7 @@ impl Places {
         }
         let special = if extension { Special::ExtensionItem } else { Special::of(carrier) };
         let place = self.add_place("", carrier, special, names);
+        self.set_owned(place, owned);
         self.spots[spot.0 as usize].shapes[index].item = Some(place);
         if let Some(carrier) = carrier.filter(|_| !extension) {
             self.items.insert(carrier, place);
@@ -299,11 +333,11 @@ impl Places {
         if let Some(place) = self.spots[spot.0 as usize].elided {
             return place;
         }
-        let Place { prefix, rivals, .. } = &self.list[concept.0 as usize];
-        let (prefix, rivals) = (prefix.clone(), rivals.clone());
+        let Place { prefix, rivals, owned, .. } = &self.list[concept.0 as usize];
+        let (prefix, rivals, owned) = (prefix.clone(), rivals.clone(), *owned);
         let place = self.add_place(&prefix, model::type_named("Coding"), Special::ElidedCoding, names);
         let home = &mut self.list[place.0 as usize];
-        (home.outer, home.rivals) = (self.spots[spot.0 as usize].name.clone(), rivals);
+        (home.outer, home.rivals, home.owned) = (self.spots[spot.0 as usize].name.clone(), rivals, owned);
         self.spots[spot.0 as usize].elided = Some(place);
         place
     }
@@ -315,9 +349,10 @@ impl Places {
             return place;
         }
         let (name, rivals, value_of) = (home.name.clone(), home.carriers().collect(), home.value_of.clone());
+        let owned = home.owned;
         let place = self.add_place(&name, None, Special::OnPrimitive, names);
         let on_primitive = &mut self.list[place.0 as usize];
-        (on_primitive.rivals, on_primitive.value_of) = (rivals, value_of);
+        (on_primitive.rivals, on_primitive.value_of, on_primitive.owned) = (rivals, value_of, owned);
         self.spots[spot.0 as usize].sibling = Some(place);
         place
     }
@@ -340,10 +375,15 @@ impl Places {
         if let Some(whole) = self.spots[spot.0 as usize].whole {
             return whole;
         }
-        let name = joined(&self.spots[spot.0 as usize].name, "coding");
-        let whole = self.add_spot(Spot::of(&name, names));
+        let labels = &self.spots[spot.0 as usize];
+        let (name, owned) = (joined(&labels.name, "coding"), labels.owned);
+        let whole = self.add_spot(Spot { owned, ..Spot::of(&name, names) });
         self.spots[spot.0 as usize].whole = Some(whole);
         whole
+    }
+
+    fn set_owned(&mut self, place: PlaceId, owned: bool) {
+        self.list[place.0 as usize].owned = owned;
     }
 
     fn add_place(
@@ -360,6 +400,7 @@ impl Places {
             carrier,
             rivals: Box::default(),
             special,
+            owned: false,
             value_of: None,
             own: Columns::of(prefix, names),
             members: Remembered::default(),

@@ -9,7 +9,7 @@ use crate::check::Structural;
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Links;
-use crate::model::TypeId;
+use crate::model::{TypeId, UNKNOWN_TYPE};
 use crate::resource::Resource;
 use crate::row::{ColumnId, ITEM, Names, Rows, TableId};
 
@@ -70,6 +70,9 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) echo: bool,
     table: Cow<'w, str>,
     row_key: Cow<'w, str>,
+    /// What the row at hand is made of, and its address in the resource, once somebody has asked for it.
+    row_node: Node<'a>,
+    row_address: Option<String>,
     /// The elements that the row at hand is an item of, and the tables of their items.
     above: Vec<Level>,
     contained_keys: BTreeSet<String>,
@@ -92,7 +95,8 @@ impl<'w, 'a> Walk<'w, 'a> {
         resource: &'w Resource<'a>,
         key: &'w str,
     ) -> Self {
-        let (table, row_key) = (Cow::Borrowed(resource.resource_type()), Cow::Borrowed(key));
+        let table = settings.resource_types.table_of(resource.resource_type());
+        let (table, row_key) = (Cow::Borrowed(table), Cow::Borrowed(key));
         let (unknown, chosen, later) = (Vec::new(), Vec::new(), Vec::new());
         let resource = resource.node();
         let modifier = false;
@@ -119,6 +123,8 @@ impl<'w, 'a> Walk<'w, 'a> {
             contained_index: None,
             table,
             row_key,
+            row_node: resource,
+            row_address: Some(String::new()),
             unknown,
             row_start: 0,
             later,
@@ -128,7 +134,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     pub(super) fn run(mut self, care: Care) -> Result<Structural, Defect> {
         self.care = care;
         let root = self.places.root(&self.table, self.names);
-        self.row(root.table, self.key, |walk| walk.object(root.place, walk.resource))?;
+        self.row(root.table, self.key, |walk| walk.resource(root.place, walk.resource))?;
         self.doubts.missing = u64::from((root.required & !self.met).count_ones());
         while !self.later.is_empty() {
             for later in std::mem::take(&mut self.later) {
@@ -139,6 +145,17 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
         }
         Ok(self.doubts)
+    }
+
+    /// Flattens a resource into its row, which says the type where the table does not.
+    fn resource(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
+        if self.table.split('_').next() == Some(UNKNOWN_TYPE)
+            && let Some(written) = node.get("resourceType")
+        {
+            let column = self.names.column("resourceType");
+            self.rows.text_of(column, written);
+        }
+        self.object(place, node)
     }
 
     /// Sets contained resources aside until the row is complete.
@@ -195,12 +212,15 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     /// What cannot have columns of its own, by its address, as it came.
-    fn write_unknown(&mut self) {
+    fn write_unknown(&mut self) -> Result<(), Defect> {
         // An item that stands for its array is met twice.
         self.unknown.sort_by_key(|value| value.span().start);
         self.unknown.dedup_by_key(|value| value.span().start);
         let mut text = String::new();
         exact_addresses(self.resource, &self.unknown, |address, value| {
+            if text.len() > ROW_BYTES {
+                return;
+            }
             text.push(if text.is_empty() { '{' } else { ',' });
             text.push_str(&serde_json::Value::from(address).to_string());
             text.push(':');
@@ -210,6 +230,15 @@ impl<'w, 'a> Walk<'w, 'a> {
         let column = self.names.column("_unknown");
         self.rows.text(column, &text);
         self.unknown.clear();
+        self.check_size()
+    }
+
+    /// Ends a resource that brings more names than one may.
+    pub(super) fn check_names(&self, value: Node<'_>) -> Result<(), Defect> {
+        if self.places.has_too_many_names() {
+            return Err(self.defect(DefectCode::TooManyNames, value));
+        }
+        Ok(())
     }
 
     /// Ends a row that becomes too large before all of it is written.
@@ -267,7 +296,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         fill(self)?;
         self.close_modifier(false);
         if !self.unknown.is_empty() {
-            self.write_unknown();
+            self.write_unknown()?;
         }
         self.rows.end_row(row);
         // No two elements of the tables share a column. With more care, what made the row unsure may be left out.

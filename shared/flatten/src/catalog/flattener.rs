@@ -9,7 +9,6 @@ use crate::defect::Defect;
 use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::{Context, Scratch};
 use crate::links::Links;
-use crate::model;
 use crate::resource::Resource;
 use crate::row::{NameList, Names, Rows, Spare};
 use crate::view::{Evaluator, ViewSet};
@@ -59,7 +58,7 @@ pub(super) struct Rested(Mutex<Vec<Learned>>);
 const RESTED: usize = 8;
 
 /// Hostile input could make up names without end; past so many bytes all are forgotten.
-const LEARNED_BYTES: usize = 96 << 20;
+const LEARNED_BYTES: usize = 32 << 20;
 
 /// What loads of any common data leave behind: HL7's examples of all five releases together take a third.
 const KEPT_BYTES: usize = 16 << 20;
@@ -116,10 +115,10 @@ impl Flattener {
         self.findings.clear();
         let of_type = self.of_type(resource.resource_type());
         if self.is_archived(&of_type, resource, key, links)? {
-            if model::is_resource_type(resource.resource_type()) {
+            if of_type.known {
                 self.check_archived(resource, key, links, rows);
             } else {
-                // Of a type that no release has nothing but the id can be odd; and there may be any number of such types.
+                // Of a type that nobody knows, only the id can be odd.
                 let ids = u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
                 self.findings.extend(named(Structural { ids, ..Structural::default() }));
             }
@@ -160,7 +159,8 @@ impl Flattener {
         Arc::clone(&self.of_type(resource_type).tables)
     }
 
-    /// The type's name, shared by whoever keeps it.
+    /// The type's name, shared by whoever keeps it; [`UNKNOWN_TYPE`](crate::model::UNKNOWN_TYPE) for every type that
+    /// neither FHIR nor the deployment has.
     pub fn type_name(&mut self, resource_type: &str) -> Arc<str> {
         Arc::clone(&self.of_type(resource_type).name)
     }
@@ -253,6 +253,7 @@ impl Flattener {
         if let Some(last) = self.last_type.as_ref().filter(|last| *last.name == *resource_type) {
             return Arc::clone(last);
         }
+        let resource_type = self.catalog.automatic.resource_types.table_of(resource_type);
         let known = self.learned.of_type.get(resource_type).map(Arc::clone);
         let of_type = known.unwrap_or_else(|| self.learn(resource_type));
         self.last_type = Some(Arc::clone(&of_type));
@@ -261,7 +262,8 @@ impl Flattener {
 
     fn learn(&mut self, resource_type: &str) -> Arc<OfType> {
         let catalog = &self.catalog;
-        let own = catalog.has_automatic().then(|| resource_type.to_owned());
+        let known = catalog.automatic.resource_types.contains(resource_type);
+        let own = (known && catalog.has_automatic()).then(|| resource_type.to_owned());
         let views = self.learned.views.plans(resource_type).map(|plan| plan.name().to_owned());
         let rules =
             catalog.inactive.iter().enumerate().filter(|(_, rule)| rule.resource_type == resource_type);
@@ -272,7 +274,7 @@ impl Flattener {
             checks: checks.map(|(index, _)| index).collect(),
             tables: own.into_iter().chain(views).collect(),
             rules: rules.map(|(index, _)| index).collect(),
-            known: model::is_resource_type(resource_type),
+            known,
         });
         self.learned.of_type.insert(Arc::clone(&of_type.name), Arc::clone(&of_type));
         of_type

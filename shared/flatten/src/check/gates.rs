@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use crate::model;
+use crate::model::ResourceTypes;
 
 /// The gates of a deployment: `{max_reject_ratio, min_resources, required_types}`, each only where it is wanted.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,19 +50,19 @@ impl Gate {
 
 impl Gates {
     /// Reads gates. Every mistake is added to `mistakes`, in words.
-    pub(crate) fn read(text: &str, mistakes: &mut Vec<String>) -> Self {
+    pub(crate) fn read(text: &str, types: &ResourceTypes, mistakes: &mut Vec<String>) -> Self {
         let Ok(Json::Object(object)) = serde_json::from_str(text) else {
             mistakes.push("gates are a JSON object".to_owned());
             return Self::default();
         };
-        let gates = Self::of(&object, mistakes);
+        let gates = Self::of(&object, types, mistakes);
         let known = ["max_reject_ratio", "min_resources", "required_types"];
         let others = object.keys().filter(|name| !known.contains(&name.as_str()));
         mistakes.extend(others.map(|name| format!("gates: `{name}` means nothing here")));
         gates
     }
 
-    fn of(object: &Map<String, Json>, mistakes: &mut Vec<String>) -> Self {
+    fn of(object: &Map<String, Json>, known: &ResourceTypes, mistakes: &mut Vec<String>) -> Self {
         let mut gates = Self::default();
         if let Some(ratio) = object.get("max_reject_ratio") {
             gates.max_reject_ratio = ratio.as_f64().filter(|ratio| (0.0..=1.0).contains(ratio));
@@ -78,7 +78,7 @@ impl Gates {
         }
         if let Some(types) = object.get("required_types") {
             let names: Option<BTreeSet<String>> = serde_json::from_value(types.clone()).ok();
-            match names.filter(|names| names.iter().all(|name| model::is_resource_type(name))) {
+            match names.filter(|names| names.iter().all(|name| known.contains(name))) {
                 Some(names) => gates.required_types = names,
                 None => {
                     mistakes.push("gates: `required_types` is a list of resource types of FHIR".to_owned())
@@ -117,11 +117,11 @@ fn ratio(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gate, Gates, Survey};
+    use super::{Gate, Gates, ResourceTypes, Survey};
 
     fn closed(gates: &str, records: u64, rejected: u64, types: &[&str]) -> Vec<Gate> {
         let mut mistakes = Vec::new();
-        let gates = Gates::read(gates, &mut mistakes);
+        let gates = Gates::read(gates, &ResourceTypes::default(), &mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let types = types.iter().map(|name| ((*name).to_owned(), 1)).collect();
         gates.closed_to(&Survey { records, rejected, types })
@@ -148,9 +148,10 @@ mod tests {
     fn every_mistake_is_told() {
         let mut mistakes = Vec::new();
         let wrong = r#"{"max_reject_ratio":2,"min_resources":-1,"required_types":["patient"],"colour":1}"#;
-        Gates::read(wrong, &mut mistakes);
+        let types = ResourceTypes::default();
+        Gates::read(wrong, &types, &mut mistakes);
         assert_eq!(mistakes.len(), 4, "{mistakes:?}");
-        Gates::read("[]", &mut mistakes);
+        Gates::read("[]", &types, &mut mistakes);
         assert_eq!(mistakes.len(), 5);
     }
 }

@@ -27,11 +27,19 @@ pub struct Tape {
     entries: Vec<node::Entry>,
 }
 
+/// A tape of so many entries is kept for whatever comes next.
+const KEPT_ENTRIES: usize = 1 << 18;
+
 impl Tape {
     /// Parses exactly one JSON value (RFC 8259) with optional white space around it.
     ///
     /// The document borrows the bytes and the tape; parsing the next one reuses the tape's memory.
     pub fn parse<'a>(&'a mut self, bytes: &'a [u8], limits: Limits) -> Result<Document<'a>, JsonError> {
+        // What one document of many values took is not kept for small ones.
+        if self.entries.capacity() > KEPT_ENTRIES {
+            self.entries.clear();
+            self.entries.shrink_to(bytes.len().max(KEPT_ENTRIES));
+        }
         let text = parse::fill(&mut self.entries, bytes, limits)?;
         Ok(Document::new(text, &self.entries))
     }

@@ -12,11 +12,13 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of one document. At most `u32::MAX`, because spans are 32 bits wide.
     pub bytes: usize,
+    /// Values of one document, those inside others included. Names of members do not count.
+    pub values: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 64, bytes: 64 << 20 }
+        Self { depth: 64, bytes: 64 << 20, values: 2_000_000 }
     }
 }
 
@@ -69,7 +71,7 @@ pub enum JsonErrorKind {
     /// Nested deeper than [`Limits::depth`].
     #[error("nested too deeply")]
     TooDeep,
-    /// Longer than [`Limits::bytes`].
+    /// Longer than [`Limits::bytes`], or of more values than [`Limits::values`].
     #[error("too large")]
     TooLarge,
 }
@@ -90,7 +92,7 @@ pub(super) fn fill<'a>(
             return Err(JsonError { kind: JsonErrorKind::InvalidUtf8, offset: error.valid_up_to() });
         }
     };
-    let mut parser = Parser { text, bytes, at: 0, room: limits.depth, entries };
+    let mut parser = Parser { text, bytes, at: 0, room: limits.depth, values: limits.values, entries };
     parser.skip_space();
     parser.value()?;
     parser.skip_space();
@@ -103,6 +105,8 @@ struct Parser<'a, 'e> {
     at: usize,
     /// How many more levels may open.
     room: usize,
+    /// How many more values may come.
+    values: usize,
     entries: &'e mut Vec<Entry>,
 }
 
@@ -111,6 +115,10 @@ const MANY_MEMBERS: usize = 64;
 
 impl Parser<'_, '_> {
     fn value(&mut self) -> Result<(), JsonError> {
+        let Some(values) = self.values.checked_sub(1) else {
+            return Err(self.error(JsonErrorKind::TooLarge));
+        };
+        self.values = values;
         match self.peek() {
             Some(b'"') => self.string(),
             Some(b'{') => self.nested(Kind::Object),

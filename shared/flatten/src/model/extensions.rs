@@ -24,6 +24,9 @@ const SUCCESSORS: [&str; 4] = [
     "http://hl7.org/fhir/us/core/StructureDefinition/us-core-religion",
 ];
 
+/// A longer tail is cut: nobody reads it, and it would stand in every row.
+const LONGEST_TAIL: usize = 128;
+
 /// Names that the flattener derives, so that no extension may have them, each with what it is derived for.
 pub(super) const RESERVED: [(&str, &str); 32] = [
     ("absent", "a primitive's data-absent-reason"),
@@ -67,6 +70,13 @@ const RESERVED_IN_EXTENSION: [&str; 3] = ["count", "modifier", "modifierExtensio
 /// Types whose columns stand under one name: a concept's primary coding stands at the concept.
 const SHARING_A_NAME: [(&str, &str); 2] = [("CodeableConcept", "Coding"), ("Coding", "CodeableConcept")];
 
+/// The URLs of the registry, by name.
+static REGISTERED: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut urls: Vec<&str> = registry().map(|(url, _)| url).collect();
+    urls.sort_unstable();
+    urls
+});
+
 /// Tail → the URL that keeps it bare, by tail.
 static OWNERS: LazyLock<Vec<(Cow<'static, str>, &'static str)>> = LazyLock::new(|| {
     let mut owners: Vec<(Cow<'static, str>, &'static str)> =
@@ -79,19 +89,21 @@ static OWNERS: LazyLock<Vec<(Cow<'static, str>, &'static str)>> = LazyLock::new(
 
 /// The extension's column below the column of the type that carries it; `None` is a primitive or a type that no
 /// release knows. It is the [`tail`], or `<tail>_<6 hex of the SHA-256 of the URL>` where the tail is an element,
-/// a choice or a derived column of that type, or belongs to another URL of the registry.
+/// a choice or a derived column of that type, belongs to another URL of the registry, or is longer than 128 bytes.
 #[must_use]
 pub fn column_tail(carrying: Option<TypeId>, url: &str) -> Cow<'_, str> {
     let bare = tail(url);
-    if is_taken(carrying, &bare) || is_owned_by_another(&bare, url) {
+    if bare.len() > LONGEST_TAIL || is_taken(carrying, &bare) || is_owned_by_another(&bare, url) {
         return Cow::Owned(with_digest(&bare, url));
     }
     bare
 }
 
-/// The tail with the first 6 hex digits of the SHA-256 of the URL, without `|version` and a trailing `/`.
+/// The first 128 bytes of the tail with the first 6 hex digits of the SHA-256 of the URL, without `|version` and a
+/// trailing `/`.
 #[must_use]
 pub fn with_digest(tail: &str, url: &str) -> String {
+    let tail = tail.get(..LONGEST_TAIL).unwrap_or(tail);
     let digest = Sha256::digest(without_version(url));
     digest.iter().take(3).fold(format!("{tail}_"), |name, byte| name + &format!("{byte:02x}"))
 }
@@ -114,7 +126,7 @@ pub fn tail(url: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn is_registered(url: &str) -> bool {
     let url = without_version(url);
-    SUCCESSORS.contains(&url) || registry().any(|(registered, _)| registered == url)
+    SUCCESSORS.contains(&url) || REGISTERED.binary_search(&url).is_ok()
 }
 
 fn is_taken(carrying: Option<TypeId>, tail: &str) -> bool {

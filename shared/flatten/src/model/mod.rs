@@ -16,6 +16,7 @@
 
 mod primitive;
 mod release;
+mod resource_types;
 mod table;
 
 pub mod extensions;
@@ -25,6 +26,7 @@ pub(crate) mod tests;
 
 pub use primitive::Primitive;
 pub use release::{Release, Releases};
+pub use resource_types::{ResourceTypes, UNKNOWN_TYPE};
 
 /// A type that has elements: a datatype, a resource, or the path of a backbone element (`Patient.contact`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

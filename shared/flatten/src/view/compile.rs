@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::fhirpath::{Compiler, Harvest, Outcome, Pool, Static, TypeSet, can_be_boolean};
-use crate::model::{Datatype, type_named};
+use crate::model::{Datatype, ResourceTypes, type_named};
 
 use super::column::{Column, KeyColumn, Tag, resolve};
 use super::constant;
@@ -17,7 +17,12 @@ use super::select::{Cell, Child, Foci, Program, Select};
 impl Plan {
     /// Compiles a ViewDefinition. Every mistake that needs no data is found here, all of them at once.
     pub fn compile(view: &Json) -> Result<Self, InvalidView> {
-        let mut reader = Reader::default();
+        Self::compile_for(view, &ResourceTypes::default())
+    }
+
+    /// Compiles a ViewDefinition that may be for a type that a deployment adds.
+    pub fn compile_for(view: &Json, types: &ResourceTypes) -> Result<Self, InvalidView> {
+        let mut reader = Reader::of(types);
         let definition = reader.definition(view);
         let form = reader.mistakes;
         let (plan, again) = build(&definition, form.clone(), false)?;

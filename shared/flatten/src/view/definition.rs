@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::model::ResourceTypes;
+
 use super::invalid::Mistake;
 
 /// A ViewDefinition as written, each part with the place it stands at.
@@ -69,9 +71,15 @@ const COLUMN_MEMBERS: [&str; 9] =
 pub(super) struct Reader {
     pub(super) mistakes: Vec<Mistake>,
     selects: usize,
+    types: ResourceTypes,
 }
 
 impl Reader {
+    /// A reader of views for these resource types.
+    pub(super) fn of(types: &ResourceTypes) -> Self {
+        Self { types: types.clone(), ..Self::default() }
+    }
+
     /// The definition, as far as it can be read.
     pub(super) fn definition(&mut self, view: &Json) -> Definition {
         let Some(view) = view.as_object() else {
@@ -90,15 +98,18 @@ impl Reader {
         if !name.is_empty() && !is_name(&name) {
             self.mistake("name", NAME);
         }
-        if crate::model::is_resource_type(&name) {
+        if self.types.contains(&name) {
             self.mistake(
                 "name",
                 "a name that is no resource type, because the automatic rows have that table",
             );
         }
         let resource = self.text(view, "", "resource", "a resource type").unwrap_or_default();
-        if !resource.is_empty() && !crate::model::is_resource_type(&resource) {
-            self.mistake("resource", "a resource type of some FHIR release");
+        if !resource.is_empty() && !self.types.contains(&resource) {
+            self.mistake(
+                "resource",
+                "a resource type of some FHIR release, or one that RESOURCE_TYPES names",
+            );
         }
         let constants =
             self.objects(view, "", "constant").into_iter().map(|(at, object)| (at, object.clone())).collect();

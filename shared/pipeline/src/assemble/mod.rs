@@ -89,9 +89,11 @@ pub struct Assembler {
 }
 
 /// The JSON that a resource may be; its length was bounded by the decoder.
-const RESOURCE: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
+const RESOURCE: Limits = Limits { depth: 64, bytes: u32::MAX as usize, values: 2_000_000 };
 /// The same with an entry around it.
-const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, ..RESOURCE };
+const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, values: RESOURCE.values + AROUND, ..RESOURCE };
+/// Values that an entry may have beside its resource.
+const AROUND: usize = 100;
 
 impl Assembler {
     /// An assembler that has read nothing yet.

@@ -9,7 +9,7 @@ use crate::version::{Position, Version};
 use super::Assembler;
 
 /// A Bundle's own fields without its entries: far less than a resource.
-const HEAD: Limits = Limits { depth: 64, bytes: u32::MAX as usize };
+const HEAD: Limits = Limits { depth: 64, bytes: u32::MAX as usize, values: 2_000_000 };
 
 /// What a Bundle says about its entries as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

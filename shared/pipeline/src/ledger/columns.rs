@@ -4,13 +4,14 @@
 //! `<table>.<column>`. `rows` counts the rows that loads have made with a value there, those that a newer version
 //! has replaced since included. Every attempt leaves a mark of the load and of where in the object it began; a mark
 //! that is among the latest sixteen is not counted again. A replay of a load that was counted counts new columns
-//! alone.
+//! alone. A table has at most 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what
+//! comes behind them is counted in the load's `drift.unlisted` and has no entry. Rows are what they are all the same.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use bson::{Bson, DateTime, Document, doc};
-use flatten::dictionary::{Column, Dictionary, Meaning};
+use flatten::dictionary::{Column, Dictionary, MAX_COLUMNS, MAX_MADE_UP, Meaning, cut};
 use sha2::{Digest, Sha256};
 
 use crate::interrupted::Interrupted;
@@ -23,8 +24,10 @@ use super::{Ledger, MemoryLedger, mongo};
 const COLUMNS: &str = "_columns";
 /// Columns entered at once.
 const AT_ONCE: usize = 500;
-/// Longer texts are cut, in characters: a URL has no end of its own, and the database takes no document without one.
-const LONGEST_TEXT: usize = 2_000;
+/// A message of columns is closed before it grows to this: the database takes 16 MiB.
+const MESSAGE_BYTES: usize = 2 << 20;
+/// What stands in the entry of a column beside its texts, about.
+const ENTRY_BYTES: usize = 1_024;
 /// Loads that may come between an attempt and its repetition without its rows being counted twice.
 const MARKS: usize = 16;
 
@@ -61,13 +64,65 @@ impl Ledger {
         let entry = Entry { filled, mark, is_counted: known.is_some_and(|load| load.is_counted) };
         let columns: Vec<Column> = filled.columns.columns().collect();
         let mut drift = Drift { unlisted: filled.columns.unlisted(), ..Drift::default() };
-        for columns in columns.chunks(AT_ONCE) {
+        for columns in messages(&columns, filled.load.len()) {
+            let known = self.known(columns).await?;
+            let mut room = Room::default();
+            for table in columns.iter().filter(|column| !known.contains_key(&id_of(column))) {
+                if !room.entries.contains_key(&*table.table) {
+                    room.entries.insert(&table.table, self.entries_of(&table.table).await?);
+                }
+            }
+            let listed: Vec<&Column> = columns
+                .iter()
+                .filter(|column| known.contains_key(&id_of(column)) || room.take(column))
+                .collect();
+            drift.unlisted += (columns.len() - listed.len()) as u64;
             drift += match self {
-                Self::Mongo(connection) => fill_mongo(connection, columns, &entry).await?,
-                Self::Memory(ledger) => fill_memory(ledger, columns, &entry),
+                Self::Mongo(connection) => fill_mongo(connection, &listed, &known, &entry).await?,
+                Self::Memory(ledger) => fill_memory(ledger, &listed, &entry),
             };
         }
         Ok(drift)
+    }
+
+    /// Returns the entries that these columns have.
+    async fn known(&self, columns: &[Column]) -> Result<BTreeMap<String, Document>, Interrupted> {
+        let ids = columns.iter().map(id_of);
+        let found = match self {
+            Self::Mongo(connection) => look(connection, ids.map(Bson::from).collect()).await?,
+            Self::Memory(ledger) => {
+                let all = columns_of(ledger);
+                ids.filter_map(|id| all.get(&id).cloned()).collect()
+            }
+        };
+        Ok(found
+            .into_iter()
+            .filter_map(|known| Some((known.get_str("_id").ok()?.to_owned(), known)))
+            .collect())
+    }
+
+    /// Counts the entries of a table, as far as it matters how many there are.
+    async fn entries_of(&self, table: &str) -> Result<usize, Interrupted> {
+        // `/` follows `.`.
+        let (first, end) = (format!("{table}."), format!("{table}/"));
+        match self {
+            Self::Mongo(connection) => {
+                let most = i64::try_from(MAX_COLUMNS).unwrap_or(i64::MAX);
+                let command = doc! {
+                    "aggregate": COLUMNS,
+                    "pipeline": [
+                        { "$match": { "_id": { "$gte": first, "$lt": end } } },
+                        { "$limit": most },
+                        { "$count": "entries" },
+                    ],
+                    "cursor": {},
+                };
+                let answer = mongo::run(connection, &command).await?;
+                let entries = mongo::found(&answer).next().and_then(|found| found.get_i32("entries").ok());
+                Ok(entries.and_then(|entries| usize::try_from(entries).ok()).unwrap_or_default())
+            }
+            Self::Memory(ledger) => Ok(columns_of(ledger).range(first..end).count()),
+        }
     }
 
     /// The entry of a column, `<table>.<column>`, as a document of `_columns`.
@@ -79,18 +134,55 @@ impl Ledger {
     }
 }
 
+/// How many entries the tables of some columns have.
+#[derive(Default)]
+struct Room<'c> {
+    entries: BTreeMap<&'c str, usize>,
+}
+
+impl Room<'_> {
+    /// Whether a column that has no entry may have one, which is then counted.
+    fn take(&mut self, column: &Column) -> bool {
+        let Some(entries) = self.entries.get_mut(&*column.table) else { return true };
+        let most = if column.meaning.is_made_up() { MAX_MADE_UP } else { MAX_COLUMNS };
+        let has_room = *entries < most;
+        *entries += usize::from(has_room);
+        has_room
+    }
+}
+
+/// Cuts columns into messages that the database takes.
+fn messages(columns: &[Column], load_bytes: usize) -> impl Iterator<Item = &[Column]> {
+    let mut rest = columns;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |column: &&Column| {
+            let Meaning { path, url, .. } = &column.meaning;
+            let texts = [path.as_deref(), url.as_deref()].into_iter().flatten().map(|text| cut(text).len());
+            bytes += ENTRY_BYTES + 2 * load_bytes + 3 * (column.table.len() + column.name.len());
+            bytes += texts.sum::<usize>();
+            bytes <= MESSAGE_BYTES
+        };
+        let count = rest.iter().take(AT_ONCE).take_while(fits).count().max(1);
+        let (message, later) = rest.split_at_checked(count)?;
+        rest = later;
+        Some(message)
+    })
+}
+
 async fn fill_mongo(
     connection: &Connection,
-    columns: &[Column],
+    columns: &[&Column],
+    known: &BTreeMap<String, Document>,
     entry: &Entry<'_>,
 ) -> Result<Drift, Interrupted> {
-    let known = look(connection, columns.iter().map(|column| id_of(column).into()).collect()).await?;
-    let known: BTreeMap<&str, &Document> =
-        known.iter().filter_map(|known| Some((known.get_str("_id").ok()?, known))).collect();
+    if columns.is_empty() {
+        return Ok(Drift::default());
+    }
     let mut drift = Drift::default();
     let mut updates = Vec::new();
     for column in columns {
-        let known = known.get(id_of(column).as_str()).copied();
+        let known = known.get(&id_of(column));
         let clashes = clashes(column, known);
         drift += entry.drift(column, known, clashes);
         updates.push(Bson::Document(entry.statement(column, clashes)));
@@ -113,7 +205,7 @@ async fn look(connection: &Connection, ids: Vec<Bson>) -> Result<Vec<Document>, 
     Ok(mongo::found(&answer).cloned().collect())
 }
 
-fn fill_memory(ledger: &MemoryLedger, columns: &[Column], entry: &Entry<'_>) -> Drift {
+fn fill_memory(ledger: &MemoryLedger, columns: &[&Column], entry: &Entry<'_>) -> Drift {
     let mut all = columns_of(ledger);
     let mut drift = Drift::default();
     for column in columns {
@@ -230,10 +322,6 @@ impl Entry<'_> {
 fn clashes(column: &Column, known: Option<&Document>) -> bool {
     let url = column.meaning.url.as_deref().map(cut);
     column.meaning.is_clash || known.is_some_and(|known| known.get_str("url").ok() != url)
-}
-
-fn cut(text: &str) -> &str {
-    text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
 }
 
 fn id_of(column: &Column) -> String {

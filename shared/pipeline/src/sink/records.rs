@@ -43,7 +43,7 @@ pub(crate) fn archived(
 ) {
     let document = writer.open();
     writer.text("_id", &resource.key);
-    writer.text("resourceType", &resource.resource_type);
+    writer.text("resourceType", resource.own_type());
     match std::str::from_utf8(text) {
         Ok(text) if text.len() <= PLAIN_ARCHIVE_BYTES => writer.text("json", text),
         _ => writer.binary("json_zstd", &compressed(text)),

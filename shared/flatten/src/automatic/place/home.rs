@@ -23,7 +23,9 @@ impl Places {
         }
         let known = self.resources.get(resource_type).copied();
         let root = known.unwrap_or_else(|| {
-            let place = self.add_place("", model::type_named(resource_type), Special::Resource, names);
+            let carrier = model::type_named(resource_type);
+            let place = self.add_place("", carrier, Special::Resource, names);
+            self.set_owned(place, carrier.is_some());
             let (table, required) = (names.table(resource_type), check::required(resource_type));
             let root = ResourceHome { place, table, required };
             self.bytes += size_of::<ResourceHome>() + resource_type.len();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::dictionary::Meaning;
+use crate::dictionary::{Meaning, cut};
 use crate::model::extensions::without_version;
 use crate::model::{Datatype, Element};
 use crate::row::ColumnId;
@@ -54,7 +54,7 @@ impl Root {
 
 impl Way {
     fn step(&self, step: &str) -> Self {
-        Self { path: format!("{}.{step}", self.path).into(), ..self.clone() }
+        Self { path: cut(&format!("{}.{step}", self.path)).into(), ..self.clone() }
     }
 
     fn meaning(&self, derived: Option<&'static str>, cell: &str) -> Meaning {
@@ -142,7 +142,7 @@ impl Places {
             _ => {}
         }
         let mut described = BTreeSet::new();
-        for (key, member) in place.members.met(self.now) {
+        for (key, member) in place.members.met(self.load) {
             let (key, spot) = match member {
                 // What stands on a primitive is described with it.
                 Member::Sibling(spot) => (key.strip_prefix('_').unwrap_or(key), Some(spot)),
@@ -153,33 +153,42 @@ impl Places {
             self.describe_member(place, &root.way, key, (spot, is_label), meanings);
         }
         for standing in Standing::ALL {
-            for (url, spot) in place.extensions[standing as usize].met(self.now) {
-                self.describe_standing(place, (url, spot), standing, &root.way, meanings);
+            let clashes = self.clashes(place, standing);
+            for (url, spot) in place.extensions[standing as usize].met(self.load) {
+                let is_clash = clashes.contains(&self.spots[spot.0 as usize].columns.plain);
+                self.describe_standing((url, spot), standing, is_clash, &root.way, meanings);
             }
         }
     }
 
+    /// Returns the columns in which extensions of several URLs meet. Each URL is looked at once.
+    fn clashes(&self, place: &Place, standing: Standing) -> BTreeSet<ColumnId> {
+        let (mut first, mut clashes) = (BTreeMap::new(), BTreeSet::new());
+        for (url, spot) in place.extensions[standing as usize].met(self.load) {
+            let (url, column) = (without_version(url), self.spots[spot.0 as usize].columns.plain);
+            if *first.entry(column).or_insert(url) != url {
+                clashes.insert(column);
+            }
+        }
+        clashes
+    }
+
     fn describe_standing(
         &self,
-        place: &Place,
         (url, spot): (&str, SpotId),
         standing: Standing,
+        is_clash: bool,
         way: &Way,
         meanings: &mut Meanings,
     ) {
-        let column = self.spots[spot.0 as usize].columns.plain;
-        let shares = |(other, met): (&str, SpotId)| {
-            without_version(other) != without_version(url)
-                && self.spots[met.0 as usize].columns.plain == column
-        };
-        let is_clash = standing.is_clash() || place.extensions[standing as usize].met(self.now).any(shares);
-        let quoted = url.replace('\'', "\\'");
+        let is_clash = standing.is_clash() || is_clash;
+        let quoted = cut(url).replace('\'', "\\'");
         let mut way = way.step(&if standing.is_modifier() {
             format!("modifierExtension.where(url = '{quoted}')")
         } else {
             format!("extension('{quoted}')")
         });
-        way.url.get_or_insert_with(|| Arc::from(url));
+        way.url.get_or_insert_with(|| Arc::from(cut(url)));
         way.is_clash |= is_clash;
         self.describe_extension(spot, &way, meanings);
     }
@@ -230,7 +239,7 @@ impl Places {
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(spot.telecoms.into_iter().flatten()) {
             meanings.derived(column, way, system, "text");
         }
-        for shape in spot.shapes.iter().filter(|shape| shape.met == Some(self.now)) {
+        for shape in spot.shapes.iter().filter(|shape| shape.met >= Some(self.load)) {
             if let Some(place) = shape.in_place {
                 self.describe(&Root { place, way: way.clone() }, meanings);
             }

@@ -7,13 +7,13 @@ use crate::json::Ends;
 /// Past so many names a list is no longer looked through.
 const FEW: usize = 64;
 
-/// Which load it is. What an earlier load has met is remembered, but no matter of this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Epoch(u32);
+/// The number of a resource. What was met before the first resource of a load is remembered, but is not the load's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Epoch(u64);
 
 impl Epoch {
     pub(super) const fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+        Self(self.0 + 1)
     }
 }
 
@@ -34,9 +34,19 @@ struct Entry<T> {
     met: Epoch,
 }
 
-/// What it takes to remember a name.
+/// What it takes to remember a name, also in the index.
 pub(super) const fn bytes_of<T>(name: &str) -> usize {
-    size_of::<Entry<T>>() + size_of::<Box<str>>() + name.len()
+    size_of::<Entry<T>>() + 3 * size_of::<Box<str>>() + 2 * name.len()
+}
+
+/// What was found under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Met<T> {
+    /// Where the name stands.
+    pub(super) index: usize,
+    pub(super) value: T,
+    /// Whether the resource at hand had not met it before.
+    pub(super) is_first: bool,
 }
 
 impl<T> Default for Remembered<T> {
@@ -45,20 +55,28 @@ impl<T> Default for Remembered<T> {
     }
 }
 
+impl<T: Copy> Entry<T> {
+    #[inline]
+    fn meet(&mut self, index: usize, now: Epoch) -> Met<T> {
+        let is_first = self.met != now;
+        self.met = now;
+        Met { index, value: self.value, is_first }
+    }
+}
+
 impl<T: Copy> Remembered<T> {
     /// The value at an index, if the name is this one.
     #[inline]
-    pub(super) fn at(&mut self, index: usize, name: &[u8], now: Epoch) -> Option<T> {
+    pub(super) fn at(&mut self, index: usize, name: &[u8], now: Epoch) -> Option<Met<T>> {
         let entry = self.list.get_mut(index).filter(|entry| entry.ends == Ends::of(name))?;
         if !entry.ends.are_all() && self.names.get(index).is_none_or(|known| known.as_bytes() != name) {
             return None;
         }
-        entry.met = now;
-        Some(entry.value)
+        Some(entry.meet(index, now))
     }
 
-    /// Where a name stands, and its value.
-    pub(super) fn find(&mut self, name: &str, now: Epoch) -> Option<(usize, T)> {
+    /// The value of a name.
+    pub(super) fn find(&mut self, name: &str, now: Epoch) -> Option<Met<T>> {
         let index = if self.list.len() <= FEW {
             let ends = Ends::of(name.as_bytes());
             let mut entries = self.list.iter().zip(&self.names);
@@ -66,9 +84,7 @@ impl<T: Copy> Remembered<T> {
         } else {
             *self.index.get(name)?
         };
-        let entry = self.list.get_mut(index)?;
-        entry.met = now;
-        Some((index, entry.value))
+        Some(self.list.get_mut(index)?.meet(index, now))
     }
 
     /// Remembers a name that was not known; where it stands.
@@ -85,16 +101,16 @@ impl<T: Copy> Remembered<T> {
         at
     }
 
-    /// What this load has met.
-    pub(super) fn met(&self, now: Epoch) -> impl Iterator<Item = (&str, T)> {
-        let all = self.list.iter().zip(&self.names).filter(move |(entry, _)| entry.met == now);
+    /// What was met since a resource.
+    pub(super) fn met(&self, since: Epoch) -> impl Iterator<Item = (&str, T)> {
+        let all = self.list.iter().zip(&self.names).filter(move |(entry, _)| entry.met >= since);
         all.map(|(entry, name)| (&**name, entry.value))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Epoch, FEW, Remembered};
+    use super::{Epoch, FEW, Met, Remembered};
 
     #[test]
     fn many_names_are_found_like_few() {
@@ -103,8 +119,9 @@ mod tests {
             assert_eq!(remembered.find(&number.to_string(), now), None);
             assert_eq!(remembered.push(&number.to_string(), number, now), number);
             for known in [0, number / 2, number] {
-                assert_eq!(remembered.find(&known.to_string(), now), Some((known, known)));
-                assert_eq!(remembered.at(known, known.to_string().as_bytes(), now), Some(known));
+                let found = Some(Met { index: known, value: known, is_first: false });
+                assert_eq!(remembered.find(&known.to_string(), now), found);
+                assert_eq!(remembered.at(known, known.to_string().as_bytes(), now), found);
                 assert_eq!(remembered.at(known, b"x", now), None);
             }
         }
@@ -120,8 +137,10 @@ mod tests {
         let now = before.next();
         assert_eq!(remembered.met(now).count(), 0);
         assert_eq!(remembered.at(2, b"a name of more then sixteen bytes", now), None);
-        assert_eq!(remembered.at(2, b"a name of more than sixteen bytes", now), Some(33));
-        assert_eq!(remembered.find("b", now), Some((1, 1)));
+        let first = |index, value| Some(Met { index, value, is_first: true });
+        assert_eq!(remembered.at(2, b"a name of more than sixteen bytes", now), first(2, 33));
+        assert_eq!(remembered.find("b", now), first(1, 1));
+        assert!(!remembered.find("b", now).unwrap().is_first);
         assert_eq!(remembered.met(now).map(|(_, length)| length).collect::<Vec<_>>(), [1, 33]);
     }
 }

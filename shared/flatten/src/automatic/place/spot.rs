@@ -9,6 +9,7 @@ use super::columns::{Columns, choice_column};
 use super::{Essence, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
 
 /// One member's position.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one member")]
 #[derive(Debug)]
 pub(super) struct Spot {
     pub(super) name: Box<str>,
@@ -38,6 +39,8 @@ pub(super) struct Spot {
     pub(super) value_of: Option<Box<str>>,
     /// Whether some release knows the element, or somebody the extension's URL.
     pub(super) known: bool,
+    /// Whether FHIR or the settings name everything on the way here.
+    pub(super) owned: bool,
 }
 
 #[expect(
@@ -61,7 +64,8 @@ impl Places {
             element.choice.filter(|_| !of_value).map(|base| choice_column(carrier, &home.prefix, base));
         let (is_item, prefix) = (home.special == Special::ExtensionItem, home.prefix.clone());
         let (rivals, is_resource) = (home.rivals.clone(), home.special == Special::Resource);
-        let mut spot = Spot::of(&name, names);
+        let owned = home.owned;
+        let mut spot = Spot { owned, ..Spot::of(&name, names) };
         spot.learn(carrier, &element);
         if is_resource {
             let base = element.uses.iter().find_map(|used| used.choice);
@@ -120,6 +124,7 @@ impl Spot {
             extension: false,
             value_of: None,
             known: true,
+            owned: false,
         }
     }
 

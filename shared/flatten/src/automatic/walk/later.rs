@@ -39,6 +39,9 @@ pub(super) struct Items<'a> {
     carrier: Option<TypeId>,
     table: String,
     parent: String,
+    /// What the parent is made of, and its address.
+    within: Node<'a>,
+    address: String,
     depth: i32,
     above: Vec<Level>,
 }
@@ -52,28 +55,42 @@ impl<'a> Walk<'_, 'a> {
         // An id that another contained resource has already names that one.
         let key = id.filter(|key| self.contained_keys.insert(key.clone()));
         let key = key.unwrap_or_else(|| self.address_key(node));
+        let kind = self.settings.resource_types.table_of(&kind);
         let name = format!("{kind}_contained");
         let (table, container) = (self.names.table(&name), self.names.column("_container"));
-        let place = self.places.root(&kind, self.names).place;
+        let place = self.places.root(kind, self.names).place;
         self.table = Cow::Owned(name);
         self.row_key = Cow::Owned(key.clone());
+        (self.row_node, self.row_address) = (node, None);
         self.above.clear();
         self.in_contained = true;
         self.row(table, &key, |walk| {
             walk.rows.text(container, walk.key);
-            walk.object(place, node)
+            walk.resource(place, node)
         })
     }
 
     /// The key of the row of what has no id that could be in one.
     fn address_key(&mut self, node: Node<'a>) -> String {
+        let address = self.address_of_contained(node);
+        format!("{}#{address}", self.key)
+    }
+
+    fn address_of_contained(&mut self, node: Node<'a>) -> String {
         let start = node.span().start;
         let known = match self.contained_index() {
             ContainedIndex::Few => None,
             ContainedIndex::Many { addresses, .. } => addresses.get(&start).cloned(),
         };
-        let address = known.unwrap_or_else(|| exact_address_at(self.resource, start));
-        format!("{}#{address}", self.key)
+        known.unwrap_or_else(|| exact_address_at(self.resource, start))
+    }
+
+    fn address_of_row(&mut self) -> String {
+        if let Some(address) = &self.row_address {
+            return address.clone();
+        }
+        let address = self.address_of_contained(self.row_node);
+        self.row_address.insert(address).clone()
     }
 
     /// The type and the key of the contained resource with this id: of several, the one whose row has the id.
@@ -95,7 +112,8 @@ impl<'a> Walk<'_, 'a> {
         index.get_or_insert_with(|| ContainedIndex::of(resource))
     }
 
-    /// Sets objects aside that will be rows of a child table; `false` if there can be no table of such a name.
+    /// Sets objects aside that will be rows of a child table. Returns `false` if there is no such table: its name would
+    /// be too long, or of the sender's making.
     pub(in crate::automatic) fn later_rows(
         &mut self,
         spot: SpotId,
@@ -105,6 +123,9 @@ impl<'a> Walk<'_, 'a> {
         if self.echo {
             // What the item rows of an array will say is not said by its representative as well.
             return true;
+        }
+        if !self.places.is_owned(spot) {
+            return false;
         }
         let mut above = self.above.clone();
         let known = carrier.and_then(|carrier| above.iter_mut().find(|level| level.carrier == carrier));
@@ -123,22 +144,27 @@ impl<'a> Walk<'_, 'a> {
             (table, 0)
         };
         let (objects, parent) = (objects.collect(), self.row_key.clone().into_owned());
-        self.later.push(Later::Items(Items { objects, spot, carrier, table, parent, depth, above }));
+        let (within, address) = (self.row_node, self.address_of_row());
+        let items = Items { objects, spot, carrier, table, parent, within, address, depth, above };
+        self.later.push(Later::Items(items));
         true
     }
 
     pub(super) fn item_rows(&mut self, items: &Items<'a>) -> Result<(), Defect> {
         let [parent, number, depth] = ["_parent", "_n", "_depth"].map(|name| self.names.column(name));
-        let mut keys = Vec::with_capacity(items.objects.len());
-        exact_addresses(self.resource, &items.objects, |address, _| {
-            keys.push(format!("{}#{address}", self.key))
+        // From the parent on: from the resource on, each of its items would be looked at for each of them.
+        let mut addresses = Vec::with_capacity(items.objects.len());
+        exact_addresses(items.within, &items.objects, |address, _| {
+            addresses.push([&items.address, address].concat());
         });
         let table = self.names.table(&items.table);
         self.table = Cow::Owned(items.table.clone());
-        for ((index, &item), key) in items.objects.iter().enumerate().zip(keys) {
+        for ((index, &item), address) in items.objects.iter().enumerate().zip(addresses) {
             if item.is_null() {
                 continue;
             }
+            let key = format!("{}#{address}", self.key);
+            (self.row_node, self.row_address) = (item, Some(address));
             self.row_key = Cow::Owned(key.clone());
             self.above.clone_from(&items.above);
             self.row(table, &key, |walk| {

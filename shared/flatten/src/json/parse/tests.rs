@@ -147,3 +147,21 @@ proptest! {
         let _ = refusal(&bytes);
     }
 }
+
+#[test]
+fn values_are_bounded_and_names_do_not_count() {
+    for text in ["[1,2,3]", r#"{"a":1,"b":[2]}"#, r#"[[],{},""]"#, r#"{"a":{"b":{"c":1}}}"#] {
+        for (values, expected) in [(4, None), (3, Some(E::TooLarge))] {
+            let limits = Limits { values, ..Limits::default() };
+            let found = Tape::default().parse(text.as_bytes(), limits).err().map(|error| error.kind);
+            assert_eq!(found, expected, "{text} {values}");
+        }
+    }
+    let most = Limits::default().values;
+    let list = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+    let mut tape = Tape::default();
+    assert!(tape.parse(list(most).as_bytes(), Limits::default()).is_ok());
+    let error = tape.parse(list(most + 1).as_bytes(), Limits::default()).unwrap_err();
+    assert_eq!(error.kind, E::TooLarge);
+    assert_eq!(error.offset, 1 + 2 * (most - 1));
+}

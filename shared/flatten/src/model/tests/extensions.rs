@@ -97,6 +97,16 @@ fn no_two_registered_urls_share_a_column_nor_take_an_element() {
 }
 
 #[test]
+fn long_tails_are_cut_and_told_apart_by_digits() {
+    let url = |length: usize, end: &str| format!("http://a.example/{}{end}", "x".repeat(length));
+    assert_eq!(extensions::column_tail(None, &url(128, "")).len(), 128);
+    let [one, other] = ["a", "b"].map(|end| extensions::column_tail(None, &url(30_000, end)).into_owned());
+    assert_eq!((one.len(), other.len()), (128 + 7, 128 + 7));
+    assert_ne!(one, other);
+    assert!(extensions::ranked().iter().all(|url| extensions::tail(url).len() <= 128));
+}
+
+#[test]
 fn reserved_names_are_sorted_to_be_found() {
     assert!(extensions::RESERVED.is_sorted_by(|(one, _), (other, _)| one < other));
 }

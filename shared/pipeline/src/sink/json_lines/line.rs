@@ -56,7 +56,7 @@ impl Line {
 
     pub(super) fn archived(resource: &ResourceWrite, text: &[u8]) -> Self {
         let mut line = Self::begin("_archive", &resource.key);
-        line.text_member("resourceType", &resource.resource_type);
+        line.text_member("resourceType", resource.own_type());
         line.text_member("json", &String::from_utf8_lossy(text));
         line.origin(resource);
         line.end()

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use flatten::model::is_resource_type;
 
+use flatten::model::{UNKNOWN_TYPE, is_resource_type};
+
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 
 use super::command::{Document, Place};
@@ -232,7 +234,12 @@ impl<'b> Planned<'b> {
         let has_archive =
             !own_row || self.tombstone.is_some() || self.resource.version.is_remade() || is_archive_anchor;
         let archive = has_archive.then(|| self.archive());
-        self.resource.tables.iter().skip(skipped).map(|table| Place::Table(table)).chain(archive)
+        // A type that FHIR does not have may have been unknown to the deployment as well.
+        let own = &*self.resource.resource_type;
+        let was_unknown = has_archive && own != UNKNOWN_TYPE && !is_resource_type(own);
+        let unknown = was_unknown.then_some(Place::Archive(UNKNOWN_TYPE));
+        let tables = self.resource.tables.iter().skip(skipped).map(|table| Place::Table(table));
+        tables.chain(archive).chain(unknown)
     }
 
     /// Tables that other catalogs have filled with rows whose `_id` is the key.
