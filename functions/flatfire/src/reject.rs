@@ -18,6 +18,7 @@ pub(crate) fn line(reject: &Reject, catalog: &Catalog) -> String {
     let mut what = reason(&reject.reason);
     if let Reason::Defect { defect, .. } = &reject.reason {
         what.push_str(&asked(defect.code.as_str(), &defect.path, Some(catalog)));
+        what.push_str(hint(defect.code.as_str(), defect.offset.is_some()));
     }
     whole(&source.object.key, source.line, source.ordinal, byte, &what)
 }
@@ -54,8 +55,20 @@ pub(crate) fn line_of_document(reject: &Document, catalog: Option<&Catalog>) -> 
     if let Some(table) = text("table") {
         what.push_str(&by_table(table, reject.get_i32("status").unwrap_or_default()));
     }
+    // What could not be cut out of its file has no path.
+    let has_place = reject.contains_key("offsetInRecord") || !reject.contains_key("path");
+    what.push_str(hint(text("code").unwrap_or_default(), has_place));
     let byte = number("offset") + number("offsetInRecord");
     whole(text("key").unwrap_or_default(), number("line"), number("ordinal"), byte, &what)
+}
+
+/// What helps: a row that is too large is no place of the record's.
+fn hint(code: &str, has_place: bool) -> &'static str {
+    if code == DefectCode::TooLarge.as_str() && !has_place {
+        "; a row would be larger than 12 MiB: with `--arrays tables` (FLATTEN_ARRAYS) lists have rows of their own"
+    } else {
+        ""
+    }
 }
 
 fn whole(file: &str, line: u64, ordinal: u64, byte: u64, what: &str) -> String {
@@ -118,6 +131,22 @@ mod tests {
             reject(Reason::Refused { table: "Patient".into(), code: 121 }),
             "a b.ndjson:7: record 4: byte 100: refused-by-database (error 121) in table Patient"
         );
+    }
+
+    #[test]
+    fn a_row_that_is_too_large_has_a_hint() {
+        let told = |defect| reject(Reason::Defect { view: None, defect });
+        assert!(told(Defect::whole(DefectCode::TooLarge)).ends_with("lists have rows of their own"));
+        let large = Defect::at(DefectCode::TooLarge, "/contained", 5);
+        assert_eq!(told(large), "a b.ndjson:7: record 4: byte 105: too-large at /contained");
+        let document = |extra: mongodb::bson::Document| {
+            let mut document =
+                doc! { "code": "too-large", "key": "a", "ordinal": 0_i64, "offset": 0_i64, "line": 1_i64 };
+            document.extend(extra);
+            line_of_document(&document, None).contains("--arrays tables")
+        };
+        assert!(document(doc! { "path": "" }));
+        assert!(!document(doc! { "path": "/a", "offsetInRecord": 7_i64 }) && !document(doc! {}));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The catalog: which tables a resource becomes; compiled once at start, the only thing the pipeline holds.
 
+mod fingerprint;
 mod flattener;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
 
 use crate::automatic::{Arrays, Settings};
 use crate::check::{Check, Gates};
@@ -15,6 +14,7 @@ use crate::model::{ResourceTypes, UNKNOWN_TYPE};
 use crate::reference::is_type;
 use crate::view::{InvalidView, Plan};
 
+use fingerprint::fingerprint;
 use flattener::Rested;
 pub use flattener::{Flattened, Flattener};
 
@@ -170,12 +170,6 @@ impl Inactive {
         let condition = condition.map(|path| Predicate::compile(&resource_type, path.trim())).transpose();
         Ok(Self { resource_type, condition: condition.map_err(|invalid| invalid.to_string())? })
     }
-}
-
-/// The beginning of a SHA-256 over everything that was chosen.
-fn fingerprint(choices: &Choices) -> String {
-    let digest = Sha256::digest(format!("{choices:?}").as_bytes());
-    format!("{:016x}", digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
 }
 
 /// Checks of all files; names are told apart over all of them.

@@ -22,3 +22,5 @@ mod replay;
 mod tidy;
 #[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
+mod limits;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::program::{flatfire, path_of};
 
-const MEGABYTE: usize = 1 << 20;
+/// In bytes.
+pub const MEGABYTE: usize = 1 << 20;
 
 /// How often the peak is read; the last reading before the end is the one that counts.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -122,27 +123,61 @@ fn write(file: &str, shape: Shape, bytes: usize) {
     output.flush().unwrap();
 }
 
-/// The most memory that a run over the file ever had, in bytes: `VmHWM` of `proc_pid_status(5)`.
+/// What a run over a file took, and how it ended.
+#[derive(Debug)]
+pub struct Taken {
+    /// The most memory that it ever had, in bytes: `VmHWM` of `proc_pid_status(5)`.
+    pub peak: usize,
+    /// How long it kept a processor busy: `utime` and `stime` of `proc_pid_stat(5)`.
+    pub seconds: f64,
+    /// The exit code.
+    pub code: i32,
+    /// What it said.
+    pub stderr: String,
+}
+
+/// The most memory that a run over the file ever had, in bytes.
 fn peak(file: &str) -> usize {
     peak_into(file, Stdio::null())
 }
 
 /// The same, with the rows in a file.
 fn peak_into(file: &str, rows: Stdio) -> usize {
-    let arguments = ["rows", "--tables", "automatic", file];
-    let mut child = flatfire(&arguments).stdout(rows).stderr(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+    let taken = taken_into(file, rows);
+    assert_eq!(taken.code, 0, "{taken:?}");
+    taken.peak
+}
+
+/// Runs `flatfire rows` over a file.
+pub fn taken(file: &str) -> Taken {
+    taken_into(file, Stdio::null())
+}
+
+fn taken_into(file: &str, rows: Stdio) -> Taken {
+    let errors = tempfile::NamedTempFile::new().unwrap();
+    let mut command = flatfire(&["rows", "--tables", "automatic", file]);
+    let mut child = command.stdout(rows).stderr(errors.reopen().unwrap()).spawn().unwrap();
+    let id = child.id();
+    let of_process = |name: &str| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap_or_default();
+    let (mut peak, mut seconds) = (0, 0.0);
     let exit = loop {
         if let Some(exit) = child.try_wait().unwrap() {
             break exit;
         }
         // Of a process that has ended nothing is said.
-        let said = fs::read_to_string(&status).unwrap_or_default();
+        let said = of_process("status");
         let kilobytes = said.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
         peak = kilobytes.map_or(peak, |kilobytes| kilobytes.trim().parse::<usize>().unwrap() * 1024);
+        seconds = ticks(&of_process("stat")).map_or(seconds, |ticks| ticks / 100.0);
         sleep(PAUSE);
     };
-    assert!(exit.success() && peak > 0);
-    peak
+    assert!(peak > 0);
+    let stderr = fs::read_to_string(errors.path()).unwrap();
+    Taken { peak, seconds, code: exit.code().unwrap(), stderr }
+}
+
+/// The fourteenth and the fifteenth field; the second, which may have spaces in it, ends in a bracket.
+fn ticks(stat: &str) -> Option<f64> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
 }

@@ -27,7 +27,7 @@ use crate::row::{ColumnId, Names};
 use super::Settings;
 use super::name::{self, Standing, joined};
 
-use budget::Budget;
+use budget::{Budget, LONGEST_PREFIX};
 use columns::Columns;
 use home::ResourceHome;
 use remembered::{Epoch, Met, Remembered};
@@ -55,9 +55,6 @@ pub(super) const TELECOM_SYSTEMS: [&str; 7] = ["phone", "fax", "email", "pager",
 
 /// No member with a longer name has a column: see [`name::is_plain`]. Nor is one remembered.
 const LONGEST_NAME: usize = 1 + 128;
-
-/// Below a longer name only elements that FHIR knows have columns of their own: a chain of made-up names has no end.
-const LONGEST_PREFIX: usize = 512;
 
 #[derive(Debug)]
 struct Place {
@@ -213,11 +210,6 @@ impl Places {
         }
     }
 
-    /// Whether extensions at a place have columns; they do not where the names above are long already.
-    pub(super) fn has_extensions(&self, place: PlaceId) -> bool {
-        self.list[place.0 as usize].outer.len() <= LONGEST_PREFIX
-    }
-
     /// The spot of an extension by its URL and by how it stands there.
     pub(super) fn extension(
         &mut self,
@@ -276,11 +268,6 @@ impl Places {
     pub(super) fn is_known(&self, spot: SpotId, is_object: bool) -> bool {
         let spot = &self.spots[spot.0 as usize];
         spot.known && (!is_object || spot.tabled > 0 || spot.resource || spot.extension)
-    }
-
-    /// Whether FHIR or the settings name everything on the way to a spot: only then a table is called by it.
-    pub(super) fn is_owned(&self, spot: SpotId) -> bool {
-        self.spots[spot.0 as usize].owned
     }
 
     /// Whether an array of this type keeps a representative in the row.
@@ -380,10 +367,6 @@ impl Places {
         let whole = self.add_spot(Spot { owned, ..Spot::of(&name, names) });
         self.spots[spot.0 as usize].whole = Some(whole);
         whole
-    }
-
-    fn set_owned(&mut self, place: PlaceId, owned: bool) {
-        self.list[place.0 as usize].owned = owned;
     }
 
     fn add_place(
