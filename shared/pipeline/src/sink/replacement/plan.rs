@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flatten::model::is_resource_type;
-
 use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
