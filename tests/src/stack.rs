@@ -116,6 +116,12 @@ impl Stack {
         &self.database
     }
 
+    /// The database of archived resources.
+    #[must_use]
+    pub fn archive(&self) -> &Database {
+        &self.archive
+    }
+
     /// Puts an object under the watched prefix; S3 announces it.
     pub async fn upload(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Upload {
         self.put(&format!("{}{name}", workspace::PREFIX), bytes).await

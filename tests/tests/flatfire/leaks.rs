@@ -3,6 +3,9 @@
 use flatfire_tests::{Stack, Upload, eventually, line, text};
 use mongodb::bson::{Document, doc};
 
+#[path = "../../../functions/ingest/tests/canary/mod.rs"]
+mod canary;
+
 /// Stands in every value of the files of this test.
 const CANARY: &str = "CANARY";
 
@@ -47,7 +50,14 @@ async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject() {
         stack.upload("CANARY-bundle.json", BUNDLE).await,
         stack.upload("CANARY-letter.txt", "CANARY: this is a letter, not FHIR").await,
     ];
+    let mut named = Vec::new();
+    for (name, content) in canary::files() {
+        named.push(stack.upload(name, content).await);
+    }
     stack.send(r#"{"CANARY": "CANARY"}"#).await;
+    for upload in &named {
+        stack.settled(upload).await;
+    }
     let mut loads = Vec::new();
     for upload in &uploads {
         loads.push(stack.settled(upload).await);
@@ -68,10 +78,14 @@ async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject() {
             "{value} did not reach its row, so its absence elsewhere shows nothing"
         );
     }
+    // Those of the other files are searched field by field.
     for name in ["_loads", "_rejects"] {
-        for document in tables.rows(name) {
-            says_nothing(name, &without_the_key(document.clone()));
-        }
+        let documents = tables.rows(name).filter(|document| text(document, "key").contains(CANARY));
+        documents.for_each(|document| says_nothing(name, &without_the_key(document.clone())));
+    }
+    for database in [stack.database(), stack.archive()] {
+        let leaks = canary::leaks(database).await;
+        assert!(leaks.is_empty(), "{leaks:#?}");
     }
     let cloud = line().await.directory().join("ministack.log");
     says_nothing_of_the_function(&std::fs::read_to_string(cloud).unwrap());
@@ -113,10 +127,25 @@ fn without_the_key(mut document: Document) -> String {
 
 fn says_nothing(place: &str, text: &str) {
     assert!(!text.contains(CANARY), "in {place}: {text}");
+    for (canary, _) in canary::CANARIES {
+        assert!(!text.contains(canary), "{canary} in {place}: {text}");
+    }
 }
 
 /// The cloud logs its own requests, whose paths hold keys; of the function it repeats what that printed.
 fn says_nothing_of_the_function(log: &str) {
     let printed = log.lines().filter(|line| line.trim_start().starts_with('{'));
     printed.for_each(|line| says_nothing("what the function printed", line));
+}
+
+/// A metric's dimensions would be made of log lines: it has none, so that it can say nothing but how many.
+#[test]
+fn the_metric_of_the_log_has_no_dimensions() {
+    let template = std::fs::read_to_string(xtask::workspace::root().join("template.yaml")).unwrap();
+    let mut filters = template.split("Type: AWS::Logs::MetricFilter").skip(1).peekable();
+    assert!(filters.peek().is_some(), "the template has no metric filter");
+    for filter in filters {
+        let filter = filter.split("\n\n").next().unwrap();
+        assert!(filter.contains("MetricTransformations") && !filter.contains("Dimensions"), "{filter}");
+    }
 }

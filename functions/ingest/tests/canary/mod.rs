@@ -7,7 +7,7 @@ use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
 
 /// What a canary stands for, and the fields in which it may stand besides rows and archived resources.
-pub(crate) const CANARIES: [(&str, &[&str]); 9] = [
+pub(crate) const CANARIES: [(&str, &[&str]); 10] = [
     ("CanaryValue", &[]),
     ("CanarySystem", &[]),
     // Whoever may send to the queue writes which object is meant, and the ledger says which object was meant.
@@ -16,6 +16,7 @@ pub(crate) const CANARIES: [(&str, &[&str]); 9] = [
     // The key of a resource is its type and its id.
     ("CanaryId", &["_tombstones._id", "_rejects.resource"]),
     ("CanaryFullUrl", &["_tombstones._id", "_rejects.resource"]),
+    ("CanaryType", &["_tombstones._id", "_rejects.resource"]),
     // Columns are named after elements and after the end of an extension's URL.
     ("canaryElement", &["_columns._id", "_columns.column", "_columns.path"]),
     ("CanaryUrl", &["_columns._id", "_columns.column", "_columns.path", "_columns.url"]),
