@@ -100,7 +100,7 @@ fn key_in(text: &str) -> Option<&str> {
 }
 
 fn in_text(text: &[u8], tell: &mut impl FnMut(String, &str)) {
-    let limits = Limits { depth: 128, bytes: u32::MAX as usize };
+    let limits = Limits { depth: 128, bytes: u32::MAX as usize, values: usize::MAX };
     if let Ok(document) = Tape::default().parse(text, limits) {
         in_node("", document.root(), tell);
     }
