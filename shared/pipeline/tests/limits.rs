@@ -155,7 +155,7 @@ async fn an_object_without_records_ends_in_time_and_in_the_end_with_a_code() {
     let (_file, storage) = file(&bomb);
     let sink = Arc::new(MemorySink::default());
     let (line, ledger) = (line(storage, &sink), Ledger::memory());
-    let (mut attempts, stop, reserve) = (0, Duration::from_millis(300), Duration::from_millis(200));
+    let (mut attempts, stop, reserve) = (0, Duration::from_millis(300), Duration::from_secs(4));
     let loaded = loop {
         attempts += 1;
         let began = Instant::now();
