@@ -100,10 +100,10 @@ fn r6_adds_and_decides_nothing() {
     let mut differing = 0;
     for id in every_type() {
         for element in id.elements() {
-            let (draft, published): (Vec<Use>, Vec<Use>) =
-                element.uses.iter().copied().partition(|known| known.releases.newest() == Some(Release::R6));
-            assert!(draft.len() <= 1 && (published.is_empty() || element.newest() == published[0]));
-            assert!(draft.is_empty() || element.uses.last() == draft.first());
+            let (draft, published): (Vec<_>, Vec<_>) =
+                element.uses.iter().partition(|known| known.releases.newest() == Some(Release::R6));
+            assert!(draft.len() <= 1 && (published.is_empty() || element.newest() == *published[0]));
+            assert!(draft.is_empty() || element.uses.last() == draft.first().copied());
             differing += usize::from(!draft.is_empty() && !published.is_empty());
         }
     }
