@@ -2,12 +2,9 @@
 
 use std::fmt;
 
-/// A release of FHIR. Where releases differ, the later in this order decides: the published ones from the oldest to the
-/// newest, and behind all of them R6, which can still change.
+/// A release of FHIR, oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
-    /// R6, not published yet, as of November 2026.
-    R6,
     /// DSTU2, 1.0.2.
     Dstu2,
     /// STU3, 3.0.2.
@@ -21,8 +18,8 @@ pub enum Release {
 }
 
 impl Release {
-    /// Every release, the one that decides last.
-    pub const ALL: [Self; 6] = [Self::R6, Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
+    /// Every release, oldest first.
+    pub const ALL: [Self; 5] = [Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
 
     /// The release that a sign stands for in `elements.txt` and `extensions.txt`.
     const fn signed(sign: u8) -> Option<Self> {
@@ -32,7 +29,6 @@ impl Release {
             b'4' => Some(Self::R4),
             b'b' => Some(Self::R4b),
             b'5' => Some(Self::R5),
-            b'6' => Some(Self::R6),
             _ => None,
         }
     }
@@ -43,8 +39,8 @@ impl Release {
 pub struct Releases(u8);
 
 impl Releases {
-    /// All six.
-    pub const ALL: Self = Self(0b11_1111);
+    /// All five.
+    pub const ALL: Self = Self(0b1_1111);
 
     /// The releases that `signs` names; other characters count for nothing.
     pub(super) fn from_signs(signs: &str) -> Self {
@@ -61,12 +57,12 @@ impl Releases {
         self.0 >> release as u8 & 1 == 1
     }
 
-    /// The releases of the set, the one that decides last.
+    /// The releases of the set, oldest first.
     pub fn iter(self) -> impl Iterator<Item = Release> {
         Release::ALL.into_iter().filter(move |release| self.contains(*release))
     }
 
-    /// The newest release of the set; R6 only where no published one is in it.
+    /// The newest release of the set.
     #[must_use]
     pub fn newest(self) -> Option<Release> {
         self.iter().last()
