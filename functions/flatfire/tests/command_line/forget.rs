@@ -237,7 +237,8 @@ async fn who_is_kept_out_is_told_why() {
     archive.insert_one(&archived).await.unwrap();
     let restored = clinic.ask("archive", &[]);
     assert_eq!(restored.code, 1);
-    let restored = run(&["archive", "restore", "--to", &clinic.database.uri, "AuditEvent/a"]);
+    let restored =
+        run(&["archive", "restore", "--catalog-differs-ok", "--to", &clinic.database.uri, "AuditEvent/a"]);
     assert_eq!(restored.code, 1);
     let told = "AuditEvent/a: kept out: erased on ";
     assert!(
@@ -250,10 +251,10 @@ async fn who_is_kept_out_is_told_why() {
     fs::write(clinic.path("checks.json"), checks).unwrap();
     clinic.write("new.ndjson", &[r#"{"resourceType":"Patient","id":"new"}"#]);
     let (checks, file) = (clinic.path("checks.json"), clinic.path("new.ndjson"));
-    assert_eq!(clinic.ask("load", &["--checks", &checks, &file]).code, 1);
+    assert_eq!(clinic.ask("load", &["--catalog-differs-ok", "--checks", &checks, &file]).code, 1);
     assert_eq!(clinic.forget(&["Patient/new"]).code, 0);
-    assert_eq!(clinic.ask("load", &["--again", "--checks", &checks, &file]).code, 1);
-    let replayed = clinic.ask("replay", &["--rejects", "--code", "check-failed"]);
+    assert_eq!(clinic.ask("load", &["--catalog-differs-ok", "--again", "--checks", &checks, &file]).code, 1);
+    let replayed = clinic.ask("replay", &["--catalog-differs-ok", "--rejects", "--code", "check-failed"]);
     assert!(replayed.stderr.contains("Patient/new: kept out: erased on "), "{replayed:?}");
     assert!(!clinic.keys().await.contains(&"Patient/new".to_owned()));
     clinic.database.remove().await;
@@ -339,8 +340,15 @@ async fn a_load_under_way_does_not_bring_it_back() {
         .map(|number| if number % 2_000 == 0 { patient.to_owned() } else { other(number) })
         .collect();
     fs::write(clinic.path("large.ndjson"), lines.join("\n")).unwrap();
-    let mut load =
-        flatfire(&["load", "--to", &clinic.database.uri, &clinic.path("large.ndjson")]).spawn().unwrap();
+    let mut load = flatfire(&[
+        "load",
+        "--catalog-differs-ok",
+        "--to",
+        &clinic.database.uri,
+        &clinic.path("large.ndjson"),
+    ])
+    .spawn()
+    .unwrap();
     let patients = clinic.database.rows.collection::<Document>("Patient");
     while patients.find_one(doc! { "_id": "Patient/dora" }).await.unwrap().is_none() {
         assert!(load.try_wait().unwrap().is_none(), "the load was too fast");

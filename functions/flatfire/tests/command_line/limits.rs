@@ -41,7 +41,7 @@ const LARGE: usize = 63 * MEGABYTE - 1_000;
 /// Memory is bounded whatever the resource is, and it is set aside with a code.
 fn is_refused(taken: &Taken, code: &str) {
     assert!(taken.peak < 700 * MEGABYTE, "{} MiB", taken.peak / MEGABYTE);
-    assert!(taken.code == 2 && taken.stderr.contains(code), "{taken:?}");
+    assert!(taken.code == 1 && taken.stderr.contains(code), "{taken:?}");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_resource_of_extensions() {
 #[test]
 fn a_resource_of_made_up_objects() {
     let object = |number| format!(r#"{{"made{number}":{{"up":[]}}}}"#);
-    is_refused(&patient(20 * MEGABYTE, r#""a":["#, object, "]"), "too-many-names");
+    is_refused(&patient(10 * MEGABYTE, r#""a":["#, object, "]"), "too-many-names");
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn no_table_is_called_by_a_sender() {
     let file = path_of(&folder, "made-up.ndjson");
     let mut text = String::new();
     for number in 0..500 {
-        writeln!(
-            text,
+        let patient = format!(
             r#"{{"resourceType":"Patient","id":"{number}","made{number}":[{{"a":1}},{{"a":2}}],
             "contained":[{{"resourceType":"Made{number}","up":[{{"b":1}},{{"b":2}}]}}],
             "extension":[{{"url":"made{number}","valueCoding":{{"code":"1"}}}},{{"url":"made{number}","valueCoding":{{"code":"2"}}}}]}}"#
-        ).unwrap();
+        );
+        writeln!(text, "{}", patient.replace('\n', "")).unwrap();
         writeln!(text, r#"{{"resourceType":"Up{number}","id":"1"}}"#).unwrap();
     }
     fs::write(&file, text).unwrap();
@@ -135,10 +135,6 @@ fn no_table_is_called_by_a_sender() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let tables: std::collections::BTreeSet<&str> =
             ran.stdout.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
-        assert_eq!(
-            tables.into_iter().collect::<Vec<_>>(),
-            ["Patient", "Unknown_contained", "_archive"],
-            "{arrays}"
-        );
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), ["Patient", "Unknown_contained"], "{arrays}");
     }
 }

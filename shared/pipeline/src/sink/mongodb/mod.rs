@@ -204,17 +204,14 @@ impl MongoSink {
     }
 
     async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
-        // One statement a row, however many keys it has waited for: each of them writes the whole row.
-        let mut tables: BTreeMap<&str, BTreeMap<(&str, &str), Vec<&Completion>>> = BTreeMap::new();
+        let mut tables: BTreeMap<&str, Vec<&Completion>> = BTreeMap::new();
         for completion in &batch.completions {
-            let row = (completion.row.as_str(), completion.version.as_str());
-            tables.entry(&completion.table).or_default().entry(row).or_default().push(completion);
+            tables.entry(&completion.table).or_default().push(completion);
         }
-        let chunks = tables.into_iter().flat_map(|(table, rows)| {
-            let rows: Vec<Vec<&Completion>> = rows.into_values().collect();
-            cut(UPDATE, table, 0..rows.len(), move |statement, writer| {
-                if let Some(completions) = rows.get(statement) {
-                    statements::completions(writer, completions);
+        let chunks = tables.into_iter().flat_map(|(table, completions)| {
+            cut(UPDATE, table, 0..completions.len(), move |statement, writer| {
+                if let Some(completion) = completions.get(statement) {
+                    statements::completion(writer, completion);
                 }
             })
         });

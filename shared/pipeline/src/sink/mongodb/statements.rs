@@ -82,21 +82,16 @@ pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }:
     writer.close(statement);
 }
 
-/// Writes `{q: {_id, _version}, u: {$set: {path: key, …}}}` for the keys of one row in one version: a newer row has its
-/// own completions.
-pub(super) fn completions(writer: &mut BsonWriter, completions: &[&Completion]) {
+/// `{q: {_id, _version}, u: {$set: {path: key}}}`: a newer row has its own completion.
+pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
     let statement = writer.open();
     let query = writer.open_document("q");
-    if let Some(first) = completions.first() {
-        writer.text("_id", &first.row);
-        writer.text("_version", first.version.as_str());
-    }
+    writer.text("_id", &completion.row);
+    writer.text("_version", completion.version.as_str());
     writer.close(query);
     let update = writer.open_document("u");
     let set = writer.open_document("$set");
-    for completion in completions {
-        writer.text(completion.path.as_str(), &completion.key);
-    }
+    writer.text(completion.path.as_str(), &completion.key);
     writer.close(set);
     writer.close(update);
     writer.close(statement);
