@@ -26,8 +26,12 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 ];
 
 fn metadata() -> Value {
+    // Of crates for other platforms nothing need be here.
+    let rustc = Command::new("rustc").arg("-vV").current_dir(workspace::root()).output().unwrap();
+    let told = String::from_utf8(rustc.stdout).unwrap();
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host])
         .current_dir(workspace::root())
         .output()
         .unwrap();
