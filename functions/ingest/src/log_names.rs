@@ -19,8 +19,8 @@ const VERSION_LENGTH: std::ops::RangeInclusive<usize> = 30..=64;
 /// The longest sequencer: S3's have 18 digits and may grow.
 const SEQUENCER_LENGTH: usize = 64;
 
-/// Hashes with the secret of a deployment (HMAC-SHA256), so that nobody who reads the log alone can find a file name by
-/// trying all that there may be.
+/// Hashes with the secret of a deployment (HMAC-SHA256): a reader of the log alone cannot find a file name by trying all
+/// possible ones.
 #[derive(Clone)]
 pub(crate) struct LogHash(Hmac<Sha256>);
 

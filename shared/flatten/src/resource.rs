@@ -7,7 +7,6 @@ use sha2::{Digest, Sha256};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::reference::{is_id, is_type};
-use crate::time;
 
 /// One JSON object proven to have a `resourceType`, and an `id` that can be a key if it has one.
 #[derive(Debug, Clone)]
@@ -56,13 +55,6 @@ impl<'a> Resource<'a> {
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
-    }
-
-    /// `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z, where it is a moment.
-    #[must_use]
-    pub fn last_updated(&self) -> Option<i128> {
-        let text = self.node.get("meta")?.get("lastUpdated")?.text()?;
-        time::moment(&text).map(|moment| moment.nanoseconds)
     }
 
     /// The key of the resource's row: `<Type>/<id>`; without an id the last part of a `fullUrl` that is a URN;
