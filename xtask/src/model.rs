@@ -11,11 +11,13 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::workspace;
 
-/// The releases, oldest first, each with the sign that stands for it in the tables.
-const RELEASES: [(&str, char); 5] = [("DSTU2", '2'), ("STU3", '3'), ("R4", '4'), ("R4B", 'b'), ("R5", '5')];
+/// The releases, each with the sign that stands for it in the tables: the published ones, oldest first, behind R6, which
+/// is not published yet and yields to all of them.
+const RELEASES: [(&str, char); 6] =
+    [("R6", '6'), ("DSTU2", '2'), ("STU3", '3'), ("R4", '4'), ("R4B", 'b'), ("R5", '5')];
 
 /// Index of R4 in [`RELEASES`]: the newest release whose choices are read off structure definitions.
-const R4: usize = 2;
+const R4: usize = 3;
 
 /// Types that only their specialisations appear as; no JSON object is one of them.
 const ABSTRACT_TYPES: [&str; 7] =
@@ -69,9 +71,9 @@ pub fn extensions(folder: &Path) -> Result<String> {
 }
 
 const ELEMENTS_HEAD: &str = "\
-# The elements of FHIR DSTU2 (2), STU3 (3), R4 (4), R4B (b) and R5 (5). Made by `cargo xtask model`; not edited.
+# The elements of FHIR DSTU2 (2), STU3 (3), R4 (4), R4B (b), R5 (5) and R6 (6). Made by `cargo xtask model`; not edited.
 # After an equals sign, a type: its name and kind. Under it its elements by JSON name, each with its uses, newest
-# first: datatype, `*` for an array, `?` for one of a choice, `:` and the releases where they are not all five.
+# first and R6 last: datatype, `*` for an array, `?` for one of a choice, `:` and the releases where they are not all six.
 ";
 
 const EXTENSIONS_HEAD: &str = "\
@@ -193,7 +195,7 @@ fn drop_guess(kind: &str, facts: &mut Facts, release: usize, members: &BTreeMap<
     }
 }
 
-/// The uses of an element, newest first.
+/// The uses of an element, newest first and R6 last.
 fn uses(facts: &Facts) -> String {
     let mut releases: Vec<(&Fact, String)> = Vec::new();
     for (fact, (_, sign)) in facts.iter().zip(RELEASES).rev() {
@@ -240,19 +242,30 @@ mod tests {
     }
 
     #[test]
-    fn equal_facts_share_a_use_and_the_newest_stands_first() {
+    fn equal_facts_share_a_use_and_the_newest_published_stands_first() {
         let fact = |datatype: &str, choice: &str| {
             Some(Fact { datatype: datatype.to_owned(), many: false, choice: choice.to_owned() })
         };
-        let facts = [fact("date", ""), fact("date", ""), fact("dateTime", "when"), None, fact("date", "")];
-        assert_eq!(uses(&facts), " date:235 dateTime?:4");
+        let published =
+            [fact("date", ""), fact("date", ""), fact("dateTime", "when"), None, fact("date", "")];
+        let with = |draft: Option<Fact>| {
+            let mut facts = Facts::default();
+            facts
+                .iter_mut()
+                .zip([draft].into_iter().chain(published.clone()))
+                .for_each(|(to, fact)| *to = fact);
+            uses(&facts)
+        };
+        assert_eq!(with(None), " date:235 dateTime?:4");
+        assert_eq!(with(fact("date", "")), " date:6235 dateTime?:4");
+        assert_eq!(with(fact("instant", "")), " date:235 dateTime?:4 instant:6");
     }
 
     #[test]
     fn a_choice_among_one_is_none() {
         let head = "type\telement\tdatatype\tmax\tchoice\n";
         let mut model = Model::default();
-        model.read(4, &format!("{head}A\tpageString\tstring\t1\tpage\nA\tvalueCode\tcode\t1\tvalue\nA\tvalueId\tid\t1\tvalue\n")).unwrap();
+        model.read(5, &format!("{head}A\tpageString\tstring\t1\tpage\nA\tvalueCode\tcode\t1\tvalue\nA\tvalueId\tid\t1\tvalue\n")).unwrap();
         model.drop_guessed_choices();
         assert!(
             model.render().ends_with("=A datatype\npageString string:5\nvalueCode code?:5\nvalueId id?:5\n")

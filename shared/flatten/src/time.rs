@@ -6,8 +6,6 @@ pub struct Moment {
     /// Nanoseconds since 1970-01-01T00:00:00Z; a partial date counts from its beginning, a time without a
     /// zone as UTC.
     pub nanoseconds: i128,
-    /// Whether milliseconds in UTC say all of it: full precision, zone `Z` and no finer fraction.
-    pub exact: bool,
 }
 
 impl Moment {
@@ -19,7 +17,7 @@ impl Moment {
 }
 
 /// Reads `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYY-MM-DDThh:mm[:ss[.fff…]][zone]`. `None` for anything else,
-/// and for days that no month has. A leap second counts as the second after it, which no clock here can show apart.
+/// and for days that no month has. A leap second counts as the last millisecond of its minute.
 ///
 /// ```
 /// use flatten::time::moment;
@@ -36,16 +34,14 @@ pub fn moment(text: &str) -> Option<Moment> {
     let days = days_from_civil(year, month, day)?;
     let midnight = i128::from(days) * 86_400 * NANOSECONDS;
     if reader.rest.is_empty() {
-        return Some(Moment { nanoseconds: midnight, exact: false });
+        return Some(Moment { nanoseconds: midnight });
     }
     if text.len() < 16 || !reader.take(b'T') {
         return None;
     }
-    let (time, fine) = reader.time_of_day()?;
-    let zone = reader.zone()?;
-    let offset = zone.unwrap_or_default();
-    let exact = zone == Some(0) && !fine;
-    Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS, exact })
+    let time = reader.time_of_day()?;
+    let offset = reader.zone()?;
+    Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS })
 }
 
 /// Whether a text is `hh:mm[:ss[.fff…]]`, a time of day that clocks show.
@@ -93,8 +89,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Nanoseconds since midnight, and whether they are finer than milliseconds.
-    fn time_of_day(&mut self) -> Option<(i128, bool)> {
+    /// Nanoseconds since midnight.
+    fn time_of_day(&mut self) -> Option<i128> {
         let hour = self.digits(2)?;
         let minute = if self.take(b':') { self.digits(2)? } else { return None };
         let second = if self.take(b':') { self.digits(2)? } else { 0 };
@@ -103,32 +99,28 @@ impl Reader<'_> {
         if hour > 23 || minute > 59 || second > last {
             return None;
         }
-        let (fraction, fine) = if self.take(b'.') { self.fraction()? } else { (0, false) };
+        let fraction = if self.take(b'.') { self.fraction()? } else { 0 };
+        let (second, fraction) = if second == 60 { (59, 999_000_000) } else { (second, fraction) };
         let seconds = i128::from(hour * 3600 + minute * 60 + second);
-        Some((seconds * NANOSECONDS + i128::from(fraction), fine))
+        Some(seconds * NANOSECONDS + i128::from(fraction))
     }
 
-    fn fraction(&mut self) -> Option<(i64, bool)> {
+    /// Nanoseconds; digits beyond the ninth are passed over.
+    fn fraction(&mut self) -> Option<i64> {
         let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
         self.rest = rest;
         let digit = |index: usize| digits.get(index).map_or(0, |digit| i64::from(digit - b'0'));
-        let nanoseconds = (0..9).fold(0, |number, index| number * 10 + digit(index));
-        let fine = (3..digits.len()).any(|index| digit(index) != 0);
-        Some((nanoseconds, fine))
+        Some((0..9).fold(0, |number, index| number * 10 + digit(index)))
     }
 
-    /// Minutes east of UTC; `Some(None)` where the text names no zone.
-    #[expect(
-        clippy::option_option,
-        reason = "the outer says whether the text is well-formed, the inner whether a zone is named"
-    )]
-    fn zone(&mut self) -> Option<Option<i64>> {
+    /// Minutes east of UTC; 0 where the text names no zone.
+    fn zone(&mut self) -> Option<i64> {
         if self.rest.is_empty() {
-            return Some(None);
+            return Some(0);
         }
         if self.take(b'Z') {
-            return self.rest.is_empty().then_some(Some(0));
+            return self.rest.is_empty().then_some(0);
         }
         let sign = if self.take(b'+') {
             1
@@ -139,7 +131,7 @@ impl Reader<'_> {
         };
         let hours = self.digits(2)?;
         let minutes = if self.take(b':') { self.digits(2)? } else { return None };
-        (self.rest.is_empty() && hours <= 14 && minutes <= 59).then_some(Some(sign * (hours * 60 + minutes)))
+        (self.rest.is_empty() && hours <= 14 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
     }
 }
 
@@ -188,7 +180,6 @@ mod tests {
         #[test]
         fn reads_what_it_wrote(milliseconds in -62_135_596_800_000i64..253_402_300_800_000) {
             let read = moment(&rfc3339(milliseconds)).unwrap();
-            prop_assert!(read.exact);
             prop_assert_eq!(read.milliseconds(), milliseconds);
         }
     }
@@ -196,26 +187,26 @@ mod tests {
     #[test]
     fn reads_moments() {
         let cases = [
-            ("1970", 0, false),
-            ("1970-01", 0, false),
-            ("1970-01-02", 86_400_000, false),
-            ("1970-01-01T00:00:00Z", 0, true),
-            ("1970-01-01T00:00Z", 0, true),
-            ("1970-01-01T00:00:00.001000Z", 1, true),
-            ("1970-01-01T00:00:00.0001Z", 0, false),
-            ("1969-12-31T23:59:59.999Z", -1, true),
-            ("1970-01-01T00:00:00+01:00", -3_600_000, false),
-            ("1970-01-01T00:00:00+00:00", 0, true),
-            ("1970-01-01T10:00:00", 36_000_000, false),
-            ("2024-02-29", 1_709_164_800_000, false),
-            ("1974-12-25T14:35:45-05:00", 157_232_145_000, false),
-            ("0001-01-01", -62_135_596_800_000, false),
-            ("9999-12-31T23:59:59Z", 253_402_300_799_000, true),
+            ("1970", 0),
+            ("1970-01", 0),
+            ("1970-01-02", 86_400_000),
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01T00:00Z", 0),
+            ("1970-01-01T00:00:00.001000Z", 1),
+            ("1970-01-01T00:00:00.0001Z", 0),
+            ("1969-12-31T23:59:59.999Z", -1),
+            ("1970-01-01T00:00:00+01:00", -3_600_000),
+            ("1970-01-01T00:00:00+00:00", 0),
+            ("1970-01-01T10:00:00", 36_000_000),
+            ("2024-02-29", 1_709_164_800_000),
+            ("1974-12-25T14:35:45-05:00", 157_232_145_000),
+            ("0001-01-01", -62_135_596_800_000),
+            ("2016-12-31T23:59:60Z", 1_483_228_799_999),
+            ("2016-12-31T18:59:60.25-05:00", 1_483_228_799_999),
+            ("9999-12-31T23:59:59Z", 253_402_300_799_000),
         ];
-        for (text, milliseconds, exact) in cases {
-            let read =
-                moment(text).map(|Moment { exact, nanoseconds }| (nanoseconds.div_euclid(1_000_000), exact));
-            assert_eq!(read, Some((milliseconds, exact)), "{text}");
+        for (text, milliseconds) in cases {
+            assert_eq!(moment(text).map(Moment::milliseconds), Some(milliseconds), "{text}");
         }
     }
 

@@ -23,7 +23,6 @@ use flatten::model::UNKNOWN_TYPE;
 use flatten::model::extensions;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
-use flatten::time::moment;
 
 /// A cell as text: dates and numbers by what they mean, so that a leaf can be compared with it.
 type Found = BTreeMap<String, BTreeSet<String>>;
@@ -163,14 +162,10 @@ impl Leaves<'_> {
         let text = node.text().map_or_else(|| node.raw().to_owned(), std::borrow::Cow::into_owned);
         let has = |name: &str, text: &str| self.found.get(name).is_some_and(|cells| cells.contains(text));
         let is_there = paths.iter().any(|path| {
-            let at = moment(&text)
-                .filter(|moment| moment.exact)
-                .map(|moment| format!("@{}", moment.milliseconds()));
             has(path, &text)
                 || has(&format!("{path}_text"), &text)
                 || has(&format!("{path}_written"), &text)
                 || path.strip_suffix("_id").is_some_and(|value| has(&format!("{value}_valueId"), &text))
-                || at.is_some_and(|at| has(path, &at))
                 || (text.len() > 256 << 10 && has(&format!("{path}Size"), &text.len().to_string()))
         });
         let is_unknown = || {

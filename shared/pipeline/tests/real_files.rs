@@ -19,7 +19,6 @@ use std::sync::Arc;
 use bson::{Bson, Document};
 use flatten::catalog::{Catalog, Choices, Tables};
 use flatten::json::{Kind, Limits, Node, Tape};
-use flatten::time::moment;
 use pipeline::load::{Line, Pace, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::memory::{MemorySink, State};
@@ -139,12 +138,9 @@ impl Values {
 
     fn has(&self, node: Node<'_>) -> bool {
         let Some(text) = leaf(node) else { return true };
-        let at =
-            moment(&text).filter(|moment| moment.exact).map(|moment| format!("@{}", moment.milliseconds()));
         self.values.contains(&text)
             // R5 writes its long integers as texts.
             || number(&text).is_some_and(|number| self.values.contains(&number))
-            || at.is_some_and(|at| self.values.contains(&at))
             || self.texts.iter().any(|texts| texts.contains(node.quoted()))
     }
 }
@@ -286,7 +282,7 @@ async fn real_files_add_up() {
     assert!(lost.is_empty(), "these leaves are nowhere:\n{}", told.join("\n"));
     if total.records > 50_000 {
         let codes: Vec<_> = total.codes.iter().map(|(code, count)| (code.as_str(), *count)).collect();
-        assert_eq!((codes.as_slice(), total.archived), (&BROKEN[..], 7), "{total:#?}");
+        assert_eq!((codes.as_slice(), total.archived), (&BROKEN[..], 1), "{total:#?}");
     }
 }
 

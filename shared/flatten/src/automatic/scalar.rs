@@ -129,8 +129,6 @@ impl<'a> Walk<'_, 'a> {
         let text = value.text().unwrap_or_default();
         if scalars.has(Scalars::TIME) {
             self.doubts.dates += u64::from(!is_time(&text));
-        } else if scalars.has(Scalars::INSTANT) {
-            self.doubts.dates += u64::from(moment(&text).is_none());
         } else {
             self.doubts.values += u64::from(!scalars.has(Scalars::LONG));
         }
@@ -156,8 +154,6 @@ impl<'a> Walk<'_, 'a> {
                 // Where some release has text instead, it may be anything.
                 None => self.doubts.dates += u64::from(!scalars.has(Scalars::TEXT)),
             }
-        } else if scalars.has(Scalars::INSTANT) {
-            self.instant(spot, value);
         } else if scalars.has(Scalars::LONG) {
             return self.long(spot, value);
         } else if scalars.has(Scalars::BINARY) && self.is_large(value) {
@@ -229,17 +225,6 @@ impl<'a> Walk<'_, 'a> {
                 self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits);
             }
             Fit::OutOfRange => self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits),
-        }
-    }
-
-    fn instant(&mut self, spot: SpotId, value: Node<'a>) {
-        let moment = value.text().and_then(|text| moment(&text));
-        if let Some(moment) = moment {
-            self.rows.instant(self.places.plain(spot), moment.milliseconds());
-        }
-        self.doubts.dates += u64::from(moment.is_none());
-        if moment.is_none_or(|moment| !moment.exact) {
-            self.rows.text_of(self.places.derived(spot, Derived::Text, self.names), value);
         }
     }
 

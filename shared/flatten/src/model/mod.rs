@@ -1,4 +1,5 @@
-//! The elements of FHIR's types: the union of DSTU2, STU3, R4, R4B and R5, so that nobody names a release.
+//! The elements of FHIR's types: the union of DSTU2, STU3, R4, R4B, R5 and R6, so that nobody names a release. R6 is not
+//! published yet: it adds types, elements and uses, and where it differs the newest published release decides.
 //!
 //! ```
 //! use flatten::model::{self, Datatype, Primitive};
@@ -78,7 +79,7 @@ pub struct Element {
     pub name: &'static str,
     /// The base of the choice that the newest release which knows the element makes it one of.
     pub choice: Option<&'static str>,
-    /// What the releases say, newest first; every release at most once, and never none.
+    /// What the releases say, newest first and R6 last; every release at most once, and never none.
     pub uses: &'static [Use],
 }
 

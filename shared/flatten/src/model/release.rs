@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-/// A release of FHIR, oldest first.
+/// A release of FHIR. Where releases differ, the later in this order decides: the published ones from the oldest to the
+/// newest, and behind all of them R6, which can still change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
+    /// R6, not published yet, as of November 2026.
+    R6,
     /// DSTU2, 1.0.2.
     Dstu2,
     /// STU3, 3.0.2.
@@ -18,8 +21,8 @@ pub enum Release {
 }
 
 impl Release {
-    /// Every release, oldest first.
-    pub const ALL: [Self; 5] = [Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
+    /// Every release, the one that decides last.
+    pub const ALL: [Self; 6] = [Self::R6, Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
 
     /// The release that a sign stands for in `elements.txt` and `extensions.txt`.
     const fn signed(sign: u8) -> Option<Self> {
@@ -29,6 +32,7 @@ impl Release {
             b'4' => Some(Self::R4),
             b'b' => Some(Self::R4b),
             b'5' => Some(Self::R5),
+            b'6' => Some(Self::R6),
             _ => None,
         }
     }
@@ -39,8 +43,8 @@ impl Release {
 pub struct Releases(u8);
 
 impl Releases {
-    /// All five.
-    pub const ALL: Self = Self(0b1_1111);
+    /// All six.
+    pub const ALL: Self = Self(0b11_1111);
 
     /// The releases that `signs` names; other characters count for nothing.
     pub(super) fn from_signs(signs: &str) -> Self {
@@ -57,12 +61,12 @@ impl Releases {
         self.0 >> release as u8 & 1 == 1
     }
 
-    /// The releases of the set, oldest first.
+    /// The releases of the set, the one that decides last.
     pub fn iter(self) -> impl Iterator<Item = Release> {
         Release::ALL.into_iter().filter(move |release| self.contains(*release))
     }
 
-    /// The newest release of the set.
+    /// The newest release of the set; R6 only where no published one is in it.
     #[must_use]
     pub fn newest(self) -> Option<Release> {
         self.iter().last()

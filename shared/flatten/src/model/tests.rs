@@ -95,6 +95,22 @@ fn releases_that_differ_stand_newest_first() {
 }
 
 #[test]
+fn r6_adds_and_decides_nothing() {
+    assert!(is_resource_type("DeviceAlert") && type_named("RelativeTime").is_some());
+    let mut differing = 0;
+    for id in every_type() {
+        for element in id.elements() {
+            let (draft, published): (Vec<Use>, Vec<Use>) =
+                element.uses.iter().copied().partition(|known| known.releases.newest() == Some(Release::R6));
+            assert!(draft.len() <= 1 && (published.is_empty() || element.newest() == published[0]));
+            assert!(draft.is_empty() || element.uses.last() == draft.first());
+            differing += usize::from(!draft.is_empty() && !published.is_empty());
+        }
+    }
+    assert!(differing > 100, "{differing}");
+}
+
+#[test]
 fn an_element_finds_members_in_older_releases_too() {
     let coding = element("Account", "currency");
     assert_eq!(coding.newest().datatype, complex("CodeableConcept"));

@@ -292,7 +292,6 @@ fn cell_of(spot: &Spot, element: Option<&Element>) -> String {
         (scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL), "integer"),
         (scalars.has(Scalars::LONG), "long"),
         (scalars.has(Scalars::DECIMAL), "decimal"),
-        (scalars.has(Scalars::INSTANT) && !scalars.has(Scalars::MOMENT), "timestamp"),
         (scalars.has(TEXTS), "text"),
     ];
     let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();

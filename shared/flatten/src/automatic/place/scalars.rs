@@ -11,18 +11,18 @@ impl Scalars {
     pub(in crate::automatic) const INTEGER: Self = Self(1 << 1);
     pub(in crate::automatic) const LONG: Self = Self(1 << 2);
     pub(in crate::automatic) const DECIMAL: Self = Self(1 << 3);
+    /// A date, dateTime or instant: the text as written, and the moment beside it.
     pub(in crate::automatic) const MOMENT: Self = Self(1 << 4);
-    pub(in crate::automatic) const INSTANT: Self = Self(1 << 5);
-    pub(in crate::automatic) const BINARY: Self = Self(1 << 6);
-    pub(in crate::automatic) const TEXT: Self = Self(1 << 7);
+    pub(in crate::automatic) const BINARY: Self = Self(1 << 5);
+    pub(in crate::automatic) const TEXT: Self = Self(1 << 6);
     /// The text is a code of a value set that is known.
-    pub(in crate::automatic) const CODED: Self = Self(1 << 8);
+    pub(in crate::automatic) const CODED: Self = Self(1 << 7);
 
     /// A time of day, which is text.
-    pub(in crate::automatic) const TIME: Self = Self(1 << 9);
+    pub(in crate::automatic) const TIME: Self = Self(1 << 8);
     /// Some release has a whole number here that may be 0, or less.
-    pub(in crate::automatic) const ZERO: Self = Self(1 << 10);
-    pub(in crate::automatic) const NEGATIVE: Self = Self(1 << 11);
+    pub(in crate::automatic) const ZERO: Self = Self(1 << 9);
+    pub(in crate::automatic) const NEGATIVE: Self = Self(1 << 10);
 
     pub(super) const UNKNOWN: Self = Self::BOOLEAN.and(Self::DECIMAL).and(Self::TEXT);
 
@@ -33,7 +33,6 @@ impl Scalars {
     /// What a primitive is written as.
     pub(super) const fn of(primitive: Primitive) -> Self {
         match (primitive, primitive.system()) {
-            (Primitive::Instant, _) => Self::INSTANT,
             (Primitive::Base64Binary, _) => Self::BINARY,
             (Primitive::PositiveInt, _) => Self::INTEGER,
             (Primitive::UnsignedInt, _) => Self::INTEGER.and(Self::ZERO),

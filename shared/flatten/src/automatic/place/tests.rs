@@ -165,9 +165,10 @@ impl Visit {
     }
 }
 
-/// Where an extension's value is an object with one of these columns, a value of another datatype that cannot be in
-/// its plain column has its text in it: an extension's columns are of all datatypes.
-const OF_ANY_VALUE: [&str; 6] = ["code_text", "dataSha256", "dataSize", "name_text", "text", "type_text"];
+/// Columns of an extension that values of several datatypes share: it has one value, and its columns are those of all
+/// datatypes. Mostly one datatype has an element of that name, and another a value that only its text can keep.
+const OF_ANY_VALUE: [&str; 7] =
+    ["address_type", "code_text", "dataSha256", "dataSize", "name_text", "text", "type_text"];
 
 #[test]
 fn no_two_paths_and_urls_share_a_column() {
@@ -203,7 +204,7 @@ fn no_two_paths_and_urls_share_a_column() {
 }
 
 /// Choices whose base has an element with a `type` of its own.
-const CHOICES: [&str; 14] = [
+const CHOICES: [&str; 15] = [
     "AdverseEvent.suspectEntity.instance_choice",
     "AuditEvent.agent.network_choice",
     "Contract.topic_choice",
@@ -211,6 +212,7 @@ const CHOICES: [&str; 14] = [
     "DeviceDefinition.manufacturer_choice",
     "GuidanceResponse.module_choice",
     "Medication.package.content.item_choice",
+    "ObservationDefinition.device_choice",
     "PlanDefinition.action.definition_choice",
     "Provenance.agent.onBehalfOf_choice",
     "Provenance.agent.who_choice",
@@ -221,24 +223,27 @@ const CHOICES: [&str; 14] = [
 ];
 
 /// Backbone elements with a `count` of their own.
-const COUNTS: [&str; 7] = [
+const COUNTS: [&str; 8] = [
     "DeviceDefinition.chargeItem",
     "DeviceDefinition.hasPart",
     "DeviceDefinition.packaging",
     "DeviceDefinition.packaging.packaging",
+    "DosageInstruction.step",
     "MeasureReport.group.population",
     "MeasureReport.group.stratifier.stratum.population",
     "Timing.repeat",
 ];
 
 /// Primitives that are objects with a `text` in another release.
-const TEXTS: [&str; 36] = [
+const TEXTS: [&str; 53] = [
     "AdverseEvent.category",
+    "AllergyIntolerance.category",
     "AllergyIntolerance.clinicalStatus",
     "AllergyIntolerance.type",
     "AllergyIntolerance.verificationStatus",
     "Appointment.priority",
     "AuditEvent.entity.detail.type",
+    "BiologicallyDerivedProduct.productCategory",
     "CarePlan.activity.detail.statusReason",
     "ChargeItem.overrideReason",
     "Claim.type",
@@ -249,16 +254,31 @@ const TEXTS: [&str; 36] = [
     "Condition.clinicalStatus",
     "Condition.verificationStatus",
     "Consent.policyRule",
+    "DetectedIssue.severity",
+    "Device.name.type",
+    "DeviceAssociation.status",
+    "DeviceDefinition.productionIdentifierInUDI",
+    "DeviceDefinition.deviceName.type",
+    "DeviceDefinition.regulatoryIdentifier.type",
+    "DeviceMetric.category",
+    "DeviceMetric.color",
+    "DeviceMetric.calibration.state",
+    "DeviceMetric.calibration.type",
     "DeviceRequest.intent",
     "DocumentReference.docStatus",
     "DocumentReference.relatesTo.code",
     "EligibilityResponse.outcome",
     "Encounter.class",
     "EnrollmentResponse.outcome",
+    "Evidence.statistic.modelCharacteristic.variable.handling",
+    "Evidence.variableDefinition.variableRole",
+    "EvidenceVariable.handling",
     "ExplanationOfBenefit.outcome",
     "ExplanationOfBenefit.processNote.type",
     "Goal.description",
     "Goal.statusReason",
+    "Immunization.protocolApplied.doseNumber",
+    "Immunization.protocolApplied.seriesDoses",
     "List.note",
     "Measure.improvementNotation",
     "MeasureReport.group.stratifier.stratum.value",

@@ -6,7 +6,7 @@ use super::super::{Datatype, Release, type_named};
 
 /// Choices that the JSON schemas of R4B and R5 suggest and the specification does not have.
 fn is_guessed(release: Release, kind: &str, name: &str, choice: &str) -> bool {
-    if release < Release::R4b {
+    if release < Release::R4b && release != Release::R6 {
         return false;
     }
     let separate = [
@@ -32,6 +32,7 @@ fn is_guessed(release: Release, kind: &str, name: &str, choice: &str) -> bool {
 
 fn table(release: Release) -> Option<String> {
     let name = match release {
+        Release::R6 => "R6",
         Release::Dstu2 => "DSTU2",
         Release::Stu3 => "STU3",
         Release::R4 => "R4",
