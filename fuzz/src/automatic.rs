@@ -54,7 +54,7 @@ fn flatten(flattener: &mut Flattener, input: &[u8]) -> Result<Vec<String>, Optio
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let document = tape.parse(input, Limits::default()).map_err(|_| None)?;
     let resource = Resource::read(document.root()).map_err(Some)?;
-    let key = resource.key(None);
+    let key = resource.key(None, None);
     flattener.flatten(&resource, &key, &Links::default(), &mut rows).map_err(Some)?;
     flattener.count(&rows);
     let names = flattener.names();

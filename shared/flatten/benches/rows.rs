@@ -57,7 +57,7 @@ fn flatten_all(
     for bytes in resources {
         let document = tape.parse(bytes, Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        let key = resource.key(None);
+        let key = resource.key(None, None);
         rows.clear();
         automatic.flatten(&resource, &key, &links, names, rows).unwrap();
         count += rows.len();
@@ -136,7 +136,7 @@ fn batches(
     for bytes in resources {
         let document = tape.parse(bytes, Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        let key = resource.key(None);
+        let key = resource.key(None, None);
         flattener.flatten(&resource, &key, &Links::default(), rows).unwrap();
         if rows.bytes() > 4 << 20 {
             if is_counted {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::reference::{Reference, parse};
+
 /// The targets of a Bundle that have been seen so far. A UUID costs some thirty bytes, so that the links of a
 /// Bundle with a million entries fit where the Bundle does not.
 #[derive(Debug, Default)]
@@ -12,7 +14,12 @@ pub struct Links {
     uuids: BTreeMap<Uuid, u16>,
     /// The ids that are not the UUID itself: Synthea and most other writers of transactions have none.
     ids: BTreeMap<Uuid, Box<str>>,
+    /// The keys of entries with any other `fullUrl`. An empty key is that of an entry that was set aside.
     others: BTreeMap<Box<str>, Box<str>>,
+    /// Whether URLs that name a type and an id are among the others.
+    has_urls: bool,
+    /// What relative references of the entry at hand start from.
+    base: Option<Box<str>>,
     /// Bytes of the texts that are kept on the heap.
     text_bytes: usize,
     more: bool,
@@ -55,12 +62,25 @@ impl Links {
         uuids + ids + self.others.len() * OTHER_BYTES + self.text_bytes
     }
 
-    /// Remembers the key of the entry with this `fullUrl`. Anything but a URN needs no remembering: its key can
-    /// be read off the reference itself. Of several entries with one URN the first is the one that references mean.
+    /// Whether the key of the entry with this `fullUrl` must be remembered. It need not be where the key can be read
+    /// off the reference itself.
+    #[must_use]
+    pub fn needs(full_url: &str, key: &str) -> bool {
+        match parse(full_url) {
+            Reference::Resource { kind, id } => key.split_once('/') != Some((kind, id)),
+            Reference::Urn(_) => true,
+            Reference::Contained(_) | Reference::Other => false,
+        }
+    }
+
+    /// Remembers the key of the entry with this `fullUrl`, if it [must be](Self::needs). Of several entries with one
+    /// `fullUrl` the first is the one that references mean.
     pub fn insert(&mut self, full_url: &str, key: &str) {
-        if !full_url.starts_with("urn:") {
+        if !Self::needs(full_url, key) {
             return;
         }
+        self.has_urls |= matches!(parse(full_url), Reference::Resource { .. });
+        let full_url = without_history(full_url);
         let Some((kind, id)) = key.split_once('/') else { return };
         let known = uuid(full_url);
         if known.is_some_and(|uuid| self.uuids.contains_key(&uuid)) {
@@ -80,6 +100,36 @@ impl Links {
                 self.others.insert(full_url.into(), key.into());
             }
         }
+    }
+
+    /// Remembers that the entry with this `fullUrl` was set aside: a reference to it leads nowhere, whatever it names.
+    pub fn set_aside(&mut self, full_url: &str) {
+        self.has_urls = true;
+        let full_url = without_history(full_url);
+        self.text_bytes += full_url.len();
+        self.others.insert(full_url.into(), Box::default());
+    }
+
+    /// Goes on with the entry that has this `fullUrl`: its relative references start from there.
+    pub fn enter(&mut self, full_url: Option<&str>) {
+        // Where no URL is remembered, nothing is looked up.
+        self.base = full_url.filter(|_| self.has_urls).and_then(base).map(Box::from);
+    }
+
+    /// What is remembered of the entry that a reference with a type and an id names by its URL; `None` where the
+    /// reference says the key itself.
+    #[must_use]
+    pub fn resolve_url(&self, reference: &str) -> Option<Link> {
+        if !self.has_urls {
+            return None;
+        }
+        let reference = without_history(reference.split('#').next().unwrap_or_default());
+        let known = if reference.contains("://") {
+            self.others.get(reference)
+        } else {
+            self.others.get(&*format!("{}{reference}", self.base.as_deref()?))
+        };
+        known.map(|key| if key.is_empty() { Link::Nowhere } else { Link::Key(key.to_string()) })
     }
 
     /// The key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
@@ -105,6 +155,7 @@ impl Links {
         });
         let found = by_uuid.or_else(|| self.others.get(urn).map(ToString::to_string));
         match found {
+            Some(key) if key.is_empty() => Link::Nowhere,
             Some(key) => Link::Key(key),
             None if self.more => Link::Later,
             None => Link::Nowhere,
@@ -122,6 +173,16 @@ impl Links {
         self.text_bytes += 2 * (name.len() + OTHER_BYTES);
         Some(number)
     }
+}
+
+/// What stands before `Type/id` in a URL.
+fn base(full_url: &str) -> Option<&str> {
+    let Reference::Resource { kind, id } = parse(full_url) else { return None };
+    without_history(full_url).strip_suffix(id)?.strip_suffix('/')?.strip_suffix(kind)
+}
+
+fn without_history(url: &str) -> &str {
+    url.split_once("/_history/").map_or(url, |(resource, _)| resource)
 }
 
 /// The bytes of a `urn:uuid:` in the canonical lower-case form. Any other spelling is remembered as text, so
@@ -156,6 +217,26 @@ mod tests {
             assert_eq!(links.resolve(&urn(number)), Link::Key(format!("T{number}/i")));
         }
         assert!(links.bytes() > 100_000 * 32);
+    }
+
+    #[test]
+    fn a_full_url_counts_whatever_the_id() {
+        let mut links = Links::open();
+        links.insert("https://s.example/fhir/Patient/00003", "Patient/1");
+        links.insert("https://s.example/fhir/Patient/2", "Patient/2");
+        links.insert("resource:0", "Patient/3");
+        links.set_aside("https://b.example/fhir/Patient/2");
+        let key = |text: &str| Some(Link::Key(text.to_owned()));
+        assert_eq!(links.resolve_url("https://s.example/fhir/Patient/00003"), key("Patient/1"));
+        assert_eq!(links.resolve_url("https://s.example/fhir/Patient/00003/_history/2#x"), key("Patient/1"));
+        assert_eq!(links.resolve_url("Patient/00003"), None);
+        links.enter(Some("https://s.example/fhir/Observation/7"));
+        assert_eq!(links.resolve_url("Patient/00003"), key("Patient/1"));
+        assert_eq!(links.resolve_url("Patient/2"), None);
+        links.enter(Some("https://b.example/fhir/Observation/7"));
+        assert_eq!(links.resolve_url("Patient/2"), Some(Link::Nowhere));
+        assert_eq!(links.resolve("resource:0"), Link::Key("Patient/3".to_owned()));
+        assert_eq!(links.resolve("resource:1"), Link::Later);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! FHIR R5, section 2.1.3.0.1 "Literal references": relative, absolute and versioned URLs, fragments for
 //! contained resources, and URNs that the Bundle's `fullUrl`s resolve.
 
+use std::borrow::Cow;
+
+use crate::model;
+
 /// What a literal reference points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reference<'a> {
@@ -15,7 +19,8 @@ pub enum Reference<'a> {
     },
     /// A contained resource by its id; empty for the container itself (`#`).
     Contained(&'a str),
-    /// A URN (`urn:uuid:…`, `urn:oid:…`) that a `fullUrl` of the same Bundle resolves, without fragment.
+    /// A URN (`urn:uuid:…`, `urn:oid:…`) or another URI that names no type and id, without fragment: only the `fullUrl`
+    /// of an entry of the same Bundle resolves it.
     Urn(&'a str),
     /// A conditional reference, a canonical, or anything else without a key.
     Other,
@@ -35,19 +40,60 @@ pub fn parse(reference: &str) -> Reference<'_> {
     if let Some(fragment) = reference.strip_prefix('#') {
         return Reference::Contained(fragment);
     }
-    if reference.starts_with("urn:") {
-        return Reference::Urn(reference.split('#').next().unwrap_or_default());
-    }
-    let path = reference.split('#').next().unwrap_or_default();
-    if path.contains('?') {
+    let address = reference.split('#').next().unwrap_or_default();
+    let scheme = scheme(address);
+    if address.contains('?') {
         return Reference::Other;
     }
-    let path = path.split_once("/_history/").map_or(path, |(resource, _)| resource);
+    if scheme.is_some_and(|scheme| !is_http(scheme)) {
+        return Reference::Urn(address);
+    }
+    let path = address.split_once("/_history/").map_or(address, |(resource, _)| resource);
     let mut segments = path.rsplit('/');
     match (segments.next(), segments.next()) {
-        (Some(id), Some(kind)) if is_id(id) && is_type(kind) => Reference::Resource { kind, id },
-        _ => Reference::Other,
+        (Some(id), Some(kind)) if is_id(id) && is_type(kind) => {
+            // Types of one's own stand in relative references. What else stands in a URL is no type.
+            if segments.next().is_none() || model::is_resource_type(kind) {
+                return Reference::Resource { kind, id };
+            }
+        }
+        _ => {}
     }
+    if scheme.is_some() { Reference::Urn(address) } else { Reference::Other }
+}
+
+/// Reads a conditional reference (R5, section 3.2.0.13.2): the type that is searched, and the identifier as
+/// `system|value` where nothing else is searched for.
+///
+/// ```
+/// use flatten::reference::conditional;
+/// let found = Some(("Practitioner", Some("http://hl7.org/fhir/sid/us-npi|17".to_owned())));
+/// assert_eq!(conditional("Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|17"), found);
+/// assert_eq!(conditional("Practitioner?identifier=http%3A%2F%2Fhl7.org%2Ffhir%2Fsid%2Fus-npi%7C17"), found);
+/// assert_eq!(conditional("Practitioner?name=Ada"), Some(("Practitioner", None)));
+/// ```
+#[must_use]
+pub fn conditional(reference: &str) -> Option<(&str, Option<String>)> {
+    let (path, query) = reference.split_once('?')?;
+    let kind = path.rsplit('/').next().filter(|kind| model::is_resource_type(kind))?;
+    let searched = query.strip_prefix("identifier=").filter(|value| !value.contains('&'));
+    let decoded = searched.and_then(|value| percent_encoding::percent_decode_str(value).decode_utf8().ok());
+    let is_one = |value: &str| {
+        !value.contains([',', '\\']) && value.split_once('|').is_some_and(|(_, value)| !value.is_empty())
+    };
+    Some((kind, decoded.map(Cow::into_owned).filter(|value| is_one(value))))
+}
+
+/// The scheme of an absolute URI (RFC 3986, section 3.1), without its colon.
+fn scheme(address: &str) -> Option<&str> {
+    let (scheme, _) = address.split_once(':')?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_scheme.then_some(scheme)
+}
+
+fn is_http(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
 /// Whether a text can be a resource type: an upper-case ASCII letter, then letters and digits.
@@ -72,7 +118,26 @@ pub fn is_id(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reference, parse};
+    use super::{Reference, conditional, parse};
+
+    #[test]
+    fn searches_for_one_identifier_name_it() {
+        let cases = [
+            ("Practitioner?identifier=s|v", Some(("Practitioner", Some("s|v")))),
+            ("https://a.example/fhir/Organization?identifier=|v", Some(("Organization", Some("|v")))),
+            ("Practitioner?identifier=v", Some(("Practitioner", None))),
+            ("Practitioner?identifier=s|", Some(("Practitioner", None))),
+            ("Practitioner?identifier=s|v,s|w", Some(("Practitioner", None))),
+            ("Practitioner?identifier=s|v&active=true", Some(("Practitioner", None))),
+            ("Practitioner?", Some(("Practitioner", None))),
+            ("R4?identifier=s|v", None),
+            ("Practitioner/1", None),
+        ];
+        for (text, expected) in cases {
+            let found = conditional(text);
+            assert_eq!(found.as_ref().map(|(kind, name)| (*kind, name.as_deref())), expected, "{text}");
+        }
+    }
 
     #[test]
     fn reads_every_form() {
@@ -93,6 +158,13 @@ mod tests {
             ("Patient", Reference::Other),
             ("", Reference::Other),
             ("a b/Patient/ü", Reference::Other),
+            ("resource:0", Reference::Urn("resource:0")),
+            (
+                "http://hl7.org/fhir/R4/patient-example.json",
+                Reference::Urn("http://hl7.org/fhir/R4/patient-example.json"),
+            ),
+            ("R4/patient-example.json", resource("R4", "patient-example.json")),
+            ("https://a.example/x#part", Reference::Urn("https://a.example/x")),
         ];
         for (text, expected) in cases {
             assert_eq!(parse(text), expected, "{text}");

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
-use crate::reference::{is_id, is_type};
+use crate::reference::{Reference, is_id, is_type, parse};
 
 /// One JSON object proven to have a `resourceType`, and an `id` that can be a key if it has one.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl<'a> Resource<'a> {
         let Some(kind) = name.text().filter(|text| is_type(text)) else {
             return Err(Defect::at(DefectCode::InvalidResourceType, "/resourceType", name.span().start));
         };
-        let id = match node.get("id") {
+        let id = match node.get("id").filter(|id| !id.is_null()) {
             None => None,
             Some(id) => match id.text().filter(|text| is_id(text)) {
                 Some(text) => Some(text),
@@ -57,17 +57,22 @@ impl<'a> Resource<'a> {
         self.id.as_deref()
     }
 
-    /// The key of the resource's row: `<Type>/<id>`; without an id the last part of a `fullUrl` that is a URN;
-    /// else a `~` and the first 32 hex digits of the SHA-256 of the resource's bytes. The same bytes have the
-    /// same key at every attempt.
+    /// The key of the resource's row: `<Type>/<id>`; without an id the last part of a `fullUrl` that is a URN, or the id
+    /// in one that is a URL of that type, or in the URL of the entry's PUT; else a `~` and the first 32 hex digits of
+    /// the SHA-256 of the resource's bytes. The same bytes have the same key at every attempt.
     #[must_use]
-    pub fn key(&self, full_url: Option<&str>) -> String {
+    pub fn key(&self, full_url: Option<&str>, put_url: Option<&str>) -> String {
         let kind = &self.kind;
         if let Some(id) = &self.id {
             return [kind, "/", id].concat();
         }
         let urn = full_url.filter(|url| url.starts_with("urn:uuid:") || url.starts_with("urn:oid:"));
-        match urn.and_then(|urn| urn.rsplit(':').next()).filter(|id| is_id(id)) {
+        let of_urn = urn.and_then(|urn| urn.rsplit(':').next()).filter(|id| is_id(id));
+        let of_url = |url| match parse(url) {
+            Reference::Resource { kind, id } if kind == self.kind => Some(id),
+            _ => None,
+        };
+        match of_urn.or_else(|| full_url.and_then(of_url)).or_else(|| put_url.and_then(of_url)) {
             Some(id) => format!("{kind}/{id}"),
             None => format!("{kind}/~{}", digest(self.node.raw().as_bytes())),
         }
@@ -89,7 +94,9 @@ mod tests {
     fn key(text: &str, full_url: Option<&str>) -> Result<String, DefectCode> {
         let mut tape = Tape::default();
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
-        Resource::read(document.root()).map(|resource| resource.key(full_url)).map_err(|defect| defect.code)
+        Resource::read(document.root())
+            .map(|resource| resource.key(full_url, None))
+            .map_err(|defect| defect.code)
     }
 
     #[test]
@@ -100,7 +107,10 @@ mod tests {
             key(r#"{"resourceType":"Patient"}"#, urn).as_deref(),
             Ok("Patient/9b2f1c7e-0000-4000-8000-000000000001")
         );
-        let hashed = key(r#"{"resourceType":"Patient"}"#, Some("http://x.example/Patient/1")).unwrap();
+        let url = Some("http://x.example/Patient/1");
+        assert_eq!(key(r#"{"resourceType":"Patient"}"#, url).as_deref(), Ok("Patient/1"));
+        assert_eq!(key(r#"{"resourceType":"Patient","id":null}"#, url).as_deref(), Ok("Patient/1"));
+        let hashed = key(r#"{"resourceType":"Patient"}"#, Some("http://x.example/Group/1")).unwrap();
         assert!(hashed.starts_with("Patient/~"));
         assert_eq!(hashed.len(), "Patient/~".len() + 32);
         assert_eq!(key(r#"{"resourceType":"Patient"}"#, None), Ok(hashed));

@@ -27,7 +27,7 @@ fn rows_of(text: &[u8], settings: Settings) -> Json {
     let (mut tape, mut names, mut rows) = (Tape::default(), Names::default(), Rows::default());
     let document = tape.parse(text, Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
-    let key = resource.key(None);
+    let key = resource.key(None, None);
     let outcome = Automatic::new(settings).flatten(&resource, &key, &Links::default(), &mut names, &mut rows);
     match outcome {
         Ok(()) => Json::Array(rows.iter().map(|row| row_json(&names.list(), row)).collect()),

@@ -30,7 +30,7 @@ fn judge(checks: &str, resource: &str) -> (Result<(), Defect>, Vec<(String, u64)
         (Flattener::new(Arc::new(catalog)), Tape::default(), Rows::default());
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
-    let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
+    let outcome = flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows);
     assert_eq!(outcome.is_ok(), !rows.is_empty(), "a resource that is set aside has no rows");
     let outcome = outcome.map(|flattened| assert!(matches!(flattened, Flattened::Rows(_))));
     (outcome, flattener.findings().to_vec())
@@ -227,7 +227,7 @@ fn structural_checks_are_made_where_only_views_are_filled() {
         let (mut tape, mut rows) = (Tape::default(), Rows::default());
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).unwrap();
+        flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows).unwrap();
         assert_eq!(flattener.findings(), found, "{text}");
         let names = flattener.names();
         assert_eq!(rows.iter().map(|row| names.table(row.table())).collect::<Vec<_>>(), tables, "{text}");
@@ -250,7 +250,7 @@ fn structural_checks_are_made_of_what_is_archived() {
         let (mut tape, mut rows) = (Tape::default(), Rows::default());
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
+        let outcome = flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows);
         assert!(matches!(outcome, Ok(Flattened::Archived)), "{text}");
         assert!(rows.is_empty() && rows.bytes() == 0, "{text}");
         assert_eq!(flattener.findings(), found, "{text}");

@@ -31,7 +31,7 @@ fn load(catalog: &Arc<Catalog>, resources: &[&str]) -> Dictionary {
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).ok();
+        flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows).ok();
     }
     flattener.count(&rows);
     let dictionary = flattener.take_dictionary();

@@ -89,11 +89,10 @@ impl Leaves<'_> {
     }
 
     fn any(&mut self, paths: &[String], node: Node<'_>) {
+        let is_label = paths.iter().any(|path| path == "meta_tag" || path == "meta_security");
         match node.kind() {
+            Kind::Object if is_label => self.label(paths, node),
             Kind::Object => self.object(paths, node),
-            Kind::Array if paths.iter().any(|path| path == "meta_tag" || path == "meta_security") => {
-                node.items().for_each(|label| self.label(paths, label));
-            }
             Kind::Array => node.items().for_each(|item| self.any(paths, item)),
             Kind::Null => {}
             _ => self.leaf(paths, node),
@@ -212,7 +211,7 @@ fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
 fn rows(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> Option<Rows> {
     let mut rows = Rows::default();
     let resource = Resource::read(node).ok()?;
-    automatic.flatten(&resource, &resource.key(None), &Links::default(), names, &mut rows).ok()?;
+    automatic.flatten(&resource, &resource.key(None, None), &Links::default(), names, &mut rows).ok()?;
     Some(rows)
 }
 

@@ -79,7 +79,7 @@ fn flatten(resources: &[String], order: &[usize], arrays: Arrays) -> (Vec<String
         let document = tape.parse(resources[index].as_bytes(), Limits::default()).unwrap();
         let Ok(resource) = Resource::read(document.root()) else { continue };
         rows.clear();
-        let outcome = flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows);
+        let outcome = flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows);
         flattener.count(&rows);
         let names = flattener.names();
         let lines = rows

@@ -101,7 +101,7 @@ fn real_files_become_rows() {
                 count += 1;
                 let mut rows = Rows::default();
                 let outcome = Resource::read(node).and_then(|resource| {
-                    let key = resource.key(None);
+                    let key = resource.key(None, None);
                     automatic.flatten(&resource, &key, &Links::default(), &mut names, &mut rows)
                 });
                 match outcome {
@@ -171,7 +171,7 @@ fn mandatory_elements_are_missed_only_where_they_are_missing() {
             resources(document.root(), &mut nodes);
             for resource in nodes.into_iter().filter_map(|node| Resource::read(node).ok()) {
                 let mut rows = Rows::default();
-                let key = resource.key(None);
+                let key = resource.key(None, None);
                 let outcome = flattener.flatten(&resource, &key, &Links::default(), &mut rows);
                 let is_lacking = flattener.findings().iter().any(|(check, _)| check == "mandatory");
                 if outcome.is_ok() && is_lacking {

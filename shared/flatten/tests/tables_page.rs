@@ -78,7 +78,9 @@ fn rows(resource: &str, arrays: Arrays) -> String {
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
     let mut automatic = Automatic::new(Settings { arrays, ..Settings::default() });
-    automatic.flatten(&resource, &resource.key(None), &Links::default(), &mut names, &mut rows).unwrap();
+    automatic
+        .flatten(&resource, &resource.key(None, None), &Links::default(), &mut names, &mut rows)
+        .unwrap();
     let names = names.list();
     let lines = rows.iter().map(|row| {
         let head = [("_table", names.table(row.table())), ("_id", row.key())];

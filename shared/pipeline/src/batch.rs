@@ -134,10 +134,21 @@ pub struct Completion {
     pub row: String,
     /// The version of the row; a newer row has its own completion.
     pub version: Version,
-    /// The cell, as a path through records and list items: `component.3.valueReference_key`.
+    /// The cell, as a path through records and list items: `component.3.valueReference_key`. The item of a list that
+    /// ends the path (`result_keys.3`) says only in which list the key belongs.
     pub path: String,
     /// The target's key.
     pub key: String,
+}
+
+impl Completion {
+    /// Returns the list that takes the key, if the key is an item of one: items that are known late come behind the
+    /// others, and those that stay unknown leave no trace.
+    #[must_use]
+    pub fn list(&self) -> Option<&str> {
+        let (list, index) = self.path.rsplit_once('.')?;
+        index.bytes().all(|byte| byte.is_ascii_digit()).then_some(list)
+    }
 }
 
 /// A record that was set aside: a pointer to it and what is wrong, never a value of it.

@@ -1,5 +1,8 @@
 //! Datatypes: what concepts, references, metadata and telecoms have beyond their members.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use crate::check::is_uri_reference;
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
@@ -16,12 +19,11 @@ impl<'a> Walk<'_, 'a> {
     /// A `CodeableConcept`: the columns of its primary coding, and the codings of `all` concepts to search by.
     pub(super) fn concept(&mut self, place: PlaceId, node: Node<'a>, all: Node<'a>) -> Result<(), Defect> {
         self.members(place, node)?;
-        let concepts = if all.kind() == Kind::Array { all.items() } else { Node::once(all) };
-        let every = concepts.filter_map(|concept| concept.get("coding")).flat_map(Node::items);
+        let every = all.as_items().filter_map(|concept| concept.get("coding")).flat_map(Node::as_items);
         let column = self.places.own(place, Derived::Codings, self.names);
         self.pairs(column, every, "code");
-        let several = node.get("coding").filter(|codings| codings.items().nth(1).is_some());
-        let Some(codings) = several else { return Ok(()) };
+        let codings = node.get("coding").filter(|codings| self.has_coding_array(*codings));
+        let Some(codings) = codings else { return Ok(()) };
         match self.places.element(place, "coding", self.settings, self.names) {
             Some(spot) => self.items(spot, type_named("Coding"), codings),
             None => Ok(()),
@@ -35,18 +37,15 @@ impl<'a> Walk<'_, 'a> {
         spot: SpotId,
         codings: Node<'a>,
     ) -> Result<(), Defect> {
-        if codings.kind() != Kind::Array {
-            return self.element(spot, codings);
-        }
         let Some(primary) = preferred_coding(codings) else {
-            return match codings.items().find(|item| !item.is_null()) {
+            return match codings.as_items().find(|item| !item.is_null()) {
                 Some(scalar) => Err(self.defect(DefectCode::ObjectExpected, scalar)),
                 None => Ok(()),
             };
         };
         let place = self.places.elided_coding(spot, concept, self.names);
-        let (has_more, echo, doubts) = (codings.items().nth(1).is_some(), self.echo, self.doubts);
-        self.echo |= self.in_tables() && has_more;
+        let (has_more, echo, doubts) = (self.has_coding_array(codings), self.echo, self.doubts);
+        self.echo |= self.in_tables();
         let outcome = self.members(place, primary);
         self.echo = echo;
         if has_more {
@@ -54,6 +53,12 @@ impl<'a> Walk<'_, 'a> {
             self.doubts = doubts;
         }
         outcome
+    }
+
+    /// Whether the codings of a concept stand whole beside its columns: several in an array, and all in child tables.
+    fn has_coding_array(&self, codings: Node<'_>) -> bool {
+        let mut all = codings.as_items().filter(|item| !item.is_null());
+        all.nth(usize::from(!self.in_tables())).is_some()
     }
 
     /// A `Reference`: as written, and the key and type of its target.
@@ -67,37 +72,97 @@ impl<'a> Walk<'_, 'a> {
         let outer = std::mem::replace(&mut self.typed, is_typed);
         let outcome = self.members(place, node);
         self.typed = outer;
-        outcome
+        outcome?;
+        self.identifier(place, node);
+        Ok(())
+    }
+
+    /// The identifier that a conditional or logical reference names its target by, as `system|value`: it is among the
+    /// target's `identifier_values`.
+    fn identifier(&mut self, place: PlaceId, reference: Node<'a>) {
+        let logical = reference.get("identifier").filter(|identifier| !identifier.is_null());
+        let text = reference.get_text("reference");
+        let searched =
+            text.as_deref().and_then(reference::conditional).and_then(|(_, identifier)| identifier);
+        let named = match (searched, logical) {
+            // Its array stands in the column.
+            (_, Some(identifier)) if identifier.kind() != Kind::Object => None,
+            (Some(searched), _) => Some(searched),
+            (None, Some(identifier)) => {
+                match (text_part(identifier, "system"), text_part(identifier, "value")) {
+                    (Ok(system), Ok(Some(value))) => {
+                        let [system, value] = [system, Some(value)].map(|part| part.and_then(Node::text));
+                        Some(
+                            [
+                                system.as_deref().unwrap_or_default(),
+                                "|",
+                                value.as_deref().unwrap_or_default(),
+                            ]
+                            .concat(),
+                        )
+                    }
+                    _ => None,
+                }
+            }
+            (None, None) => None,
+        };
+        if let Some(named) = named {
+            let column = self.places.own(place, Derived::Identifier, self.names);
+            self.rows.text(column, &named);
+        }
+    }
+
+    /// The keys of all targets of an array of references that have one, each once. Those that are not known yet come
+    /// last.
+    pub(super) fn keys(&mut self, column: ColumnId, references: Node<'a>) {
+        let (mut seen, mut known, mut later) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for text in references.as_items().filter_map(|reference| reference.get_text("reference")) {
+            let (key, keys) = match self.target_of(&text) {
+                Target::Resource { kind, id } => ([kind, "/", id].concat(), &mut known),
+                Target::Key(key) | Target::Contained { key, .. } => (key, &mut known),
+                Target::Later(urn) => (urn.to_owned(), &mut later),
+                Target::Conditional(_) | Target::Nowhere => continue,
+            };
+            if seen.insert(key.clone()) {
+                keys.push(key);
+            }
+        }
+        if seen.is_empty() {
+            return;
+        }
+        let list = self.rows.open_list(column);
+        known.iter().for_each(|key| self.rows.text(ITEM, key));
+        later.iter().for_each(|urn| self.rows.pending(ITEM, urn));
+        self.rows.close(list);
     }
 
     /// Tags or security labels as `system|code`, and whole where they say more.
     pub(super) fn labels(&mut self, spot: SpotId, labels: Node<'a>) -> Result<(), Defect> {
-        if labels.kind() != Kind::Array {
-            return self.element(spot, labels);
-        }
-        if let Some(wrong) = labels.items().find(|label| !matches!(label.kind(), Kind::Object | Kind::Null)) {
+        if let Some(wrong) =
+            labels.as_items().find(|label| !matches!(label.kind(), Kind::Object | Kind::Null))
+        {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
-        self.pairs(self.places.plain(spot), labels.items(), "code");
+        self.pairs(self.places.plain(spot), labels.as_items(), "code");
         let is_in_pair = |name: Node<'_>, value: Node<'_>| {
             matches!(value.kind(), Kind::String | Kind::Null) && (name.is("system") || name.is("code"))
         };
         let says_more = |label: Node<'_>| !label.members().all(|(name, value)| is_in_pair(name, value));
-        if !labels.items().any(says_more) {
+        if !self.in_tables() && !labels.as_items().any(says_more) {
             return Ok(());
         }
         let whole = self.places.labels(spot, self.names);
         self.items(whole, type_named("Coding"), labels)
     }
 
-    /// The best-ranked value of each system, beside the columns of the first.
+    /// The best-ranked current value of each system, else the best-ranked old one.
     pub(super) fn telecoms(&mut self, spot: SpotId, array: Node<'a>) {
         let columns = self.places.telecoms(spot, self.names);
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(columns) {
             let of_system =
-                array.items().filter(|point| point.get("system").is_some_and(|code| code.is(system)));
+                array.as_items().filter(|point| point.get("system").is_some_and(|code| code.is(system)));
             let best = of_system
-                .filter_map(|point| Some((rank(point), point.get("value")?)))
+                .filter_map(|point| Some(((is_old(point), rank(point)), point.get("value")?)))
                 .filter(|(_, value)| value.kind() == Kind::String)
                 .min_by_key(|(rank, _)| *rank);
             if let Some((_, value)) = best {
@@ -143,7 +208,7 @@ impl<'a> Walk<'_, 'a> {
             // The key of a Bundle without an id is made of it without its entries, as they were read one by one.
             if resource.id().is_some() || resource.resource_type() != "Bundle" || node.get("entry").is_none()
             {
-                let key = resource.key(None);
+                let key = resource.key(None, None);
                 self.rows.text(self.places.derived(spot, Derived::Key, self.names), &key);
             }
             return Ok(());
@@ -158,43 +223,88 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn target(&mut self, place: PlaceId, written: Node<'a>) {
         let Some(text) = written.text() else { return };
         self.doubts.references += u64::from(!is_uri_reference(&text));
-        match reference::parse(&text) {
-            Reference::Resource { kind, id } => {
-                self.target_key(place, kind, &[kind, "/", id]);
+        match self.target_of(&text) {
+            Target::Resource { kind, id } => {
+                let column = self.places.own(place, Derived::Key, self.names);
+                self.rows.text_with(column, |out| out.extend([kind, "/", id]));
+                self.target_type(place, kind);
             }
-            Reference::Contained("") => {
-                let kind = self.key.split('/').next().unwrap_or_default();
-                self.target_key(place, kind, &[self.key]);
+            Target::Key(key) => {
+                let column = self.places.own(place, Derived::Key, self.names);
+                self.rows.text(column, &key);
+                self.target_type(place, key.split('/').next().unwrap_or_default());
             }
-            Reference::Contained(id) => {
-                if let Some((kind, key)) = self.contained_target(id) {
-                    self.target_key(place, &kind, &[&key]);
+            Target::Contained { kind, key } => {
+                let column = self.places.own(place, Derived::Key, self.names);
+                self.rows.text(column, &key);
+                self.target_type(place, &kind);
+            }
+            Target::Later(urn) => {
+                self.rows.pending(self.places.own(place, Derived::Key, self.names), urn);
+                if !self.typed {
+                    self.rows.pending_type(self.places.own(place, Derived::Kind, self.names), urn);
                 }
             }
-            Reference::Urn(urn) => match self.links.resolve(urn) {
-                Link::Key(key) => {
-                    let kind = key.split('/').next().unwrap_or_default();
-                    self.target_key(place, kind, &[&key]);
-                }
-                Link::Later => {
-                    self.rows.pending(self.places.own(place, Derived::Key, self.names), urn);
-                    if !self.typed {
-                        self.rows.pending_type(self.places.own(place, Derived::Kind, self.names), urn);
-                    }
-                }
-                Link::Nowhere => {}
-            },
-            Reference::Other => {}
+            Target::Conditional(kind) => self.target_type(place, kind),
+            Target::Nowhere => {}
         }
     }
 
-    fn target_key(&mut self, place: PlaceId, kind: &str, key: &[&str]) {
-        let column = self.places.own(place, Derived::Key, self.names);
-        self.rows.text_with(column, |text| text.extend(key.iter().copied()));
+    fn target_type(&mut self, place: PlaceId, kind: &str) {
         if !self.typed {
             self.rows.text(self.places.own(place, Derived::Kind, self.names), kind);
         }
     }
+
+    /// What a literal reference leads to.
+    fn target_of<'t>(&mut self, text: &'t str) -> Target<'t> {
+        let link = match reference::parse(text) {
+            Reference::Resource { kind, id } => match self.links.resolve_url(text) {
+                Some(link) => link,
+                None => return Target::Resource { kind, id },
+            },
+            Reference::Contained("") => Link::Key(self.key.to_owned()),
+            Reference::Contained(id) => {
+                let target = self.contained_target(id);
+                let contained =
+                    |(kind, key): (Cow<'_, str>, _)| Target::Contained { kind: kind.into_owned(), key };
+                return target.map_or(Target::Nowhere, contained);
+            }
+            Reference::Urn(urn) => match self.links.resolve(urn) {
+                Link::Later => return Target::Later(urn),
+                link => link,
+            },
+            Reference::Other => {
+                let searched = reference::conditional(text);
+                return searched.map_or(Target::Nowhere, |(kind, _)| Target::Conditional(kind));
+            }
+        };
+        match link {
+            Link::Key(key) => Target::Key(key),
+            Link::Later | Link::Nowhere => Target::Nowhere,
+        }
+    }
+}
+
+/// What a literal reference leads to.
+enum Target<'t> {
+    /// What the reference says itself.
+    Resource {
+        kind: &'t str,
+        id: &'t str,
+    },
+    /// What the reference stands for.
+    Key(String),
+    /// A contained resource, whose key begins with its container's.
+    Contained {
+        kind: String,
+        key: String,
+    },
+    /// An entry of the Bundle that has not been read.
+    Later(&'t str),
+    /// Whatever of this type a search finds.
+    Conditional(&'t str),
+    Nowhere,
 }
 
 /// A member that is text, or `Err` if it is something else.
@@ -206,7 +316,11 @@ fn text_part<'a>(item: Node<'a>, name: &str) -> Result<Option<Node<'a>>, ()> {
     }
 }
 
+fn is_old(point: Node<'_>) -> bool {
+    point.get("use").is_some_and(|r#use| r#use.is("old"))
+}
+
 /// `ContactPoint.rank`: 1 is the most preferred; one without a rank comes after all that have one.
-fn rank(point: Node<'_>) -> u32 {
+pub(super) fn rank(point: Node<'_>) -> u32 {
     point.get("rank").and_then(Node::number).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
 }

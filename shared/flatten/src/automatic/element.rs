@@ -2,9 +2,13 @@
 
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
-use crate::model::TypeId;
+use crate::model::{TypeId, type_named};
+use crate::row::ColumnId;
 
+use super::datatype::rank;
 use super::name::Standing;
+use crate::time::moment;
+
 use super::place::{Derived, Essence, Member, PlaceId, Special, SpotId, items_kind};
 use super::walk::{Care, Walk};
 
@@ -21,9 +25,11 @@ impl<'a> Walk<'_, 'a> {
     /// Flattens every member of an object.
     pub(super) fn members(&mut self, place: PlaceId, node: Node<'a>) -> Result<(), Defect> {
         let (mut hint, chosen) = (0, self.chosen.len());
+        let around = self.around.replace(node);
         for (key, value) in node.members() {
             self.member(place, key, value, &mut hint)?;
         }
+        self.around = around;
         self.chosen.truncate(chosen);
         Ok(())
     }
@@ -60,7 +66,14 @@ impl<'a> Walk<'_, 'a> {
             Member::Sibling(spot) => {
                 self.sibling(spot, value)?;
                 if value.kind() == Kind::Object {
-                    self.is_there(spot, self.places.essence(spot));
+                    let essence = self.places.essence(spot);
+                    self.is_there(essence);
+                    // It stands for a value that is absent.
+                    if let Some(choice) = self.places.choice(spot).filter(|_| essence.is_choice())
+                        && self.is_first(choice.kind)
+                    {
+                        self.rows.text(choice.kind, choice.datatype);
+                    }
                 }
                 Ok(())
             }
@@ -83,27 +96,58 @@ impl<'a> Walk<'_, 'a> {
         let essence = self.places.essence(spot);
         match value.kind() {
             Kind::Null => return Ok(()),
-            Kind::Object => self.single(spot, value)?,
             Kind::Array => self.array(spot, value)?,
+            Kind::Object if essence.is_many() && !essence.is_resource() => self.objects(spot, value)?,
+            Kind::Object => self.single(spot, value)?,
             Kind::String if essence.is_text() => self.rows.text_of(essence.plain, value),
+            _ if essence.is_many() && !essence.only_objects() => self.scalars(spot, value)?,
             Kind::String | Kind::Number | Kind::True | Kind::False => self.only_scalar(spot, value)?,
         }
-        self.is_there(spot, essence);
+        self.is_there(essence);
+        if essence.is_choice() {
+            self.choice(spot, value);
+        }
         Ok(())
     }
 
-    /// Notes that a member has a value, or something that stands for it, and says which choice it is.
-    fn is_there(&mut self, spot: SpotId, essence: Essence) {
+    /// Notes that a member has a value, or something that stands for it.
+    fn is_there(&mut self, essence: Essence) {
         self.met |= essence.meets;
         self.unsure |= !essence.is_tabled();
-        if essence.is_choice()
-            && let Some((column, kind)) = self.places.choice(spot)
-            && !self.chosen.contains(&column)
-        {
-            // Of two members of one choice, which FHIR does not have, the first says what it is.
-            self.chosen.push(column);
-            self.rows.text(column, kind);
+    }
+
+    /// What a choice says whichever member it has: which one, its moment, and whether it holds. Of two members of one
+    /// choice, which FHIR does not have, the first says it.
+    fn choice(&mut self, spot: SpotId, value: Node<'a>) {
+        let Some(choice) = self.places.choice(spot) else { return };
+        if choice.only_single && value.kind() == Kind::Array {
+            return;
         }
+        if self.is_first(choice.kind) {
+            self.rows.text(choice.kind, choice.datatype);
+        }
+        let text = if value.kind() == Kind::Object { value.get_text("start") } else { value.text() };
+        if let Some((at, moment)) = choice.at.zip(text.and_then(|text| moment(&text)))
+            && self.is_first(at)
+        {
+            self.rows.instant(at, moment.milliseconds());
+        }
+        // A release that has no choice here may have an element of its name.
+        if let Some((column, base)) = choice.holds
+            && self.around.is_none_or(|object| object.get(base).is_none())
+            && self.is_first(column)
+        {
+            self.rows.boolean(column, value.boolean().unwrap_or(true));
+        }
+    }
+
+    /// Whether a choice of the objects at hand has not filled a column yet.
+    fn is_first(&mut self, column: ColumnId) -> bool {
+        let is_first = !self.chosen.contains(&column);
+        if is_first {
+            self.chosen.push(column);
+        }
+        is_first
     }
 
     /// Whether a name with an underscore can only be a primitive's companion. Databases and programs have fields of
@@ -136,7 +180,7 @@ impl<'a> Walk<'_, 'a> {
         if self.places.essence(spot).is_resource() {
             return self.inner_resource(spot, value);
         }
-        let carrier = self.places.shape(spot, value);
+        let carrier = self.places.shape(spot, Node::once(value));
         let place = self.places.in_place(spot, carrier, self.names);
         self.object(place, value)
     }
@@ -154,23 +198,26 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn objects(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
-        let Some(first) = array.items().find(|item| item.kind() == Kind::Object) else { return Ok(()) };
-        let carrier = self.places.shape(spot, first);
+        let objects = array.as_items().filter(|item| item.kind() == Kind::Object);
+        let carrier = self.places.shape(spot, objects);
         if !self.places.has_primary(spot, carrier) {
-            let count = i32::try_from(array.items().count()).unwrap_or(i32::MAX);
+            let count = i32::try_from(array.as_items().count()).unwrap_or(i32::MAX);
             self.rows.integer(self.places.derived(spot, Derived::Count, self.names), count);
             return self.items(spot, carrier, array);
         }
-        let is_one_of_several = array.items().nth(1).is_some();
+        let place = self.places.in_place(spot, carrier, self.names);
+        let special = self.places.special(place);
+        // Where a list has the codes, values or keys of all items, one item needs no array of its own.
+        let has_array = self.in_tables() || !special.is_listed() || array.as_items().nth(1).is_some();
         let (echo, doubts) = (self.echo, self.doubts);
-        self.echo |= is_one_of_several;
-        let outcome = self.primary(spot, carrier, array, first);
+        self.echo |= has_array;
+        let outcome = self.primary(spot, place, carrier, array);
         self.echo = echo;
         outcome?;
-        if !is_one_of_several {
+        if !has_array {
             return Ok(());
         }
-        // What is odd about the item in front is counted among all of them.
+        // What is odd about the primary item is counted among all of them.
         self.doubts = doubts;
         self.items(spot, carrier, array)
     }
@@ -179,29 +226,33 @@ impl<'a> Walk<'_, 'a> {
     fn primary(
         &mut self,
         spot: SpotId,
+        place: PlaceId,
         carrier: Option<TypeId>,
         array: Node<'a>,
-        first: Node<'a>,
     ) -> Result<(), Defect> {
-        let place = self.places.in_place(spot, carrier, self.names);
-        match self.places.special(place) {
-            Special::Concept => self.concept(place, first, array),
-            Special::HumanName => self.object(place, preferred_name(array).unwrap_or(first)),
-            Special::Address => self.object(place, preferred_address(array).unwrap_or(first)),
-            Special::Coding => self.object(place, preferred_coding(array).unwrap_or(first)),
-            Special::Identifier => {
-                self.object(place, preferred_identifier(array).unwrap_or(first))?;
-                let values = self.places.derived(spot, Derived::Values, self.names);
-                self.pairs(values, array.items(), "value");
-                Ok(())
-            }
-            Special::ContactPoint => {
-                self.object(place, first)?;
-                self.telecoms(spot, array);
-                Ok(())
-            }
-            _ => self.object(place, first),
+        let special = self.places.special(place);
+        let Some(primary) = primary_item(special, carrier, array) else { return Ok(()) };
+        match special {
+            Special::Concept => return self.concept(place, primary, array),
+            _ => self.object(place, primary)?,
         }
+        match special {
+            Special::Coding => {
+                let codings = self.places.own(place, Derived::Codings, self.names);
+                self.pairs(codings, array.as_items(), "code");
+            }
+            Special::Identifier => {
+                let values = self.places.derived(spot, Derived::Values, self.names);
+                self.pairs(values, array.as_items(), "value");
+            }
+            Special::Reference => {
+                let keys = self.places.derived(spot, Derived::Keys, self.names);
+                self.keys(keys, array);
+            }
+            Special::ContactPoint => self.telecoms(spot, array),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -211,37 +262,48 @@ fn is_scalar(value: Node<'_>) -> bool {
     is_one(value.kind()) || value.items().any(|item| is_one(item.kind()))
 }
 
-/// Official, else usual, else the first that is neither old nor a maiden name nor a nickname.
-fn preferred_name(names: Node<'_>) -> Option<Node<'_>> {
-    by_use(names, "official")
-        .or_else(|| by_use(names, "usual"))
-        .or_else(|| first_without(names, &["old", "maiden", "nickname"]))
+/// The item that stands for an array: the one that a user or the sender prefers, else the first that is current, else
+/// the first. Items that say nothing come behind those that do.
+fn primary_item<'a>(special: Special, carrier: Option<TypeId>, array: Node<'a>) -> Option<Node<'a>> {
+    let uses: (&[&str], &[&str]) = match special {
+        Special::HumanName => (&["official", "usual"], &["old", "maiden", "nickname"]),
+        Special::Address => (&["home"], &["old"]),
+        Special::Identifier => (&["official", "usual"], &["old"]),
+        _ => (&[], &["old"]),
+    };
+    let (preferred, last) = uses;
+    let is_of_use = |item: Node<'_>, wanted: &str| item.get("use").is_some_and(|r#use| r#use.is(wanted));
+    let order = |item: Node<'_>| {
+        let place = preferred.iter().position(|wanted| is_of_use(item, wanted)).unwrap_or(preferred.len());
+        let is_last = last.iter().any(|unwanted| is_of_use(item, unwanted));
+        match special {
+            Special::ContactPoint => (u32::from(is_last), rank(item)),
+            Special::Coding => (u32::from(!is_selected(item)), 0),
+            Special::HumanName | Special::Address | Special::Identifier => {
+                (u32::from(is_last), u32::try_from(place).unwrap_or(u32::MAX))
+            }
+            _ => (0, 0),
+        }
+    };
+    let objects = array.as_items().filter(|item| item.kind() == Kind::Object);
+    objects.min_by_key(|item| (!says_something(carrier, *item), order(*item)))
 }
 
-/// The home address, else the first that is not old.
-fn preferred_address(addresses: Node<'_>) -> Option<Node<'_>> {
-    by_use(addresses, "home").or_else(|| first_without(addresses, &["old"]))
-}
-
-/// Official, else usual.
-fn preferred_identifier(identifiers: Node<'_>) -> Option<Node<'_>> {
-    by_use(identifiers, "official").or_else(|| by_use(identifiers, "usual"))
+/// Whether an object has an element of its type besides an id and extensions.
+fn says_something(carrier: Option<TypeId>, object: Node<'_>) -> bool {
+    let Some(carrier) = carrier else { return true };
+    object.members().any(|(key, value)| {
+        let name = key.text().unwrap_or_default();
+        let is_about_itself = matches!(&*name, "id" | "extension" | "modifierExtension");
+        !value.is_null() && !is_about_itself && carrier.element(&name).is_some()
+    })
 }
 
 /// The coding that a user selected, else the first.
-pub(super) fn preferred_coding<'a>(codings: Node<'a>) -> Option<Node<'a>> {
-    let selected = |coding: &Node<'a>| coding.get("userSelected").and_then(Node::boolean) == Some(true);
-    let mut objects = codings.items().filter(|item| item.kind() == Kind::Object);
-    let first = objects.clone().next();
-    objects.find(selected).or(first)
+pub(super) fn preferred_coding(codings: Node<'_>) -> Option<Node<'_>> {
+    primary_item(Special::Coding, type_named("Coding"), codings)
 }
 
-fn by_use<'a>(array: Node<'a>, wanted: &str) -> Option<Node<'a>> {
-    array.items().find(|item| item.get("use").is_some_and(|r#use| r#use.is(wanted)))
-}
-
-fn first_without<'a>(array: Node<'a>, unwanted: &[&str]) -> Option<Node<'a>> {
-    let is_unwanted =
-        |item: &Node<'a>| item.get("use").is_some_and(|r#use| unwanted.iter().any(|name| r#use.is(name)));
-    array.items().find(|item| item.kind() == Kind::Object && !is_unwanted(item))
+fn is_selected(coding: Node<'_>) -> bool {
+    coding.get("userSelected").and_then(Node::boolean) == Some(true)
 }

@@ -297,7 +297,7 @@ fn is_unusable(extension: Node<'_>, care: Care) -> bool {
 }
 
 fn url_of(extension: Node<'_>) -> Option<Cow<'_, str>> {
-    extension.get_text("url").filter(|url| !url.is_empty())
+    extension.get_text("url").filter(|url| !without_version(url).is_empty())
 }
 
 fn extension_type() -> Option<crate::model::TypeId> {

@@ -20,6 +20,9 @@ mod describe;
 mod name;
 mod address;
 
+#[cfg(test)]
+mod disagreements;
+
 use std::collections::BTreeMap;
 
 use crate::check::{Structural, is_fhir_id};

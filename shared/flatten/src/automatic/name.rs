@@ -125,6 +125,7 @@ fn is_reserved(key: &str) -> bool {
             | "dataSize"
             | "items"
             | "key"
+            | "keys"
             | "text"
             | "type"
             | "values"

@@ -8,6 +8,7 @@ mod member;
 mod scalars;
 mod shape;
 mod budget;
+mod choice;
 mod columns;
 mod essence;
 mod home;
@@ -35,6 +36,7 @@ use shape::{Shape, Signature};
 use spot::Spot;
 
 pub(super) use budget::MOST_NAMES;
+pub(super) use choice::Choice;
 pub(super) use columns::Derived;
 pub(super) use essence::Essence;
 pub(super) use meaning::{Meanings, Root};
@@ -255,7 +257,7 @@ impl Places {
         &self.spots[spot.0 as usize].name
     }
 
-    pub(super) fn choice(&self, spot: SpotId) -> Option<(ColumnId, &'static str)> {
+    pub(super) fn choice(&self, spot: SpotId) -> Option<Choice> {
         self.spots[spot.0 as usize].choice
     }
 

@@ -42,14 +42,14 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn scalars(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
         let (plain, scalars) = (self.places.plain(spot), self.places.essence(spot).scalars);
         let list = self.rows.open_list(plain);
-        for item in array.items() {
+        for item in array.as_items() {
             self.list_item(spot, item)?;
         }
         self.rows.close(list);
         if scalars.has(Scalars::MOMENT) && items_kind(array) == Some(Kind::String) {
             let at = self.derived(spot, Derived::At);
             let list = self.rows.open_list(at);
-            for item in array.items() {
+            for item in array.as_items() {
                 if let Some(moment) = item.text().and_then(|text| moment(&text)) {
                     self.rows.instant(ITEM, moment.milliseconds());
                 } else {
@@ -100,7 +100,7 @@ impl<'a> Walk<'_, 'a> {
                 self.rows.close(list);
             }
             Kind::Object => {
-                let carrier = self.places.shape(spot, value);
+                let carrier = self.places.shape(spot, Node::once(value));
                 let place = self.places.item(spot, carrier, self.names);
                 self.record(place, value)?;
             }

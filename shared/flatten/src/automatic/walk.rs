@@ -58,8 +58,10 @@ pub(super) struct Walk<'w, 'a> {
     pub(super) in_contained: bool,
     /// Whether the reference at hand says the type of its target itself.
     pub(super) typed: bool,
-    /// The choices of the objects at hand that have said what they are.
+    /// The columns of choices that the objects at hand have said already.
     pub(super) chosen: Vec<ColumnId>,
+    /// The object whose members are at hand.
+    pub(super) around: Option<Node<'a>>,
     /// The mandatory elements that the row at hand has.
     pub(super) met: u8,
     /// What structural checks have found.
@@ -114,6 +116,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             typed: false,
             in_contained: false,
             chosen,
+            around: None,
             met: 0,
             doubts: Structural::default(),
             embedded: 0,
@@ -177,11 +180,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         carrier: Option<TypeId>,
         array: Node<'a>,
     ) -> Result<(), Defect> {
-        if self.in_tables() && only_objects(array) && self.later_rows(spot, carrier, array.items()) {
+        if self.in_tables() && only_objects(array) && self.later_rows(spot, carrier, array.as_items()) {
             return Ok(());
         }
         let list = self.rows.open_list(self.places.plain(spot));
-        for item in array.items() {
+        for item in array.as_items() {
             self.item(spot, carrier, item)?;
         }
         self.rows.close(list);
@@ -258,7 +261,8 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn item(&mut self, spot: SpotId, carrier: Option<TypeId>, item: Node<'a>) -> Result<(), Defect> {
         match item.kind() {
             Kind::Object => {
-                let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
+                let carrier =
+                    if carrier.is_some() { carrier } else { self.places.shape(spot, Node::once(item)) };
                 let place = self.places.item(spot, carrier, self.names);
                 self.record(place, item)
             }

@@ -191,6 +191,11 @@ impl<'a> Node<'a> {
         if self.kind() == Kind::Object { Node::once(self) } else { self.items() }
     }
 
+    /// The items of an array, or the one value that stands in its place.
+    pub(crate) fn as_items(self) -> Items<'a> {
+        if self.kind() == Kind::Array { self.items() } else { Node::once(self) }
+    }
+
     /// The value of an object's member. Keys are unique: the parser refuses duplicates.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Node<'a>> {

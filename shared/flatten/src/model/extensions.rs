@@ -28,9 +28,9 @@ const SUCCESSORS: [&str; 4] = [
 const LONGEST_TAIL: usize = 128;
 
 /// Names that the flattener derives, so that no extension may have them, each with what it is derived for.
-pub(super) const RESERVED: [(&str, &str); 32] = [
+pub(super) const RESERVED: [(&str, &str); 34] = [
     ("absent", "a primitive's data-absent-reason"),
-    ("at", "the instant of a date or dateTime"),
+    ("at", "the moment of a date, dateTime or instant, or of a choice"),
     ("choice", "a choice's datatype, where another release has a type of its own there"),
     ("code", "a concept's primary coding stands at the concept"),
     ("coding", "a concept's codings, whole, stand beside its primary one"),
@@ -43,8 +43,10 @@ pub(super) const RESERVED: [(&str, &str); 32] = [
     ("email", "a telecom's first by system"),
     ("fax", "a telecom's first by system"),
     ("id", "every element's own id"),
+    ("identifier", "what a conditional or logical reference names its target by"),
     ("items", "how many sub-documents an array has, where they have a count of their own"),
     ("key", "a reference's target"),
+    ("keys", "the targets of an array of references"),
     ("modifier", "whether the extension is a modifier"),
     ("modifierExtension", "extensions that are modifiers"),
     ("other", "a telecom's first by system"),

@@ -107,6 +107,12 @@ impl Primitive {
         }
     }
 
+    /// Whether a value says when something is: a date, a dateTime or an instant.
+    #[must_use]
+    pub const fn is_moment(self) -> bool {
+        matches!(self, Self::Date | Self::DateTime | Self::Instant)
+    }
+
     /// The primitive that stands for the `System` type which FHIRPath converts this one to (FHIR R4, `fhirpath.html`,
     /// "Use of FHIRPath on Resources", types).
     #[must_use]

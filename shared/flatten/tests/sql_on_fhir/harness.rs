@@ -156,7 +156,7 @@ fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Defe
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let node = document.root();
-        let key = Resource::read(node).unwrap().key(None);
+        let key = Resource::read(node).unwrap().key(None, None);
         let before = rows.len();
         let context = Context { key: &key, links: Some(&known) };
         let count = evaluator.run(plan, &view_names, node, &context, &mut rows)?;

@@ -186,7 +186,7 @@ fn visit_document(root: Node<'_>, visit: &mut impl FnMut(Node<'_>, &str, &Links)
     let keyed: Vec<(Node<'_>, String)> = found
         .into_iter()
         .filter_map(|(node, url)| {
-            let key = Resource::read(node).ok()?.key(url.as_deref());
+            let key = Resource::read(node).ok()?.key(url.as_deref(), None);
             if let Some(url) = url {
                 links.insert(&url, &key);
             }

@@ -14,7 +14,7 @@ use super::deletions::{Deletions, HeldDeletions};
 use super::identity::Servers;
 use super::order::{BundleFacts, EntryFacts};
 use super::references::{Answer, Join, References};
-use super::{Assembler, RESOURCE, within};
+use super::{Assembler, RESOURCE, Urls, within};
 
 /// Answers of a join that are handed on at once.
 const ANSWERS_AT_ONCE: usize = 5_000;
@@ -42,27 +42,45 @@ pub(super) struct Closing {
 
 impl Assembler {
     /// Reads the entries of a Bundle that stands whole inside a record.
-    pub(super) fn nested_bundle(&mut self, place: Place, node: Node<'_>) {
+    pub(super) fn nested_bundle(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) {
         let is_nested = mem::replace(&mut self.is_nested, true);
-        self.whole_bundle(place, node);
+        let key = self.whole_bundle(place, node, urls);
         self.is_nested = is_nested;
+        // Others refer to it as to any entry.
+        if let Some((full_url, key)) = urls.full.zip(key) {
+            self.link(full_url, &key);
+        }
     }
 
     /// Reads what a Bundle says of itself. An `entry` in it is one that did not stream by.
     pub(super) fn envelope(&mut self, place: Place, node: Node<'_>) {
         if node.get("entry").is_some() {
-            return self.whole_bundle(place, node);
+            self.whole_bundle(place, node, Urls::default());
+        } else {
+            self.bundle_itself(place, node, Urls::default());
         }
+    }
+
+    /// Reads a Bundle without its entries. Returns its key.
+    fn bundle_itself(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
         match Resource::read(node) {
-            Ok(resource) => self.read_resource(place, &resource, None),
-            Err(defect) => self.defective(place, node, None, defect),
+            Ok(resource) => {
+                // The entries that it holds are not those that its own `fullUrl` stands among.
+                let key = resource.key(urls.full, urls.put);
+                self.read_keyed(place, &resource, key.clone());
+                Some(key)
+            }
+            Err(defect) => {
+                self.defective(place, node, None, defect);
+                None
+            }
         }
     }
 
     /// Reads a Bundle entry by entry that did not stream by: it stands inside a record, or cannot be told from other
     /// resources while it streams, because its `entry` is no array, its names are written with escapes, or its entries
     /// come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
-    fn whole_bundle(&mut self, place: Place, node: Node<'_>) {
+    fn whole_bundle(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
         let (facts, references) = (BundleFacts::of(node), References::open());
         let bundle = OpenBundle { facts, references, ..OpenBundle::default() };
         let outer = mem::replace(&mut self.bundle, bundle);
@@ -81,10 +99,11 @@ impl Assembler {
         self.bundle.references.links.close();
         let mut tape = Tape::default();
         let place = within(place, node);
+        let mut key = None;
         // It is made of what was read before.
         if let Ok(document) = tape.parse(envelope.as_bytes(), RESOURCE) {
             let around = self.stands_at.replace(place);
-            self.envelope(place, document.root());
+            key = self.bundle_itself(place, document.root(), urls);
             self.stands_at = around;
         }
         self.leave_bundle();
@@ -93,6 +112,7 @@ impl Assembler {
             while self.take_some(&mut closing) {}
         }
         self.bundle = outer;
+        key
     }
 
     fn entries(&mut self, place: Place, entries: Node<'_>) {

@@ -12,7 +12,7 @@ use crate::decode::Place;
 use crate::version::Position;
 
 use super::order::EntryFacts;
-use super::{Assembler, within};
+use super::{Assembler, Urls, within};
 
 /// What an entry asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Assembler {
     fn entry_of(&mut self, place: Place, entry: Node<'_>) {
         let outcome = entry.get("response").and_then(|response| response.get("outcome"));
         if let Some(outcome) = outcome.filter(|outcome| !outcome.is_null()) {
-            self.resource(place, outcome, None);
+            self.resource(place, outcome, Urls::default());
         }
         let resource = entry.get("resource").filter(|resource| !resource.is_null());
         let request = entry.get("request").filter(|request| !request.is_null()).map(one);
@@ -67,12 +67,16 @@ impl Assembler {
             Method::Unknown => return self.request_reject(place, entry, method, DefectCode::UnknownMethod),
             Method::Other => {}
         }
-        let full_url = entry.get_text("fullUrl");
+        let (full_url, request_url) = (entry.get_text("fullUrl"), request_url(entry));
         if let Some(resource) = resource {
-            self.resource(place, resource, full_url.as_deref());
+            let is_put =
+                method.and_then(Node::text).is_some_and(|method| method.trim().eq_ignore_ascii_case("PUT"));
+            let urls = Urls { full: full_url.as_deref(), put: request_url.as_deref().filter(|_| is_put) };
+            self.bundle.references.links.enter(urls.full);
+            self.resource(place, resource, urls);
         } else if entry.get("resourceType").is_some() {
             // Some senders leave the wrapping out.
-            self.resource(place, entry, None);
+            self.resource(place, entry, Urls::default());
         }
     }
 
@@ -82,7 +86,7 @@ impl Assembler {
         // One where an array may stand, or arrays in each other.
         parameters.items().for_each(|inner| self.parameters(place, Some(inner)));
         if let Some(resource) = parameters.get("resource").filter(|resource| !resource.is_null()) {
-            self.resource(place, resource, None);
+            self.resource(place, resource, Urls::default());
         }
         self.parameters(place, parameters.get("part"));
     }

@@ -31,6 +31,15 @@ use bundle::{Closing, OpenBundle};
 use order::EntryFacts;
 use rejects::is_manifest;
 
+/// What an entry calls its resource, beside the resource's own id.
+#[derive(Debug, Clone, Copy, Default)]
+struct Urls<'a> {
+    /// Its `fullUrl`.
+    full: Option<&'a str>,
+    /// The URL of its PUT.
+    put: Option<&'a str>,
+}
+
 /// When a batch is handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
@@ -198,7 +207,7 @@ impl Assembler {
                 if is_manifest(node) {
                     this.manifests += 1;
                 } else {
-                    this.resource(place, node, None);
+                    this.resource(place, node, Urls::default());
                 }
             }),
             Frame::Entry { place, bytes, bundle, head } => {
@@ -310,14 +319,14 @@ impl Assembler {
     }
 
     /// One resource: a record of its own.
-    fn resource(&mut self, place: Place, node: Node<'_>, full_url: Option<&str>) {
-        // Before anything else is asked of it: what is wrong with a Bundle is no matter to its entries.
+    fn resource(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) {
+        // Before anything else is asked of it: what is wrong with a Bundle does not matter to its entries.
         let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));
         if is_bundle && node.get("entry").is_some() {
-            return self.nested_bundle(place, node);
+            return self.nested_bundle(place, node, urls);
         }
         match Resource::read(node) {
-            Ok(resource) => self.read_resource(place, &resource, full_url),
+            Ok(resource) => self.read_resource(place, &resource, urls),
             Err(defect) => self.defective(place, node, None, defect),
         }
         if node.get("resourceType").is_some_and(|name| name.is("Parameters")) {
@@ -336,18 +345,21 @@ impl Assembler {
             || node.items().any(|item| self.waits(item))
     }
 
-    fn read_resource(&mut self, place: Place, resource: &Resource<'_>, full_url: Option<&str>) {
-        let key = resource.key(full_url);
-        if let Some(full_url) = full_url {
+    fn read_resource(&mut self, place: Place, resource: &Resource<'_>, urls: Urls<'_>) {
+        let key = resource.key(urls.full, urls.put);
+        if let Some(full_url) = urls.full {
             if !self.bundle.servers.note(full_url, &key) {
+                self.bundle.references.links.set_aside(full_url);
                 let defect = Defect::whole(DefectCode::AmbiguousIdentity);
                 return self.defective(place, resource.node(), Some(key), defect);
             }
-            let OpenBundle { references, .. } = &mut self.bundle;
-            for answer in references.insert(full_url, &key, &self.order, self.edition) {
-                self.answered(answer);
-            }
+            self.link(full_url, &key);
         }
+        self.read_keyed(place, resource, key);
+    }
+
+    /// Reads a resource whose key is known, unless an earlier attempt has written it and nothing in it waits.
+    fn read_keyed(&mut self, place: Place, resource: &Resource<'_>, key: String) {
         if !self.is_passing || self.waits(resource.node()) {
             self.read_as(key, place, resource);
         } else {
@@ -355,7 +367,15 @@ impl Assembler {
         }
     }
 
-    /// Reads a resource whose key is known.
+    /// Remembers the key of an entry, and answers what has waited for it.
+    fn link(&mut self, full_url: &str, key: &str) {
+        let OpenBundle { references, .. } = &mut self.bundle;
+        for answer in references.insert(full_url, key, &self.order, self.edition) {
+            self.answered(answer);
+        }
+    }
+
+    /// Makes the rows of a resource, or what else becomes of it.
     fn read_as(&mut self, key: String, place: Place, resource: &Resource<'_>) {
         if let Some(resources) = self.room.take() {
             self.batch.rows = self.flattener.spare().rows();

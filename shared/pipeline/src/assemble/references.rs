@@ -98,7 +98,7 @@ impl References {
     ) -> Vec<Answer> {
         if self.links.bytes() < LINK_BYTES {
             self.links.insert(full_url, key);
-        } else if full_url.starts_with("urn:") {
+        } else if Links::needs(full_url, key) {
             self.more_links.get_or_insert_with(Partitions::new).push(full_url, key.as_bytes());
         }
         let Some(cells) = self.waiting.remove(full_url) else { return Vec::new() };

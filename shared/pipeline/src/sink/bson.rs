@@ -298,9 +298,10 @@ fn record(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
 }
 
 fn list(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
-    for (index, (column, value)) in cells.enumerate() {
+    // A completion adds an item that waits once it is known.
+    let known = cells.filter(|(_, value)| !matches!(value, Value::Pending(_)));
+    for (index, (column, value)) in known.enumerate() {
         debug_assert_eq!(column, ITEM, "the items of a list have no name");
-        // An item that waits is empty until then: one that is left out would move those behind it.
         element(writer, names, Index(index), value);
     }
 }

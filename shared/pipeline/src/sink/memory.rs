@@ -294,7 +294,12 @@ impl State {
         if let Some(row) = row
             && version_of(row) == completion.version.as_str()
         {
-            set(row, &completion.path, &completion.key);
+            set(
+                row,
+                completion.list().unwrap_or(&completion.path),
+                completion.list().is_some(),
+                &completion.key,
+            );
         }
     }
 
@@ -358,26 +363,29 @@ fn reading_of(reject: &BsonDocument) -> i64 {
 }
 
 /// What `$set` does with a dotted path: names in documents, positions in arrays.
-fn set(document: &mut BsonDocument, path: &str, key: &str) {
-    let Some((head, rest)) = path.split_once('.') else {
-        document.insert(path, key);
-        return;
-    };
-    if let Some(inside) = document.get_mut(head) {
-        set_inside(inside, rest, key);
+/// Sets the cell at a path, or adds to the list there what it does not have.
+fn set(document: &mut BsonDocument, path: &str, adds: bool, key: &str) {
+    let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
+    match (document.get_mut(head), rest) {
+        (Some(inside), Some(rest)) => set_inside(inside, rest, adds, key),
+        (Some(Bson::Array(items)), None) if adds => {
+            let key = Bson::String(key.to_owned());
+            if !items.contains(&key) {
+                items.push(key);
+            }
+        }
+        (_, None) => drop(document.insert(head, key)),
+        (None, Some(_)) => {}
     }
 }
 
-fn set_inside(value: &mut Bson, path: &str, key: &str) {
+fn set_inside(value: &mut Bson, path: &str, adds: bool, key: &str) {
     match value {
-        Bson::Document(document) => set(document, path, key),
+        Bson::Document(document) => set(document, path, adds, key),
         Bson::Array(items) => {
-            let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
-            let item = head.parse().ok().and_then(|index: usize| items.get_mut(index));
-            match (item, rest) {
-                (Some(item), None) => *item = Bson::String(key.to_owned()),
-                (Some(item), Some(rest)) => set_inside(item, rest, key),
-                (None, _) => {}
+            let Some((head, rest)) = path.split_once('.') else { return };
+            if let Some(item) = head.parse().ok().and_then(|index: usize| items.get_mut(index)) {
+                set_inside(item, rest, adds, key);
             }
         }
         _ => {}

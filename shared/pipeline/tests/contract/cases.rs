@@ -247,13 +247,13 @@ fn completion_cases() -> Vec<Case> {
         ..BatchSpec::default()
     };
     let completed = "Patient Patient/1 @1 \"Patient/9\" \
-                     [{\"active\":true},{\"active\":true,\"subject_key\":\"Patient/9\"}] [\"Patient/9\",\"Patient/9\"]";
+                     [{\"active\":true},{\"active\":true,\"subject_key\":\"Patient/9\"}] [\"Patient/8\",\"Patient/9\"]";
     let together = BatchSpec { writes: vec![pending(P, 1)], ..complete(1) };
     vec![
         case(
             "keys that never come",
             [batch([pending(P, 1)])],
-            &["Patient Patient/1 @1 [{\"active\":true},{\"active\":true}] [\"Patient/9\",null]"],
+            &["Patient Patient/1 @1 [{\"active\":true},{\"active\":true}] [\"Patient/8\"]"],
             &[LOADED],
         ),
         case("keys come with the row", [together], &[completed], &[LOADED]),

@@ -20,7 +20,7 @@ fn columns_of(resources: &[&str]) -> Dictionary {
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
-        flattener.flatten(&resource, &resource.key(None), &Links::default(), &mut rows).unwrap();
+        flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows).unwrap();
     }
     flattener.count(&rows);
     flattener.take_dictionary()

@@ -185,7 +185,7 @@ impl Write {
         }
         arena.close(list);
         let list = arena.open_list(names.column("keys"));
-        arena.text(ITEM, "Patient/9");
+        arena.text(ITEM, "Patient/8");
         arena.pending(ITEM, "urn:uuid:1");
         arena.close(list);
         arena.end_row(row);

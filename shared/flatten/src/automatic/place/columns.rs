@@ -16,16 +16,22 @@ pub(in crate::automatic) enum Derived {
     Kind,
     Codings,
     Values,
+    Keys,
+    /// The identifier that a reference names its target by.
+    Identifier,
     Size,
     Sha256,
 }
 
-/// The columns of a spot. Those that are derived are named once there is something for them: there are nine of them,
-/// and most spots need one or none.
+/// How many [`Derived`] there are.
+const DERIVED: usize = 11;
+
+/// The columns of a spot. Those that are derived are named once there is something for them: most spots need one or
+/// none.
 #[derive(Debug)]
 pub(in crate::automatic) struct Columns {
     pub(in crate::automatic) plain: ColumnId,
-    derived: [Option<ColumnId>; 9],
+    derived: [Option<ColumnId>; DERIVED],
     name: Box<str>,
     /// The extension whose value this is.
     extension: Option<Box<str>>,
@@ -38,7 +44,7 @@ impl Columns {
     pub(super) fn of(name: &str, names: &mut Names) -> Self {
         Self {
             plain: names.column(name),
-            derived: [None; 9],
+            derived: [None; DERIVED],
             name: name.into(),
             extension: None,
             yields: (false, false),
@@ -90,6 +96,8 @@ impl Columns {
             Derived::Kind => "type",
             Derived::Codings => "codings",
             Derived::Values => "values",
+            Derived::Keys => "keys",
+            Derived::Identifier => "identifier",
             Derived::Size => "Size",
             Derived::Sha256 => "Sha256",
         };
@@ -101,14 +109,7 @@ impl Columns {
     }
 }
 
-/// What the column is called that says which member of a choice there is: `<base>_type`, and `<base>_choice` where
-/// some release has an element of the base's name with a `type` of its own.
-pub(super) fn choice_column(carrier: TypeId, prefix: &str, base: &str) -> String {
-    let is_taken = carrier.element(base).is_some_and(|element| has_member(&element, "type"));
-    joined(&joined(prefix, base), if is_taken { "choice" } else { "type" })
-}
-
-fn has_member(element: &Element, name: &str) -> bool {
+pub(super) fn has_member(element: &Element, name: &str) -> bool {
     complex(element).any(|datatype| datatype.element(name).is_some())
 }
 

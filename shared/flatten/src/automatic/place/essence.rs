@@ -19,6 +19,7 @@ const RESOURCE: u8 = 1;
 const OBJECTS: u8 = 1 << 1;
 const CHOICE: u8 = 1 << 2;
 const TABLED: u8 = 1 << 3;
+const MANY: u8 = 1 << 4;
 
 impl Essence {
     pub(super) fn of(spot: &Spot) -> Self {
@@ -28,6 +29,7 @@ impl Essence {
             (only_objects, OBJECTS),
             (spot.choice.is_some(), CHOICE),
             (spot.known && !spot.extension, TABLED),
+            (spot.many, MANY),
         ];
         Self {
             plain: spot.columns.plain,
@@ -57,8 +59,13 @@ impl Essence {
         self.facts & TABLED != 0
     }
 
+    /// Whether every release has an array here: one value stands for an array of one.
+    pub(in crate::automatic) const fn is_many(self) -> bool {
+        self.facts & MANY != 0
+    }
+
     /// Whether a string here is text and nothing else.
     pub(in crate::automatic) fn is_text(self) -> bool {
-        self.scalars == Scalars::TEXT && self.facts & RESOURCE == 0
+        self.scalars == Scalars::TEXT && self.facts & (RESOURCE | MANY) == 0
     }
 }

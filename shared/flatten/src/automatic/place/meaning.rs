@@ -92,6 +92,7 @@ impl Meanings {
             (Derived::Count, "count", "integer"),
             (Derived::Key, "key", "text"),
             (Derived::Values, "values", "text[]"),
+            (Derived::Keys, "keys", "text[]"),
             (Derived::Size, "size", "long"),
             (Derived::Sha256, "sha256", "text"),
         ];
@@ -126,7 +127,7 @@ impl Places {
     pub(in crate::automatic) fn describe(&self, root: &Root, meanings: &mut Meanings) {
         let place = &self.list[root.place.0 as usize];
         match place.special {
-            Special::Concept => {
+            Special::Concept | Special::Coding => {
                 if let Some(codings) = place.own.known(Derived::Codings) {
                     meanings.derived(codings, &root.way, "codings", "text[]");
                 }
@@ -134,6 +135,9 @@ impl Places {
             Special::Reference => {
                 if let Some(key) = place.own.known(Derived::Key) {
                     meanings.derived(key, &root.way, "key", "text");
+                }
+                if let Some(identifier) = place.own.known(Derived::Identifier) {
+                    meanings.derived(identifier, &root.way, "identifier", "text");
                 }
                 if let Some(kind) = place.own.known(Derived::Kind) {
                     meanings.element(kind, type_of_target(place, &root.way));
@@ -221,8 +225,15 @@ impl Places {
             }
             meanings.element(spot.columns.plain, meaning);
         }
-        if let (Some((column, _)), Some(base)) = (spot.choice, base) {
-            meanings.derived(column, &way.step(base), "type", "text");
+        if let (Some(choice), Some(base)) = (spot.choice, base) {
+            let way = way.step(base);
+            meanings.derived(choice.kind, &way, "type", "text");
+            if let Some(at) = choice.at {
+                meanings.derived(at, &way, "at", "timestamp");
+            }
+            if let Some((holds, _)) = choice.holds {
+                meanings.derived(holds, &way, "holds", "boolean");
+            }
         }
         self.describe_spot(spot, &here, meanings);
     }

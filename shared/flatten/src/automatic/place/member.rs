@@ -85,6 +85,11 @@ pub(in crate::automatic) enum Special {
 }
 
 impl Special {
+    /// Whether a list of the row has what identifies all items of an array: their codes, values or keys.
+    pub(in crate::automatic) const fn is_listed(self) -> bool {
+        matches!(self, Self::Concept | Self::Coding | Self::Identifier | Self::Reference)
+    }
+
     /// What an object of a type is.
     pub(super) fn of(carrier: Option<TypeId>) -> Self {
         match carrier.map(TypeId::name) {

@@ -5,7 +5,9 @@ use crate::model::{Datatype, Element, TypeId};
 use crate::row::{ColumnId, Names};
 
 use super::super::name::joined;
-use super::columns::{Columns, choice_column};
+use super::choice::Choice;
+use super::columns::Columns;
+use super::shape::{Fit, MOST_SHAPES, is_r4};
 use super::{Essence, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
 
 /// One member's position.
@@ -18,10 +20,14 @@ pub(super) struct Spot {
     pub(super) shapes: Vec<Shape>,
     /// How many of the shapes are the element tables'.
     pub(super) tabled: usize,
-    /// Which shape an object with these members has, where the releases have several: what has been seen.
-    pub(super) decided: Vec<(Signature, usize)>,
+    /// Which of the element tables' shapes R4 has.
+    pub(super) is_r4: Vec<bool>,
+    /// How well objects with these members fit each of the element tables' shapes, where there are several.
+    pub(super) seen: Vec<(Signature, [Fit; MOST_SHAPES])>,
     pub(super) columns: Columns,
-    pub(super) choice: Option<(ColumnId, &'static str)>,
+    pub(super) choice: Option<Choice>,
+    /// Whether every release has an array here.
+    pub(super) many: bool,
     pub(super) telecoms: Option<[ColumnId; TELECOM_SYSTEMS.len()]>,
     pub(super) resource: bool,
     /// The codes of the element's required binding.
@@ -60,8 +66,10 @@ impl Places {
             (false, Special::ElidedCoding) if key == "id" => joined(&home.outer, key),
             (false, _) => home.value_id(key).unwrap_or_else(|| joined(&home.prefix, key)),
         };
-        let choice =
-            element.choice.filter(|_| !of_value).map(|base| choice_column(carrier, &home.prefix, base));
+        // What repeats in the newest release may be one of a choice in another, where it does not repeat.
+        let base = element.choice.or_else(|| element.uses.iter().find_map(|used| used.choice));
+        let choice = base.filter(|_| !of_value);
+        let choice = choice.map(|base| Choice::of(carrier, &home.prefix, base, &element, names));
         let (is_item, prefix) = (home.special == Special::ExtensionItem, home.prefix.clone());
         let (rivals, is_resource) = (home.rivals.clone(), home.special == Special::Resource);
         let owned = home.owned;
@@ -71,7 +79,7 @@ impl Places {
             let base = element.uses.iter().find_map(|used| used.choice);
             spot.meets = check::met_by(carrier.name(), key, base);
         }
-        spot.choice = choice.map(|column| (names.column(&column), chosen(&element)));
+        spot.choice = choice;
         if of_value {
             if is_item && !spot.scalars.none() {
                 spot.name = "value".into();
@@ -111,9 +119,11 @@ impl Spot {
             scalars: Scalars::default(),
             shapes: Vec::new(),
             tabled: 0,
-            decided: Vec::new(),
+            is_r4: Vec::new(),
+            seen: Vec::new(),
             columns: Columns::of(name, names),
             choice: None,
+            many: false,
             telecoms: None,
             resource: false,
             codes: &[],
@@ -134,6 +144,7 @@ impl Spot {
     }
 
     fn learn(&mut self, carrier: TypeId, element: &Element) {
+        self.many = element.uses.iter().all(|used| used.many);
         self.codes = check::codes(carrier.name(), element.name).unwrap_or_default();
         if !self.codes.is_empty() {
             self.scalars = self.scalars.and(Scalars::CODED);
@@ -144,6 +155,7 @@ impl Spot {
                 Datatype::Complex(carrier) => {
                     if !self.shapes.iter().any(|shape| shape.carrier == Some(carrier)) {
                         self.shapes.push(Shape::of(Some(carrier)));
+                        self.is_r4.push(is_r4(element, carrier));
                     }
                 }
                 Datatype::Resource => self.resource = true,
@@ -151,9 +163,4 @@ impl Spot {
         }
         self.tabled = self.shapes.len();
     }
-}
-
-/// The datatype that a member of a choice chooses.
-fn chosen(element: &Element) -> &'static str {
-    element.uses.iter().find(|used| used.choice.is_some()).map_or("", |used| used.datatype.name())
 }

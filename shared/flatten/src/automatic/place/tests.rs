@@ -10,6 +10,14 @@ use crate::model::{Datatype, Element, extensions};
 /// Column → what stands in it: a path, and what is derived from the value there.
 type Found = BTreeMap<String, BTreeSet<String>>;
 
+impl Places {
+    /// The place of an object of a type that stands nowhere.
+    pub(in crate::automatic) fn test_place(&mut self, carrier: TypeId, names: &mut Names) -> PlaceId {
+        let special = if carrier.is_resource() { Special::Resource } else { Special::of(Some(carrier)) };
+        self.add_place("", Some(carrier), special, names)
+    }
+}
+
 struct Visit {
     places: Places,
     names: Names,
@@ -30,8 +38,7 @@ impl Visit {
     }
 
     fn root(&mut self, carrier: TypeId) -> PlaceId {
-        let special = if carrier.is_resource() { Special::Resource } else { Special::of(Some(carrier)) };
-        self.places.add_place("", Some(carrier), special, &mut self.names)
+        self.places.test_place(carrier, &mut self.names)
     }
 
     fn add(&mut self, column: ColumnId, path: &str, derived: &str) {
@@ -54,9 +61,10 @@ impl Visit {
     fn place(&mut self, place: PlaceId, path: &str, above: &[TypeId]) {
         let Place { carrier, special, .. } = self.places.list[place.0 as usize];
         match special {
-            Special::Concept => self.add_own(place, Derived::Codings, path, "codings"),
+            Special::Concept | Special::Coding => self.add_own(place, Derived::Codings, path, "codings"),
             Special::Reference => {
                 self.add_own(place, Derived::Key, path, "key");
+                self.add_own(place, Derived::Identifier, &format!("{path}.identifier"), "");
                 self.add_own(place, Derived::Kind, &format!("{path}.type"), "");
             }
             _ => {}
@@ -100,8 +108,13 @@ impl Visit {
             self.add_derived(spot, Derived::Size, &here, "size");
             self.add_derived(spot, Derived::Sha256, &here, "sha256");
         }
-        if let Some((column, _)) = self.places.choice(spot) {
-            self.add(column, &format!("{path}.{}", element.choice.unwrap()), "type");
+        if let Some(choice) = self.places.choice(spot) {
+            let base = element.uses.iter().find_map(|used| used.choice).unwrap();
+            let path = format!("{path}.{base}");
+            self.add(choice.kind, &path, "type");
+            choice.at.into_iter().for_each(|at| self.add(at, &path, "at"));
+            // An element of that name is the same, and one object has one of the two.
+            choice.holds.into_iter().for_each(|(holds, _)| self.add(holds, &path, ""));
         }
         if self.places.essence(spot).is_resource() {
             self.add_derived(spot, Derived::Key, &here, "key");
@@ -114,6 +127,7 @@ impl Visit {
             let Datatype::Complex(carrier) = used.datatype else { continue };
             match carrier.name() {
                 "Identifier" if used.many => self.add_derived(spot, Derived::Values, &here, "values"),
+                "Reference" if used.many => self.add_derived(spot, Derived::Keys, &here, "keys"),
                 "ContactPoint" if used.many => {
                     for (column, system) in
                         self.places.telecoms(spot, &mut self.names).into_iter().zip(TELECOM_SYSTEMS)
@@ -306,10 +320,9 @@ fn what_is_derived_yields_to_elements_of_other_releases() {
                 .map(|derived| visit.places.derived(spot, derived, &mut visit.names));
             let names = visit.names.list();
             let path = format!("{}.{}", carrier.name(), element.name);
-            if let Some((column, _)) =
-                visit.places.choice(spot).filter(|(column, _)| names.column(*column).ends_with("_choice"))
-            {
-                choices.push(format!("{}.{}", carrier.name(), names.column(column)));
+            let kind = visit.places.choice(spot).map(|choice| names.column(choice.kind));
+            if let Some(kind) = kind.filter(|kind| kind.ends_with("_choice")) {
+                choices.push(format!("{}.{kind}", carrier.name()));
             }
             if names.column(text).ends_with("_written") {
                 texts.push(path.clone());

@@ -51,7 +51,7 @@ impl<'a> Walk<'_, 'a> {
         let Some(kind) = node.get_text("resourceType").filter(|kind| is_type(kind)) else {
             return Err(self.defect(DefectCode::NotAResource, node));
         };
-        let id = node.get_text("id").filter(|id| is_id(id)).map(|id| format!("{}#{id}", self.key));
+        let id = contained_id(node).filter(|id| is_id(id)).map(|id| format!("{}#{id}", self.key));
         // An id that another contained resource has already names that one.
         let key = id.filter(|key| self.contained_keys.insert(key.clone()));
         let key = key.unwrap_or_else(|| self.address_key(node));
@@ -97,7 +97,7 @@ impl<'a> Walk<'_, 'a> {
     pub(in crate::automatic) fn contained_target(&mut self, id: &str) -> Option<(Cow<'a, str>, String)> {
         let target = match self.contained_index() {
             ContainedIndex::Few => {
-                let is_named = |resource: &Node<'a>| resource.get("id").is_some_and(|name| name.is(id));
+                let is_named = |resource: &Node<'a>| contained_id(*resource).is_some_and(|name| name == id);
                 all_contained(self.resource).into_iter().find(is_named)
             }
             ContainedIndex::Many { by_id, .. } => by_id.get(id).copied(),
@@ -180,7 +180,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn item_place(&mut self, spot: SpotId, carrier: Option<TypeId>, item: Node<'a>) -> PlaceId {
-        let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, item) };
+        let carrier = if carrier.is_some() { carrier } else { self.places.shape(spot, Node::once(item)) };
         self.places.item(spot, carrier, self.names)
     }
 }
@@ -208,7 +208,7 @@ impl<'a> ContainedIndex<'a> {
         }
         let mut by_id = BTreeMap::new();
         for &contained in &all {
-            if let Some(id) = contained.get_text("id") {
+            if let Some(id) = contained_id(contained) {
                 by_id.entry(id).or_insert(contained);
             }
         }
@@ -218,6 +218,15 @@ impl<'a> ContainedIndex<'a> {
             addresses.insert(contained.span().start, address.to_owned());
         });
         Self::Many { by_id, addresses }
+    }
+}
+
+/// The id of a contained resource. Some senders write it as references do, with a `#` in front.
+fn contained_id(contained: Node<'_>) -> Option<Cow<'_, str>> {
+    let id = contained.get_text("id")?;
+    match id {
+        Cow::Borrowed(id) => Some(Cow::Borrowed(id.strip_prefix('#').unwrap_or(id))),
+        Cow::Owned(id) => Some(Cow::Owned(id.strip_prefix('#').unwrap_or(&id).to_owned())),
     }
 }
 
@@ -235,5 +244,5 @@ fn all_contained(resource: Node<'_>) -> Vec<Node<'_>> {
 
 /// Whether an array holds nothing but objects: only they can be rows. A `null` is no value.
 pub(super) fn only_objects(array: Node<'_>) -> bool {
-    array.items().all(|item| matches!(item.kind(), Kind::Object | Kind::Null))
+    array.as_items().all(|item| matches!(item.kind(), Kind::Object | Kind::Null))
 }

@@ -19,8 +19,13 @@ pub(super) fn filled(line: &[u8], holes: &[Hole]) -> Vec<u8> {
                 text(&mut out, key);
             }
             (Some(_), None) => {}
-            (None, Some(key)) => text(&mut out, key),
-            (None, None) => out.extend_from_slice(b"null"),
+            (None, Some(key)) => {
+                if out.last() != Some(&b'[') {
+                    out.push(b',');
+                }
+                text(&mut out, key);
+            }
+            (None, None) => {}
         }
     }
     push_segment(&mut out, line.get(written..).unwrap_or_default());
@@ -66,7 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn items_keep_their_places() {
-        assert_eq!(fill("[?,1,?]", None, &[None, Some("x")]), r#"[null,1,"x"]"#);
+    fn items_bring_their_commas() {
+        assert_eq!(fill("[1??]", None, &[None, Some("x")]), r#"[1,"x"]"#);
+        assert_eq!(fill("[??]", None, &[Some("x"), Some("y")]), r#"["x","y"]"#);
+        assert_eq!(fill("[?]", None, &[None]), "[]");
     }
 }

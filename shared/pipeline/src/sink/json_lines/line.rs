@@ -25,7 +25,7 @@ pub(super) struct Hole {
     pub(super) at: usize,
     /// The cell as completions name it: `component.3.valueReference_key`.
     pub(super) path: String,
-    /// The member's name; `None` for the item of a list, which keeps its place when no key comes.
+    /// The member's name; `None` for the item of a list.
     pub(super) member: Option<String>,
     /// The key, once it is known.
     pub(super) key: Option<String>,
@@ -123,16 +123,19 @@ impl Line {
     }
 
     fn items(&mut self, names: &NameList, items: Cells<'_>) {
-        for (index, (_, value)) in items.enumerate() {
-            if index > 0 {
+        let mut comma = false;
+        let waiting = items.enumerate().filter(|(_, (_, value))| matches!(value, Value::Pending(_)));
+        let known = items.filter(|(_, value)| !matches!(value, Value::Pending(_)));
+        for (index, (_, value)) in known.enumerate() {
+            if comma {
                 self.bytes.push(b',');
             }
-            if let Value::Pending(_) = value {
-                let path = format!("{}{index}", self.path);
-                self.holes.push(Hole { at: self.bytes.len(), path, member: None, key: None });
-            } else {
-                self.value(names, value, |path| path.push_str(&index.to_string()));
-            }
+            self.value(names, value, |path| path.push_str(&index.to_string()));
+            comma = true;
+        }
+        for (index, _) in waiting {
+            let path = format!("{}{index}", self.path);
+            self.holes.push(Hole { at: self.bytes.len(), path, member: None, key: None });
         }
     }
 

@@ -82,7 +82,8 @@ pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }:
     writer.close(statement);
 }
 
-/// `{q: {_id, _version}, u: {$set: {path: key}}}`: a newer row has its own completion.
+/// `{q: {_id, _version}, u: {$set: {path: key}}}`: a newer row has its own completion. A list takes the key by
+/// `$addToSet`, so that a second attempt adds nothing.
 pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
     let statement = writer.open();
     let query = writer.open_document("q");
@@ -90,9 +91,10 @@ pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
     writer.text("_version", completion.version.as_str());
     writer.close(query);
     let update = writer.open_document("u");
-    let set = writer.open_document("$set");
-    writer.text(completion.path.as_str(), &completion.key);
-    writer.close(set);
+    let list = completion.list();
+    let change = writer.open_document(if list.is_some() { "$addToSet" } else { "$set" });
+    writer.text(list.unwrap_or(&completion.path), &completion.key);
+    writer.close(change);
     writer.close(update);
     writer.close(statement);
 }
