@@ -16,6 +16,9 @@ use tokio::time::timeout_at;
 
 use crate::settings::Settings;
 
+/// Batches of one object that are written at the same time. Two objects are loaded at once, and all is held in memory.
+const WRITES_AT_ONCE: usize = 2;
+
 /// Everything that loads have in common. It connects when the first object comes.
 #[derive(Debug)]
 pub(crate) struct Loader {
@@ -79,7 +82,7 @@ impl Loader {
                     .with_retention(settings.retention)
                     .with_views(settings.validation, settings.catalog.plans()),
             ),
-            pace: Pace { batch, ..Pace::default() },
+            pace: Pace { batch, writes_at_once: WRITES_AT_ONCE, ..Pace::default() },
         };
         let made = Arc::new(Connected { line, ledger: Ledger::Mongo(connection) });
         *connected = Some(Arc::clone(&made));

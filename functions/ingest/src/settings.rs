@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     /// `VALIDATE_VIEWS`: what the database does with a document that is not what its view says, off, warn or error;
     /// error. With `warn` the server's own log quotes the document.
     pub(crate) validation: Validation,
-    /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 8 MB.
+    /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 4 MB.
     pub(crate) batch_bytes: usize,
 }
 
@@ -328,7 +328,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
     }
 
     fn batch_bytes(&mut self) -> usize {
-        let megabytes = self.text("BATCH_MEGABYTES").map_or(Ok(8), |text| text.parse());
+        let megabytes = self.text("BATCH_MEGABYTES").map_or(Ok(4), |text| text.parse());
         // A message of the database's protocol ends at 48 MB.
         if let Ok(megabytes @ 1..=40) = megabytes {
             return megabytes * 1_000_000;

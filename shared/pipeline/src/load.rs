@@ -44,7 +44,8 @@ pub struct Line<S> {
 pub struct Pace {
     /// When a batch is full.
     pub batch: BatchLimits,
-    /// Batches that are being written while the next is assembled.
+    /// Batches that are being written while the next is assembled; fewer if resources make them larger than they are
+    /// meant to be.
     pub writes_at_once: usize,
     /// The largest resource.
     pub decode: decode::Limits,

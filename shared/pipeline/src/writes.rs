@@ -16,6 +16,10 @@ pub(crate) struct Writes<S> {
     sink: Arc<S>,
     running: JoinSet<(u64, Result<Summary, Interrupted>)>,
     at_once: usize,
+    /// How many bytes of rows are written at the same time at most, unless it is one batch.
+    max_bytes: usize,
+    /// The bytes of the rows under way.
+    bytes: usize,
     /// Batches from the first one that is not durable, in the order in which they were sent.
     sent: VecDeque<Sent>,
     /// The number of the first of them; all before are durable.
@@ -45,15 +49,22 @@ struct Sent {
     checks: BTreeMap<String, u64>,
     /// The place behind its records; `None` while completions of rows before it wait to be sent.
     mark: Option<Mark>,
+    /// The bytes of its rows.
+    bytes: usize,
     written: Option<Summary>,
 }
 
 impl<S: Sink + 'static> Writes<S> {
-    pub(crate) fn new(sink: Arc<S>, at_once: usize) -> Self {
+    /// Writes up to `at_once` batches of about `batch_bytes` at the same time; fewer where batches are larger, because
+    /// one resource may be larger than a batch.
+    pub(crate) fn new(sink: Arc<S>, at_once: usize, batch_bytes: usize) -> Self {
+        let at_once = at_once.max(1);
         Self {
             sink,
             running: JoinSet::new(),
-            at_once: at_once.max(1),
+            at_once,
+            max_bytes: (at_once + 1).saturating_mul(batch_bytes),
+            bytes: 0,
             sent: VecDeque::new(),
             durable: 0,
             summary: Summary::default(),
@@ -61,18 +72,20 @@ impl<S: Sink + 'static> Writes<S> {
         }
     }
 
-    /// Begins to write a batch, as soon as fewer than the limit are under way.
+    /// Begins to write a batch, as soon as there is room for it.
     pub(crate) async fn send(
         &mut self,
         batch: WriteBatch,
         checks: BTreeMap<String, u64>,
         mark: Option<Mark>,
     ) -> Result<(), Interrupted> {
-        while self.running.len() >= self.at_once {
+        let bytes = batch.rows.bytes();
+        while !self.has_room(bytes) {
             self.join_one().await?;
         }
         let (sink, number) = (Arc::clone(&self.sink), self.durable + self.sent.len() as u64);
-        self.sent.push_back(Sent { checks, mark, written: None });
+        self.sent.push_back(Sent { checks, mark, bytes, written: None });
+        self.bytes += bytes;
         self.running.spawn(async move { (number, sink.write(batch).await) });
         // A worker that only ever reads would not let the writes begin.
         tokio::task::yield_now().await;
@@ -129,6 +142,11 @@ impl<S: Sink + 'static> Writes<S> {
         self.checkpoint.take()
     }
 
+    fn has_room(&self, bytes: usize) -> bool {
+        let running = self.running.len();
+        running == 0 || running < self.at_once && self.bytes + bytes <= self.max_bytes
+    }
+
     async fn join_one(&mut self) -> Result<(), Interrupted> {
         match self.running.join_next().await {
             Some(ended) => self.enter(ended),
@@ -152,9 +170,10 @@ impl<S: Sink + 'static> Writes<S> {
         let index = usize::try_from(number.saturating_sub(self.durable)).unwrap_or(usize::MAX);
         if let Some(sent) = self.sent.get_mut(index) {
             sent.written = Some(written);
+            self.bytes -= sent.bytes;
         }
         while self.sent.front().is_some_and(|sent| sent.written.is_some()) {
-            let Some(Sent { checks, mark, written }) = self.sent.pop_front() else { break };
+            let Some(Sent { checks, mark, written, .. }) = self.sent.pop_front() else { break };
             self.summary += written.unwrap_or_default();
             self.durable += 1;
             self.summary.add_checks(checks);

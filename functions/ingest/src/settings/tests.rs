@@ -48,7 +48,7 @@ fn a_connection_is_enough() {
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Hash, LogLevel::Info));
     assert_eq!((settings.queue_url, settings.path_style), (None, false));
     assert_eq!((settings.retention, settings.validation), (Retention::Forever, Validation::Error));
-    assert_eq!(settings.batch_bytes, 8_000_000);
+    assert_eq!(settings.batch_bytes, 4_000_000);
     let choices = choices(&[URI]);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Embedded, false));
     assert!(choices.automatic.extension_names.is_empty());

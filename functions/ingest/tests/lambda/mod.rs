@@ -6,9 +6,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// A database that nobody offers: nothing listens on the discard port.
 pub(crate) const NO_DATABASE: &str = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=100";
+
+/// A function that ended without an answer fails its test.
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 
 /// An answer that the function gave to the runtime interface.
 #[derive(Debug)]
@@ -31,13 +35,23 @@ pub(crate) fn function(variables: &[(&str, &str)]) -> Command {
 
 /// Gives the function these events, one after the other, and collects its answers and what it printed.
 pub(crate) fn invoke(variables: &[(&str, &str)], events: &[&str]) -> (Vec<Answer>, String) {
+    invoke_and_look(variables, events, |_| {})
+}
+
+/// As [`invoke`], and lets somebody look at the process by its number after the last answer, before it ends.
+pub(crate) fn invoke_and_look(
+    variables: &[(&str, &str)],
+    events: &[&str],
+    look: impl FnOnce(u32),
+) -> (Vec<Answer>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (sender, answers) = mpsc::channel();
     let script: Vec<_> = events.iter().map(|event| (*event).to_owned()).collect();
     std::thread::spawn(move || serve(&listener, script, &sender));
     let child = function(variables).env("AWS_LAMBDA_RUNTIME_API", address).spawn().unwrap();
-    let answers = answers.iter().take(events.len()).collect();
+    let answers = events.iter().map(|_| answers.recv_timeout(ANSWERS_WITHIN).unwrap()).collect();
+    look(child.id());
     let output = end(child);
     (answers, String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }

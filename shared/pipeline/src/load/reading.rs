@@ -80,7 +80,7 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
     fn new(line: &Line<S>, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>, limit: Limit<'a>) -> Self {
         let Beginning { making, checkpoint, is_last, notes } = beginning;
         let pace = line.pace;
-        let mut writes = Writes::new(Arc::clone(&line.sink), pace.writes_at_once);
+        let mut writes = Writes::new(Arc::clone(&line.sink), pace.writes_at_once, pace.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
             writes.go_on_with(checkpoint.summary.clone());
         }

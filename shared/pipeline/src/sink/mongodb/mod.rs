@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
 
 use crate::batch::{Completion, Reject, WriteBatch};
 use crate::interrupted::Interrupted;
@@ -39,6 +40,10 @@ pub use views::Validation;
 const REJECTS: &str = "_rejects";
 /// Messages of one batch on their way at the same time.
 const IN_FLIGHT: usize = 4;
+/// Messages beyond this take turns in a process: the driver makes several copies of each.
+const LARGE_MESSAGE_BYTES: usize = 5 << 20;
+/// The right to send a large message.
+static LARGE_MESSAGE: Semaphore = Semaphore::const_new(1);
 /// How often a batch starts again because other writers came between.
 const MAX_CONTENTIONS: usize = 10;
 /// `BSONObjectTooLarge`, for documents that no message takes.
@@ -149,14 +154,15 @@ impl MongoSink {
             self.tombstones_seen.store(true, Ordering::Relaxed);
             self.marks_seen.fetch_or(erased_keys(batch).next().is_some(), Ordering::Relaxed);
         }
-        match self.send(place, &chunk).await {
-            Ok(answer) => Ok(fates(&answer, chunk.count)?),
-            Err(Trouble::Document(code)) if chunk.count == 1 => Ok(vec![Written::Refused(code)]),
+        let (first, count) = (chunk.first, chunk.count);
+        match self.send(place, chunk).await {
+            Ok(answer) => Ok(fates(&answer, count)?),
+            Err(Trouble::Document(code)) if count == 1 => Ok(vec![Written::Refused(code)]),
             Err(Trouble::Document(_)) => {
-                let mut fates_of_all = Vec::with_capacity(chunk.count);
-                for statement in chunk.first..chunk.first + chunk.count {
+                let mut fates_of_all = Vec::with_capacity(count);
+                for statement in first..first + count {
                     for single in statements_of(command, batch, statement..statement + 1) {
-                        let fate = match self.send(place, &single).await {
+                        let fate = match self.send(place, single).await {
                             Ok(answer) => fates(&answer, 1)?,
                             Err(Trouble::Document(code)) => vec![Written::Refused(code)],
                             Err(trouble) => return Err(trouble.into()),
@@ -172,12 +178,14 @@ impl MongoSink {
 
     /// Sends statements that nothing should stand against.
     async fn carry_out(&self, place: Place<'_>, chunk: Chunk) -> Result<Answer, Interrupted> {
-        carried_out(&self.send(place, &chunk).await?)?;
+        carried_out(&self.send(place, chunk).await?)?;
         Ok(Answer::Done)
     }
 
-    async fn send(&self, place: Place<'_>, chunk: &Chunk) -> Result<BsonDocument, Trouble> {
-        let body = chunk.body.clone().ok_or(Trouble::Document(TOO_LARGE))?;
+    async fn send(&self, place: Place<'_>, chunk: Chunk) -> Result<BsonDocument, Trouble> {
+        let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
+        let is_large = body.as_bytes().len() > LARGE_MESSAGE_BYTES;
+        let _turn = if is_large { LARGE_MESSAGE.acquire().await.ok() } else { None };
         self.connection.run(self.database_of(place), body).await
     }
 
