@@ -4,18 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is wrong")]
 #![allow(clippy::print_stdout, reason = "what was measured is shown")]
 
+#[path = "../../../shared/pipeline/tests/common/bomb.rs"]
+mod bomb;
 #[path = "../../../shared/pipeline/tests/common/endpoint.rs"]
 mod endpoint;
 mod lambda;
 #[path = "../../../shared/pipeline/tests/common/objects.rs"]
 mod objects;
 
+use std::time::Duration;
+
 use endpoint::Endpoint;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use serde_json::json;
 
-use lambda::invoke_and_look;
+use lambda::{Answer, FOR_EVER, invoke_and_look};
 use objects::{Object, serve};
 
 /// In bytes.
@@ -35,9 +39,10 @@ fn batch() -> String {
     json!({"Records": KEYS.map(message)}).to_string()
 }
 
-/// What the function held at most, in bytes, and the database that it has filled.
+/// What the function held at most, in bytes, what it answered, and the database that it has filled.
 struct Measured {
     peak: usize,
+    answer: Answer,
     rows: Database,
     _server: Endpoint,
 }
@@ -45,6 +50,13 @@ struct Measured {
 impl Measured {
     /// Lets the function load two objects at once.
     async fn of(test: &str, contents: [Vec<u8>; 2]) -> Self {
+        let measured = Self::within(FOR_EVER, test, contents).await;
+        assert_eq!(measured.answer.body, r#"{"batchItemFailures":[]}"#);
+        measured
+    }
+
+    /// As [`Measured::of`], with so much time.
+    async fn within(time: Duration, test: &str, contents: [Vec<u8>; 2]) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
         let server = Endpoint::get(std::env::var("MONGODB_URI").ok(), "serverSelectionTimeoutMS=30000");
         let client = Client::with_uri_str(&server.uri).await.unwrap();
@@ -62,9 +74,9 @@ impl Measured {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ];
         let mut peak = 0;
-        let (answers, printed) = invoke_and_look(&variables, &[&batch()], |id| peak = peak_of(id));
-        assert_eq!(answers[0].body, r#"{"batchItemFailures":[]}"#, "{printed}");
-        Self { peak, rows, _server: server }
+        let (mut answers, printed) = invoke_and_look(&variables, &[&batch()], time, |id| peak = peak_of(id));
+        println!("{printed}");
+        Self { peak, answer: answers.remove(0), rows, _server: server }
     }
 
     async fn count(&self, table: &str) -> u64 {
@@ -132,4 +144,27 @@ async fn two_large_files_of_smaller_resources_at_once() {
         assert_eq!(measured.count("Patient").await, 2 * (bytes / bytes_each) as u64);
         measured.has_less_than(200).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_files_that_inflate_to_15_gib_at_once_end_before_the_deadline() {
+    let patient = String::from_utf8(of_patients("a", 100, 100)).unwrap();
+    let endless_line = format!("{patient}{{\"resourceType\":\"Patient\",\"id\":\"");
+    let contents =
+        [bomb::of_15_gib(patient.as_bytes(), b' '), bomb::of_15_gib(endless_line.as_bytes(), b'x')];
+    let time = Duration::from_secs(8);
+    let measured = Measured::within(time, "bombs", contents).await;
+    assert!(measured.answer.after < time, "{:?}", measured.answer);
+    // There is no queue to send a continuation to, so both come again.
+    for key in KEYS {
+        assert!(measured.answer.body.contains(key), "{:?}", measured.answer);
+    }
+    // It left a checkpoint, or a lease that keeps the next attempt out until the database is idle for certain.
+    let loads = measured.rows.collection::<Document>("_loads");
+    let interrupted = doc! {
+        "status": "running",
+        "$or": [{ "checkpoint.counts.records": 1, "lease": null }, { "lease": { "$ne": null } }],
+    };
+    assert_eq!(loads.count_documents(interrupted).await.unwrap(), 2);
+    measured.has_less_than(700).await;
 }

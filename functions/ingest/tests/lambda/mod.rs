@@ -6,10 +6,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A database that nobody offers: nothing listens on the discard port.
 pub(crate) const NO_DATABASE: &str = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=100";
+
+/// A deadline that no test meets.
+pub(crate) const FOR_EVER: Duration = Duration::from_hours(1_000);
 
 /// A function that ended without an answer fails its test.
 const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
@@ -19,6 +22,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 pub(crate) struct Answer {
     pub(crate) path: String,
     pub(crate) body: String,
+    /// The time since the event was handed out.
+    pub(crate) after: Duration,
 }
 
 pub(crate) fn function(variables: &[(&str, &str)]) -> Command {
@@ -35,20 +40,21 @@ pub(crate) fn function(variables: &[(&str, &str)]) -> Command {
 
 /// Gives the function these events, one after the other, and collects its answers and what it printed.
 pub(crate) fn invoke(variables: &[(&str, &str)], events: &[&str]) -> (Vec<Answer>, String) {
-    invoke_and_look(variables, events, |_| {})
+    invoke_and_look(variables, events, FOR_EVER, |_| {})
 }
 
-/// As [`invoke`], and lets somebody look at the process by its number after the last answer, before it ends.
+/// As [`invoke`], with so much time for every event, and lets somebody look at the process by its number after the last answer, before it ends.
 pub(crate) fn invoke_and_look(
     variables: &[(&str, &str)],
     events: &[&str],
+    time: Duration,
     look: impl FnOnce(u32),
 ) -> (Vec<Answer>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (sender, answers) = mpsc::channel();
     let script: Vec<_> = events.iter().map(|event| (*event).to_owned()).collect();
-    std::thread::spawn(move || serve(&listener, script, &sender));
+    std::thread::spawn(move || serve(&listener, script, time, &sender));
     let child = function(variables).env("AWS_LAMBDA_RUNTIME_API", address).spawn().unwrap();
     let answers = events.iter().map(|_| answers.recv_timeout(ANSWERS_WITHIN).unwrap()).collect();
     look(child.id());
@@ -61,18 +67,19 @@ pub(crate) fn end(mut child: Child) -> Output {
     child.wait_with_output().unwrap()
 }
 
-pub(crate) fn serve(listener: &TcpListener, events: Vec<String>, answers: &mpsc::Sender<Answer>) {
-    let mut events = events.into_iter();
+fn serve(listener: &TcpListener, events: Vec<String>, time: Duration, answers: &mpsc::Sender<Answer>) {
+    let (mut events, mut began) = (events.into_iter(), Instant::now());
     // Kept open without an answer: the function waits for an event that never comes.
     let mut waiting = Vec::new();
     for connection in listener.incoming() {
         let mut connection = connection.unwrap();
         let (path, body) = read_request(&mut connection);
         if !path.ends_with("/invocation/next") {
-            let _ended = answers.send(Answer { path, body });
+            let _ended = answers.send(Answer { path, body, after: began.elapsed() });
             respond(&mut connection, "202 Accepted", "", "");
         } else if let Some(event) = events.next() {
-            let deadline = 4_102_444_800_000_u64;
+            began = Instant::now();
+            let deadline = milliseconds_now() + time.as_millis();
             let headers =
                 format!("lambda-runtime-aws-request-id: r1\r\nlambda-runtime-deadline-ms: {deadline}\r\n");
             respond(&mut connection, "200 OK", &headers, &event);
@@ -80,6 +87,11 @@ pub(crate) fn serve(listener: &TcpListener, events: Vec<String>, answers: &mpsc:
             waiting.push(connection);
         }
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "Lambda states its deadline as a time of day")]
+fn milliseconds_now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }
 
 pub(crate) fn respond(connection: &mut TcpStream, status: &str, headers: &str, body: &str) {
