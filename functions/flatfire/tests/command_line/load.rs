@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Stdio;
 use std::time::{Duration, UNIX_EPOCH};
 
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::database::{Content, TestDatabase};
-use crate::program::{Ran, path_of, run, sample};
+use crate::program::{Ran, flatfire, path_of, run, sample};
 
 fn load(database: &TestDatabase, arguments: &[&str]) -> Ran {
     run(&[&["load", "--to", &database.uri], arguments].concat())
@@ -216,5 +218,45 @@ async fn a_load_without_views_leaves_nothing_older_in_their_tables() {
     assert_eq!(content["Patient"].len(), 1);
     assert_eq!(content["Patient"][0].get_str("gender").unwrap(), "male");
     assert!(content["patient"].is_empty(), "{:?}", content["patient"]);
+    database.remove().await;
+}
+
+/// As Ctrl-C does it, in the middle of the writes.
+#[tokio::test]
+async fn ctrl_c_ends_a_load_behind_its_writes_and_the_next_load_completes_it() {
+    const PATIENTS: u64 = 40_000;
+    let database = TestDatabase::of("load_ctrl_c").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "large.ndjson");
+    let patient = |id| format!("{{\"resourceType\":\"Patient\",\"id\":\"p{id}\",\"gender\":\"other\"}}\n");
+    fs::write(&file, (0..PATIENTS).map(patient).collect::<String>()).unwrap();
+    let arguments = ["load", "--to", &database.uri, &file];
+    let mut load = flatfire(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let patients = database.rows.collection::<Document>("Patient");
+    while patients.find_one(doc! {}).await.unwrap().is_none() {
+        assert!(load.try_wait().unwrap().is_none(), "it ended before it wrote anything");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    kill_process(Pid::from_child(&load), Signal::INT).unwrap();
+    let ran = Ran::from(load.wait_with_output().unwrap());
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.stderr.contains("finishing the writes under way"), "{ran:?}");
+    assert!(ran.stderr.contains("interrupted by hand; load it again to go on"), "{ran:?}");
+
+    let loads = database.rows.collection::<Document>("_loads");
+    let load = loads.find_one(doc! {}).await.unwrap().unwrap();
+    assert_eq!(load.get_str("status").unwrap(), "running", "{load}");
+    assert!(!load.contains_key("lease") && load.get_str("problem").unwrap().contains("by hand"), "{load}");
+    let counts = load.get_document("checkpoint").unwrap().get_document("counts").unwrap();
+    let loaded = u64::try_from(counts.get_i64("loaded").unwrap()).unwrap();
+    assert!((1..PATIENTS).contains(&loaded), "{load}");
+    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), loaded, "everything under way was finished");
+
+    let again = run(&arguments);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), PATIENTS);
+    let load = loads.find_one(doc! {}).await.unwrap().unwrap();
+    let loaded = load.get_document("counts").unwrap().get_i64("loaded").unwrap();
+    assert_eq!((load.get_str("status").unwrap(), loaded), ("done", 40_000), "{load}");
     database.remove().await;
 }
