@@ -9,6 +9,8 @@ use mongodb::bson::{Document, doc};
 
 use crate::database::TestDatabase;
 use crate::program::{Ran, flatfire, path_of, run};
+#[cfg(target_os = "linux")]
+use crate::terminal::Terminal;
 
 const ANNA: &str = r#"{"resourceType":"Patient","id":"anna-1","name":[{"family":"Muster"}],"contact":[{"gender":"other"}],"contained":[{"resourceType":"Organization","id":"c","name":"Muster GmbH"}]}"#;
 /// A record of her that is set aside.
@@ -360,5 +362,41 @@ async fn a_load_under_way_does_not_bring_it_back() {
     assert!(was_under_way, "the load ended before the erasure");
     assert!(clinic.where_is("Dorfner").await.is_empty() && clinic.where_is("Patient/dora").await.is_empty());
     assert_eq!(patients.count_documents(doc! {}).await.unwrap(), 60_000 - 30 + 2);
+    clinic.database.remove().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_terminal_it_shows_what_would_go_and_asks() {
+    let clinic = Clinic::of("forget_asks").await;
+    let before = clinic.bytes().await;
+    let arguments = ["forget", "--to", &clinic.database.uri, "--reason", "ticket 7", "Patient/anna-1"];
+    let question = "Erase 1 resources for good? Type `erase`:";
+    for answer in ["no", "yes", ""] {
+        let mut terminal = Terminal::run(&arguments);
+        let shown = terminal.wait_for(question).to_owned();
+        let listed = shown.find("Patient/anna-1: to be erased: ").unwrap();
+        let advice = shown.find(&format!("rm -- '{}'", clinic.path(FILE))).unwrap();
+        assert!(listed < advice && advice < shown.find(question).unwrap(), "{shown}");
+        assert!(clinic.bytes().await == before, "something was written before anybody answered");
+        terminal.answer(answer);
+        let (code, shown) = terminal.end();
+        assert!(code == 1 && shown.contains("nothing was erased"), "`{answer}`: {code}: {shown}");
+        assert!(clinic.bytes().await == before, "`{answer}` wrote something");
+    }
+    let mut terminal = Terminal::run(&arguments);
+    terminal.wait_for(question);
+    terminal.answer("erase");
+    let (code, shown) = terminal.end();
+    assert!(code == 0 && shown.trim_end().ends_with("Patient/anna-1: erased"), "{code}: {shown}");
+    assert!(!clinic.is_anna_there().await, "{:?}", clinic.where_is("anna-1").await);
+
+    // --dry-run and --yes do not ask.
+    for (argument, said) in [("--dry-run", "would be erased"), ("--yes", "Patient/anna-11: erased")] {
+        let target = ["forget", "--to", &clinic.database.uri, "--reason", "x", argument, "Patient/anna-11"];
+        let (code, shown) = Terminal::run(&target).end();
+        assert!(code == 0 && shown.contains(said) && !shown.contains("Type `erase`"), "{argument}: {shown}");
+    }
+    assert!(clinic.keys().await.is_empty());
     clinic.database.remove().await;
 }

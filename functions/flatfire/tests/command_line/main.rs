@@ -10,6 +10,8 @@
 #[path = "../../../../shared/pipeline/tests/common/endpoint.rs"]
 mod endpoint;
 mod program;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod database;
 mod rows;
 mod load;
