@@ -9,6 +9,8 @@
 
 #[path = "../../../../shared/pipeline/tests/common/endpoint.rs"]
 mod endpoint;
+#[path = "../../../../shared/pipeline/tests/common/objects.rs"]
+mod objects;
 mod program;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -13,6 +13,9 @@ pub(crate) struct Object {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// How many versions are listed at once.
+const PAGE: usize = 4;
+
 /// Starts the bucket and returns the address of its server. It runs until the test ends.
 pub(crate) fn serve(objects: Vec<Object>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -34,7 +37,8 @@ fn answer(mut connection: TcpStream, objects: &[Object]) -> std::io::Result<()> 
     let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     if query.split('&').any(|pair| pair.trim_end_matches('=') == "versions") {
         let prefix = parameter("prefix").unwrap_or_default().replace("%2F", "/");
-        return respond(&mut connection, "200 OK", "", list(objects, &prefix).as_bytes());
+        let listed = list(objects, &prefix, parameter("version-id-marker"));
+        return respond(&mut connection, "200 OK", "", listed.as_bytes());
     }
     let version = parameter("versionId");
     let asked = objects.iter().find(|object| {
@@ -83,16 +87,30 @@ fn respond(connection: &mut TcpStream, status: &str, headers: &str, body: &[u8])
     connection.write_all(body)
 }
 
-fn list(objects: &[Object], prefix: &str) -> String {
-    let mut versions = String::new();
-    for Object { key, version, bytes } in objects.iter().filter(|object| object.key.starts_with(prefix)) {
+/// Lists a few versions of the objects below the prefix, from the one behind the marker on.
+fn list(objects: &[Object], prefix: &str, marker: Option<&str>) -> String {
+    let below = objects.iter().filter(|object| object.key.starts_with(prefix));
+    let behind = below.skip_while(|object| marker.is_some_and(|marker| object.version != marker));
+    let rest: Vec<&Object> = behind.skip(usize::from(marker.is_some())).collect();
+    let mut text = String::from("<ListVersionsResult>");
+    for Object { key, version, bytes } in rest.iter().take(PAGE) {
         write!(
-            versions,
+            text,
             "<Version><Key>{key}</Key><VersionId>{version}</VersionId><Size>{}</Size>\
              <LastModified>2026-01-05T10:21:07.000Z</LastModified></Version>",
             bytes.len()
         )
         .unwrap();
     }
-    format!("<ListVersionsResult><IsTruncated>false</IsTruncated>{versions}</ListVersionsResult>")
+    let is_truncated = rest.len() > PAGE;
+    write!(text, "<IsTruncated>{is_truncated}</IsTruncated>").unwrap();
+    if is_truncated {
+        let Object { key, version, .. } = rest[PAGE - 1];
+        write!(
+            text,
+            "<NextKeyMarker>{key}</NextKeyMarker><NextVersionIdMarker>{version}</NextVersionIdMarker>"
+        )
+        .unwrap();
+    }
+    text + "</ListVersionsResult>"
 }
