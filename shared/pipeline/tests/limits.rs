@@ -15,15 +15,15 @@ mod bomb;
 mod bucket;
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pipeline::assemble::BatchLimits;
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{Ledger, Load, Status};
-use pipeline::load::{Deadline, Job, Line, Loaded, Pace};
+use pipeline::ledger::{Checkpoint, Ledger, Load, Status};
+use pipeline::load::{Deadline, Job, Line, Loaded, Pace, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::Sink;
 use pipeline::sink::memory::MemorySink;
@@ -226,6 +226,81 @@ async fn plain_lines_go_on_by_range_at_the_checkpoint() {
     assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.records), (Status::Done, 400, 400));
     let (bytes, whole) = (loaded.summary.bytes, content.len() as u64);
     assert_eq!((bytes, loaded.summary.inflated_bytes), (whole, whole), "those of the object");
+}
+
+/// A sink that keeps the names of columns that the flattener had made by the time of each batch.
+#[derive(Debug, Default)]
+struct Named {
+    inner: MemorySink,
+    names: Mutex<Vec<String>>,
+}
+
+impl Sink for Named {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        self.names.lock().unwrap().push(format!("{:?}", batch.names));
+        self.inner.write(batch).await
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        self.inner.forget_rejects(load, reading).await
+    }
+}
+
+/// Fifty records with an element that no other has, an entry that refers to a later one, and fifty more records.
+fn before_and_behind(shape: &str) -> Vec<u8> {
+    let patient = |id, made: &str| format!(r#"{{"resourceType":"Patient","id":"p{id}","{made}":1}}"#);
+    let before = (0..50).map(|id| patient(id, "before"));
+    let subject = r#""subject":{"reference":"urn:uuid:00000000-0000-4000-8000-000000000000"}"#;
+    let refers = format!(r#"{{"resourceType":"Observation","id":"o","refers":1,{subject}}}"#);
+    let behind = (50..100).map(|id| patient(id, "behind"));
+    let records = before.chain([refers]).chain(behind);
+    let gzip = |text: String| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    if shape == "NDJSON" {
+        return gzip(records.collect::<Vec<_>>().join("\n"));
+    }
+    let target = r#""fullUrl":"urn:uuid:00000000-0000-4000-8000-000000000000","#;
+    let entry = |(number, record)| {
+        let full_url = if number == 100 { target } else { "" };
+        format!(r#"{{{full_url}"resource":{record}}}"#)
+    };
+    let entries = records.enumerate().map(entry).collect::<Vec<_>>().join(",\n");
+    let bundle = format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{entries}]}}"#);
+    if shape == "gzipped Bundle" { gzip(bundle) } else { bundle.into_bytes() }
+}
+
+#[tokio::test]
+async fn what_lies_before_a_checkpoint_is_read_again_and_not_flattened_again() {
+    for shape in ["NDJSON", "Bundle", "gzipped Bundle"] {
+        let content = before_and_behind(shape);
+        let (_file, storage) = file(&content);
+        // Without a checkpoint, and from one behind the record that refers to a later one.
+        for first in [0, 51] {
+            let sink = Arc::new(Named::default());
+            let line = line(storage.clone(), &sink);
+            let summary = Summary { records: first, loaded: first, ..Summary::default() };
+            let checkpoint = Checkpoint { offset: 1, ordinal: first, line: None, summary };
+            let checkpoint = (first > 0).then_some(checkpoint);
+            let read = line.run(&object(), checkpoint, None, &|_| {}).await.unwrap();
+            let Read::Whole(summary) = read else { panic!("{read:?}") };
+            // The Bundle is a record as well.
+            let records = if shape == "NDJSON" { 101 } else { 102 };
+            assert_eq!((summary.records, summary.loaded), (records, records), "{shape}");
+            assert_eq!(summary.bytes, content.len() as u64, "all of it is read");
+            let names = sink.names.lock().unwrap();
+            let is_flattened =
+                |element: &str| names.iter().any(|names| names.contains(&format!("text: \"{element}\"")));
+            assert!(is_flattened("behind"), "{shape}: {names:?}");
+            assert_eq!(is_flattened("before"), first == 0, "{shape}");
+            // Only a reference to a later entry is made again: its key was not known before the checkpoint.
+            assert_eq!(is_flattened("refers"), first == 0 || shape != "NDJSON", "{shape}");
+            let rows = sink.inner.state().tables["Patient"].len();
+            assert_eq!(rows, if first == 0 { 100 } else { 50 }, "{shape}");
+        }
+    }
 }
 
 /// Loads once, from a bucket that is told to lose the object.
