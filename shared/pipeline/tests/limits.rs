@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use pipeline::assemble::BatchLimits;
 use pipeline::batch::WriteBatch;
+use pipeline::decode::LARGE_BYTES;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Checkpoint, Ledger, Load, Status};
 use pipeline::load::{Deadline, Job, Line, Loaded, Pace, Read};
@@ -301,6 +302,53 @@ async fn what_lies_before_a_checkpoint_is_read_again_and_not_flattened_again() {
             assert_eq!(rows, if first == 0 { 100 } else { 50 }, "{shape}");
         }
     }
+}
+
+/// A sink that holds each batch with a large resource until another load brings one as well, or a second has passed.
+#[derive(Debug, Default)]
+struct Meeting {
+    inner: MemorySink,
+    /// Batches with a large resource that are being written now, and the most that ever were.
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Sink for Meeting {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        let large = u64::from(batch.rows.bytes() > LARGE_BYTES);
+        let now = self.now.fetch_add(large, Ordering::SeqCst) + large;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let until = Instant::now() + Duration::from_secs(1);
+        while large == 1 && self.now.load(Ordering::SeqCst) < 2 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.now.fetch_sub(large, Ordering::SeqCst);
+        self.inner.write(batch).await
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        self.inner.forget_rejects(load, reading).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_resources_of_two_loads_take_turns() {
+    let sink = Arc::new(Meeting::default());
+    let ledger = Ledger::memory();
+    let load = async |name: &str, bytes: usize| {
+        let text = "x".repeat(bytes);
+        let patient =
+            |id| format!("{{\"resourceType\":\"Patient\",\"id\":\"{name}{id}\",\"language\":\"{text}\"}}\n");
+        let content: String = (0..2).map(patient).collect();
+        let (_file, storage) = file(content.as_bytes());
+        let object = Arc::new(ObjectRef { key: name.to_owned(), ..(*object()).clone() });
+        let job = job(Duration::from_mins(1), MOST);
+        line(storage, &sink).load(&ledger, &object, &job).await.unwrap()
+    };
+    let large = LARGE_BYTES + (1 << 20);
+    let (first, second) = tokio::join!(load("a", large), load("b", large));
+    assert_eq!((first.summary.loaded, second.summary.loaded), (2, 2));
+    assert_eq!(sink.most.load(Ordering::SeqCst), 1, "two were held at once");
 }
 
 /// Loads once, from a bucket that is told to lose the object.
