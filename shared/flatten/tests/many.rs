@@ -266,3 +266,19 @@ fn names_of_columns_have_an_end() {
     let (longest, has_unknown) = longest_column(&format!(r#""managingOrganization":{reference}"#));
     assert!((600..1_000).contains(&longest) && !has_unknown, "{longest}");
 }
+
+/// Below an extension stand members that FHIR knows, each at a path of its own.
+#[test]
+fn paths_are_bounded_whoever_knows_their_names() {
+    let members = |extensions: usize| {
+        let extensions = list_of(extensions, |number| {
+            format!(
+                r#"{{"url":"u{number}","valueCoding":{{"system":"s","version":"1","code":"c","display":"d","userSelected":true}}}}"#
+            )
+        });
+        format!(r#""extension":[{extensions}]"#)
+    };
+    // Each extension has seven paths, and far fewer than 20,000 names are made up.
+    assert_eq!(code(&members(14_285)), None);
+    assert_eq!(code(&members(14_286)), Some(DefectCode::TooManyNames));
+}

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::program::{flatfire, path_of};
+use crate::program::{Ran, flatfire, path_of};
 
 /// In bytes.
 pub const MEGABYTE: usize = 1 << 20;
@@ -59,6 +59,62 @@ fn references_that_point_forward_wait_on_disk() {
     });
     // The `fullUrl`s of the entries and what is read at once; the waiting cells alone would be 60 MB more.
     assert!(many < few + 24 * MEGABYTE, "{many} bytes for 150,000, {few} for 50,000");
+}
+
+/// The `fullUrl`s of a Bundle's entries that exceed 48 MiB wait on disk, and references to them are joined all the same.
+#[test]
+fn links_beyond_their_memory_wait_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "links.json");
+    for (links, waits_on_disk) in [(480, false), (520, true)] {
+        write_long_links(&file, links);
+        let rows = |place: &str| -> Ran {
+            let mut command = flatfire(&["rows", "--tables", "automatic", &file]);
+            command.env("TMPDIR", place).output().unwrap().into()
+        };
+        // Whoever needs the disk fails without it.
+        let without_disk = rows("/no/such/folder");
+        assert_eq!(without_disk.code, i32::from(waits_on_disk), "{links}: {}", without_disk.stderr);
+        assert_eq!(without_disk.stderr.contains("temporary-file"), waits_on_disk, "{}", without_disk.stderr);
+        let printed = if waits_on_disk { rows(&path_of(&folder, "")) } else { without_disk };
+        assert_eq!(printed.code, 0, "{}", printed.stderr);
+        let expected = (0..200).map(|number| (number, format!("Patient/p{}", number % 50)));
+        let expected = expected.chain([(200, "Basic/f0".to_owned()), (201, format!("Basic/f{}", links - 1))]);
+        for (number, key) in expected {
+            let id = format!(r#""_id":"Observation/o{number}""#);
+            let row = printed.stdout.lines().find(|line| line.contains(&id)).unwrap();
+            assert!(row.contains(&format!(r#""subject_key":"{key}""#)), "{links}: {number}: {}", row.len());
+        }
+    }
+}
+
+/// Entries whose `fullUrl`s have 100 kB each, patients behind them, and observations of all of them.
+fn write_long_links(file: &str, links: usize) {
+    let long = |number: usize| format!("urn:made:{number}:{}", "x".repeat(100_000));
+    let short = |number: usize| format!("urn:uuid:10000000-0000-4000-8000-{number:012x}");
+    let mut output = std::io::BufWriter::new(fs::File::create(file).unwrap());
+    write!(output, r#"{{"resourceType":"Bundle","type":"transaction","entry":["#).unwrap();
+    for number in 0..links {
+        let own = long(number);
+        write!(output, r#"{{"fullUrl":"{own}","resource":{{"resourceType":"Basic","id":"f{number}"}}}},"#)
+            .unwrap();
+    }
+    for number in 0..50 {
+        let own = short(number);
+        write!(output, r#"{{"fullUrl":"{own}","resource":{{"resourceType":"Patient","id":"p{number}"}}}},"#)
+            .unwrap();
+    }
+    let subjects = (0..200).map(|number| short(number % 50)).chain([long(0), long(links - 1)]);
+    for (number, subject) in subjects.enumerate() {
+        let comma = if number > 0 { "," } else { "" };
+        write!(
+            output,
+            r#"{comma}{{"resource":{{"resourceType":"Observation","id":"o{number}","subject":{{"reference":"{subject}"}}}}}}"#
+        )
+        .unwrap();
+    }
+    output.write_all(b"]}").unwrap();
+    output.flush().unwrap();
 }
 
 fn write_forward(file: &str, observations: usize) {

@@ -245,6 +245,23 @@ fn continuations_count_their_hops_up_to_the_limit() {
 }
 
 #[test]
+fn replays_that_are_passed_on_count_their_hops_up_to_the_limit() {
+    let mut event = Event { object: object("x"), cause: Cause::Replay { hops: 0 } };
+    for hops in 1..=HOP_LIMIT {
+        event = event.passed_on().unwrap();
+        assert_eq!(event.cause, Cause::Replay { hops });
+    }
+    assert_eq!(event.passed_on(), Err(InvalidNotification::TooManyHops));
+    assert_eq!(event.continued(), Err(InvalidNotification::TooManyHops));
+    let (last, beyond) = (format!("\"hops\":{HOP_LIMIT}"), format!("\"hops\":{}", HOP_LIMIT + 1));
+    assert_eq!(parse_text(&event.to_message()).unwrap().events, [event.clone()]);
+    assert_eq!(
+        parse_text(&event.to_message().replace(&last, &beyond)),
+        Err(InvalidNotification::TooManyHops)
+    );
+}
+
+#[test]
 fn unknown_shapes_and_missing_fields_are_errors() {
     let unknown = [
         json!(null),
