@@ -126,6 +126,118 @@ async fn rows_of_a_small_bundle_find_each_other() {
     assert_eq!(item.get_str("encounter_key").ok(), Some("Encounter/e"), "inside a list too");
 }
 
+async fn load_bundle(bundle: &Json) -> State {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bundle.to_string()).unwrap();
+    load(file.path()).await
+}
+
+fn bundle(entries: &[Json]) -> Json {
+    json!({"resourceType": "Bundle", "type": "collection", "entry": entries})
+}
+
+fn text<'s>(state: &'s State, key: &str, column: &str) -> Option<&'s str> {
+    state.tables[key.split('/').next().unwrap()][key].get_str(column).ok()
+}
+
+fn keys(state: &State, key: &str, column: &str) -> Vec<String> {
+    let row = &state.tables[key.split('/').next().unwrap()][key];
+    row.get_array(column).unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
+}
+
+/// What an entry is called decides what a reference leads to, whatever the resource's own id.
+#[tokio::test]
+async fn references_go_by_full_urls() {
+    let observation = |id: &str, subject: &str| json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"}, "subject": {"reference": subject}});
+    let state = load_bundle(&bundle(&[
+        json!({"fullUrl": "https://s.example/fhir/Patient/00003", "resource": {"resourceType": "Patient", "id": "3"}}),
+        json!({"fullUrl": "https://s.example/patients/third", "resource": {"resourceType": "Patient", "id": "odd"}}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/a", "resource": observation("a", "https://s.example/fhir/Patient/00003")}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/b", "resource": observation("b", "Patient/00003")}),
+        json!({"fullUrl": "https://t.example/fhir/Observation/c", "resource": observation("c", "Patient/00003")}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/d", "resource": observation("d", "https://s.example/patients/third")}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/e", "resource": observation("e", "https://s.example/patients/fourth")}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/f", "resource": observation("f", "https://s.example/fhir/R4/patient-example.json")}),
+        json!({"fullUrl": "https://s.example/patients/fourth", "resource": {"resourceType": "Patient", "id": "late"}}),
+    ]))
+    .await;
+    let subjects =
+        ["a", "b", "c", "d", "e", "f"].map(|id| text(&state, &format!("Observation/{id}"), "subject_key"));
+    let expected = [
+        Some("Patient/3"),
+        Some("Patient/3"),
+        Some("Patient/00003"),
+        Some("Patient/odd"),
+        Some("Patient/late"),
+        None,
+    ];
+    assert_eq!(subjects, expected);
+}
+
+/// SMART Health Cards call their entries `resource:0`, `resource:1` … (SMART Health Cards Framework, "Health Cards are
+/// Small").
+#[tokio::test]
+async fn uris_of_any_scheme_join() {
+    let state = load_bundle(&bundle(&[
+        json!({"fullUrl": "resource:1", "resource": {"resourceType": "Immunization", "id": "i", "status": "completed", "patient": {"reference": "resource:0"}}}),
+        json!({"fullUrl": "resource:0", "resource": {"resourceType": "Patient", "id": "p"}}),
+    ]))
+    .await;
+    assert_eq!(text(&state, "Immunization/i", "patient_key"), Some("Patient/p"));
+    assert_eq!(text(&state, "Immunization/i", "patient_type"), Some("Patient"));
+}
+
+#[tokio::test]
+async fn resources_without_id_are_called_by_their_entry() {
+    let state = load_bundle(&bundle(&[
+        json!({"fullUrl": "https://s.example/fhir/Patient/77", "resource": {"resourceType": "Patient", "id": null}}),
+        json!({"request": {"method": "PUT", "url": "Patient/78"}, "resource": {"resourceType": "Patient"}}),
+        json!({"request": {"method": "POST", "url": "Patient/79"}, "resource": {"resourceType": "Patient", "active": true}}),
+        json!({"fullUrl": "https://s.example/fhir/Group/80", "resource": {"resourceType": "Patient", "active": false}}),
+    ]))
+    .await;
+    let rows: Vec<&String> = state.tables["Patient"].keys().collect();
+    assert_eq!(rows.len(), 4);
+    assert!(has_row(&state, "Patient/77") && has_row(&state, "Patient/78"));
+    assert_eq!(rows.iter().filter(|key| key.starts_with("Patient/~")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_bundle_with_entries_is_a_target_too() {
+    let urn = |number: u8| format!("urn:uuid:00000000-0000-4000-8000-0000000000{number:02}");
+    let inner = |id: Option<&str>| json!({"resourceType": "Bundle", "id": id, "type": "collection", "entry": [{"resource": {"resourceType": "Patient", "id": "in"}}]});
+    let header = |id: &str, focus: [String; 3]| {
+        let focus = focus.map(|urn| json!({"reference": urn}));
+        json!({"resourceType": "MessageHeader", "id": id, "eventUri": "urn:e", "source": {"endpoint": "urn:s"}, "focus": focus})
+    };
+    let state = load_bundle(&bundle(&[
+        json!({"fullUrl": urn(1), "resource": header("early", [urn(2), urn(3), urn(9)])}),
+        json!({"fullUrl": urn(2), "resource": inner(Some("inner"))}),
+        json!({"fullUrl": urn(3), "resource": inner(None)}),
+        json!({"fullUrl": urn(4), "resource": header("late", [urn(2), urn(3), urn(9)])}),
+    ]))
+    .await;
+    let unnamed = "Bundle/00000000-0000-4000-8000-000000000003";
+    assert!(has_row(&state, "Bundle/inner") && has_row(&state, unnamed));
+    for header in ["MessageHeader/early", "MessageHeader/late"] {
+        assert_eq!(text(&state, header, "focus_key"), Some("Bundle/inner"));
+        // Dangling references leave no trace in a list of keys.
+        assert_eq!(keys(&state, header, "focus_keys"), ["Bundle/inner", unnamed], "{header}");
+    }
+}
+
+/// A second server's resource under a key that the Bundle has already is set aside: references to it lead nowhere.
+#[tokio::test]
+async fn references_to_what_was_set_aside_lead_nowhere() {
+    let patient = |server: &str, family: &str| json!({"fullUrl": format!("https://{server}.example/fhir/Patient/1"), "resource": {"resourceType": "Patient", "id": "1", "name": [{"family": family}]}});
+    let condition = |server: &str, id: &str| json!({"fullUrl": format!("https://{server}.example/fhir/Condition/{id}"), "resource": {"resourceType": "Condition", "id": id, "subject": {"reference": "Patient/1"}}});
+    let entries = [patient("a", "Ada"), patient("b", "Bo"), condition("a", "of-a"), condition("b", "of-b")];
+    let state = load_bundle(&bundle(&entries)).await;
+    assert_eq!(text(&state, "Patient/1", "name_family"), Some("Ada"));
+    assert_eq!(text(&state, "Condition/of-a", "subject_key"), Some("Patient/1"));
+    assert_eq!(text(&state, "Condition/of-b", "subject_key"), None);
+}
+
 #[tokio::test]
 async fn rows_of_real_bundles_find_each_other() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
