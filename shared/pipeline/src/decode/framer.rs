@@ -261,6 +261,7 @@ impl Framer {
                     continue;
                 }
                 b',' => (gap.at_line_start, gap.after_comma) = (false, true),
+                RECORD_SEPARATOR if self.level() == Level::Top => {}
                 0xEF if rest.starts_with(BYTE_ORDER_MARK) => gap.at += 2,
                 0xEF if rest.len() < BYTE_ORDER_MARK.len() && !at_end => return self.wait(State::Gap(gap)),
                 _ => return self.begin(first, gap, window),
@@ -377,6 +378,9 @@ impl Framer {
         self.bundles - 1
     }
 }
+
+/// What stands in front of each value of a JSON text sequence (RFC 7464).
+pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
 
 /// How many bytes of white space within a line the text begins with.
 fn space_bytes(text: &[u8]) -> u64 {

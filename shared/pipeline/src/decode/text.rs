@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::frame::BrokenFrame;
-use super::framer::{Framer, Gap, Span, State, Step, What};
+use super::framer::{Framer, Gap, RECORD_SEPARATOR, Span, State, Step, What};
 use super::window::Window;
 
 /// So many lines of text in a row are a frame each; those that follow are one frame, up to the next line
@@ -75,11 +75,11 @@ impl Framer {
         let rest = window.view().from(after.at);
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
         after.at += space as u64;
-        match rest.get(space) {
+        match rest.get(space).copied() {
             _ if after.at - after.span.end > TRAILING_SPACE_BYTES => {}
             None if !at_end => return self.wait(State::After(after)),
             // 0xEF may begin a byte order mark, as in files that were joined.
-            None | Some(b'\n' | b'{' | b'[' | b',' | 0xEF) => {}
+            None | Some(b'\n' | b'{' | b'[' | b',' | 0xEF | RECORD_SEPARATOR) => {}
             Some(_) => {
                 let garbage = Garbage { at: after.at, ..Garbage::new(after.span.start, after.span.line) };
                 return self.go_on(State::Garbage(garbage));
@@ -154,7 +154,7 @@ impl Framer {
     }
 }
 
-/// White space, newlines and the bytes of a byte order mark.
+/// White space, newlines, the bytes of a byte order mark, and what stands in front of the values of a sequence.
 const fn is_space_or_mark(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0xEF | 0xBB | 0xBF)
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0xEF | 0xBB | 0xBF | RECORD_SEPARATOR)
 }

@@ -113,6 +113,33 @@ fn several_values() {
 }
 
 #[test]
+fn text_sequences() {
+    let two = || vec![r(r#"{"a":1}"#), r(r#"{"a":2}"#)];
+    check(&[
+        ("one a line", "\x1e{\"a\":1}\n\x1e{\"a\":2}\n", two()),
+        ("with a mark in front", "\u{feff}\x1e{\"a\":1}\n\x1e{\"a\":2}\n", two()),
+        ("on one line", "\x1e{\"a\":1}\x1e{\"a\":2}", two()),
+        ("several in a row", "\x1e\x1e {\"a\":1}\n\x1e\n\x1e{\"a\":2}\n\x1e", two()),
+        ("pretty-printed", "\x1e{\n \"a\":1}\n\x1e{\"a\":2}\n", vec![r("{\n \"a\":1}"), r(r#"{"a":2}"#)]),
+        (
+            "a cut one",
+            "\x1e{\"a\":1}\n\x1e{\"a\":\n\x1e{\"a\":2}\n",
+            vec![r(r#"{"a":1}"#), x(Truncated), r(r#"{"a":2}"#)],
+        ),
+        (
+            "text instead",
+            "\x1e{\"a\":1}\n\x1eoops\n\x1e{\"a\":2}\n",
+            vec![r(r#"{"a":1}"#), x(NotJson), r(r#"{"a":2}"#)],
+        ),
+        (
+            "inside an array it is none",
+            "[{\"a\":1},\x1e{\"a\":2}]",
+            vec![r(r#"{"a":1}"#), x(NotObject), r(r#"{"a":2}"#)],
+        ),
+    ]);
+}
+
+#[test]
 fn bundles() {
     let e1 = r#"{"fullUrl":"urn:1","resource":{"resourceType":"Patient"}}"#;
     let e2 = r#"{"resource":{"resourceType":"Bundle","entry":[{"resource":{}}]}}"#;
