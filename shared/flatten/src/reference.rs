@@ -50,14 +50,13 @@ pub fn parse(reference: &str) -> Reference<'_> {
     }
     let path = address.split_once("/_history/").map_or(address, |(resource, _)| resource);
     let mut segments = path.rsplit('/');
-    match (segments.next(), segments.next()) {
-        (Some(id), Some(kind)) if is_id(id) && is_type(kind) => {
-            // Types of one's own stand in relative references. What else stands in a URL is no type.
-            if segments.next().is_none() || model::is_resource_type(kind) {
-                return Reference::Resource { kind, id };
-            }
-        }
-        _ => {}
+    if let (Some(id), Some(kind)) = (segments.next(), segments.next())
+        && is_id(id)
+        && is_type(kind)
+        // Types of one's own stand in relative references. What else stands in a URL is no type.
+        && (segments.next().is_none() || model::is_resource_type(kind))
+    {
+        return Reference::Resource { kind, id };
     }
     if scheme.is_some() { Reference::Urn(address) } else { Reference::Other }
 }

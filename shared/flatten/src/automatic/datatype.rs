@@ -131,8 +131,12 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let list = self.rows.open_list(column);
-        known.iter().for_each(|key| self.rows.text(ITEM, key));
-        later.iter().for_each(|urn| self.rows.pending(ITEM, urn));
+        for key in &known {
+            self.rows.text(ITEM, key);
+        }
+        for urn in &later {
+            self.rows.pending(ITEM, urn);
+        }
         self.rows.close(list);
     }
 

@@ -264,7 +264,7 @@ fn is_scalar(value: Node<'_>) -> bool {
 
 /// The item that stands for an array: the one that a user or the sender prefers, else the first that is current, else
 /// the first. Items that say nothing come behind those that do.
-fn primary_item<'a>(special: Special, carrier: Option<TypeId>, array: Node<'a>) -> Option<Node<'a>> {
+fn primary_item(special: Special, carrier: Option<TypeId>, array: Node<'_>) -> Option<Node<'_>> {
     let uses: (&[&str], &[&str]) = match special {
         Special::HumanName => (&["official", "usual"], &["old", "maiden", "nickname"]),
         Special::Address => (&["home"], &["old"]),
