@@ -140,7 +140,9 @@ impl Assembler {
 /// The key of the resource that an entry's request names by type and id.
 fn request_key(entry: Node<'_>) -> Option<String> {
     let url = request_url(entry)?;
-    match reference::parse(&url) {
+    // Parameters say how, and not which; a search has them behind the type alone.
+    let address = url.split('?').next().unwrap_or_default();
+    match reference::parse(address.trim_end_matches('/')) {
         Reference::Resource { kind, id } => Some(format!("{kind}/{id}")),
         _ => None,
     }
@@ -169,8 +171,28 @@ fn key_of(resource: Node<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::within;
+    use super::request_key;
     use crate::decode::Place;
     use flatten::json::{Limits, Tape};
+
+    #[test]
+    fn a_request_names_a_resource_by_type_and_id() {
+        for (url, expected) in [
+            ("Patient/7", Some("Patient/7")),
+            ("/Patient/7", Some("Patient/7")),
+            ("https://a.example/fhir/Patient/7/", Some("Patient/7")),
+            ("Patient/7?_cascade=delete", Some("Patient/7")),
+            ("Patient/7/_history/2", Some("Patient/7")),
+            ("Patient?identifier=urn:x|7", None),
+            ("Patient", None),
+            ("urn:uuid:7", None),
+        ] {
+            let text = format!(r#"{{"request":{{"url":"{url}"}}}}"#);
+            let mut tape = Tape::default();
+            let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+            assert_eq!(request_key(document.root()).as_deref(), expected, "{url}");
+        }
+    }
 
     #[test]
     fn a_node_stands_behind_its_frame_s_beginning() {
