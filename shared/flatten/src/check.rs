@@ -12,7 +12,7 @@ mod gates;
 use serde_json::Value as Json;
 
 use crate::defect::{Defect, DefectCode};
-use crate::fhirpath::{Context, Predicate, Scratch};
+use crate::fhirpath::{Context, Predicate, Scratch, Unanswered};
 use crate::json::Node;
 use crate::model::ResourceTypes;
 
@@ -136,10 +136,19 @@ impl Check {
         &self.message
     }
 
-    /// Whether a resource passes.
-    pub(crate) fn passes(&self, resource: Node<'_>, context: &Context<'_>, scratch: &mut Scratch) -> bool {
-        // A condition that cannot work on the resource does not hold either.
-        self.condition.holds(resource, context, scratch).unwrap_or(Some(false)) != Some(false)
+    /// Returns whether a resource passes; `None` where that depends on a key that comes later.
+    pub(crate) fn passes(
+        &self,
+        resource: Node<'_>,
+        context: &Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Option<bool> {
+        match self.condition.holds(resource, context, scratch) {
+            Ok(answer) => Some(answer != Some(false)),
+            // A condition that cannot work on the resource does not hold either.
+            Err(Unanswered::Defect(_)) => Some(false),
+            Err(Unanswered::KeyComesLater) => None,
+        }
     }
 
     /// The defect of a resource that does not pass, if it is to be set aside: its path is the check's name.

@@ -69,6 +69,8 @@ pub enum Value<'a> {
     /// The key of a reference to `urn:…` within the Bundle whose target has not been seen yet: the text is
     /// the URN. It becomes [`Value::Text`] of the target's key, or the cell is left out.
     Pending(&'a str),
+    /// The same in a view's row, which has all of its columns: it becomes the target's key, or null.
+    PendingOrNull(&'a str),
     /// Items, each a cell of column [`ITEM`].
     List(Cells<'a>),
     /// A sub-document.
@@ -91,6 +93,7 @@ enum Stored {
     Text(Span),
     Instant(i64),
     Pending(Span),
+    PendingOrNull(Span),
     /// The index behind the last cell inside.
     List(u32),
     Record(u32),
@@ -228,6 +231,13 @@ impl Rows {
         let _ = self.push(column, Stored::Pending(span));
     }
 
+    /// Adds the key of a target that is not known yet; see [`Value::PendingOrNull`].
+    pub fn pending_or_null(&mut self, column: ColumnId, urn: &str) {
+        self.pendings += 1;
+        let span = self.push_text(|text| text.push_str(urn));
+        let _ = self.push(column, Stored::PendingOrNull(span));
+    }
+
     /// Adds the type of a target that is not known yet: [`PENDING_TYPE`] follows the URN.
     pub fn pending_type(&mut self, column: ColumnId, urn: &str) {
         self.pendings += 1;
@@ -235,7 +245,7 @@ impl Rows {
         let _ = self.push(column, Stored::Pending(span));
     }
 
-    /// How many cells are [`Value::Pending`] since the arena was cleared, those that were rewound included.
+    /// How many cells wait for a key since the arena was cleared, those that were rewound included.
     #[must_use]
     pub const fn pendings(&self) -> usize {
         self.pendings

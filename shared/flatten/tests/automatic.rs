@@ -62,7 +62,7 @@ fn cell(names: &NameList, value: Value<'_>) -> Json {
         Value::Decimal(digits) => json!({"$numberDecimal": digits}),
         Value::Text(text) => text.into(),
         Value::Instant(milliseconds) => json!({"$date": rfc3339(milliseconds)}),
-        Value::Pending(urn) => json!({"$pending": urn}),
+        Value::Pending(urn) | Value::PendingOrNull(urn) => json!({"$pending": urn}),
         Value::List(cells) => cells.map(|(_, value)| cell(names, value)).collect(),
         Value::Record(cells) => Json::Object(record(names, cells)),
     }

@@ -64,7 +64,7 @@ fn cell(names: &NameList, value: Value<'_>) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Long(number) => number.to_string(),
         Value::Decimal(digits) => digits.to_owned(),
-        Value::Text(value) | Value::Pending(value) => text(value),
+        Value::Text(value) | Value::Pending(value) | Value::PendingOrNull(value) => text(value),
         Value::Instant(milliseconds) => text(&rfc3339(milliseconds)),
         Value::List(items) => {
             format!("[{}]", items.map(|(_, item)| cell(names, item)).collect::<Vec<_>>().join(","))

@@ -25,11 +25,15 @@ pub(crate) struct Spool {
 #[derive(Debug)]
 pub(crate) struct SpoolReader {
     file: Option<BufReader<File>>,
+    /// Whether all of the file was read.
+    is_behind_file: bool,
     /// The block that is read.
     block: Vec<u8>,
     at: usize,
-    /// The block that was never written.
-    last: Option<Vec<u8>>,
+    /// The block that was never written; empty while it is the one that is read.
+    last: Vec<u8>,
+    /// Whether the block that is read is the one that was never written.
+    is_last: bool,
     is_compressed: bool,
     is_broken: bool,
 }
@@ -85,7 +89,16 @@ impl Spool {
             is_broken |= rewound.is_err();
             rewound.ok().map(BufReader::new)
         });
-        SpoolReader { file, block: Vec::new(), at: 0, last: Some(block), is_compressed, is_broken }
+        SpoolReader {
+            file,
+            is_behind_file: false,
+            block: Vec::new(),
+            at: 0,
+            last: block,
+            is_last: false,
+            is_compressed,
+            is_broken,
+        }
     }
 
     fn write_block(&mut self) -> io::Result<()> {
@@ -110,9 +123,8 @@ impl Spool {
 impl SpoolReader {
     /// Returns the next record; `None` at the end.
     pub(crate) fn next_record(&mut self) -> Option<&[u8]> {
-        if self.at >= self.block.len() {
-            self.block = self.next_block()?;
-            self.at = 0;
+        if self.at >= self.block.len() && !self.read_next_block() {
+            return None;
         }
         let length = self.block.get(self.at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))?;
         let start = self.at + size_of::<u32>();
@@ -125,18 +137,36 @@ impl SpoolReader {
         self.is_broken
     }
 
-    fn next_block(&mut self) -> Option<Vec<u8>> {
-        if let Some(file) = &mut self.file {
-            match read_block(file, self.is_compressed) {
-                Ok(Some(block)) => return Some(block),
-                Ok(None) => self.file = None,
-                Err(_) => {
-                    self.is_broken = true;
-                    self.file = None;
-                }
-            }
+    /// Goes back to the first record.
+    pub(crate) fn rewind(&mut self) {
+        if self.is_last {
+            self.last = std::mem::take(&mut self.block);
         }
-        self.last.take().filter(|block| !block.is_empty())
+        (self.block, self.at) = (Vec::new(), 0);
+        (self.is_last, self.is_behind_file) = (false, false);
+        if let Some(file) = &mut self.file {
+            self.is_broken |= file.seek(SeekFrom::Start(0)).is_err();
+        }
+    }
+
+    /// Reads the next block. Returns false at the end.
+    fn read_next_block(&mut self) -> bool {
+        if let Some(file) = self.file.as_mut().filter(|_| !self.is_behind_file) {
+            match read_block(file, self.is_compressed) {
+                Ok(Some(block)) => {
+                    (self.block, self.at) = (block, 0);
+                    return true;
+                }
+                Ok(None) => {}
+                Err(_) => self.is_broken = true,
+            }
+            self.is_behind_file = true;
+        }
+        if self.is_last || self.last.is_empty() {
+            return false;
+        }
+        (self.block, self.at, self.is_last) = (std::mem::take(&mut self.last), 0, true);
+        true
     }
 }
 
@@ -206,7 +236,13 @@ mod tests {
                     assert_eq!(reader.next_record(), Some(&*record(number)), "{number} of {count}");
                 }
                 assert_eq!(reader.next_record(), None);
+                assert_eq!(reader.next_record(), None);
                 assert!(!reader.is_broken());
+                reader.rewind();
+                let again = std::iter::from_fn(|| reader.next_record().map(<[u8]>::len)).count();
+                assert_eq!(again, count, "all of them are read once more");
+                reader.rewind();
+                assert_eq!(reader.next_record().is_some(), count > 0);
             }
         }
     }

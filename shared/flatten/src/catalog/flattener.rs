@@ -7,7 +7,7 @@ use crate::automatic::Automatic;
 use crate::check::{Structural, is_fhir_id};
 use crate::defect::Defect;
 use crate::dictionary::{Dictionary, ScopeId, Tally};
-use crate::fhirpath::{Context, Scratch};
+use crate::fhirpath::{Context, Scratch, Unanswered};
 use crate::links::Links;
 use crate::resource::Resource;
 use crate::row::{NameList, Names, Rows, Spare};
@@ -22,6 +22,9 @@ pub enum Flattened {
     Rows(Vec<(String, Defect)>),
     /// It goes to the archive, whole.
     Archived,
+    /// A view, a check or an archive rule needs the key of an entry that may follow in the Bundle. Nothing was appended:
+    /// the resource is to be flattened once the links are closed.
+    KeyComesLater,
 }
 
 /// One worker's flattener: the catalog, and what it has learned of names.
@@ -114,7 +117,12 @@ impl Flattener {
     ) -> Result<Flattened, Defect> {
         self.findings.clear();
         let of_type = self.of_type(resource.resource_type());
-        if self.is_archived(&of_type, resource, key, links)? {
+        let is_archived = match self.is_archived(&of_type, resource, key, links) {
+            Ok(is_archived) => is_archived,
+            Err(Unanswered::Defect(defect)) => return Err(defect),
+            Err(Unanswered::KeyComesLater) => return Ok(Flattened::KeyComesLater),
+        };
+        if is_archived {
             if of_type.known {
                 self.check_archived(resource, key, links, rows);
             } else {
@@ -128,7 +136,11 @@ impl Flattener {
         let mut refusal = None;
         // All of them are asked, so that each is counted where several do not hold.
         for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
-            if !check.passes(resource.node(), &context, &mut self.scratch) {
+            let Some(passes) = check.passes(resource.node(), &context, &mut self.scratch) else {
+                self.findings.clear();
+                return Ok(Flattened::KeyComesLater);
+            };
+            if !passes {
                 self.findings.push((check.name().to_owned(), 1));
                 refusal = refusal.or_else(|| check.refusal());
             }
@@ -149,7 +161,12 @@ impl Flattener {
             Err(_) => {}
         }
         let mut defects = Vec::new();
-        self.evaluator.run_all(&self.learned.views, resource.node(), &context, rows, &mut defects);
+        let (evaluator, views) = (&mut self.evaluator, &self.learned.views);
+        if evaluator.run_all(views, resource.node(), &context, rows, &mut defects).is_err() {
+            rows.rewind(mark);
+            self.findings.clear();
+            return Ok(Flattened::KeyComesLater);
+        }
         Ok(Flattened::Rows(defects))
     }
 
@@ -231,7 +248,7 @@ impl Flattener {
         resource: &Resource<'_>,
         key: &str,
         links: &Links,
-    ) -> Result<bool, Defect> {
+    ) -> Result<bool, Unanswered> {
         if !of_type.known {
             return Ok(true);
         }

@@ -142,7 +142,8 @@ impl<'m> Machine<'m> {
                 Value::Temporal(Cow::Owned(text), temporal)
             }
             Item::Key => Value::Text(Cow::Borrowed(self.context().key)),
-            Item::Pending(_) | Item::Nothing => Value::Pending,
+            Item::Pending(_) => return Err(Fault::KEY_COMES_LATER),
+            Item::Nothing => return Err(Fault::OPERAND),
             Item::Literal(index) => match self.pool().literal(index).map(|(literal, _)| literal) {
                 Some(Literal::Boolean(value)) => Value::Boolean(*value),
                 Some(Literal::Number { value, .. }) => Value::Number(*value),
@@ -199,7 +200,7 @@ impl<'m> Machine<'m> {
                 Value::Text(text) | Value::Temporal(text, _) => Ok(text),
                 Value::Boolean(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
                 Value::Number(number) => Ok(Cow::Owned(number.to_string())),
-                Value::Quantity(_) | Value::Object(_) | Value::Pending => Err(fault),
+                Value::Quantity(_) | Value::Object(_) => Err(fault),
             },
         }
     }

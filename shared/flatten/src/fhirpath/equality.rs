@@ -107,7 +107,7 @@ fn fingerprint(value: &Value<'_>) -> Option<u64> {
         Value::Number(number) => number.normalized().hash(&mut hasher),
         Value::Text(text) => text.hash(&mut hasher),
         Value::Object(node) => return Some(fingerprint_of_node(*node)),
-        Value::Temporal(..) | Value::Quantity(_) | Value::Pending => return None,
+        Value::Temporal(..) | Value::Quantity(_) => return None,
     }
     Some(hasher.finish())
 }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use thiserror::Error;
+
 use crate::defect::{Defect, DefectCode};
 use crate::json::Node;
 
@@ -66,24 +68,56 @@ pub(crate) enum Value<'v> {
     Quantity(Quantity<'v>),
     /// An element with elements of its own.
     Object(Node<'v>),
-    /// A key that is not known yet.
-    Pending,
 }
 
-/// Why a path cannot be run on this resource; a [`Defect`] once somebody names the view and the column.
+/// Why a path cannot be run on this resource; [`Unanswered`] once the caller names the view and the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) code: DefectCode,
+    pub(crate) cause: Cause,
     /// Byte offset of the value that is to blame, where one is.
     pub(crate) offset: Option<usize>,
 }
 
-impl Fault {
-    pub(crate) const OPERAND: Self = Self { code: DefectCode::InvalidOperand, offset: None };
-    pub(crate) const TOO_LARGE: Self = Self { code: DefectCode::TooLarge, offset: None };
+/// The two causes of a [`Fault`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The data breaks this rule.
+    Defect(DefectCode),
+    /// The result depends on a key that is not known yet.
+    KeyComesLater,
+}
 
-    pub(crate) fn into_defect(self, path: String) -> Defect {
-        Defect { code: self.code, path, offset: self.offset }
+/// Why a path or a view has no result for a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unanswered {
+    /// The resource does not fit.
+    #[error("{0}")]
+    Defect(Defect),
+    /// The result depends on the key of an entry that may follow in the Bundle
+    /// ([`Link::Later`](crate::links::Link::Later)). Ask again once the [`Links`](crate::links::Links) are closed.
+    #[error("the result depends on an entry that may follow in the Bundle")]
+    KeyComesLater,
+}
+
+impl Fault {
+    pub(crate) const OPERAND: Self = Self::of(DefectCode::InvalidOperand);
+    pub(crate) const TOO_LARGE: Self = Self::of(DefectCode::TooLarge);
+    pub(crate) const KEY_COMES_LATER: Self = Self { cause: Cause::KeyComesLater, offset: None };
+
+    pub(crate) const fn of(code: DefectCode) -> Self {
+        Self { cause: Cause::Defect(code), offset: None }
+    }
+
+    pub(crate) fn at(self, offset: Option<usize>) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// Names the part of the view or the condition that met the fault.
+    pub(crate) fn named(self, path: String) -> Unanswered {
+        match self.cause {
+            Cause::Defect(code) => Unanswered::Defect(Defect { code, path, offset: self.offset }),
+            Cause::KeyComesLater => Unanswered::KeyComesLater,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::links::{Link, Links};
 use super::decimal::Decimal;
 use super::harvest::Found;
 use super::item::{Element, Fault, Item, NOWHERE, Span, Value};
-use super::program::{Key, Op, Pool, Step};
+use super::program::{Call, Key, Op, Pool, Step};
 use super::temporal::TemporalKind;
 use super::types::SetId;
 
@@ -57,6 +57,8 @@ pub(crate) struct Machine<'m> {
     start: Item,
     /// What `%rowIndex` is.
     pub(crate) row_index: usize,
+    /// Whether an item was made whose key is not known yet.
+    has_pending: bool,
 }
 
 impl<'m> Machine<'m> {
@@ -80,6 +82,7 @@ impl<'m> Machine<'m> {
             scratch,
             start: resource,
             row_index: 0,
+            has_pending: false,
         }
     }
 
@@ -166,6 +169,7 @@ impl<'m> Machine<'m> {
                 Ok(())
             }),
             Step::Index(index) => {
+                self.expect_known(base)?;
                 let place = self.whole(index, focus)?.and_then(|place| usize::try_from(place).ok());
                 let found =
                     place.filter(|place| *place < self.len() - base).map(|place| self.at(base + place));
@@ -173,8 +177,38 @@ impl<'m> Machine<'m> {
                 self.extend(found);
                 Ok(())
             }
-            Step::Call(call) => (call.run)(self, call, base, focus),
+            Step::Call(call) => {
+                self.expect_known_for(call, base)?;
+                (call.run)(self, call, base, focus)
+            }
         }
+    }
+
+    /// Fails if a function needs to know a key in its input that comes later.
+    fn expect_known_for(&self, call: &Call, base: usize) -> Result<(), Fault> {
+        if !self.has_pending {
+            return Ok(());
+        }
+        let one = self.len() <= base + 1;
+        let is_pending = |index: usize| matches!(self.at(index), Item::Pending(_));
+        let passes_on = match call.name {
+            // They test for a type; a key is text, whichever key it is.
+            "ofType" | "as" | "combine" => true,
+            "first" => one || !is_pending(base),
+            "last" => one || !is_pending(self.len() - 1),
+            "distinct" => one,
+            _ => false,
+        };
+        if passes_on { Ok(()) } else { self.expect_known(base) }
+    }
+
+    /// Fails if the key of an item from `base` on comes later: it may turn out to be no item at all.
+    pub(crate) fn expect_known(&self, base: usize) -> Result<(), Fault> {
+        let items = self.scratch.stack.get(base..).unwrap_or_default();
+        if self.has_pending && items.iter().any(|item| matches!(item, Item::Pending(_))) {
+            return Err(Fault::KEY_COMES_LATER);
+        }
+        Ok(())
     }
 
     /// Pushes what the names lead to, depth first. Whether a `first` among them has been found.
@@ -229,7 +263,7 @@ impl<'m> Machine<'m> {
 
     pub(super) fn truth(&self, base: usize) -> Result<Option<bool>, Fault> {
         Ok(match self.single_value(base)? {
-            None | Some(Value::Pending) => None,
+            None => None,
             Some(Value::Boolean(value)) => Some(value),
             Some(_) => Some(true),
         })
@@ -251,7 +285,10 @@ impl<'m> Machine<'m> {
         match self.scratch.stack.get(base..) {
             None | Some([]) => Ok(None),
             Some([item]) => Ok(Some(*item)),
-            Some(_) => Err(self.blame(base + 1)),
+            Some(_) => {
+                self.expect_known(base)?;
+                Err(self.blame(base + 1))
+            }
         }
     }
 
@@ -326,6 +363,7 @@ impl<'m> Machine<'m> {
             self.keep("#");
             span.end = self.keep(wanted).end;
         }
+        self.has_pending = true;
         self.push(Item::Pending(span));
     }
 

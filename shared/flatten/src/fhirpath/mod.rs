@@ -45,6 +45,7 @@ mod predicate;
 
 use thiserror::Error;
 
+pub use item::Unanswered;
 pub use machine::{Context, Scratch};
 pub use predicate::Predicate;
 

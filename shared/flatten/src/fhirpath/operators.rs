@@ -37,6 +37,7 @@ impl<'m> Machine<'m> {
         self.run(left, focus)?;
         let middle = self.len();
         self.run(right, focus)?;
+        self.expect_known(base)?;
         match operator {
             Operator::Equal => {
                 let answer = self.equal(base, middle)?;
@@ -215,7 +216,6 @@ const fn holds(operator: Operator, order: Ordering) -> bool {
 /// How two values stand to each other; values that have no order are a fault.
 pub(super) fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
     match (left, right) {
-        (Value::Pending, _) | (_, Value::Pending) => Ok(None),
         (Value::Number(left), Value::Number(right)) => Ok(Some(left.cmp(right))),
         (Value::Text(left), Value::Text(right)) => Ok(Some(left.cmp(right))),
         (Value::Temporal(_, left), Value::Temporal(_, right)) => Ok(left.compare(*right)),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::defect::Defect;
 use crate::json::Node;
 use crate::model::{Datatype, Primitive, type_named};
 
 use super::InvalidPath;
+use super::item::Unanswered;
 use super::compile::{Compiler, Outcome, Static};
 use super::machine::{Context, Machine, Scratch};
 use super::program::{Op, Pool};
@@ -39,13 +39,13 @@ impl Predicate {
         resource: Node<'_>,
         context: &Context<'_>,
         scratch: &mut Scratch,
-    ) -> Result<Option<bool>, Defect> {
+    ) -> Result<Option<bool>, Unanswered> {
         let mut machine = Machine::new(&self.pool, resource, self.resource, *context, scratch);
         let focus = machine.resource();
         machine
             .start(&self.op, focus)
             .and_then(|()| machine.verdict(0))
-            .map_err(|fault| fault.into_defect(self.text.clone()))
+            .map_err(|fault| fault.named(self.text.clone()))
     }
 
     /// The condition as written.

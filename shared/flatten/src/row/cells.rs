@@ -58,6 +58,7 @@ impl<'a> Iterator for Cells<'a> {
             Stored::Decimal(span) => Value::Decimal(rows.str(span)),
             Stored::Text(span) => Value::Text(rows.str(span)),
             Stored::Pending(span) => Value::Pending(rows.str(span)),
+            Stored::PendingOrNull(span) => Value::PendingOrNull(rows.str(span)),
             Stored::List(end) => Value::List(self.skip_to(inside, end)),
             Stored::Record(end) => Value::Record(self.skip_to(inside, end)),
         };
@@ -89,7 +90,7 @@ impl<'a> Cells<'a> {
         self.at += 1;
         let outline = match cell.value {
             Stored::Null => Outline::Null,
-            Stored::Pending(_) => Outline::Pending,
+            Stored::Pending(_) | Stored::PendingOrNull(_) => Outline::Pending,
             Stored::List(end) => Outline::List(self.skip_to(self.at, end)),
             Stored::Record(end) => Outline::Record(self.skip_to(self.at, end)),
             _ => Outline::Scalar,

@@ -78,7 +78,10 @@ fn item(
 ) -> Result<(), Fault> {
     let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
     if let Item::Pending(urn) = item {
-        rows.pending(name, machine.kept(urn));
+        if !matches!(cell, CellType::Text | CellType::Binary) {
+            return Err(Fault::KEY_COMES_LATER);
+        }
+        rows.pending_or_null(name, machine.kept(urn));
         return Ok(());
     }
     match cell {
@@ -92,7 +95,7 @@ fn item(
         },
         CellType::Integer | CellType::Long => {
             let number = number(machine, item)?.and_then(Decimal::as_integer).ok_or(fault)?;
-            let out_of_range = Fault { code: DefectCode::IntegerOutOfRange, ..fault };
+            let out_of_range = Fault::of(DefectCode::IntegerOutOfRange).at(fault.offset);
             if cell == CellType::Integer {
                 rows.integer(name, i32::try_from(number).map_err(|_| out_of_range)?);
             } else {

@@ -45,7 +45,7 @@ pub mod schema;
 pub use column::{CellType, Column, KeyColumn, Tag};
 pub use invalid::{InvalidView, Mistake};
 pub use plan::{Plan, ViewNames};
-pub use run::Evaluator;
+pub use run::{Evaluator, KeyComesLater};
 pub use set::ViewSet;
 
-pub use crate::fhirpath::Context;
+pub use crate::fhirpath::{Context, Unanswered};

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 
 use crate::defect::{Defect, DefectCode};
-use crate::fhirpath::{Context, Fault, Found, Item, Machine, Marks, Scratch};
+use crate::fhirpath::{Context, Fault, Found, Item, Machine, Marks, Scratch, Unanswered};
 use crate::json::Node;
 use crate::row::Rows;
 
 use super::emit;
 use super::plan::{Plan, ViewNames};
-use super::select::{Child, Foci, Program, Select};
+use super::select::{Cell, Child, Foci, Program, Select};
 use super::set::ViewSet;
 use super::slot::{self, LastReference, Slot};
 
@@ -26,6 +26,10 @@ pub struct Evaluator {
     memory: Memory,
 }
 
+/// A view of a set needs the key of an entry that may follow in the Bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyComesLater;
+
 #[derive(Debug, Default)]
 struct Memory {
     slots: Vec<Slot>,
@@ -38,7 +42,7 @@ struct Memory {
 
 impl Evaluator {
     /// Appends the rows that a view has for a resource and says how many they are; none for a resource of another
-    /// type. After a defect nothing of the resource is left in `rows`; its path is the view and the column.
+    /// type. Where it fails, nothing of the resource is left in `rows`; a defect's path is the view and the column.
     pub fn run(
         &mut self,
         plan: &Plan,
@@ -46,7 +50,7 @@ impl Evaluator {
         resource: Node<'_>,
         context: &Context<'_>,
         rows: &mut Rows,
-    ) -> Result<usize, Defect> {
+    ) -> Result<usize, Unanswered> {
         if !resource.get("resourceType").is_some_and(|kind| kind.is(&plan.resource_type)) {
             return Ok(0);
         }
@@ -58,6 +62,7 @@ impl Evaluator {
 
     /// Runs every view of a set that is for the resource's type, in one pass over the resource, and says how many
     /// rows there are. A defect rejects the resource for the view that it is named with; the rows of the others are there.
+    /// Fails if a view needs a key that comes later. What was appended until then is for the caller to rewind.
     pub fn run_all(
         &mut self,
         views: &ViewSet,
@@ -65,9 +70,9 @@ impl Evaluator {
         context: &Context<'_>,
         rows: &mut Rows,
         defects: &mut Vec<(String, Defect)>,
-    ) -> usize {
+    ) -> Result<usize, KeyComesLater> {
         let Some(group) = resource.get_text("resourceType").and_then(|kind| views.group(&kind)) else {
-            return 0;
+            return Ok(0);
         };
         self.memory.found.clear();
         self.memory.last.clear();
@@ -76,10 +81,11 @@ impl Evaluator {
         for member in &group.members {
             match self.run_found(&member.plan, &member.names, resource, context, rows, member.leaf) {
                 Ok(written) => count += written,
-                Err(defect) => defects.push((member.plan.name.clone(), defect)),
+                Err(Unanswered::Defect(defect)) => defects.push((member.plan.name.clone(), defect)),
+                Err(Unanswered::KeyComesLater) => return Err(KeyComesLater),
             }
         }
-        count
+        Ok(count)
     }
 
     /// Runs a view whose leaves have been found and begin at `leaf`.
@@ -91,7 +97,7 @@ impl Evaluator {
         context: &Context<'_>,
         rows: &mut Rows,
         leaf: usize,
-    ) -> Result<usize, Defect> {
+    ) -> Result<usize, Unanswered> {
         let mark = rows.mark();
         // Every slot is filled before a row is complete, so nothing is left of the resource before.
         self.memory.slots.resize(plan.columns.len(), Slot::Null);
@@ -104,7 +110,7 @@ impl Evaluator {
             Ok(()) => Ok(runner.written),
             Err(stop) => {
                 rows.rewind(mark);
-                Err(stop.fault.into_defect(stop.place.describe(plan)))
+                Err(stop.fault.named(stop.place.describe(plan)))
             }
         }
     }
@@ -211,6 +217,7 @@ impl<'m> Runner<'m, '_> {
             Foci::Same => return self.visit(select, focus, then),
             Foci::Each(program) | Foci::EachOrNull(program) => {
                 self.run(program, focus, Place::Foci(select))?;
+                self.machine.expect_known(base).map_err(|fault| Stop { fault, place: Place::Foci(select) })?;
                 let end = self.machine.len();
                 if base == end && matches!(select.foci, Foci::EachOrNull(_)) {
                     slot::fill_with_nulls(&mut self.memory.slots, select);
@@ -285,15 +292,26 @@ impl<'m> Runner<'m, '_> {
             let start = self.machine.len();
             self.run(&cell.program, focus, Place::Column(slot))?;
             let end = self.machine.len();
-            if end - start > 1 && !cell.collection {
-                let offset = self.machine.offset(self.machine.at(start + 1));
-                let fault = Fault { code: DefectCode::SeveralValues, offset };
-                return Err(Stop { fault, place: Place::Column(slot) });
-            }
+            self.check_count(cell, start, slot)?;
             self.fill(slot, Slot::items(start, end));
         }
         self.advance(&Next { select, child: 0, focus, then: Some(then) })?;
         self.machine.truncate(base);
+        Ok(())
+    }
+
+    /// Checks what a column's path has left on the stack: one item at most where the column is no collection, and no
+    /// item that may turn out to be none. A key that comes later may stand alone: the cell waits for it.
+    fn check_count(&self, cell: &Cell, start: usize, slot: usize) -> Step<'m> {
+        let stop = |fault| Stop { fault, place: Place::Column(slot) };
+        let count = self.machine.len() - start;
+        if count > 1 || cell.collection {
+            self.machine.expect_known(start).map_err(stop)?;
+        }
+        if count > 1 && !cell.collection {
+            let offset = self.machine.offset(self.machine.at(start + 1));
+            return Err(stop(Fault::of(DefectCode::SeveralValues).at(offset)));
+        }
         Ok(())
     }
 

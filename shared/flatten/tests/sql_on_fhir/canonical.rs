@@ -14,7 +14,7 @@ pub(crate) fn of_cell(value: Value<'_>, exact: bool) -> String {
         Value::Decimal(digits) => format!("number {}", number(digits)),
         Value::Text(text) => format!("text {text}"),
         Value::Instant(milliseconds) => format!("instant {milliseconds}"),
-        Value::Pending(urn) => format!("pending {urn}"),
+        Value::Pending(urn) | Value::PendingOrNull(urn) => format!("pending {urn}"),
         Value::List(items) => of_items(items, exact),
         Value::Record(_) => "record".to_owned(),
     }

@@ -1,18 +1,17 @@
 //! Runs files of cases: rows are compared as multisets with their types, columns in order, errors by their place.
 //!
 //! A file has `resources` and `tests`, as HL7's do. The project's own cases say more: `expectMistakes` (what the
-//! compiler finds, as displayed), `expectDefect`, `expectKeys`, `links` (URNs and their keys), and whole files of
+//! compiler finds, as displayed), `expectDefect`, `expectLater`, `expectKeys`, `links` (URNs and their keys), and whole files of
 //! `paths`, each with the items it yields on the first resource.
 
 use std::fs;
 use std::path::Path;
 
-use flatten::defect::Defect;
 use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows, Value};
-use flatten::view::{Context, Evaluator, Plan, ViewNames};
+use flatten::view::{Context, Evaluator, Plan, Unanswered, ViewNames};
 use serde_json::{Value as Json, json};
 
 use crate::canonical::{of_cell, of_expectation};
@@ -84,6 +83,13 @@ fn run_case(case: Node<'_>, resources: &[&str], title: &str, tally: &mut Tally) 
     let exact = case.get("expect").is_some_and(|rows| rows.raw().contains("\"digits\""));
     let world = World { links: case.get("links"), to_come: case.get("linksToCome").is_some(), exact };
     let outcome = run(&plan, resources, world);
+    if case.get("expectLater").is_some() {
+        return match outcome {
+            Err(Unanswered::KeyComesLater) => Ok(()),
+            Err(Unanswered::Defect(defect)) => Err(defect.to_string()),
+            Ok(_) => Err("it does not wait".to_owned()),
+        };
+    }
     let output = match (outcome, case.get("expectDefect")) {
         (Err(defect), Some(wanted)) => return same(&wanted.text().unwrap(), &defect.to_string()),
         (Ok(_), Some(_)) => return Err("no defect".to_owned()),
@@ -142,7 +148,7 @@ struct World<'c> {
     exact: bool,
 }
 
-fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Defect> {
+fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Unanswered> {
     let mut known = Links::open();
     for (urn, key) in world.links.into_iter().flat_map(Node::members) {
         known.insert(&urn.text().unwrap(), &key.text().unwrap());
@@ -189,7 +195,8 @@ fn run_path(path: &str, expected: Node<'_>, resource: &str) -> Result<(), String
     let found = match Plan::compile(&view) {
         Err(invalid) => format!("mistake {}", invalid.mistakes[0]),
         Ok(plan) => match run(&plan, &[resource], World::default()) {
-            Err(defect) => format!("defect {}", defect.code),
+            Err(Unanswered::Defect(defect)) => format!("defect {}", defect.code),
+            Err(Unanswered::KeyComesLater) => "later".to_owned(),
             Ok(output) => output.rows.join("\n"),
         },
     };

@@ -109,7 +109,7 @@ fn run(folder: &Path) -> Run {
         let mut defects = Vec::new();
         rows.clear();
         let count = evaluator.run_all(&set, resource, &context, &mut rows, &mut defects);
-        assert_eq!(count, rows.len());
+        assert_eq!(count, Ok(rows.len()));
         for (_, defect) in defects {
             *outcome.defects.entry(format!("{} at {}", defect.code, defect.path)).or_default() += 1;
         }

@@ -11,6 +11,7 @@ use crate::decode::{Frame, Place};
 use crate::version::Position;
 
 use super::deletions::{Deletions, HeldDeletions};
+use super::held::{Held, HeldResources};
 use super::identity::Servers;
 use super::order::{BundleFacts, EntryFacts};
 use super::references::{Answer, Join, References};
@@ -30,6 +31,7 @@ pub(super) struct OpenBundle {
     pub(super) references: References,
     pub(super) servers: Servers,
     pub(super) deletions: Deletions,
+    pub(super) held: Held,
 }
 
 /// What is left of a Bundle whose entries were all read.
@@ -37,7 +39,15 @@ pub(super) struct OpenBundle {
 pub(super) struct Closing {
     facts: BundleFacts,
     deletions: Option<HeldDeletions>,
+    held: Option<HeldResources>,
     join: Join,
+}
+
+impl OpenBundle {
+    /// Returns whether the disk has failed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.references.is_broken() || self.deletions.is_broken() || self.held.is_broken()
+    }
 }
 
 impl Assembler {
@@ -180,10 +190,10 @@ impl Assembler {
 
     /// Ends the Bundle at hand, if there is one. What waited for its end is [taken](Self::take_waiting) afterwards.
     pub(super) fn leave_bundle(&mut self) {
-        let OpenBundle { facts, references, mut deletions, .. } = mem::take(&mut self.bundle);
-        self.disk_failed |= references.is_broken() || deletions.is_broken();
+        self.disk_failed |= self.bundle.is_broken();
+        let OpenBundle { facts, references, mut deletions, held, .. } = mem::take(&mut self.bundle);
         let deletions = (!deletions.is_empty()).then(|| deletions.take());
-        self.closing.push_back(Closing { facts, deletions, join: references.close() });
+        self.closing.push_back(Closing { facts, deletions, held: held.close(), join: references.close() });
     }
 
     /// Returns whether something that waited for the end of a Bundle is still to be taken.
@@ -192,7 +202,7 @@ impl Assembler {
         !self.closing.is_empty()
     }
 
-    /// Takes some of what waited for the end of a Bundle: deletions, then keys of references. To be called until
+    /// Takes some of what waited for the end of a Bundle: deletions, then held resources, then keys of references. To be called until
     /// [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
     pub fn take_waiting(&mut self) {
         if let Some(mut closing) = self.closing.pop_front()
@@ -219,6 +229,14 @@ impl Assembler {
                 }
             }
             self.disk_failed |= deletions.is_broken();
+            return true;
+        }
+        if let Some(mut held) = closing.held.take() {
+            match self.take_held(&mut held, &mut closing.join) {
+                Ok(true) => closing.held = Some(held),
+                Ok(false) => {}
+                Err(_) => self.disk_failed = true,
+            }
             return true;
         }
         for _ in 0..ANSWERS_AT_ONCE {

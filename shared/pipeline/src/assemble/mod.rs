@@ -4,6 +4,7 @@ mod bundle;
 mod cell;
 mod deletions;
 mod entry;
+mod held;
 mod identity;
 mod order;
 mod references;
@@ -18,7 +19,6 @@ use flatten::defect::{Defect, DefectCode};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Node, Tape};
 use flatten::links::Link;
-use flatten::reference::{self, Reference};
 use flatten::resource::Resource;
 
 use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, Unstored, WriteBatch};
@@ -28,6 +28,7 @@ use crate::object::{ObjectRef, Source};
 use crate::version::{ObjectOrder, Version};
 
 use bundle::{Closing, OpenBundle};
+use held::each_urn;
 use order::EntryFacts;
 use rejects::is_manifest;
 
@@ -95,6 +96,14 @@ pub struct Assembler {
     is_passing: bool,
     /// Whether a Bundle is read that stands inside a record.
     is_nested: bool,
+}
+
+/// What a resource is called, which version of it this is, and where it stands.
+#[derive(Debug)]
+struct Record {
+    key: String,
+    version: Version,
+    source: Source,
 }
 
 /// The JSON that a resource may be; its length was bounded by the decoder.
@@ -257,7 +266,7 @@ impl Assembler {
     /// When the disk of temporary files has failed or is full.
     pub fn fault(&self) -> Result<(), Interrupted> {
         let is_broken =
-            self.disk_failed || self.bundle.references.is_broken() || self.bundle.deletions.is_broken();
+            self.disk_failed || self.bundle.is_broken();
         if is_broken { Err(Interrupted::Read { code: "temporary-file".to_owned() }) } else { Ok(()) }
     }
 
@@ -336,13 +345,9 @@ impl Assembler {
 
     /// Returns whether a resource refers to an entry that has not been read: its row waits for the key of that entry.
     fn waits(&self, node: Node<'_>) -> bool {
-        let is_later = |value: Node<'_>| {
-            let text = value.text().unwrap_or_default();
-            let Reference::Urn(urn) = reference::parse(&text) else { return false };
-            self.bundle.references.links.resolve(urn) == Link::Later
-        };
-        node.members().any(|(name, value)| (name.is("reference") && is_later(value)) || self.waits(value))
-            || node.items().any(|item| self.waits(item))
+        let mut waits = false;
+        each_urn(node, &mut |urn| waits = waits || self.bundle.references.links.resolve(urn) == Link::Later);
+        waits
     }
 
     fn read_resource(&mut self, place: Place, resource: &Resource<'_>, urls: Urls<'_>) {
@@ -377,10 +382,7 @@ impl Assembler {
 
     /// Makes the rows of a resource, or what else becomes of it.
     fn read_as(&mut self, key: String, place: Place, resource: &Resource<'_>) {
-        if let Some(resources) = self.room.take() {
-            self.batch.rows = self.flattener.spare().rows();
-            self.batch.resources.reserve(resources);
-        }
+        self.make_room();
         let source = self.source(place, resource.node());
         let version = match self.given.take() {
             Some(version) => version.in_edition(self.edition),
@@ -388,36 +390,60 @@ impl Assembler {
         };
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
         let links = &self.bundle.references.links;
-        let flattened = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
+        let outcome = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
+        if let Ok(Flattened::KeyComesLater) = outcome {
+            let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));
+            return self.bundle.held.hold(place, &key, &version, resource.node());
+        }
+        if self.batch.rows.pendings() > pendings_before {
+            let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());
+            self.bundle.references.remember(&names, &self.batch.rows, rows, &version);
+        }
+        self.settle(Record { key, version, source }, place, resource, rows_before, outcome);
+    }
+
+    fn make_room(&mut self) {
+        if let Some(resources) = self.room.take() {
+            self.batch.rows = self.flattener.spare().rows();
+            self.batch.resources.reserve(resources);
+        }
+    }
+
+    /// Puts into the batch what became of a resource whose rows begin at `rows_before`.
+    fn settle(
+        &mut self,
+        record: Record,
+        place: Place,
+        resource: &Resource<'_>,
+        rows_before: usize,
+        outcome: Result<Flattened, Defect>,
+    ) {
         for (check, count) in self.flattener.findings() {
             *self.checks.entry(check.clone()).or_default() += count;
         }
-        match flattened {
+        match outcome {
             Ok(Flattened::Rows(defects)) => {
-                let rows = rows_before..self.batch.rows.len();
-                if self.batch.rows.pendings() > pendings_before {
-                    let names = self.flattener.names();
-                    let references = &mut self.bundle.references;
-                    references.remember(&names, &self.batch.rows, rows.clone(), &version);
-                }
                 for (view, defect) in defects {
-                    self.view_defect(&key, &source, &version, view, defect);
+                    self.view_defect(&record, view, defect);
                 }
-                self.push(key, resource, version, source, Fate::Rows(rows));
+                self.push(record, resource, Fate::Rows(rows_before..self.batch.rows.len()));
             }
             Ok(Flattened::Archived) => {
                 let text = resource.node().raw().as_bytes().to_vec();
                 self.batch_bytes += text.len();
-                self.push(key, resource, version, source, Fate::Archived(text));
+                self.push(record, resource, Fate::Archived(text));
             }
+            // Links are open in a Bundle only, and a resource of a Bundle is held.
+            Ok(Flattened::KeyComesLater) => {}
             Err(defect) => {
-                self.given = Some(Version::from_token(version.as_str()));
-                self.defective(place, resource.node(), Some(key), defect);
+                self.given = Some(Version::from_token(record.version.as_str()));
+                self.defective(place, resource.node(), Some(record.key), defect);
             }
         }
     }
 
-    fn push(&mut self, key: String, resource: &Resource<'_>, version: Version, source: Source, fate: Fate) {
+    fn push(&mut self, record: Record, resource: &Resource<'_>, fate: Fate) {
+        let Record { key, version, source } = record;
         let resource_type = self.flattener.type_name(resource.resource_type());
         let tables = self.flattener.tables(&resource_type);
         self.records += 1;

@@ -3,7 +3,7 @@
 //! Both grow with the Bundle, so both have a budget in memory. What exceeds it goes to temporary files, and the two
 //! are joined once the Bundle is complete: partition by partition, so that a partition's keys fit into memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use flatten::links::{Link, Links};
@@ -111,7 +111,9 @@ impl References {
     pub(super) fn close(self) -> Join {
         let Self { mut links, waiting, more_cells, more_links, .. } = self;
         links.close();
-        let mut join = Join { links, partition: 0, spools: None, current: None, rest: BTreeMap::new() };
+        let has_all_links = more_links.is_none();
+        let rest = BTreeMap::new();
+        let mut join = Join { links, has_all_links, partition: 0, spools: None, current: None, rest };
         if more_cells.is_none() && more_links.is_none() {
             join.rest = waiting;
             return join;
@@ -122,7 +124,8 @@ impl References {
                 cells.push(urn, cell);
             }
         }
-        join.spools = Some((cells, more_links.unwrap_or_else(Partitions::new)));
+        let links = more_links.unwrap_or_else(Partitions::new);
+        join.spools = Some((cells, links.spools.into_iter().map(Spool::into_reader).collect()));
         join
     }
 
@@ -171,8 +174,10 @@ pub(super) struct Join {
     links: Links,
     /// Cells that nothing in memory answers, where nothing was spooled.
     rest: BTreeMap<Box<str>, Vec<Box<[u8]>>>,
+    /// Whether no link was spooled.
+    has_all_links: bool,
     /// Cells and links.
-    spools: Option<(Partitions, Partitions)>,
+    spools: Option<(Partitions, Vec<SpoolReader>)>,
     partition: usize,
     current: Option<Partition>,
 }
@@ -185,6 +190,38 @@ struct Partition {
 }
 
 impl Join {
+    /// Returns whether [`links`](Self::links) are all links of the Bundle.
+    pub(super) const fn has_all_links(&self) -> bool {
+        self.has_all_links
+    }
+
+    /// Returns the links that are in memory.
+    pub(super) const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Returns the links of these URNs, whether they are in memory or in the spools.
+    pub(super) fn links_of(&mut self, urns: &BTreeSet<Box<str>>) -> Result<Links, BrokenSpool> {
+        let mut found = Links::default();
+        for urn in urns {
+            if let Link::Key(key) = self.links.resolve(urn) {
+                found.insert(urn, &key);
+            }
+        }
+        for spool in self.spools.iter_mut().flat_map(|(_, links)| links) {
+            spool.rewind();
+            while let Some((urn, key)) = spool.next_record().and_then(parts) {
+                if urns.contains(urn) {
+                    found.insert(urn, &String::from_utf8_lossy(key));
+                }
+            }
+            if spool.is_broken() {
+                return Err(BrokenSpool);
+            }
+        }
+        Ok(found)
+    }
+
     /// Answers the next cell; `None` once none is left. The error says that the disk has failed.
     pub(super) fn next(&mut self, order: &ObjectOrder, edition: u32) -> Result<Option<Answer>, BrokenSpool> {
         while let Some(mut first) = self.rest.first_entry() {
@@ -209,7 +246,7 @@ impl Join {
                 self.current = None;
             }
             let Some((cells, links)) = &mut self.spools else { return Ok(None) };
-            let (Some(cells), Some(links)) = (cells.take(self.partition), links.take(self.partition)) else {
+            let (Some(cells), Some(links)) = (cells.take(self.partition), links.get_mut(self.partition)) else {
                 return Ok(None);
             };
             self.partition += 1;
@@ -219,8 +256,9 @@ impl Join {
 }
 
 impl Partition {
-    fn of(cells: SpoolReader, mut spooled: SpoolReader) -> Self {
+    fn of(cells: SpoolReader, spooled: &mut SpoolReader) -> Self {
         let mut links = BTreeMap::new();
+        spooled.rewind();
         while let Some(record) = spooled.next_record() {
             if let Some((urn, key)) = parts(record) {
                 // The first entry with a URN is the one that references mean.
@@ -245,9 +283,45 @@ fn walk(names: &NameList, cells: Cells<'_>, prefix: &str, found: &mut impl FnMut
             (prefix, name) => format!("{prefix}.{name}"),
         };
         match value {
-            Value::Pending(urn) => found(&path(), urn),
+            Value::Pending(urn) | Value::PendingOrNull(urn) => found(&path(), urn),
             Value::List(inner) | Value::Record(inner) => walk(names, inner, &path(), found),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flatten::links::Link;
+
+    use super::{LINK_BYTES, References};
+    use crate::object::{ObjectRef, Pin};
+    use crate::version::ObjectOrder;
+
+    #[test]
+    fn links_are_found_in_memory_and_in_spools() {
+        let (bucket, key) = ("b".to_owned(), "k".to_owned());
+        let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+        let order = ObjectOrder::of(&object);
+        let mut references = References::open();
+        let urn = |number: usize| format!("urn:{}:{number}", "x".repeat(1_000));
+        let count = LINK_BYTES / 1_000 + 1_000;
+        for number in 0..count {
+            references.insert(&urn(number), &format!("Patient/{number}"), &order, 0);
+        }
+        // A URN that stands twice means the first.
+        references.insert(&urn(count - 1), "Patient/second", &order, 0);
+        let mut join = references.close();
+        assert!(!join.has_all_links());
+        let wanted: BTreeSet<Box<str>> = [0, count - 1, count].map(|number| urn(number).into()).into();
+        for _ in 0..2 {
+            let links = join.links_of(&wanted).unwrap();
+            assert_eq!(links.resolve(&urn(0)), Link::Key("Patient/0".to_owned()));
+            assert_eq!(links.resolve(&urn(count - 1)), Link::Key(format!("Patient/{}", count - 1)));
+            assert_eq!(links.resolve(&urn(count)), Link::Nowhere);
+        }
+        assert_eq!(join.next(&order, 0), Ok(None));
     }
 }

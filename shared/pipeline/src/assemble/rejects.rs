@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::batch::{Reason, Reject};
 use crate::decode::Place;
-use crate::object::{Source, hex};
+use crate::object::hex;
 use crate::version::Version;
 
-use super::{Assembler, within};
+use super::{Assembler, Record, within};
 
 /// Rejects of a batch of which the line is looked for inside their frame; hostile input has any number of them.
 const WITH_LINES: usize = 1_000;
@@ -20,15 +20,14 @@ impl Assembler {
     /// A view could not take a resource: its other rows are written all the same.
     pub(super) fn view_defect(
         &mut self,
-        key: &str,
-        source: &Source,
-        version: &Version,
+        record: &Record,
         view: String,
         defect: Defect,
     ) {
+        let Record { key, version, source } = record;
         let reason = Reason::Defect { view: Some(view), defect };
         if self.is_stored(&reason) {
-            let (source, resource) = (source.clone(), Some(key.to_owned()));
+            let (source, resource) = (source.clone(), Some(key.clone()));
             let version = Some(Version::from_token(version.as_str()));
             self.batch.rejects.push(Reject { source, resource, sha256: None, version, reason });
         }

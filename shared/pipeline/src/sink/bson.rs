@@ -308,7 +308,7 @@ fn list(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
 
 fn element(writer: &mut BsonWriter, names: &NameList, name: impl ElementName, value: Value<'_>) {
     match value {
-        Value::Null | Value::Pending(_) => writer.null(name),
+        Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => writer.null(name),
         Value::Boolean(value) => writer.boolean(name, value),
         Value::Integer(value) => writer.int32(name, value),
         Value::Long(value) => writer.int64(name, value),

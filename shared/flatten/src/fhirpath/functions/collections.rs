@@ -100,6 +100,7 @@ pub(in crate::fhirpath) fn make_distinct(m: &mut Machine<'_>, base: usize) -> Re
         return Err(Fault::TOO_LARGE);
     }
     if end - base > 1 {
+        m.expect_known(base)?;
         let mut distinct = Distinct::default();
         for index in base..end {
             let item = m.at(index);

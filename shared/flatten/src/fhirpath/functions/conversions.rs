@@ -36,7 +36,7 @@ pub(super) fn to_string<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: It
     let text = match m.single(base)? {
         None => None,
         Some(item) => match m.value(item)? {
-            Value::Object(_) | Value::Pending => None,
+            Value::Object(_) => None,
             Value::Quantity(quantity) => Some(format!("{} '{}'", quantity.value, quantity.unit)),
             _ => Some(m.text_of(item)?.into_owned()),
         },

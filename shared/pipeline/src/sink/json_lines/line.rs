@@ -116,7 +116,12 @@ impl Line {
                 }
                 text(&mut self.bytes, name);
                 self.bytes.push(b':');
-                self.value(names, value, |path| path.push_str(name));
+                if let Value::PendingOrNull(_) = value {
+                    let path = format!("{}{name}", self.path);
+                    self.holes.push(Hole { at: self.bytes.len(), path, member: None, key: None });
+                } else {
+                    self.value(names, value, |path| path.push_str(name));
+                }
             }
             comma = true;
         }
@@ -141,7 +146,7 @@ impl Line {
 
     fn value(&mut self, names: &NameList, value: Value<'_>, step: impl FnOnce(&mut String)) {
         match value {
-            Value::Null | Value::Pending(_) => self.bytes.extend_from_slice(b"null"),
+            Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => self.bytes.extend_from_slice(b"null"),
             Value::Boolean(true) => self.bytes.extend_from_slice(b"true"),
             Value::Boolean(false) => self.bytes.extend_from_slice(b"false"),
             Value::Integer(value) => self.push(format_args!("{value}")),

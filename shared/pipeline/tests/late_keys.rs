@@ -1,0 +1,175 @@
+//! Keys of references whose entry comes later in the Bundle: what a view says of them is what it would say if the
+//! entry had come first, whichever the order of the entries.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a test stops where something is wrong")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bson::Document;
+use flatten::catalog::{Catalog, Choices};
+use pipeline::load::{Line, Pace, Read};
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::sink::memory::MemorySink;
+use pipeline::source::Storage;
+use serde_json::{Value as Json, json};
+
+fn view(name: &str, rest: &Json) -> (String, String) {
+    let mut view = json!({"resourceType": "ViewDefinition", "name": name, "resource": "Observation"});
+    view.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    (format!("{name}.json"), view.to_string())
+}
+
+/// Views that use keys in every way.
+fn views() -> Vec<(String, String)> {
+    let column = |name: &str, path: &str| json!({"name": name, "path": path});
+    let id = &column("id", "id");
+    vec![
+        view("asked", &json!({"select": [{"column": [
+            id, column("is_patient", "subject.getReferenceKey(Patient).exists()"),
+            column("is_group", "subject.getReferenceKey() = 'Group/g'"),
+            column("keys", "focus.getReferenceKey().count()"),
+            column("joined", "focus.getReferenceKey().join('+')"),
+            column("text", "'<' & subject.getReferenceKey() & '>'"),
+            column("first", "focus.getReferenceKey().first()"),
+        ]}]})),
+        view("plain", &json!({"select": [{"column": [
+            id, column("subject_key", "subject.getReferenceKey()"),
+            column("patient_key", "subject.getReferenceKey(Patient)"),
+        ]}]})),
+        view("listed", &json!({"select": [{"column": [
+            id, {"name": "keys", "path": "focus.getReferenceKey()", "collection": true},
+        ]}]})),
+        view("each", &json!({"select": [
+            {"column": [id]}, {"forEach": "focus.getReferenceKey()", "column": [column("key", "$this")]},
+        ]})),
+        view("each_or_null", &json!({"select": [
+            {"column": [id]}, {"forEachOrNull": "subject.getReferenceKey(Patient)", "column": [column("key", "$this")]},
+        ]})),
+        view("filtered", &json!({
+            "where": [{"path": "subject.getReferenceKey(Group).exists()"}], "select": [{"column": [id]}],
+        })),
+        view("several", &json!({"select": [{"column": [id, column("key", "focus.getReferenceKey()")]}]})),
+    ]
+}
+
+fn urn(number: usize) -> String {
+    format!("urn:uuid:00000000-0000-4000-8000-{number:012}")
+}
+
+/// Two observations, of a Group and of a Patient; they refer to both, to an entry that is missing, and to each other.
+fn entries() -> Vec<Json> {
+    let observation = |id: &str, subject: usize, focus: &[usize]| {
+        let focus: Vec<Json> = focus.iter().map(|&number| json!({"reference": urn(number)})).collect();
+        json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
+            "subject": {"reference": urn(subject)}, "focus": focus})
+    };
+    let entry = |number: usize, resource: Json| json!({"fullUrl": urn(number), "resource": resource});
+    vec![
+        entry(1, observation("a", 3, &[9, 4, 3])),
+        entry(2, observation("b", 4, &[9])),
+        entry(3, json!({"resourceType": "Group", "id": "g", "type": "person", "actual": true})),
+        entry(4, json!({"resourceType": "Patient", "id": "p"})),
+        entry(5, observation("c", 9, &[1, 9])),
+    ]
+}
+
+/// The rows by table and key, without what tells where they came from, and the rejects.
+type Outcome = (BTreeMap<String, BTreeMap<String, Document>>, Vec<String>);
+
+async fn load(path: &Path) -> Outcome {
+    let sink = Arc::new(MemorySink::default());
+    let catalog = Catalog::compile(Choices { views: views(), ..Choices::default() }).unwrap();
+    let (storage, pace) = (Storage::File(path.to_owned()), Pace::default());
+    let line = Line { storage, catalog: Arc::new(catalog), sink: Arc::clone(&sink), pace };
+    let (bucket, key) = ("file".to_owned(), path.display().to_string());
+    let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+    let read = line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
+    assert!(matches!(read, Read::Whole(_)), "{read:?}");
+    let state = sink.state();
+    let tables = state.tables.iter().filter(|(name, _)| !name.starts_with('_'));
+    let tables = tables.map(|(name, rows)| {
+        let rows = rows.iter().map(|(key, row)| {
+            let own = row.iter().filter(|(name, _)| !name.starts_with('_'));
+            (key.clone(), own.map(|(name, value)| (name.clone(), value.clone())).collect())
+        });
+        (name.clone(), rows.collect())
+    });
+    let mut rejects: Vec<String> =
+        state.rejects.values().map(|reject| format!("{:?} {:?}", reject.get("resource"), reject.get("code"))).collect();
+    rejects.sort();
+    (tables.collect(), rejects)
+}
+
+async fn outcome(entries: &[Json]) -> Outcome {
+    let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bundle.to_string()).unwrap();
+    load(file.path()).await
+}
+
+fn permutations(items: &[Json]) -> Vec<Vec<Json>> {
+    if items.is_empty() {
+        return vec![Vec::new()];
+    }
+    let without = |index: usize| [&items[..index], &items[index + 1..]].concat();
+    let with = |index: usize| {
+        permutations(&without(index)).into_iter().map(move |mut rest| {
+            rest.push(items[index].clone());
+            rest
+        })
+    };
+    (0..items.len()).flat_map(with).collect()
+}
+
+#[tokio::test]
+async fn rows_are_the_same_in_every_order_of_the_entries() {
+    let entries = entries();
+    let targets_first: Vec<Json> = [2, 3, 0, 1, 4].map(|index: usize| entries[index].clone()).into();
+    let (tables, rejects) = outcome(&targets_first).await;
+    let asked = &tables["asked"]["Observation/a"];
+    assert_eq!(asked.get_bool("is_patient").unwrap(), false);
+    assert_eq!(asked.get_bool("is_group").unwrap(), true);
+    assert_eq!(asked.get_i32("keys").unwrap(), 2, "a reference that leads nowhere is not counted");
+    assert_eq!(asked.get_str("joined").unwrap(), "Patient/p+Group/g");
+    assert_eq!(asked.get_str("first").unwrap(), "Patient/p");
+    assert_eq!(tables["asked"]["Observation/c"].get_str("text").unwrap(), "<>");
+    assert_eq!(tables["filtered"].keys().collect::<Vec<_>>(), ["Observation/a"]);
+    assert_eq!(tables["each"].len(), 3);
+    assert_eq!(tables["listed"]["Observation/b"].get_array("keys").unwrap().len(), 0);
+    assert!(tables["plain"]["Observation/c"]["subject_key"].as_null().is_some());
+    assert_eq!(rejects.len(), 1, "two focuses of one observation are two values: {rejects:?}");
+    for entries in permutations(&entries) {
+        let order: Vec<_> = entries.iter().map(|entry| entry["resource"]["id"].clone()).collect();
+        assert_eq!(outcome(&entries).await, (tables.clone(), rejects.clone()), "{order:?}");
+    }
+}
+
+/// What was written before stands, and what waited is read again, whatever the place of the interruption.
+#[tokio::test]
+async fn archive_rules_and_checks_wait_for_keys_too() {
+    let check = r#"[{"type":"Observation","name":"known","severity":"reject","message":"m",
+        "path":"subject.getReferenceKey().exists()"}]"#;
+    let choices = || Choices {
+        inactive: vec!["Observation where subject.getReferenceKey(Group).exists()".to_owned()],
+        checks: vec![("checks.json".to_owned(), check.to_owned())],
+        ..Choices::default()
+    };
+    for entries in permutations(&entries()) {
+        let sink = Arc::new(MemorySink::default());
+        let catalog = Arc::new(Catalog::compile(choices()).unwrap());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
+        std::fs::write(file.path(), bundle.to_string()).unwrap();
+        let storage = Storage::File(file.path().to_owned());
+        let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: Pace::default() };
+        let (bucket, key) = ("file".to_owned(), "k".to_owned());
+        let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+        line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
+        let state = sink.state();
+        let observations: Vec<&String> = state.tables["Observation"].keys().collect();
+        assert_eq!(observations, ["Observation/b"], "a is archived, and c has no subject");
+        assert_eq!(state.rejects.len(), 1);
+    }
+}
