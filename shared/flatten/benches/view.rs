@@ -116,13 +116,10 @@ impl Line {
             key.push_str("Observation/");
             root.get("id").unwrap().push_text(&mut key);
             self.rows.clear();
-            count += self.evaluator.run_all(
-                &self.views,
-                root,
-                &Context::of(&key),
-                &mut self.rows,
-                &mut self.defects,
-            );
+            count += self
+                .evaluator
+                .run_all(&self.views, root, &Context::of(&key), &mut self.rows, &mut self.defects)
+                .unwrap_or_default();
             assert!(self.defects.is_empty());
             write_csv(&self.rows, &mut self.csv);
         }
@@ -177,7 +174,7 @@ fn write_cell(value: Value<'_>, csv: &mut Vec<u8>, quoted: bool) {
         Value::Boolean(value) => write!(csv, "{value}").unwrap(),
         Value::Integer(value) => write!(csv, "{value}").unwrap(),
         Value::Long(value) | Value::Instant(value) => write!(csv, "{value}").unwrap(),
-        Value::Null | Value::Pending(_) | Value::List(_) | Value::Record(_) => {}
+        Value::Null | Value::Pending(_) | Value::PendingOrNull(_) | Value::List(_) | Value::Record(_) => {}
     }
 }
 

@@ -1,7 +1,12 @@
 //! Keys of references whose entry comes later in the Bundle: what a view says of them is what it would say if the
 //! entry had come first, whichever the order of the entries.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a test stops where something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test stops where something is wrong"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,30 +31,48 @@ fn views() -> Vec<(String, String)> {
     let column = |name: &str, path: &str| json!({"name": name, "path": path});
     let id = &column("id", "id");
     vec![
-        view("asked", &json!({"select": [{"column": [
-            id, column("is_patient", "subject.getReferenceKey(Patient).exists()"),
-            column("is_group", "subject.getReferenceKey() = 'Group/g'"),
-            column("keys", "focus.getReferenceKey().count()"),
-            column("joined", "focus.getReferenceKey().join('+')"),
-            column("text", "'<' & subject.getReferenceKey() & '>'"),
-            column("first", "focus.getReferenceKey().first()"),
-        ]}]})),
-        view("plain", &json!({"select": [{"column": [
-            id, column("subject_key", "subject.getReferenceKey()"),
-            column("patient_key", "subject.getReferenceKey(Patient)"),
-        ]}]})),
-        view("listed", &json!({"select": [{"column": [
-            id, {"name": "keys", "path": "focus.getReferenceKey()", "collection": true},
-        ]}]})),
-        view("each", &json!({"select": [
-            {"column": [id]}, {"forEach": "focus.getReferenceKey()", "column": [column("key", "$this")]},
-        ]})),
-        view("each_or_null", &json!({"select": [
-            {"column": [id]}, {"forEachOrNull": "subject.getReferenceKey(Patient)", "column": [column("key", "$this")]},
-        ]})),
-        view("filtered", &json!({
-            "where": [{"path": "subject.getReferenceKey(Group).exists()"}], "select": [{"column": [id]}],
-        })),
+        view(
+            "asked",
+            &json!({"select": [{"column": [
+                id, column("is_patient", "subject.getReferenceKey(Patient).exists()"),
+                column("is_group", "subject.getReferenceKey() = 'Group/g'"),
+                column("keys", "focus.getReferenceKey().count()"),
+                column("joined", "focus.getReferenceKey().join('+')"),
+                column("text", "'<' & subject.getReferenceKey() & '>'"),
+                column("first", "focus.getReferenceKey().first()"),
+            ]}]}),
+        ),
+        view(
+            "plain",
+            &json!({"select": [{"column": [
+                id, column("subject_key", "subject.getReferenceKey()"),
+                column("patient_key", "subject.getReferenceKey(Patient)"),
+            ]}]}),
+        ),
+        view(
+            "listed",
+            &json!({"select": [{"column": [
+                id, {"name": "keys", "path": "focus.getReferenceKey()", "collection": true},
+            ]}]}),
+        ),
+        view(
+            "each",
+            &json!({"select": [
+                {"column": [id]}, {"forEach": "focus.getReferenceKey()", "column": [column("key", "$this")]},
+            ]}),
+        ),
+        view(
+            "each_or_null",
+            &json!({"select": [
+                {"column": [id]}, {"forEachOrNull": "subject.getReferenceKey(Patient)", "column": [column("key", "$this")]},
+            ]}),
+        ),
+        view(
+            "filtered",
+            &json!({
+                "where": [{"path": "subject.getReferenceKey(Group).exists()"}], "select": [{"column": [id]}],
+            }),
+        ),
         view("several", &json!({"select": [{"column": [id, column("key", "focus.getReferenceKey()")]}]})),
     ]
 }
@@ -96,8 +119,11 @@ async fn load(path: &Path) -> Outcome {
         });
         (name.clone(), rows.collect())
     });
-    let mut rejects: Vec<String> =
-        state.rejects.values().map(|reject| format!("{:?} {:?}", reject.get("resource"), reject.get("code"))).collect();
+    let mut rejects: Vec<String> = state
+        .rejects
+        .values()
+        .map(|reject| format!("{:?} {:?}", reject.get("resource"), reject.get("code")))
+        .collect();
     rejects.sort();
     (tables.collect(), rejects)
 }

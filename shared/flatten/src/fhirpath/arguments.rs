@@ -1,6 +1,6 @@
 //! Compiling the arguments of functions, and what functions return.
 
-use regex::Regex;
+use regex::RegexBuilder;
 
 use crate::model::{Datatype, Primitive, type_named};
 
@@ -46,7 +46,9 @@ impl Compiler<'_> {
                         "a regular expression in quotes, because it is compiled with the view",
                     ));
                 };
-                let pattern = Regex::new(pattern).map_err(|_| {
+                // FHIRPath's single-line mode: `.` is any character, line breaks too.
+                let pattern = RegexBuilder::new(pattern).dot_matches_new_line(true).build();
+                let pattern = pattern.map_err(|_| {
                     InvalidPath::new(argument.at, "a regular expression that can be compiled")
                 })?;
                 return Ok((Argument::Pattern(self.pool.add_pattern(pattern)), Static::default()));
@@ -131,11 +133,16 @@ impl Compiler<'_> {
         }
     }
 
-    /// The boundaries of an integer are decimals; everything else keeps its type.
+    /// The boundaries of an integer are decimals and those of a Period dateTimes; everything else keeps its type.
     fn bounded(&mut self, from: &Static) -> Static {
         let mut bounded = from.clone();
         for set in &mut bounded.sets {
             let types = self.pool.datatypes(*set).clone();
+            if types.datatypes().iter().any(|datatype| datatype.name() == "Period") {
+                let moment = [Primitive::DateTime].into_iter().chain(types.primitives());
+                *set = self.pool.set(TypeSet::of(moment.map(Datatype::Primitive)));
+                continue;
+            }
             let whole =
                 |kind| matches!(kind, Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt);
             if types.primitives().any(whole) {

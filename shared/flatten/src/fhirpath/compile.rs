@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Primitive, is_resource_type};
+use crate::model::{Datatype, Primitive, is_resource_type};
 
 use super::InvalidPath;
 use super::arguments::always_passes;
@@ -11,7 +11,7 @@ use super::literal::Literal;
 use super::navigate;
 use super::parser::parse;
 use super::program::{Argument, Call, Companions, Key, Member, Op, Pool, Step};
-use super::syntax::{Operator, StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName, TypeOperator};
+use super::syntax::{StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName, TypeOperator};
 use super::types::{SetId, TypeSet};
 
 /// What is known of a path's result before it is run.
@@ -55,7 +55,7 @@ pub(super) struct Scope<'s> {
     start: &'s Static,
 }
 
-type Compiled = Result<Outcome, InvalidPath>;
+pub(super) type Compiled = Result<Outcome, InvalidPath>;
 
 impl Static {
     pub(super) fn one(set: SetId) -> Self {
@@ -85,11 +85,13 @@ impl Compiler<'_> {
             SyntaxKind::This => Ok(Outcome { op: Op::Focus, of: scope.focus.clone() }),
             SyntaxKind::Variable(name) => self.variable(syntax.at, name, scope),
             SyntaxKind::Path { start, steps } => self.path(start.as_deref(), steps, scope),
-            SyntaxKind::Binary { operator, left, right } => self.binary(*operator, left, right, scope),
+            SyntaxKind::Chain { first, links } => self.chain(first, links, scope),
             SyntaxKind::Typed { operator, left, name } => self.typed(*operator, left, name, scope),
             SyntaxKind::Negate(operand) => {
                 let Outcome { op, of } = self.expression(operand, scope)?;
-                Ok(Outcome { op: Op::Negate(Box::new(op)), of })
+                self.check_number(operand.at, &of)?;
+                let is_integer = self.is_integer(&of);
+                Ok(Outcome { op: Op::Negate { operand: Box::new(op), is_integer }, of })
             }
             _ => {
                 let literal = Literal::of(syntax)?;
@@ -130,43 +132,6 @@ impl Compiler<'_> {
             known.push("rowIndex");
         }
         format!("a constant; `%{name}` is none, there are %{}", known.join(", %"))
-    }
-
-    fn binary(&mut self, operator: Operator, left: &Syntax, right: &Syntax, scope: Scope<'_>) -> Compiled {
-        let left = self.expression(left, scope)?;
-        let right = self.expression(right, scope)?;
-        let of = match operator {
-            Operator::Union => left.of.clone().join(&right.of, false),
-            Operator::Concatenate => self.one(Primitive::String),
-            Operator::Divide => self.one(Primitive::Decimal),
-            Operator::IntegerDivide => self.one(Primitive::Integer),
-            Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Remainder => {
-                let kind = self.sum(&left.of, &right.of);
-                self.one(kind)
-            }
-            _ => self.one(Primitive::Boolean),
-        };
-        Ok(Outcome { op: Op::Binary { operator, left: Box::new(left.op), right: Box::new(right.op) }, of })
-    }
-
-    /// The type of a sum, difference or product: text if both are, an integer if both are, else a decimal.
-    fn sum(&self, left: &Static, right: &Static) -> Primitive {
-        let all = |wanted: &dyn Fn(Primitive) -> bool| {
-            [left, right].into_iter().flat_map(|of| &of.sets).all(|&set| {
-                let types = self.pool.datatypes(set);
-                !types.is_unknown() && types.primitives().all(wanted)
-            })
-        };
-        let whole =
-            |kind| matches!(kind, Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt);
-        let number = |kind| matches!(kind, Primitive::Decimal | Primitive::Integer64);
-        if all(&whole) {
-            Primitive::Integer
-        } else if all(&|kind| !whole(kind) && !number(kind) && kind != Primitive::Boolean) {
-            Primitive::String
-        } else {
-            Primitive::Decimal
-        }
     }
 
     pub(super) fn one(&mut self, primitive: Primitive) -> Static {
@@ -297,6 +262,24 @@ impl Compiler<'_> {
         self.wants_carry |= self.may_be_primitive(from) && !counted;
     }
 
+    /// Refuses a key of what has none. Where nothing is known of the focus, running the path decides.
+    fn check_focus(&self, at: usize, name: &str, from: &Static) -> Result<(), InvalidPath> {
+        let (is_fit, wanted): (fn(Datatype) -> bool, _) = match name {
+            "getResourceKey" => {
+                (|kind| matches!(kind, Datatype::Complex(owner) if owner.is_resource()), "a resource")
+            }
+            "getReferenceKey" => (|kind| kind.name() == "Reference", "a Reference"),
+            _ => return Ok(()),
+        };
+        let mut sets = from.sets.iter().map(|&set| self.pool.datatypes(set));
+        let may_fit = |set: &TypeSet| set.is_unknown() || set.datatypes().iter().copied().any(is_fit);
+        if from.sets.is_empty() || sets.any(may_fit) {
+            return Ok(());
+        }
+        let here = self.describe(from);
+        Err(InvalidPath::new(at, format!("{wanted} before `{name}`; what stands there is {here}")))
+    }
+
     fn may_be_primitive(&self, of: &Static) -> bool {
         of.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive())
     }
@@ -313,6 +296,7 @@ impl Compiler<'_> {
             InvalidPath::new(at, format!("a function; `{name}` is none, there are {}", functions::names()))
         })?;
         function.check_count(at, arguments.len())?;
+        self.check_focus(at, name, from)?;
         if let (Returns::InputSingle, "first", Some(Step::Key(key))) =
             (function.returns, name, done.last_mut())
         {

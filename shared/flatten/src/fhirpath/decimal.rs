@@ -64,6 +64,16 @@ impl Decimal {
         (self.mantissa % power == 0).then_some(self.mantissa / power)
     }
 
+    /// Whether it is inside the range of FHIRPath's integers, which have 32 bits.
+    pub(super) fn fits_integer(self) -> bool {
+        self.as_integer().is_some_and(|number| i32::try_from(number).is_ok())
+    }
+
+    /// The whole part.
+    pub(super) const fn truncated(self) -> i128 {
+        self.mantissa / power_of_ten(self.scale)
+    }
+
     /// Whether it was written without a point.
     pub(crate) const fn is_written_whole(self) -> bool {
         self.scale == 0
@@ -137,6 +147,26 @@ impl Decimal {
     /// The number that bounds from above what would be rounded to this one as written: `1.0` → `1.05`.
     pub(crate) fn high_boundary(self) -> Option<Self> {
         Self::of(self.mantissa.checked_mul(10)?.checked_add(5)?, i32::from(self.scale) + 1)
+    }
+
+    /// The largest number of so many digits behind the point that is not above this one.
+    pub(super) fn floor(self, scale: u8) -> Option<Self> {
+        self.rounded(scale, i128::div_euclid)
+    }
+
+    /// The least number of so many digits behind the point that is not below this one.
+    pub(super) fn ceil(self, scale: u8) -> Option<Self> {
+        self.rounded(scale, |mantissa, power| {
+            mantissa.div_euclid(power) + i128::from(mantissa.rem_euclid(power) > 0)
+        })
+    }
+
+    fn rounded(self, scale: u8, divide: fn(i128, i128) -> i128) -> Option<Self> {
+        let mantissa = match self.scale.checked_sub(scale) {
+            Some(dropped) => divide(self.mantissa, power_of_ten(dropped)),
+            None => self.rescaled(scale)?,
+        };
+        Some(Self { mantissa, scale })
     }
 
     /// Returns mantissa and scale without zeros at the end: the same for all ways to write a value.

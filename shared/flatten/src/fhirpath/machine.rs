@@ -137,12 +137,15 @@ impl<'m> Machine<'m> {
                     self.step(step, base, focus)?;
                 }
             }
-            Op::Negate(operand) => {
+            Op::Negate { operand, is_integer } => {
                 let base = self.len();
                 self.run(operand, focus)?;
-                self.negate(base)?;
+                self.negate(base, *is_integer)?;
             }
-            Op::Binary { operator, left, right } => self.binary(*operator, left, right, focus)?,
+            Op::Chain { first, links } => self.chain(first, links, focus)?,
+            Op::Literals(literals) => {
+                self.scratch.stack.extend(literals.iter().map(|&index| Item::Literal(index)));
+            }
         }
         Ok(())
     }
@@ -349,6 +352,21 @@ impl<'m> Machine<'m> {
     pub(super) fn push_text(&mut self, text: &str) {
         let span = self.keep(text);
         self.push(Item::Text(span));
+    }
+
+    /// Replaces what stands from `base` on by a text and another one behind it. A text that was made last only grows.
+    pub(super) fn append_text(&mut self, base: usize, left: &str, right: &str) {
+        let kept = match (self.len() > base).then(|| self.at(base)) {
+            Some(Item::Text(span)) if span.end == narrow(self.scratch.text.len()) => Some(span),
+            _ => None,
+        };
+        self.truncate(base);
+        let start = match kept {
+            Some(span) => span.start,
+            None => self.keep(left).start,
+        };
+        let end = self.keep(right).end;
+        self.push(Item::Text(Span { start, end }));
     }
 
     pub(super) fn push_temporal(&mut self, text: &str, kind: TemporalKind) {

@@ -2,41 +2,41 @@
 
 use std::cmp::Ordering;
 
+use super::calendar::{Amount, NotApplicable};
 use super::decimal::Decimal;
 use super::equality::equal;
 use super::functions::make_distinct;
 use super::item::{Fault, Item, Value};
 use super::machine::Machine;
-use super::program::Op;
+use super::program::{Link, Op};
 use super::quantity::Quantity;
 use super::syntax::Operator;
 use super::temporal::{Temporal, TemporalKind};
 
 impl<'m> Machine<'m> {
-    /// Runs both sides on the focus and leaves the result on the stack.
-    pub(super) fn binary(
-        &mut self,
-        operator: Operator,
-        left: &'m Op,
-        right: &'m Op,
-        focus: Item,
-    ) -> Result<(), Fault> {
+    /// Runs the operands on the focus, applies the operators from left to right and leaves the result on the stack.
+    pub(super) fn chain(&mut self, first: &'m Op, links: &'m [Link], focus: Item) -> Result<(), Fault> {
         let base = self.len();
-        match operator {
-            Operator::And | Operator::Or | Operator::Xor | Operator::Implies => {
-                let answer = self.logic(operator, left, right, focus)?;
-                return self.answer(base, answer);
-            }
-            Operator::Union => {
-                self.run(left, focus)?;
-                self.run(right, focus)?;
-                return make_distinct(self, base);
-            }
-            _ => {}
+        self.run(first, focus)?;
+        if let [Link { operator: Operator::Union, .. }, ..] = links {
+            // What binds as tightly as a union is a union.
+            links.iter().try_for_each(|link| self.run(&link.operand, focus))?;
+            return make_distinct(self, base);
         }
-        self.run(left, focus)?;
+        links.iter().try_for_each(|link| self.link(base, link, focus))
+    }
+
+    /// Applies an operator to what stands from `base` on and to its right side.
+    fn link(&mut self, base: usize, link: &'m Link, focus: Item) -> Result<(), Fault> {
+        let operator = link.operator;
+        if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
+            let left = self.truth(base)?;
+            self.truncate(base);
+            let answer = self.logic(operator, left, &link.operand, focus)?;
+            return self.answer(base, answer);
+        }
         let middle = self.len();
-        self.run(right, focus)?;
+        self.run(&link.operand, focus)?;
         self.expect_known(base)?;
         match operator {
             Operator::Equal => {
@@ -53,18 +53,19 @@ impl<'m> Machine<'m> {
                 let order = self.pair(base, middle)?.map(|(a, b)| compare(&a, &b)).transpose()?.flatten();
                 self.answer(base, order.map(|order| holds(operator, order)))
             }
-            _ => self.arithmetic(operator, base, middle),
+            Operator::Concatenate => self.concatenate(base, middle),
+            _ => self.arithmetic(link, base, middle),
         }
     }
 
-    pub(super) fn negate(&mut self, base: usize) -> Result<(), Fault> {
+    pub(super) fn negate(&mut self, base: usize, is_integer: bool) -> Result<(), Fault> {
         let negated = match self.single_value(base)? {
             None => return Ok(()),
             Some(Value::Number(number)) => number.negate(),
             Some(_) => return Err(self.blame(base)),
         };
         self.truncate(base);
-        self.push_number(negated);
+        self.push_number(negated.filter(|number| !is_integer || number.fits_integer()));
         Ok(())
     }
 
@@ -72,11 +73,10 @@ impl<'m> Machine<'m> {
     fn logic(
         &mut self,
         operator: Operator,
-        left: &'m Op,
+        left: Option<bool>,
         right: &'m Op,
         focus: Item,
     ) -> Result<Option<bool>, Fault> {
-        let left = self.condition(left, focus)?;
         match (operator, left) {
             (Operator::And, Some(false)) => return Ok(Some(false)),
             (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => return Ok(Some(true)),
@@ -159,23 +159,34 @@ impl<'m> Machine<'m> {
         }
     }
 
-    fn arithmetic(&mut self, operator: Operator, base: usize, middle: usize) -> Result<(), Fault> {
-        if operator == Operator::Concatenate {
-            return self.concatenate(base, middle);
-        }
-        let fault = self.blame(base);
+    fn arithmetic(&mut self, link: &Link, base: usize, middle: usize) -> Result<(), Fault> {
+        let (operator, fault) = (link.operator, self.blame(base));
         let result = match self.pair(base, middle)? {
             None => None,
             Some((Value::Number(left), Value::Number(right))) => calculate(operator, left, right),
             Some((Value::Text(left), Value::Text(right))) if operator == Operator::Add => {
+                self.append_text(base, &left, &right);
+                return Ok(());
+            }
+            Some((Value::Temporal(text, temporal), Value::Quantity(quantity))) => {
+                let amount = match operator {
+                    Operator::Add => Some(quantity.value),
+                    Operator::Subtract => quantity.value.negate(),
+                    _ => return Err(fault),
+                };
+                let amount = amount.and_then(|amount| Amount::of(amount, &quantity.unit)).ok_or(fault)?;
+                let moved = temporal.plus(&text, amount).map_err(|NotApplicable| fault)?;
                 self.truncate(base);
-                self.push_text(&format!("{left}{right}"));
+                if let Some(moved) = moved {
+                    self.push_temporal(&moved, temporal.kind);
+                }
                 return Ok(());
             }
             Some(_) => return Err(fault),
         };
         self.truncate(base);
-        self.push_number(result);
+        // An integer beyond 32 bits is no value.
+        self.push_number(result.filter(|number| !link.is_integer || number.fits_integer()));
         Ok(())
     }
 
@@ -186,8 +197,10 @@ impl<'m> Machine<'m> {
         }
         let right = self.text_at(middle)?.unwrap_or_default();
         let left = if middle > base { self.text_of(self.at(base))? } else { "".into() };
-        self.truncate(base);
-        self.push_text(&format!("{left}{right}"));
+        if middle == base {
+            self.truncate(base);
+        }
+        self.append_text(base, &left, &right);
         Ok(())
     }
 }

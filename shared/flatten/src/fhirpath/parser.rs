@@ -2,7 +2,7 @@
 
 use super::InvalidPath;
 use super::lexer::{Token, TokenKind, tokens};
-use super::syntax::{Operator, StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName, TypeOperator};
+use super::syntax::{Operator, StepKind, Syntax, SyntaxKind, SyntaxLink, SyntaxStep, TypeName, TypeOperator};
 
 /// Deeper trees are refused, so that neither compiling nor evaluating can exhaust a thread's stack.
 const DEPTH: usize = 100;
@@ -55,13 +55,31 @@ impl Parser {
             };
             let at = self.advance();
             let right = self.expression(operator.binding() + 1)?;
-            left = Self::node(
-                at,
-                SyntaxKind::Binary { operator, left: Box::new(left), right: Box::new(right) },
-            )?;
+            left = Self::linked(left, SyntaxLink { at, operator, operand: right })?;
         }
         self.room += 1;
         Ok(left)
+    }
+
+    /// Adds an operator to the chain on its left, or begins a chain. Chains are flat, whatever their length.
+    fn linked(left: Syntax, link: SyntaxLink) -> Result<Syntax, InvalidPath> {
+        let is_alike = |links: &[SyntaxLink]| {
+            links.first().is_some_and(|first| first.operator.binding() == link.operator.binding())
+        };
+        match left {
+            Syntax { at, depth, kind: SyntaxKind::Chain { first, mut links } } if is_alike(&links) => {
+                let depth = depth.max(1 + link.operand.depth);
+                if depth > DEPTH {
+                    return Err(InvalidPath::new(link.at, TOO_DEEP));
+                }
+                links.push(link);
+                Ok(Syntax { at, depth, kind: SyntaxKind::Chain { first, links } })
+            }
+            left => {
+                let at = link.at;
+                Self::node(at, SyntaxKind::Chain { first: Box::new(left), links: vec![link] })
+            }
+        }
     }
 
     fn unary(&mut self) -> Result<Syntax, InvalidPath> {
@@ -242,7 +260,9 @@ impl Parser {
             }
             SyntaxKind::Negate(operand) => operand.depth,
             SyntaxKind::Typed { left, .. } => left.depth,
-            SyntaxKind::Binary { left, right, .. } => left.depth.max(right.depth),
+            SyntaxKind::Chain { first, links } => {
+                links.iter().map(|link| link.operand.depth).fold(first.depth, usize::max)
+            }
             _ => 0,
         };
         if depth > DEPTH { Err(InvalidPath::new(at, TOO_DEEP)) } else { Ok(Syntax { at, depth, kind }) }

@@ -6,8 +6,8 @@ use crate::json::Node;
 use crate::model::{Datatype, Primitive, type_named};
 
 use super::InvalidPath;
-use super::item::Unanswered;
 use super::compile::{Compiler, Outcome, Static};
+use super::item::Unanswered;
 use super::machine::{Context, Machine, Scratch};
 use super::program::{Op, Pool};
 use super::types::{SetId, TypeSet};

@@ -88,16 +88,25 @@ pub(crate) enum Op {
     /// Names one after the other from the focus, the most common path by far.
     Walk(Box<[Key]>),
     /// What stands first, and steps over all of its items.
-    Path {
-        start: Box<Op>,
-        steps: Box<[Step]>,
+    Path { start: Box<Op>, steps: Box<[Step]> },
+    Negate {
+        operand: Box<Op>,
+        /// Whether the result is an integer, which has 32 bits.
+        is_integer: bool,
     },
-    Negate(Box<Op>),
-    Binary {
-        operator: Operator,
-        left: Box<Op>,
-        right: Box<Op>,
-    },
+    /// Operators that bind equally tightly, from left to right.
+    Chain { first: Box<Op>, links: Box<[Link]> },
+    /// Literals no two of which are equal.
+    Literals(Box<[u32]>),
+}
+
+/// An operator of a chain and its right side.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(super) operator: Operator,
+    pub(super) operand: Op,
+    /// Whether the result is an integer, which has 32 bits.
+    pub(super) is_integer: bool,
 }
 
 /// An element by one JSON name, of one set of types.

@@ -32,10 +32,10 @@ pub(super) enum SyntaxKind {
         steps: Vec<SyntaxStep>,
     },
     Negate(Box<Syntax>),
-    Binary {
-        operator: Operator,
-        left: Box<Syntax>,
-        right: Box<Syntax>,
+    /// Operators that bind equally tightly, from left to right: `a + b - c`.
+    Chain {
+        first: Box<Syntax>,
+        links: Vec<SyntaxLink>,
     },
     /// `is` and `as`, whose right side is a type.
     Typed {
@@ -43,6 +43,14 @@ pub(super) enum SyntaxKind {
         left: Box<Syntax>,
         name: TypeName,
     },
+}
+
+/// An operator of a chain and what stands behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SyntaxLink {
+    pub(super) at: usize,
+    pub(super) operator: Operator,
+    pub(super) operand: Syntax,
 }
 
 /// What follows a dot, or an index in brackets.

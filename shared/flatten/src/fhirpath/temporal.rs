@@ -8,12 +8,12 @@ use crate::time::{days_of_month, moment};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Temporal {
     pub(crate) kind: TemporalKind,
-    precision: Precision,
+    pub(super) precision: Precision,
     /// The earliest moment it can mean, in nanoseconds: since 1970-01-01T00:00 by the clock of its own zone, or
     /// since midnight for a time.
-    low: i128,
+    pub(super) low: i128,
     /// How long that moment may last.
-    length: i128,
+    pub(super) length: i128,
     /// Minutes east of UTC, where the text says.
     offset: Option<i16>,
 }
@@ -30,7 +30,7 @@ pub(crate) enum TemporalKind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Precision {
+pub(super) enum Precision {
     Year,
     Month,
     Day,
@@ -39,8 +39,8 @@ enum Precision {
     Second,
 }
 
-const NANOSECONDS: i128 = 1_000_000_000;
-const DAY: i128 = 86_400 * NANOSECONDS;
+pub(super) const NANOSECONDS: i128 = 1_000_000_000;
+pub(super) const DAY: i128 = 86_400 * NANOSECONDS;
 
 impl Temporal {
     /// Reads a text as the given kind. A dateTime may be as short as a date.
@@ -153,12 +153,17 @@ pub(crate) enum Boundary {
 
 /// The earliest or latest moment that `text` can mean, at full precision: a date as a day, a time to the
 /// millisecond, a dateTime with its zone, or with the zone where that day begins first (+14:00) or ends
-/// last (-12:00).
-pub(crate) fn boundary(text: &str, kind: TemporalKind, which: Boundary) -> Option<String> {
+/// last (-12:00). With a precision, that many digits of it; `None` where a date or a time cannot end there.
+pub(crate) fn boundary(
+    text: &str,
+    kind: TemporalKind,
+    which: Boundary,
+    precision: Option<u8>,
+) -> Option<String> {
     Temporal::parse(text, kind)?;
     match kind {
-        TemporalKind::Date => day(text, which),
-        TemporalKind::Time => Some(clock(text.strip_prefix('T').unwrap_or(text), which)),
+        TemporalKind::Date => cut(&day(text, which)?, &DATE, precision),
+        TemporalKind::Time => cut(&clock(text.strip_prefix('T').unwrap_or(text), which), &TIME, precision),
         TemporalKind::DateTime => {
             let (date, time) = text.split_once('T').unwrap_or((text, ""));
             let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
@@ -168,9 +173,29 @@ pub(crate) fn boundary(text: &str, kind: TemporalKind, which: Boundary) -> Optio
                 ("", Boundary::High) => "-12:00",
                 (zone, _) => zone,
             };
-            Some(format!("{}T{}{zone}", day(date, which)?, clock(time, which)))
+            let date = day(date, which)?;
+            match precision {
+                Some(..=8) => cut(&date, &DATE, precision),
+                precision => {
+                    let time = cut(&clock(time, which), &TIME, precision.map(|digits| digits - 8))?;
+                    // An hour alone is no time of a dateTime.
+                    (time.len() > 2).then(|| format!("{date}T{time}{zone}"))
+                }
+            }
         }
     }
+}
+
+/// The digits of a date by its parts, and how many characters they take.
+const DATE: [(u8, usize); 3] = [(4, 4), (6, 7), (8, 10)];
+/// The same of a time.
+const TIME: [(u8, usize); 4] = [(2, 2), (4, 5), (6, 8), (9, 12)];
+
+/// A text that is cut behind so many digits.
+fn cut(text: &str, parts: &[(u8, usize)], precision: Option<u8>) -> Option<String> {
+    let Some(precision) = precision else { return Some(text.to_owned()) };
+    let (_, length) = parts.iter().find(|(digits, _)| *digits == precision)?;
+    text.get(..*length).map(str::to_owned)
 }
 
 fn day(text: &str, which: Boundary) -> Option<String> {
@@ -245,10 +270,10 @@ mod tests {
             ("12:34:05.5", Time, "12:34:05.500", "12:34:05.599"),
         ];
         for (text, kind, low, high) in cases {
-            assert_eq!(boundary(text, kind, Boundary::Low).as_deref(), Some(low), "{text}");
-            assert_eq!(boundary(text, kind, Boundary::High).as_deref(), Some(high), "{text}");
+            assert_eq!(boundary(text, kind, Boundary::Low, None).as_deref(), Some(low), "{text}");
+            assert_eq!(boundary(text, kind, Boundary::High, None).as_deref(), Some(high), "{text}");
         }
-        assert_eq!(boundary("2023-02-30", Date, Boundary::Low), None);
+        assert_eq!(boundary("2023-02-30", Date, Boundary::Low, None), None);
     }
 
     #[test]

@@ -290,7 +290,12 @@ impl<'b> Builder<'b> {
     }
 
     fn column(&mut self, definition: &ColumnDefinition, focus: &Static) -> Option<(Cell, Slot)> {
-        let Outcome { op, of } = self.path(&definition.path, focus)?;
+        let Some(Outcome { op, of }) = self.path(&definition.path, focus) else {
+            if let Some(mistake) = self.mistakes.last_mut() {
+                mistake.expected = format!("{} (column `{}`)", mistake.expected, definition.name);
+            }
+            return None;
+        };
         let ansi =
             definition.tags.iter().find(|(name, _)| name == "ansi/type").map(|(_, value)| value.as_str());
         let resolved = match resolve(self.compiler.pool, &of, definition.declared.as_deref(), ansi) {
@@ -354,7 +359,12 @@ mod tests {
         let nested = (0..90).fold(steps(90), |path, _| format!("({path}).{}", steps(90)));
         assert!(Plan::compile(&view(nested)).is_ok());
         assert!(Plan::compile(&view("(".repeat(100_000))).is_err());
-        assert!(Plan::compile(&view(format!("1{}", "+1".repeat(100_000)))).is_err());
+        for (first, next) in
+            [("1", "+1"), ("'a'", "&'a'"), ("active", " or active"), ("active", " and active")]
+        {
+            assert!(Plan::compile(&view(format!("{first}{}", next.repeat(100_000)))).is_ok());
+        }
+        assert!(Plan::compile(&view(format!("{}1{}", "(".repeat(120), "+1)".repeat(120)))).is_err());
         assert!(Plan::compile(&view(format!("{}1", "-".repeat(100_000)))).is_err());
     }
 }

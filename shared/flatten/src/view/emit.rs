@@ -130,12 +130,31 @@ fn decimal(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -
     if let Item::Element(element) = item
         && let Some(digits) = machine.node(element).number()
     {
-        rows.decimal(name, digits);
+        exact(rows, name, digits);
         return Ok(());
     }
     let number = number(machine, item)?.ok_or(fault)?;
-    rows.decimal(name, &number.to_string());
+    exact(rows, name, &number.to_string());
     Ok(())
+}
+
+/// Writes a number that no Decimal128 holds exactly as text.
+fn exact(rows: &mut Rows, name: ColumnId, digits: &str) {
+    if fits_decimal128(digits) { rows.decimal(name, digits) } else { rows.text(name, digits) }
+}
+
+/// Returns whether a Decimal128 holds a JSON number with all of its digits: at most 34 of them, and an exponent
+/// from -6176 to 6111 (IEEE 754-2008, decimal128).
+fn fits_decimal128(digits: &str) -> bool {
+    if digits.len() <= 34 && !digits.contains(['e', 'E']) {
+        return true;
+    }
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let significant = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
+    let behind_point = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let exponent = exponent.parse::<i64>().ok().zip(i64::try_from(behind_point).ok());
+    let exponent = exponent.and_then(|(exponent, behind)| exponent.checked_sub(behind));
+    significant <= 34 && exponent.is_some_and(|exponent| (-6176..=6111).contains(&exponent))
 }
 
 fn text(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> Result<(), Fault> {

@@ -217,7 +217,9 @@ impl<'m> Runner<'m, '_> {
             Foci::Same => return self.visit(select, focus, then),
             Foci::Each(program) | Foci::EachOrNull(program) => {
                 self.run(program, focus, Place::Foci(select))?;
-                self.machine.expect_known(base).map_err(|fault| Stop { fault, place: Place::Foci(select) })?;
+                self.machine
+                    .expect_known(base)
+                    .map_err(|fault| Stop { fault, place: Place::Foci(select) })?;
                 let end = self.machine.len();
                 if base == end && matches!(select.foci, Foci::EachOrNull(_)) {
                     slot::fill_with_nulls(&mut self.memory.slots, select);

@@ -193,6 +193,11 @@ fn run_path(path: &str, expected: Node<'_>, resource: &str) -> Result<(), String
         "select": [{"column": [{"name": "items", "path": path, "collection": true}]}],
     });
     let found = match Plan::compile(&view) {
+        // Every mistake of a path names the column.
+        Err(invalid) if invalid.mistakes[0].character.is_some() => {
+            let mistake = invalid.mistakes[0].to_string();
+            format!("mistake {}", mistake.strip_suffix(" (column `items`)").unwrap())
+        }
         Err(invalid) => format!("mistake {}", invalid.mistakes[0]),
         Ok(plan) => match run(&plan, &[resource], World::default()) {
             Err(Unanswered::Defect(defect)) => format!("defect {}", defect.code),

@@ -265,8 +265,7 @@ impl Assembler {
     /// # Errors
     /// When the disk of temporary files has failed or is full.
     pub fn fault(&self) -> Result<(), Interrupted> {
-        let is_broken =
-            self.disk_failed || self.bundle.is_broken();
+        let is_broken = self.disk_failed || self.bundle.is_broken();
         if is_broken { Err(Interrupted::Read { code: "temporary-file".to_owned() }) } else { Ok(()) }
     }
 

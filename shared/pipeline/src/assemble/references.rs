@@ -246,7 +246,8 @@ impl Join {
                 self.current = None;
             }
             let Some((cells, links)) = &mut self.spools else { return Ok(None) };
-            let (Some(cells), Some(links)) = (cells.take(self.partition), links.get_mut(self.partition)) else {
+            let (Some(cells), Some(links)) = (cells.take(self.partition), links.get_mut(self.partition))
+            else {
                 return Ok(None);
             };
             self.partition += 1;

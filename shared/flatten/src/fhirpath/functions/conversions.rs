@@ -6,25 +6,60 @@ use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::Call;
 use crate::fhirpath::temporal::{Boundary, Temporal, TemporalKind, boundary};
 
-pub(super) fn low_boundary<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
-    bound(m, base, Boundary::Low)
+/// The most digits behind the point that a boundary may have.
+const BOUNDARY_DIGITS: u8 = 31;
+
+pub(super) fn low_boundary<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    focus: Item,
+) -> Result<(), Fault> {
+    bound(m, call, base, focus, Boundary::Low)
 }
 
-pub(super) fn high_boundary<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
-    bound(m, base, Boundary::High)
+pub(super) fn high_boundary<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    focus: Item,
+) -> Result<(), Fault> {
+    bound(m, call, base, focus, Boundary::High)
 }
 
-fn bound(m: &mut Machine<'_>, base: usize, which: Boundary) -> Result<(), Fault> {
+/// The precision counts digits: those behind the point of a number, those of a date or a time. Nothing comes of one that
+/// there is not.
+fn bound<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    focus: Item,
+    which: Boundary,
+) -> Result<(), Fault> {
     let value = m.single_value(base)?;
+    let precision = if call.arguments.is_empty() { None } else { Some(m.whole(call.op(0), focus)?) };
     m.truncate(base);
+    let precision = match precision {
+        None => None,
+        Some(digits) => match digits.and_then(|digits| u8::try_from(digits).ok()) {
+            Some(digits) => Some(digits),
+            None => return Ok(()),
+        },
+    };
     match value {
-        Some(Value::Number(number)) => {
-            let bound = if which == Boundary::Low { number.low_boundary() } else { number.high_boundary() };
-            m.push_number(bound);
-        }
+        Some(Value::Number(number)) => m.push_number(bound_of_number(number, precision, which)),
         Some(Value::Temporal(text, temporal)) => {
-            if let Some(bound) = boundary(&text, temporal.kind, which) {
+            if let Some(bound) = boundary(&text, temporal.kind, which, precision) {
                 m.push_temporal(&bound, temporal.kind);
+            }
+        }
+        Some(Value::Object(period)) => {
+            // The earliest start and the latest end of a Period.
+            let end = if which == Boundary::Low { "start" } else { "end" };
+            let text = period.get_text(end);
+            let bound = text.and_then(|text| boundary(&text, TemporalKind::DateTime, which, precision));
+            if let Some(bound) = bound {
+                m.push_temporal(&bound, TemporalKind::DateTime);
             }
         }
         _ => {}
@@ -32,13 +67,26 @@ fn bound(m: &mut Machine<'_>, base: usize, which: Boundary) -> Result<(), Fault>
     Ok(())
 }
 
+fn bound_of_number(number: Decimal, precision: Option<u8>, which: Boundary) -> Option<Decimal> {
+    let bound = if which == Boundary::Low { number.low_boundary() } else { number.high_boundary() }?;
+    match (precision, which) {
+        (None, _) => Some(bound),
+        (Some(digits), _) if digits > BOUNDARY_DIGITS => None,
+        (Some(digits), Boundary::Low) => bound.floor(digits),
+        (Some(digits), Boundary::High) => bound.ceil(digits),
+    }
+}
+
 pub(super) fn to_string<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
     let text = match m.single(base)? {
         None => None,
-        Some(item) => match m.value(item)? {
-            Value::Object(_) => None,
-            Value::Quantity(quantity) => Some(format!("{} '{}'", quantity.value, quantity.unit)),
-            _ => Some(m.text_of(item)?.into_owned()),
+        // Numbers as they are written, whatever their size.
+        Some(item) => match m.text_of(item) {
+            Ok(text) => Some(text.into_owned()),
+            Err(_) => match m.value(item)? {
+                Value::Quantity(quantity) => Some(format!("{} '{}'", quantity.value, quantity.unit)),
+                _ => None,
+            },
         },
     };
     m.truncate(base);

@@ -146,7 +146,9 @@ impl Line {
 
     fn value(&mut self, names: &NameList, value: Value<'_>, step: impl FnOnce(&mut String)) {
         match value {
-            Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => self.bytes.extend_from_slice(b"null"),
+            Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => {
+                self.bytes.extend_from_slice(b"null")
+            }
             Value::Boolean(true) => self.bytes.extend_from_slice(b"true"),
             Value::Boolean(false) => self.bytes.extend_from_slice(b"false"),
             Value::Integer(value) => self.push(format_args!("{value}")),
