@@ -206,10 +206,10 @@ async fn a_load_without_views_leaves_nothing_older_in_their_tables() {
     fs::write(&files[1], patient("1", 6, "male")).unwrap();
     fs::write(&files[2], deletion).unwrap();
     assert_eq!(load(&database, &[&files[0]]).code, 0);
-    assert_eq!(database.content().await["patient"].len(), 2, "the views of the project are run by default");
+    assert_eq!(database.content().await["patients"].len(), 2, "the views of the project are run by default");
     let refused = load(&database, &["--tables", "automatic", &files[1]]);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
-    assert!(refused.stderr.contains("would not fill: ") && refused.stderr.contains("patient"), "{refused:?}");
+    assert!(refused.stderr.contains("would not fill: ") && refused.stderr.contains("patients"), "{refused:?}");
     for file in &files[1..] {
         let ran = load(&database, &["--tables", "automatic", "--catalog-differs-ok", file]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -217,7 +217,7 @@ async fn a_load_without_views_leaves_nothing_older_in_their_tables() {
     let content = database.content().await;
     assert_eq!(content["Patient"].len(), 1);
     assert_eq!(content["Patient"][0].get_str("gender").unwrap(), "male");
-    assert!(content["patient"].is_empty(), "{:?}", content["patient"]);
+    assert!(content["patients"].is_empty(), "{:?}", content["patients"]);
     database.remove().await;
 }
 

@@ -66,7 +66,7 @@ fn schema_is_that_of_the_shipped_views() {
     assert_eq!(sql.stdout.matches("CREATE TABLE ").count(), tables.len());
     let schemas: Value = serde_json::from_str(&run(&["schema", "--as", "json-schema"]).stdout).unwrap();
     assert_eq!(schemas.as_object().unwrap().keys().collect::<Vec<_>>(), tables);
-    assert_eq!(schemas["patient"]["required"][0], "_id");
+    assert_eq!(schemas["patients"]["required"][0], "_id");
 }
 
 #[test]
@@ -89,6 +89,6 @@ fn the_shipped_views_run_when_views_are_asked_for() {
         let row: Value = serde_json::from_str(line).unwrap();
         assert!(shipped.iter().any(|name| name == row["_table"].as_str().unwrap()), "{line}");
     }
-    assert!(ran.stdout.contains(r#"{"_table":"patient","#), "{}", ran.stdout);
-    assert!(run(&["rows", &file]).stdout.lines().all(|line| !line.starts_with(r#"{"_table":"patient""#)));
+    assert!(ran.stdout.contains(r#"{"_table":"patients","#), "{}", ran.stdout);
+    assert!(run(&["rows", &file]).stdout.lines().all(|line| !line.starts_with(r#"{"_table":"patients""#)));
 }

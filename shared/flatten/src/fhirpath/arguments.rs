@@ -126,6 +126,10 @@ impl Compiler<'_> {
             Returns::Combined => {
                 results.iter().fold(from.clone(), |joined, result| joined.join(result, false))
             }
+            Returns::Projected => {
+                let each = results.first().cloned().unwrap_or_default();
+                Static { single: from.single && each.single, ..each }
+            }
             Returns::Branches => {
                 let single = results.iter().skip(1).all(|result| result.single);
                 results.iter().skip(1).fold(Static::default(), |joined, result| joined.join(result, single))

@@ -67,6 +67,8 @@ pub(super) enum Returns {
     Narrowed,
     /// The input and the argument.
     Combined,
+    /// What the argument is for each item.
+    Projected,
     /// One of the arguments behind the first.
     Branches,
 }
@@ -101,6 +103,7 @@ const FUNCTIONS: &[Function] = &[
     function("not", &[], 0, Returns::One(Boolean), collections::not),
     function("ofType", &[Type], 1, Returns::Narrowed, collections::of_type),
     function("replace", &[Value, Value], 2, Returns::One(Text), strings::replace),
+    function("select", &[Each], 1, Returns::Projected, collections::select),
     function("skip", &[Value], 1, Returns::Input, collections::skip),
     function("split", &[Value], 1, Returns::Many(Text), strings::split),
     function("startsWith", &[Value], 1, Returns::One(Boolean), strings::starts_with),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::reference::is_type;
 
-use super::{is_resource_type, type_named};
+use super::{is_resource_type, table, type_named};
 
 /// Stands for every resource type that nobody knows: in the archive, and in the names of tables.
 pub const UNKNOWN_TYPE: &str = "Unknown";
@@ -37,6 +37,14 @@ impl ResourceTypes {
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         is_resource_type(name) || self.added.contains(name)
+    }
+
+    /// Whether one of these types has that name in some case of letters: many databases do not tell them apart.
+    #[must_use]
+    pub fn contains_in_any_case(&self, name: &str) -> bool {
+        let mut known = table::type_names().filter(|known| is_resource_type(known));
+        known.any(|known| known.eq_ignore_ascii_case(name))
+            || self.added.iter().any(|added| added.eq_ignore_ascii_case(name))
     }
 
     /// Returns the name that a type's tables begin with: its own, or [`UNKNOWN_TYPE`].

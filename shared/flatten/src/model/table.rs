@@ -59,6 +59,11 @@ pub(super) fn type_named(name: &str) -> Option<TypeId> {
     u16::try_from(at).ok().map(TypeId)
 }
 
+/// The names of all types.
+pub(super) fn type_names() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().map(|row| row.name)
+}
+
 pub(super) fn name(id: TypeId) -> &'static str {
     row(id).map_or("", |row| row.name)
 }

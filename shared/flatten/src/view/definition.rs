@@ -98,10 +98,11 @@ impl Reader {
         if !name.is_empty() && !is_name(&name) {
             self.mistake("name", NAME);
         }
-        if self.types.contains(&name) {
+        if self.types.contains_in_any_case(&name) {
             self.mistake(
                 "name",
-                "a name that is no resource type, because the automatic rows have that table",
+                "a name that is no resource type in any case of letters, because the automatic rows have that table; \
+                 name the view in the plural",
             );
         }
         let resource = self.text(view, "", "resource", "a resource type").unwrap_or_default();

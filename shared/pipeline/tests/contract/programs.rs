@@ -18,13 +18,13 @@ use crate::tables::Tables;
 
 /// One row a patient; one a name; one only for those with a gender.
 const VIEWS: [&str; 3] = [
-    r#"{"name":"patient","resource":"Patient","select":[{"column":[
+    r#"{"name":"patients","resource":"Patient","select":[{"column":[
         {"name":"id","path":"getResourceKey()"},{"name":"gender","path":"gender"}]}]}"#,
     r#"{"name":"a_name","resource":"Patient","select":[{"forEach":"name","column":[{"name":"family","path":"family"}]}]}"#,
     r#"{"name":"b_gender","resource":"Patient","where":[{"path":"gender.exists()"}],"select":[{"column":[
         {"name":"gender","path":"gender"}]}]}"#,
 ];
-const VIEW_OF_OTHERS: &str = r#"{"name":"encounter","resource":"Encounter","select":[{"column":[
+const VIEW_OF_OTHERS: &str = r#"{"name":"encounters","resource":"Encounter","select":[{"column":[
     {"name":"id","path":"id"}]}]}"#;
 
 /// A program, by what it makes of resources.

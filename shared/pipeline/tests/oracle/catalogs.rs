@@ -10,7 +10,7 @@ pub(crate) const COUNT: usize = 5;
 
 /// One row a patient, one a name of it; a family that has to be the only one; one a component.
 const VIEWS: [&str; 4] = [
-    r#"{"name":"patient","resource":"Patient","select":[{"column":[
+    r#"{"name":"patients","resource":"Patient","select":[{"column":[
         {"name":"id","path":"getResourceKey()"},{"name":"gender","path":"gender"}]}]}"#,
     r#"{"name":"patient_name","resource":"Patient","select":[{"forEach":"name","column":[
         {"name":"family","path":"family"},{"name":"given","path":"given","collection":true}]}]}"#,

@@ -46,6 +46,10 @@ pub(super) fn filter<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: It
     })
 }
 
+pub(super) fn select<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+    m.each(base, |m, item| m.run(call.op(0), item))
+}
+
 pub(super) fn count<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
     let count = m.len() - base;
     m.truncate(base);
