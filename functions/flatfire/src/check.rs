@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use flatten::automatic;
 use flatten::catalog::{Catalog, Choices};
-use flatten::view::Plan;
+use flatten::view::{Plan, Profile};
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -14,7 +15,7 @@ use crate::settings::Views;
 
 /// Compile views and print the tables they make, or every mistake in them.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 all of them compile, 1 some do not.")]
+#[command(after_help = "Exit codes: 0 all of them compile and fit the profile, 1 some do not.")]
 pub(crate) struct Check {
     /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file
     #[arg(value_name = "DIR")]
@@ -22,12 +23,35 @@ pub(crate) struct Check {
     /// Resource types that have tables although no release of FHIR has them, by comma or space
     #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
     resource_types: String,
+    /// Whether the views fit a profile of HL7 as well: to be shared between systems, or of simple values only
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<ProfileName>,
+}
+
+/// The profiles of ViewDefinitions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileName {
+    Shareable,
+    Tabular,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Shareable => Self::Shareable,
+            ProfileName::Tabular => Self::Tabular,
+        }
+    }
 }
 
 /// Prints the tables of all views.
 pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
-    let Check { views, resource_types } = arguments;
-    let catalog = compile(&Views { views: Some(views.clone()), resource_types: resource_types.clone() })?;
+    let Check { views, resource_types, profile } = arguments;
+    let views = Views { views: Some(views.clone()), resource_types: resource_types.clone() };
+    let catalog = compile(&views)?;
+    if let Some(name) = profile {
+        check_profile(&views, *name)?;
+    }
     let tables: Vec<_> = catalog.plans().iter().map(|plan| table(plan)).collect();
     console::print(&tables.join("\n\n"))?;
     for plan in catalog.plans() {
@@ -36,6 +60,21 @@ pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Fails with everything that keeps one of the views from fitting the profile.
+fn check_profile(views: &Views, name: ProfileName) -> anyhow::Result<()> {
+    let mut violations = Vec::new();
+    for (file, text) in views.texts().map_err(anyhow::Error::msg)? {
+        let view = serde_json::from_str(&text).with_context(|| file.clone())?;
+        let found = Profile::from(name).violations(&view);
+        violations.extend(found.iter().map(|violation| format!("{file}: {violation}")));
+    }
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let name = name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    bail!("not {name}:\n{}", violations.join("\n"))
 }
 
 /// The compiled views; the error lists every mistake in all of them.

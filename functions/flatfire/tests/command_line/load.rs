@@ -209,7 +209,10 @@ async fn a_load_without_views_leaves_nothing_older_in_their_tables() {
     assert_eq!(database.content().await["patients"].len(), 2, "the views of the project are run by default");
     let refused = load(&database, &["--tables", "automatic", &files[1]]);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
-    assert!(refused.stderr.contains("would not fill: ") && refused.stderr.contains("patients"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("would not fill: ") && refused.stderr.contains("patients"),
+        "{refused:?}"
+    );
     for file in &files[1..] {
         let ran = load(&database, &["--tables", "automatic", "--catalog-differs-ok", file]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);

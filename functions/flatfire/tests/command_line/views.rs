@@ -57,6 +57,37 @@ fn check_prints_every_mistake_of_every_view() {
 }
 
 #[test]
+fn check_says_whether_views_fit_a_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "weight.json");
+    let typed = VIEW
+        .replace(
+            r#""name":"weight""#,
+            r#""name":"weight","status":"active","url":"https://v.example/w","fhirVersion":["4.0.1"]"#,
+        )
+        .replace(r#"(Patient)""#, r#"(Patient)","type":"string""#)
+        .replace(r#""collection""#, r#""type":"code","collection""#)
+        .replace(r#"Quantity).value""#, r#"Quantity).value","type":"decimal""#);
+    fs::write(&file, typed).unwrap();
+    let check = |profile: &str| run(&["check", "--profile", profile, folder.path().to_str().unwrap()]);
+    let shareable = check("shareable");
+    assert_eq!((shareable.code, shareable.stderr.as_str()), (0, ""));
+    let tabular = check("tabular");
+    assert_eq!((tabular.code, tabular.stdout.as_str()), (1, ""));
+    assert!(
+        tabular
+            .stderr
+            .contains("weight.json: select[0].column[1].collection: expected no collection (column `codes`)")
+    );
+    assert_eq!(tabular.stderr.matches("weight.json").count(), 1, "{}", tabular.stderr);
+    fs::write(&file, VIEW).unwrap();
+    let plain = check("shareable");
+    for part in ["not shareable", "url: ", "fhirVersion: ", "column[2].type: "] {
+        assert!(plain.stderr.contains(part), "{part} is missing in:\n{}", plain.stderr);
+    }
+}
+
+#[test]
 fn schema_is_that_of_the_shipped_views() {
     let columns = run(&["schema", "--as", "columns"]);
     let mut tables: Vec<_> = columns.stdout.lines().map(|line| line.split('\t').next().unwrap()).collect();

@@ -40,11 +40,13 @@ mod set;
 mod slot;
 mod run;
 mod emit;
+mod profile;
 pub mod schema;
 
 pub use column::{CellType, Column, KeyColumn, Tag};
 pub use invalid::{InvalidView, Mistake};
 pub use plan::{Plan, ViewNames};
+pub use profile::Profile;
 pub use run::{Evaluator, KeyComesLater};
 pub use set::ViewSet;
 
