@@ -28,7 +28,7 @@ pub(crate) struct Check {
     profile: Option<ProfileName>,
 }
 
-/// The profiles of ViewDefinitions.
+/// The profiles of `ViewDefinition`s.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ProfileName {
     Shareable,

@@ -25,14 +25,12 @@ pub(crate) struct Spool {
 #[derive(Debug)]
 pub(crate) struct SpoolReader {
     file: Option<BufReader<File>>,
-    /// Whether all of the file was read.
-    is_behind_file: bool,
     /// The block that is read.
     block: Vec<u8>,
     at: usize,
     /// The block that was never written; empty while it is the one that is read.
     last: Vec<u8>,
-    /// Whether the block that is read is the one that was never written.
+    /// Whether the file was read and the block at hand is the one that was never written.
     is_last: bool,
     is_compressed: bool,
     is_broken: bool,
@@ -89,16 +87,7 @@ impl Spool {
             is_broken |= rewound.is_err();
             rewound.ok().map(BufReader::new)
         });
-        SpoolReader {
-            file,
-            is_behind_file: false,
-            block: Vec::new(),
-            at: 0,
-            last: block,
-            is_last: false,
-            is_compressed,
-            is_broken,
-        }
+        SpoolReader { file, block: Vec::new(), at: 0, last: block, is_last: false, is_compressed, is_broken }
     }
 
     fn write_block(&mut self) -> io::Result<()> {
@@ -143,7 +132,7 @@ impl SpoolReader {
             self.last = std::mem::take(&mut self.block);
         }
         (self.block, self.at) = (Vec::new(), 0);
-        (self.is_last, self.is_behind_file) = (false, false);
+        self.is_last = false;
         if let Some(file) = &mut self.file {
             self.is_broken |= file.seek(SeekFrom::Start(0)).is_err();
         }
@@ -151,7 +140,10 @@ impl SpoolReader {
 
     /// Reads the next block. Returns false at the end.
     fn read_next_block(&mut self) -> bool {
-        if let Some(file) = self.file.as_mut().filter(|_| !self.is_behind_file) {
+        if self.is_last {
+            return false;
+        }
+        if let Some(file) = &mut self.file {
             match read_block(file, self.is_compressed) {
                 Ok(Some(block)) => {
                     (self.block, self.at) = (block, 0);
@@ -160,13 +152,9 @@ impl SpoolReader {
                 Ok(None) => {}
                 Err(_) => self.is_broken = true,
             }
-            self.is_behind_file = true;
-        }
-        if self.is_last || self.last.is_empty() {
-            return false;
         }
         (self.block, self.at, self.is_last) = (std::mem::take(&mut self.last), 0, true);
-        true
+        !self.block.is_empty()
     }
 }
 

@@ -1,4 +1,4 @@
-//! HL7's two profiles of ViewDefinitions, in SQL on FHIR 2.0 and 3.0: what a view that is shared has to say, and what a
+//! HL7's two profiles of `ViewDefinition`s, in SQL on FHIR 2.0 and 3.0: what a view that is shared has to say, and what a
 //! view is whose cells are simple values.
 
 use serde_json::{Map, Value as Json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::definition::join;
 use super::invalid::Mistake;
 
-/// A profile of ViewDefinitions.
+/// A profile of `ViewDefinition`s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// `ShareableViewDefinition`: its URL, name, FHIR versions and the type of each column are stated.
