@@ -12,8 +12,8 @@ use std::io::{BufRead as _, IsTerminal as _};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::reference::{Reference, is_type, parse};
-use pipeline::erasure::{self, Marks};
-use pipeline::sink::Sink as _;
+use pipeline::erasure::Eraser;
+use pipeline::interrupted::Interrupted;
 use pipeline::sink::mongodb::MongoSink;
 
 use crate::console;
@@ -72,9 +72,6 @@ Not in the database, and so not erased here: the original files (the commands th
 versions are found by `flatfire find`), backups, the database's own log, and whoever has copied rows.
 
 Exit codes: 0 erased, 2 some of it stands nowhere, 1 failed.";
-
-/// How often what somebody else writes at the same time is erased again.
-const ROUNDS: usize = 5;
 
 /// What is going to be erased, and what is known of it.
 struct Plan {
@@ -187,14 +184,15 @@ fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
 
 async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::Result<Outcome> {
     let sink = MongoSink::new(database.connection.clone(), database.archive.name());
-    let marks = sink.marks().await.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+    let marks = sink.marks().await.map_err(|error| explained(error.into()))?;
     let reason = arguments.reason.as_deref().unwrap_or_default();
     let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
+    let eraser = Eraser::new(&sink, marks.clone());
     let mut outcome = Outcome::Done;
     for (key, standing) in &plan.standing {
         let objects = plan.objects.kept(standing, &marks);
         let record = warrant.begin(database, &marks.of_resource(key), &standing.places, objects).await?;
-        match erase_one(database, &sink, &marks, key, standing).await {
+        match erase_one(database, &eraser, key, standing).await {
             Ok(()) => {
                 record::end(database, record).await?;
                 console::print(&format!("{key}: erased"))?;
@@ -213,28 +211,31 @@ async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::
     Ok(outcome)
 }
 
-/// Erases a resource, and looks whether it is gone. Another writer may have begun to fill a table that was not there
-/// before: then that goes as well.
+/// Erases a resource, and makes sure that it is gone.
 async fn erase_one(
     database: &Database,
-    sink: &MongoSink,
-    marks: &Marks,
+    eraser: &Eraser<'_, MongoSink>,
     key: &str,
     standing: &Standing,
 ) -> anyhow::Result<()> {
-    let kind = key.split('/').next().unwrap_or_default();
-    let mut tables: BTreeSet<String> = standing.tables.clone();
-    for _ in 0..ROUNDS {
-        tables.insert(kind.to_owned());
-        let batch = erasure::batch(key, tables.iter().cloned().collect(), marks);
-        sink.write(batch).await.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
-        match standing::find(database, &[key.to_owned()].into()).await?.remove(key) {
-            None => return Ok(()),
-            Some(left) => tables.extend(left.tables),
-        }
+    let keys = BTreeSet::from([key.to_owned()]);
+    let look = async || {
+        let left = standing::find(database, &keys).await?.remove(key);
+        Ok::<_, anyhow::Error>(left.map(|left| left.tables))
+    };
+    if eraser.erase(key, standing.tables.clone(), look).await.map_err(explained)? {
+        return Ok(());
     }
-    let left = standing::find(database, &[key.to_owned()].into()).await?.remove(key).unwrap_or_default();
+    let left = standing::find(database, &keys).await?.remove(key).unwrap_or_default();
     if left.is_empty() { Ok(()) } else { bail!("somebody writes it again and again ({})", left.listed()) }
+}
+
+/// Replaces an interruption by the words that the command line has for it.
+fn explained(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<Interrupted>() {
+        Ok(interrupted) => anyhow::Error::msg(console::explained(&interrupted)),
+        Err(error) => error,
+    }
 }
 
 /// Lets resources in again. Nothing of them may stand: a writer would take half of a resource for its own.
@@ -257,7 +258,7 @@ async fn lift(database: &Database, arguments: &Forget, keys: &BTreeSet<String>) 
             );
             outcome = Outcome::Failed;
         } else {
-            sink.lift(key).await.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+            sink.lift(key).await.map_err(|error| explained(error.into()))?;
             warrant.lift(database, &mark).await.context("the record of the erasure")?;
             console::print(&format!("{key}: let in again; load a file that holds it with --again"))?;
         }

@@ -1,5 +1,6 @@
 //! Erasures: a resource leaves the database for good, and a mark that does not say its key keeps it out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin, Source, hex};
+use crate::sink::Sink;
 use crate::version::Version;
 
 /// Every mark begins with it. It sorts behind the first letter of every resource type.
@@ -68,7 +71,50 @@ impl fmt::Debug for Marks {
     }
 }
 
-/// Returns the batch that erases a resource: [`Sink::write`](crate::sink::Sink::write) writes its mark and then removes
+/// Erases resources from a sink.
+#[derive(Debug)]
+pub struct Eraser<'a, S> {
+    sink: &'a S,
+    marks: Marks,
+}
+
+/// How often an erasure starts again because another writer has written the resource meanwhile.
+const ROUNDS: usize = 5;
+
+impl<'a, S: Sink> Eraser<'a, S> {
+    /// Makes an eraser. The marks must be those of the sink's database.
+    pub const fn new(sink: &'a S, marks: Marks) -> Self {
+        Self { sink, marks }
+    }
+
+    /// Erases a resource and looks whether it is gone. Another writer may have begun to fill a table that was not there
+    /// before: then the erasure starts again, with that table too. Returns `false` if something stands even after
+    /// several rounds.
+    ///
+    /// `tables` are those that can hold rows of the resource. `standing` returns the tables in which rows of it stand,
+    /// or `None` if nothing of it stands anywhere: no row, no archived form, no tombstone and no reject that names it.
+    pub async fn erase<E: From<Interrupted>>(
+        &self,
+        key: &str,
+        mut tables: BTreeSet<String>,
+        standing: impl AsyncFn() -> Result<Option<BTreeSet<String>>, E>,
+    ) -> Result<bool, E> {
+        tables.insert(type_of(key).to_owned());
+        for _ in 0..ROUNDS {
+            let written = self.sink.write(batch(key, tables.iter().cloned().collect(), &self.marks)).await?;
+            if written.rejected > 0 {
+                return Err(Interrupted::Write { code: "the database refuses the mark".to_owned() }.into());
+            }
+            match standing().await? {
+                None => return Ok(true),
+                Some(left) => tables.extend(left),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Returns the batch that erases a resource: [`Sink::write`] writes its mark and then removes
 /// whatever stands under the key, in the tables, the archive and the tombstones. `tables` are those that can hold rows
 /// of it.
 #[must_use]
@@ -77,13 +123,17 @@ pub fn batch(key: &str, tables: Vec<String>, marks: &Marks) -> WriteBatch {
     let object = ObjectRef { bucket, key: object, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let resource = ResourceWrite {
         key: key.to_owned(),
-        resource_type: key.split('/').next().unwrap_or_default().into(),
+        resource_type: type_of(key).into(),
         version: Version::erased(),
         source: Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 0 },
         tables: tables.into(),
         fate: Fate::Erased { mark: marks.of_resource(key) },
     };
     WriteBatch { resources: vec![resource], ..WriteBatch::default() }
+}
+
+fn type_of(key: &str) -> &str {
+    key.split('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

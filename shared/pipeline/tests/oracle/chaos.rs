@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -46,6 +46,54 @@ pub(crate) enum Tables {
     Mongo(Arc<MongoSink>),
 }
 
+/// The writes of a history, so that somebody can act at a moment of one.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    begun: AtomicU64,
+    running: AtomicUsize,
+    is_idle: AtomicBool,
+    changed: Notify,
+}
+
+/// A write under way; dropped when it ends or is given up.
+struct Beat<'a>(&'a Pulse);
+
+impl Pulse {
+    fn begin(&self) -> Beat<'_> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+        Beat(self)
+    }
+
+    /// Ends a wait: nothing is under way, and nothing is going to happen.
+    pub(crate) fn tell_idle(&self) {
+        self.is_idle.store(true, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until so many writes have begun, or until nothing is under way.
+    pub(crate) async fn wait_for(&self, begun: u64) {
+        loop {
+            let changed = self.changed.notified();
+            if self.begun.load(Ordering::Relaxed) >= begun || self.is_idle.swap(false, Ordering::Relaxed) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn is_writing(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Beat<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A sink whose writes go wrong as an attempt's script says.
 #[derive(Debug)]
 pub(crate) struct Chaos {
@@ -54,6 +102,7 @@ pub(crate) struct Chaos {
     /// middle.
     finishes: Option<Arc<AtomicUsize>>,
     script: Mutex<Script>,
+    pulse: Arc<Pulse>,
     /// Told when the attempt is to be killed.
     pub(crate) kill: Notify,
 }
@@ -79,8 +128,13 @@ enum Mishap {
 }
 
 impl Chaos {
-    pub(crate) fn new(tables: Tables, finishes: Option<Arc<AtomicUsize>>, script: Script) -> Self {
-        Self { tables, finishes, script: Mutex::new(script), kill: Notify::new() }
+    pub(crate) fn new(
+        tables: Tables,
+        finishes: Option<Arc<AtomicUsize>>,
+        script: Script,
+        pulse: Arc<Pulse>,
+    ) -> Self {
+        Self { tables, finishes, script: Mutex::new(script), pulse, kill: Notify::new() }
     }
 
     /// The mishap of the next write, and whether it kills the attempt or only fails.
@@ -174,6 +228,7 @@ impl Sink for Chaos {
     }
 
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        let _beat = self.pulse.begin();
         let (mishap, kills) = self.next();
         match mishap {
             None => self.write_to(batch).await,

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{Bson, Document};
+use pipeline::erasure::Marks;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::sink::memory::State;
+use pipeline::sink::memory::{MemorySink, State};
 use pipeline::summary::Summary;
 
+use crate::erasures::{KeyState, KeyStates};
 use crate::history::History;
-use crate::oracle::{Expected, Fates, Oracle};
+use crate::oracle::{Expected, Fates, Oracle, RejectOfErased};
 
 /// Everything by collection and `_id`, each document as text with types, in the order of its fields.
 pub(crate) type Written = BTreeMap<String, BTreeMap<String, String>>;
@@ -18,6 +20,8 @@ pub(crate) type Written = BTreeMap<String, BTreeMap<String, String>>;
 pub(crate) struct Refused {
     rejects: BTreeSet<String>,
     keys: BTreeSet<String>,
+    /// Whether one of the rejects does not say its resource, because that is or was erased.
+    is_any_unnamed: bool,
 }
 
 /// The code of such rejects.
@@ -27,19 +31,29 @@ impl Refused {
     pub(crate) fn of(rejects: &[Document]) -> Self {
         let refused =
             rejects.iter().filter(|reject| reject.get_str("code").is_ok_and(|code| code == REFUSED));
-        let pairs = refused.map(|reject| {
-            (reject.get_str("_id").unwrap().to_owned(), reject.get_str("resource").unwrap().to_owned())
-        });
-        let (rejects, keys) = pairs.unzip();
-        Self { rejects, keys }
+        let mut found = Self::default();
+        for reject in refused {
+            found.rejects.insert(reject.get_str("_id").unwrap().to_owned());
+            match reject.get_str("resource") {
+                Ok(key) => drop(found.keys.insert(key.to_owned())),
+                Err(_) => found.is_any_unnamed = true,
+            }
+        }
+        found
     }
 
     pub(crate) fn count(&self) -> usize {
         self.rejects.len()
     }
 
-    fn is_of(&self, id: &str) -> bool {
-        self.keys.contains(key_of(id))
+    /// Whether a document is of a resource that cannot be compared. Of an erased resource nothing may stand, whatever
+    /// the database refused.
+    fn is_of(&self, id: &str, key_states: &KeyStates) -> bool {
+        match key_states.get(key_of(id)) {
+            Some(KeyState::Erased) => false,
+            Some(KeyState::Lifted { .. }) if self.is_any_unnamed => true,
+            _ => self.keys.contains(key_of(id)),
+        }
     }
 }
 
@@ -74,6 +88,46 @@ pub(crate) fn text(document: &Document) -> String {
     format!("{document:?}")
 }
 
+/// Replaces the marks of erased resources by `~` and the key: every database has marks of its own.
+pub(crate) fn with_readable_marks(mut written: Written, marks: &Marks, key_states: &KeyStates) -> Written {
+    if let Some(tombstones) = written.get_mut("_tombstones") {
+        let named = |text: String| {
+            key_states
+                .keys()
+                .fold(text, |text, key| text.replace(&marks.of_resource(key), &format!("~{key}")))
+        };
+        *tombstones =
+            std::mem::take(tombstones).into_iter().map(|(id, text)| (named(id), named(text))).collect();
+    }
+    written
+}
+
+/// What is wrong with the rejects of resources that were ever erased; they are taken out of the found ones.
+fn wrong_rejects_of_erased(found: &mut Written, oracle: &Oracle, key_states: &KeyStates) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Some(found) = found.get_mut("_rejects") else {
+        let missing = oracle.rejects_of_erased.iter().filter(|(_, reject)| reject.must_stand);
+        return missing.map(|(id, _)| format!("_rejects {id} is missing")).collect();
+    };
+    for (key, _) in key_states.iter().filter(|(_, state)| **state == KeyState::Erased) {
+        let named = format!("\"resource\": String(\"{key}\")");
+        let naming = found.iter().filter(|(_, text)| text.contains(&named));
+        wrong.extend(naming.map(|(id, _)| format!("_rejects {id} names {key}, which is erased")));
+    }
+    for (id, RejectOfErased { document, must_stand, may_name }) in &oracle.rejects_of_erased {
+        let mut unnamed = document.clone();
+        unnamed.remove("resource");
+        let is_right = match found.remove(id) {
+            None => !must_stand,
+            Some(text) => text == self::text(&unnamed) || (*may_name && text == self::text(document)),
+        };
+        if !is_right {
+            wrong.push(format!("_rejects {id} is not as expected of {document:?}"));
+        }
+    }
+    wrong
+}
+
 /// What does not stand as the oracle says. Of the refused keys nothing is compared: the database said of a document of
 /// theirs, once, that it will never take it.
 pub(crate) fn differences(
@@ -81,8 +135,14 @@ pub(crate) fn differences(
     mut found: Written,
     oracle: &Oracle,
     refused: &Refused,
+    key_states: &KeyStates,
 ) -> Vec<String> {
-    let mut expected = written(&oracle.state);
+    let marks = MemorySink::default().marks();
+    let mut expected = with_readable_marks(written(&oracle.state), &marks, key_states);
+    let mut differences = wrong_rejects_of_erased(&mut found, oracle, key_states);
+    if let Some(expected) = expected.get_mut("_rejects") {
+        expected.retain(|id, _| !oracle.rejects_of_erased.contains_key(id));
+    }
     if history.earlier.is_some() {
         // What has no table is not written unless others have tables for it. Who is late with a deployment that was
         // replaced may be the first to have one.
@@ -100,7 +160,7 @@ pub(crate) fn differences(
     }
     for collections in [&mut found, &mut expected] {
         for documents in collections.values_mut() {
-            documents.retain(|id, _| !refused.rejects.contains(id) && !refused.is_of(id));
+            documents.retain(|id, _| !refused.rejects.contains(id) && !refused.is_of(id, key_states));
         }
     }
     for tombstones in
@@ -108,7 +168,6 @@ pub(crate) fn differences(
     {
         tombstones.retain(|key, _| !oracle.nowhere.contains(key));
     }
-    let mut differences = Vec::new();
     let empty = BTreeMap::new();
     let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
     for name in names {

@@ -134,7 +134,8 @@ fn patient(random: &mut StdRng, id: &str, mark: &str) -> String {
     json + "}"
 }
 
-/// References that point forward, backward, elsewhere and nowhere; in the row, and in items of a list.
+/// References that point forward, backward, elsewhere and nowhere; in the row, and in items of a list. A contained
+/// Patient has the id of one that stands for itself.
 fn observation(random: &mut StdRng, id: &str, mark: &str) -> String {
     let mut reference = |always| {
         let urn = urn(random, 0.8).unwrap_or_else(|| "Patient/10".to_owned());
@@ -148,6 +149,12 @@ fn observation(random: &mut StdRng, id: &str, mark: &str) -> String {
     let list = [focus, performer].into_iter().filter(|reference| !reference.is_empty()).collect::<Vec<_>>();
     if !list.is_empty() {
         json += &format!(",\"focus\":[{}]", list.join(","));
+    }
+    if random.random_bool(0.2) {
+        let id = *["1", "10"].choose(random).unwrap();
+        json += &format!(
+            ",\"contained\":[{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"language\":\"{mark}\"}}]"
+        );
     }
     let components: Vec<String> = (0..random.random_range(0..3))
         .map(|number| {

@@ -17,6 +17,7 @@ pub(crate) struct Server {
 }
 
 /// Two databases of a history's own within the server, gone afterwards.
+#[derive(Debug)]
 pub(crate) struct Scratch {
     /// Commands of this connection fail, of the other they do not.
     uri: String,
@@ -74,7 +75,7 @@ impl Scratch {
         let mut written = Written::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
             let names = self.client.database(&database).list_collection_names().await.unwrap();
-            let beside = ["_loads", "_columns", "_tables"];
+            let beside = ["_loads", "_columns", "_tables", "_erasures"];
             for name in names.into_iter().filter(|name| !beside.contains(&name.as_str())) {
                 let documents = self.documents_in(&database, &name).await;
                 let documents = documents.iter();
@@ -87,6 +88,30 @@ impl Scratch {
             }
         }
         written
+    }
+
+    /// Returns the tables that hold rows of a resource, or `None` if nothing of it stands anywhere.
+    pub(crate) async fn standing(&self, key: &str) -> Option<BTreeSet<String>> {
+        let aside = doc! { "_id": { "$gte": format!("{key}#"), "$lt": format!("{key}$") } };
+        let of_key = doc! { "$or": [{ "_id": key }, aside] };
+        let (mut tables, mut stands) = (BTreeSet::new(), false);
+        for database in [self.name.clone(), self.archive()] {
+            let is_of_tables = database == self.name;
+            let database = self.client.database(&database);
+            for name in database.list_collection_names().await.unwrap() {
+                let query = match name.as_str() {
+                    "_rejects" => doc! { "resource": key },
+                    "_tombstones" => of_key.clone(),
+                    _ if name.starts_with('_') => continue,
+                    _ => of_key.clone(),
+                };
+                if database.collection::<Document>(&name).find_one(query).await.unwrap().is_some() {
+                    stands = true;
+                    tables.extend((is_of_tables && !name.starts_with('_')).then_some(name));
+                }
+            }
+        }
+        stands.then_some(tables)
     }
 
     /// Resource types with the tables that have held rows aside of their keys.

@@ -1,7 +1,8 @@
 //! Deliveries: every notification until it is acknowledged, several at a time, through whatever happens.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,10 +14,13 @@ use pipeline::ledger::Ledger;
 use pipeline::load::{Deadline, Job, Line, Loaded};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::Notify;
 
 use crate::catalogs;
-use crate::chaos::{Chaos, Script, Tables, killed_after, now, pass_time};
+use crate::chaos::{Chaos, Pulse, Script, Tables, killed_after, now, pass_time};
+use crate::erasures::{KeyState, KeyStates};
 use crate::history::{Delivery, History};
+use crate::operator::Desk;
 use crate::stats::STATS;
 use crate::store::Store;
 
@@ -28,8 +32,27 @@ pub(crate) struct World<'a> {
     pub(crate) history: &'a History,
     pub(crate) tables: Tables,
     pub(crate) ledger: &'a Ledger,
+    /// The operator's own way to the tables.
+    pub(crate) desk: Desk<'a>,
     /// The deployment of the attempts that begin now.
-    catalog: Cell<usize>,
+    pub(crate) catalog: Cell<usize>,
+    /// Notifications that wait for a function.
+    waiting: RefCell<VecDeque<Delivery>>,
+    /// The objects of the attempts under way.
+    pub(crate) under_way: RefCell<Vec<usize>>,
+    /// Objects of which a notification was acknowledged.
+    settled: RefCell<BTreeSet<usize>>,
+    /// What the operator has done to resources.
+    pub(crate) key_states: RefCell<KeyStates>,
+    /// Objects that are read once more when nothing is under way: after a resource was let in again in the middle.
+    pub(crate) once_more: RefCell<BTreeSet<usize>>,
+    /// Objects whose loads were interrupted with a checkpoint when something was erased.
+    pub(crate) interrupted: RefCell<BTreeSet<usize>>,
+    /// Erased resources, each with an object that was loaded meanwhile and of which something was superseded.
+    pub(crate) loaded_while_erased: RefCell<BTreeSet<(String, usize)>>,
+    pub(crate) pulse: Arc<Pulse>,
+    /// Told when the operator has asked for objects.
+    pub(crate) asked: Notify,
     /// When the leases of the attempts under way end, by their numbers.
     leases: RefCell<BTreeMap<u64, i64>>,
     /// Writes that are finished whatever becomes of their attempts.
@@ -47,7 +70,7 @@ const RESERVE: Duration = Duration::from_secs(20);
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Longer than any command of these histories takes, those included that a fail point holds up.
-const LONGEST_COMMAND: Duration = Duration::from_millis(300);
+pub(crate) const LONGEST_COMMAND: Duration = Duration::from_millis(300);
 
 /// How an attempt ended.
 enum Ended {
@@ -57,54 +80,146 @@ enum Ended {
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(history: &'a History, tables: Tables, ledger: &'a Ledger) -> Self {
+    pub(crate) fn new(history: &'a History, tables: Tables, desk: Desk<'a>, ledger: &'a Ledger) -> Self {
         let catalog = Cell::new(history.earlier.map_or(history.catalog, |earlier| earlier.catalog));
-        Self { history, tables, ledger, catalog, leases: RefCell::default(), finishing: Arc::default() }
+        Self {
+            history,
+            tables,
+            ledger,
+            desk,
+            catalog,
+            waiting: RefCell::new(history.deliveries.iter().copied().collect()),
+            under_way: RefCell::default(),
+            settled: RefCell::default(),
+            key_states: RefCell::default(),
+            once_more: RefCell::default(),
+            interrupted: RefCell::default(),
+            loaded_while_erased: RefCell::default(),
+            pulse: Arc::default(),
+            asked: Notify::new(),
+            leases: RefCell::default(),
+            finishing: Arc::default(),
+        }
     }
 
-    /// Delivers everything until everything is acknowledged.
+    /// Delivers everything until everything is acknowledged and the operator has nothing left to do.
     pub(crate) async fn deliver(&self) {
         let history = self.history;
         let mut random = StdRng::seed_from_u64(history.seed.wrapping_add(1));
-        let mut waiting: VecDeque<Delivery> = history.deliveries.iter().copied().collect();
         let mut mishaps = history.mishaps;
         let mut running = FuturesUnordered::new();
         let mut number = 0;
         let (mut earlier, mut acknowledged) = (history.earlier, 0);
+        let (mut operator, mut operates) = (pin!(self.operate()), true);
         loop {
             assert!(number < MOST_ATTEMPTS, "the notifications never end");
             let is_replaced = earlier.is_some_and(|earlier| acknowledged >= earlier.until);
             while !is_replaced
                 && running.len() < history.at_once
-                && let Some(delivery) = waiting.pop_front()
+                && let Some(delivery) = self.next_delivery()
             {
                 number += 1;
                 let seed = random.random();
                 let attempt = Box::pin(self.attempt(delivery, number, seed, mishaps > 0));
                 running.push(async move { (delivery, attempt.await) });
             }
-            let Some((delivery, ended)) = running.next().await else {
-                if earlier.take().is_none() {
+            if running.is_empty() {
+                if earlier.take().is_some() {
+                    STATS.count("replaced deployments");
+                    self.catalog.set(history.catalog);
+                    (0..history.objects.len()).for_each(|object| self.ask_again(object));
+                    continue;
+                }
+                if !operates {
+                    if self.ask_once_more().await {
+                        continue;
+                    }
                     break;
                 }
-                STATS.count("replaced deployments");
-                self.catalog.set(history.catalog);
-                waiting.extend((0..history.objects.len()).map(|object| Delivery { object, again: true }));
-                continue;
+                self.pulse.tell_idle();
+            }
+            let (delivery, ended) = tokio::select! {
+                biased;
+                Some(ended) = running.next() => ended,
+                () = &mut operator, if operates => {
+                    operates = false;
+                    continue;
+                }
+                () = self.asked.notified() => continue,
             };
-            let comes_again = !matches!(ended, Ended::Loaded(_));
+            self.take_ended(delivery, &ended);
             self.pass_time(&mut random, &ended);
-            if comes_again {
+            if matches!(ended, Ended::Loaded(_)) {
+                STATS.count("notifications");
+                acknowledged += 1;
+            } else {
                 mishaps = mishaps.saturating_sub(1);
                 if mishaps == 0 {
                     Store::get().calm(history.seed);
                 }
-                waiting.insert(random.random_range(0..=waiting.len()), delivery);
-            } else {
-                STATS.count("notifications");
-                acknowledged += 1;
+                let mut waiting = self.waiting.borrow_mut();
+                let place = random.random_range(0..=waiting.len());
+                waiting.insert(place, delivery);
             }
         }
+        self.finish_writes().await;
+    }
+
+    fn next_delivery(&self) -> Option<Delivery> {
+        let delivery = self.waiting.borrow_mut().pop_front()?;
+        self.under_way.borrow_mut().push(delivery.object);
+        Some(delivery)
+    }
+
+    fn take_ended(&self, delivery: Delivery, ended: &Ended) {
+        let mut under_way = self.under_way.borrow_mut();
+        let place = under_way.iter().position(|&object| object == delivery.object);
+        under_way.remove(place.unwrap());
+        if let Ended::Loaded(loaded) = ended {
+            self.settled.borrow_mut().insert(delivery.object);
+            if self.interrupted.borrow_mut().remove(&delivery.object) {
+                STATS.count("interrupted loads continued behind an erasure");
+            }
+            if loaded.summary.superseded > 0 {
+                let states = self.key_states.borrow();
+                let erased = states.iter().filter(|(_, state)| **state == KeyState::Erased);
+                self.loaded_while_erased
+                    .borrow_mut()
+                    .extend(erased.map(|(key, _)| (key.clone(), delivery.object)));
+            }
+        }
+    }
+
+    /// Has an object read from its first byte, after everything that has happened so far.
+    pub(crate) fn ask_again(&self, object: usize) {
+        self.waiting.borrow_mut().push_back(Delivery { object, again: true });
+        for state in self.key_states.borrow_mut().values_mut() {
+            if let KeyState::Lifted { objects } = state {
+                objects.insert(object);
+            }
+        }
+    }
+
+    /// Whether nothing of an object is being read or written, and nothing will be unless somebody asks for it again.
+    pub(crate) fn is_quiet(&self, object: usize) -> bool {
+        let is_asked = self.waiting.borrow().iter().any(|waiting| waiting.again && waiting.object == object);
+        self.settled.borrow().contains(&object)
+            && !self.under_way.borrow().contains(&object)
+            && !is_asked
+            && self.finishing.load(Ordering::Relaxed) == 0
+    }
+
+    /// Asks for the objects that a lift met in the middle; `false`: there are none.
+    async fn ask_once_more(&self) -> bool {
+        self.finish_writes().await;
+        let objects = self.once_more.take();
+        for &object in &objects {
+            self.ask_again(object);
+        }
+        !objects.is_empty()
+    }
+
+    async fn finish_writes(&self) {
         while self.finishing.load(Ordering::Relaxed) > 0 {
             tokio::task::yield_now().await;
         }
@@ -126,7 +241,7 @@ impl<'a> World<'a> {
         let line = Line {
             storage: Store::get().storage(),
             catalog: catalogs::catalog(self.catalog.get()),
-            sink: Arc::new(Chaos::new(self.tables.clone(), finishes, script)),
+            sink: Arc::new(Chaos::new(self.tables.clone(), finishes, script, Arc::clone(&self.pulse))),
             pace: self.history.pace,
         };
         let job = Job {

@@ -14,6 +14,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::catalogs;
 use crate::content::record;
+use crate::erasures::{Act, acts};
 use crate::file::file;
 
 /// What happened, and how it is told.
@@ -38,6 +39,8 @@ pub(crate) struct History {
     pub(crate) has_deadlines: bool,
     /// Another deployment that loads first.
     pub(crate) earlier: Option<Earlier>,
+    /// What the operator erases and lets in again, in this order.
+    pub(crate) acts: Vec<Act>,
 }
 
 /// A deployment that is replaced in the middle. Everything is asked for again then, as whoever changes settings does.
@@ -110,6 +113,7 @@ impl History {
             has_deadlines: random.random_bool(0.5),
             owners_linger: random.random_bool(0.3),
             objects,
+            acts: acts(seed),
         }
     }
 

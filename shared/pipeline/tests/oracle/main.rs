@@ -5,7 +5,8 @@
 //! notifications of them, repeated and out of order. They are delivered several at a time, through a store that cuts,
 //! resets, slows and refuses, into a sink that fails before, within and after writes, by functions that are killed at
 //! any await, run into deadlines, and lose their leases while they are still at work. In some of them the deployment is
-//! replaced in the middle by one with other settings, and everything is asked for again.
+//! replaced in the middle by one with other settings, and everything is asked for again. In half of them an operator
+//! erases resources at any moment and sometimes lets them in again, and files that hold them are loaded again.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,9 +26,11 @@ mod database;
 mod delivery;
 #[path = "../common/endpoint.rs"]
 mod endpoint;
+mod erasures;
 mod failpoints;
 mod file;
 mod history;
+mod operator;
 mod oracle;
 mod runs;
 mod settings;
@@ -41,11 +44,13 @@ use pipeline::sink::RowKind;
 use pipeline::sink::memory::MemorySink;
 
 use chaos::Tables;
-use compare::{Refused, differences, written, wrong_columns, wrong_loads, wrong_notes};
+use compare::{Refused, differences, with_readable_marks, written, wrong_columns, wrong_loads, wrong_notes};
 use database::{Scratch, Server};
 use delivery::World;
+use erasures::{KeyState, KeyStates};
 use failpoints::{Failpoints, MOST_TIMES, REFUSALS};
 use history::History;
+use operator::Desk;
 use oracle::Oracle;
 use settings::Settings;
 use stats::STATS;
@@ -78,20 +83,65 @@ impl Place<'_> {
 fn any_history_in_memory_ends_like_a_clean_load() {
     let settings = Settings::from_environment();
     runs::run(&settings, settings.histories, Place::Memory);
+    check_that_erasures_happened();
 }
 
 async fn in_memory(history: &History) -> Vec<String> {
-    let oracle = Oracle::of(history).await;
     let (sink, ledger) = (Arc::new(MemorySink::default()), Ledger::memory());
-    World::new(history, Tables::Memory(Arc::clone(&sink)), &ledger).deliver().await;
+    let (tables, desk) = (Tables::Memory(Arc::clone(&sink)), Desk::Memory(Arc::clone(&sink)));
+    let world = World::new(history, tables, desk, &ledger);
+    world.deliver().await;
+    let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
+    let oracle = Oracle::of(history, &key_states).await;
+    count_history(&key_states, loaded.intersection(&oracle.held).count());
     let state = sink.state();
-    let mut wrong = differences(history, written(&state), &oracle, &Refused::default());
+    let found = with_readable_marks(written(&state), &sink.marks(), &key_states);
+    let mut wrong = differences(history, found, &oracle, &Refused::default(), &key_states);
     let aside = state.noted.iter().filter(|(_, _, kind)| *kind == RowKind::Aside);
     let aside = aside.map(|(resource_type, table, _)| (resource_type.clone(), table.clone())).collect();
     wrong.extend(wrong_notes(history, &aside, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
     wrong
+}
+
+/// Counts a history. `kept_out` is how many objects were loaded that hold a resource which was erased before.
+fn count_history(key_states: &KeyStates, kept_out: usize) {
+    STATS.count("histories");
+    STATS.add("histories with an erasure", usize::from(!key_states.is_empty()));
+    let is_lifted = key_states.values().any(|state| matches!(state, KeyState::Lifted { .. }));
+    STATS.add("histories with a lift", usize::from(is_lifted));
+    STATS.add("resources kept out of a load", kept_out);
+}
+
+/// So many histories are enough for everything to happen.
+const ENOUGH_HISTORIES: u64 = 200;
+
+/// Makes sure that the histories held erasures, lifts and re-creations, at all moments.
+///
+/// # Panics
+/// If they did not.
+fn check_that_erasures_happened() {
+    let histories = STATS.of("histories");
+    if histories < ENOUGH_HISTORIES {
+        return;
+    }
+    for (kind, least) in [
+        ("histories with an erasure", histories / 3),
+        ("histories with a lift", histories / 10),
+        ("erasures of what stood", histories / 3),
+        ("erasures during a load", histories / 3),
+        ("erasures during a write", histories / 20),
+        ("erasures killed", histories / 50),
+        ("resources kept out of a load", histories / 5),
+        ("interrupted loads continued behind an erasure", 1),
+        ("lifts during a load", histories / 20),
+        ("re-creations", histories / 20),
+        ("re-creations behind a DELETE", 1),
+    ] {
+        let count = STATS.of(kind);
+        assert!(count >= least, "only {count} {kind} in {histories} histories: {}", STATS.summary());
+    }
 }
 
 /// One test, because a server has one point of failure for all.
@@ -102,20 +152,30 @@ fn any_history_in_the_database_ends_like_a_clean_load() {
     let failpoints = Failpoints::start(&server, settings.seed);
     runs::run(&settings, settings.database_histories, Place::Database(&server));
     failpoints.stop();
+    check_that_erasures_happened();
     let most = STATS.of(REFUSALS) * u64::try_from(MOST_TIMES).unwrap();
     assert!(STATS.of("refused documents") <= most, "more documents were refused than the database refused");
 }
 
 async fn in_database(server: &Server, history: &History) -> Vec<String> {
-    let oracle = Oracle::of(history).await;
     let scratch = Scratch::new(server, history.seed).await;
     let ledger = Ledger::Mongo(scratch.connection().await);
     let tables = Tables::Mongo(Arc::new(scratch.sink().await));
-    World::new(history, tables, &ledger).deliver().await;
+    let desk = Desk::Database { sink: Arc::new(scratch.sink().await), scratch: &scratch };
+    let world = World::new(history, tables, desk, &ledger);
+    world.deliver().await;
+    let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
+    let oracle = Oracle::of(history, &key_states).await;
+    count_history(&key_states, loaded.intersection(&oracle.held).count());
     let ledger = Ledger::Mongo(scratch.quiet_connection().await);
     let refused = Refused::of(&scratch.documents("_rejects").await);
     STATS.add("refused documents", refused.count());
-    let mut wrong = differences(history, scratch.written().await, &oracle, &refused);
+    let mut found = scratch.written().await;
+    if !key_states.is_empty() {
+        found =
+            with_readable_marks(found, &scratch.quiet_connection().await.marks().await.unwrap(), &key_states);
+    }
+    let mut wrong = differences(history, found, &oracle, &refused, &key_states);
     wrong.extend(wrong_notes(history, &scratch.side_tables().await, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use flatten::dictionary::Dictionary;
+use mongodb::bson::Document;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::decode::{self, Decoder};
+use pipeline::erasure;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Line, Loaded, Pace};
 use pipeline::object::ObjectRef;
@@ -18,7 +20,9 @@ use pipeline::source::Storage;
 use pipeline::version::Version;
 
 use crate::catalogs;
+use crate::erasures::{KeyState, KeyStates};
 use crate::history::{History, Object};
+use crate::stats::STATS;
 
 /// What must stand in the end.
 pub(crate) struct Oracle {
@@ -35,6 +39,20 @@ pub(crate) struct Oracle {
     pub(crate) nowhere: BTreeSet<String>,
     /// Those of them whose newest version no table takes.
     pub(crate) newest_nowhere: BTreeSet<String>,
+    /// The resources of each object, as pairs of a key and the object's index.
+    pub(crate) held: BTreeSet<(String, usize)>,
+    /// The rejects that name resources which were ever erased, by `_id`.
+    pub(crate) rejects_of_erased: BTreeMap<String, RejectOfErased>,
+}
+
+/// A reject that names a resource which was erased.
+pub(crate) struct RejectOfErased {
+    /// The document that names the resource.
+    pub(crate) document: Document,
+    /// Whether the document must stand, because the resource was let in again and the object read after that.
+    pub(crate) must_stand: bool,
+    /// Whether it may name the resource.
+    pub(crate) may_name: bool,
 }
 
 /// Notes of side tables: versions that others superseded before they were written leave none.
@@ -98,8 +116,8 @@ struct Taken {
 }
 
 impl Oracle {
-    /// Loads a history cleanly.
-    pub(crate) async fn of(history: &History) -> Self {
+    /// Loads a history cleanly. Of a resource that was erased, only what was read after its erasure was lifted counts.
+    pub(crate) async fn of(history: &History, key_states: &KeyStates) -> Self {
         let mut oracle = Self {
             state: State::default(),
             loads: Vec::new(),
@@ -107,6 +125,8 @@ impl Oracle {
             side_tables: SideTables { must: BTreeSet::new(), may: BTreeSet::new() },
             nowhere: BTreeSet::new(),
             newest_nowhere: BTreeSet::new(),
+            held: BTreeSet::new(),
+            rejects_of_erased: BTreeMap::new(),
         };
         let (mut ones, mut rest) = (Vec::new(), Vec::new());
         for (index, object) in history.objects.iter().enumerate() {
@@ -124,35 +144,95 @@ impl Oracle {
                 rest.extend(taken.rest);
             }
         }
-        oracle.count(&ones);
-        oracle.state = written_in_order(ones, rest).await;
+        for one in &ones {
+            oracle.loads[one.object].all.count(&one.resource().fate);
+            oracle.side_tables.may.extend(side_tables(one));
+            oracle.held.insert((one.resource().key.clone(), one.object));
+        }
+        ones.retain(|one| counts(one.object, &one.resource().key, key_states));
+        oracle.count(&ones, key_states);
+        count_recreations(&ones, key_states);
+        let sink = written_in_order(ones, rest).await;
+        oracle.rejects_of_erased = rejects_of_erased(history, &sink.state(), key_states);
+        for (key, _) in key_states.iter().filter(|(_, state)| **state == KeyState::Erased) {
+            sink.write(erasure::batch(key, Vec::new(), &sink.marks())).await.unwrap();
+        }
+        oracle.state = sink.state();
         oracle
     }
 
-    fn count(&mut self, ones: &[One]) {
+    fn count(&mut self, ones: &[One], key_states: &KeyStates) {
         let newest = newest(ones);
         for one in ones {
             let resource = one.resource();
-            let load = &mut self.loads[one.object];
-            load.all.count(&resource.fate);
             if one.is_nowhere() {
                 self.nowhere.insert(resource.key.clone());
             }
             let is_newest = newest.get(resource.key.as_str()) == Some(&&resource.version);
             if is_newest {
-                load.newest.count(&resource.fate);
                 if one.is_nowhere() {
                     self.newest_nowhere.insert(resource.key.clone());
                 }
-            }
-            for pair in side_tables(one) {
-                if is_newest {
-                    self.side_tables.must.insert(pair.clone());
+                // Records that were kept out for a while may count as superseded.
+                if !key_states.contains_key(&resource.key) {
+                    self.loads[one.object].newest.count(&resource.fate);
+                    self.side_tables.must.extend(side_tables(one));
                 }
-                self.side_tables.may.insert(pair);
             }
         }
     }
+}
+
+/// Whether a resource that an object holds counts for what must stand in the end.
+fn counts(object: usize, key: &str, key_states: &KeyStates) -> bool {
+    match key_states.get(key) {
+        None => true,
+        Some(KeyState::Erased) => false,
+        Some(KeyState::Lifted { objects }) => objects.contains(&object),
+    }
+}
+
+/// Counts what comes back after an erasure was lifted, and what of it was deleted in between.
+fn count_recreations(ones: &[One], key_states: &KeyStates) {
+    let newest = newest(ones);
+    for key in key_states.keys() {
+        let of_key: Vec<&ResourceWrite> =
+            ones.iter().map(One::resource).filter(|resource| resource.key == *key).collect();
+        let stands = |resource: &&&ResourceWrite| {
+            newest.get(key.as_str()) == Some(&&resource.version) && !matches!(resource.fate, Fate::Deleted)
+        };
+        if of_key.iter().any(|resource| stands(&resource)) {
+            STATS.count("re-creations");
+            if of_key.iter().any(|resource| matches!(resource.fate, Fate::Deleted)) {
+                STATS.count("re-creations behind a DELETE");
+            }
+        }
+    }
+}
+
+fn rejects_of_erased(
+    history: &History,
+    state: &State,
+    key_states: &KeyStates,
+) -> BTreeMap<String, RejectOfErased> {
+    let objects: BTreeMap<String, usize> = history
+        .objects
+        .iter()
+        .enumerate()
+        .map(|(index, object)| (object.reference.load_id(), index))
+        .collect();
+    let of = |(id, document): (&String, &Document)| {
+        let key = document.get_str("resource").ok()?;
+        let key_state = key_states.get(key)?;
+        let object = *objects.get(document.get_str("_load").unwrap()).unwrap();
+        let reject = RejectOfErased {
+            document: document.clone(),
+            must_stand: counts(object, key, key_states),
+            may_name: *key_state != KeyState::Erased,
+        };
+        Some((id.clone(), reject))
+    };
+    state.rejects.iter().filter_map(of).collect()
 }
 
 fn newest(ones: &[One]) -> BTreeMap<&str, &Version> {
@@ -177,7 +257,7 @@ fn side_tables(one: &One) -> Vec<(String, String)> {
 
 /// Writes record after record, the older versions first. Whatever comes last must be all that stands under its key; it
 /// is nothing where no table takes its type.
-async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>) -> State {
+async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>) -> MemorySink {
     ones.sort_by(|a, b| a.resource().version.cmp(&b.resource().version));
     let sink = MemorySink::default();
     for one in ones {
@@ -192,7 +272,7 @@ async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>) -> State {
     for batch in rest {
         sink.write(batch).await.unwrap();
     }
-    sink.state()
+    sink
 }
 
 /// The versions of everything that stands under a key.

@@ -1,0 +1,199 @@
+//! The operator: erases resources and lets them in again while histories are delivered, as `flatfire forget` does.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mongodb::bson::Document;
+use pipeline::erasure::Eraser;
+use pipeline::interrupted::Interrupted;
+use pipeline::sink::memory::MemorySink;
+use pipeline::sink::mongodb::MongoSink;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::chaos::killed_after;
+use crate::database::Scratch;
+use crate::delivery::{LONGEST_COMMAND, World};
+use crate::erasures::{Act, ActKind, KeyState};
+use crate::stats::STATS;
+
+/// No erasure needs so many tries.
+const MOST_TRIES: usize = 1_000;
+
+/// The operator's own way to the tables of a history: in a database another process than those that load.
+#[derive(Debug)]
+pub(crate) enum Desk<'a> {
+    Memory(Arc<MemorySink>),
+    Database { sink: Arc<MongoSink>, scratch: &'a Scratch },
+}
+
+impl Desk<'_> {
+    /// Erases a resource; `false`: something of it stands all the same.
+    async fn erase(&self, key: &str) -> Result<bool, Interrupted> {
+        let tables = self.standing(key).await.unwrap_or_default();
+        let look = async || Ok(self.standing(key).await);
+        match self {
+            Self::Memory(sink) => Eraser::new(&**sink, sink.marks()).erase(key, tables, look).await,
+            Self::Database { sink, .. } => {
+                Eraser::new(&**sink, sink.marks().await?).erase(key, tables, look).await
+            }
+        }
+    }
+
+    /// Takes the mark of a resource away; `false`: there is none.
+    async fn lift(&self, key: &str) -> Result<bool, Interrupted> {
+        match self {
+            Self::Memory(sink) => Ok(sink.lift(key)),
+            Self::Database { sink, .. } => sink.lift(key).await,
+        }
+    }
+
+    /// Returns the tables that hold rows of a resource, or `None` if nothing of it stands anywhere.
+    async fn standing(&self, key: &str) -> Option<BTreeSet<String>> {
+        match self {
+            Self::Memory(sink) => standing_in_memory(sink, key),
+            Self::Database { scratch, .. } => scratch.standing(key).await,
+        }
+    }
+}
+
+fn standing_in_memory(sink: &MemorySink, key: &str) -> Option<BTreeSet<String>> {
+    let state = sink.state();
+    let aside = format!("{key}#");
+    let is_of_key = |id: &String| id == key || id.starts_with(&aside);
+    let tables = state.tables.iter().filter(|(_, table)| table.keys().any(is_of_key));
+    let tables: BTreeSet<String> = tables.map(|(name, _)| name.clone()).collect();
+    let names_key = |reject: &Document| reject.get_str("resource").is_ok_and(|resource| resource == key);
+    let stands = !tables.is_empty()
+        || state.archive.values().chain([&state.tombstones]).any(|table| table.contains_key(key))
+        || state.rejects.values().any(names_key);
+    stands.then_some(tables)
+}
+
+impl World<'_> {
+    /// Carries out the acts of the history, each at its moment.
+    pub(crate) async fn operate(&self) {
+        for act in &self.history.acts {
+            self.pulse.wait_for(act.after_writes).await;
+            for _ in 0..act.turns {
+                tokio::task::yield_now().await;
+            }
+            if let Desk::Database { .. } = self.desk {
+                tokio::time::sleep(Duration::from_millis(act.turns.into()) / 2).await;
+            }
+            let mut random = StdRng::seed_from_u64(act.seed);
+            match act.kind {
+                ActKind::Erase { killed_after } => self.erase(act, killed_after, &mut random).await,
+                ActKind::Lift => self.lift(act, &mut random).await,
+            }
+            self.asked.notify_one();
+        }
+    }
+
+    async fn erase(&self, act: &Act, killed: Option<u32>, random: &mut StdRng) {
+        self.key_states.borrow_mut().insert(act.key.clone(), KeyState::Erased);
+        self.count_erasure(&act.key).await;
+        if let Some(turns) = killed
+            && killed_after(turns, self.desk.erase(&act.key)).await.is_none()
+        {
+            STATS.count("erasures killed");
+            if let Desk::Database { .. } = self.desk {
+                tokio::time::sleep(LONGEST_COMMAND).await;
+            }
+            for _ in 0..random.random_range(0..40) {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.erase_all_of(&act.key).await;
+        self.note_interrupted_loads().await;
+        for object in 0..self.history.objects.len() {
+            if random.random_bool(0.4) {
+                self.ask_again(object);
+            }
+        }
+    }
+
+    /// Erases until it is done, as an operator does who reads what the command says.
+    async fn erase_all_of(&self, key: &str) {
+        for _ in 0..MOST_TRIES {
+            match self.desk.erase(key).await {
+                Ok(true) => return,
+                Ok(false) => STATS.count("erasures that others undid"),
+                Err(_) => STATS.count("erasures interrupted"),
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{key} cannot be erased");
+    }
+
+    /// Lets a resource in again. Objects whose loads are under way are read once more at the end; some of the others
+    /// are read again now, and some are not.
+    async fn lift(&self, act: &Act, random: &mut StdRng) {
+        let (catalog, mut quiet) = (self.catalog.get(), BTreeSet::new());
+        let mut is_lifted = false;
+        for _ in 0..MOST_TRIES {
+            if self.desk.standing(&act.key).await.is_some() {
+                STATS.count("lifts that were too early");
+                self.erase_all_of(&act.key).await;
+                continue;
+            }
+            quiet = (0..self.history.objects.len()).filter(|&object| self.is_quiet(object)).collect();
+            match self.desk.lift(&act.key).await {
+                Ok(had_mark) => {
+                    // In a database the answer to an earlier try may have been lost.
+                    assert!(
+                        had_mark || matches!(self.desk, Desk::Database { .. }),
+                        "{} has no mark",
+                        act.key
+                    );
+                    is_lifted = true;
+                    break;
+                }
+                Err(_) => STATS.count("lifts interrupted"),
+            }
+        }
+        assert!(is_lifted, "{} cannot be let in again", act.key);
+        STATS.count("lifts");
+        if catalog != self.catalog.get() {
+            quiet.clear();
+        }
+        let objects: BTreeSet<usize> = (0..self.history.objects.len()).collect();
+        let busy: BTreeSet<usize> = objects.difference(&quiet).copied().collect();
+        if !busy.is_empty() {
+            STATS.count("lifts during a load");
+        }
+        self.once_more.borrow_mut().extend(&busy);
+        self.key_states.borrow_mut().insert(act.key.clone(), KeyState::Lifted { objects: busy });
+        for object in quiet {
+            if random.random_bool(0.6) {
+                self.ask_again(object);
+            }
+        }
+    }
+
+    async fn count_erasure(&self, key: &str) {
+        STATS.count("erasures");
+        if self.desk.standing(key).await.is_some() {
+            STATS.count("erasures of what stood");
+        }
+        if !self.under_way.borrow().is_empty() {
+            STATS.count("erasures during a load");
+        }
+        if self.pulse.is_writing() {
+            STATS.count("erasures during a write");
+        }
+    }
+
+    /// Remembers which loads are going to be continued behind this erasure.
+    async fn note_interrupted_loads(&self) {
+        for (index, object) in self.history.objects.iter().enumerate() {
+            let load = self.ledger.find(&object.reference.load_id()).await;
+            if let Ok(Some(load)) = load
+                && load.checkpoint.is_some()
+            {
+                self.interrupted.borrow_mut().insert(index);
+            }
+        }
+    }
+}
