@@ -18,7 +18,7 @@ pub struct Version(String);
 const SEQUENCER_WIDTH: usize = 32;
 
 /// Behind every hex digit, with which the other tokens begin.
-const ERASED: &str = "~";
+pub(crate) const ERASED: &str = "~";
 
 /// The digits and separators of a token.
 const TOKEN_BYTES: usize = 28 + 1 + SEQUENCER_WIDTH + 1 + 16 + 1 + 16;

@@ -1,11 +1,13 @@
 //! Erasures: nothing of an erased resource stands, whatever came before, comes at the same time or comes later.
 
 use futures::future::join_all;
+use pipeline::sink::Sink as _;
+use pipeline::sink::memory::{Fault, MemorySink};
 
 use crate::cases::{ARCHIVED, Case, DELETED, LOADED, SUPERSEDED, case};
 use crate::database::Server;
-use crate::harness::Harness;
-use crate::spec::{BatchSpec, archived, aside, batch, deleted, erased, rows};
+use crate::harness::{Harness, of_memory};
+use crate::spec::{BatchSpec, archived, aside, batch, deleted, erased, marked, rows};
 use crate::tables::outline;
 
 const P: &str = "Patient/1";
@@ -102,6 +104,29 @@ async fn what_is_lifted_comes_back() {
         harness.write(batch([rows(P, 1, 1), rows("Patient/2", 3, 0)]).build()).await.unwrap();
         let expected = ["Patient Patient/1 @1", "_tombstones ~Patient/2 \"erased\"", "names Patient/1#0 @1"];
         assert_eq!(outline(&harness.tables().await), expected);
+    }
+}
+
+/// A writer is killed at any statement, and the settings are changed before its load is tried again: then the version
+/// has another fate, and what the killed writer left goes all the same.
+#[tokio::test]
+async fn what_a_killed_writer_left_goes_under_other_settings_as_well() {
+    let fates =
+        |version| [rows(P, version, 2), aside(P, version, 2), deleted(P, version), archived(P, version)];
+    for killed in fates(1) {
+        for again in fates(2) {
+            for operation in 0..12 {
+                let sink = MemorySink::default();
+                let write = async |spec: BatchSpec| sink.write(marked(spec.build(), &sink.marks())).await;
+                write(batch([erased(P)])).await.unwrap();
+                sink.fail(Fault { operation, takes_effect: true });
+                write(batch([killed.clone()])).await.ok();
+                sink.fail(Fault { operation: u64::MAX / 2, takes_effect: true });
+                write(batch([again.clone()])).await.unwrap();
+                let left = outline(&of_memory(&sink));
+                assert_eq!(left, MARK, "{killed:?}, killed at statement {operation}, then {again:?}");
+            }
+        }
     }
 }
 

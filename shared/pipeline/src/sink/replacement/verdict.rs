@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::batch::{Fate, Reason, Reject, ResourceWrite};
 use crate::summary::Summary;
-use crate::version::Version;
+use crate::version::{ERASED, Version};
 
 use super::Replacement;
 use super::command::{Bound, Place};
@@ -65,9 +65,10 @@ impl Planned<'_> {
     }
 
     /// Which tombstones nothing needs any more, because an anchor row of a newer version stands or the resource was
-    /// erased.
-    pub(super) const fn needless_tombstone(&self) -> Option<Bound> {
+    /// erased. A writer under other settings that was killed may have left a tombstone of a version that is a row now.
+    pub(super) fn needless_tombstone(&self) -> Option<Bound> {
         match (&self.verdict, self.anchor) {
+            (Verdict::Superseded, _) if self.tombstone.as_deref() == Some(ERASED) => Some(Bound::UpToOwn),
             (Verdict::Superseded, Anchor::Tombstone) => Some(Bound::UpToOwn),
             (Verdict::Stands, Anchor::Mark) => Some(Bound::Older),
             (Verdict::Stands, Anchor::Row(_) | Anchor::Archive) if self.tombstone.is_some() => {
