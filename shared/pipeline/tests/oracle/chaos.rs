@@ -51,6 +51,8 @@ pub(crate) enum Tables {
 pub(crate) struct Pulse {
     begun: AtomicU64,
     running: AtomicUsize,
+    /// Loads that have stopped at a deadline.
+    stopped: AtomicU64,
     is_idle: AtomicBool,
     changed: Notify,
 }
@@ -72,12 +74,30 @@ impl Pulse {
         self.changed.notify_waiters();
     }
 
-    /// Waits until so many writes have begun, or until nothing is under way.
-    pub(crate) async fn wait_for(&self, begun: u64) {
+    pub(crate) fn tell_stopped(&self) {
+        self.stopped.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until so many writes have begun; `false`: nothing is under way before that.
+    pub(crate) async fn wait_for_writes(&self, begun: u64) -> bool {
+        self.wait_until(|| self.begun.load(Ordering::Relaxed) >= begun).await
+    }
+
+    /// Waits until another load stops at a deadline; `false`: nothing is under way before that.
+    pub(crate) async fn wait_for_stop(&self) -> bool {
+        let before = self.stopped.load(Ordering::Relaxed);
+        self.wait_until(|| self.stopped.load(Ordering::Relaxed) > before).await
+    }
+
+    async fn wait_until(&self, is_time: impl Fn() -> bool) -> bool {
         loop {
             let changed = self.changed.notified();
-            if self.begun.load(Ordering::Relaxed) >= begun || self.is_idle.swap(false, Ordering::Relaxed) {
-                return;
+            if is_time() {
+                return true;
+            }
+            if self.is_idle.swap(false, Ordering::Relaxed) {
+                return false;
             }
             changed.await;
         }

@@ -30,7 +30,8 @@ const MOST_ATTEMPTS: u64 = 5_000;
 /// A history on its way.
 pub(crate) struct World<'a> {
     pub(crate) history: &'a History,
-    pub(crate) tables: Tables,
+    /// The tables of the attempts that begin now.
+    tables: RefCell<Tables>,
     pub(crate) ledger: &'a Ledger,
     /// The operator's own way to the tables.
     pub(crate) desk: Desk<'a>,
@@ -84,7 +85,7 @@ impl<'a> World<'a> {
         let catalog = Cell::new(history.earlier.map_or(history.catalog, |earlier| earlier.catalog));
         Self {
             history,
-            tables,
+            tables: RefCell::new(tables),
             ledger,
             desk,
             catalog,
@@ -126,7 +127,7 @@ impl<'a> World<'a> {
             if running.is_empty() {
                 if earlier.take().is_some() {
                     STATS.count("replaced deployments");
-                    self.catalog.set(history.catalog);
+                    self.replace_deployment().await;
                     (0..history.objects.len()).for_each(|object| self.ask_again(object));
                     continue;
                 }
@@ -148,6 +149,9 @@ impl<'a> World<'a> {
                 () = self.asked.notified() => continue,
             };
             self.take_ended(delivery, &ended);
+            if let Ended::Interrupted(Interrupted::Deadline) = ended {
+                self.pulse.tell_stopped();
+            }
             self.pass_time(&mut random, &ended);
             if matches!(ended, Ended::Loaded(_)) {
                 STATS.count("notifications");
@@ -163,6 +167,15 @@ impl<'a> World<'a> {
             }
         }
         self.finish_writes().await;
+    }
+
+    /// Begins a deployment with the history's catalog. Its processes know nothing of what those before them knew.
+    async fn replace_deployment(&self) {
+        self.catalog.set(self.history.catalog);
+        if let Desk::Database { scratch, .. } = self.desk {
+            let sink = scratch.sink().await;
+            self.tables.replace(Tables::Mongo(Arc::new(sink)));
+        }
     }
 
     fn next_delivery(&self) -> Option<Delivery> {
@@ -238,10 +251,12 @@ impl<'a> World<'a> {
         self.leases.borrow_mut().insert(number, until);
         let script = Script { random, mishaps: if has_mishaps { 25 } else { 0 } };
         let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));
+        let tables = self.tables.borrow().clone();
+        let is_in_database = matches!(tables, Tables::Mongo(_));
         let line = Line {
             storage: Store::get().storage(),
             catalog: catalogs::catalog(self.catalog.get()),
-            sink: Arc::new(Chaos::new(self.tables.clone(), finishes, script, Arc::clone(&self.pulse))),
+            sink: Arc::new(Chaos::new(tables, finishes, script, Arc::clone(&self.pulse))),
             pace: self.history.pace,
         };
         let job = Job {
@@ -262,12 +277,12 @@ impl<'a> World<'a> {
             },
             () = line.sink.kill.notified() => killed("killed at a write"),
         };
-        match (&ended, &self.tables) {
+        match (&ended, is_in_database) {
             // A queue would wait as well; asking again at once would only keep the owner from its work.
             (Ended::Interrupted(Interrupted::Busy), _) => tokio::time::sleep(BUSY_PAUSE).await,
             // A server carries out what it has taken. A lease outlasts that, and the time told to the ledger is no
             // real one.
-            (Ended::Killed, Tables::Mongo(_)) => tokio::time::sleep(LONGEST_COMMAND).await,
+            (Ended::Killed, true) => tokio::time::sleep(LONGEST_COMMAND).await,
             _ => {}
         }
         self.leases.borrow_mut().remove(&number);
@@ -278,7 +293,7 @@ impl<'a> World<'a> {
     /// then are tried as well, but each of their writes is finished: were one to stop in the middle after another
     /// attempt has settled the load, nobody would come back and take it away.
     fn owners_linger(&self) -> bool {
-        self.history.owners_linger && matches!(self.tables, Tables::Memory(_))
+        self.history.owners_linger && matches!(self.desk, Desk::Memory(_))
     }
 
     /// Time goes on between attempts. Who meets a lease comes back minutes later, when it may have run out.

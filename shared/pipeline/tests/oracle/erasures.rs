@@ -12,6 +12,8 @@ pub(crate) struct Act {
     pub(crate) key: String,
     /// The act waits until so many writes of the history have begun, or until nothing is under way.
     pub(crate) after_writes: u64,
+    /// Whether it then waits for a load that stops at a deadline, so that the load is continued behind it.
+    pub(crate) after_stop: bool,
     /// Then other tasks have so many turns, which ends between two statements of a write.
     pub(crate) turns: u32,
     /// Decides what follows the act, such as which objects are loaded again.
@@ -58,7 +60,9 @@ pub(crate) fn acts(seed: u64) -> Vec<Act> {
         let (key, kinds) = &mut rest[index];
         after_writes += random.random_range(0..15);
         let (turns, seed) = (random.random_range(0..60), random.random());
-        acts.push(Act { kind: kinds.remove(0), key: key.clone(), after_writes, turns, seed });
+        let after_stop = random.random_bool(0.3);
+        let turns = if after_stop { turns / 10 } else { turns };
+        acts.push(Act { kind: kinds.remove(0), key: key.clone(), after_writes, after_stop, turns, seed });
         rest.retain(|(_, kinds)| !kinds.is_empty());
     }
     acts

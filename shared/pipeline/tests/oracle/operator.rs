@@ -75,7 +75,12 @@ impl World<'_> {
     /// Carries out the acts of the history, each at its moment.
     pub(crate) async fn operate(&self) {
         for act in &self.history.acts {
-            self.pulse.wait_for(act.after_writes).await;
+            if self.pulse.wait_for_writes(act.after_writes).await
+                && act.after_stop
+                && self.history.has_deadlines
+            {
+                self.pulse.wait_for_stop().await;
+            }
             for _ in 0..act.turns {
                 tokio::task::yield_now().await;
             }
@@ -108,7 +113,9 @@ impl World<'_> {
         self.erase_all_of(&act.key).await;
         self.note_interrupted_loads().await;
         for object in 0..self.history.objects.len() {
-            if random.random_bool(0.4) {
+            // Reading an interrupted load from its beginning would hide what its continuation has brought back.
+            let probability = if self.interrupted.borrow().contains(&object) { 0.1 } else { 0.4 };
+            if random.random_bool(probability) {
                 self.ask_again(object);
             }
         }
