@@ -206,7 +206,7 @@ fn rows_of(view: &str, resource: &Json) -> Vec<BTreeMap<String, Json>> {
     let view_names = ViewNames::new(&plan, &mut names);
     let text = resource.to_string();
     let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
-    let key = Resource::read(document.root()).unwrap().key(None);
+    let key = Resource::read(document.root()).unwrap().key(None, None);
     let context = Context::of(&key);
     Evaluator::default().run(&plan, &view_names, document.root(), &context, &mut rows).unwrap();
     let list = names.list();
