@@ -1,5 +1,6 @@
 //! Links: the keys behind the `fullUrl`s of one Bundle, so that `urn:` references join.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::reference::{Reference, parse};
@@ -29,6 +30,9 @@ pub struct Links {
 const UUID_BYTES: usize = 28;
 const ID_BYTES: usize = 52;
 const OTHER_BYTES: usize = 64;
+
+/// A longer URL of a server is looked up for no relative reference: each of them would be as long.
+const LONGEST_BASE: usize = 2_048;
 
 type Uuid = [u8; 16];
 
@@ -80,7 +84,8 @@ impl Links {
             return;
         }
         self.has_urls |= matches!(parse(full_url), Reference::Resource { .. });
-        let full_url = without_history(full_url);
+        let canonical = canonical(full_url);
+        let full_url = without_history(&canonical);
         let Some((kind, id)) = key.split_once('/') else { return };
         let known = uuid(full_url);
         if known.is_some_and(|uuid| self.uuids.contains_key(&uuid)) {
@@ -113,7 +118,8 @@ impl Links {
     /// Goes on with the entry that has this `fullUrl`: its relative references start from there.
     pub fn enter(&mut self, full_url: Option<&str>) {
         // Where no URL is remembered, nothing is looked up.
-        self.base = full_url.filter(|_| self.has_urls).and_then(base).map(Box::from);
+        let base = full_url.filter(|_| self.has_urls).and_then(base);
+        self.base = base.filter(|base| base.len() <= LONGEST_BASE).map(Box::from);
     }
 
     /// What is remembered of the entry that a reference with a type and an id names by its URL; `None` where the
@@ -140,6 +146,7 @@ impl Links {
             return if self.more { Link::Later } else { Link::Nowhere };
         }
         let (urn, wanted) = urn.split_once('#').map_or((urn, None), |(urn, kind)| (urn, Some(kind)));
+        let urn = &*canonical(urn);
         match (self.find(urn), wanted) {
             (Link::Key(key), Some(kind)) if key.split('/').next() != Some(kind) => Link::Nowhere,
             (link, _) => link,
@@ -175,6 +182,20 @@ impl Links {
     }
 }
 
+/// The spelling by which a `fullUrl` is known: that of a UUID is in lower case (RFC 9562, section 4), whatever a sender
+/// writes.
+#[must_use]
+pub fn canonical(full_url: &str) -> Cow<'_, str> {
+    let is_upper = |text: &str| text.bytes().any(|byte| byte.is_ascii_uppercase());
+    match full_url.get(.."urn:uuid:".len()) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("urn:uuid:") && is_upper(full_url) => {
+            let lower = full_url.to_ascii_lowercase();
+            if uuid(&lower).is_some() { Cow::Owned(lower) } else { Cow::Borrowed(full_url) }
+        }
+        _ => Cow::Borrowed(full_url),
+    }
+}
+
 /// What stands before `Type/id` in a URL.
 fn base(full_url: &str) -> Option<&str> {
     let Reference::Resource { kind, id } = parse(full_url) else { return None };
@@ -185,8 +206,7 @@ fn without_history(url: &str) -> &str {
     url.split_once("/_history/").map_or(url, |(resource, _)| resource)
 }
 
-/// The bytes of a `urn:uuid:` in the canonical lower-case form. Any other spelling is remembered as text, so
-/// that the id can always be given back as it was written.
+/// The bytes of a `urn:uuid:` in the canonical lower-case form.
 fn uuid(urn: &str) -> Option<Uuid> {
     let text = urn.strip_prefix("urn:uuid:")?;
     let mut number = 0u128;
@@ -205,7 +225,7 @@ fn uuid(urn: &str) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Link, Links};
+    use super::{LONGEST_BASE, Link, Links};
 
     /// Any number of made-up types is told apart, in linear time.
     #[test]
@@ -233,6 +253,8 @@ mod tests {
         links.enter(Some("https://s.example/fhir/Observation/7"));
         assert_eq!(links.resolve_url("Patient/00003"), key("Patient/1"));
         assert_eq!(links.resolve_url("Patient/2"), None);
+        links.enter(Some(&format!("https://s.example/{}/Observation/7", "x".repeat(LONGEST_BASE))));
+        assert_eq!(links.resolve_url("Patient/00003"), None);
         links.enter(Some("https://b.example/fhir/Observation/7"));
         assert_eq!(links.resolve_url("Patient/2"), Some(Link::Nowhere));
         assert_eq!(links.resolve("resource:0"), Link::Key("Patient/3".to_owned()));
@@ -266,6 +288,8 @@ mod tests {
             key("Group/AAAAAAAA-0000-0000-0000-000000000001")
         );
         assert_eq!(links.resolve("urn:uuid:nobody"), Link::Nowhere);
+        let upper = "URN:uuid:05B40EEC-6e6b-4d06-a73b-4e6a1f2ff1aa";
+        assert_eq!(links.resolve(upper), key("Patient/05b40eec-6e6b-4d06-a73b-4e6a1f2ff1aa"));
         assert_eq!(links.resolve("urn:oid:1.2.3#Organization"), key("Organization/o"));
         assert_eq!(links.resolve("urn:oid:1.2.3#Patient"), Link::Nowhere);
     }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
+use crate::links::canonical;
 use crate::reference::{Reference, is_id, is_type, parse};
 
 /// One JSON object proven to have a `resourceType`, and an `id` that can be a key if it has one.
@@ -66,15 +67,30 @@ impl<'a> Resource<'a> {
         if let Some(id) = &self.id {
             return [kind, "/", id].concat();
         }
-        let urn = full_url.filter(|url| url.starts_with("urn:uuid:") || url.starts_with("urn:oid:"));
-        let of_urn = urn.and_then(|urn| urn.rsplit(':').next()).filter(|id| is_id(id));
-        let of_url = |url| match parse(url) {
-            Reference::Resource { kind, id } if kind == self.kind => Some(id),
-            _ => None,
-        };
-        match of_urn.or_else(|| full_url.and_then(of_url)).or_else(|| put_url.and_then(of_url)) {
+        let of_url = |url: &str| self.id_in(url);
+        match full_url.and_then(of_url).or_else(|| put_url.and_then(of_url)) {
             Some(id) => format!("{kind}/{id}"),
             None => format!("{kind}/~{}", digest(self.node.raw().as_bytes())),
+        }
+    }
+}
+
+impl Resource<'_> {
+    /// The id that a URL gives the resource: the last part of a URN, or what stands behind the type. One address can be
+    /// spelled in many ways, and all of them are one key.
+    fn id_in(&self, url: &str) -> Option<String> {
+        let decoded = percent_encoding::percent_decode_str(url.trim()).decode_utf8().ok()?;
+        let url = canonical(&decoded);
+        let address = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let address = address.strip_suffix("/_history").unwrap_or(address);
+        match parse(address) {
+            Reference::Resource { kind, id } if kind == self.kind => Some(id.to_owned()),
+            Reference::Urn(urn) => {
+                let is_name = urn.starts_with("urn:uuid:") || urn.starts_with("urn:oid:");
+                let id = urn.rsplit(':').next().filter(|id| is_name && is_id(id))?;
+                Some(id.to_owned())
+            }
+            _ => None,
         }
     }
 }
@@ -110,6 +126,17 @@ mod tests {
         let url = Some("http://x.example/Patient/1");
         assert_eq!(key(r#"{"resourceType":"Patient"}"#, url).as_deref(), Ok("Patient/1"));
         assert_eq!(key(r#"{"resourceType":"Patient","id":null}"#, url).as_deref(), Ok("Patient/1"));
+        for url in [
+            "http://x.example/Patient/%31",
+            "http://x.example/Patient/1/",
+            " http://x.example/Patient/1?_format=json ",
+            "Patient/1/_history",
+            "http://x.example/Patient/1/_history/7#part",
+        ] {
+            assert_eq!(key(r#"{"resourceType":"Patient"}"#, Some(url)).as_deref(), Ok("Patient/1"), "{url}");
+        }
+        let upper = Some("urn:uuid:9B2F1C7E-0000-4000-8000-000000000001");
+        assert_eq!(key(r#"{"resourceType":"Patient"}"#, upper), key(r#"{"resourceType":"Patient"}"#, urn));
         let hashed = key(r#"{"resourceType":"Patient"}"#, Some("http://x.example/Group/1")).unwrap();
         assert!(hashed.starts_with("Patient/~"));
         assert_eq!(hashed.len(), "Patient/~".len() + 32);

@@ -71,7 +71,10 @@ impl Assembler {
         if let Some(resource) = resource {
             let is_put =
                 method.and_then(Node::text).is_some_and(|method| method.trim().eq_ignore_ascii_case("PUT"));
-            let urls = Urls { full: full_url.as_deref(), put: request_url.as_deref().filter(|_| is_put) };
+            // What a server answers says where the resource is.
+            let location = entry.get("response").map(one).and_then(|response| response.get_text("location"));
+            let put = request_url.as_deref().filter(|_| is_put).or(location.as_deref());
+            let urls = Urls { full: full_url.as_deref(), put };
             self.bundle.references.links.enter(urls.full);
             self.resource(place, resource, urls);
         } else if entry.get("resourceType").is_some() {

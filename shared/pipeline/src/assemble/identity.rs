@@ -30,10 +30,11 @@ impl Servers {
     }
 }
 
-/// The address before `/Type/id`, without its scheme: `http` and `https` are one server.
+/// The address before `/Type/id`, without its scheme: `http` and `https` are one server. The id may be another one than
+/// the resource's own.
 fn server_of(full_url: &str, key: &str) -> Option<String> {
     let Reference::Resource { kind, id } = parse(full_url) else { return None };
-    if key.split_once('/') != Some((kind, id)) {
+    if key.split('/').next() != Some(kind) {
         return None;
     }
     let (_, address) = full_url.split_once("://")?;
@@ -59,10 +60,11 @@ mod tests {
             ("https://b.example/fhir/Patient/1", "Patient/1", false),
             ("https://a.example/r5/Patient/1", "Patient/1", false),
             ("https://b.example/fhir/Patient/2", "Patient/2", true),
-            // What says nothing of a server, or of another resource, is compared with nothing.
+            ("https://b.example/fhir/Patient/7", "Patient/1", false),
+            // What says nothing of a server, or of another type, is compared with nothing.
             ("urn:uuid:00000000-0000-4000-8000-000000000001", "Patient/1", true),
             ("Patient/1", "Patient/1", true),
-            ("https://b.example/fhir/Patient/7", "Patient/1", true),
+            ("https://b.example/fhir/Group/7", "Patient/1", true),
         ] {
             assert_eq!(servers.note(full_url, key), is_same, "{full_url}");
         }

@@ -353,7 +353,7 @@ impl Assembler {
         let key = resource.key(urls.full, urls.put);
         if let Some(full_url) = urls.full {
             if !self.bundle.servers.note(full_url, &key) {
-                self.bundle.references.links.set_aside(full_url);
+                self.bundle.references.set_aside(full_url);
                 let defect = Defect::whole(DefectCode::AmbiguousIdentity);
                 return self.defective(place, resource.node(), Some(key), defect);
             }

@@ -1,12 +1,12 @@
 //! References within a Bundle: keys of entries that were read, and cells that wait for entries to come.
 //!
 //! Both grow with the Bundle, so both have a budget in memory. What exceeds it goes to temporary files, and the two
-//! are joined once the Bundle is complete: partition by partition, so that a partition's keys fit into memory.
+//! are joined once the Bundle is complete: partition by partition, and some keys of a partition after the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use flatten::links::{Link, Links};
+use flatten::links::{Link, Links, canonical};
 use flatten::row::{Cells, NameList, PENDING_TYPE, Rows, Value};
 use sha2::{Digest, Sha256};
 
@@ -26,6 +26,8 @@ const CELL_OVERHEAD: usize = 64;
 const PARTITIONS: usize = 16;
 /// What a partition holds in memory before it goes to its file.
 const PARTITION_BYTES: usize = 128 << 10;
+/// Bytes of a partition's keys that are joined at once. A sender can choose URLs that all fall into one partition.
+const JOINED_BYTES: usize = 32 << 20;
 
 /// The references of one Bundle.
 #[derive(Debug, Default)]
@@ -76,7 +78,15 @@ impl References {
         }
     }
 
+    /// Remembers that the entry with this `fullUrl` was set aside, unless its Bundle's links take their memory already.
+    pub(super) fn set_aside(&mut self, full_url: &str) {
+        if self.links.bytes() < LINK_BYTES {
+            self.links.set_aside(full_url);
+        }
+    }
+
     fn wait(&mut self, urn: &str, cell: Vec<u8>) {
+        let urn = &*canonical(urn);
         if self.waiting_bytes >= CELL_BYTES {
             self.more_cells.get_or_insert_with(Partitions::new).push(urn, &cell);
             return;
@@ -99,8 +109,9 @@ impl References {
         if self.links.bytes() < LINK_BYTES {
             self.links.insert(full_url, key);
         } else if Links::needs(full_url, key) {
-            self.more_links.get_or_insert_with(Partitions::new).push(full_url, key.as_bytes());
+            self.more_links.get_or_insert_with(Partitions::new).push(&canonical(full_url), key.as_bytes());
         }
+        let full_url = &*canonical(full_url);
         let Some(cells) = self.waiting.remove(full_url) else { return Vec::new() };
         let bytes: usize = cells.iter().map(|cell| cell.len() + CELL_OVERHEAD).sum();
         self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes + full_url.len() + CELL_OVERHEAD);
@@ -185,7 +196,10 @@ pub(super) struct Join {
 #[derive(Debug)]
 struct Partition {
     cells: SpoolReader,
+    /// Some of the partition's links, in the order in which they came.
     links: BTreeMap<Box<str>, Box<str>>,
+    /// Cells that these links do not answer, where there are more links.
+    unanswered: Option<Spool>,
     is_broken: bool,
 }
 
@@ -232,18 +246,30 @@ impl Join {
         }
         loop {
             if let Some(current) = &mut self.current {
-                let Partition { cells, links, .. } = current;
-                if let Some((urn, cell)) = cells.next_record().and_then(parts) {
+                let Partition { cells, links, unanswered, .. } = current;
+                if let Some(record) = cells.next_record()
+                    && let Some((urn, cell)) = parts(record)
+                {
                     let key = match self.links.resolve(urn) {
                         Link::Key(key) => Some(key),
                         Link::Later | Link::Nowhere => links.get(urn).map(ToString::to_string),
                     };
+                    if let Some(unanswered) = unanswered.as_mut().filter(|_| key.is_none()) {
+                        unanswered.push(record);
+                    }
                     return Ok(Cell::read(cell).map(|cell| cell.answer(key.as_deref(), order, edition)));
                 }
                 if current.is_broken || current.cells.is_broken() {
                     return Err(BrokenSpool);
                 }
-                self.current = None;
+                let rest = unanswered.take();
+                let of_partition =
+                    self.spools.as_mut().and_then(|(_, links)| links.get_mut(self.partition - 1));
+                self.current =
+                    rest.zip(of_partition).map(|(cells, links)| Partition::of(cells.into_reader(), links));
+                if self.current.is_some() {
+                    continue;
+                }
             }
             let Some((cells, links)) = &mut self.spools else { return Ok(None) };
             let (Some(cells), Some(links)) = (cells.take(self.partition), links.get_mut(self.partition))
@@ -251,22 +277,29 @@ impl Join {
                 return Ok(None);
             };
             self.partition += 1;
+            links.rewind();
             self.current = Some(Partition::of(cells, links));
         }
     }
 }
 
 impl Partition {
+    /// The cells and as many of the links as are joined at once, from where the reader stands.
     fn of(cells: SpoolReader, spooled: &mut SpoolReader) -> Self {
-        let mut links = BTreeMap::new();
-        spooled.rewind();
+        let (mut links, mut bytes) = (BTreeMap::new(), 0);
+        let mut unanswered = None;
         while let Some(record) = spooled.next_record() {
+            bytes += record.len() + CELL_OVERHEAD;
             if let Some((urn, key)) = parts(record) {
                 // The first entry with a URN is the one that references mean.
                 links.entry(urn.into()).or_insert_with(|| String::from_utf8_lossy(key).into());
             }
+            if bytes >= JOINED_BYTES {
+                unanswered = Some(Spool::new(PARTITION_BYTES));
+                break;
+            }
         }
-        Self { cells, links, is_broken: spooled.is_broken() }
+        Self { cells, links, unanswered, is_broken: spooled.is_broken() }
     }
 }
 
