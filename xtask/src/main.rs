@@ -70,7 +70,7 @@ async fn run(chore: Chore) -> Result<()> {
     let settings = Settings::from_environment();
     let mut steps = Steps::default();
     match chore {
-        Chore::Tools => steps.run("Install the tools", || Tools::install(&settings)).map(drop),
+        Chore::Tools => steps.run("Install the tools", || Tools::install_for_tests(&settings)).map(drop),
         Chore::Build => {
             let tools = steps.run("Install the tools", || Tools::install(&settings))?;
             let zip = steps.run("Build the function for Lambda", || bootstrap::build(&tools, &settings))?;

@@ -28,7 +28,7 @@ const END_TO_END_AT_ONCE: &str = "--test-threads=8";
 pub async fn run(settings: &Settings) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Check the formatting", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
-    let tools = steps.run("Install the tools", || Tools::install(settings))?;
+    let tools = steps.run("Install the tools", || Tools::install_for_tests(settings))?;
     steps.run("Check the template", || check_template(&tools, settings))?;
     if settings.find_program("cargo-deny").is_some() {
         steps.run("Check licences and advisories", || run_command(cargo().args(["deny", "check"])))?;

