@@ -24,6 +24,7 @@ mod forget;
 mod archive;
 mod replay;
 mod tidy;
+mod analysts;
 #[cfg(target_os = "linux")]
 mod memory;
 #[cfg(target_os = "linux")]
