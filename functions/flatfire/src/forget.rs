@@ -36,7 +36,7 @@ pub(crate) struct Forget {
     destination: Destination,
     /// Why; it is kept in `_erasures`, so it should not name the person
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["dry_run", "lift"])]
-    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(value_parser = some_words)]
     reason: Option<String>,
     /// Erase everything that belongs to this patient alone
     #[arg(long)]
@@ -264,6 +264,11 @@ async fn lift(database: &Database, arguments: &Forget, keys: &BTreeSet<String>) 
         }
     }
     Ok(outcome)
+}
+
+/// A reason that says something.
+fn some_words(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("a reason needs words".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 #[cfg(test)]

@@ -113,7 +113,10 @@ impl Input {
             name: path.display().to_string(),
             storage: Storage::File(path.to_owned()),
             bytes: metadata.is_file().then_some(metadata.len()),
-            modified: modified.map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+            // No file is newer than now, whatever a tool that keeps times has said: nothing could correct it.
+            modified: modified
+                .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+                .min(milliseconds_now()),
         }
     }
 

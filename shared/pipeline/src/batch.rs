@@ -1,5 +1,6 @@
 //! Batches: the rows and rejects that reach the database together.
 
+use std::cmp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -142,12 +143,47 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// Orders completions so that those of one row stand together, by path: the order in which a database sets several
+    /// cells at once. Keys of one list keep their order.
+    #[must_use]
+    pub fn in_row_order(&self, other: &Self) -> cmp::Ordering {
+        (&self.table, &self.row, self.version.as_str())
+            .cmp(&(&other.table, &other.row, other.version.as_str()))
+            .then_with(|| match (self.list(), other.list()) {
+                (Some(list), Some(other)) if list == other => cmp::Ordering::Equal,
+                _ => by_steps(&self.path, &other.path),
+            })
+    }
+
     /// Returns the list that takes the key, if the key is an item of one: items that are known late come behind the
     /// others, and those that stay unknown leave no trace.
     #[must_use]
     pub fn list(&self) -> Option<&str> {
-        let (list, index) = self.path.rsplit_once('.')?;
-        index.bytes().all(|byte| byte.is_ascii_digit()).then_some(list)
+        list_of(&self.path)
+    }
+}
+
+/// The list that a path ends in an item of.
+pub(crate) fn list_of(path: &str) -> Option<&str> {
+    let (list, index) = path.rsplit_once('.')?;
+    index.bytes().all(|byte| byte.is_ascii_digit()).then_some(list)
+}
+
+/// Orders paths step by step, positions in lists by number.
+fn by_steps(path: &str, other: &str) -> cmp::Ordering {
+    let number = |step: &str| step.parse::<u64>().ok();
+    let (mut steps, mut others) = (path.split('.'), other.split('.'));
+    loop {
+        let order = match (steps.next(), others.next()) {
+            (Some(step), Some(other)) => match (number(step), number(other)) {
+                (Some(step), Some(other)) => step.cmp(&other),
+                _ => step.cmp(other),
+            },
+            (step, other) => return step.cmp(&other),
+        };
+        if order.is_ne() {
+            return order;
+        }
     }
 }
 

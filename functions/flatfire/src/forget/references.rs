@@ -69,7 +69,7 @@ impl<'a> Place<'a> {
             Self::Elements("") => Element::Path(path.to_owned()),
             Self::Elements(before) => {
                 let before = before.trim_start_matches('_').replace('_', ".");
-                Element::Path(format!("{before}.{path}"))
+                Element::Path(if path.is_empty() { before } else { format!("{before}.{path}") })
             }
             Self::Contained => Element::Contained,
             Self::View => Element::View,
@@ -82,7 +82,7 @@ fn in_cell(path: &str, cell: &Bson, tell: &mut impl FnMut(&str, &str)) {
     match cell {
         Bson::String(text) => {
             if let Some(target) = key_in(text) {
-                tell(path.strip_suffix("_key").unwrap_or(path), target);
+                tell(element_of(path), target);
             }
         }
         Bson::Array(items) => items.iter().for_each(|item| in_cell(path, item, tell)),
@@ -91,6 +91,17 @@ fn in_cell(path: &str, cell: &Bson, tell: &mut impl FnMut(&str, &str)) {
         }
         _ => {}
     }
+}
+
+/// The path of the element whose reference a cell holds: the column says what of the reference it is.
+fn element_of(path: &str) -> &str {
+    const PARTS: [&str; 3] = ["keys", "key", "reference"];
+    let without = |part: &&str| {
+        let rest = path.strip_suffix(part)?;
+        // In a row of its own a reference has no name in front.
+        if rest.is_empty() { Some(rest) } else { rest.strip_suffix(['_', '.']) }
+    };
+    PARTS.iter().find_map(without).unwrap_or(path)
 }
 
 fn key_in(text: &str) -> Option<&str> {
@@ -146,6 +157,13 @@ mod tests {
             (path("participant.actor"), "Patient/1".to_owned()),
         ];
         assert_eq!(of_row("Appointment", "Appointment/a", &row), expected);
+        let listed =
+            doc! { "performer_keys": ["Practitioner/1", "Patient/1"], "performer": [{ "key": "Patient/1" }] };
+        let told = of_row("Observation", "Observation/o", &listed);
+        assert_eq!(told.len(), 3);
+        assert!(told.iter().all(|(element, _)| *element == path("performer")));
+        let told = of_row("Observation_performer", "Observation/o", &doc! { "key": "Patient/1" });
+        assert_eq!(told, [(path("performer"), "Patient/1".to_owned())]);
         let child = doc! { "actor_key": "Patient/1" };
         let told = of_row("Appointment_participant", "Appointment/a", &child);
         assert_eq!(told, [(path("participant.actor"), "Patient/1".to_owned())]);

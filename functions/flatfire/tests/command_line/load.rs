@@ -67,7 +67,8 @@ async fn the_content_of_a_file_decides_whether_it_is_loaded() {
     fs::write(&file, patient("Old")).unwrap();
     assert_eq!(load(&database, &["--tables", "automatic", "--arrays", "tables", &file]).code, 0);
     let content = database.content().await;
-    assert_eq!(stored(&content), [("Patient".to_owned(), 1), ("Patient_contact".to_owned(), 1)].into());
+    let tables = ["Patient", "Patient_contact", "Patient_name"];
+    assert_eq!(stored(&content), tables.map(|table| (table.to_owned(), 1)).into());
     fs::write(&file, patient("Old")).unwrap();
     assert_eq!(load(&database, &["--tables", "automatic", "--arrays", "tables", &file]).code, 0);
     assert_eq!(database.content().await, content, "only the file's time changed");
@@ -130,7 +131,7 @@ async fn a_corrected_file_counts_though_its_resources_say_nothing_of_an_update()
     let text = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2026-01-05T10:00:00Z"},"gender":"male"}"#;
     for (gender, minutes) in [("male", 1), ("other", 2), ("female", 0)] {
         fs::write(&file, text.replace("male", gender)).unwrap();
-        let modified = UNIX_EPOCH + Duration::from_mins(30_000_000 + minutes);
+        let modified = UNIX_EPOCH + Duration::from_mins(29_000_000 + minutes);
         fs::File::options().append(true).open(&file).unwrap().set_modified(modified).unwrap();
         assert_eq!(load(&database, &[&file]).code, 0);
     }

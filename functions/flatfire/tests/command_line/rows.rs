@@ -150,9 +150,10 @@ fn csv_is_one_table_under_a_header() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(
         ran.stdout,
-        "_id,id,birthDate,birthDate_at,name_text,active\r\n\
-         Patient/1,1,1970-01-01,1970-01-01T00:00:00.000Z,\"A \"\"B\"\", C\",\r\n\
-         Patient/2,2,,,,true\r\n"
+        "_id,id,birthDate,birthDate_at,name_text,name,active\r\n\
+         Patient/1,1,1970-01-01,1970-01-01T00:00:00.000Z,\"A \"\"B\"\", C\",\
+         \"[{\"\"text\"\":\"\"A \\\"\"B\\\"\", C\"\"}]\",\r\n\
+         Patient/2,2,,,,,true\r\n"
     );
 }
 

@@ -297,7 +297,8 @@ impl Assembler {
 
     /// The completions so far, as a batch of their own.
     pub fn take_completions(&mut self) -> Option<WriteBatch> {
-        let completions = mem::take(&mut self.ready);
+        let mut completions = mem::take(&mut self.ready);
+        completions.sort_by(Completion::in_row_order);
         (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
     }
 
@@ -428,7 +429,7 @@ impl Assembler {
                 self.push(record, resource, Fate::Rows(rows_before..self.batch.rows.len()));
             }
             Ok(Flattened::Archived) => {
-                let text = resource.node().raw().as_bytes().to_vec();
+                let text = entry::without_parameters(resource.node()).into_bytes();
                 self.batch_bytes += text.len();
                 self.push(record, resource, Fate::Archived(text));
             }

@@ -25,7 +25,7 @@ pub(super) struct Hole {
     pub(super) at: usize,
     /// The cell as completions name it: `component.3.valueReference_key`.
     pub(super) path: String,
-    /// The member's name; `None` for the item of a list.
+    /// The member's name; `None` for the item of a list, and for the value of a member that is `null` when no key comes.
     pub(super) member: Option<String>,
     /// The key, once it is known.
     pub(super) key: Option<String>,

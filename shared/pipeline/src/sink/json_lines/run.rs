@@ -4,12 +4,12 @@
 //! they came; beside them, spread over partitions by the resource's key, wait what decides about them: versions and keys
 //! of references. At the end one partition after the other is in memory: a 32nd of the run's keys and versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use crate::batch::Completion;
+use crate::batch::{Completion, list_of};
 use crate::spool::{Fields, Spool, SpoolReader, push_field};
 use crate::version::Version;
 
@@ -267,12 +267,23 @@ fn print(record: &[u8], fills: &[Fill], output: &mut impl Write) -> io::Result<(
 }
 
 fn holes_of(fields: &mut impl Iterator<Item = String>, fills: &[&Fill]) -> Vec<Hole> {
-    let keys: BTreeMap<&str, &str> =
-        fills.iter().map(|fill| (fill.path.as_str(), fill.key.as_str())).collect();
+    let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
+    // Lists take keys in the order in which they came, as a database does.
+    let mut of_lists: BTreeMap<&str, VecDeque<&str>> = BTreeMap::new();
+    for fill in fills {
+        match list_of(&fill.path) {
+            Some(list) => of_lists.entry(list).or_default().push_back(&fill.key),
+            None => drop(keys.insert(&fill.path, &fill.key)),
+        }
+    }
     let mut holes = Vec::new();
     while let (Some(at), Some(path), Some(member)) = (fields.next(), fields.next(), fields.next()) {
-        let key = keys.get(path.as_str()).map(|key| (*key).to_owned());
         let member = (!member.is_empty()).then_some(member);
+        let key = match list_of(&path).filter(|_| member.is_none()) {
+            Some(list) => of_lists.get_mut(list).and_then(VecDeque::pop_front),
+            None => keys.get(path.as_str()).copied(),
+        };
+        let key = key.map(str::to_owned);
         holes.push(Hole { at: at.parse().unwrap_or_default(), path, member, key });
     }
     holes

@@ -37,6 +37,8 @@ pub use connection::{ConnectError, Connection, connect};
 pub use retention::Retention;
 pub use views::Validation;
 
+/// Cells of a row that one statement sets at most: it must fit into a message with others.
+const CELLS_AT_ONCE: usize = 2_000;
 const REJECTS: &str = "_rejects";
 /// Messages of one batch on their way at the same time.
 const IN_FLIGHT: usize = 4;
@@ -212,14 +214,21 @@ impl MongoSink {
     }
 
     async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
-        let mut tables: BTreeMap<&str, Vec<&Completion>> = BTreeMap::new();
-        for completion in &batch.completions {
-            tables.entry(&completion.table).or_default().push(completion);
+        let mut cells: Vec<&Completion> = batch.completions.iter().collect();
+        cells.sort_by(|one, other| one.in_row_order(other));
+        // A row with thousands of cells is written a few times, and not once for each of them.
+        let is_same = |one: &&Completion, other: &&Completion| {
+            (&one.table, &one.row, &one.version) == (&other.table, &other.row, &other.version)
+        };
+        let mut tables: BTreeMap<&str, Vec<&[&Completion]>> = BTreeMap::new();
+        for cells in cells.chunk_by(is_same).flat_map(|row| row.chunks(CELLS_AT_ONCE)) {
+            let table = cells.first().map_or("", |cell| cell.table.as_str());
+            tables.entry(table).or_default().push(cells);
         }
-        let chunks = tables.into_iter().flat_map(|(table, completions)| {
-            cut(UPDATE, table, 0..completions.len(), move |statement, writer| {
-                if let Some(completion) = completions.get(statement) {
-                    statements::completion(writer, completion);
+        let chunks = tables.into_iter().flat_map(|(table, rows)| {
+            cut(UPDATE, table, 0..rows.len(), move |statement, writer| {
+                if let Some(cells) = rows.get(statement) {
+                    statements::completion(writer, cells);
                 }
             })
         });

@@ -82,19 +82,40 @@ pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }:
     writer.close(statement);
 }
 
-/// `{q: {_id, _version}, u: {$set: {path: key}}}`: a newer row has its own completion. A list takes the key by
-/// `$addToSet`, so that a second attempt adds nothing.
-pub(super) fn completion(writer: &mut BsonWriter, completion: &Completion) {
+/// `{q: {_id, _version}, u: {$set: {path: key, …}, $addToSet: {path: {$each: [key, …]}, …}}}` for some cells of one row:
+/// a newer row has its own completions. A list takes its keys by `$addToSet`, so that a second attempt adds nothing.
+pub(super) fn completion(writer: &mut BsonWriter, cells: &[&Completion]) {
+    let Some(first) = cells.first() else { return };
     let statement = writer.open();
     let query = writer.open_document("q");
-    writer.text("_id", &completion.row);
-    writer.text("_version", completion.version.as_str());
+    writer.text("_id", &first.row);
+    writer.text("_version", first.version.as_str());
     writer.close(query);
     let update = writer.open_document("u");
-    let list = completion.list();
-    let change = writer.open_document(if list.is_some() { "$addToSet" } else { "$set" });
-    writer.text(list.unwrap_or(&completion.path), &completion.key);
-    writer.close(change);
+    if cells.iter().any(|cell| cell.list().is_none()) {
+        let set = writer.open_document("$set");
+        // A path stands once in an update.
+        for same in cells.chunk_by(|cell, next| cell.path == next.path) {
+            if let Some(cell) = same.last().filter(|cell| cell.list().is_none()) {
+                writer.text(cell.path.as_str(), &cell.key);
+            }
+        }
+        writer.close(set);
+    }
+    if cells.iter().any(|cell| cell.list().is_some()) {
+        let add = writer.open_document("$addToSet");
+        for keys in cells.chunk_by(|cell, next| cell.list() == next.list()) {
+            let Some(list) = keys.first().and_then(|cell| cell.list()) else { continue };
+            let of_list = writer.open_document(list);
+            let each = writer.open_array("$each");
+            for (index, cell) in keys.iter().enumerate() {
+                writer.text_item(index, &cell.key);
+            }
+            writer.close(each);
+            writer.close(of_list);
+        }
+        writer.close(add);
+    }
     writer.close(update);
     writer.close(statement);
 }
