@@ -14,6 +14,7 @@ use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{
     Answer, Bound, Command, Document, KnownTables, Note, Place, Removal, Replacement, RowKind, Written,
 };
+use super::sql_schema::{FieldSchema, KnownSchema, schemas_of};
 use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 
 /// Documents by `_id`.
@@ -48,6 +49,8 @@ struct Inner {
     state: State,
     operations: u64,
     fault: Option<Fault>,
+    /// The SQL schemas by table, if they are kept.
+    sql_schemas: Option<BTreeMap<String, KnownSchema>>,
 }
 
 /// A failure to be injected: at the `operation`-th statement from now on, counted from 0.
@@ -60,6 +63,20 @@ pub struct Fault {
 }
 
 impl MemorySink {
+    /// Returns a sink that keeps SQL schemas as well.
+    #[must_use]
+    pub fn with_sql_schemas() -> Self {
+        Self { inner: Mutex::new(Inner { sql_schemas: Some(BTreeMap::new()), ..Inner::default() }) }
+    }
+
+    /// Returns the SQL schemas by table.
+    #[must_use]
+    pub fn sql_schemas(&self) -> BTreeMap<String, FieldSchema> {
+        let inner = self.lock();
+        let schemas = inner.sql_schemas.iter().flatten();
+        schemas.map(|(table, schema)| (table.clone(), schema.root().clone())).collect()
+    }
+
     /// What stands in the sink. Empty tables are left out.
     #[must_use]
     pub fn state(&self) -> State {
@@ -165,6 +182,17 @@ impl MemorySink {
         }
     }
 
+    /// Adds to the SQL schemas what the documents of a batch need, before they are written.
+    fn extend_sql_schemas(&self, batch: &WriteBatch) {
+        if let Some(schemas) = &mut self.lock().sql_schemas {
+            for (table, wanted) in schemas_of(batch) {
+                let known = schemas.entry(table).or_default();
+                let additions = known.additions(&wanted, usize::MAX);
+                known.enter(&additions);
+            }
+        }
+    }
+
     /// Other writers have their turn between any two commands, as they have with a database.
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
         loop {
@@ -185,6 +213,7 @@ impl MemorySink {
 
 impl Sink for MemorySink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        self.extend_sql_schemas(&batch);
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         for completion in &batch.completions {
             self.statement(|state| state.complete(completion))?;

@@ -7,6 +7,7 @@ pub mod memory;
 pub mod mongodb;
 mod records;
 mod replacement;
+pub mod sql_schema;
 
 use std::future::Future;
 use std::ops::Range;

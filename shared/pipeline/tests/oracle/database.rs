@@ -1,6 +1,6 @@
 //! The databases of histories.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use mongodb::Client;
@@ -10,6 +10,7 @@ use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 use crate::compare::{Written, text};
 use crate::endpoint::Endpoint;
 use crate::settings::database_uri;
+use crate::shapes::json_schema;
 
 /// A running database.
 pub(crate) struct Server {
@@ -75,11 +76,11 @@ impl Scratch {
         let mut written = Written::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
             let names = self.client.database(&database).list_collection_names().await.unwrap();
-            let beside = ["_loads", "_columns", "_tables", "_erasures"];
+            let beside = ["_loads", "_columns", "_tables", "_erasures", "__sql_schemas"];
             for name in names.into_iter().filter(|name| !beside.contains(&name.as_str())) {
                 let documents = self.documents_in(&database, &name).await;
                 let documents = documents.iter();
-                let documents: std::collections::BTreeMap<_, _> = documents
+                let documents: BTreeMap<_, _> = documents
                     .map(|document| (document.get_str("_id").unwrap().to_owned(), text(document)))
                     .collect();
                 if !documents.is_empty() {
@@ -126,6 +127,40 @@ impl Scratch {
     pub(crate) async fn columns(&self) -> BTreeSet<String> {
         let columns = self.documents("_columns").await;
         columns.iter().map(|column| column.get_str("_id").unwrap().to_owned()).collect()
+    }
+
+    /// The JSON schemas of `__sql_schemas`, by table.
+    pub(crate) async fn sql_schemas(&self) -> BTreeMap<String, Document> {
+        let documents = self.documents("__sql_schemas").await;
+        let schema = |document: &Document| {
+            (document.get_str("_id").unwrap().to_owned(), json_schema(document).clone())
+        };
+        documents.iter().map(schema).collect()
+    }
+
+    /// The documents of some tables.
+    pub(crate) async fn tables(
+        &self,
+        names: impl Iterator<Item = &String>,
+    ) -> BTreeMap<String, Vec<Document>> {
+        let mut tables = BTreeMap::new();
+        for name in names {
+            tables.insert(name.clone(), self.documents(name).await);
+        }
+        tables
+    }
+
+    /// The tables with documents that are not of their schema, as the database reads it.
+    pub(crate) async fn not_of_schema(&self, schemas: &BTreeMap<String, Document>) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (table, schema) in schemas {
+            let others = doc! { "$nor": [{ "$jsonSchema": schema }] };
+            let table = self.client.database(&self.name).collection::<Document>(table);
+            if table.count_documents(others).await.unwrap() > 0 {
+                wrong.push(format!("documents of {} are not of its schema", table.name()));
+            }
+        }
+        wrong
     }
 
     pub(crate) async fn discard(self) {

@@ -21,6 +21,7 @@ use crate::chaos::{Chaos, Pulse, Script, Tables, killed_after, now, pass_time};
 use crate::erasures::{KeyState, KeyStates};
 use crate::history::{Delivery, History};
 use crate::operator::Desk;
+use crate::schemas::are_kept;
 use crate::stats::STATS;
 use crate::store::Store;
 
@@ -173,7 +174,7 @@ impl<'a> World<'a> {
     async fn replace_deployment(&self) {
         self.catalog.set(self.history.catalog);
         if let Desk::Database { scratch, .. } = self.desk {
-            let sink = scratch.sink().await;
+            let sink = scratch.sink().await.with_sql_schemas(are_kept(self.history));
             self.tables.replace(Tables::Mongo(Arc::new(sink)));
         }
     }

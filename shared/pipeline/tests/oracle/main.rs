@@ -33,7 +33,10 @@ mod history;
 mod operator;
 mod oracle;
 mod runs;
+mod schemas;
 mod settings;
+#[path = "../common/shapes.rs"]
+mod shapes;
 mod stats;
 mod store;
 
@@ -52,6 +55,7 @@ use failpoints::{Failpoints, MOST_TIMES, REFUSALS};
 use history::History;
 use operator::Desk;
 use oracle::Oracle;
+use schemas::{are_kept, wrong_schemas};
 use settings::Settings;
 use stats::STATS;
 
@@ -87,7 +91,8 @@ fn any_history_in_memory_ends_like_a_clean_load() {
 }
 
 async fn in_memory(history: &History) -> Vec<String> {
-    let (sink, ledger) = (Arc::new(MemorySink::default()), Ledger::memory());
+    let sink = if are_kept(history) { MemorySink::with_sql_schemas() } else { MemorySink::default() };
+    let (sink, ledger) = (Arc::new(sink), Ledger::memory());
     let (tables, desk) = (Tables::Memory(Arc::clone(&sink)), Desk::Memory(Arc::clone(&sink)));
     let world = World::new(history, tables, desk, &ledger);
     world.deliver().await;
@@ -102,6 +107,11 @@ async fn in_memory(history: &History) -> Vec<String> {
     wrong.extend(wrong_notes(history, &aside, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
+    let schemas = sink.sql_schemas().into_iter().map(|(table, schema)| (table, schema.root_json_schema()));
+    let tables = state.tables.iter().map(|(table, documents)| (table, documents.values().collect()));
+    // A schema keeps the fields of what was erased.
+    let is_whole = history.earlier.is_none() && key_states.is_empty();
+    wrong.extend(wrong_schemas((history, is_whole), &schemas.collect(), tables, &oracle.shapes));
     wrong
 }
 
@@ -160,7 +170,7 @@ fn any_history_in_the_database_ends_like_a_clean_load() {
 async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let scratch = Scratch::new(server, history.seed).await;
     let ledger = Ledger::Mongo(scratch.connection().await);
-    let tables = Tables::Mongo(Arc::new(scratch.sink().await));
+    let tables = Tables::Mongo(Arc::new(scratch.sink().await.with_sql_schemas(are_kept(history))));
     let desk = Desk::Database { sink: Arc::new(scratch.sink().await), scratch: &scratch };
     let world = World::new(history, tables, desk, &ledger);
     world.deliver().await;
@@ -183,6 +193,12 @@ async fn in_database(server: &Server, history: &History) -> Vec<String> {
     if history.earlier.is_none() {
         wrong.extend(columns.difference(&oracle.columns.keys().cloned().collect()).cloned());
     }
+    let schemas = scratch.sql_schemas().await;
+    let documents = scratch.tables(schemas.keys()).await;
+    let tables = documents.iter().map(|(table, documents)| (table, documents.iter().collect()));
+    let is_whole = history.earlier.is_none() && refused.count() == 0 && key_states.is_empty();
+    wrong.extend(wrong_schemas((history, is_whole), &schemas, tables, &oracle.shapes));
+    wrong.extend(scratch.not_of_schema(&schemas).await);
     scratch.discard().await;
     wrong
 }

@@ -22,6 +22,7 @@ use pipeline::version::Version;
 use crate::catalogs;
 use crate::erasures::{KeyState, KeyStates};
 use crate::history::{History, Object};
+use crate::schemas::Shapes;
 use crate::stats::STATS;
 
 /// What must stand in the end.
@@ -32,6 +33,8 @@ pub(crate) struct Oracle {
     pub(crate) loads: Vec<Expected>,
     /// `<table>.<column>` to the number of rows that filled it.
     pub(crate) columns: BTreeMap<String, u64>,
+    /// What has ever stood where, by table.
+    pub(crate) shapes: Shapes,
     /// Tables of rows aside of a key that a note must or may be there for.
     pub(crate) side_tables: SideTables,
     /// Keys of resources that no table takes. Such a version writes nothing, and whether a deletion before it left a
@@ -122,6 +125,7 @@ impl Oracle {
             state: State::default(),
             loads: Vec::new(),
             columns: BTreeMap::new(),
+            shapes: Shapes::default(),
             side_tables: SideTables { must: BTreeSet::new(), may: BTreeSet::new() },
             nowhere: BTreeSet::new(),
             newest_nowhere: BTreeSet::new(),
@@ -152,7 +156,7 @@ impl Oracle {
         ones.retain(|one| counts(one.object, &one.resource().key, key_states));
         oracle.count(&ones, key_states);
         count_recreations(&ones, key_states);
-        let sink = written_in_order(ones, rest).await;
+        let sink = written_in_order(ones, rest, &mut oracle.shapes).await;
         oracle.rejects_of_erased = rejects_of_erased(history, &sink.state(), key_states);
         for (key, _) in key_states.iter().filter(|(_, state)| **state == KeyState::Erased) {
             sink.write(erasure::batch(key, Vec::new(), &sink.marks())).await.unwrap();
@@ -257,7 +261,7 @@ fn side_tables(one: &One) -> Vec<(String, String)> {
 
 /// Writes record after record, the older versions first. Whatever comes last must be all that stands under its key; it
 /// is nothing where no table takes its type.
-async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>) -> MemorySink {
+async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>, shapes: &mut Shapes) -> MemorySink {
     ones.sort_by(|a, b| a.resource().version.cmp(&b.resource().version));
     let sink = MemorySink::default();
     for one in ones {
@@ -265,11 +269,14 @@ async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>) -> MemorySi
         let ResourceWrite { key, version, .. } = one.resource();
         let (key, version) = (key.clone(), version.clone());
         sink.write(one.batch).await.unwrap();
-        let standing = versions_of(&sink.state(), &key);
+        let state = sink.state();
+        shapes.add_key(&state, &key);
+        let standing = versions_of(&state, &key);
         let is_alone = standing.iter().all(|standing| *standing == version.as_str());
         assert!(is_alone || is_nowhere, "beside {key} of {version} stand {standing:?}");
     }
     for batch in rest {
+        batch.completions.iter().for_each(|completion| shapes.add_completion(completion));
         sink.write(batch).await.unwrap();
     }
     sink

@@ -6,6 +6,7 @@ mod marks;
 mod notes;
 mod parts;
 mod retention;
+mod schemas;
 mod statements;
 mod trouble;
 mod views;
@@ -28,6 +29,7 @@ use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 use chunks::{Chunk, UPDATE, cut};
 use notes::Notes;
 use parts::{Part, collection_of, enter, fates, first_batch, statements_of, unanswered};
+use schemas::SqlSchemas;
 use trouble::Trouble;
 use views::ViewTables;
 
@@ -65,6 +67,7 @@ pub struct MongoSink {
     /// Resource types whose archived resources have that retention for certain.
     retained: Mutex<BTreeSet<String>>,
     views: ViewTables,
+    sql_schemas: SqlSchemas,
 }
 
 impl MongoSink {
@@ -75,7 +78,18 @@ impl MongoSink {
             (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
         let (notes, retained) = (Notes::default(), Mutex::default());
         let (retention, views) = (Retention::default(), ViewTables::default());
-        Self { connection, archive, tombstones_seen, marks_seen, notes, retention, retained, views }
+        let sql_schemas = SqlSchemas::default();
+        Self {
+            connection,
+            archive,
+            tombstones_seen,
+            marks_seen,
+            notes,
+            retention,
+            retained,
+            views,
+            sql_schemas,
+        }
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
@@ -283,6 +297,7 @@ fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
 impl Sink for MongoSink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.prepare_views(&batch).await?;
+        self.extend_sql_schemas(&batch).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         self.retain(&batch).await?;
         self.complete(&batch).await?;
