@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use flatten::catalog::Catalog;
 use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 use flatten::reference::is_type;
 use futures::TryStreamExt as _;
@@ -9,10 +10,10 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection, Database as Rows};
-use pipeline::sink::mongodb::{ConnectError, Connection, connect};
+use pipeline::sink::mongodb::{ConnectError, Connection, MongoSink, Validation, connect};
 use thiserror::Error;
 
-use crate::settings::Destination;
+use crate::settings::{Destination, SqlSchemas};
 
 /// A database that has answered.
 #[derive(Debug)]
@@ -59,6 +60,13 @@ impl Destination {
 }
 
 impl Database {
+    /// Returns a sink of the rows that a catalog makes.
+    pub(crate) fn sink(&self, catalog: &Catalog, validation: Validation, schemas: SqlSchemas) -> MongoSink {
+        MongoSink::new(self.connection.clone(), self.archive.name())
+            .with_views(validation, catalog.plans())
+            .with_sql_schemas(schemas.are_kept)
+    }
+
     /// The rejects of a load, in the order of the file.
     pub(crate) async fn rejects(&self, load: &str) -> Result<Vec<Document>, DatabaseError> {
         // Ids are the load's, `#`, and more; `$` follows `#`.

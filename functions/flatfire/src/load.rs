@@ -26,7 +26,7 @@ use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening, OtherCatalogs};
+use crate::settings::{Destination, Flattening, OtherCatalogs, SqlSchemas};
 
 use report::{Entry, Report};
 
@@ -40,6 +40,8 @@ pub(crate) struct Load {
     destination: Destination,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
+    #[command(flatten)]
+    sql_schemas: SqlSchemas,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
@@ -97,14 +99,19 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
     let database = arguments.destination.connect().await?;
     other_catalogs::check(&database, &catalog, arguments.other_catalogs).await?;
-    Ok(Loader::new(catalog, database, arguments.again, arguments.validate_views.into())
-        .load_all(&arguments.files)
-        .await)
+    let sink = database.sink(&catalog, arguments.validate_views.into(), arguments.sql_schemas);
+    Ok(Loader::new(catalog, database, sink, arguments.again).load_all(&arguments.files).await)
 }
 
 /// Loads files whatever the ledger says about them.
-pub(crate) async fn load_again(files: &[PathBuf], catalog: Arc<Catalog>, database: Database) -> Outcome {
-    Loader::new(catalog, database, true, Validation::default()).load_all(files).await
+pub(crate) async fn load_again(
+    files: &[PathBuf],
+    catalog: Arc<Catalog>,
+    database: Database,
+    sql_schemas: SqlSchemas,
+) -> Outcome {
+    let sink = database.sink(&catalog, Validation::default(), sql_schemas);
+    Loader::new(catalog, database, sink, true).load_all(files).await
 }
 
 /// Why a file was not loaded.
@@ -116,11 +123,9 @@ struct Failure {
 }
 
 impl Loader {
-    fn new(catalog: Arc<Catalog>, database: Database, again: bool, validation: Validation) -> Self {
-        let sink = MongoSink::new(database.connection.clone(), database.archive.name());
-        let sink = Arc::new(sink.with_views(validation, catalog.plans()));
+    fn new(catalog: Arc<Catalog>, database: Database, sink: MongoSink, again: bool) -> Self {
         let ledger = Ledger::Mongo(database.connection.clone());
-        Self { catalog, sink, ledger, database, again }
+        Self { catalog, sink: Arc::new(sink), ledger, database, again }
     }
 
     /// Loads file after file; one that fails does not keep the others out, unless they would meet the same.

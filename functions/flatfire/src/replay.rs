@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use pipeline::ledger::{Ledger, Load};
+use pipeline::sink::mongodb::Validation;
 
 use crate::database::Database;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::settings::{Destination, Flattening, OtherCatalogs, Uri};
+use crate::settings::{Destination, Flattening, OtherCatalogs, SqlSchemas, Uri};
 use crate::status::{Kind, named, status, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
@@ -32,6 +33,8 @@ pub(crate) struct Replay {
     flattening: Flattening,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
+    #[command(flatten)]
+    sql_schemas: SqlSchemas,
     /// Replay the rejected records alone, each by its exact bytes
     #[arg(long, conflicts_with = "dead_letter")]
     rejects: bool,
@@ -81,14 +84,17 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
         other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
     }
     if arguments.rejects {
-        return rejects::replay(&database, catalog, loads.as_deref(), arguments.code.as_deref()).await;
+        let sink = database.sink(&catalog, Validation::default(), arguments.sql_schemas);
+        let filter = rejects::filter(loads.as_deref(), arguments.code.as_deref());
+        return rejects::replay(&database, catalog, sink, filter).await;
     }
     let Some(loads) = loads else { bail!("say what to replay: loads, --status, --rejects or --dead-letter") };
     let (files, objects): (Vec<Load>, Vec<Load>) = loads.into_iter().partition(|load| load.bucket == "file");
     let mut outcome = whole::send(&objects, arguments.queue_url.as_deref()).await?;
     if !files.is_empty() {
         let files: Vec<PathBuf> = files.into_iter().map(|load| PathBuf::from(load.key)).collect();
-        outcome = outcome.max(crate::load::load_again(&files, catalog, database).await);
+        outcome =
+            outcome.max(crate::load::load_again(&files, catalog, database, arguments.sql_schemas).await);
     }
     Ok(outcome)
 }

@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Load(Load),
     /// Compile views and print the tables they make, or every mistake in them
     Check(Check),
-    /// Print the schema of the tables that views make
+    /// Print the schema of the tables that views make, or of all tables of a database
     Schema(Schema),
     /// Show loads, the latest first, or explain one
     Status(Status),
@@ -136,6 +136,15 @@ pub(crate) struct OtherCatalogs {
     /// Write also where other views or settings have filled the database: by default that stops the command
     #[arg(long = "catalog-differs-ok", help_heading = "Tables")]
     pub(crate) are_fine: bool,
+}
+
+/// Whether SQL schemas are kept.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct SqlSchemas {
+    /// Keep the schema of each table in `__sql_schemas`, for MongoDB's SQL interface, as the function does with
+    /// `SQL_SCHEMAS=on`
+    #[arg(long = "sql-schemas", help_heading = "Tables")]
+    pub(crate) are_kept: bool,
 }
 
 /// Where rows stand.

@@ -80,7 +80,8 @@ impl Loader {
             sink: Arc::new(
                 MongoSink::new(connection.clone(), &settings.archive_database)
                     .with_retention(settings.retention)
-                    .with_views(settings.validation, settings.catalog.plans()),
+                    .with_views(settings.validation, settings.catalog.plans())
+                    .with_sql_schemas(settings.sql_schemas),
             ),
             pace: Pace { batch, writes_at_once: WRITES_AT_ONCE, ..Pace::default() },
         };

@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     /// `VALIDATE_VIEWS`: what the database does with a document that is not what its view says, off, warn or error;
     /// error. With `warn` the server's own log quotes the document.
     pub(crate) validation: Validation,
+    /// `SQL_SCHEMAS`: whether the schema of each table is kept for MongoDB's SQL interface; off.
+    pub(crate) sql_schemas: bool,
     /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 4 MB.
     pub(crate) batch_bytes: usize,
 }
@@ -127,6 +129,7 @@ impl Settings {
                 VALIDATION,
                 Validation::default(),
             ),
+            sql_schemas: reader.choice("SQL_SCHEMAS", "on or off", SWITCH, false),
             batch_bytes: reader.batch_bytes(),
         };
         let Reader { mistakes, invalid_catalog: catalog, .. } = reader;
@@ -180,6 +183,7 @@ const TABLES: &[(&str, Tables)] =
 const VALIDATION: &[(&str, Validation)] =
     &[("off", Validation::Off), ("warn", Validation::Warn), ("error", Validation::Error)];
 const ARRAYS: &[(&str, Arrays)] = &[("embedded", Arrays::Embedded), ("tables", Arrays::Tables)];
+const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
 
 const CONNECTION_RULE: &str = "give exactly one of MONGODB_URI and MONGODB_SECRET_ARN";

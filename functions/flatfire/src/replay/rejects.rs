@@ -13,7 +13,7 @@ use pipeline::decode::{Frame, Place};
 use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
 use pipeline::sink::Sink as _;
-use pipeline::sink::mongodb::{MongoSink, Validation};
+use pipeline::sink::mongodb::MongoSink;
 use pipeline::source::Storage;
 use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
@@ -51,18 +51,8 @@ struct Replayer<'a> {
     loads: BTreeMap<String, Option<Load>>,
 }
 
-/// Replays the rejects of some loads, or all.
-pub(super) async fn replay(
-    database: &Database,
-    catalog: Arc<Catalog>,
-    loads: Option<&[Load]>,
-    code: Option<&str>,
-) -> anyhow::Result<Outcome> {
-    let sink = MongoSink::new(database.connection.clone(), database.archive.name())
-        .with_views(Validation::default(), catalog.plans());
-    let cloud = Cloud::new().await;
-    let ledger = Ledger::Mongo(database.connection.clone());
-    let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };
+/// Returns the filter of the rejects of some loads, or all, and of one code, or all.
+pub(super) fn filter(loads: Option<&[Load]>, code: Option<&str>) -> Document {
     let mut filter = Document::new();
     if let Some(loads) = loads {
         filter.insert("_load", doc! { "$in": loads.iter().map(|load| load.id.as_str()).collect::<Vec<_>>() });
@@ -70,6 +60,19 @@ pub(super) async fn replay(
     if let Some(code) = code {
         filter.insert("code", code);
     }
+    filter
+}
+
+/// Replays the rejects that a filter finds.
+pub(super) async fn replay(
+    database: &Database,
+    catalog: Arc<Catalog>,
+    sink: MongoSink,
+    filter: Document,
+) -> anyhow::Result<Outcome> {
+    let cloud = Cloud::new().await;
+    let ledger = Ledger::Mongo(database.connection.clone());
+    let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };
     let (mut replayed, mut left) = (0_u64, 0_u64);
     for reject in found(database, filter).await? {
         match replayer.replay(&reject).await? {

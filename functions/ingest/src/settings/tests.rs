@@ -80,6 +80,7 @@ fn every_variable_is_read() {
         ("CHECKS", "[]"),
         ("ARCHIVE_DAYS", "30"),
         ("VALIDATE_VIEWS", "warn"),
+        ("SQL_SCHEMAS", "on"),
         ("GATES", r#"{"min_resources": 1}"#),
     ];
     let (settings, choices) = (read(&variables).unwrap(), choices(&variables));
@@ -90,7 +91,7 @@ fn every_variable_is_read() {
     assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("clinic", "attic"));
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));
-    assert!(settings.path_style);
+    assert!(settings.path_style && settings.sql_schemas);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Tables, true));
     assert_eq!(
         choices.automatic.extension_names.into_iter().collect::<Vec<_>>(),
@@ -137,6 +138,7 @@ fn a_word_that_is_no_choice_is_a_mistake() {
         ("BATCH_MEGABYTES", "0"),
         ("BATCH_MEGABYTES", "41"),
         ("BATCH_MEGABYTES", "eight"),
+        ("SQL_SCHEMAS", "true"),
         ("QUEUE_URL", "arn:aws:sqs:eu-central-1:1:q"),
         ("MONGODB_DATABASE", "a.b"),
         ("ARCHIVE_DATABASE", "fhir"),
