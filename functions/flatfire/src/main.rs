@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Command::Rows(arguments) => wait_for(rows::run(arguments)),
         Command::Load(arguments) => wait_for(load::run(arguments)),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Schema(arguments) => wait_for(schema::run(arguments)),
         Command::Status(arguments) => wait_for(status::run(arguments)),
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
         Command::Find(arguments) => wait_for(find::run(arguments)),

@@ -1,21 +1,31 @@
-//! `flatfire schema`: the tables that views make, for databases and people.
+//! `flatfire schema`: the tables that views make, or those of a database, for databases and people.
+
+mod standing;
+mod types;
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use flatten::view::{Plan, schema};
+use mongodb::bson::{Bson, Document};
 use serde_json::{Map, Value as Json};
 
 use crate::check::compile;
 use crate::console;
 use crate::outcome::Outcome;
-use crate::settings::Views;
+use crate::settings::{Destination, Uri, Views};
 
-/// Print the schema of the tables that views make.
+use standing::StandingTable;
+
+/// Print the schema of the tables that views make, or of all tables of a database.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
     #[command(flatten)]
     views: Views,
+    /// Print the tables of this database instead: `mongodb://host:27017/database`
+    #[arg(long, value_name = "URI", conflicts_with = "views")]
+    to: Option<Uri>,
     /// What is printed
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Form,
@@ -24,29 +34,95 @@ pub(crate) struct Schema {
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Form {
+    /// A JSON array of the documents that MongoDB's SQL interface reads from `__sql_schemas`; needs `--to`
+    Mongosql,
     /// One JSON object: for each table the `$jsonSchema` of a MongoDB validator
     JsonSchema,
-    /// The statements of standard SQL that create the tables, and the indexes that joins need
+    /// The statements of SQL that create the tables
     Sql,
     /// A line a column: table, column, type, FHIR datatype and path, separated by tabs
     Columns,
 }
 
-/// Prints the schema of all views.
-pub(crate) fn run(arguments: &Schema) -> anyhow::Result<Outcome> {
-    let catalog = compile(&arguments.views)?;
-    let plans = catalog.plans();
-    let text = match arguments.form {
-        Form::JsonSchema => json_schemas(plans)?,
-        Form::Sql => plans.iter().map(|plan| schema::sql(plan)).collect::<Vec<_>>().join("\n"),
-        Form::Columns => plans.iter().map(|plan| schema::columns(plan)).collect(),
+/// Prints the schema of all views, or that of the tables of a database.
+pub(crate) async fn run(arguments: Schema) -> anyhow::Result<Outcome> {
+    let text = match &arguments.to {
+        Some(to) => of_database(to, arguments.form).await?,
+        None => of_views(&arguments.views, arguments.form)?,
     };
     console::print(text.trim_end())?;
     Ok(Outcome::Done)
+}
+
+fn of_views(views: &Views, form: Form) -> anyhow::Result<String> {
+    let catalog = compile(views)?;
+    let plans = catalog.plans();
+    Ok(match form {
+        Form::Mongosql => bail!(
+            "--as mongosql prints the schemas of a database, and none is named; add --to mongodb://host:27017/database"
+        ),
+        Form::JsonSchema => json_schemas(plans)?,
+        Form::Sql => plans.iter().map(|plan| schema::sql(plan)).collect::<Vec<_>>().join("\n"),
+        Form::Columns => plans.iter().map(|plan| schema::columns(plan)).collect(),
+    })
 }
 
 fn json_schemas(plans: &[Arc<Plan>]) -> serde_json::Result<String> {
     let schema = |plan: &Arc<Plan>| (plan.name().to_owned(), schema::json_schema(plan));
     let schemas: Map<String, Json> = plans.iter().map(schema).collect();
     serde_json::to_string_pretty(&schemas)
+}
+
+async fn of_database(to: &Uri, form: Form) -> anyhow::Result<String> {
+    let database = Destination { to: to.clone(), archive: None }.connect().await?;
+    let tables = standing::tables(&database).await?;
+    if tables.is_empty() {
+        bail!(
+            "the database `{}` has no tables that Flatfire knows: `__sql_schemas` and `_columns` are empty; load a file \
+             first, or name another database in --to",
+            database.rows.name()
+        );
+    }
+    let guessed = tables.iter().filter(|table| !table.is_exact).count();
+    if guessed > 0 {
+        console::line(&format!(
+            "flatfire: {guessed} of {} tables have no entry in `__sql_schemas`: their types are those that `_columns` \
+             expects; load with SQL_SCHEMAS=on (--sql-schemas) for the types that stand in the cells",
+            tables.len()
+        ));
+    }
+    Ok(match form {
+        Form::Mongosql => {
+            let documents = tables.iter().map(|table| json(table.schema.table_document(&table.name)));
+            serde_json::to_string_pretty(&documents.collect::<Vec<_>>())?
+        }
+        Form::JsonSchema => {
+            let schemas = tables.iter().map(|table| (table.name.clone(), json(validator(table))));
+            serde_json::to_string_pretty(&schemas.collect::<Map<String, Json>>())?
+        }
+        Form::Sql => tables.iter().map(StandingTable::sql).collect::<Vec<_>>().join("\n"),
+        Form::Columns => tables.iter().map(StandingTable::columns).collect(),
+    })
+}
+
+fn validator(table: &StandingTable) -> Document {
+    let mut schema = table.schema.root_json_schema();
+    schema.insert("required", vec!["_id"]);
+    schema
+}
+
+/// A schema has texts, numbers, lists and documents.
+fn json(document: Document) -> Json {
+    document.into_iter().map(|(name, value)| (name, json_of(value))).collect()
+}
+
+fn json_of(value: Bson) -> Json {
+    match value {
+        Bson::String(text) => text.into(),
+        Bson::Int32(number) => number.into(),
+        Bson::Int64(number) => number.into(),
+        Bson::Array(items) => items.into_iter().map(json_of).collect(),
+        Bson::Document(inside) => json(inside),
+        _ => Json::Null,
+    }
 }

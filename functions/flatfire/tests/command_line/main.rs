@@ -16,6 +16,7 @@ mod program;
 mod terminal;
 mod database;
 mod rows;
+mod schema;
 mod load;
 mod views;
 mod ledger;
