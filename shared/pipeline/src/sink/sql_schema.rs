@@ -470,7 +470,7 @@ impl Seen {
 
     fn value(&mut self, value: Value<'_>) {
         let cell = match value {
-            Value::Null | Value::Pending(_) => CellType::Null,
+            Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => CellType::Null,
             Value::Boolean(_) => CellType::Boolean,
             Value::Integer(_) => CellType::Int,
             Value::Long(_) => CellType::Long,
