@@ -40,7 +40,7 @@ type Schemas = BTreeMap<String, FieldSchema>;
 
 /// Larger files hold thousands of resources of one kind, and take minutes in a debug build; so do compressed ones that are
 /// a tenth as large.
-const MAX_BYTES: u64 = 512 << 10;
+const MAX_BYTES: u64 = 128 << 10;
 
 fn catalog(arrays: Arrays) -> Arc<Catalog> {
     let views = files_in(&["views"]);
@@ -131,7 +131,12 @@ async fn schemas_of_samples(files: &[PathBuf], catalog: &Arc<Catalog>) -> Schema
             let schema = schemas.get(table).map(shapes_of_schema).unwrap_or_default();
             let missing: Vec<_> = found.difference(&schema).collect();
             assert!(missing.is_empty(), "{name}: the schema of {table} lacks {missing:?}");
+            // The key of a view is null until its Bundle's end.
+            let was_null = |(path, kind): &&Shape| {
+                kind == "null" && found.contains(&(path.clone(), "string".to_owned()))
+            };
             let extra: Vec<_> = schema.difference(&found).filter(|_| is_exact).collect();
+            let extra: Vec<_> = extra.into_iter().filter(|shape| !was_null(shape)).collect();
             assert!(extra.is_empty(), "{name}: no document of {table} has {extra:?}");
         }
         for (table, schema) in &schemas {

@@ -19,6 +19,7 @@ use crate::database::{Scratch, Server};
 use crate::spec::marked;
 use crate::tables::{Tables, of_bson, of_node};
 
+#[expect(clippy::large_enum_variant, reason = "a test has one of them")]
 pub(crate) enum Harness {
     Memory(MemorySink),
     Lines { sink: JsonLines<Vec<u8>>, rejects: Arc<Mutex<Vec<String>>> },

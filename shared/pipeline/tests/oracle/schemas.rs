@@ -81,7 +81,11 @@ pub(crate) fn wrong_schemas<'a>(
         }
     }
     for (table, shapes) in told.iter().filter(|_| is_whole) {
-        let extra: Vec<_> = shapes.difference(expected.0.get(*table).unwrap_or(&empty)).collect();
+        let expected = expected.0.get(*table).unwrap_or(&empty);
+        // The key of a view is null until its Bundle's end.
+        let was_null =
+            |(path, kind): &&Shape| kind == "null" && expected.contains(&(path.clone(), "string".to_owned()));
+        let extra: Vec<_> = shapes.difference(expected).filter(|shape| !was_null(shape)).collect();
         if !extra.is_empty() {
             wrong.push(format!("no document of {table} has had {extra:?}"));
         }
