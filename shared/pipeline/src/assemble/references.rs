@@ -330,9 +330,11 @@ mod tests {
 
     use flatten::links::Link;
 
-    use super::{LINK_BYTES, References};
+    use super::{Answer, JOINED_BYTES, LINK_BYTES, PARTITIONS, References, Sha256};
+    use crate::assemble::cell::Cell;
     use crate::object::{ObjectRef, Pin};
     use crate::version::ObjectOrder;
+    use sha2::Digest as _;
 
     #[test]
     fn links_are_found_in_memory_and_in_spools() {
@@ -357,5 +359,52 @@ mod tests {
             assert_eq!(links.resolve(&urn(count)), Link::Nowhere);
         }
         assert_eq!(join.next(&order, 0), Ok(None));
+    }
+
+    /// A sender can choose URNs that all fall into one partition: it is joined some keys at a time, and of two entries
+    /// with one URN the first counts, however far apart they stand.
+    #[test]
+    fn a_partition_larger_than_memory_is_joined_in_parts() {
+        let (bucket, key) = ("b".to_owned(), "k".to_owned());
+        let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
+        let order = ObjectOrder::of(&object);
+        let is_first = |urn: &String| usize::from(Sha256::digest(urn.as_bytes())[0]) % PARTITIONS == 0;
+        let urns = (0_u64..).map(|number| format!("urn:x:{number}:{}", "y".repeat(1 << 20))).filter(is_first);
+        let urns: Vec<String> = urns.take(3 * JOINED_BYTES / (1 << 20) / 2).collect();
+        let mut references = References::open();
+        // What is in memory is answered at once.
+        for number in 0..=LINK_BYTES / 1_000_000 {
+            references.insert(&format!("urn:z:{number}:{}", "z".repeat(1_000_000)), "Group/g", &order, 0);
+        }
+        for (number, urn) in urns.iter().enumerate() {
+            references.insert(urn, &format!("Patient/{number}"), &order, 0);
+        }
+        references.insert(&urns[0], "Patient/second", &order, 0);
+        references.insert("urn:x:nobody", "Patient/other", &order, 0);
+        for (number, urn) in urns.iter().enumerate().chain([(urns.len(), &"urn:x:dangling".to_owned())]) {
+            let row = format!("Observation/{number}");
+            let cell = Cell {
+                table: "Observation",
+                row: &row,
+                version: [7; 22],
+                path: "subject_key",
+                wants_type: false,
+                of_type: "",
+            };
+            references.wait(urn, cell.to_bytes());
+        }
+        let mut join = references.close();
+        let mut answered = Vec::new();
+        while let Some(answer) = join.next(&order, 0).unwrap() {
+            if let Answer::Key(completion) = answer {
+                answered.push((completion.row, completion.key));
+            }
+        }
+        let expected =
+            (0..urns.len()).map(|number| (format!("Observation/{number}"), format!("Patient/{number}")));
+        answered.sort();
+        let mut expected: Vec<_> = expected.collect();
+        expected.sort();
+        assert_eq!(answered, expected);
     }
 }
