@@ -35,7 +35,7 @@ Every file is read, in a bucket with versions every version of it. One line is p
 version, the line on which it begins, its first and last byte, and whether it is the resource or a DELETE entry. Lines
 and bytes are counted after decompression. A record that another resource contains, or a reference, is not one of it.
 
-Exit codes: 0 found, 2 not found, 1 failed (some file could not be read).";
+Exit codes: 0 found, 2 not found, 1 failed (some file or record could not be read, and may be of it too).";
 
 /// An object to read.
 struct Candidate {
@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: Find) -> anyhow::Result<Outcome> {
     }
     console::line(&format!("{key}: {} records in {} objects read", met.records, candidates.len()));
     Ok(match met {
-        Met { failed: 1.., .. } => Outcome::Failed,
+        Met { failed: 1.., .. } | Met { unreadable: 1.., .. } => Outcome::Failed,
         Met { records: 0, .. } => Outcome::Partial,
         Met { .. } => Outcome::Done,
     })

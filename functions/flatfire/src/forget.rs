@@ -12,6 +12,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::reference::{Reference, is_type, parse};
+use mongodb::bson::{Document, doc};
 use pipeline::erasure::Eraser;
 use pipeline::interrupted::Interrupted;
 use pipeline::sink::mongodb::MongoSink;
@@ -96,6 +97,7 @@ pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
     if arguments.lift {
         return lift(&database, &arguments, &keys).await;
     }
+    has_its_archive(&database).await?;
     let plan = Plan::of(&database, &arguments, &keys).await?;
     plan.print(&database, arguments.dry_run).await?;
     let outcome = if plan.nowhere.is_empty() { Outcome::Done } else { Outcome::Partial };
@@ -103,6 +105,21 @@ pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
         return Ok(outcome);
     }
     Ok(outcome.max(erase(&database, &arguments, &plan).await?))
+}
+
+/// Refuses an archive that is not the one that loads have filled: a copy would stay there.
+async fn has_its_archive(database: &Database) -> anyhow::Result<()> {
+    let archived = doc! { "counts.archived": { "$gt": 0 } };
+    let loads = database.rows.collection::<Document>("_loads");
+    let has_archived = loads.find_one(archived).await.map_err(DatabaseError::from)?.is_some();
+    let collections = database.archive.list_collection_names().await.map_err(DatabaseError::from)?;
+    if has_archived && collections.is_empty() {
+        bail!(
+            "loads have archived resources, and the archive `{}` is empty; name theirs with --archive",
+            database.archive.name()
+        );
+    }
+    Ok(())
 }
 
 /// The key that a text names, by type and id.

@@ -234,6 +234,9 @@ async fn who_is_kept_out_is_told_why() {
     assert_eq!(clinic.load("audit.ndjson").code, 0);
     let archive = clinic.database.archive.collection::<Document>("AuditEvent");
     let archived = archive.find_one(doc! {}).await.unwrap().unwrap();
+    let elsewhere = clinic.forget(&["--archive", "nobodys_archive", "AuditEvent/a"]);
+    assert_eq!(elsewhere.code, 1, "{elsewhere:?}");
+    assert!(elsewhere.stderr.contains("the archive `nobodys_archive` is empty"), "{elsewhere:?}");
     assert_eq!(clinic.forget(&["AuditEvent/a"]).code, 0);
     // As a backup of the archive would bring it back.
     archive.insert_one(&archived).await.unwrap();
