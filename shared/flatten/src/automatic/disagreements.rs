@@ -148,7 +148,7 @@ fn gather(names: &NameList, cells: Cells<'_>, prefix: &str, found: &mut Vec<Stri
         match value {
             Value::List(inner) | Value::Record(inner) => gather(names, inner, &path, found),
             Value::Null => {}
-            // How many items there are is no matter here.
+            // How many items there are does not matter here.
             _ if path.ends_with("_count") || path.ends_with("_unknown") => {}
             value => found.push(format!("{path}={value:?}")),
         }
