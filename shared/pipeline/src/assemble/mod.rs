@@ -297,8 +297,7 @@ impl Assembler {
 
     /// The completions so far, as a batch of their own.
     pub fn take_completions(&mut self) -> Option<WriteBatch> {
-        let mut completions = mem::take(&mut self.ready);
-        completions.sort_by(Completion::in_row_order);
+        let completions = mem::take(&mut self.ready);
         (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
     }
 

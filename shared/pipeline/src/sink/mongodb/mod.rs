@@ -229,15 +229,20 @@ impl MongoSink {
 
     async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
         let mut cells: Vec<&Completion> = batch.completions.iter().collect();
-        cells.sort_by(|one, other| one.in_row_order(other));
-        // A row with thousands of cells is written a few times, and not once for each of them.
-        let is_same = |one: &&Completion, other: &&Completion| {
-            (&one.table, &one.row, &one.version) == (&other.table, &other.row, &other.version)
-        };
-        let mut tables: BTreeMap<&str, Vec<&[&Completion]>> = BTreeMap::new();
-        for cells in cells.chunk_by(is_same).flat_map(|row| row.chunks(CELLS_AT_ONCE)) {
-            let table = cells.first().map_or("", |cell| cell.table.as_str());
-            tables.entry(table).or_default().push(cells);
+        let row =
+            |cell: &'_ Completion| (cell.table.clone(), cell.row.clone(), cell.version.as_str().to_owned());
+        cells.sort_by_cached_key(|cell| row(cell));
+        let mut tables: BTreeMap<&str, Vec<Vec<&Completion>>> = BTreeMap::new();
+        for cells in cells.chunk_by(|one, other| row(one) == row(other)) {
+            let statements = tables.entry(cells.first().map_or("", |cell| cell.table.as_str())).or_default();
+            // Cells of the row itself come one by one: several at once would stand in the order of their names, and
+            // which come together depends on how a load is cut into batches.
+            let (mut inside, own): (Vec<_>, Vec<_>) =
+                cells.iter().copied().partition(|cell| cell.path.contains('.'));
+            statements.extend(own.into_iter().map(|cell| vec![cell]));
+            // A list of thousands is written a few times, and not once for each of its cells.
+            inside.sort_by(|one, other| one.in_row_order(other));
+            statements.extend(inside.chunks(CELLS_AT_ONCE).map(<[_]>::to_vec));
         }
         let chunks = tables.into_iter().flat_map(|(table, rows)| {
             cut(UPDATE, table, 0..rows.len(), move |statement, writer| {
