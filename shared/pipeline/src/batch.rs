@@ -143,16 +143,21 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Orders completions so that those of one row stand together, by path: the order in which a database sets several
-    /// cells at once. Keys of one list keep their order.
+    /// Orders completions so that those of one version of a row stand together.
+    #[must_use]
+    pub fn by_row(&self, other: &Self) -> cmp::Ordering {
+        let row = (&self.table, &self.row, self.version.as_str());
+        row.cmp(&(&other.table, &other.row, other.version.as_str()))
+    }
+
+    /// Orders completions by row, and those of a row by path: the order in which a database sets several cells at once.
+    /// Keys of one list keep their order.
     #[must_use]
     pub fn in_row_order(&self, other: &Self) -> cmp::Ordering {
-        (&self.table, &self.row, self.version.as_str())
-            .cmp(&(&other.table, &other.row, other.version.as_str()))
-            .then_with(|| match (self.list(), other.list()) {
-                (Some(list), Some(other)) if list == other => cmp::Ordering::Equal,
-                _ => by_steps(&self.path, &other.path),
-            })
+        self.by_row(other).then_with(|| match (self.list(), other.list()) {
+            (Some(list), Some(other)) if list == other => cmp::Ordering::Equal,
+            _ => by_steps(&self.path, &other.path),
+        })
     }
 
     /// Returns the list that takes the key, if the key is an item of one: items that are known late come behind the

@@ -229,11 +229,9 @@ impl MongoSink {
 
     async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
         let mut cells: Vec<&Completion> = batch.completions.iter().collect();
-        let row =
-            |cell: &'_ Completion| (cell.table.clone(), cell.row.clone(), cell.version.as_str().to_owned());
-        cells.sort_by_cached_key(|cell| row(cell));
+        cells.sort_by(|one, other| one.by_row(other));
         let mut tables: BTreeMap<&str, Vec<Vec<&Completion>>> = BTreeMap::new();
-        for cells in cells.chunk_by(|one, other| row(one) == row(other)) {
+        for cells in cells.chunk_by(|one, other| one.by_row(other).is_eq()) {
             let statements = tables.entry(cells.first().map_or("", |cell| cell.table.as_str())).or_default();
             // Cells of the row itself come one by one: several at once would stand in the order of their names, and
             // which come together depends on how a load is cut into batches.
