@@ -19,6 +19,8 @@ pub struct Links {
     others: BTreeMap<Box<str>, Box<str>>,
     /// Whether URLs that name a type and an id are among the others.
     has_urls: bool,
+    /// Whether a reference to a URL waits for the entry with that `fullUrl`.
+    awaits_urls: bool,
     /// What relative references of the entry at hand start from.
     base: Option<Box<str>>,
     /// Bytes of the texts that are kept on the heap.
@@ -54,6 +56,14 @@ impl Links {
         Self { more: true, ..Self::default() }
     }
 
+    /// The same links, and whether a reference to a URL waits for the entry with that `fullUrl`: the id of the entry
+    /// may be another one. The `fullUrl`s of what a server answers are the URLs of its resources, so that nothing has to
+    /// wait for them.
+    #[must_use]
+    pub fn awaiting_urls(self, awaits_urls: bool) -> Self {
+        Self { awaits_urls, ..self }
+    }
+
     /// Says that no entry follows: what has not been seen is nowhere.
     pub const fn close(&mut self) {
         self.more = false;
@@ -77,13 +87,14 @@ impl Links {
         }
     }
 
-    /// Remembers the key of the entry with this `fullUrl`, if it [must be](Self::needs). Of several entries with one
-    /// `fullUrl` the first is the one that references mean.
+    /// Remembers the key of the entry with this `fullUrl`, if it [must be](Self::needs) or if references wait for it. Of
+    /// several entries with one `fullUrl` the first is the one that references mean.
     pub fn insert(&mut self, full_url: &str, key: &str) {
-        if !Self::needs(full_url, key) {
+        let is_url = matches!(parse(full_url), Reference::Resource { .. });
+        if !Self::needs(full_url, key) && !(is_url && self.awaits_urls) {
             return;
         }
-        self.has_urls |= matches!(parse(full_url), Reference::Resource { .. });
+        self.has_urls |= is_url;
         let canonical = canonical(full_url);
         let full_url = without_history(&canonical);
         let Some((kind, id)) = key.split_once('/') else { return };
@@ -115,27 +126,65 @@ impl Links {
         self.others.insert(full_url.into(), Box::default());
     }
 
+    /// Returns whether the entry with this `fullUrl` was [set aside](Self::set_aside).
+    #[must_use]
+    pub fn is_set_aside(&self, full_url: &str) -> bool {
+        self.others.get(full_url).is_some_and(|key| key.is_empty())
+    }
+
     /// Goes on with the entry that has this `fullUrl`: its relative references start from there.
     pub fn enter(&mut self, full_url: Option<&str>) {
-        // Where no URL is remembered, nothing is looked up.
-        let base = full_url.filter(|_| self.has_urls).and_then(base);
+        let base = full_url.filter(|_| self.looks_up_urls()).and_then(base);
+        self.enter_base(base);
+    }
+
+    /// Goes on with an entry whose relative references start from this URL.
+    pub fn enter_base(&mut self, base: Option<&str>) {
         self.base = base.filter(|base| base.len() <= LONGEST_BASE).map(Box::from);
     }
 
-    /// What is remembered of the entry that a reference with a type and an id names by its URL; `None` where the
-    /// reference says the key itself.
+    /// Returns what relative references of the entry at hand start from, where it is looked up at all.
     #[must_use]
-    pub fn resolve_url(&self, reference: &str) -> Option<Link> {
-        if !self.has_urls {
+    pub fn base(&self) -> Option<&str> {
+        self.base.as_deref()
+    }
+
+    /// Returns whether a reference with a type and an id may mean something else than it says.
+    #[must_use]
+    pub const fn looks_up_urls(&self) -> bool {
+        self.has_urls || (self.awaits_urls && self.more)
+    }
+
+    /// The name by which a reference finds an entry of the Bundle, a URN or a URL without version, and what is known of
+    /// that entry; `None` where the reference says its key itself or has none.
+    #[must_use]
+    pub fn look_up<'t>(&self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
+        match parse(reference) {
+            Reference::Urn(urn) => Some((Cow::Borrowed(urn), self.resolve(urn))),
+            Reference::Resource { .. } => self.look_up_url(reference),
+            Reference::Contained(_) | Reference::Other => None,
+        }
+    }
+
+    /// The same for a reference with a type and an id.
+    #[must_use]
+    pub fn look_up_url<'t>(&self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
+        if !self.looks_up_urls() {
             return None;
         }
         let reference = without_history(reference.split('#').next().unwrap_or_default());
-        let known = if reference.contains("://") {
-            self.others.get(reference)
+        let url = if reference.contains("://") {
+            Cow::Borrowed(reference)
         } else {
-            self.others.get(&*format!("{}{reference}", self.base.as_deref()?))
+            Cow::Owned([self.base()?, reference].concat())
         };
-        known.map(|key| if key.is_empty() { Link::Nowhere } else { Link::Key(key.to_string()) })
+        let link = match self.others.get(&*url) {
+            Some(key) if key.is_empty() => Link::Nowhere,
+            Some(key) => Link::Key(key.to_string()),
+            None if self.more && self.awaits_urls => Link::Later,
+            None => return None,
+        };
+        Some((url, link))
     }
 
     /// The key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
@@ -247,18 +296,43 @@ mod tests {
         links.insert("resource:0", "Patient/3");
         links.set_aside("https://b.example/fhir/Patient/2");
         let key = |text: &str| Some(Link::Key(text.to_owned()));
-        assert_eq!(links.resolve_url("https://s.example/fhir/Patient/00003"), key("Patient/1"));
-        assert_eq!(links.resolve_url("https://s.example/fhir/Patient/00003/_history/2#x"), key("Patient/1"));
-        assert_eq!(links.resolve_url("Patient/00003"), None);
+        let resolve_url = |links: &Links, text: &str| links.look_up_url(text).map(|(_, link)| link);
+        assert_eq!(resolve_url(&links, "https://s.example/fhir/Patient/00003"), key("Patient/1"));
+        assert_eq!(
+            resolve_url(&links, "https://s.example/fhir/Patient/00003/_history/2#x"),
+            key("Patient/1")
+        );
+        assert_eq!(resolve_url(&links, "Patient/00003"), None);
         links.enter(Some("https://s.example/fhir/Observation/7"));
-        assert_eq!(links.resolve_url("Patient/00003"), key("Patient/1"));
-        assert_eq!(links.resolve_url("Patient/2"), None);
+        assert_eq!(resolve_url(&links, "Patient/00003"), key("Patient/1"));
+        assert_eq!(resolve_url(&links, "Patient/2"), None);
         links.enter(Some(&format!("https://s.example/{}/Observation/7", "x".repeat(LONGEST_BASE))));
-        assert_eq!(links.resolve_url("Patient/00003"), None);
+        assert_eq!(resolve_url(&links, "Patient/00003"), None);
         links.enter(Some("https://b.example/fhir/Observation/7"));
-        assert_eq!(links.resolve_url("Patient/2"), Some(Link::Nowhere));
+        assert_eq!(resolve_url(&links, "Patient/2"), Some(Link::Nowhere));
         assert_eq!(links.resolve("resource:0"), Link::Key("Patient/3".to_owned()));
         assert_eq!(links.resolve("resource:1"), Link::Later);
+    }
+
+    #[test]
+    fn urls_wait_for_their_entries_until_the_bundle_ends() {
+        let mut links = Links::open().awaiting_urls(true);
+        links.enter(Some("https://s.example/fhir/MessageHeader/1"));
+        let found = |links: &Links, text: &'static str| links.look_up(text).map(|(_, link)| link);
+        let key = |text: &str| Some(Link::Key(text.to_owned()));
+        let url = "https://s.example/fhir/Patient/2";
+        assert_eq!(links.look_up("Patient/2/_history/1"), Some((url.into(), Link::Later)));
+        assert_eq!(links.look_up("https://s.example/fhir/Patient/2#x"), Some((url.into(), Link::Later)));
+        links.insert(url, "Patient/2");
+        links.insert("https://s.example/fhir/Patient/3", "Patient/odd");
+        assert_eq!(found(&links, "Patient/2"), key("Patient/2"));
+        assert_eq!(found(&links, "Patient/3"), key("Patient/odd"));
+        assert_eq!(found(&links, "Patient/4"), Some(Link::Later));
+        links.enter(None);
+        assert_eq!(found(&links, "Patient/3"), None);
+        links.close();
+        assert_eq!(found(&links, url), key("Patient/2"));
+        assert_eq!(found(&links, "https://s.example/fhir/Patient/4"), None);
     }
 
     #[test]

@@ -158,11 +158,15 @@ async fn references_go_by_full_urls() {
         json!({"fullUrl": "https://s.example/fhir/Observation/d", "resource": observation("d", "https://s.example/patients/third")}),
         json!({"fullUrl": "https://s.example/fhir/Observation/e", "resource": observation("e", "https://s.example/patients/fourth")}),
         json!({"fullUrl": "https://s.example/fhir/Observation/f", "resource": observation("f", "https://s.example/fhir/R4/patient-example.json")}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/g", "resource": observation("g", "Patient/00004")}),
+        json!({"fullUrl": "https://s.example/fhir/Observation/h", "resource": observation("h", "https://s.example/fhir/Patient/00004/_history/2#x")}),
+        json!({"fullUrl": "https://t.example/fhir/Observation/i", "resource": observation("i", "Patient/00004")}),
         json!({"fullUrl": "https://s.example/patients/fourth", "resource": {"resourceType": "Patient", "id": "late"}}),
+        json!({"fullUrl": "https://s.example/fhir/Patient/00004", "resource": {"resourceType": "Patient", "id": "4"}}),
     ]))
     .await;
-    let subjects =
-        ["a", "b", "c", "d", "e", "f"].map(|id| text(&state, &format!("Observation/{id}"), "subject_key"));
+    let subjects = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]
+        .map(|id| text(&state, &format!("Observation/{id}"), "subject_key"));
     let expected = [
         Some("Patient/3"),
         Some("Patient/3"),
@@ -170,6 +174,9 @@ async fn references_go_by_full_urls() {
         Some("Patient/odd"),
         Some("Patient/late"),
         None,
+        Some("Patient/4"),
+        Some("Patient/4"),
+        Some("Patient/00004"),
     ];
     assert_eq!(subjects, expected);
 }
@@ -236,6 +243,23 @@ async fn references_to_what_was_set_aside_lead_nowhere() {
     assert_eq!(text(&state, "Patient/1", "name_family"), Some("Ada"));
     assert_eq!(text(&state, "Condition/of-a", "subject_key"), Some("Patient/1"));
     assert_eq!(text(&state, "Condition/of-b", "subject_key"), None);
+    let [first, second, of_a, of_b] = entries;
+    let state = load_bundle(&bundle(&[of_b, of_a, first, second])).await;
+    assert_eq!(text(&state, "Condition/of-a", "subject_key"), Some("Patient/1"));
+    assert_eq!(text(&state, "Condition/of-b", "subject_key"), None, "also if it stands in front of it");
+}
+
+/// The `fullUrl`s of what a server answers are the URLs of its resources: nothing waits for them, and an odd one counts
+/// from its entry on.
+#[tokio::test]
+async fn answers_of_a_server_do_not_wait_for_urls() {
+    let observation = |id: &str| json!({"fullUrl": format!("https://s.example/fhir/Observation/{id}"), "resource": {"resourceType": "Observation", "id": id, "subject": {"reference": "Patient/00003"}}});
+    let odd = json!({"fullUrl": "https://s.example/fhir/Patient/00003", "resource": {"resourceType": "Patient", "id": "3"}});
+    let mut answer = bundle(&[observation("a"), odd, observation("b")]);
+    answer["type"] = "searchset".into();
+    let state = load_bundle(&answer).await;
+    assert_eq!(text(&state, "Observation/a", "subject_key"), Some("Patient/00003"));
+    assert_eq!(text(&state, "Observation/b", "subject_key"), Some("Patient/3"));
 }
 
 #[tokio::test]

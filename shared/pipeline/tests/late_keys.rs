@@ -81,14 +81,27 @@ fn urn(number: usize) -> String {
     format!("urn:uuid:00000000-0000-4000-8000-{number:012}")
 }
 
+/// A URL whose end is the id of no resource.
+fn url(number: usize) -> String {
+    let kind = ["Observation", "Observation", "Observation", "Group", "Patient", "Observation"];
+    format!("https://s.example/fhir/{}/000{number}", kind.get(number).unwrap_or(&"Patient"))
+}
+
+/// The same as it is written in a reference that starts from the server of its own entry.
+fn relative(number: usize) -> String {
+    url(number).replace("https://s.example/fhir/", "")
+}
+
+type Name = fn(usize) -> String;
+
 /// Two observations, of a Group and of a Patient; they refer to both, to an entry that is missing, and to each other.
-fn entries() -> Vec<Json> {
+fn entries(full_url: Name, reference: Name) -> Vec<Json> {
     let observation = |id: &str, subject: usize, focus: &[usize]| {
-        let focus: Vec<Json> = focus.iter().map(|&number| json!({"reference": urn(number)})).collect();
+        let focus: Vec<Json> = focus.iter().map(|&number| json!({"reference": reference(number)})).collect();
         json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"},
-            "subject": {"reference": urn(subject)}, "focus": focus})
+            "subject": {"reference": reference(subject)}, "focus": focus})
     };
-    let entry = |number: usize, resource: Json| json!({"fullUrl": urn(number), "resource": resource});
+    let entry = |number: usize, resource: Json| json!({"fullUrl": full_url(number), "resource": resource});
     vec![
         entry(1, observation("a", 3, &[9, 4, 3])),
         entry(2, observation("b", 4, &[9])),
@@ -151,7 +164,7 @@ fn permutations(items: &[Json]) -> Vec<Vec<Json>> {
 
 #[tokio::test]
 async fn rows_are_the_same_in_every_order_of_the_entries() {
-    let entries = entries();
+    let entries = entries(urn, urn);
     let targets_first: Vec<Json> = [2, 3, 0, 1, 4].map(|index: usize| entries[index].clone()).into();
     let (tables, rejects) = outcome(&targets_first).await;
     let asked = &tables["asked"]["Observation/a"];
@@ -172,6 +185,29 @@ async fn rows_are_the_same_in_every_order_of_the_entries() {
     }
 }
 
+/// A reference to a URL leads to the entry with that `fullUrl`, whatever the entry's id and wherever it stands. If there
+/// is none, it leads where the URL says.
+#[tokio::test]
+async fn urls_wait_for_their_entries_too() {
+    for reference in [url, relative] {
+        let entries = entries(url, reference);
+        let targets_first: Vec<Json> = [2, 3, 0, 1, 4].map(|index: usize| entries[index].clone()).into();
+        let (tables, rejects) = outcome(&targets_first).await;
+        let asked = |id: &str| &tables["asked"][&format!("Observation/{id}")];
+        assert!(asked("a").get_bool("is_group").unwrap());
+        assert_eq!(asked("a").get_str("joined").unwrap(), "Patient/0009+Patient/p+Group/g");
+        assert_eq!(asked("c").get_str("joined").unwrap(), "Observation/a+Patient/0009");
+        assert_eq!(asked("c").get_str("text").unwrap(), "<Patient/0009>");
+        assert_eq!(tables["plain"]["Observation/b"].get_str("patient_key").unwrap(), "Patient/p");
+        assert_eq!(tables["each"].len(), 6);
+        assert_eq!(rejects.len(), 2, "{rejects:?}");
+        for entries in permutations(&entries) {
+            let order: Vec<_> = entries.iter().map(|entry| entry["resource"]["id"].clone()).collect();
+            assert_eq!(outcome(&entries).await, (tables.clone(), rejects.clone()), "{order:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn archive_rules_and_checks_wait_for_keys_too() {
     let check = r#"[{"type":"Observation","name":"known","severity":"reject","message":"m",
@@ -181,7 +217,7 @@ async fn archive_rules_and_checks_wait_for_keys_too() {
         checks: vec![("checks.json".to_owned(), check.to_owned())],
         ..Choices::default()
     };
-    for entries in permutations(&entries()) {
+    for entries in permutations(&entries(urn, urn)) {
         let sink = Arc::new(MemorySink::default());
         let catalog = Arc::new(Catalog::compile(choices()).unwrap());
         let file = tempfile::NamedTempFile::new().unwrap();

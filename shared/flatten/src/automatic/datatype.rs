@@ -120,7 +120,7 @@ impl<'a> Walk<'_, 'a> {
             let (key, keys) = match self.target_of(&text) {
                 Target::Resource { kind, id } => ([kind, "/", id].concat(), &mut known),
                 Target::Key(key) | Target::Contained { key, .. } => (key, &mut known),
-                Target::Later(urn) => (urn.to_owned(), &mut later),
+                Target::Later(urn) => (urn.into_owned(), &mut later),
                 Target::Conditional(_) | Target::Nowhere => continue,
             };
             if seen.insert(key.clone()) {
@@ -244,9 +244,9 @@ impl<'a> Walk<'_, 'a> {
                 self.target_type(place, &kind);
             }
             Target::Later(urn) => {
-                self.rows.pending(self.places.own(place, Derived::Key, self.names), urn);
+                self.rows.pending(self.places.own(place, Derived::Key, self.names), &urn);
                 if !self.typed {
-                    self.rows.pending_type(self.places.own(place, Derived::Kind, self.names), urn);
+                    self.rows.pending_type(self.places.own(place, Derived::Kind, self.names), &urn);
                 }
             }
             Target::Conditional(kind) => self.target_type(place, kind),
@@ -263,8 +263,9 @@ impl<'a> Walk<'_, 'a> {
     /// What a literal reference leads to.
     fn target_of<'t>(&mut self, text: &'t str) -> Target<'t> {
         let link = match reference::parse(text) {
-            Reference::Resource { kind, id } => match self.links.resolve_url(text) {
-                Some(link) => link,
+            Reference::Resource { kind, id } => match self.links.look_up_url(text) {
+                Some((url, Link::Later)) => return Target::Later(url),
+                Some((_, link)) => link,
                 None => return Target::Resource { kind, id },
             },
             Reference::Contained("") => Link::Key(self.key.to_owned()),
@@ -275,7 +276,7 @@ impl<'a> Walk<'_, 'a> {
                 return target.map_or(Target::Nowhere, contained);
             }
             Reference::Urn(urn) => match self.links.resolve(urn) {
-                Link::Later => return Target::Later(urn),
+                Link::Later => return Target::Later(Cow::Borrowed(urn)),
                 link => link,
             },
             Reference::Other => {
@@ -305,7 +306,7 @@ enum Target<'t> {
         key: String,
     },
     /// An entry of the Bundle that has not been read.
-    Later(&'t str),
+    Later(Cow<'t, str>),
     /// Whatever of this type a search finds.
     Conditional(&'t str),
     Nowhere,

@@ -31,8 +31,13 @@ impl<'c> Context<'c> {
         Self { key, links: None }
     }
 
-    pub(super) fn resolve(self, urn: &str) -> Link {
-        self.links.map_or(Link::Nowhere, |links| links.resolve(urn))
+    pub(super) fn look_up<'t>(self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
+        self.links?.look_up(reference)
+    }
+
+    /// Whether a reference with a type and an id may mean something else than it says.
+    pub(crate) fn looks_up_urls(self) -> bool {
+        self.links.is_some_and(Links::looks_up_urls)
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn glance(
         (1, Glance::Element(set)) => {
             Some(Slot::Element(Element { node: found.node, companion: NOWHERE, set }))
         }
-        (1, Glance::ReferenceKey { set, wanted }) => {
+        (1, Glance::ReferenceKey { set, wanted }) if !machine.context().looks_up_urls() => {
             let element = Element { node: found.node, companion: NOWHERE, set };
             let (node, kind) = last.plain(machine, element)?;
             let fits = wanted.is_none_or(|wanted| wanted == kind);

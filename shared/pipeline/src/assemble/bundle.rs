@@ -91,7 +91,8 @@ impl Assembler {
     /// resources while it streams, because its `entry` is no array, its names are written with escapes, or its entries
     /// come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
     fn whole_bundle(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
-        let (facts, references) = (BundleFacts::of(node), References::open());
+        let facts = BundleFacts::of(node);
+        let references = References::open(!facts.is_answer);
         let bundle = OpenBundle { facts, references, ..OpenBundle::default() };
         let outer = mem::replace(&mut self.bundle, bundle);
         let mut envelope = String::from("{");
@@ -163,7 +164,7 @@ impl Assembler {
             number: Some(number),
             facts,
             goes_on: true,
-            references: References::open(),
+            references: References::open(!facts.is_answer),
             ..OpenBundle::default()
         };
     }

@@ -52,6 +52,7 @@ impl Assembler {
     fn entry_of(&mut self, place: Place, entry: Node<'_>) {
         let outcome = entry.get("response").and_then(|response| response.get("outcome"));
         if let Some(outcome) = outcome.filter(|outcome| !outcome.is_null()) {
+            self.bundle.references.links.enter(None);
             self.resource(place, outcome, Urls::default());
         }
         let resource = entry.get("resource").filter(|resource| !resource.is_null());
@@ -79,6 +80,7 @@ impl Assembler {
             self.resource(place, resource, urls);
         } else if entry.get("resourceType").is_some() {
             // Some senders leave the wrapping out.
+            self.bundle.references.links.enter(None);
             self.resource(place, entry, Urls::default());
         }
     }

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use flatten::json::Node;
 use flatten::links::Links;
-use flatten::reference::{self, Reference};
 use flatten::resource::Resource;
 
 use crate::decode::Place;
@@ -42,19 +41,32 @@ impl Default for Held {
 
 impl Held {
     /// Holds a resource that stands at this place of the object.
-    pub(super) fn hold(&mut self, place: Place, key: &str, version: &Version, resource: Node<'_>) {
+    pub(super) fn hold(
+        &mut self,
+        place: Place,
+        key: &str,
+        version: &Version,
+        resource: Node<'_>,
+        links: &Links,
+    ) {
         let Place { ordinal, offset, length, line } = place;
         let bytes = resource.raw().as_bytes();
-        let mut record = Vec::with_capacity(48 + version.as_str().len() + key.len() + bytes.len());
+        let base = links.base().unwrap_or_default();
+        let mut record =
+            Vec::with_capacity(48 + version.as_str().len() + key.len() + base.len() + bytes.len());
         for number in [ordinal, offset, length, line] {
             record.extend_from_slice(&number.to_le_bytes());
         }
-        for field in [version.as_str().as_bytes(), key.as_bytes(), bytes] {
+        for field in [version.as_str().as_bytes(), key.as_bytes(), base.as_bytes(), bytes] {
             push_field(&mut record, field);
         }
         self.resources.push(&record);
         record.clear();
-        each_urn(resource, &mut |urn| push_field(&mut record, urn.as_bytes()));
+        each_reference(resource, &mut |reference| {
+            if let Some((name, _)) = links.look_up(reference) {
+                push_field(&mut record, name.as_bytes());
+            }
+        });
         self.urns.push(&record);
     }
 
@@ -122,13 +134,14 @@ impl Assembler {
                 return if held.is_broken() { Err(BrokenSpool) } else { Ok(false) };
             };
             held.answered = held.answered.saturating_sub(1);
-            self.flatten_held(record, held.links.as_ref().unwrap_or(join.links()));
+            self.flatten_held(record, held.links.as_mut().unwrap_or(join.links_mut()));
         }
         Ok(true)
     }
 
-    fn flatten_held(&mut self, record: &[u8], links: &Links) {
-        let Some((record, place, bytes)) = self.read_held(record) else { return };
+    fn flatten_held(&mut self, record: &[u8], links: &mut Links) {
+        let Some((record, place, base, bytes)) = self.read_held(record) else { return };
+        links.enter_base((!base.is_empty()).then_some(base));
         let mut tape = std::mem::take(&mut self.tape);
         if let Ok(document) = tape.parse(bytes, RESOURCE)
             && let Ok(resource) = Resource::read(document.root())
@@ -144,7 +157,7 @@ impl Assembler {
     }
 
     /// Reads what [`Held::hold`] wrote.
-    fn read_held<'a>(&self, record: &'a [u8]) -> Option<(Record, Place, &'a [u8])> {
+    fn read_held<'a>(&self, record: &'a [u8]) -> Option<(Record, Place, &'a str, &'a [u8])> {
         let (numbers, fields) = record.split_at_checked(32)?;
         let mut numbers = numbers
             .chunks_exact(8)
@@ -153,22 +166,21 @@ impl Assembler {
         let place = Place { ordinal: number(), offset: number(), length: number(), line: number() };
         let mut fields = Fields::of(fields);
         let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-        let (version, key) = (text()?, text()?.to_owned());
+        let (version, key, base) = (text()?, text()?.to_owned(), text()?);
         let version = Version::from_token(version).in_edition(self.edition);
-        Some((Record { key, version, source: self.source_at(place) }, place, fields.next()?))
+        Some((Record { key, version, source: self.source_at(place) }, place, base, fields.next()?))
     }
 }
 
-/// Calls `found` with the URN of every reference in a resource.
-pub(super) fn each_urn(node: Node<'_>, found: &mut impl FnMut(&str)) {
+/// Calls `found` with the text of every reference in a resource.
+pub(super) fn each_reference(node: Node<'_>, found: &mut impl FnMut(&str)) {
     for (name, value) in node.members() {
         if name.is("reference")
             && let Some(text) = value.text()
-            && let Reference::Urn(urn) = reference::parse(&text)
         {
-            found(urn);
+            found(&text);
         }
-        each_urn(value, found);
+        each_reference(value, found);
     }
-    node.items().for_each(|item| each_urn(item, found));
+    node.items().for_each(|item| each_reference(item, found));
 }

@@ -28,7 +28,7 @@ use crate::object::{ObjectRef, Source};
 use crate::version::{ObjectOrder, Version};
 
 use bundle::{Closing, OpenBundle};
-use held::each_urn;
+use held::each_reference;
 use order::EntryFacts;
 use rejects::is_manifest;
 
@@ -344,8 +344,10 @@ impl Assembler {
 
     /// Returns whether a resource refers to an entry that has not been read: its row waits for the key of that entry.
     fn waits(&self, node: Node<'_>) -> bool {
-        let mut waits = false;
-        each_urn(node, &mut |urn| waits = waits || self.bundle.references.links.resolve(urn) == Link::Later);
+        let (links, mut waits) = (&self.bundle.references.links, false);
+        each_reference(node, &mut |reference| {
+            waits = waits || links.look_up(reference).is_some_and(|(_, link)| link == Link::Later);
+        });
         waits
     }
 
@@ -392,7 +394,7 @@ impl Assembler {
         let outcome = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
         if let Ok(Flattened::KeyComesLater) = outcome {
             let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));
-            return self.bundle.held.hold(place, &key, &version, resource.node());
+            return self.bundle.held.hold(place, &key, &version, resource.node(), links);
         }
         if self.batch.rows.pendings() > pendings_before {
             let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());

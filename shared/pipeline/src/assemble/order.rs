@@ -20,7 +20,13 @@ pub(super) struct BundleFacts {
     pub(super) made_at: Option<i128>,
     /// Whether it has said its `timestamp`, which comes before all else.
     pub(super) has_timestamp: bool,
+    /// Whether it has said that a server made it of its own resources: a `fullUrl` is then the URL of a resource there.
+    pub(super) is_answer: bool,
 }
+
+/// The types of Bundles that a server makes of its own resources.
+const ANSWERS: [&str; 5] =
+    ["searchset", "history", "batch-response", "transaction-response", "subscription-notification"];
 
 /// What an entry says about the record in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,8 +48,10 @@ impl BundleFacts {
     /// Reads a Bundle, or what it says of itself.
     pub(super) fn of(bundle: Node<'_>) -> Self {
         let timestamp = moment_of(bundle.get("timestamp"));
+        let kind = bundle.get("type");
         Self {
-            is_history: bundle.get("type").map(|kind| kind.is("history")),
+            is_history: kind.map(|kind| kind.is("history")),
+            is_answer: kind.is_some_and(|kind| ANSWERS.iter().any(|answer| kind.is(answer))),
             made_at: timestamp.or_else(|| last_updated(bundle)),
             has_timestamp: timestamp.is_some(),
         }

@@ -1,5 +1,7 @@
 //! References within a Bundle: keys of entries that were read, and cells that wait for entries to come.
 //!
+//! A cell waits for a URN or a URL. If no entry has the URL, the reference means what the URL says.
+//!
 //! Both grow with the Bundle, so both have a budget in memory. What exceeds it goes to temporary files, and the two
 //! are joined once the Bundle is complete: partition by partition, and some keys of a partition after the others.
 
@@ -7,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use flatten::links::{Link, Links, canonical};
+use flatten::reference::{self, Reference};
 use flatten::row::{Cells, NameList, PENDING_TYPE, Rows, Value};
 use sha2::{Digest, Sha256};
 
@@ -57,9 +60,9 @@ pub(super) enum Answer {
 }
 
 impl References {
-    /// The references of a Bundle whose entries are still to come.
-    pub(super) fn open() -> Self {
-        Self { links: Links::open(), ..Self::default() }
+    /// The references of a Bundle whose entries are still to come, and whether those to URLs wait for them.
+    pub(super) fn open(awaits_urls: bool) -> Self {
+        Self { links: Links::open().awaiting_urls(awaits_urls), ..Self::default() }
     }
 
     /// Remembers the waiting cells of some rows of one version.
@@ -210,8 +213,8 @@ impl Join {
     }
 
     /// Returns the links that are in memory.
-    pub(super) const fn links(&self) -> &Links {
-        &self.links
+    pub(super) const fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
     }
 
     /// Returns the links of these URNs, whether they are in memory or in the spools.
@@ -220,6 +223,8 @@ impl Join {
         for urn in urns {
             if let Link::Key(key) = self.links.resolve(urn) {
                 found.insert(urn, &key);
+            } else if self.links.is_set_aside(urn) {
+                found.set_aside(urn);
             }
         }
         for spool in self.spools.iter_mut().flat_map(|(_, links)| links) {
@@ -240,7 +245,8 @@ impl Join {
     pub(super) fn next(&mut self, order: &ObjectOrder, edition: u32) -> Result<Option<Answer>, BrokenSpool> {
         while let Some(mut first) = self.rest.first_entry() {
             if let Some(cell) = first.get_mut().pop() {
-                return Ok(Cell::read(&cell).map(|cell| cell.answer(None, order, edition)));
+                let key = own_key(&self.links, first.key());
+                return Ok(Cell::read(&cell).map(|cell| cell.answer(key.as_deref(), order, edition)));
             }
             first.remove();
         }
@@ -254,9 +260,13 @@ impl Join {
                         Link::Key(key) => Some(key),
                         Link::Later | Link::Nowhere => links.get(urn).map(ToString::to_string),
                     };
-                    if let Some(unanswered) = unanswered.as_mut().filter(|_| key.is_none()) {
-                        unanswered.push(record);
-                    }
+                    let key = match unanswered {
+                        Some(unanswered) if key.is_none() => {
+                            unanswered.push(record);
+                            None
+                        }
+                        _ => key.or_else(|| own_key(&self.links, urn)),
+                    };
                     return Ok(Cell::read(cell).map(|cell| cell.answer(key.as_deref(), order, edition)));
                 }
                 if current.is_broken || current.cells.is_broken() {
@@ -303,6 +313,14 @@ impl Partition {
     }
 }
 
+/// The key that a URL says itself, for references to URLs that no entry has.
+fn own_key(links: &Links, url: &str) -> Option<String> {
+    match reference::parse(url) {
+        Reference::Resource { kind, id } if !links.is_set_aside(url) => Some([kind, "/", id].concat()),
+        _ => None,
+    }
+}
+
 /// The disk of temporary files has failed or is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BrokenSpool;
@@ -341,7 +359,7 @@ mod tests {
         let (bucket, key) = ("b".to_owned(), "k".to_owned());
         let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
         let order = ObjectOrder::of(&object);
-        let mut references = References::open();
+        let mut references = References::open(false);
         let urn = |number: usize| format!("urn:{}:{number}", "x".repeat(1_000));
         let count = LINK_BYTES / 1_000 + 1_000;
         for number in 0..count {
@@ -371,7 +389,7 @@ mod tests {
         let is_first = |urn: &String| usize::from(Sha256::digest(urn.as_bytes())[0]) % PARTITIONS == 0;
         let urns = (0_u64..).map(|number| format!("urn:x:{number}:{}", "y".repeat(1 << 20))).filter(is_first);
         let urns: Vec<String> = urns.take(3 * JOINED_BYTES / (1 << 20) / 2).collect();
-        let mut references = References::open();
+        let mut references = References::open(false);
         // What is in memory is answered at once.
         for number in 0..=LINK_BYTES / 1_000_000 {
             references.insert(&format!("urn:z:{number}:{}", "z".repeat(1_000_000)), "Group/g", &order, 0);
@@ -381,7 +399,11 @@ mod tests {
         }
         references.insert(&urns[0], "Patient/second", &order, 0);
         references.insert("urn:x:nobody", "Patient/other", &order, 0);
-        for (number, urn) in urns.iter().enumerate().chain([(urns.len(), &"urn:x:dangling".to_owned())]) {
+        let urls: Vec<String> = ["urn:x:dangling".to_owned()]
+            .into_iter()
+            .chain((0..64).map(|number| format!("https://s.example/fhir/Patient/of-url-{number}")))
+            .collect();
+        for (number, urn) in urns.iter().chain(&urls).enumerate() {
             let row = format!("Observation/{number}");
             let cell = Cell {
                 table: "Observation",
@@ -403,6 +425,10 @@ mod tests {
         let expected =
             (0..urns.len()).map(|number| (format!("Observation/{number}"), format!("Patient/{number}")));
         answered.sort();
+        // A URL that no entry has says its key itself, in whichever partition it is.
+        let of_url =
+            |number| (format!("Observation/{}", urns.len() + 1 + number), format!("Patient/of-url-{number}"));
+        let expected = expected.chain((0..64).map(of_url));
         let mut expected: Vec<_> = expected.collect();
         expected.sort();
         assert_eq!(answered, expected);

@@ -53,28 +53,34 @@ pub(super) fn reference_key<'m>(
 
 fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>, set: SetId) {
     let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
-    if let Some((literal, kind)) = plain_reference(reference) {
+    if !m.context().looks_up_urls()
+        && let Some((literal, kind)) = plain_reference(reference)
+    {
         if fits(kind) {
             m.push(Item::Element(Element { node: literal.index(), companion: NOWHERE, set }));
         }
         return;
     }
     let Some(literal) = reference.get_text("reference") else { return };
-    match parse(&literal) {
-        Reference::Resource { kind, id } if fits(kind) => m.push_text(&format!("{kind}/{id}")),
-        Reference::Contained(id) => push_contained_key(m, id, fits),
-        Reference::Urn(urn) => {
-            let named = reference.get_text("type");
-            if named.is_some_and(|kind| is_type(&kind) && !fits(&kind)) {
-                return;
-            }
-            match m.context().resolve(urn) {
-                Link::Key(key) if fits(key.split('/').next().unwrap_or_default()) => m.push_text(&key),
-                Link::Later => m.push_pending(urn, wanted),
-                Link::Key(_) | Link::Nowhere => {}
-            }
+    let parsed = parse(&literal);
+    if let Reference::Contained(id) = parsed {
+        return push_contained_key(m, id, fits);
+    }
+    let Some((name, link)) = m.context().look_up(&literal) else {
+        if let Reference::Resource { kind, id } = parsed
+            && fits(kind)
+        {
+            m.push_text(&format!("{kind}/{id}"));
         }
-        Reference::Resource { .. } | Reference::Other => {}
+        return;
+    };
+    if reference.get_text("type").is_some_and(|kind| is_type(&kind) && !fits(&kind)) {
+        return;
+    }
+    match link {
+        Link::Key(key) if fits(key.split('/').next().unwrap_or_default()) => m.push_text(&key),
+        Link::Later => m.push_pending(&name, wanted),
+        Link::Key(_) | Link::Nowhere => {}
     }
 }
 
