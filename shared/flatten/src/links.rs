@@ -91,7 +91,7 @@ impl Links {
     /// several entries with one `fullUrl` the first is the one that references mean.
     pub fn insert(&mut self, full_url: &str, key: &str) {
         let is_url = matches!(parse(full_url), Reference::Resource { .. });
-        if !Self::needs(full_url, key) && !(is_url && self.awaits_urls) {
+        if !(Self::needs(full_url, key) || is_url && self.awaits_urls) {
             return;
         }
         self.has_urls |= is_url;

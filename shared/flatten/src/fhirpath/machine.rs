@@ -31,7 +31,7 @@ impl<'c> Context<'c> {
         Self { key, links: None }
     }
 
-    pub(super) fn look_up<'t>(self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
+    pub(super) fn look_up(self, reference: &str) -> Option<(Cow<'_, str>, Link)> {
         self.links?.look_up(reference)
     }
 
