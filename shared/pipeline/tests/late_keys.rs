@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use bson::Document;
 use flatten::catalog::{Catalog, Choices};
+use pipeline::ledger::Checkpoint;
 use pipeline::load::{Line, Pace, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::memory::MemorySink;
 use pipeline::source::Storage;
+use pipeline::summary::Summary;
 use serde_json::{Value as Json, json};
 
 fn view(name: &str, rest: &Json) -> (String, String) {
@@ -114,14 +116,16 @@ fn entries(full_url: Name, reference: Name) -> Vec<Json> {
 /// The rows by table and key, without what tells where they came from, and the rejects.
 type Outcome = (BTreeMap<String, BTreeMap<String, Document>>, Vec<String>);
 
-async fn load(path: &Path) -> Outcome {
+async fn load(path: &Path, from: u64) -> Outcome {
     let sink = Arc::new(MemorySink::default());
     let catalog = Catalog::compile(Choices { views: views(), ..Choices::default() }).unwrap();
     let (storage, pace) = (Storage::File(path.to_owned()), Pace::default());
     let line = Line { storage, catalog: Arc::new(catalog), sink: Arc::clone(&sink), pace };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
-    let read = line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
+    let checkpoint = Checkpoint { offset: 1, ordinal: from, line: None, summary: Summary::default() };
+    let checkpoint = (from > 0).then_some(checkpoint);
+    let read = line.run(&Arc::new(object), checkpoint, None, &|_| {}).await.unwrap();
     assert!(matches!(read, Read::Whole(_)), "{read:?}");
     let state = sink.state();
     let tables = state.tables.iter().filter(|(name, _)| !name.starts_with('_'));
@@ -142,10 +146,15 @@ async fn load(path: &Path) -> Outcome {
 }
 
 async fn outcome(entries: &[Json]) -> Outcome {
+    outcome_from(entries, 0).await
+}
+
+/// What an attempt makes that goes on at this ordinal.
+async fn outcome_from(entries: &[Json], from: u64) -> Outcome {
     let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bundle.to_string()).unwrap();
-    load(file.path()).await
+    load(file.path(), from).await
 }
 
 fn permutations(items: &[Json]) -> Vec<Vec<Json>> {
@@ -204,6 +213,26 @@ async fn urls_wait_for_their_entries_too() {
         for entries in permutations(&entries) {
             let order: Vec<_> = entries.iter().map(|entry| entry["resource"]["id"].clone()).collect();
             assert_eq!(outcome(&entries).await, (tables.clone(), rejects.clone()), "{order:?}");
+        }
+    }
+}
+
+/// An attempt that goes on in the middle of a Bundle makes the rows that the earlier one was still holding: here all of
+/// them, because each observation refers to something behind it.
+#[tokio::test]
+async fn held_resources_are_not_lost_between_attempts() {
+    for name in [urn, url] {
+        let entries = entries(name, name);
+        let observations_first: Vec<Json> = [0, 1, 4, 2, 3].map(|index: usize| entries[index].clone()).into();
+        let of_observations = |(mut tables, rejects): Outcome| {
+            // The attempt before has handed these on.
+            tables.retain(|name, _| !matches!(name.as_str(), "Group" | "Patient"));
+            (tables, rejects)
+        };
+        let whole = of_observations(outcome(&observations_first).await);
+        for from in 1..=5 {
+            let rest = of_observations(outcome_from(&observations_first, from).await);
+            assert_eq!(rest, whole, "from {from}");
         }
     }
 }

@@ -16,7 +16,7 @@ use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows};
-use flatten::view::{Context, Evaluator, Plan, ViewNames, ViewSet};
+use flatten::view::{Context, Evaluator, Plan, Profile, ViewNames, ViewSet};
 use serde_json::{Value as Json, json};
 
 /// Columns that no public sample happens to fill.
@@ -51,6 +51,11 @@ fn every_view_compiles_and_says_what_it_is_for() {
         assert!(listing.contains(&line), "docs/views.md lacks the line\n{line}");
         notices.extend(plan.notices().iter().map(|notice| format!("{}: {notice}", plan.name())));
         assert!(plan.key_columns().count() > 0, "{} cannot be joined", plan.name());
+        let violations = Profile::Shareable.violations(&view);
+        assert!(violations.is_empty(), "{} is not shareable: {violations:?}", plan.name());
+        for column in plan.columns().iter().filter(|column| column.name.ends_with("_at")) {
+            assert_eq!(column.cell.name(), "timestamp", "{}.{} is a moment", plan.name(), column.name);
+        }
     }
     assert!(notices.is_empty(), "no release has what these ask for: {notices:#?}");
 }
