@@ -171,6 +171,7 @@ fn write_cell(value: Value<'_>, csv: &mut Vec<u8>, quoted: bool) {
         }
         Value::Text(text) => csv.extend_from_slice(text.as_bytes()),
         Value::Decimal(digits) => csv.extend_from_slice(digits.as_bytes()),
+        Value::Double(value) => write!(csv, "{value:?}").unwrap(),
         Value::Boolean(value) => write!(csv, "{value}").unwrap(),
         Value::Integer(value) => write!(csv, "{value}").unwrap(),
         Value::Long(value) | Value::Instant(value) => write!(csv, "{value}").unwrap(),

@@ -62,6 +62,8 @@ pub enum Value<'a> {
     Long(i64),
     /// FHIR `decimal`, its digits as written.
     Decimal(&'a str),
+    /// FHIR `decimal` as the nearest double, which is finite.
+    Double(f64),
     /// Text.
     Text(&'a str),
     /// A moment: milliseconds since 1970-01-01T00:00:00Z.
@@ -90,6 +92,7 @@ enum Stored {
     Integer(i32),
     Long(i64),
     Decimal(Span),
+    Double(f64),
     Text(Span),
     Instant(i64),
     Pending(Span),
@@ -206,6 +209,12 @@ impl Rows {
     pub fn decimal(&mut self, column: ColumnId, digits: &str) {
         let span = self.push_text(|text| text.push_str(digits));
         let _ = self.push(column, Stored::Decimal(span));
+    }
+
+    /// Adds a decimal as a finite double.
+    pub fn double(&mut self, column: ColumnId, value: f64) {
+        debug_assert!(value.is_finite(), "JSON has neither infinity nor NaN");
+        let _ = self.push(column, Stored::Double(value));
     }
 
     /// Adds text.

@@ -60,6 +60,7 @@ fn cell(names: &NameList, value: Value<'_>) -> Json {
         Value::Integer(number) => number.into(),
         Value::Long(number) => json!({"$numberLong": number.to_string()}),
         Value::Decimal(digits) => json!({"$numberDecimal": digits}),
+        Value::Double(number) => json!({"$numberDouble": format!("{number:?}")}),
         Value::Text(text) => text.into(),
         Value::Instant(milliseconds) => json!({"$date": rfc3339(milliseconds)}),
         Value::Pending(urn) | Value::PendingOrNull(urn) => json!({"$pending": urn}),

@@ -63,6 +63,7 @@ fn cell(names: &NameList, value: Value<'_>) -> String {
         Value::Boolean(truth) => truth.to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Long(number) => number.to_string(),
+        Value::Double(number) => format!("{number:?}"),
         Value::Decimal(digits) => digits.to_owned(),
         Value::Text(value) | Value::Pending(value) | Value::PendingOrNull(value) => text(value),
         Value::Instant(milliseconds) => text(&rfc3339(milliseconds)),

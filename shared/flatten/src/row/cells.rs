@@ -56,6 +56,7 @@ impl<'a> Iterator for Cells<'a> {
             Stored::Long(value) => Value::Long(value),
             Stored::Instant(value) => Value::Instant(value),
             Stored::Decimal(span) => Value::Decimal(rows.str(span)),
+            Stored::Double(value) => Value::Double(value),
             Stored::Text(span) => Value::Text(rows.str(span)),
             Stored::Pending(span) => Value::Pending(rows.str(span)),
             Stored::PendingOrNull(span) => Value::PendingOrNull(rows.str(span)),

@@ -25,6 +25,7 @@ fn cells(names: &NameList, prefix: &str, row: Cells<'_>, found: &mut Found) {
             Value::Boolean(truth) => truth.to_string(),
             Value::Integer(number) => number.to_string(),
             Value::Long(number) => number.to_string(),
+            Value::Double(number) => number.to_string(),
             Value::Decimal(text) | Value::Text(text) | Value::Pending(text) | Value::PendingOrNull(text) => {
                 text.to_owned()
             }

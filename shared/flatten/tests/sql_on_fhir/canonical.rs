@@ -12,6 +12,7 @@ pub(crate) fn of_cell(value: Value<'_>, exact: bool) -> String {
         Value::Long(value) => format!("number {value}"),
         Value::Decimal(digits) if exact => format!("digits {digits}"),
         Value::Decimal(digits) => format!("number {}", number(digits)),
+        Value::Double(value) => format!("double {value:?}"),
         Value::Text(text) => format!("text {text}"),
         Value::Instant(milliseconds) => format!("instant {milliseconds}"),
         Value::Pending(urn) | Value::PendingOrNull(urn) => format!("pending {urn}"),

@@ -10,6 +10,7 @@ use crate::object::{ObjectRef, Pin, Source};
 
 use super::decimal::decimal128;
 
+const DOUBLE: u8 = 0x01;
 const DOCUMENT: u8 = 0x03;
 const ARRAY: u8 = 0x04;
 const BINARY: u8 = 0x05;
@@ -105,6 +106,12 @@ impl BsonWriter {
     pub fn decimal(&mut self, name: impl ElementName, digits: &str) {
         self.element(DECIMAL, name);
         self.bytes.extend_from_slice(&decimal128(digits));
+    }
+
+    /// Adds a double.
+    pub fn double(&mut self, name: impl ElementName, value: f64) {
+        self.element(DOUBLE, name);
+        self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
     /// Adds a moment, in milliseconds since 1970-01-01T00:00:00Z.
@@ -313,6 +320,7 @@ fn element(writer: &mut BsonWriter, names: &NameList, name: impl ElementName, va
         Value::Integer(value) => writer.int32(name, value),
         Value::Long(value) => writer.int64(name, value),
         Value::Decimal(digits) => writer.decimal(name, digits),
+        Value::Double(value) => writer.double(name, value),
         Value::Text(value) => writer.text(name, value),
         Value::Instant(milliseconds) => writer.date(name, milliseconds),
         Value::List(items) => {

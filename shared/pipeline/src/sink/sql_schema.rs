@@ -475,6 +475,7 @@ impl Seen {
             Value::Integer(_) => CellType::Int,
             Value::Long(_) => CellType::Long,
             Value::Decimal(_) => CellType::Decimal,
+            Value::Double(_) => CellType::Double,
             Value::Text(_) => CellType::Text,
             Value::Instant(_) => CellType::Date,
             Value::List(cells) => {

@@ -229,11 +229,17 @@ pub(crate) fn every_value() -> WriteBatch {
     arena.integer(names.column("integer"), i32::MIN);
     arena.long(names.column("long"), i64::MAX);
     arena.decimal(names.column("decimal"), "-120.50");
+    arena.double(names.column("double"), 120.5);
     arena.text(names.column("text"), "a\"\\\u{0}\n\u{1F600}ü");
     arena.instant(names.column("instant"), 1_767_607_200_120);
     let list = arena.open_list(names.column("list"));
     for number in 0..12 {
         arena.integer(ITEM, number);
+    }
+    arena.close(list);
+    let list = arena.open_list(names.column("doubles"));
+    for value in [0.0, -0.0, 80.0, 1e-7, 6.02e23, f64::MAX, 5e-324] {
+        arena.double(ITEM, value);
     }
     arena.close(list);
     let record = arena.open_record(names.column("record"));
@@ -258,6 +264,7 @@ pub(crate) fn every_value() -> WriteBatch {
 pub(crate) const EVERY_VALUE: &str = r#"{"_id":"Observation/v","_load":"clinic/in/day 1.ndjson@v1",
 "_source":{"bucket":"clinic","key":"in/day 1.ndjson","length":99,"offset":300,"ordinal":3,"versionId":"v1"},
 "_version":"0000040000000000000000000003.0A000000000000000000000000000000.14d8de5697181886.0000000006000000",
-"decimal":-120.50,"empty":null,"instant":"2026-01-05T10:00:00.120Z","integer":-2147483648,
+"decimal":-120.50,"double":120.5,
+"doubles":[0.0,-0.0,80.0,1e-7,6.02e23,1.7976931348623157e308,5e-324],"empty":null,"instant":"2026-01-05T10:00:00.120Z","integer":-2147483648,
 "list":[0,1,2,3,4,5,6,7,8,9,10,11],"long":9223372036854775807,"record":{"inner":[{}]},
 "text":"a\"\\\u0000\n😀ü","yes":true}"#;

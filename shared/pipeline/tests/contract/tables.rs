@@ -53,6 +53,7 @@ pub(crate) fn of_bson(value: &Bson) -> String {
         Bson::Int32(value) => value.to_string(),
         Bson::Int64(value) => value.to_string(),
         Bson::Decimal128(value) => value.to_string(),
+        Bson::Double(value) => format!("{value:?}"),
         Bson::DateTime(moment) => {
             let moment = jiff::Timestamp::from_millisecond(moment.timestamp_millis()).unwrap();
             quoted(&format!("{moment:.3}"))

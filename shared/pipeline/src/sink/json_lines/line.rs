@@ -154,6 +154,8 @@ impl Line {
             Value::Integer(value) => self.push(format_args!("{value}")),
             Value::Long(value) => self.push(format_args!("{value}")),
             Value::Decimal(digits) => self.bytes.extend_from_slice(digits.as_bytes()),
+            // The shortest text that reads back as the double: `80.0`, `1e-7`.
+            Value::Double(value) => self.push(format_args!("{value:?}")),
             Value::Text(value) => text(&mut self.bytes, value),
             Value::Instant(milliseconds) => self.moment(milliseconds),
             Value::List(items) => {

@@ -27,8 +27,8 @@ pub enum Lines {
     History,
 }
 
-/// Rows as JSON lines: decimals as they were written, moments as RFC 3339 text in UTC with milliseconds, lists
-/// and records nested.
+/// Rows as JSON lines: exact decimals as they were written, doubles by their shortest text, moments as RFC 3339 text in
+/// UTC with milliseconds, lists and records nested.
 ///
 /// Nothing that was printed can be taken back. So the lines of a run wait, in memory at first and then in a nameless
 /// temporary file, until [`finish`](Self::finish) prints the newest version of each resource, with the keys that came
