@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices, Flattener, Tables};
+use flatten::decimals::Decimals;
 use flatten::defect::Defect;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -13,33 +14,38 @@ use flatten::model;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Rows, Value};
 
-/// A flattener of each form of arrays that has seen all inputs before this one.
-struct Veterans([Flattener; 2]);
+/// A flattener of each form of rows that has seen all inputs before this one.
+struct Veterans([Flattener; 3]);
 
 thread_local! {
     static VETERANS: RefCell<Veterans> = RefCell::new(Veterans(FORMS.map(flattener)));
 }
 
-const FORMS: [Arrays; 2] = [Arrays::Embedded, Arrays::Tables];
+/// How arrays and decimals are written.
+const FORMS: [(Arrays, Decimals); 3] = [
+    (Arrays::Embedded, Decimals::Exact),
+    (Arrays::Tables, Decimals::Exact),
+    (Arrays::Embedded, Decimals::Double),
+];
 
-fn flattener(arrays: Arrays) -> Flattener {
-    let automatic = Settings { arrays, narrative: true, ..Settings::default() };
+fn flattener((arrays, decimals): (Arrays, Decimals)) -> Flattener {
+    let automatic = Settings { arrays, decimals, narrative: true, ..Settings::default() };
     let choices = Choices { tables: Tables::Automatic, automatic, ..Choices::default() };
     Flattener::new(Arc::new(Catalog::compile(choices).unwrap()))
 }
 
-/// Flattens a resource in both forms.
+/// Flattens a resource in all forms.
 ///
 /// # Panics
 /// Where a row has a column twice, where rows depend on what was flattened before, and where a defect has no code or
 /// its path has a name that is not FHIR's.
 pub(crate) fn check(input: &[u8]) {
     VETERANS.with_borrow_mut(|veterans| {
-        for (arrays, veteran) in FORMS.into_iter().zip(&mut veterans.0) {
+        for (form, veteran) in FORMS.into_iter().zip(&mut veterans.0) {
             veteran.begin_batch();
             let rows = flatten(veteran, input);
             assert_eq!(rows, flatten(veteran, input), "the second time it is something else");
-            assert_eq!(rows, flatten(&mut flattener(arrays), input), "it depends on what came before");
+            assert_eq!(rows, flatten(&mut flattener(form), input), "it depends on what came before");
             if let Err(Some(defect)) = rows {
                 assert!(!defect.code.as_str().is_empty());
                 assert!(defect.path.split('/').all(is_ours), "{defect:?}");

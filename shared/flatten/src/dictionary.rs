@@ -36,8 +36,8 @@ pub struct Meaning {
     pub derived: Option<&'static str>,
     /// The FHIR datatype of the element in the newest release that knows it.
     pub datatype: Option<&'static str>,
-    /// What stands in the cells: `boolean`, `integer`, `long`, `decimal`, `text`, `timestamp` or `record`, `|` between
-    /// several, `[]` behind those of a list; `any` where FHIR does not say.
+    /// What stands in the cells: `boolean`, `integer`, `long`, `decimal`, `double`, `text`, `timestamp`,
+    /// `binary` or `record`, `|` between several, `[]` behind those of a list; `any` where FHIR does not say.
     pub cell: String,
     /// Whether no FHIR release knows the element, or what it stands in.
     pub is_unknown: bool,

@@ -14,6 +14,7 @@ pub mod reference;
 pub mod time;
 pub mod links;
 pub mod model;
+pub mod decimals;
 pub mod row;
 pub mod dictionary;
 pub mod automatic;

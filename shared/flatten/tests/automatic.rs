@@ -15,6 +15,7 @@ use std::fs;
 use std::path::Path;
 
 use flatten::automatic::{Arrays, Automatic, Settings};
+use flatten::decimals::Decimals;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
 use flatten::model::ResourceTypes;
@@ -80,7 +81,8 @@ fn settings_of(folder: &Path) -> Settings {
         given["inline_binary_bytes"].as_u64().map_or(256 << 10, |bytes| usize::try_from(bytes).unwrap());
     let narrative = given["narrative"] == true;
     let resource_types = ResourceTypes::read(given["resource_types"].as_str().unwrap_or_default());
-    Settings { arrays, narrative, extension_names, inline_binary_bytes, resource_types }
+    let decimals = if given["decimals"] == "double" { Decimals::Double } else { Decimals::Exact };
+    Settings { arrays, decimals, narrative, extension_names, inline_binary_bytes, resource_types }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use flatten::automatic::{Arrays, Automatic, Settings};
+use flatten::decimals::Decimals;
 use flatten::defect::DefectCode;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -200,9 +201,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(arrays: Arrays) -> Self {
+    fn new((arrays, decimals): (Arrays, Decimals)) -> Self {
         let extension_names = [("http://a.example/named".to_owned(), "named".to_owned())].into();
-        let settings = Settings { arrays, extension_names, inline_binary_bytes: 30, ..Settings::default() };
+        let settings =
+            Settings { arrays, decimals, extension_names, inline_binary_bytes: 30, ..Settings::default() };
         Self { automatic: Automatic::new(settings), names: Names::default() }
     }
 
@@ -224,10 +226,16 @@ impl Worker {
     }
 }
 
+/// How arrays and decimals are written.
+const SETTINGS: [(Arrays, Decimals); 3] = [
+    (Arrays::Embedded, Decimals::Exact),
+    (Arrays::Tables, Decimals::Exact),
+    (Arrays::Embedded, Decimals::Double),
+];
+
 thread_local! {
     /// Workers that have met everything before.
-    static SEASONED: RefCell<[Worker; 2]> =
-        RefCell::new([Worker::new(Arrays::Embedded), Worker::new(Arrays::Tables)]);
+    static SEASONED: RefCell<[Worker; 3]> = RefCell::new(SETTINGS.map(Worker::new));
 }
 
 proptest! {
@@ -242,8 +250,8 @@ proptest! {
         resource["resourceType"] = json!(resource_type);
         resource["id"] = json!("1");
         let text = resource.to_string();
-        for (at, arrays) in [Arrays::Embedded, Arrays::Tables].into_iter().enumerate() {
-            let fresh = Worker::new(arrays).rows(&text);
+        for (at, settings) in SETTINGS.into_iter().enumerate() {
+            let fresh = Worker::new(settings).rows(&text);
             prop_assert!(fresh != Err(DefectCode::AmbiguousColumn), "{text}");
             let seasoned = SEASONED.with_borrow_mut(|workers| workers.get_mut(at).unwrap().rows(&text));
             prop_assert_eq!(fresh, seasoned, "{}", text);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::decimals::Decimals;
 use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
 use crate::row::{ColumnId, NameList};
 
@@ -18,6 +19,7 @@ struct Describer<'a> {
     tables: BTreeMap<&'a str, ScopeId>,
     /// What the rows of each table can be, wherever they come from.
     roots: BTreeMap<String, Vec<Root>>,
+    decimals: Decimals,
     dictionary: &'a mut Dictionary,
 }
 
@@ -30,8 +32,8 @@ impl Automatic {
         tables: BTreeMap<&str, ScopeId>,
         dictionary: &mut Dictionary,
     ) {
-        let (places, roots) = (&self.places, BTreeMap::new());
-        let mut describer = Describer { places, tally, names, tables, roots, dictionary };
+        let (places, roots, decimals) = (&self.places, BTreeMap::new(), self.settings.decimals);
+        let mut describer = Describer { places, tally, names, tables, roots, decimals, dictionary };
         let has_children = self.settings.arrays == Arrays::Tables;
         for (resource_type, place) in places.resource_types() {
             let root = Root::resource(place, resource_type);
@@ -62,7 +64,7 @@ impl Describer<'_> {
         if !has_children {
             return;
         }
-        let mut meanings = Meanings::default();
+        let mut meanings = Meanings::new(self.decimals);
         self.places.describe(root, &mut meanings);
         for items in meanings.items {
             self.reach(&joined(table, &items.name), &items.root, true);
@@ -71,7 +73,7 @@ impl Describer<'_> {
 
     /// The columns of a table or of a list's records, and those of the lists inside.
     fn scope(&mut self, table: &str, prefix: &str, scope: ScopeId, roots: &[Root]) {
-        let mut meanings = Meanings::default();
+        let mut meanings = Meanings::new(self.decimals);
         for root in roots {
             self.places.describe(root, &mut meanings);
         }

@@ -26,6 +26,7 @@ mod disagreements;
 use std::collections::BTreeMap;
 
 use crate::check::{Structural, is_fhir_id};
+use crate::decimals::Decimals;
 use crate::defect::{Defect, DefectCode};
 use crate::links::Links;
 use crate::model::ResourceTypes;
@@ -43,6 +44,8 @@ pub(crate) use name::mistakes;
 pub struct Settings {
     /// Where the items of repeating elements go.
     pub arrays: Arrays,
+    /// How decimals are written, in views too.
+    pub decimals: Decimals,
     /// Whether `text_div` is written.
     pub narrative: bool,
     /// Column names for extension URLs, instead of the ends of the URLs.
@@ -57,6 +60,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             arrays: Arrays::Embedded,
+            decimals: Decimals::default(),
             narrative: false,
             extension_names: BTreeMap::new(),
             inline_binary_bytes: 256 << 10,

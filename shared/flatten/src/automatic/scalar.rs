@@ -1,10 +1,11 @@
-//! Scalars: a value by its FHIR primitive type, exact where the database can be exact, as text beside it where
-//! it cannot.
+//! Scalars: a value by its FHIR primitive type, exact where the cell can be exact, with its text beside it where it
+//! cannot.
 
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use crate::decimals::{Decimals, NearestDouble};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::row::{ColumnId, ITEM};
@@ -218,6 +219,13 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn decimal(&mut self, spot: SpotId, digits: &str) {
+        match self.settings.decimals {
+            Decimals::Exact => self.exact(spot, digits),
+            Decimals::Double => self.double(spot, digits),
+        }
+    }
+
+    fn exact(&mut self, spot: SpotId, digits: &str) {
         match fit(digits) {
             Fit::Exact => self.rows.decimal(self.places.plain(spot), digits),
             Fit::Rounded => {
@@ -228,11 +236,28 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// An item of a list has no text beside it: what a Decimal128 cannot hold stands as its text.
+    /// Writes the nearest double, if there is one, and the text beside it where the two are not the same number.
+    fn double(&mut self, spot: SpotId, digits: &str) {
+        let nearest = NearestDouble::of(digits);
+        if let Some(nearest) = nearest {
+            self.rows.double(self.places.plain(spot), nearest.value);
+        }
+        if !nearest.is_some_and(|nearest| nearest.is_same) {
+            self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits);
+        }
+    }
+
+    /// An item of a list has no text beside it: what the number's type cannot hold stands as its text.
     fn decimal_item(&mut self, digits: &str) {
-        match fit(digits) {
-            Fit::Exact => self.rows.decimal(ITEM, digits),
-            Fit::Rounded | Fit::OutOfRange => self.rows.text(ITEM, digits),
+        match self.settings.decimals {
+            Decimals::Exact => match fit(digits) {
+                Fit::Exact => self.rows.decimal(ITEM, digits),
+                Fit::Rounded | Fit::OutOfRange => self.rows.text(ITEM, digits),
+            },
+            Decimals::Double => match NearestDouble::of(digits) {
+                Some(NearestDouble { value, is_same: true }) => self.rows.double(ITEM, value),
+                _ => self.rows.text(ITEM, digits),
+            },
         }
     }
 

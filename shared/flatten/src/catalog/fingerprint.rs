@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::automatic::{Arrays, Settings};
+use crate::decimals::Decimals;
 
 use super::{Choices, Tables};
 
@@ -14,11 +15,16 @@ const FORM: &str = "flatfire catalog 1";
 /// behind its length. Lists whose order means nothing are sorted. What files are called means nothing either.
 pub(super) fn fingerprint(choices: &Choices) -> String {
     let Choices { tables, automatic, views, inactive, checks, gates } = choices;
-    let Settings { arrays, narrative, extension_names, inline_binary_bytes, resource_types } = automatic;
+    let Settings { arrays, decimals, narrative, extension_names, inline_binary_bytes, resource_types } =
+        automatic;
     let mut text = Text::default();
     text.add("form", [FORM]);
     text.add("tables", [name_of_tables(*tables)]);
     text.add("arrays", [name_of_arrays(*arrays)]);
+    // Exact decimals add nothing: the fingerprint is that of programs that knew no other kind.
+    if *decimals == Decimals::Double {
+        text.add("decimals", ["double"]);
+    }
     text.add("narrative", [if *narrative { "true" } else { "false" }]);
     text.add("extension names", extension_names.iter().flat_map(|(url, name)| [url.as_str(), name.as_str()]));
     text.add("inline binary bytes", [inline_binary_bytes.to_string().as_str()]);
@@ -89,7 +95,7 @@ const fn name_of_arrays(arrays: Arrays) -> &'static str {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Arrays, Choices, Settings, Tables, fingerprint};
+    use super::{Arrays, Choices, Decimals, Settings, Tables, fingerprint};
     use crate::model::ResourceTypes;
 
     fn named(text: &str) -> Vec<(String, String)> {
@@ -105,6 +111,7 @@ mod tests {
             Choices { tables: Tables::Automatic, ..Choices::default() },
             Choices { tables: Tables::Views, ..Choices::default() },
             automatic(Settings { arrays: Arrays::Tables, ..settings() }),
+            automatic(Settings { decimals: Decimals::Double, ..settings() }),
             automatic(Settings { narrative: true, ..settings() }),
             automatic(Settings { extension_names: [("u".into(), "a".into())].into(), ..settings() }),
             automatic(Settings { extension_names: [("u".into(), "b".into())].into(), ..settings() }),

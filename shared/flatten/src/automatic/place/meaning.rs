@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::decimals::Decimals;
 use crate::dictionary::{Meaning, cut};
 use crate::model::extensions::without_version;
 use crate::model::{Datatype, Element};
@@ -40,6 +41,7 @@ pub(in crate::automatic) struct Items {
 /// The columns of one name space.
 #[derive(Debug, Default)]
 pub(in crate::automatic) struct Meanings {
+    decimals: Decimals,
     elements: BTreeMap<ColumnId, Meaning>,
     derived: BTreeMap<ColumnId, Meaning>,
     pub(in crate::automatic) items: Vec<Items>,
@@ -70,6 +72,11 @@ impl Way {
 }
 
 impl Meanings {
+    /// Returns no columns yet, of rows whose decimals are written like that.
+    pub(in crate::automatic) fn new(decimals: Decimals) -> Self {
+        Self { decimals, ..Self::default() }
+    }
+
     /// What a column means. An element's own column comes before one that is derived from another element.
     pub(in crate::automatic) fn get(&self, column: ColumnId) -> Option<&Meaning> {
         self.elements.get(&column).or_else(|| self.derived.get(&column))
@@ -218,7 +225,7 @@ impl Places {
         here.is_unknown |= element.is_none() && !on_primitive;
         // The value of an extension stands in the column that the extension has described.
         if !(base == Some("value") && place.special == Special::Extension) {
-            let mut meaning = here.meaning(None, &cell_of(spot, element.as_ref()));
+            let mut meaning = here.meaning(None, &cell_of(spot, element.as_ref(), meanings.decimals));
             meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
             if is_label {
                 "text[]".clone_into(&mut meaning.cell);
@@ -291,18 +298,22 @@ fn datatype_of(element: &Element) -> &'static str {
 const TEXTS: Scalars = Scalars::MOMENT.and(Scalars::TIME).and(Scalars::TEXT).and(Scalars::BINARY);
 
 /// What stands in the plain column of an element.
-fn cell_of(spot: &Spot, element: Option<&Element>) -> String {
+fn cell_of(spot: &Spot, element: Option<&Element>, decimals: Decimals) -> String {
     let Some(element) = element else { return "any".to_owned() };
     let is_primitive = |datatype| matches!(datatype, Datatype::Primitive(_));
     if spot.scalars.none() || !element.uses.iter().any(|used| is_primitive(used.datatype)) {
         return "record[]".to_owned();
     }
     let scalars = spot.scalars;
+    let decimal = match decimals {
+        Decimals::Exact => "decimal",
+        Decimals::Double => "double",
+    };
     let words = [
         (scalars.has(Scalars::BOOLEAN), "boolean"),
         (scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL), "integer"),
         (scalars.has(Scalars::LONG), "long"),
-        (scalars.has(Scalars::DECIMAL), "decimal"),
+        (scalars.has(Scalars::DECIMAL), decimal),
         (scalars.has(TEXTS), "text"),
     ];
     let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
