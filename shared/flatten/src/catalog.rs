@@ -230,7 +230,7 @@ fn compile_views(choices: &Choices, invalid: &mut InvalidCatalog) -> Vec<Arc<Pla
             Ok(plan) if !names.insert(plan.name().to_owned()) => {
                 invalid.others.push(format!("{file}: another view is called `{}`", plan.name()));
             }
-            Ok(plan) => plans.push(Arc::new(plan)),
+            Ok(plan) => plans.push(Arc::new(plan.with_decimals(choices.automatic.decimals))),
             Err(view) => invalid.views.push((file.clone(), view)),
         }
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices, Tables};
+use flatten::decimals::Decimals;
 use futures::TryStreamExt as _;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
@@ -42,12 +43,12 @@ type Schemas = BTreeMap<String, FieldSchema>;
 /// a tenth as large.
 const MAX_BYTES: u64 = 128 << 10;
 
-fn catalog(arrays: Arrays) -> Arc<Catalog> {
+fn catalog(arrays: Arrays, decimals: Decimals) -> Arc<Catalog> {
     let views = files_in(&["views"]);
     let views = views.iter().map(|path| (path.display().to_string(), std::fs::read_to_string(path).unwrap()));
     let choices = Choices {
         tables: Tables::Both,
-        automatic: Settings { arrays, ..Settings::default() },
+        automatic: Settings { arrays, decimals, ..Settings::default() },
         views: views.collect(),
         ..Choices::default()
     };
@@ -150,26 +151,34 @@ async fn schemas_of_samples(files: &[PathBuf], catalog: &Arc<Catalog>) -> Schema
 
 #[tokio::test]
 async fn schemas_of_embedded_arrays_are_what_documents_are() {
-    Box::pin(compare_all(Arrays::Embedded)).await;
+    Box::pin(compare_all(Arrays::Embedded, Decimals::Exact)).await;
 }
 
 #[tokio::test]
 async fn schemas_of_child_tables_are_what_documents_are() {
-    Box::pin(compare_all(Arrays::Tables)).await;
+    Box::pin(compare_all(Arrays::Tables, Decimals::Exact)).await;
+}
+
+#[tokio::test]
+async fn schemas_of_doubles_are_what_documents_are() {
+    let schemas = Box::pin(compare_all(Arrays::Embedded, Decimals::Double)).await;
+    let types = schemas.values().flat_map(shapes_of_schema).map(|(_, kind)| kind);
+    let types: BTreeSet<String> = types.collect();
+    assert!(types.contains("double") && !types.contains("decimal"), "{types:?}");
 }
 
 /// Each sample in memory; and all of them in the database, where two processes load one half each at the same time: what
 /// they make of one table is united.
-async fn compare_all(arrays: Arrays) {
+async fn compare_all(arrays: Arrays, decimals: Decimals) -> Schemas {
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place where these tests read the environment"
     )]
     let endpoint = Endpoint::get(std::env::var("MONGODB_URI").ok(), "serverSelectionTimeoutMS=30000");
-    let (catalog, files) = (catalog(arrays), samples());
+    let (catalog, files) = (catalog(arrays, decimals), samples());
     let expected = schemas_of_samples(&files, &catalog).await;
     let client = Client::with_uri_str(&endpoint.uri).await.unwrap();
-    let name = format!("flatfire_schemas_{}_{arrays:?}", std::process::id());
+    let name = format!("flatfire_schemas_{}_{arrays:?}_{decimals:?}", std::process::id());
     let archive = format!("{name}_archive");
     let half = async |first: usize| {
         let connection = connect(&endpoint.uri, Some(&name)).await.unwrap();
@@ -182,6 +191,7 @@ async fn compare_all(arrays: Arrays) {
     compare(&client.database(&name), &expected).await;
     client.database(&name).drop().await.unwrap();
     client.database(&archive).drop().await.unwrap();
+    expected
 }
 
 async fn compare(database: &mongodb::Database, expected: &Schemas) {
@@ -223,7 +233,7 @@ async fn a_schema_in_another_form_is_extended() {
         let connection = connect(&endpoint.uri, Some(&name)).await.unwrap();
         Arc::new(MongoSink::new(connection, &format!("{name}_archive")).with_sql_schemas(true))
     };
-    let (catalog, files) = (catalog(Arrays::Embedded), files_in(&["samples"]));
+    let (catalog, files) = (catalog(Arrays::Embedded, Decimals::Exact), files_in(&["samples"]));
     let (first, second) = (sink().await, sink().await);
     for path in &files {
         tokio::join!(load(path, &catalog, &first), load(path, &catalog, &second));

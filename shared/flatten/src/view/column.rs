@@ -1,5 +1,6 @@
 //! Columns: their names, what stands in their cells, and how that follows from path, declaration and tag.
 
+use crate::decimals::Decimals;
 use crate::fhirpath::{Pool, Static};
 use crate::model::{Datatype, Primitive};
 
@@ -53,6 +54,8 @@ pub enum CellType {
     Long,
     /// A decimal with its digits as written.
     Decimal,
+    /// A decimal as the nearest double.
+    Double,
     /// A moment.
     Timestamp,
     /// Bytes, as text in base64.
@@ -84,9 +87,18 @@ impl CellType {
             Self::Integer => "integer",
             Self::Long => "long",
             Self::Decimal => "decimal",
+            Self::Double => "double",
             Self::Timestamp => "timestamp",
             Self::Binary => "binary",
             Self::Text => "text",
+        }
+    }
+
+    /// Returns the cells of the same values where decimals are written like that.
+    pub(super) const fn with_decimals(self, decimals: Decimals) -> Self {
+        match (self, decimals) {
+            (Self::Decimal, Decimals::Double) => Self::Double,
+            _ => self,
         }
     }
 
@@ -107,7 +119,7 @@ impl CellType {
         match self {
             Self::Text => true,
             Self::Boolean => own == Self::Boolean,
-            Self::Integer | Self::Long | Self::Decimal => {
+            Self::Integer | Self::Long | Self::Decimal | Self::Double => {
                 matches!(own, Self::Integer | Self::Long | Self::Decimal)
             }
             Self::Timestamp => {

@@ -1,5 +1,6 @@
 //! Writing items as cells of a column's type.
 
+use crate::decimals::NearestDouble;
 use crate::defect::DefectCode;
 use crate::fhirpath::{Decimal, Fault, Item, Machine, Value};
 use crate::json::Kind;
@@ -103,7 +104,8 @@ fn item(
             }
             Ok(())
         }
-        CellType::Decimal => decimal(machine, rows, name, item),
+        CellType::Decimal => decimal(machine, rows, name, item, exact),
+        CellType::Double => decimal(machine, rows, name, item, double),
         CellType::Timestamp => {
             let moment = match machine.value(item)? {
                 Value::Temporal(text, _) | Value::Text(text) => moment(&text),
@@ -124,23 +126,37 @@ fn number(machine: &Machine<'_>, item: Item) -> Result<Option<Decimal>, Fault> {
     })
 }
 
-/// A decimal of the resource keeps its digits as written.
-fn decimal(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> Result<(), Fault> {
+/// Hands a decimal's digits to `write`: those of the resource as they were written.
+fn decimal(
+    machine: &Machine<'_>,
+    rows: &mut Rows,
+    name: ColumnId,
+    item: Item,
+    write: impl FnOnce(&mut Rows, ColumnId, &str),
+) -> Result<(), Fault> {
     let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
     if let Item::Element(element) = item
         && let Some(digits) = machine.node(element).number()
     {
-        exact(rows, name, digits);
+        write(rows, name, digits);
         return Ok(());
     }
     let number = number(machine, item)?.ok_or(fault)?;
-    exact(rows, name, &number.to_string());
+    write(rows, name, &number.to_string());
     Ok(())
 }
 
 /// Writes a number that no Decimal128 holds exactly as text.
 fn exact(rows: &mut Rows, name: ColumnId, digits: &str) {
     if fits_decimal128(digits) { rows.decimal(name, digits) } else { rows.text(name, digits) }
+}
+
+/// Writes a number as the nearest double, and as text where no finite double is near.
+fn double(rows: &mut Rows, name: ColumnId, digits: &str) {
+    match NearestDouble::of(digits) {
+        Some(nearest) => rows.double(name, nearest.value),
+        None => rows.text(name, digits),
+    }
 }
 
 /// Returns whether a Decimal128 holds a JSON number with all of its digits: at most 34 of them, and an exponent

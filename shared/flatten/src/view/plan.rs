@@ -1,5 +1,6 @@
 //! Plans: compiled views.
 
+use crate::decimals::Decimals;
 use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
 use crate::fhirpath::{Pool, SetId};
 use crate::model::Primitive;
@@ -72,6 +73,18 @@ impl Plan {
     #[must_use]
     pub fn notices(&self) -> &[Mistake] {
         &self.notices
+    }
+
+    /// Writes the decimals of all columns like that. A plan that was just compiled writes them exactly.
+    #[must_use]
+    pub fn with_decimals(mut self, decimals: Decimals) -> Self {
+        for cell in self.columns.iter_mut().map(|column| &mut column.cell) {
+            *cell = cell.with_decimals(decimals);
+        }
+        for form in &mut self.forms {
+            form.cell = form.cell.with_decimals(decimals);
+        }
+        self
     }
 
     /// The columns that join: the keys of resources and references.

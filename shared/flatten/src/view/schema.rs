@@ -27,13 +27,14 @@ pub fn json_schema(plan: &Plan) -> Json {
     json!({"bsonType": "object", "title": plan.name(), "required": ["_id"], "properties": properties})
 }
 
-/// A decimal of more than 34 digits is text in MongoDB, because nothing there holds it.
+/// A decimal is text where nothing in MongoDB holds it: one of more than 34 digits, and `1e400` in a column of doubles.
 fn bson_types(cell: CellType) -> Json {
     match cell {
         CellType::Boolean => json!(["bool", "null"]),
         CellType::Integer => json!(["int", "null"]),
         CellType::Long => json!(["long", "null"]),
         CellType::Decimal => json!(["decimal", "string", "null"]),
+        CellType::Double => json!(["double", "string", "null"]),
         CellType::Timestamp => json!(["date", "null"]),
         CellType::Binary | CellType::Text => json!(["string", "null"]),
     }
@@ -66,6 +67,7 @@ pub fn sql_type(column: &Column) -> &str {
         (None, CellType::Integer) => "INTEGER",
         (None, CellType::Long) => "BIGINT",
         (None, CellType::Decimal) => "NUMERIC",
+        (None, CellType::Double) => "DOUBLE PRECISION",
         (None, CellType::Timestamp) => "TIMESTAMP WITH TIME ZONE",
         // Bytes stay in the base64 that FHIR writes them in.
         (None, CellType::Binary | CellType::Text) => "CHARACTER VARYING",
