@@ -185,7 +185,7 @@ async fn fill_mongo(
         let known = known.get(&id_of(column));
         let clashes = clashes(column, known);
         drift += entry.drift(column, known, clashes);
-        updates.push(Bson::Document(entry.statement(column, clashes)));
+        updates.push(Bson::Document(entry.statement(column, known, clashes)));
     }
     // A column whose mark is known meets itself as a duplicate and stays as it is.
     let command = doc! {
@@ -251,8 +251,12 @@ impl Entry<'_> {
     }
 
     /// `{q: {_id, marks: {$ne: mark}}, u: {$setOnInsert, $set, $inc, $push}, upsert: true}`
-    fn statement(&self, column: &Column, clashes: bool) -> Document {
+    fn statement(&self, column: &Column, known: Option<&Document>, clashes: bool) -> Document {
         let (mut facts, mut set) = (self.facts(column), doc! { "last": self.moment() });
+        if let Some(types) = more_types(column, known) {
+            facts.remove("type");
+            set.insert("type", types);
+        }
         if clashes {
             set.insert("clash", true);
         }
@@ -285,13 +289,16 @@ impl Entry<'_> {
             let surplus = marks.len().saturating_sub(MARKS);
             document.insert("marks", marks.split_off(surplus));
         }
+        if let Some(types) = more_types(column, Some(document)) {
+            document.insert("type", types);
+        }
         document.insert("last", self.moment());
         if clashes {
             document.insert("clash", true);
         }
     }
 
-    /// What is written once.
+    /// What is written once, but for the type, to which later loads add.
     fn facts(&self, column: &Column) -> Document {
         let Meaning { path, url, derived, datatype, cell, is_unknown, is_clash: _ } = &column.meaning;
         let mut first = self.moment();
@@ -322,6 +329,27 @@ impl Entry<'_> {
 fn clashes(column: &Column, known: Option<&Document>) -> bool {
     let url = column.meaning.url.as_deref().map(cut);
     column.meaning.is_clash || known.is_some_and(|known| known.get_str("url").ok() != url)
+}
+
+/// The types of cells, in the order in which [`Meaning::cell`] names them.
+const TYPES: [&str; 10] =
+    ["boolean", "integer", "long", "decimal", "double", "text", "timestamp", "binary", "record", "any"];
+
+/// Returns the types of a column together with those that its entry has, if the entry lacks some: after a change of
+/// settings old rows hold decimals and new ones doubles. The order of loads makes no difference.
+fn more_types(column: &Column, known: Option<&Document>) -> Option<String> {
+    let (known, new) = (known?.get_str("type").ok()?, column.meaning.cell.as_str());
+    if known == new || known.ends_with("[]") != new.ends_with("[]") {
+        return None;
+    }
+    let (known_types, new_types) = (types_in(known), types_in(new));
+    let union = TYPES.into_iter().filter(|word| known_types.contains(word) || new_types.contains(word));
+    let union = union.collect::<Vec<_>>().join("|") + if new.ends_with("[]") { "[]" } else { "" };
+    (union != known).then_some(union)
+}
+
+fn types_in(cell: &str) -> Vec<&str> {
+    cell.trim_end_matches("[]").split('|').collect()
 }
 
 fn id_of(column: &Column) -> String {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use flatten::catalog::{Catalog, Flattener};
+use flatten::automatic::Settings;
+use flatten::catalog::{Catalog, Choices, Flattener};
+use flatten::decimals::Decimals;
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -14,8 +16,10 @@ use pipeline::summary::{Drift, Summary};
 
 use crate::ledger::{attempt, each, ending, object};
 
-fn columns_of(resources: &[&str]) -> Dictionary {
-    let mut flattener = Flattener::new(Arc::new(Catalog::default()));
+fn columns_of(resources: &[&str], decimals: Decimals) -> Dictionary {
+    let automatic = Settings { decimals, ..Settings::default() };
+    let catalog = Catalog::compile(Choices { automatic, ..Choices::default() }).unwrap();
+    let mut flattener = Flattener::new(Arc::new(catalog));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
@@ -27,7 +31,7 @@ fn columns_of(resources: &[&str]) -> Dictionary {
 }
 
 async fn fill(ledger: &Ledger, load: &str, attempt: u32, part: u64, resources: &[&str]) -> Drift {
-    let columns = columns_of(resources);
+    let columns = columns_of(resources, Decimals::Exact);
     ledger.fill(&Filled { load, attempt, part, columns: &columns, now: 5 }).await.unwrap()
 }
 
@@ -62,6 +66,25 @@ async fn columns_know_their_first_and_last_load() {
         );
         assert_eq!(gender.get_i64("rows").ok(), Some(5));
         assert_eq!(column(ledger, "Patient.tallness").await.get_bool("unknown").ok(), Some(true));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_column_has_the_types_of_all_loads() {
+    const WEIGHT: &str = r#"{"resourceType":"Observation","status":"final","valueQuantity":{"value":70.5}}"#;
+    each(async |ledger| {
+        let (double, exact) = (Decimals::Double, Decimals::Exact);
+        let types = [(exact, "decimal"), (double, "decimal|double"), (exact, "decimal|double")];
+        for (attempt, (decimals, expected)) in (1..).zip(types) {
+            let columns = columns_of(&[WEIGHT], decimals);
+            let filled = Filled { load: "one", attempt, part: u64::from(attempt), columns: &columns, now: 5 };
+            ledger.fill(&filled).await.unwrap();
+            let value = column(ledger, "Observation.valueQuantity_value").await;
+            assert_eq!(value.get_str("type").unwrap(), expected);
+            let status = column(ledger, "Observation.status").await;
+            assert_eq!(status.get_str("type").unwrap(), "text");
+        }
     })
     .await;
 }
