@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
+use flatten::decimals::Decimals;
 use flatten::model::ResourceTypes;
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{Retention, Validation};
@@ -183,6 +184,7 @@ const TABLES: &[(&str, Tables)] =
 const VALIDATION: &[(&str, Validation)] =
     &[("off", Validation::Off), ("warn", Validation::Warn), ("error", Validation::Error)];
 const ARRAYS: &[(&str, Arrays)] = &[("embedded", Arrays::Embedded), ("tables", Arrays::Tables)];
+const DECIMALS: &[(&str, Decimals)] = &[("exact", Decimals::Exact), ("double", Decimals::Double)];
 const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
 
@@ -280,7 +282,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
     }
 
     /// - `FLATTEN_TABLES`: which tables are written; both.
-    /// - `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `EXTENSION_NAMES`.
+    /// - `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `DECIMALS`, `EXTENSION_NAMES`.
     /// - `RESOURCE_TYPES`: types that have tables although no release of FHIR has them, by comma or space; none.
     /// - `INACTIVE_TYPES`: what goes to the archive instead of the tables, `Type` or `Type where <FHIRPath>`; nothing.
     /// - `CHECKS`: checks besides those of `checks.json`, which is compiled in: a JSON array of `{name, type, path,
@@ -303,6 +305,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
         let default = automatic::Settings::default();
         automatic::Settings {
             arrays: self.choice("FLATTEN_ARRAYS", "embedded or tables", ARRAYS, default.arrays),
+            decimals: self.choice("DECIMALS", "exact or double", DECIMALS, default.decimals),
             narrative: self.choice("FLATTEN_NARRATIVE", "true or false", TRUTH, default.narrative),
             extension_names: self.extension_names(),
             resource_types: ResourceTypes::read(&self.text("RESOURCE_TYPES").unwrap_or_default()),

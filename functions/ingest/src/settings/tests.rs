@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use flatten::automatic::Arrays;
+use flatten::decimals::Decimals;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::mongodb::{Retention, Validation};
 
@@ -51,6 +52,7 @@ fn a_connection_is_enough() {
     assert_eq!(settings.batch_bytes, 4_000_000);
     let choices = choices(&[URI]);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Embedded, false));
+    assert_eq!(choices.automatic.decimals, Decimals::Exact);
     assert!(choices.automatic.extension_names.is_empty());
     assert_eq!(choices.tables, Tables::Both);
     assert!(choices.inactive.is_empty() && choices.checks.is_empty() && choices.gates.is_none());
@@ -72,6 +74,7 @@ fn every_variable_is_read() {
         ("AWS_ENDPOINT_URL", "http://localhost:4566"),
         ("FLATTEN_ARRAYS", "tables"),
         ("FLATTEN_NARRATIVE", "true"),
+        ("DECIMALS", "double"),
         ("FLATTEN_TABLES", "views"),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "ax"}"#),
         ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where iif(status = 'a', true, false)"),
@@ -93,6 +96,7 @@ fn every_variable_is_read() {
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));
     assert!(settings.path_style && settings.sql_schemas);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Tables, true));
+    assert_eq!(choices.automatic.decimals, Decimals::Double);
     assert_eq!(
         choices.automatic.extension_names.into_iter().collect::<Vec<_>>(),
         [("http://a.example/x".into(), "ax".into())]
@@ -130,6 +134,7 @@ fn a_word_that_is_no_choice_is_a_mistake() {
         ("LOG_LEVEL", "ingest=trace"),
         ("FLATTEN_ARRAYS", "array"),
         ("FLATTEN_NARRATIVE", "1"),
+        ("DECIMALS", "float"),
         ("FLATTEN_TABLES", "all"),
         ("EXTENSION_NAMES", "[]"),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "$ax"}"#),
