@@ -11,7 +11,7 @@ use flatten::view::{Plan, Profile};
 
 use crate::console;
 use crate::outcome::Outcome;
-use crate::settings::Views;
+use crate::settings::{Decimals, Views};
 
 /// Compile views and print the tables they make, or every mistake in them.
 #[derive(Debug, Args)]
@@ -23,6 +23,9 @@ pub(crate) struct Check {
     /// Resource types that have tables although no release of FHIR has them, by comma or space
     #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
     resource_types: String,
+    /// How decimals are written
+    #[arg(long, value_enum, default_value_t = Decimals::Exact)]
+    decimals: Decimals,
     /// Whether the views fit a profile of HL7 as well: to be shared between systems, or of simple values only
     #[arg(long, value_name = "PROFILE")]
     profile: Option<ProfileName>,
@@ -46,8 +49,9 @@ impl From<ProfileName> for Profile {
 
 /// Prints the tables of all views.
 pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
-    let Check { views, resource_types, profile } = arguments;
-    let views = Views { views: Some(views.clone()), resource_types: resource_types.clone() };
+    let Check { views, resource_types, decimals, profile } = arguments;
+    let views =
+        Views { folder: Some(views.clone()), resource_types: resource_types.clone(), decimals: *decimals };
     let catalog = compile(&views)?;
     if let Some(name) = profile {
         check_profile(&views, *name)?;
@@ -79,7 +83,11 @@ fn check_profile(views: &Views, name: ProfileName) -> anyhow::Result<()> {
 
 /// The compiled views; the error lists every mistake in all of them.
 pub(crate) fn compile(views: &Views) -> anyhow::Result<Catalog> {
-    let automatic = automatic::Settings { resource_types: views.types(), ..automatic::Settings::default() };
+    let automatic = automatic::Settings {
+        resource_types: views.types(),
+        decimals: views.decimals.into(),
+        ..automatic::Settings::default()
+    };
     let views = views.texts().map_err(anyhow::Error::msg)?;
     Ok(Catalog::compile(Choices { views, automatic, ..Choices::default() })?)
 }

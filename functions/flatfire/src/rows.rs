@@ -57,7 +57,7 @@ Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// One JSON object a row: `_table`, `_id`, then the cells; decimals as written
+    /// One JSON object a row: `_table`, `_id`, then the cells
     Ndjson,
     /// One table with a header: `_id`, then the columns in the order in which they first appear
     Csv,

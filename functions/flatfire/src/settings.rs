@@ -11,6 +11,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
+use flatten::decimals;
 use flatten::model::ResourceTypes;
 
 use crate::archive::Archive;
@@ -89,15 +90,36 @@ pub(crate) struct Flattening {
     inactive: Vec<String>,
 }
 
-/// The views that are run.
+/// The views that are run, and how their cells are written.
 #[derive(Debug, Args)]
 pub(crate) struct Views {
     /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file; without it Flatfire's own
-    #[arg(long, value_name = "DIR")]
-    pub(crate) views: Option<PathBuf>,
+    #[arg(id = "views", long = "views", value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
     /// Resource types that have tables although no release of FHIR has them, by comma or space
     #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
     pub(crate) resource_types: String,
+    /// How decimals are written
+    #[arg(long, value_enum, default_value_t = Decimals::Exact)]
+    pub(crate) decimals: Decimals,
+}
+
+/// How decimals are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Decimals {
+    /// With the digits as written, as Decimal128 in MongoDB
+    Exact,
+    /// As doubles, with the exact text beside a double that is not the same number
+    Double,
+}
+
+impl From<Decimals> for decimals::Decimals {
+    fn from(decimals: Decimals) -> Self {
+        match decimals {
+            Decimals::Exact => Self::Exact,
+            Decimals::Double => Self::Double,
+        }
+    }
 }
 
 /// Which tables are filled.
@@ -203,7 +225,7 @@ impl Flattening {
     /// The same for rows that are printed: those of views are among them when views are asked for.
     pub(crate) fn printed_catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
         let default =
-            if self.views.views.is_some() { catalog::Tables::Both } else { catalog::Tables::Automatic };
+            if self.views.folder.is_some() { catalog::Tables::Both } else { catalog::Tables::Automatic };
         self.compile(self.tables.map_or(default, catalog::Tables::from), None)
     }
 
@@ -225,6 +247,7 @@ impl Flattening {
                     Layout::Embedded => Arrays::Embedded,
                     Layout::Tables => Arrays::Tables,
                 },
+                decimals: self.views.decimals.into(),
                 narrative: self.narrative,
                 extension_names: self.extension_names(&mut mistakes),
                 resource_types: self.views.types(),
@@ -268,7 +291,7 @@ impl Views {
 
     /// The texts of the views, each with the name of its file.
     pub(crate) fn texts(&self) -> Result<Vec<(String, String)>, String> {
-        let Some(path) = &self.views else {
+        let Some(path) = &self.folder else {
             return Ok(VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect());
         };
         match read_views(path) {

@@ -106,7 +106,9 @@ mod tests {
 
     #[test]
     fn words_are_read_and_written() {
-        for text in ["boolean", "integer", "text", "text[]", "record[]", "timestamp", "any", "decimal"] {
+        for text in
+            ["boolean", "integer", "text", "text[]", "record[]", "timestamp", "any", "decimal", "double"]
+        {
             assert_eq!(words(&field(text)), text);
         }
         let mut list = field("decimal|text[]");
@@ -123,6 +125,8 @@ mod tests {
             ("long", "bigint"),
             ("integer|decimal", "numeric"),
             ("double", "double precision"),
+            ("double[]", "double precision[]"),
+            ("double|text", "text"),
             ("timestamp", "timestamp with time zone"),
             ("timestamp[]", "timestamp with time zone[]"),
             ("integer|text", "text"),

@@ -122,6 +122,32 @@ async fn other_views_and_settings_make_the_rows_anew_when_a_file_is_loaded_again
     database.remove().await;
 }
 
+#[tokio::test]
+async fn doubles_take_the_place_of_decimals_when_a_file_is_loaded_again() {
+    let database = TestDatabase::of("doubles").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = path_of(&folder, "weight.ndjson");
+    fs::write(&file, r#"{"resourceType":"Observation","id":"w","valueQuantity":{"value":70.50}}"#).unwrap();
+    assert_eq!(load(&database, &[&file]).code, 0);
+    let exact = database.content().await;
+    assert_eq!(exact["Observation"][0].get_decimal128("valueQuantity_value").unwrap().to_string(), "70.50");
+    let refused = load(&database, &["--decimals", "double", "--again", &file]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let again = load(&database, &["--decimals", "double", "--catalog-differs-ok", "--again", &file]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    let doubles = database.content().await;
+    for (table, column) in [("Observation", "valueQuantity_value"), ("observations", "value")] {
+        assert_eq!(doubles[table][0].get(column), Some(&70.5.into()), "{table}");
+    }
+    assert_ne!(doubles["_loads"][0].get("catalog"), exact["_loads"][0].get("catalog"));
+    assert_eq!(doubles["_loads"][0].get_i64("edition").unwrap(), 1);
+    let types = doubles["_columns"]
+        .iter()
+        .filter(|column| column.get("column") == Some(&"valueQuantity_value".into()));
+    assert_eq!(types.map(|column| column.get_str("type").unwrap()).collect::<Vec<_>>(), ["decimal|double"]);
+    database.remove().await;
+}
+
 /// Whoever corrects a file by hand seldom touches `meta.lastUpdated`.
 #[tokio::test]
 async fn a_corrected_file_counts_though_its_resources_say_nothing_of_an_update() {

@@ -217,6 +217,21 @@ fn settings_reach_the_rows() {
 }
 
 #[test]
+fn decimals_are_doubles_if_asked_for() {
+    let input = r#"{"resourceType":"Observation","id":"1","component":[{"valueQuantity":{"value":70.50}},
+        {"valueQuantity":{"value":0.12345678901234567890}}],"valueQuantity":{"value":1e400}}"#
+        .replace('\n', "");
+    let ran = run_with_input(&["rows", "--decimals", "double", "-"], &input);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let row = &rows(&ran)[0];
+    assert_eq!(row["component"][0]["valueQuantity_value"].to_string(), "70.5");
+    assert_eq!(row["component"][1]["valueQuantity_value"].to_string(), "0.12345678901234568");
+    assert_eq!(row["component"][1]["valueQuantity_value_text"], "0.12345678901234567890");
+    assert_eq!((row.get("valueQuantity_value"), &row["valueQuantity_value_text"]), (None, &"1e400".into()));
+    assert_eq!(run_with_input(&["rows", "--decimals", "float", "-"], &input).code, 1);
+}
+
+#[test]
 fn a_reader_who_leaves_is_no_failure() {
     for format in ["ndjson", "csv"] {
         let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,24 @@ fn check_prints_the_tables_of_views_that_compile() {
         let line = ran.stdout.lines().find(|line| line.contains(&format!(" {column} "))).unwrap();
         assert!(line.contains(&format!(" {cell} ")), "{line}");
     }
+    let ran = run(&["check", folder.path().to_str().unwrap(), "--decimals", "double"]);
+    let line = ran.stdout.lines().find(|line| line.contains(" kilograms ")).unwrap();
+    assert!(line.contains(" double "), "{line}");
+}
+
+#[test]
+fn schema_prints_the_doubles_of_views() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(path_of(&folder, "weight.json"), VIEW).unwrap();
+    let schema = |form: &str| {
+        let views = folder.path().to_str().unwrap();
+        run(&["schema", "--views", views, "--decimals", "double", "--as", form]).stdout
+    };
+    let validators: Value = serde_json::from_str(&schema("json-schema")).unwrap();
+    let kilograms = &validators["weight"]["properties"]["kilograms"]["bsonType"];
+    assert_eq!(*kilograms, serde_json::json!(["double", "string", "null"]));
+    assert!(schema("sql").contains("\"kilograms\" DOUBLE PRECISION"), "{}", schema("sql"));
+    assert!(schema("columns").contains("weight\tkilograms\tdouble\t"), "{}", schema("columns"));
 }
 
 #[test]
