@@ -23,12 +23,19 @@ pub(crate) struct NearestDouble {
 }
 
 impl NearestDouble {
-    /// Reads a JSON number. Returns `None` where no finite double is near, as for `1e400`.
+    /// Reads a JSON number. Returns `None` where no finite double is near, as for `1e400`, and for very long texts.
     pub(crate) fn of(digits: &str) -> Option<Self> {
+        if digits.len() > LONGEST {
+            return None;
+        }
         let value = digits.parse().ok().filter(|value: &f64| value.is_finite())?;
         Some(Self { value, is_same: is_short(digits, value) || is_same_number(digits, value) })
     }
 }
+
+/// Longer texts are not read, in bytes. The standard library cuts exponents from 65,536 on, which makes a difference
+/// where about as many digits stand in front of them.
+const LONGEST: usize = 10_000;
 
 /// Any decimal of so many significant digits is the same number as its double (IEEE 754-2008, binary64).
 const SAFE_DIGITS: usize = 15;
@@ -122,6 +129,14 @@ mod tests {
         for digits in ["1e400", "-1e400", "1.8e308", "1e99999999999999999999", &"9".repeat(400)] {
             assert_eq!(NearestDouble::of(digits), None, "{digits}");
         }
+        for zeros in [super::LONGEST, 700_000] {
+            assert_eq!(
+                NearestDouble::of(&format!("0.{}1e{}", "0".repeat(zeros), zeros + 1)),
+                None,
+                "{zeros}"
+            );
+        }
+        assert!(is_same(&format!("0.{}1e9901", "0".repeat(9_900))));
         for (digits, value) in [("1e-400", 0.0), ("-1e-400", -0.0), ("-0", -0.0), ("0e400", 0.0)] {
             let nearest = NearestDouble::of(digits).unwrap().value;
             assert_eq!(nearest.to_bits(), f64::to_bits(value), "{digits}");
