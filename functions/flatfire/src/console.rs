@@ -44,10 +44,15 @@ pub(crate) fn explained(interrupted: &Interrupted) -> String {
 
 /// The sum in one line.
 pub(crate) fn sum(summary: &Summary) -> String {
-    let Summary { records, loaded, superseded, deleted, archived, rejected, rows, .. } = summary;
+    let Summary { records, loaded, unchanged, superseded, deleted, archived, rejected, rows, .. } = summary;
     let mut fates = vec![format!("{loaded} loaded")];
-    let others =
-        [(superseded, "superseded"), (deleted, "deleted"), (archived, "archived"), (rejected, "rejected")];
+    let others = [
+        (unchanged, "unchanged"),
+        (superseded, "superseded"),
+        (deleted, "deleted"),
+        (archived, "archived"),
+        (rejected, "rejected"),
+    ];
     fates.extend(
         others.iter().filter(|(count, _)| **count > 0).map(|(count, fate)| format!("{count} {fate}")),
     );

@@ -84,6 +84,7 @@ impl Report {
                     status = loaded.status.as_str(),
                     records = summary.records,
                     loaded = summary.loaded,
+                    unchanged = summary.unchanged,
                     superseded = summary.superseded,
                     deleted = summary.deleted,
                     archived = summary.archived,

@@ -69,6 +69,12 @@ impl Links {
         self.more = false;
     }
 
+    /// Returns whether they are the links of no Bundle: nothing is known, and nothing follows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.more && self.uuids.is_empty() && self.others.is_empty()
+    }
+
     /// Returns about how much memory the links take, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {

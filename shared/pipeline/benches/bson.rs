@@ -52,6 +52,7 @@ fn batch() -> WriteBatch {
         rows.end_row(row);
         let source = Source { object: Arc::clone(&object), ..source(ordinal) };
         resources.push(ResourceWrite {
+            hash: None,
             resource_type: "Observation".into(),
             version: Version::new(None, &source),
             tables: Arc::from(["Observation".to_owned()]),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flatten::defect::Defect;
 use flatten::row::{NameList, Rows};
 
+use crate::content::ContentHash;
 use crate::object::Source;
 use crate::version::Version;
 
@@ -96,6 +97,8 @@ pub struct ResourceWrite {
     pub version: Version,
     /// Where it stood.
     pub source: Source,
+    /// What its rows follow from; `None` where they are not complete yet, and where there are none.
+    pub hash: Option<ContentHash>,
     /// Every table that can hold rows of this resource: rows that a newer version no longer has go away there.
     pub tables: Arc<[String]>,
     /// What to do.

@@ -122,6 +122,7 @@ pub fn batch(key: &str, tables: Vec<String>, marks: &Marks) -> WriteBatch {
     let (bucket, object) = (String::new(), String::new());
     let object = ObjectRef { bucket, key: object, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let resource = ResourceWrite {
+        hash: None,
         key: key.to_owned(),
         resource_type: type_of(key).into(),
         version: Version::erased(),

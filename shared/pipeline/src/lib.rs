@@ -14,6 +14,7 @@ pub mod decode;
 pub mod assemble;
 pub mod version;
 pub mod batch;
+pub mod content;
 pub mod erasure;
 pub mod sink;
 mod writes;

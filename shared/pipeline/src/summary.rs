@@ -14,6 +14,8 @@ pub struct Summary {
     pub records: u64,
     /// Resources whose rows stand in the tables.
     pub loaded: u64,
+    /// Resources that stood there already, of the same time and with the same content.
+    pub unchanged: u64,
     /// Resources of which a newer version was there already.
     pub superseded: u64,
     /// Resources that a DELETE entry removed.
@@ -87,7 +89,8 @@ impl Summary {
     /// Whether every record read has met exactly one fate.
     #[must_use]
     pub const fn adds_up(&self) -> bool {
-        self.records == self.loaded + self.superseded + self.deleted + self.archived + self.rejected
+        self.records
+            == self.loaded + self.unchanged + self.superseded + self.deleted + self.archived + self.rejected
     }
 }
 
@@ -97,6 +100,7 @@ impl AddAssign for Summary {
         self.inflated_bytes += other.inflated_bytes;
         self.records += other.records;
         self.loaded += other.loaded;
+        self.unchanged += other.unchanged;
         self.superseded += other.superseded;
         self.deleted += other.deleted;
         self.archived += other.archived;

@@ -20,6 +20,9 @@ const SEQUENCER_WIDTH: usize = 32;
 /// Behind every hex digit, with which the other tokens begin.
 pub(crate) const ERASED: &str = "~";
 
+/// The digits with which a token begins: its time.
+const TIME_DIGITS: usize = 28;
+
 /// The digits and separators of a token.
 const TOKEN_BYTES: usize = 28 + 1 + SEQUENCER_WIDTH + 1 + 16 + 1 + 16;
 
@@ -170,6 +173,12 @@ impl Version {
             push_hex::<8>(&mut token, edition.into());
         }
         Self(token)
+    }
+
+    /// Whether a token is of the same time.
+    #[must_use]
+    pub fn has_time_of(&self, token: &str) -> bool {
+        self.0.get(..TIME_DIGITS).is_some_and(|time| token.get(..TIME_DIGITS) == Some(time))
     }
 
     /// Whether it is of an edition above the first.

@@ -122,7 +122,7 @@ fn place(reject: &Document, case: &Case) -> (&'static str, i64, Option<usize>) {
 
 fn sums(load: &Document, loaded: usize, rejected: usize) {
     let count = |name: &str| usize::try_from(number(load, &format!("counts.{name}"))).unwrap();
-    let fates = ["loaded", "superseded", "archived", "deleted", "rejected"].map(count);
+    let fates = ["loaded", "unchanged", "superseded", "archived", "deleted", "rejected"].map(count);
     assert_eq!(count("records"), fates.iter().sum::<usize>(), "{load}");
     assert!(count("loaded") >= loaded, "{load}");
     assert_eq!(count("rejected"), rejected, "{load}");

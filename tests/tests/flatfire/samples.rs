@@ -71,7 +71,7 @@ fn the_ledger_adds_up(loads: &BTreeMap<String, (Upload, Document)>) {
         assert_eq!(text(load, "status"), status, "{load}");
         let count = |name: &str| number(load, &format!("counts.{name}"));
         assert_eq!((count("records"), count("rejected")), (records, rejected), "{load}");
-        let fates = ["loaded", "superseded", "archived", "deleted", "rejected"].map(count);
+        let fates = ["loaded", "unchanged", "superseded", "archived", "deleted", "rejected"].map(count);
         assert_eq!(fates.iter().sum::<i64>(), records, "{load}");
         assert_eq!(count("loaded"), records - rejected, "{load}");
         assert_eq!(plain(load.get("codes").unwrap()), codes);

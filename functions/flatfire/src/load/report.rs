@@ -28,12 +28,13 @@ pub(super) struct Report {
     sum: Summary,
 }
 
-const COLUMNS: usize = 10;
+const COLUMNS: usize = 11;
 const HEADER: [&str; COLUMNS] = [
     "file",
     "status",
     "records",
     "loaded",
+    "unchanged",
     "superseded",
     "deleted",
     "archived",
@@ -89,8 +90,20 @@ impl Report {
 }
 
 fn line(name: &str, status: String, summary: &Summary, seconds: String) -> [String; COLUMNS] {
-    let Summary { records, loaded, superseded, deleted, archived, rejected, rows, .. } = summary;
-    let [records, loaded, superseded, deleted, archived, rejected, rows] =
-        [records, loaded, superseded, deleted, archived, rejected, rows].map(ToString::to_string);
-    [name.to_owned(), status, records, loaded, superseded, deleted, archived, rejected, rows, seconds]
+    let Summary { records, loaded, unchanged, superseded, deleted, archived, rejected, rows, .. } = summary;
+    let [records, loaded, unchanged, superseded, deleted, archived, rejected, rows] =
+        [records, loaded, unchanged, superseded, deleted, archived, rejected, rows].map(ToString::to_string);
+    [
+        name.to_owned(),
+        status,
+        records,
+        loaded,
+        unchanged,
+        superseded,
+        deleted,
+        archived,
+        rejected,
+        rows,
+        seconds,
+    ]
 }

@@ -138,7 +138,15 @@ impl Assembler {
         let (tables, resource_type) = (self.flattener.tables(kind), self.flattener.type_name(kind));
         self.batch_bytes += size_of::<ResourceWrite>() + key.len();
         let fate = Fate::Deleted;
-        self.batch.resources.push(ResourceWrite { key, resource_type, version, source, tables, fate });
+        self.batch.resources.push(ResourceWrite {
+            key,
+            resource_type,
+            version,
+            source,
+            hash: None,
+            tables,
+            fate,
+        });
     }
 }
 

@@ -11,6 +11,7 @@ use flatten::json::Node;
 use flatten::links::Links;
 use flatten::resource::Resource;
 
+use crate::content::each_reference;
 use crate::decode::Place;
 use crate::spool::{Fields, Spool, SpoolReader, push_field};
 use crate::version::Version;
@@ -140,7 +141,7 @@ impl Assembler {
     }
 
     fn flatten_held(&mut self, record: &[u8], links: &mut Links) {
-        let Some((record, place, base, bytes)) = self.read_held(record) else { return };
+        let Some((mut record, place, base, bytes)) = self.read_held(record) else { return };
         links.enter_base((!base.is_empty()).then_some(base));
         let mut tape = std::mem::take(&mut self.tape);
         if let Ok(document) = tape.parse(bytes, RESOURCE)
@@ -148,6 +149,7 @@ impl Assembler {
         {
             self.make_room();
             let before = self.batch.rows.len();
+            record.hash = self.hasher.hash(&record.key, resource.node(), links);
             let outcome = self.flattener.flatten(&resource, &record.key, links, &mut self.batch.rows);
             self.settle(record, place, &resource, before, outcome);
         }
@@ -168,19 +170,7 @@ impl Assembler {
         let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
         let (version, key, base) = (text()?, text()?.to_owned(), text()?);
         let version = Version::from_token(version).in_edition(self.edition);
-        Some((Record { key, version, source: self.source_at(place) }, place, base, fields.next()?))
+        let record = Record { key, version, source: self.source_at(place), hash: None };
+        Some((record, place, base, fields.next()?))
     }
-}
-
-/// Calls `found` with the text of every reference in a resource.
-pub(super) fn each_reference(node: Node<'_>, found: &mut impl FnMut(&str)) {
-    for (name, value) in node.members() {
-        if name.is("reference")
-            && let Some(text) = value.text()
-        {
-            found(&text);
-        }
-        each_reference(value, found);
-    }
-    node.items().for_each(|item| each_reference(item, found));
 }

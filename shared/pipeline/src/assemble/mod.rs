@@ -22,13 +22,13 @@ use flatten::links::Link;
 use flatten::resource::Resource;
 
 use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, Unstored, WriteBatch};
+use crate::content::{ContentHash, ContentHasher, each_reference};
 use crate::decode::{Frame, Place};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Source};
 use crate::version::{ObjectOrder, Version};
 
 use bundle::{Closing, OpenBundle};
-use held::each_reference;
 use order::EntryFacts;
 use rejects::is_manifest;
 
@@ -62,6 +62,7 @@ pub struct Assembler {
     /// What the versions of all its records share.
     order: ObjectOrder,
     flattener: Flattener,
+    hasher: ContentHasher,
     limits: BatchLimits,
     tape: Tape,
     batch: WriteBatch,
@@ -104,6 +105,7 @@ struct Record {
     key: String,
     version: Version,
     source: Source,
+    hash: Option<ContentHash>,
 }
 
 /// The JSON that a resource may be; its length was bounded by the decoder.
@@ -120,6 +122,7 @@ impl Assembler {
         Self {
             order: ObjectOrder::of(&object),
             object,
+            hasher: ContentHasher::new(catalog.version()),
             flattener: Flattener::new(catalog),
             limits,
             tape: Tape::default(),
@@ -391,6 +394,7 @@ impl Assembler {
         };
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
         let links = &self.bundle.references.links;
+        let hash = self.hasher.hash(&key, resource.node(), links);
         let outcome = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
         if let Ok(Flattened::KeyComesLater) = outcome {
             let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));
@@ -400,7 +404,7 @@ impl Assembler {
             let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());
             self.bundle.references.remember(&names, &self.batch.rows, rows, &version);
         }
-        self.settle(Record { key, version, source }, place, resource, rows_before, outcome);
+        self.settle(Record { key, version, source, hash }, place, resource, rows_before, outcome);
     }
 
     fn make_room(&mut self) {
@@ -444,12 +448,12 @@ impl Assembler {
     }
 
     fn push(&mut self, record: Record, resource: &Resource<'_>, fate: Fate) {
-        let Record { key, version, source } = record;
+        let Record { key, version, source, hash } = record;
         let resource_type = self.flattener.type_name(resource.resource_type());
         let tables = self.flattener.tables(&resource_type);
         self.records += 1;
         self.batch_bytes += size_of::<ResourceWrite>() + 2 * key.len() + version.as_str().len();
-        self.batch.resources.push(ResourceWrite { key, resource_type, version, source, tables, fate });
+        self.batch.resources.push(ResourceWrite { key, resource_type, version, source, hash, tables, fate });
     }
 
     fn source(&self, place: Place, node: Node<'_>) -> Source {

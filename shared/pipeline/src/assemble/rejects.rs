@@ -19,7 +19,7 @@ const WITH_LINES: usize = 1_000;
 impl Assembler {
     /// A view could not take a resource: its other rows are written all the same.
     pub(super) fn view_defect(&mut self, record: &Record, view: String, defect: Defect) {
-        let Record { key, version, source } = record;
+        let Record { key, version, source, .. } = record;
         let reason = Reason::Defect { view: Some(view), defect };
         if self.is_stored(&reason) {
             let (source, resource) = (source.clone(), Some(key.clone()));

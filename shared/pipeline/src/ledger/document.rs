@@ -110,6 +110,7 @@ fn summary_document(summary: &Summary) -> Document {
         "counts": {
             "records": count(summary.records),
             "loaded": count(summary.loaded),
+            "unchanged": count(summary.unchanged),
             "superseded": count(summary.superseded),
             "deleted": count(summary.deleted),
             "archived": count(summary.archived),
@@ -153,6 +154,7 @@ fn summary(document: &Document) -> Summary {
         inflated_bytes: number(document, "inflatedBytes"),
         records: number(fates, "records"),
         loaded: number(fates, "loaded"),
+        unchanged: number(fates, "unchanged"),
         superseded: number(fates, "superseded"),
         deleted: number(fates, "deleted"),
         archived: number(fates, "archived"),

@@ -9,6 +9,7 @@ use crate::batch::ResourceWrite;
 use crate::object::{ObjectRef, Pin, Source};
 
 use super::decimal::decimal128;
+use super::records::HASH_FIELD;
 
 const DOUBLE: u8 = 0x01;
 const DOCUMENT: u8 = 0x03;
@@ -226,7 +227,7 @@ impl ElementName for Index {
     }
 }
 
-/// Rows as documents: `_id`, the cells, then `_version`, `_source` and `_load`.
+/// Rows as documents: `_id`, the cells, then `_hash`, `_version`, `_source` and `_load`.
 #[derive(Debug)]
 pub struct RowEncoder<'a> {
     names: &'a NameList,
@@ -254,6 +255,11 @@ impl<'a> RowEncoder<'a> {
         let document = writer.open();
         writer.text(c"_id", row.key());
         record(writer, self.names, row.cells());
+        if is_anchor(self.names, row, resource)
+            && let Some(hash) = &resource.hash
+        {
+            writer.text(HASH_FIELD, &hash.to_string());
+        }
         self.origin(writer, resource);
         writer.close(document);
     }
@@ -281,6 +287,12 @@ impl<'a> RowEncoder<'a> {
         }
         self.provenance.get_or_insert_with(|| Provenance::of(source))
     }
+}
+
+/// Whether a row decides which version of its resource stands.
+pub(crate) fn is_anchor(names: &NameList, row: Row<'_>, resource: &ResourceWrite) -> bool {
+    row.key() == resource.key
+        && resource.tables.first().is_some_and(|first| **first == *names.table(row.table()))
 }
 
 impl Provenance {

@@ -6,13 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bson::{Bson, Document as BsonDocument};
 
 use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
+use crate::content::ContentHash;
 use crate::erasure::{Marks, SECRET_BYTES};
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{
-    Answer, Bound, Command, Document, KnownTables, Note, Place, Removal, Replacement, RowKind, Written,
+    Answer, Bound, Command, Document, Expectations, Found, KnownTables, Note, Place, Removal, Replacement,
+    RowKind, Written,
 };
 use super::sql_schema::{FieldSchema, KnownSchema, schemas_of};
 use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
@@ -49,6 +51,7 @@ struct Inner {
     state: State,
     operations: u64,
     fault: Option<Fault>,
+    expectations: Expectations,
     /// The SQL schemas by table, if they are kept.
     sql_schemas: Option<BTreeMap<String, KnownSchema>>,
 }
@@ -148,6 +151,10 @@ impl MemorySink {
                 .map(|&document| self.statement(|state| state.look(batch, *place, document)))
                 .collect::<Result<_, _>>()
                 .map(Answer::Versions),
+            Command::Standing { place, documents } => (documents.iter())
+                .map(|&document| self.statement(|state| state.find(batch, *place, document)))
+                .collect::<Result<_, _>>()
+                .map(Answer::Found),
             Command::Delete { place, removals } => {
                 for &removal in removals {
                     self.statement(|state| state.remove(batch, *place, removal))?;
@@ -196,7 +203,8 @@ impl MemorySink {
     /// Other writers have their turn between any two commands, as they have with a database.
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
         loop {
-            let mut replacement = Replacement::new(batch);
+            let expectations = self.lock().expectations.clone();
+            let mut replacement = Replacement::new(batch).expecting(expectations);
             while let Some(commands) = replacement.commands() {
                 for command in &commands {
                     let answer = self.run(batch, command)?;
@@ -204,6 +212,7 @@ impl MemorySink {
                     tokio::task::yield_now().await;
                 }
             }
+            replacement.teach(&mut self.lock().expectations);
             if !replacement.is_contended() {
                 return Ok(replacement.outcome());
             }
@@ -302,6 +311,15 @@ impl State {
         for id in gone {
             collection.remove(&id);
         }
+    }
+
+    pub(super) fn find(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Option<Found> {
+        let found = self.collection(place).get(document.id(batch))?;
+        let hash = match found.get(records::HASH_FIELD) {
+            Some(Bson::String(hash)) => ContentHash::from_text(hash),
+            _ => None,
+        };
+        Some(Found { version: version_of(found).to_owned(), hash })
     }
 
     pub(super) fn note(&mut self, Note { resource_type, table, kind }: Note<'_>) {

@@ -10,6 +10,9 @@ const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
 /// From when the retention of an archived resource counts: the same at every attempt.
 pub(crate) const CREATED: &str = "_created";
 
+/// What the rows of a resource follow from: a [`ContentHash`](crate::content::ContentHash).
+pub(crate) const HASH_FIELD: &str = "_hash";
+
 /// Which reading of its object a reject is of.
 pub(crate) const READING: &str = "reading";
 
@@ -33,7 +36,7 @@ pub(crate) fn tombstone(writer: &mut BsonWriter, resource: &ResourceWrite) {
 
 /// A whole resource as it came.
 ///
-/// `{_id, resourceType, json, _created, _version, _source, _load}`: `json` is the exact text, `_created` is when its
+/// `{_id, resourceType, json, _created, _hash, _version, _source, _load}`: `json` is the exact text, `_created` is when its
 /// object was created. A text over 12 MiB stands in `json_zstd` instead, as a zstd frame.
 pub(crate) fn archived(
     writer: &mut BsonWriter,
@@ -49,6 +52,9 @@ pub(crate) fn archived(
         _ => writer.binary("json_zstd", &compressed(text)),
     }
     writer.date(CREATED, resource.source.object.created);
+    if let Some(hash) = &resource.hash {
+        writer.text(HASH_FIELD, &hash.to_string());
+    }
     encoder.origin(writer, resource);
     writer.close(document);
 }

@@ -4,7 +4,7 @@
 //! A schema says what documents hold: it is worked out from the cells of rows, not from FHIR. Schemas only grow, and
 //! two of them are united field by field and type by type, so that several writers can extend one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
 use flatten::dictionary::MAX_MADE_UP;
@@ -12,6 +12,8 @@ use flatten::row::{Cells, ColumnId, NameList, TableId, Value};
 
 use crate::batch::{Fate, WriteBatch};
 use crate::object::Pin;
+use crate::sink::bson::is_anchor;
+use crate::sink::records::HASH_FIELD;
 
 /// The collection of the schemas: `{_id: table, schema: {version: 1, jsonSchema: {bsonType: "object", properties}}}`.
 pub const SQL_SCHEMAS: &str = "__sql_schemas";
@@ -394,17 +396,24 @@ impl Search {
 pub(crate) fn schemas_of(batch: &WriteBatch) -> BTreeMap<String, FieldSchema> {
     let mut tables: BTreeMap<TableId, Seen> = BTreeMap::new();
     let mut versioned: BTreeMap<TableId, bool> = BTreeMap::new();
+    let mut hashed: BTreeSet<TableId> = BTreeSet::new();
     for resource in &batch.resources {
         let Fate::Rows(range) = &resource.fate else { continue };
         let is_versioned = matches!(resource.source.object.pin, Pin::Version(_));
         for row in batch.rows.range(range.clone()) {
             tables.entry(row.table()).or_default().record(row.cells());
             *versioned.entry(row.table()).or_default() |= is_versioned;
+            if resource.hash.is_some() && is_anchor(&batch.names, row, resource) {
+                hashed.insert(row.table());
+            }
         }
     }
     let mut schemas: BTreeMap<String, FieldSchema> = BTreeMap::new();
     for (table, seen) in tables {
         let mut schema = provenance(versioned.get(&table).copied().unwrap_or_default());
+        if hashed.contains(&table) {
+            schema.property_mut(HASH_FIELD).add(CellType::Text);
+        }
         seen.enter(&batch.names, &mut schema);
         schemas.entry(batch.names.table(table).to_owned()).or_default().unite(&schema);
     }

@@ -35,6 +35,7 @@ fn summary() -> Summary {
         inflated_bytes: 1 << 41,
         records: 10,
         loaded: 3,
+        unchanged: 3,
         superseded: 2,
         deleted: 1,
         archived: 1,

@@ -151,6 +151,7 @@ impl Write {
         let resource_type = self.key.split('/').next().unwrap();
         let tables: &[&str] = if resource_type == "AuditEvent" { &[] } else { &TABLES };
         ResourceWrite {
+            hash: None,
             key: self.key.clone(),
             resource_type: resource_type.into(),
             version: if matches!(fate, Fate::Erased { .. }) {
@@ -250,6 +251,7 @@ pub(crate) fn every_value() -> WriteBatch {
     arena.close(record);
     arena.end_row(row);
     let resource = ResourceWrite {
+        hash: None,
         key: "Observation/v".into(),
         resource_type: "Observation".into(),
         version: token(3),

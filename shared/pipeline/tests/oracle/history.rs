@@ -13,7 +13,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use crate::catalogs;
-use crate::content::record;
+use crate::content::{Record, record};
 use crate::erasures::{Act, acts};
 use crate::file::file;
 
@@ -137,9 +137,7 @@ fn deliveries(random: &mut StdRng, objects: usize) -> Vec<Delivery> {
 /// Independent of all other objects, so that leaving some out changes no other.
 fn object(seed: u64, number: usize) -> Object {
     let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64 + 1));
-    let records: Vec<_> = (0..random.random_range(1..=12))
-        .map(|place| record(&mut random, &format!("o{number}r{place}")))
-        .collect();
+    let records = records(seed, number);
     let is_large = random.random_bool(0.05);
     let bytes = file(&mut random, &records, is_large);
     // Versions of one key are told apart by their sequencers, as S3 sends them; other objects may have none.
@@ -156,6 +154,16 @@ fn object(seed: u64, number: usize) -> Object {
     let reference = ObjectRef { bucket: History::bucket(seed), key, pin, sequencer, created, size: None };
     let is_gone = random.random_bool(0.03);
     Object { number, reference: Arc::new(reference), modified, bytes: bytes.into(), is_gone }
+}
+
+/// The records of an object. Some objects say what an earlier one of the history has said, perhaps in another form.
+fn records(seed: u64, number: usize) -> Vec<Record> {
+    let seed_of_records = seed.wrapping_mul(1_000_003).wrapping_add(number as u64 + 1) ^ (1 << 63);
+    let mut random = StdRng::seed_from_u64(seed_of_records);
+    if number > 0 && random.random_bool(0.25) {
+        return records(seed, random.random_range(0..number));
+    }
+    (0..random.random_range(1..=12)).map(|place| record(&mut random, &format!("o{number}r{place}"))).collect()
 }
 
 /// Of different length and case; two are never the same, also with zeros behind them.

@@ -146,6 +146,7 @@ fn check_that_erasures_happened() {
         ("resources kept out of a load", histories / 5),
         ("interrupted loads continued behind an erasure", 1),
         ("lifts during a load", histories / 20),
+        ("unchanged resources", histories / 20),
         ("re-creations", histories / 20),
         ("re-creations behind a DELETE", 1),
     ] {

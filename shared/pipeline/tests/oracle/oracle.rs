@@ -9,6 +9,7 @@ use flatten::dictionary::Dictionary;
 use mongodb::bson::Document;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
+use pipeline::content::ContentHash;
 use pipeline::decode::{self, Decoder};
 use pipeline::erasure;
 use pipeline::ledger::{Ledger, Status};
@@ -44,6 +45,11 @@ pub(crate) struct Oracle {
     pub(crate) newest_nowhere: BTreeSet<String>,
     /// The resources of each object, as pairs of a key and the object's index.
     pub(crate) held: BTreeSet<(String, usize)>,
+    /// Versions of one resource that say the same at the same time, each with the first of them: any of them may stand.
+    pub(crate) same: BTreeMap<String, String>,
+    /// Keys of resources whose newest version was there before, with another one of the same time in between: which of
+    /// the two contents stands is a matter of which came last.
+    pub(crate) ambiguous: BTreeSet<String>,
     /// The rejects that name resources which were ever erased, by `_id`.
     pub(crate) rejects_of_erased: BTreeMap<String, RejectOfErased>,
 }
@@ -130,6 +136,8 @@ impl Oracle {
             nowhere: BTreeSet::new(),
             newest_nowhere: BTreeSet::new(),
             held: BTreeSet::new(),
+            same: BTreeMap::new(),
+            ambiguous: BTreeSet::new(),
             rejects_of_erased: BTreeMap::new(),
         };
         let (mut ones, mut rest) = (Vec::new(), Vec::new());
@@ -155,14 +163,42 @@ impl Oracle {
         }
         ones.retain(|one| counts(one.object, &one.resource().key, key_states));
         oracle.count(&ones, key_states);
+        oracle.compare(&ones);
         count_recreations(&ones, key_states);
-        let sink = written_in_order(ones, rest, &mut oracle.shapes).await;
+        let sink = written_in_order(ones, rest, &mut oracle.shapes, &oracle.same).await;
         oracle.rejects_of_erased = rejects_of_erased(history, &sink.state(), key_states);
         for (key, _) in key_states.iter().filter(|(_, state)| **state == KeyState::Erased) {
             sink.write(erasure::batch(key, Vec::new(), &sink.marks())).await.unwrap();
         }
         oracle.state = sink.state();
         oracle
+    }
+
+    /// Looks for versions that say the same.
+    fn compare(&mut self, ones: &[One]) {
+        let mut by_key: BTreeMap<&str, BTreeSet<(&str, Option<ContentHash>)>> = BTreeMap::new();
+        for one in ones {
+            let ResourceWrite { key, version, hash, .. } = one.resource();
+            by_key.entry(key).or_default().insert((version.as_str(), *hash));
+        }
+        for (key, versions) in by_key {
+            let Some(&(newest, hash)) = versions.last() else { continue };
+            for &(version, hash) in versions.iter().filter(|(_, hash)| hash.is_some()) {
+                let is_same = |other: &&(&str, Option<ContentHash>)| {
+                    other.1 == hash && Version::from_token(version).has_time_of(other.0)
+                };
+                let first = versions.iter().find(is_same).map_or(version, |(first, _)| *first);
+                self.same.insert(version.to_owned(), first.to_owned());
+            }
+            let between = |(version, other): &&(&str, Option<ContentHash>)| {
+                let first = self.same.get(newest).map_or(newest, String::as_str);
+                *other != hash && *version > first
+            };
+            if versions.iter().any(|version| between(&version)) {
+                STATS.count("ambiguous resources");
+                self.ambiguous.insert(key.to_owned());
+            }
+        }
     }
 
     fn count(&mut self, ones: &[One], key_states: &KeyStates) {
@@ -261,7 +297,12 @@ fn side_tables(one: &One) -> Vec<(String, String)> {
 
 /// Writes record after record, the older versions first. Whatever comes last must be all that stands under its key; it
 /// is nothing where no table takes its type.
-async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>, shapes: &mut Shapes) -> MemorySink {
+async fn written_in_order(
+    mut ones: Vec<One>,
+    rest: Vec<WriteBatch>,
+    shapes: &mut Shapes,
+    same: &BTreeMap<String, String>,
+) -> MemorySink {
     ones.sort_by(|a, b| a.resource().version.cmp(&b.resource().version));
     let sink = MemorySink::default();
     for one in ones {
@@ -272,7 +313,11 @@ async fn written_in_order(mut ones: Vec<One>, rest: Vec<WriteBatch>, shapes: &mu
         let state = sink.state();
         shapes.add_key(&state, &key);
         let standing = versions_of(&state, &key);
-        let is_alone = standing.iter().all(|standing| *standing == version.as_str());
+        let first = same.get(version.as_str());
+        let is_own = |standing: &String| standing == version.as_str();
+        let is_alone = standing
+            .iter()
+            .all(|standing| is_own(standing) || (first.is_some() && same.get(standing) == first));
         assert!(is_alone || is_nowhere, "beside {key} of {version} stand {standing:?}");
     }
     for batch in rest {

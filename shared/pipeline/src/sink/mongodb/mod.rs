@@ -12,19 +12,20 @@ mod trouble;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 
 use crate::batch::{Completion, Reject, WriteBatch};
+use crate::content::ContentHash;
 use crate::interrupted::Interrupted;
 use crate::summary::Summary;
 
 use super::bson::{BsonWriter, RowEncoder};
-use super::replacement::{Answer, Command, Document, Place, Replacement, Written};
+use super::replacement::{Answer, Command, Document, Expectations, Found, Place, Replacement, Written};
 use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 use chunks::{Chunk, UPDATE, cut};
 use notes::Notes;
@@ -63,6 +64,7 @@ pub struct MongoSink {
     /// Whether there has ever been a mark of an erased resource.
     marks_seen: AtomicBool,
     notes: Notes,
+    expectations: Mutex<Expectations>,
     retention: Retention,
     /// Resource types whose archived resources have that retention for certain.
     retained: Mutex<BTreeSet<String>>,
@@ -77,6 +79,7 @@ impl MongoSink {
         let (archive, tombstones_seen, marks_seen) =
             (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
         let (notes, retained) = (Notes::default(), Mutex::default());
+        let expectations = Mutex::default();
         let (retention, views) = (Retention::default(), ViewTables::default());
         let sql_schemas = SqlSchemas::default();
         Self {
@@ -85,6 +88,7 @@ impl MongoSink {
             tombstones_seen,
             marks_seen,
             notes,
+            expectations,
             retention,
             retained,
             views,
@@ -94,12 +98,14 @@ impl MongoSink {
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
         for _ in 0..MAX_CONTENTIONS {
-            let mut replacement = Replacement::new(batch);
+            let expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut replacement = Replacement::new(batch).expecting(expectations);
             while let Some(commands) = replacement.commands() {
                 for (command, answer) in commands.iter().zip(self.run(batch, &commands).await?) {
                     replacement.answer(command, answer);
                 }
             }
+            replacement.teach(&mut self.expectations.lock().unwrap_or_else(PoisonError::into_inner));
             if !replacement.is_contended() {
                 return Ok(replacement.outcome());
             }
@@ -137,6 +143,10 @@ impl MongoSink {
             Some(Command::VersionsIn { table, documents }) => {
                 let documents = documents.get(first..first + chunk.count).unwrap_or_default();
                 Answer::Versions(self.versions(batch, Place::Table(table), documents).await?)
+            }
+            Some(Command::Standing { place, documents }) => {
+                let documents = documents.get(first..first + chunk.count).unwrap_or_default();
+                Answer::Found(self.found(batch, *place, documents).await?)
             }
             Some(Command::FindTables { types, may_be_remembered }) => {
                 Answer::Tables(self.find_tables(types, *may_be_remembered).await?)
@@ -222,6 +232,19 @@ impl MongoSink {
         Ok(documents.iter().map(|document| versions.get(document.id(batch)).cloned()).collect())
     }
 
+    /// What stands under the documents' `_id`s.
+    async fn found(
+        &self,
+        batch: &WriteBatch,
+        place: Place<'_>,
+        documents: &[Document],
+    ) -> Result<Vec<Option<Found>>, Interrupted> {
+        let ids = documents.iter().map(|document| document.id(batch));
+        let command = statements::find_contents(collection_of(place), ids);
+        let mut found = contents_of(self.find(place, command).await?);
+        Ok(documents.iter().map(|document| found.remove(document.id(batch))).collect())
+    }
+
     async fn find(&self, place: Place<'_>, command: BsonWriter) -> Result<BsonDocument, Interrupted> {
         let body = RawDocumentBuf::from_bytes(command.into_bytes()).map_err(|_| Trouble::Document(0))?;
         Ok(self.connection.run(self.database_of(place), body).await?)
@@ -295,6 +318,21 @@ fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
         _ => None,
     };
     first_batch(answer).filter_map(version).collect()
+}
+
+/// What an answer to a look found, by `_id`.
+fn contents_of(answer: BsonDocument) -> BTreeMap<String, Found> {
+    let content = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
+        (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => {
+            let hash = match found.get(records::HASH_FIELD) {
+                Some(bson::Bson::String(hash)) => ContentHash::from_text(hash),
+                _ => None,
+            };
+            Some((id, Found { version, hash }))
+        }
+        _ => None,
+    };
+    first_batch(answer).filter_map(content).collect()
 }
 
 impl Sink for MongoSink {

@@ -42,7 +42,9 @@ fn parts_of<'a>(
     batch: &'a WriteBatch,
 ) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
     let statements = match command {
-        Command::Versions { documents, .. } | Command::VersionsIn { documents, .. } => {
+        Command::Versions { documents, .. }
+        | Command::VersionsIn { documents, .. }
+        | Command::Standing { documents, .. } => {
             let looks = (0..documents.len()).step_by(LOOK_KEYS).map(move |first| {
                 let count = LOOK_KEYS.min(documents.len() - first);
                 (index, Chunk { first, count, body: None })
@@ -109,9 +111,10 @@ pub(super) fn statements_of<'a>(
                 statements::note(writer, note);
             }
         })),
-        Command::Versions { .. } | Command::VersionsIn { .. } | Command::FindTables { .. } => {
-            Box::new(std::iter::empty())
-        }
+        Command::Versions { .. }
+        | Command::VersionsIn { .. }
+        | Command::Standing { .. }
+        | Command::FindTables { .. } => Box::new(std::iter::empty()),
     }
 }
 
@@ -159,6 +162,7 @@ pub(super) fn unanswered(command: &Command<'_>) -> Answer {
         Command::Versions { documents, .. } | Command::VersionsIn { documents, .. } => {
             Answer::Versions(vec![None; documents.len()])
         }
+        Command::Standing { documents, .. } => Answer::Found(vec![None; documents.len()]),
         Command::Delete { .. }
         | Command::DeleteIn { .. }
         | Command::DeleteAside { .. }
@@ -175,6 +179,9 @@ pub(super) fn enter(whole: &mut Answer, first: usize, part: Answer) {
         }
         (Answer::Versions(whole), Answer::Versions(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);
+        }
+        (Answer::Found(whole), Answer::Found(part)) => {
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, found)| *place = found);
         }
         (whole, Answer::Tables(found)) => *whole = Answer::Tables(found),
         _ => {}

@@ -3,6 +3,7 @@
 use crate::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use crate::erasure::MARK;
 use crate::sink::bson::{BsonWriter, RowEncoder};
+use crate::sink::records::HASH_FIELD;
 use crate::sink::replacement::{Bound, Document, Note, Removal};
 use crate::sink::{aside_of, records};
 
@@ -207,6 +208,19 @@ pub(super) fn find_tombstones(collection: &str, keys: &[&str]) -> BsonWriter {
 
 /// A `find` of the `_version`s under some `_id`s, all in one answer.
 pub(super) fn find_versions<'a>(collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> BsonWriter {
+    find_fields(collection, ids, &["_version"])
+}
+
+/// A `find` of the `_version`s and `_hash`es under some `_id`s, all in one answer.
+pub(super) fn find_contents<'a>(collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> BsonWriter {
+    find_fields(collection, ids, &["_version", HASH_FIELD])
+}
+
+fn find_fields<'a>(
+    collection: &str,
+    ids: impl ExactSizeIterator<Item = &'a str>,
+    fields: &[&str],
+) -> BsonWriter {
     let mut writer = BsonWriter::default();
     let command = writer.open();
     writer.text("find", collection);
@@ -222,7 +236,9 @@ pub(super) fn find_versions<'a>(collection: &str, ids: impl ExactSizeIterator<It
     writer.close(id);
     writer.close(filter);
     let projection = writer.open_document("projection");
-    writer.int32("_version", 1);
+    for field in fields {
+        writer.int32(*field, 1);
+    }
     writer.close(projection);
     writer.close(command);
     writer

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::content::ContentHash;
 use crate::sink::bson::{BsonWriter, RowEncoder};
 use crate::sink::records;
 
@@ -71,6 +72,13 @@ pub(crate) enum Command<'b> {
     /// Read the `_version` that stands under the `_id` of each document. Among the tombstones, the mark of its resource
     /// is looked for too, and the newer of both is the answer.
     Versions {
+        /// The collection.
+        place: Place<'b>,
+        /// The documents.
+        documents: Vec<Document>,
+    },
+    /// Read what stands under the `_id` of each document, before anything is written.
+    Standing {
         /// The collection.
         place: Place<'b>,
         /// The documents.
@@ -145,10 +153,21 @@ pub(crate) enum Answer {
     Written(Vec<Written>),
     /// To [`Command::Versions`] and [`Command::VersionsIn`]: `None` where there is no such document.
     Versions(Vec<Option<String>>),
+    /// To [`Command::Standing`]: `None` where there is no such document.
+    Found(Vec<Option<Found>>),
     /// To [`Command::FindTables`].
     Tables(KnownTables),
     /// To commands that only say that they were carried out.
     Done,
+}
+
+/// A document that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its version.
+    pub(crate) version: String,
+    /// What it follows from, if it was complete when it was written.
+    pub(crate) hash: Option<ContentHash>,
 }
 
 /// What became of one document.
@@ -236,4 +255,9 @@ pub(super) fn replaces(documents: Documents<'_>) -> Vec<Command<'_>> {
 /// Makes a [`Command::Versions`] of each collection.
 pub(super) fn versions(documents: Documents<'_>) -> Vec<Command<'_>> {
     documents.into_iter().map(|(place, documents)| Command::Versions { place, documents }).collect()
+}
+
+/// Makes a [`Command::Standing`] of each collection.
+pub(super) fn standing_in(documents: Documents<'_>) -> Vec<Command<'_>> {
+    documents.into_iter().map(|(place, documents)| Command::Standing { place, documents }).collect()
 }

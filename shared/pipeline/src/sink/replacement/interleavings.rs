@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use flatten::row::{Names, Rows};
 
-use super::{Document, Place, Replacement};
+use super::{Document, Expectations, Place, Replacement};
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
+use crate::content::ContentHash;
 use crate::erasure;
 use crate::object::{ObjectRef, Pin, Source};
 use crate::sink::memory::{MemorySink, State};
@@ -31,6 +32,8 @@ enum Shape {
     Empty,
     Deleted,
     Archived,
+    /// A row in each table, of the same time and with the same content as every other of this shape.
+    Same,
     /// Not a version: somebody erases the resource.
     Erased,
 }
@@ -53,6 +56,9 @@ const OTHER_VIEWS: Program = Program { tables: &["genders", "active"], aside: "n
 const NO_VIEW: Program = Program { tables: &[], aside: "names" };
 const PROGRAMS: [Program; 5] = [BOTH, AUTOMATIC, VIEWS, OTHER_VIEWS, NO_VIEW];
 
+/// Behind the first version and before the second, in nanoseconds.
+const SAME_TIME: i128 = 1_500_000;
+
 fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
     if shape == Shape::Erased {
         let tables = program.tables.iter().map(|&table| table.to_owned()).collect();
@@ -66,22 +72,23 @@ fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
         created: version,
         size: None,
     };
-    let source = Source { object: Arc::new(object), ordinal: 0, offset: 0, length: 0, line: 1 };
+    let ordinal = if shape == Shape::Same { version.cast_unsigned() } else { 0 };
+    let source = Source { object: Arc::new(object), ordinal, offset: 0, length: 0, line: 1 };
     let (mut names, mut rows) = (Names::default(), Rows::default());
     let mut row = |table: &str, id: &str| {
         let row = rows.begin_row(names.table(table), id);
         rows.end_row(row);
     };
     let (first, others) = program.tables.split_first().unzip();
-    if matches!(shape, Shape::Full | Shape::Shrunk)
+    if matches!(shape, Shape::Full | Shape::Same | Shape::Shrunk)
         && let Some(table) = first
     {
         row(table, "Patient/1");
     }
-    if matches!(shape, Shape::Full | Shape::Aside) && first.is_some() {
+    if matches!(shape, Shape::Full | Shape::Same | Shape::Aside) && first.is_some() {
         row(program.aside, "Patient/1#0");
     }
-    if shape == Shape::Full {
+    if matches!(shape, Shape::Full | Shape::Same) {
         for table in others.into_iter().flatten() {
             row(table, "Patient/1");
         }
@@ -92,9 +99,10 @@ fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
         _ => Fate::Rows(0..rows.len()),
     };
     let resource = ResourceWrite {
+        hash: (shape == Shape::Same).then(|| ContentHash::from_text(&"5a".repeat(16)).unwrap()),
         key: "Patient/1".into(),
         resource_type: "Patient".into(),
-        version: Version::new(None, &source),
+        version: Version::new((shape == Shape::Same).then_some(SAME_TIME), &source),
         source,
         tables: program.tables.iter().map(|&table| table.to_owned()).collect(),
         fate,
@@ -119,7 +127,7 @@ fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_table
     if planned.anchor == super::Anchor::Tombstone {
         state.insert(newest, Place::Tombstones, Document::Tombstone { resource: 0 });
     }
-    let anchored = has_home && matches!(shape, Shape::Full | Shape::Shrunk);
+    let anchored = has_home && matches!(shape, Shape::Full | Shape::Same | Shape::Shrunk);
     assert_eq!(anchored, matches!(planned.anchor, super::Anchor::Row(_)));
     for (place, document) in planned.sides(0, newest).chain(planned.anchor_document(0)) {
         state.insert(newest, place, document);
@@ -131,6 +139,22 @@ fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_table
 type Step = (Shape, Program);
 
 fn explore(base: Option<Step>, steps: &[Step], stops: &[u32]) -> usize {
+    explore_expecting(&nothing_expected(), base, steps, stops)
+}
+
+/// The same with one program and writers that look before they write.
+fn explore_looking(base: Option<Shape>, shapes: &[Shape], stops: &[u32]) -> usize {
+    let steps: Vec<_> = shapes.iter().map(|&shape| (shape, BOTH)).collect();
+    let base = base.map(|shape| (shape, BOTH));
+    explore_expecting(&Expectations::default(), base, &steps, stops)
+}
+
+fn explore_expecting(
+    expectations: &Expectations,
+    base: Option<Step>,
+    steps: &[Step],
+    stops: &[u32],
+) -> usize {
     let batches: BTreeMap<i64, WriteBatch> = (steps.iter().zip(2..))
         .map(|(&(shape, program), version)| (version, batch(version, shape, program)))
         .collect();
@@ -148,16 +172,28 @@ fn explore(base: Option<Step>, steps: &[Step], stops: &[u32]) -> usize {
     } else {
         expected(newest, shape, program, !state.noted.is_empty())
     };
+    let expected = cleared(&expected);
     let story = format!("{base:?} then {steps:?}");
     let mut states = 0;
     for last_first in [false, true] {
-        let story = story.clone();
-        let mut exploration = Exploration { seen: BTreeSet::new(), expected: &expected, last_first, story };
-        let writers = batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, stops));
+        let (story, seen) = (format!("{story}, {expectations:?}"), BTreeSet::new());
+        let mut exploration = Exploration { seen, expected: &expected, last_first, story };
+        let writers =
+            batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, expectations, stops));
         exploration.visit(&state, &writers.collect::<Vec<_>>());
         states += exploration.seen.len();
     }
     states
+}
+
+/// What a writer expects that has only ever met empty tables: it looks for nothing before it writes.
+fn nothing_expected() -> Expectations {
+    let mut expectations = Expectations::default();
+    for program in PROGRAMS {
+        program.tables.iter().for_each(|table| expectations.learn(Place::Table(table), false));
+    }
+    expectations.learn(Place::Archive("Patient"), false);
+    expectations
 }
 
 /// The same with one program.
@@ -177,6 +213,11 @@ fn two_writers_end_in_the_newest_version() {
                 states += explore_in(BOTH, base, &[older, newer], &[1, 0]);
                 states += explore_in(BOTH, base, &[older, newer], &[0, 1]);
             }
+        }
+    }
+    for older in [Shape::Full, Shape::Shrunk, Shape::Deleted] {
+        for newer in SHAPES {
+            states += explore_looking(Some(Shape::Full), &[older, newer], &[1, 0]);
         }
     }
     assert!(states > 100_000, "only {states} states");
@@ -300,6 +341,27 @@ fn a_writer_that_starts_again_beside_one_with_other_tables_ends_in_the_newest_ve
                 explore(None, &[(Shape::Full, older), (of_newer, newer)], &stops);
             }
         }
+    }
+}
+
+/// The same content of the same time stays as it is, and whatever is newer than it stands in the end.
+#[test]
+fn the_same_content_again_changes_nothing() {
+    let mut states = 0;
+    for base in [None, Some(Shape::Full), Some(Shape::Same)] {
+        states += explore_looking(base, &[Shape::Same, Shape::Same], &[1, 0]);
+        for newer in [Shape::Shrunk, Shape::Deleted, Shape::Erased] {
+            states += explore_looking(base, &[Shape::Same, newer], &[1, 0]);
+        }
+    }
+    states += explore_looking(Some(Shape::Same), &[Shape::Same, Shape::Same, Shape::Deleted], &[0; 3]);
+    assert!(states > 10_000, "only {states} states");
+    for base in [Shape::Same, Shape::Full] {
+        let mut state = State::default();
+        run_alone(&mut state, &batch(1, base, BOTH));
+        let before = cleared(&state);
+        run_alone(&mut state, &batch(2, Shape::Same, BOTH));
+        assert_eq!(cleared(&state) == before, base == Shape::Same);
     }
 }
 

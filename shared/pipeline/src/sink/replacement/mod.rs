@@ -22,6 +22,17 @@
 //! that has not finished and will remove it when it is tried again: first loads need no read of the tables. Rows of a
 //! higher edition do not rely on that: the writer that had not finished went another way, under other settings.
 //!
+//! # What is there already
+//!
+//! Where a batch before has met documents, the anchors are [looked for](Command::Standing) before anything is written. An
+//! anchor of the same time with the same content stays as it is, and nothing of its resource is written: it is
+//! *unchanged*. Its other rows were written before it. Where an older one stands, the new one replaces it without trying
+//! to be inserted first. The look decides nothing else: whatever happens between it and the writing is met as before.
+//!
+//! An unchanged anchor keeps its version, which is the older of two with one time. A third version of that time, with other
+//! content and between the two in the order of versions, replaces it if it comes last. Only senders that change a
+//! resource without changing its `meta.lastUpdated` make such versions.
+//!
 //! # Programs with other catalogs
 //!
 //! A program that runs other views, or none, fills other tables of the same database, and the first of its tables can
@@ -45,15 +56,18 @@
 //! the next version comes. The command line refuses to begin with another catalog unless it is asked to.
 
 mod command;
+mod expectations;
 #[cfg(test)]
 mod interleavings;
 mod known_tables;
 mod plan;
 mod verdict;
 
-use command::{Documents, find_tables, inserts, replaces, versions};
+use command::{Documents, find_tables, inserts, replaces, standing_in, versions};
+use expectations::Expectation;
 
-pub(crate) use command::{Answer, Bound, Command, Document, Place, Removal, Written};
+pub(crate) use command::{Answer, Bound, Command, Document, Found, Place, Removal, Written};
+pub(crate) use expectations::Expectations;
 pub use known_tables::RowKind;
 pub(crate) use known_tables::{KnownTables, Note};
 pub(crate) use plan::standing;
@@ -69,6 +83,9 @@ use verdict::Verdict;
 /// How long an answer to [`Command::FindTables`] may be remembered.
 pub(crate) const NOTES_ARE_CURRENT_FOR: Duration = Duration::from_secs(5);
 
+/// So many resources are looked for where it is not known whether there is anything.
+const SAMPLE: usize = 100;
+
 /// A batch on its way. Ask for commands, run all of them in any order, hand every answer back, ask again.
 #[derive(Debug, Clone)]
 pub(crate) struct Replacement<'b> {
@@ -81,6 +98,10 @@ pub(crate) struct Replacement<'b> {
     kept_sides: Documents<'b>,
     /// Where rows can stand that other writers have written, by resource type.
     known: KnownTables,
+    /// What is expected in the collections of the anchors.
+    expectations: Expectations,
+    /// The collections of the anchors, and whether documents were met there.
+    met: BTreeMap<Place<'b>, bool>,
     /// Other catalogs have come to have anchors since the look.
     must_look_again: bool,
     /// Documents came and went while this batch was written: it must be written again.
@@ -91,6 +112,8 @@ pub(crate) struct Replacement<'b> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     RecallTables,
+    Sample,
+    Compare,
     NoteTables,
     InsertSides,
     ReplaceSides,
@@ -114,9 +137,16 @@ impl<'b> Replacement<'b> {
             next: Documents::new(),
             kept_sides: Documents::new(),
             known: KnownTables::default(),
+            expectations: Expectations::default(),
+            met: BTreeMap::new(),
             must_look_again: false,
             contended: false,
         }
+    }
+
+    /// The same replacement, with what is expected of the collections.
+    pub(crate) fn expecting(self, expectations: Expectations) -> Self {
+        Self { expectations, ..self }
     }
 
     /// The next commands. They may run in any order and at the same time; all must be answered before the next
@@ -133,6 +163,11 @@ impl<'b> Replacement<'b> {
         None
     }
 
+    /// Tells what the batch has met in the collections of its anchors.
+    pub(crate) fn teach(&self, expectations: &mut Expectations) {
+        self.met.iter().for_each(|(place, has_met)| expectations.learn(*place, *has_met));
+    }
+
     /// Whether other writers interfered so that it is not known what stands now.
     pub(crate) const fn is_contended(&self) -> bool {
         self.contended
@@ -140,12 +175,14 @@ impl<'b> Replacement<'b> {
 
     fn advance(&mut self) -> (Vec<Command<'b>>, Stage) {
         match self.stage {
-            Stage::RecallTables => (self.questions_of_the_homeless(), Stage::NoteTables),
-            Stage::NoteTables => {
+            Stage::RecallTables => (self.questions_of_the_homeless(), Stage::Sample),
+            Stage::Sample => {
                 self.house();
-                (self.notes(), Stage::InsertSides)
+                (self.samples(), Stage::Compare)
             }
-            Stage::InsertSides => (inserts(self.sides()), Stage::ReplaceSides),
+            Stage::Compare => (self.comparisons(), Stage::NoteTables),
+            Stage::NoteTables => (self.notes(), Stage::InsertSides),
+            Stage::InsertSides => (self.first_sides(), Stage::ReplaceSides),
             Stage::ReplaceSides => (replaces(std::mem::take(&mut self.next)), Stage::CheckSides),
             Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
             Stage::InsertAnchors => (self.first_anchors(), Stage::ReplaceAnchors),
@@ -184,11 +221,25 @@ impl<'b> Replacement<'b> {
                     self.take_version_elsewhere(document, version);
                 }
             }
+            (Command::Standing { place, documents }, Answer::Found(found)) => {
+                for (&document, found) in documents.iter().zip(found) {
+                    self.take_found(*place, document, found);
+                }
+            }
             (Command::FindTables { .. }, Answer::Tables(found)) => {
                 let has_new_anchors = self.known.update(found);
                 self.must_look_again = has_new_anchors && self.stage == Stage::CleanUp;
             }
             _ => {}
+        }
+    }
+
+    fn take_found(&mut self, place: Place<'b>, document: Document, found: Option<Found>) {
+        *self.met.entry(place).or_default() |= found.is_some();
+        let Some(planned) = self.resources.get_mut(document.resource()) else { return };
+        planned.is_looked_for = true;
+        if let Some(found) = found {
+            planned.compare(found);
         }
     }
 
@@ -204,6 +255,9 @@ impl<'b> Replacement<'b> {
             }
             Written::Exists => match stage {
                 Stage::ReplaceSides | Stage::ReplaceAnchors => {
+                    if stage == Stage::ReplaceAnchors {
+                        self.met.insert(place, true);
+                    }
                     self.next.entry(place).or_default().push(document);
                 }
                 Stage::CheckSides => {
@@ -236,32 +290,75 @@ impl<'b> Replacement<'b> {
         planned.elsewhere = planned.elsewhere.take().max(version);
     }
 
-    /// Documents beside the anchors.
-    fn sides(&self) -> Documents<'b> {
-        let mut sides = Documents::new();
-        for (index, planned) in self.open() {
-            for (place, document) in planned.sides(index, self.batch) {
-                sides.entry(place).or_default().push(document);
+    /// Anchors that are looked for before anything is written: all where documents are expected, and some where nothing
+    /// is known.
+    fn samples(&mut self) -> Vec<Command<'b>> {
+        let mut samples = Documents::new();
+        for (place, document) in self.anchors_to_compare() {
+            let most = match self.expectations.of(place) {
+                Expectation::Nothing => 0,
+                Expectation::Unknown => SAMPLE,
+                Expectation::Documents => usize::MAX,
+            };
+            let sample = samples.entry(place).or_insert_with(Vec::new);
+            if sample.len() < most {
+                sample.push(document);
             }
         }
-        sides
+        self.met.extend(samples.keys().map(|place| (*place, false)));
+        samples.retain(|_, sample| !sample.is_empty());
+        standing_in(samples)
     }
 
-    /// Rows are tried as inserts first; tombstones are few and mostly replace.
+    /// The rest of the anchors where the sample met documents.
+    fn comparisons(&self) -> Vec<Command<'b>> {
+        let mut rest = Documents::new();
+        for (place, document) in self.anchors_to_compare() {
+            let is_looked_for =
+                self.resources.get(document.resource()).is_some_and(|planned| planned.is_looked_for);
+            if !is_looked_for && self.met.get(&place) == Some(&true) {
+                rest.entry(place).or_default().push(document);
+            }
+        }
+        standing_in(rest)
+    }
+
+    /// The anchors that are documents with content, each with its place.
+    fn anchors_to_compare(&self) -> impl Iterator<Item = (Place<'b>, Document)> {
+        self.open()
+            .filter(|(_, planned)| matches!(planned.anchor, Anchor::Row(_) | Anchor::Archive))
+            .filter_map(|(index, planned)| planned.anchor_document(index))
+    }
+
+    /// Documents beside the anchors.
+    fn first_sides(&mut self) -> Vec<Command<'b>> {
+        let (mut fresh, mut standing) = (Documents::new(), Documents::new());
+        for (index, planned) in self.open() {
+            let target = if planned.replaces { &mut standing } else { &mut fresh };
+            for (place, document) in planned.sides(index, self.batch) {
+                target.entry(place).or_default().push(document);
+            }
+        }
+        self.next = standing;
+        inserts(fresh)
+    }
+
+    /// Rows are tried as inserts first, unless one is known to stand; tombstones are few and mostly replace.
     fn first_anchors(&mut self) -> Vec<Command<'b>> {
-        let (mut rows, mut tombstones) = (Documents::new(), Documents::new());
+        let (mut fresh, mut standing) = (Documents::new(), Documents::new());
         for (index, planned) in self.open() {
             let target = match planned.anchor {
                 Anchor::Nowhere => continue,
-                Anchor::Tombstone | Anchor::Mark => &mut tombstones,
-                Anchor::Row(_) | Anchor::Archive => &mut rows,
+                Anchor::Tombstone | Anchor::Mark => &mut standing,
+                Anchor::Row(_) | Anchor::Archive if planned.replaces => &mut standing,
+                Anchor::Row(_) | Anchor::Archive => &mut fresh,
             };
             if let Some((place, document)) = planned.anchor_document(index) {
                 target.entry(place).or_default().push(document);
             }
         }
-        self.next = tombstones;
-        inserts(rows)
+        self.next = standing;
+        inserts(fresh)
     }
 
     /// Who else has been at the keys of this batch.

@@ -7,7 +7,7 @@ use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 
-use super::command::{Document, Place};
+use super::command::{Document, Found, Place};
 use super::known_tables::{KnownTables, Note, RowKind, TablesOfType};
 use super::verdict::Verdict;
 
@@ -17,6 +17,10 @@ pub(super) struct Planned<'b> {
     pub(super) resource: &'b ResourceWrite,
     pub(super) anchor: Anchor,
     pub(super) verdict: Verdict<'b>,
+    /// Whether it was looked for before anything was written.
+    pub(super) is_looked_for: bool,
+    /// A document that stands will be replaced.
+    pub(super) replaces: bool,
     /// The anchor replaced a document.
     pub(super) replaced: bool,
     /// A document of the same or a newer version kept the anchor out.
@@ -116,12 +120,32 @@ impl<'b> Planned<'b> {
             resource,
             anchor,
             verdict: Verdict::Stands,
+            is_looked_for: false,
+            replaces: false,
             replaced: false,
             kept: false,
             met_beside: false,
             row: None,
             tombstone: None,
             elsewhere: None,
+        }
+    }
+
+    /// Compares the resource with the anchor that stands.
+    pub(super) fn compare(&mut self, found: Found) {
+        let own = &self.resource.version;
+        if found.version.as_str() > own.as_str() {
+            self.row = Some(found.version);
+            self.verdict = Verdict::Superseded;
+        } else if self.resource.hash.is_some()
+            && self.resource.hash == found.hash
+            && own.has_time_of(&found.version)
+            && !own.is_remade()
+            && found.version != own.as_str()
+        {
+            self.verdict = Verdict::Unchanged;
+        } else {
+            self.replaces = true;
         }
     }
 

@@ -15,6 +15,8 @@ use super::plan::{Anchor, Planned};
 pub(super) enum Verdict<'b> {
     /// Nothing speaks against it.
     Stands,
+    /// The same content of the same time is in the database: nothing is written.
+    Unchanged,
     /// A newer version is in the database.
     Superseded,
     /// A newer version, or the same, is in this batch: nothing of it is written.
@@ -44,7 +46,7 @@ impl Planned<'_> {
     /// Which versions have to go from all places of the resource.
     pub(super) fn removal(&self) -> Option<Bound> {
         match self.verdict {
-            Verdict::Repeated => None,
+            Verdict::Repeated | Verdict::Unchanged => None,
             Verdict::Superseded => Some(Bound::UpToOwn),
             Verdict::Refused { .. } => Some(Bound::Own),
             Verdict::Stands => match self.anchor {
@@ -87,6 +89,7 @@ impl Replacement<'_> {
         for planned in &self.resources {
             match planned.verdict {
                 Verdict::Superseded | Verdict::Repeated => summary.superseded += 1,
+                Verdict::Unchanged => summary.unchanged += 1,
                 Verdict::Refused { place, code } => rejects.push(refused(planned.resource, place, code)),
                 Verdict::Stands => count(&mut summary, planned.resource),
             }

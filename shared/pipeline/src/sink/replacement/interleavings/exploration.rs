@@ -1,11 +1,14 @@
 //! All states that writers can reach.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+
+use bson::Bson;
 
 use super::writer::Writer;
 use crate::batch::WriteBatch;
 use crate::sink::memory::State;
+use crate::sink::replacement::Expectations;
 
 /// All states that can be reached, each visited once.
 pub(super) struct Exploration<'b> {
@@ -47,7 +50,7 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
     for (name, collection) in collections.chain([(&String::from("_"), &state.tombstones)]) {
         for (id, document) in collection {
             text.extend([name, "/", id, "="]);
-            text.push_str(short(document.get_str("_version").unwrap()));
+            text.push_str(&short(document.get_str("_version").unwrap()));
         }
     }
     for Writer { replacement, running, stops_left, done, .. } in writers {
@@ -57,6 +60,7 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
         for planned in &replacement.resources {
             write!(text, "{:?} {:?} ", planned.anchor, planned.verdict).unwrap();
             write!(text, "{} {} {} ", planned.replaced, planned.kept, planned.met_beside).unwrap();
+            write!(text, "{} {} ", planned.is_looked_for, planned.replaces).unwrap();
             let [row, tombstone, elsewhere] = [&planned.row, &planned.tombstone, &planned.elsewhere]
                 .map(|version| version.as_deref().map(short));
             write!(text, "{row:?} {tombstone:?} {elsewhere:?};").unwrap();
@@ -67,20 +71,32 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
             write!(text, "{:?} {} ", running.command, running.next).unwrap();
             let under_the_key = running.under_the_key.last().map(|version| version.as_deref().map(short));
             write!(text, "{under_the_key:?} {} {:?} ", running.inserting, running.written).unwrap();
-            write!(text, "{versions:?} ").unwrap();
+            write!(text, "{versions:?} {:?} ", running.found).unwrap();
             write!(text, "{:?}", running.known).unwrap();
         }
     }
     text
 }
 
-/// The versions of these tests differ in their time alone.
-fn short(version: &str) -> &str {
-    version.get(20..28).unwrap_or(version)
+/// The versions of these tests differ in their time and in the end of their ordinal.
+fn short(version: &str) -> String {
+    let end = version.len().saturating_sub(8);
+    [version.get(18..28), version.get(end..)].map(Option::unwrap_or_default).concat()
 }
 
+/// The state without notes and empty tables. Of versions that say the same any may stand, in each table another one.
 pub(super) fn cleared(state: &State) -> State {
     let mut state = state.clone();
+    for document in state.tables.values_mut().flat_map(BTreeMap::values_mut) {
+        if let Ok(Bson::String(version)) = document.get_mut("_version").ok_or(())
+            && let Some(ordinal) = version.len().checked_sub(16)
+        {
+            version.truncate(ordinal);
+        }
+        if let Ok(source) = document.get_document_mut("_source") {
+            source.remove("ordinal");
+        }
+    }
     state.tables.retain(|_, table| !table.is_empty());
     state.archive.retain(|_, table| !table.is_empty());
     state.noted.clear();
@@ -89,7 +105,8 @@ pub(super) fn cleared(state: &State) -> State {
 
 /// One writer alone, from beginning to end.
 pub(super) fn run_alone(state: &mut State, batch: &WriteBatch) {
-    let mut writer = Writer::new(batch, 0);
+    let expectations = Expectations::default();
+    let mut writer = Writer::new(batch, &expectations, 0);
     while !writer.done {
         writer.step(state, false);
     }

@@ -2,13 +2,17 @@
 
 use crate::batch::WriteBatch;
 use crate::sink::memory::State;
-use crate::sink::replacement::{Answer, Command, KnownTables, Place, Replacement, Written};
+use crate::sink::replacement::{
+    Answer, Command, Expectations, Found, KnownTables, Place, Replacement, Written,
+};
 
 /// A writer of one batch, somewhere in the middle.
 #[derive(Debug, Clone)]
 pub(super) struct Writer<'b> {
     pub(super) batch: &'b WriteBatch,
     pub(super) replacement: Replacement<'b>,
+    /// What it expects to meet, each time that it starts.
+    expectations: &'b Expectations,
     pub(super) running: Vec<Running<'b>>,
     pub(super) stops_left: u32,
     pub(super) done: bool,
@@ -25,13 +29,15 @@ pub(super) struct Running<'b> {
     pub(super) under_the_key: Vec<Option<String>>,
     pub(super) written: Vec<Written>,
     pub(super) versions: Vec<Option<String>>,
+    pub(super) found: Vec<Option<Found>>,
     pub(super) known: KnownTables,
 }
 
 impl<'b> Writer<'b> {
-    pub(super) fn new(batch: &'b WriteBatch, stops_left: u32) -> Self {
-        let replacement = Replacement::new(batch);
-        let mut writer = Self { batch, replacement, running: Vec::new(), stops_left, done: false };
+    pub(super) fn new(batch: &'b WriteBatch, expectations: &'b Expectations, stops_left: u32) -> Self {
+        let replacement = Replacement::new(batch).expecting(expectations.clone());
+        let mut writer =
+            Self { batch, replacement, expectations, running: Vec::new(), stops_left, done: false };
         writer.ask();
         writer
     }
@@ -39,7 +45,9 @@ impl<'b> Writer<'b> {
     fn ask(&mut self) {
         match self.replacement.commands() {
             Some(commands) => self.running = commands.into_iter().map(Running::new).collect(),
-            None if self.replacement.is_contended() => *self = Self::new(self.batch, self.stops_left),
+            None if self.replacement.is_contended() => {
+                *self = Self::new(self.batch, self.expectations, self.stops_left);
+            }
             None => self.done = true,
         }
     }
@@ -59,14 +67,15 @@ impl<'b> Writer<'b> {
     }
 
     pub(super) fn stop_and_start_again(&self) -> Self {
-        Self::new(self.batch, self.stops_left - 1)
+        Self::new(self.batch, self.expectations, self.stops_left - 1)
     }
 }
 
 impl<'b> Running<'b> {
     fn new(command: Command<'b>) -> Self {
-        let (written, versions, known) = (Vec::new(), Vec::new(), KnownTables::default());
-        Self { command, next: 0, inserting: false, under_the_key: Vec::new(), written, versions, known }
+        let (written, versions, found) = (Vec::new(), Vec::new(), Vec::new());
+        let (under_the_key, known) = (Vec::new(), KnownTables::default());
+        Self { command, next: 0, inserting: false, under_the_key, written, versions, found, known }
     }
 
     fn is_finished(&self) -> bool {
@@ -74,7 +83,8 @@ impl<'b> Running<'b> {
             Command::Insert { documents, .. }
             | Command::Replace { documents, .. }
             | Command::Versions { documents, .. }
-            | Command::VersionsIn { documents, .. } => documents.len(),
+            | Command::VersionsIn { documents, .. }
+            | Command::Standing { documents, .. } => documents.len(),
             Command::Delete { removals, .. }
             | Command::DeleteIn { removals, .. }
             | Command::DeleteAside { removals, .. } => removals.len(),
@@ -88,6 +98,7 @@ impl<'b> Running<'b> {
         match self.command {
             Command::Insert { .. } | Command::Replace { .. } => Answer::Written(self.written.clone()),
             Command::Versions { .. } | Command::VersionsIn { .. } => Answer::Versions(self.versions.clone()),
+            Command::Standing { .. } => Answer::Found(self.found.clone()),
             Command::FindTables { .. } => Answer::Tables(self.known.clone()),
             Command::Delete { .. }
             | Command::DeleteIn { .. }
@@ -129,6 +140,9 @@ impl<'b> Running<'b> {
             }
             Command::VersionsIn { table, documents } => {
                 self.versions.push(state.version(batch, Place::Table(table), documents[self.next]));
+            }
+            Command::Standing { place, documents } => {
+                self.found.push(state.find(batch, *place, documents[self.next]));
             }
             Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
             Command::DeleteIn { table, removals } => {
