@@ -149,7 +149,7 @@ impl<'a> Walk<'_, 'a> {
         }
         self.pairs(self.places.plain(spot), labels.as_items(), "code");
         let is_in_pair = |name: Node<'_>, value: Node<'_>| {
-            matches!(value.kind(), Kind::String | Kind::Null) && (name.is("system") || name.is("code"))
+            value.is_null() || value.kind() == Kind::String && (name.is("system") || name.is("code"))
         };
         let says_more = |label: Node<'_>| !label.members().all(|(name, value)| is_in_pair(name, value));
         if !self.in_tables() && !labels.as_items().any(says_more) {

@@ -45,7 +45,7 @@ impl<'a> Walk<'_, 'a> {
         let member = self.places.member(place, key, hint, self.settings, self.names);
         self.check_names(value)?;
         if self.care != Care::Usual && self.is_left_out(member, value) {
-            self.modifier |= member == Member::ModifierExtensions && value.one_or_more().next().is_some();
+            self.modifier |= member == Member::ModifierExtensions && has_objects(value);
             self.unknown(value);
             return Ok(());
         }
@@ -79,7 +79,7 @@ impl<'a> Walk<'_, 'a> {
             }
             Member::Extensions => self.extensions(place, value, Standing::Plain),
             Member::ModifierExtensions => {
-                self.modifier |= value.one_or_more().next().is_some();
+                self.modifier |= has_objects(value);
                 self.extensions(place, value, Standing::Modifier)
             }
             Member::Contained => self.contained(value),
@@ -132,12 +132,14 @@ impl<'a> Walk<'_, 'a> {
         {
             self.rows.instant(at, moment.milliseconds());
         }
-        // A release that has no choice here may have an element of its name.
-        if let Some((column, base)) = choice.holds
-            && self.around.is_none_or(|object| object.get(base).is_none())
-            && self.is_first(column)
+        // A boolean of the wrong type, such as the text "false", says nothing.
+        let holds = if choice.datatype == "boolean" { value.boolean() } else { Some(true) };
+        let has_element = |base: &str| self.around.is_some_and(|object| object.get(base).is_some());
+        if let Some((holds, of)) = holds.zip(choice.holds)
+            && !(of.has_own && has_element(of.base))
+            && self.is_first(of.column)
         {
-            self.rows.boolean(column, value.boolean().unwrap_or(true));
+            self.rows.boolean(of.column, holds);
         }
     }
 
@@ -208,7 +210,9 @@ impl<'a> Walk<'_, 'a> {
         let place = self.places.in_place(spot, carrier, self.names);
         let special = self.places.special(place);
         // Where a list has the codes, values or keys of all items, one item needs no array of its own.
-        let has_array = self.in_tables() || !special.is_listed() || array.as_items().nth(1).is_some();
+        let has_array = self.in_tables()
+            || !special.is_listed()
+            || array.as_items().filter(|item| !item.is_null()).nth(1).is_some();
         let (echo, doubts) = (self.echo, self.doubts);
         self.echo |= has_array;
         let outcome = self.primary(spot, place, carrier, array);
@@ -254,6 +258,11 @@ impl<'a> Walk<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// Whether an array, or one value in its place, has an object.
+pub(super) fn has_objects(value: Node<'_>) -> bool {
+    value.as_items().any(|item| item.kind() == Kind::Object)
 }
 
 /// Whether a value is a scalar, or has one among its items.

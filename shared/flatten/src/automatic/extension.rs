@@ -9,6 +9,7 @@ use crate::model::extensions::without_version;
 use crate::row::{ColumnId, ITEM};
 use crate::time::moment;
 
+use super::element::has_objects;
 use super::name::Standing;
 use super::place::{Derived, MOST_NAMES, PlaceId, SpotId};
 use super::walk::{Care, Walk};
@@ -53,6 +54,8 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn sibling(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
         let place = self.places.sibling(spot, self.names);
         match value.kind() {
+            // One where every release has an array is read as an array of one.
+            Kind::Object if self.places.essence(spot).is_many() => self.siblings(place, value),
             Kind::Object => self.members(place, value),
             Kind::Array => self.siblings(place, value),
             Kind::Null => Ok(()),
@@ -62,21 +65,21 @@ impl<'a> Walk<'_, 'a> {
 
     /// What stands on the items of a primitive array: a list for each column, every item in its place.
     fn siblings(&mut self, place: PlaceId, array: Node<'a>) -> Result<(), Defect> {
-        if let Some(wrong) = array.items().find(|item| !matches!(item.kind(), Kind::Object | Kind::Null)) {
+        if let Some(wrong) = array.as_items().find(|item| !matches!(item.kind(), Kind::Object | Kind::Null)) {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         // What is no list of extensions is a defect here as on a single primitive.
         let no_list = |list: &Node<'_>| !matches!(list.kind(), Kind::Array | Kind::Object | Kind::Null);
-        if let Some(wrong) = array.items().filter_map(|item| item.get("extension")).find(no_list) {
+        if let Some(wrong) = array.as_items().filter_map(|item| item.get("extension")).find(no_list) {
             return Err(self.defect(DefectCode::ObjectExpected, wrong));
         }
         self.sibling_ids(place, array)?;
-        let of_items = array.items().filter_map(|item| item.get("extension")).flat_map(Node::one_or_more);
+        let of_items = array.as_items().filter_map(|item| item.get("extension")).flat_map(Node::one_or_more);
         for (spot, group) in self.groups(place, of_items, Standing::Plain)? {
             self.check_size()?;
             let list = self.rows.open_list(self.places.plain(spot));
             let mut rest = group.as_slice();
-            for item in array.items() {
+            for item in array.as_items() {
                 // Both are in the order of the file.
                 let here =
                     rest.iter().take_while(|extension| extension.span().start < item.span().end).count();
@@ -137,12 +140,12 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn sibling_ids(&mut self, place: PlaceId, array: Node<'a>) -> Result<(), Defect> {
-        if !array.items().any(|item| item.get("id").is_some()) {
+        if !array.as_items().any(|item| item.get("id").is_some()) {
             return Ok(());
         }
         let Some(spot) = self.places.element(place, "id", self.settings, self.names) else { return Ok(()) };
         let list = self.rows.open_list(self.places.plain(spot));
-        for item in array.items() {
+        for item in array.as_items() {
             match item.get("id") {
                 Some(id) => self.list_item(spot, id)?,
                 None => self.rows.null(ITEM),
@@ -154,8 +157,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// Members of an item that are neither an id nor an extension.
     fn sibling_rest(&mut self, array: Node<'a>) {
-        for item in array.items() {
-            for (_, value) in item.members().filter(|(key, _)| !key.is("id") && !key.is("extension")) {
+        for item in array.as_items() {
+            for (key, value) in item.members().filter(|(key, _)| !key.is("id") && !key.is("extension")) {
+                self.modifier |= key.is("modifierExtension") && has_objects(value);
                 self.unknown(value);
             }
         }
@@ -217,9 +221,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// The moments of extensions whose values are dates, in the order of these.
     fn moments(&mut self, spot: SpotId, group: impl Iterator<Item = Node<'a>> + Clone) {
-        let date = |extension| {
-            scalar_value(extension).filter(|(key, _)| key.is("valueDate") || key.is("valueDateTime"))
-        };
+        let is_moment =
+            |key: Node<'_>| ["valueDate", "valueDateTime", "valueInstant"].iter().any(|name| key.is(name));
+        let date = |extension| scalar_value(extension).filter(|(key, _)| is_moment(*key));
         if !group.clone().all(|extension| date(extension).is_some()) {
             return;
         }

@@ -79,7 +79,10 @@ impl<'a> Walk<'_, 'a> {
                 if scalars != Scalars::TEXT {
                     self.doubt_text(scalars, value);
                 }
-                self.rows.text_of(ITEM, value);
+                match if scalars.has(Scalars::LONG) { self.whole(value)? } else { None } {
+                    Some(number) => self.rows.long(ITEM, number),
+                    None => self.rows.text_of(ITEM, value),
+                }
             }
             Kind::True | Kind::False => {
                 self.doubts.values += u64::from(!scalars.has(Scalars::BOOLEAN) && !scalars.none());
@@ -87,7 +90,10 @@ impl<'a> Walk<'_, 'a> {
             }
             Kind::Number => {
                 let is_whole = scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL);
-                if !is_whole || !self.integer(ITEM, scalars, value)? {
+                let is_long = scalars.has(Scalars::LONG) && !scalars.has(Scalars::INTEGER);
+                if let Some(number) = if is_long { self.whole(value)? } else { None } {
+                    self.rows.long(ITEM, number);
+                } else if !is_whole || !self.integer(ITEM, scalars, value)? {
                     let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
                     self.doubts.values += u64::from(!fits);
                     self.decimal_item(value.raw());
@@ -213,6 +219,10 @@ impl<'a> Walk<'_, 'a> {
     fn long(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
         match self.whole(value)? {
             Some(number) => self.rows.long(self.places.plain(spot), number),
+            // Some release has a text here.
+            None if self.places.essence(spot).scalars.has(Scalars::TEXT) && value.kind() == Kind::String => {
+                self.rows.text_of(self.places.plain(spot), value);
+            }
             None => self.misfit(spot, value),
         }
         Ok(())

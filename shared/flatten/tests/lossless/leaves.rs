@@ -92,7 +92,7 @@ impl Leaves<'_> {
     fn label(&mut self, paths: &[String], label: Node<'_>) {
         let is_in_pair = |key: Node<'_>| key.is("system") || key.is("code");
         let is_text = |value: Node<'_>| matches!(value.kind(), Kind::String | Kind::Null);
-        if !label.members().all(|(key, value)| is_in_pair(key) && is_text(value)) {
+        if !label.members().all(|(key, value)| value.is_null() || is_in_pair(key) && is_text(value)) {
             self.object(&extend(paths, "coding"), label);
         }
         if !label.members().all(|(key, value)| !is_in_pair(key) || is_text(value)) {

@@ -17,10 +17,19 @@ pub(in crate::automatic) struct Choice {
     pub(in crate::automatic) datatype: &'static str,
     /// The moment, where the choice has moments among its types.
     pub(in crate::automatic) at: Option<ColumnId>,
-    /// Says whether the choice holds; and its base.
-    pub(in crate::automatic) holds: Option<(ColumnId, &'static str)>,
+    /// Says whether the choice holds.
+    pub(in crate::automatic) holds: Option<Holds>,
     /// Whether the member is one of the choice only where it is no array.
     pub(in crate::automatic) only_single: bool,
+}
+
+/// The column that says whether a choice holds.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::automatic) struct Holds {
+    pub(in crate::automatic) column: ColumnId,
+    pub(in crate::automatic) base: &'static str,
+    /// Whether a release that has no choice here has an element of the base's name.
+    pub(in crate::automatic) has_own: bool,
 }
 
 impl Choice {
@@ -39,13 +48,18 @@ impl Choice {
         let has_moments =
             || carrier.choices(base).flat_map(|member| member.uses).any(|used| is_moment(used.datatype));
         let at = (says_moment && has_moments()).then(|| names.column(&joined(&joined(prefix, base), "at")));
-        let holds = HOLDS.contains(&base).then(|| (names.column(&joined(prefix, base)), base));
+        let has_own = carrier.element(base).is_some();
+        let holds = HOLDS.contains(&base).then(|| Holds {
+            column: names.column(&joined(prefix, base)),
+            base,
+            has_own,
+        });
         Self {
             kind: names.column(&choice_column(carrier, prefix, base)),
             datatype: chosen.map_or("", |used| used.datatype.name()),
             at,
             holds,
-            only_single: element.choice.is_none(),
+            only_single: element.uses.iter().any(|used| used.many && used.choice.is_none()),
         }
     }
 }

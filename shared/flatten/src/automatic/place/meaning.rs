@@ -238,8 +238,8 @@ impl Places {
             if let Some(at) = choice.at {
                 meanings.derived(at, &way, "at", "timestamp");
             }
-            if let Some((holds, _)) = choice.holds {
-                meanings.derived(holds, &way, "holds", "boolean");
+            if let Some(holds) = choice.holds {
+                meanings.derived(holds.column, &way, "holds", "boolean");
             }
         }
         self.describe_spot(spot, &here, meanings);

@@ -114,7 +114,7 @@ impl Visit {
             self.add(choice.kind, &path, "type");
             choice.at.into_iter().for_each(|at| self.add(at, &path, "at"));
             // An element of that name is the same, and one object has one of the two.
-            choice.holds.into_iter().for_each(|(holds, _)| self.add(holds, &path, ""));
+            choice.holds.into_iter().for_each(|holds| self.add(holds.column, &path, ""));
         }
         if self.places.essence(spot).is_resource() {
             self.add_derived(spot, Derived::Key, &here, "key");
