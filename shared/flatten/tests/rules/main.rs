@@ -71,6 +71,7 @@ fn cell(names: &NameList, value: Cell<'_>) -> Value {
         Cell::Integer(number) => number.into(),
         Cell::Long(number) => json!({"$numberLong": number.to_string()}),
         Cell::Decimal(digits) => json!({"$numberDecimal": digits}),
+        Cell::Double(number) => number.into(),
         Cell::Text(text) => text.into(),
         Cell::Instant(milliseconds) => values::date(milliseconds),
         Cell::Pending(urn) | Cell::PendingOrNull(urn) => json!({"$pending": urn}),
