@@ -406,3 +406,58 @@ async fn two_people_under_one_id_do_not_become_one() {
     assert_eq!(loaded.summary.codes.get("ambiguous-identity"), Some(&1), "{loaded:?}");
     assert_eq!(fed.gender("7").as_deref(), Some("other"), "the first server's later version stands");
 }
+
+/// Lines of Observations, all of one time; some of them amended at another one.
+fn export(count: usize, amended: impl Fn(usize) -> bool) -> String {
+    let line = |number: usize| {
+        let (time, status) = if amended(number) { ("02", "amended") } else { ("01", "final") };
+        format!(
+            r#"{{"resourceType":"Observation","id":"o{number}","meta":{{"lastUpdated":"2026-01-{time}T00:00:00Z"}},"status":"{status}","code":{{"text":"x"}}}}"#
+        )
+    };
+    (0..count).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The same export again costs no write, and a later one what has changed in it.
+#[tokio::test]
+async fn what_a_file_brings_again_is_left_as_it_is() {
+    let mut fed = Fed::new();
+    let first = fed.load("2026-03-01T00:00:00Z", &export(500, |_| false)).await;
+    assert_eq!((first.summary.loaded, first.summary.unchanged), (500, 0));
+    let (standing, operations) = (fed.state(), fed.sink.operations());
+    let same = fed.load("2026-03-02T00:00:00Z", &export(500, |_| false)).await;
+    assert_eq!((same.summary.loaded, same.summary.unchanged), (0, 500));
+    assert_eq!(same.summary.rows, 0);
+    assert_eq!(fed.state(), standing, "not even where it came from");
+    assert_eq!(fed.sink.operations() - operations, 500, "one look for each resource and nothing else");
+    let tenth = fed.load("2026-03-03T00:00:00Z", &export(510, |number| number % 10 == 0)).await;
+    assert_eq!((tenth.summary.loaded, tenth.summary.unchanged), (60, 450));
+    let rows = &fed.state().tables["Observation"];
+    let is_amended = |id: &str| rows[id].get_str("status").unwrap() == "amended";
+    assert!(is_amended("Observation/o10") && !is_amended("Observation/o11"));
+    // What comes late is as late as ever.
+    let late = fed.load("2026-03-04T00:00:00Z", &export(500, |_| false)).await;
+    assert_eq!((late.summary.unchanged, late.summary.superseded), (450, 50));
+}
+
+/// Of one time the later file counts where it says something else, and what has no time of its own is as new as its file.
+#[tokio::test]
+async fn only_the_same_content_of_the_same_time_is_unchanged() {
+    let patient = |birth: &str, meta: &str| {
+        format!(r#"{{"resourceType":"Patient","id":"1",{meta}"birthDate":"{birth}"}}"#)
+    };
+    let meta = r#""meta":{"lastUpdated":"2026-01-01T00:00:00Z"},"#;
+    let mut fed = Fed::new();
+    for (day, birth, meta, unchanged) in [
+        (1, "1970", meta, 0),
+        (2, "1971", meta, 0),
+        (3, "1971", meta, 1),
+        (4, "1970", meta, 0),
+        (5, "1972", "", 0),
+        (6, "1972", "", 0),
+    ] {
+        let loaded = fed.load(&format!("2026-03-0{day}T00:00:00Z"), &patient(birth, meta)).await;
+        assert_eq!(loaded.summary.unchanged, unchanged, "day {day}");
+        assert_eq!(fed.state().tables["Patient"]["Patient/1"].get_str("birthDate").unwrap(), birth);
+    }
+}

@@ -40,7 +40,7 @@ use shapes::{Shape, add_document, add_schema, json_schema};
 type Schemas = BTreeMap<String, FieldSchema>;
 
 /// Larger files hold thousands of resources of one kind, and take minutes in a debug build; so do compressed ones that are
-/// a tenth as large.
+/// a tenth as large. They are read where `FLATFIRE_SAMPLES` is `all`.
 const MAX_BYTES: u64 = 128 << 10;
 
 fn catalog(arrays: Arrays, decimals: Decimals) -> Arc<Catalog> {
@@ -78,9 +78,12 @@ fn files_in(folders: &[&str]) -> Vec<PathBuf> {
 fn samples() -> Vec<PathBuf> {
     let mut files = files_in(&["samples", "shared/flatten/tests/cases", "../shared/fhir/samples"]);
     files.retain(|path| !path.ends_with("rows.json") && !path.ends_with("settings.json"));
+    #[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
+    let all = std::env::var("FLATFIRE_SAMPLES").is_ok_and(|which| which == "all");
     files.retain(|path| {
         let is_compressed = path.extension().is_some_and(|extension| extension == "gz");
-        std::fs::metadata(path).unwrap().len() <= if is_compressed { MAX_BYTES / 10 } else { MAX_BYTES }
+        all || std::fs::metadata(path).unwrap().len()
+            <= if is_compressed { MAX_BYTES / 10 } else { MAX_BYTES }
     });
     assert!(files.len() > 100, "the cases are not there");
     files
