@@ -194,3 +194,19 @@ async fn columns_with_long_names_and_urls_are_entered() {
     })
     .await;
 }
+
+/// Two that enter a new column at the same moment both meet a column that is not there yet.
+#[tokio::test]
+async fn loads_that_meet_in_a_new_column_are_all_counted() {
+    each(async |ledger| {
+        for round in 0..10 {
+            let tall = format!(r#"{{"resourceType":"Patient","tallness{round}":7}}"#);
+            let resources = [tall.as_str()];
+            let loads: Vec<String> = (0..8).map(|load| format!("{round}-{load}")).collect();
+            let fills = loads.iter().map(|load| fill(ledger, load, 1, 0, &resources));
+            futures::future::join_all(fills).await;
+            assert_eq!(rows(ledger, &format!("Patient.tallness{round}")).await, 8, "round {round}");
+        }
+    })
+    .await;
+}

@@ -34,7 +34,7 @@ use schemas::SqlSchemas;
 use trouble::Trouble;
 use views::ViewTables;
 
-pub(crate) use parts::carried_out;
+pub(crate) use parts::{carried_out, met_duplicates};
 
 pub use connection::{ConnectError, Connection, connect};
 pub use retention::Retention;

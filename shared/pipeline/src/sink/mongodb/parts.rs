@@ -150,7 +150,7 @@ pub(crate) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
 }
 
 /// Whether another writer inserted a document at the same moment.
-pub(super) fn met_duplicates(answer: &BsonDocument) -> bool {
+pub(crate) fn met_duplicates(answer: &BsonDocument) -> bool {
     write_errors(answer).any(|(_, code)| Trouble::of_code(code) == Trouble::Duplicate)
 }
 
