@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::local_line::{Database, Lifetime};
 use crate::settings::Settings;
 use crate::steps::{Steps, run_command};
+use crate::test::{MONGOD, mongod_for_tests};
 use crate::tools::Tools;
 use crate::workspace;
 
@@ -22,6 +23,10 @@ pub struct Soak {
     /// Random histories on the sink in memory; a fiftieth of them on a database besides.
     #[arg(long, default_value_t = 10_000)]
     histories: u64,
+    /// Random histories on a replica set of three whose primary is killed and steps down; a fiftieth of the others if
+    /// left out.
+    #[arg(long)]
+    replica_histories: Option<u64>,
     /// The seed of the first history, those of the others follow it; a new one for every run if left out.
     #[arg(long)]
     seed: Option<u64>,
@@ -40,32 +45,34 @@ pub async fn run(settings: &Settings, soak: &Soak) -> Result<()> {
     let in_database = soak.histories.div_ceil(IN_MEMORY_PER_DATABASE);
     println!("    seed {seed}: to repeat it, add --seed {seed}");
     let title = format!("Play {} histories in memory", soak.histories);
-    steps.run(&title, || play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_memory", None))?;
+    steps.run(&title, || {
+        run_command(&mut play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_memory"))
+    })?;
     let directory = TempDir::with_prefix("flatfire-")?;
     let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, true).await?;
     let title = format!("Play {in_database} histories on {}", database.description());
     steps.run(&title, || {
-        let uri = Some(database.uri());
-        play(settings, seed, "FLATFIRE_DATABASE_HISTORIES", in_database, "in_the_database", uri)
+        let mut oracle = play(settings, seed, "FLATFIRE_DATABASE_HISTORIES", in_database, "in_the_database");
+        run_command(oracle.env("MONGODB_URI", database.uri()))
+    })?;
+    drop(database);
+    let on_replica_set = soak.replica_histories.unwrap_or(in_database);
+    steps.run(&format!("Play {on_replica_set} histories on a replica set"), || {
+        let mut oracle =
+            play(settings, seed, "FLATFIRE_REPLICA_HISTORIES", on_replica_set, "on_a_replica_set");
+        run_command(oracle.env(MONGOD, mongod_for_tests(&tools, settings)))
     })?;
     steps.print_summary();
     Ok(())
 }
 
-fn play(
-    settings: &Settings,
-    seed: u64,
-    count: &str,
-    histories: u64,
-    test: &str,
-    uri: Option<&str>,
-) -> Result<()> {
+/// Returns the command that plays so many histories.
+fn play(settings: &Settings, seed: u64, count: &str, histories: u64, test: &str) -> Command {
     let mut command = oracle(settings);
     command.args(["--", "--nocapture", test]);
     command.env("FLATFIRE_SEED", seed.to_string()).env("FLATFIRE_PROGRESS", "1");
     command.env(count, histories.to_string());
-    command.envs(uri.map(|uri| ("MONGODB_URI", uri)));
-    run_command(&mut command)
+    command
 }
 
 /// `cargo test` of the whole workspace's build: what is built here is not built again.

@@ -1,12 +1,13 @@
 //! Checks everything; what continuous integration runs.
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::bootstrap;
-use crate::local_line::{Database, Lifetime};
+use crate::local_line::{Database, Lifetime, find_mongod};
 use crate::settings::Settings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;
@@ -84,7 +85,22 @@ async fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
     let nextest = settings.find_program("cargo-nextest").is_some();
     let mut command = cargo();
     command.args(test_arguments(nextest));
-    run_command(command.env("MONGODB_URI", database.uri()))
+    command.env("MONGODB_URI", database.uri()).env(MONGOD, mongod_for_tests(tools, settings));
+    run_command(&mut command)
+}
+
+/// The variable that names the `mongod` of the tests that start servers of their own.
+pub(crate) const MONGOD: &str = "FLATFIRE_MONGOD";
+
+/// Returns the path of the `mongod` that tests start, or `none` where none runs: those tests are left out then.
+pub(crate) fn mongod_for_tests(tools: &Tools, settings: &Settings) -> OsString {
+    if let Some((mongod, _)) = find_mongod(tools, settings) {
+        return mongod.into_os_string();
+    }
+    println!(
+        "    NOT RUN, because no mongod runs on this machine: tests on replica sets, and of users and rights"
+    );
+    OsString::from("none")
 }
 
 /// Returns the arguments of cargo that run the tests: with cargo-nextest, which runs them faster, or without.

@@ -129,7 +129,8 @@ async fn initiate(client: &Client, replica_set: Option<&Document>) {
 }
 
 /// Finds a `mongod` that runs, with its version: first on the search path, then in the tools.
-fn find_mongod(tools: &Tools, settings: &Settings) -> Option<(PathBuf, String)> {
+#[must_use]
+pub fn find_mongod(tools: &Tools, settings: &Settings) -> Option<(PathBuf, String)> {
     let candidates = settings.find_program("mongod").into_iter().chain([tools.cloud_program("mongod")]);
     candidates.into_iter().find_map(|mongod| Some((mongod.clone(), mongod_version(&mongod)?)))
 }

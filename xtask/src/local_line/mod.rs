@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 pub use cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
-pub use database::{Database, connect};
+pub use database::{Database, connect, find_mongod};
 pub use deployment::{Deployment, Outputs, Stack, Uploaded, cloud_command};
 pub use leash::{Leash, Lifetime, any_is_running, free_port};
 

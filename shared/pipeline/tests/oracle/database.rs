@@ -1,6 +1,7 @@
 //! The databases of histories.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use mongodb::Client;
@@ -8,13 +9,23 @@ use mongodb::bson::{Document, doc};
 use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 
 use crate::compare::{Written, text};
+use crate::elections::Elections;
 use crate::endpoint::Endpoint;
 use crate::settings::database_uri;
 use crate::shapes::json_schema;
 
 /// A running database.
 pub(crate) struct Server {
-    endpoint: Endpoint,
+    /// The connection string of the test's own commands.
+    quiet_uri: String,
+    /// What the lines add to it.
+    options: &'static str,
+    /// Where histories are played, in words.
+    pub(crate) name: &'static str,
+    /// Longer than it takes to carry out a command that was sent.
+    pub(crate) longest_command: Duration,
+    /// Ends with this value, if the test started it.
+    _endpoint: Option<Endpoint>,
 }
 
 /// Two databases of a history's own within the server, gone afterwards.
@@ -25,17 +36,45 @@ pub(crate) struct Scratch {
     quiet_uri: String,
     name: String,
     client: Client,
+    /// [`Server::longest_command`]
+    pub(crate) longest_command: Duration,
 }
 
 /// What the lines call themselves, so that only their commands fail. After a step-down a driver waits for the next
 /// heartbeat: half a second is the least that it takes.
 const OPTIONS: &str = "heartbeatFrequencyMS=500&serverSelectionTimeoutMS=30000";
 
+/// Lines on a replica set give up soon where there is no primary, so that this happens often.
+const ELECTION_OPTIONS: &str = "serverSelectionTimeoutMS=300";
+
+/// How long the test's own commands are repeated: a replica set may be electing a primary.
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 impl Server {
     /// # Panics
     /// Where there is no database: a test without its server fails.
     pub(crate) fn start() -> Self {
-        Self { endpoint: Endpoint::get(database_uri(), OPTIONS) }
+        let endpoint = Endpoint::get(database_uri(), OPTIONS);
+        Self {
+            quiet_uri: endpoint.uri.clone(),
+            options: "",
+            name: "in the database",
+            // Those that a fail point holds up included.
+            longest_command: Duration::from_millis(300),
+            _endpoint: Some(endpoint),
+        }
+    }
+
+    /// A replica set that elects one primary after the other.
+    pub(crate) fn with_elections(elections: &Elections) -> Self {
+        Self {
+            quiet_uri: format!("{}&{OPTIONS}", elections.uri()),
+            options: ELECTION_OPTIONS,
+            name: "on the replica set",
+            longest_command: Duration::from_secs(1),
+            _endpoint: None,
+        }
     }
 
     /// The name of the application whose commands may fail.
@@ -45,16 +84,36 @@ impl Server {
 
     /// A client of the test's own, whose commands do not fail.
     pub(crate) async fn client(&self) -> Client {
-        Client::with_uri_str(&self.endpoint.uri).await.expect("MONGODB_URI is a connection string")
+        Client::with_uri_str(&self.quiet_uri).await.expect("MONGODB_URI is a connection string")
+    }
+}
+
+/// Repeats a command of the test's own until the database answers.
+async fn patiently<T>(mut ask: impl AsyncFnMut() -> mongodb::error::Result<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(begun.elapsed() < ANSWERS_WITHIN, "the database does not answer: {error}"),
+        }
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
 }
 
 impl Scratch {
     pub(crate) async fn new(server: &Server, seed: u64) -> Self {
         let name = format!("{}_{seed}", Server::application());
-        let uri = format!("{}&appName={}", server.endpoint.uri, Server::application());
-        let scratch =
-            Self { uri, quiet_uri: server.endpoint.uri.clone(), name, client: server.client().await };
+        let application = Server::application();
+        let uri = match server.options {
+            "" => format!("{}&appName={application}", server.quiet_uri),
+            // The driver takes an option once.
+            options => {
+                let others = server.quiet_uri.replace("&serverSelectionTimeoutMS=30000", "");
+                format!("{others}&{options}&appName={application}")
+            }
+        };
+        let (quiet_uri, client) = (server.quiet_uri.clone(), server.client().await);
+        let scratch = Self { uri, quiet_uri, name, client, longest_command: server.longest_command };
         scratch.drop().await;
         scratch
     }
@@ -75,7 +134,7 @@ impl Scratch {
     pub(crate) async fn written(&self) -> Written {
         let mut written = Written::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
-            let names = self.client.database(&database).list_collection_names().await.unwrap();
+            let names = self.collections(&database).await;
             let beside = ["_loads", "_columns", "_tables", "_erasures", "__sql_schemas"];
             for name in names.into_iter().filter(|name| !beside.contains(&name.as_str())) {
                 let documents = self.documents_in(&database, &name).await;
@@ -98,15 +157,15 @@ impl Scratch {
         let (mut tables, mut stands) = (BTreeSet::new(), false);
         for database in [self.name.clone(), self.archive()] {
             let is_of_tables = database == self.name;
-            let database = self.client.database(&database);
-            for name in database.list_collection_names().await.unwrap() {
+            for name in self.collections(&database).await {
                 let query = match name.as_str() {
                     "_rejects" => doc! { "resource": key },
                     "_tombstones" => of_key.clone(),
                     _ if name.starts_with('_') => continue,
                     _ => of_key.clone(),
                 };
-                if database.collection::<Document>(&name).find_one(query).await.unwrap().is_some() {
+                let collection = self.client.database(&database).collection::<Document>(&name);
+                if patiently(async || collection.find_one(query.clone()).await).await.is_some() {
                     stands = true;
                     tables.extend((is_of_tables && !name.starts_with('_')).then_some(name));
                 }
@@ -156,7 +215,7 @@ impl Scratch {
         for (table, schema) in schemas {
             let others = doc! { "$nor": [{ "$jsonSchema": schema }] };
             let table = self.client.database(&self.name).collection::<Document>(table);
-            if table.count_documents(others).await.unwrap() > 0 {
+            if patiently(async || table.count_documents(others.clone()).await).await > 0 {
                 wrong.push(format!("documents of {} are not of its schema", table.name()));
             }
         }
@@ -174,12 +233,19 @@ impl Scratch {
 
     async fn documents_in(&self, database: &str, collection: &str) -> Vec<Document> {
         let collection = self.client.database(database).collection::<Document>(collection);
-        collection.find(doc! {}).await.unwrap().try_collect().await.unwrap()
+        patiently(async || collection.find(doc! {}).await?.try_collect().await).await
+    }
+
+    async fn collections(&self, database: &str) -> Vec<String> {
+        let database = self.client.database(database);
+        patiently(async || database.list_collection_names().await).await
     }
 
     async fn drop(&self) {
-        self.client.database(&self.name).drop().await.expect("the database answers");
-        self.client.database(&self.archive()).drop().await.expect("the database answers");
+        for name in [self.name.clone(), self.archive()] {
+            let database = self.client.database(&name);
+            patiently(async || database.drop().await).await;
+        }
     }
 
     fn archive(&self) -> String {

@@ -71,9 +71,6 @@ const RESERVE: Duration = Duration::from_secs(20);
 /// The real time after which a message that met a lease comes again.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Longer than any command of these histories takes, those included that a fail point holds up.
-pub(crate) const LONGEST_COMMAND: Duration = Duration::from_millis(300);
-
 /// How an attempt ended.
 enum Ended {
     Loaded(Loaded),
@@ -253,7 +250,6 @@ impl<'a> World<'a> {
         let script = Script { random, mishaps: if has_mishaps { 25 } else { 0 } };
         let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));
         let tables = self.tables.borrow().clone();
-        let is_in_database = matches!(tables, Tables::Mongo(_));
         let line = Line {
             storage: Store::get().storage(),
             catalog: catalogs::catalog(self.catalog.get()),
@@ -278,12 +274,12 @@ impl<'a> World<'a> {
             },
             () = line.sink.kill.notified() => killed("killed at a write"),
         };
-        match (&ended, is_in_database) {
+        match (&ended, self.desk.longest_command()) {
             // A queue would wait as well; asking again at once would only keep the owner from its work.
             (Ended::Interrupted(Interrupted::Busy), _) => tokio::time::sleep(BUSY_PAUSE).await,
             // A server carries out what it has taken. A lease outlasts that, and the time told to the ledger is no
             // real one.
-            (Ended::Killed, true) => tokio::time::sleep(LONGEST_COMMAND).await,
+            (Ended::Killed, Some(longest)) => tokio::time::sleep(longest).await,
             _ => {}
         }
         self.leases.borrow_mut().remove(&number);

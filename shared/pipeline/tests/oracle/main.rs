@@ -24,6 +24,7 @@ mod compare;
 mod content;
 mod database;
 mod delivery;
+mod elections;
 #[path = "../common/endpoint.rs"]
 mod endpoint;
 mod erasures;
@@ -32,6 +33,8 @@ mod file;
 mod history;
 mod operator;
 mod oracle;
+#[path = "../common/replica_set.rs"]
+mod replica_set;
 mod runs;
 mod schemas;
 mod settings;
@@ -50,11 +53,13 @@ use chaos::Tables;
 use compare::{Refused, differences, with_readable_marks, written, wrong_columns, wrong_loads, wrong_notes};
 use database::{Scratch, Server};
 use delivery::World;
+use elections::{Elections, KILLED_MAJORITIES, KILLED_PRIMARIES, STEP_DOWNS};
 use erasures::{KeyState, KeyStates};
 use failpoints::{Failpoints, MOST_TIMES, REFUSALS};
 use history::History;
 use operator::Desk;
 use oracle::Oracle;
+use replica_set::find_mongod;
 use schemas::{are_kept, wrong_schemas};
 use settings::Settings;
 use stats::STATS;
@@ -67,10 +72,10 @@ enum Place<'s> {
 }
 
 impl Place<'_> {
-    const fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Memory => "in memory",
-            Self::Database(_) => "in the database",
+            Self::Database(server) => server.name,
         }
     }
 
@@ -166,6 +171,29 @@ fn any_history_in_the_database_ends_like_a_clean_load() {
     check_that_erasures_happened();
     let most = STATS.of(REFUSALS) * u64::try_from(MOST_TIMES).unwrap();
     assert!(STATS.of("refused documents") <= most, "more documents were refused than the database refused");
+}
+
+/// So many histories take long enough for every kind of election.
+const ENOUGH_ELECTIONS: u64 = 20;
+
+/// On a replica set of three whose primary steps down and is killed in the middle of loads.
+#[test]
+fn any_history_on_a_replica_set_ends_like_a_clean_load() {
+    let settings = Settings::from_environment();
+    let Some(mongod) = find_mongod(settings::mongod().as_deref()) else {
+        println!("NOT RUN: FLATFIRE_MONGOD says that no mongod runs on this machine");
+        return;
+    };
+    let elections = Elections::start(&mongod, settings.seed);
+    let server = Server::with_elections(&elections);
+    runs::run(&settings, settings.replica_histories, Place::Database(&server));
+    elections.stop();
+    check_that_erasures_happened();
+    if settings.replica_histories >= ENOUGH_ELECTIONS {
+        for kind in [STEP_DOWNS, KILLED_PRIMARIES, KILLED_MAJORITIES] {
+            assert!(STATS.of(kind) > 0, "no {kind}: {}", STATS.summary());
+        }
+    }
 }
 
 async fn in_database(server: &Server, history: &History) -> Vec<String> {

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::chaos::killed_after;
 use crate::database::Scratch;
-use crate::delivery::{LONGEST_COMMAND, World};
+use crate::delivery::World;
 use crate::erasures::{Act, ActKind, KeyState};
 use crate::stats::STATS;
 
@@ -29,6 +29,14 @@ pub(crate) enum Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// Longer than a database takes to carry out what it was sent; `None`: nothing outlasts its sender.
+    pub(crate) fn longest_command(&self) -> Option<Duration> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Database { scratch, .. } => Some(scratch.longest_command),
+        }
+    }
+
     /// Erases a resource; `false`: something of it stands all the same.
     async fn erase(&self, key: &str) -> Result<bool, Interrupted> {
         let tables = self.standing(key).await.unwrap_or_default();
@@ -103,8 +111,8 @@ impl World<'_> {
             && killed_after(turns, self.desk.erase(&act.key)).await.is_none()
         {
             STATS.count("erasures killed");
-            if let Desk::Database { .. } = self.desk {
-                tokio::time::sleep(LONGEST_COMMAND).await;
+            if let Some(longest) = self.desk.longest_command() {
+                tokio::time::sleep(longest).await;
             }
             for _ in 0..random.random_range(0..40) {
                 tokio::task::yield_now().await;

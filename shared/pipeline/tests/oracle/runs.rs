@@ -84,7 +84,7 @@ fn told(seed: u64, settings: &Settings, first: &str, place: Place<'_>) -> String
     let history = History::of(seed, Some(&objects));
     format!(
         "{last}\n\nthe history: {history:#?}\n\nthe history of seed {seed} went wrong. Again, as short as it could be made:\n\
-         FLATFIRE_SEED={seed} FLATFIRE_HISTORIES=1 FLATFIRE_DATABASE_HISTORIES=1 FLATFIRE_OBJECTS={list} \
-         cargo nextest run --workspace -E 'binary(oracle)'"
+         FLATFIRE_SEED={seed} FLATFIRE_HISTORIES=1 FLATFIRE_DATABASE_HISTORIES=1 FLATFIRE_REPLICA_HISTORIES=1 \
+         FLATFIRE_OBJECTS={list} cargo nextest run --workspace -E 'binary(oracle)'"
     )
 }

@@ -9,6 +9,8 @@ pub(crate) struct Settings {
     pub(crate) histories: u64,
     /// Histories on the database (`FLATFIRE_DATABASE_HISTORIES`).
     pub(crate) database_histories: u64,
+    /// Histories on a replica set (`FLATFIRE_REPLICA_HISTORIES`).
+    pub(crate) replica_histories: u64,
     /// The seed of the first history, those of the others follow it (`FLATFIRE_SEED`); a new one for every run if left
     /// out.
     pub(crate) seed: u64,
@@ -30,6 +32,7 @@ impl Settings {
         Self {
             histories: number("FLATFIRE_HISTORIES").unwrap_or(300),
             database_histories: number("FLATFIRE_DATABASE_HISTORIES").unwrap_or(30),
+            replica_histories: number("FLATFIRE_REPLICA_HISTORIES").unwrap_or(30),
             seed: number("FLATFIRE_SEED").unwrap_or_else(random),
             objects,
             at_once: number("FLATFIRE_AT_ONCE").map_or(8, |number| usize::try_from(number).unwrap()),
@@ -49,4 +52,9 @@ fn variable(name: &str) -> Option<String> {
 /// The database that is given, if one is.
 pub(crate) fn database_uri() -> Option<String> {
     variable("MONGODB_URI")
+}
+
+/// The `mongod` that is given, or the word `none`.
+pub(crate) fn mongod() -> Option<String> {
+    variable("FLATFIRE_MONGOD")
 }

@@ -1,0 +1,223 @@
+//! Replica sets of `mongod`s that a test starts on this machine, kills and starts again.
+
+#![allow(dead_code, reason = "each program of tests uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ClientOptions;
+
+/// Servers of a test's own; they end with this value, and with the test's process, however that ends.
+pub(crate) struct ReplicaSet {
+    mongod: PathBuf,
+    members: Vec<Member>,
+    /// The key file by which members know each other where users have passwords.
+    key_file: Option<PathBuf>,
+    directory: tempfile::TempDir,
+}
+
+/// A server, running or killed.
+struct Member {
+    port: u16,
+    /// A shell that kills its server as soon as its standard input is closed.
+    process: Option<Child>,
+}
+
+/// What a member says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It takes writes.
+    Primary,
+    /// It copies what the primary writes.
+    Secondary,
+    /// It does not answer, or is neither at the moment.
+    Neither,
+}
+
+const NAME: &str = "tests";
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const ASK_EVERY: Duration = Duration::from_millis(50);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Another process may take a free port before the server does.
+const ATTEMPTS: usize = 3;
+/// Keeps the journal of a new, small database at 10 MB instead of 300 MB.
+const SMALL_JOURNAL: &str = "log=(enabled=true,prealloc=false,file_max=10MB,path=journal)";
+/// Runs a server until standard input is closed, and kills it without warning then.
+const UNTIL_CLOSED: &str = r#""$@" & server=$!; read -r _; kill -9 $server; wait"#;
+
+/// Returns the `mongod` to start: the given one, that of the `PATH`, or that of `.tools/`. `None`: the caller says with
+/// the word `none` that none runs on this machine.
+///
+/// # Panics
+/// Where there is none and nobody said so: a test without its server fails.
+pub(crate) fn find_mongod(given: Option<&str>) -> Option<PathBuf> {
+    match given {
+        Some("none") => return None,
+        Some(path) if !path.is_empty() => return Some(PathBuf::from(path)),
+        Some(_) | None => {}
+    }
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/cloud/bin/mongod");
+    let runs = |mongod: &PathBuf| {
+        let version =
+            Command::new(mongod).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        version.is_ok_and(|status| status.success())
+    };
+    let found = [PathBuf::from("mongod"), tools].into_iter().find(runs);
+    let found = found.expect(
+        "no mongod: run `cargo xtask tools`, or set FLATFIRE_MONGOD to its path; FLATFIRE_MONGOD=none leaves these tests out",
+    );
+    Some(found)
+}
+
+impl ReplicaSet {
+    /// Starts so many servers and waits until one of them takes writes. With a `key`, users need passwords; the first
+    /// user can be made from this machine without one.
+    pub(crate) fn start(mongod: &Path, members: usize, key: Option<&str>) -> Self {
+        for _ in 0..ATTEMPTS {
+            let mut set = Self::prepared(mongod, members, key);
+            (0..members).for_each(|member| set.restart(member));
+            if set.initiate() && set.wait_for_primary() {
+                return set;
+            }
+        }
+        panic!("{} took no writes in {ATTEMPTS} attempts", mongod.display());
+    }
+
+    fn prepared(mongod: &Path, members: usize, key: Option<&str>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = key.map(|key| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let path = directory.path().join("key");
+            std::fs::write(&path, key).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        });
+        let members = free_ports(members).into_iter().map(|port| Member { port, process: None }).collect();
+        Self { mongod: mongod.to_owned(), members, key_file, directory }
+    }
+
+    /// The connection string, without an option but the set's name; options can be added with `&`.
+    pub(crate) fn uri(&self) -> String {
+        let hosts: Vec<_> = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port)).collect();
+        format!("mongodb://{}/?replicaSet={NAME}", hosts.join(","))
+    }
+
+    pub(crate) fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Starts a member that was killed, or never started.
+    pub(crate) fn restart(&mut self, member: usize) {
+        let port = self.members[member].port.to_string();
+        let data = self.directory.path().join(&port);
+        std::fs::create_dir_all(&data).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", UNTIL_CLOSED, "sh"]).arg(&self.mongod);
+        command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--port", &port, "--replSet", NAME]);
+        command.args(["--wiredTigerEngineConfigString", SMALL_JOURNAL, "--wiredTigerCacheSizeGB", "0.25"]);
+        command.args(["--setParameter", "enableTestCommands=1", "--dbpath"]).arg(data);
+        if let Some(key_file) = &self.key_file {
+            command.arg("--keyFile").arg(key_file);
+        }
+        command.env("HOME", self.directory.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.members[member].process = Some(command.spawn().unwrap());
+    }
+
+    /// Kills a member as `kill -9` does, and waits until it is gone.
+    pub(crate) fn kill(&mut self, member: usize) {
+        self.members[member].end();
+    }
+
+    /// What a member says it is.
+    pub(crate) fn role(&self, member: usize) -> Role {
+        let Some(hello) = self.ask(member, doc! { "hello": 1 }) else { return Role::Neither };
+        let is = |name| hello.get_bool(name).unwrap_or(false);
+        match (is("isWritablePrimary"), is("secondary")) {
+            (true, _) => Role::Primary,
+            (false, true) => Role::Secondary,
+            (false, false) => Role::Neither,
+        }
+    }
+
+    pub(crate) fn primary(&self) -> Option<usize> {
+        (0..self.members()).find(|member| self.role(*member) == Role::Primary)
+    }
+
+    /// Waits until one member takes writes and all others that run copy them; `false`: it takes too long.
+    pub(crate) fn wait_for_primary(&self) -> bool {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            let running = (0..self.members()).filter(|member| self.members[*member].process.is_some());
+            let roles: Vec<_> = running.map(|member| self.role(member)).collect();
+            if roles.contains(&Role::Primary) && !roles.contains(&Role::Neither) {
+                return true;
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+        false
+    }
+
+    /// Runs a command on one member; `None`: it does not answer, or refuses.
+    pub(crate) fn ask(&self, member: usize, command: Document) -> Option<Document> {
+        ask(self.members[member].port, command)
+    }
+
+    /// `false`: a server did not start.
+    fn initiate(&self) -> bool {
+        let members: Vec<_> = (0_i32..)
+            .zip(&self.members)
+            .map(|(id, member)| doc! { "_id": id, "host": format!("127.0.0.1:{}", member.port) })
+            .collect();
+        let settings = doc! { "electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200 };
+        let configuration = doc! { "_id": NAME, "members": members, "settings": settings };
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if self.ask(0, doc! { "replSetInitiate": configuration.clone() }).is_some() {
+                return true;
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+        false
+    }
+}
+
+impl Member {
+    fn end(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            drop(process.stdin.take());
+            process.wait().ok();
+        }
+    }
+}
+
+impl Drop for ReplicaSet {
+    fn drop(&mut self) {
+        self.members.iter_mut().for_each(Member::end);
+    }
+}
+
+/// Ports that are free at the same time.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// Runs one command. A thread and a runtime of its own let tests call this inside their runtime and outside.
+fn ask(port: u16, command: Document) -> Option<Document> {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
+            let mut options = ClientOptions::parse(uri).await.unwrap();
+            options.server_selection_timeout = Some(ANSWER_WITHIN);
+            let client = Client::with_options(options).unwrap();
+            client.database("admin").run_command(command).await.ok()
+        })
+    });
+    thread.join().unwrap()
+}
