@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection, Database as Rows};
-use pipeline::sink::mongodb::{ConnectError, Connection, MongoSink, Validation, connect};
+use pipeline::sink::mongodb::{ConnectError, Connection, MongoSink, Refusal, Validation, connect};
 use thiserror::Error;
 
 use crate::settings::{Destination, SqlSchemas};
@@ -38,9 +38,12 @@ pub(crate) enum DatabaseError {
     /// It is named, but nobody answers.
     #[error("no database answers there; is it running, and does the address end in the right host and port?")]
     Unreachable,
-    /// It refuses.
-    #[error("the database refuses ({0})")]
-    Refused(String),
+    /// It refuses until somebody changes something.
+    #[error("the database refuses to work ({}); {}", .0.code, .0.remedy)]
+    Refused(Refusal),
+    /// It did not do it this time.
+    #[error("the database failed ({0}); try again")]
+    Failed(String),
 }
 
 impl Destination {
@@ -116,15 +119,17 @@ pub(crate) fn archived_text(document: &Document) -> Option<Cow<'_, [u8]>> {
 
 impl From<Error> for DatabaseError {
     fn from(error: Error) -> Self {
+        if let Some(refusal) = Refusal::of_error(&error) {
+            return Self::Refused(refusal);
+        }
         match &*error.kind {
             ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::DnsResolve { .. } => {
                 Self::Unreachable
             }
-            ErrorKind::Authentication { .. } => Self::Refused("authentication failed".to_owned()),
             ErrorKind::Command(failure) => {
-                Self::Refused(format!("error {} {}", failure.code, failure.code_name))
+                Self::Failed(format!("error {} {}", failure.code, failure.code_name))
             }
-            _ => Self::Refused("driver failure".to_owned()),
+            _ => Self::Failed("driver failure".to_owned()),
         }
     }
 }

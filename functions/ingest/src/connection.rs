@@ -18,7 +18,12 @@ impl Connection {
                     .await
                     .map_err(|error| refusal(&error))?;
                 let uri = answer.secret_string().and_then(uri_of_secret);
-                uri.ok_or_else(|| stopped("the secret holds no connection string"))
+                uri.ok_or_else(|| {
+                    stopped(
+                        "the secret holds no connection string",
+                        "put it there, alone or as `uri` of a JSON object",
+                    )
+                })
             }
         }
     }
@@ -34,16 +39,25 @@ fn uri_of_secret(secret: &str) -> Option<String> {
 /// Codes alone: messages name the secret's account and key.
 fn refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Interrupted {
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-        Some("AccessDeniedException") => stopped("secret: AccessDeniedException"),
-        Some("ResourceNotFoundException") => stopped("secret: ResourceNotFoundException"),
-        Some("DecryptionFailure") => stopped("secret: DecryptionFailure"),
-        Some("InvalidRequestException") => stopped("secret: InvalidRequestException"),
+        Some(code @ "AccessDeniedException") => stopped(
+            &format!("secret: {code}"),
+            "grant the function's role secretsmanager:GetSecretValue on the secret",
+        ),
+        Some(code @ "ResourceNotFoundException") => {
+            stopped(&format!("secret: {code}"), "see whether MongodbSecretArn names the secret")
+        }
+        Some(code @ "DecryptionFailure") => {
+            stopped(&format!("secret: {code}"), "grant the function's role kms:Decrypt on the secret's key")
+        }
+        Some(code @ "InvalidRequestException") => {
+            stopped(&format!("secret: {code}"), "see whether the secret is going to be deleted")
+        }
         Some(_) | None => Interrupted::Write { code: "secret: not readable now".to_owned() },
     }
 }
 
-fn stopped(code: &str) -> Interrupted {
-    Interrupted::Stopped { code: code.to_owned() }
+fn stopped(code: &str, remedy: &str) -> Interrupted {
+    Interrupted::Stopped { code: code.to_owned(), remedy: remedy.to_owned() }
 }
 
 #[cfg(test)]

@@ -70,7 +70,9 @@ impl Loader {
         let connection = connect(&uri, Some(&settings.database)).await.map_err(|error| match error {
             ConnectError::Interrupted(interrupted) => interrupted,
             ConnectError::InvalidUri | ConnectError::NoDatabase => {
-                Interrupted::Stopped { code: "invalid connection string".to_owned() }
+                let (code, remedy) =
+                    ("invalid connection string", "it looks like mongodb+srv://USER:PASSWORD@HOST/");
+                Interrupted::Stopped { code: code.to_owned(), remedy: remedy.to_owned() }
             }
         })?;
         let batch = BatchLimits { bytes: settings.batch_bytes, ..BatchLimits::default() };

@@ -28,10 +28,12 @@ pub enum Interrupted {
         code: String,
     },
     /// The database refuses everything: credentials, permissions, a full disk.
-    #[error("the database refuses to work ({code}); see its credentials, its permissions and its disk")]
+    #[error("the database refuses to work ({code}); {remedy}")]
     Stopped {
-        /// The server's error code and its name.
+        /// The server's error code with its name, and what it refused.
         code: String,
+        /// What to do about it.
+        remedy: String,
     },
     /// The time is up before the object was read once, which its gates ask for: a survey leaves nothing to go on with.
     #[error(

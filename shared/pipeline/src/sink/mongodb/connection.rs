@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use bson::{Document, RawDocumentBuf};
@@ -15,7 +16,8 @@ use tokio::sync::OnceCell;
 use crate::erasure::Marks;
 use crate::interrupted::Interrupted;
 
-use super::trouble::Trouble;
+use super::refusal::{Refusal, Target};
+use super::trouble::{Trouble, command_code};
 
 /// The queue's concurrency times this must stay below what the database takes.
 const MAX_CONNECTIONS: u32 = 8;
@@ -23,6 +25,8 @@ const MAX_CONNECTIONS: u32 = 8;
 const MAX_IDLE: Duration = Duration::from_mins(1);
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
+/// Once a database has answered, it is looked for so many times longer: an election usually takes ten to twenty seconds.
+const SELECTIONS_OF_AN_ELECTION: u32 = 3;
 
 /// Why there is no connection, before anything was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -43,6 +47,11 @@ pub enum ConnectError {
 pub struct Connection {
     client: Client,
     database: String,
+    has_user: bool,
+    /// Whether it has ever answered, for all clones.
+    has_answered: Arc<AtomicBool>,
+    /// How long a primary is looked for in a database that has answered.
+    election: Duration,
     /// What makes the marks of erased resources, once it was needed.
     secret: Arc<OnceCell<Marks>>,
 }
@@ -59,12 +68,14 @@ pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, Co
     options.app_name.get_or_insert_with(|| "flatfire".to_owned());
     options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
     options.max_idle_time.get_or_insert(MAX_IDLE);
-    options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
+    let selection = *options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
     let database = database.map(str::to_owned).or_else(|| options.default_database.clone());
     let database = database.filter(|name| !name.is_empty()).ok_or(ConnectError::NoDatabase)?;
+    let has_user = options.credential.is_some();
     let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
-    Ok(Connection { client, database, secret: Arc::default() })
+    let (has_answered, election) = (Arc::default(), selection * SELECTIONS_OF_AN_ELECTION);
+    Ok(Connection { client, database, has_user, has_answered, election, secret: Arc::default() })
 }
 
 impl Connection {
@@ -79,16 +90,42 @@ impl Connection {
     }
 
     /// Runs a command, again and again while its trouble is transient: seven times within some ten seconds,
-    /// with jitter. Commands must bear being run twice. The answer may hold write errors that are not transient.
+    /// with jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
+    /// being run twice. The answer may hold write errors that are not transient.
     pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
-        let database = self.client.database(database);
+        let target = self.target(database, &command);
+        let client = self.client.database(database);
+        let begun = Instant::now();
         let attempt = || async {
-            let answer = database.run_raw_command(command.clone()).await;
-            let answer = answer.map_err(|error| Trouble::of_error(&error))?;
-            refuse_transient(&answer)?;
+            let answer = client.run_raw_command(command.clone()).await;
+            let answer =
+                answer.map_err(|error| refused(Trouble::of_error(&error), command_code(&error), target))?;
+            self.has_answered.store(true, Ordering::Relaxed);
+            refuse_transient(&answer, target)?;
             Ok(answer)
         };
-        attempt.retry(backoff()).when(Trouble::is_worth_another_try).await
+        let is_worth_another_try = |trouble: &Trouble| match trouble {
+            Trouble::Unreachable(_) => {
+                self.has_answered.load(Ordering::Relaxed) && begun.elapsed() < self.election
+            }
+            trouble => trouble.is_worth_another_try(),
+        };
+        attempt.retry(backoff()).when(is_worth_another_try).await
+    }
+
+    fn target<'a>(&self, database: &'a str, command: &'a RawDocumentBuf) -> Target<'a> {
+        let first = command.iter().next().and_then(Result::ok);
+        let (command, collection) =
+            first.map_or(("command", None), |(name, value)| (name.as_str(), value.as_str()));
+        Target { command, collection, database, has_user: self.has_user }
+    }
+}
+
+/// Says in a refusal which command was refused.
+fn refused(trouble: Trouble, code: Option<i32>, target: Target<'_>) -> Trouble {
+    match (trouble, code) {
+        (Trouble::Stop(_), Some(code)) => Trouble::Stop(Refusal::at(code, target)),
+        (trouble, _) => trouble,
     }
 }
 
@@ -101,11 +138,11 @@ fn backoff() -> ExponentialBuilder {
 }
 
 /// An answer that says `ok` may still hold statements that failed, or writes that are not durable yet.
-fn refuse_transient(answer: &Document) -> Result<(), Trouble> {
+fn refuse_transient(answer: &Document, target: Target<'_>) -> Result<(), Trouble> {
     for (_, code) in write_errors(answer) {
         match Trouble::of_code(code) {
             Trouble::Duplicate | Trouble::Document(_) => {}
-            trouble => return Err(trouble),
+            trouble => return Err(refused(trouble, Some(code), target)),
         }
     }
     match answer.get_document("writeConcernError") {

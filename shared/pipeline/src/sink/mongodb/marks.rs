@@ -58,6 +58,7 @@ impl Connection {
         });
         secret.map(|secret| Marks::new(&secret)).ok_or_else(|| Interrupted::Stopped {
             code: "the secret of the erasures is missing in _erasures".to_owned(),
+            remedy: "bring it back from a backup: without it, what was erased would come back".to_owned(),
         })
     }
 

@@ -5,6 +5,7 @@ mod connection;
 mod marks;
 mod notes;
 mod parts;
+mod refusal;
 mod retention;
 mod schemas;
 mod statements;
@@ -37,6 +38,7 @@ use views::ViewTables;
 pub(crate) use parts::{carried_out, met_duplicates};
 
 pub use connection::{ConnectError, Connection, connect};
+pub use refusal::Refusal;
 pub use retention::Retention;
 pub use views::Validation;
 

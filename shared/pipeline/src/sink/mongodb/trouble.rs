@@ -4,6 +4,8 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 use crate::interrupted::Interrupted;
 
+use super::refusal::Refusal;
+
 /// What a failure of a command, or of one statement in it, means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -12,7 +14,7 @@ pub(crate) enum Trouble {
     /// No server could be found within the selection timeout: the waiting has been done already.
     Unreachable(String),
     /// It stays until somebody does something.
-    Stop(String),
+    Stop(Refusal),
     /// A document with that `_id` is there.
     Duplicate,
     /// One document is to blame: the server's code.
@@ -31,8 +33,9 @@ impl Trouble {
             // 26, 27, 48, 85, 86: there is no such collection or index, or another one. Only whoever changes them is
             // told so.
             26 | 27 | 48 | 85 | 86 | 2 | 121 | 10334 | 17280 | 17419 | 17420 => Self::Document(code),
-            13 | 18 | 8000 | 14031 => Self::Stop(named(code)),
-            _ => Self::Transient(named(code)),
+            // A write concern that cannot be met is no refusal of a command.
+            79 | 100 => Self::Transient(named(code)),
+            _ => Refusal::of_code(code).map_or_else(|| Self::Transient(named(code)), Self::Stop),
         }
     }
 
@@ -51,11 +54,11 @@ impl Trouble {
             ErrorKind::ServerSelection { .. } => Self::Unreachable("no server reachable".to_owned()),
             ErrorKind::ConnectionPoolCleared { .. } => transient("connection pool cleared"),
             ErrorKind::DnsResolve { .. } => transient("host name not resolved"),
-            ErrorKind::Authentication { .. } => stop("authentication failed"),
-            ErrorKind::InvalidTlsConfig { .. } => stop("invalid TLS settings"),
-            ErrorKind::InvalidArgument { .. } => stop("invalid argument"),
-            ErrorKind::IncompatibleServer { .. } => stop("incompatible server"),
-            ErrorKind::SessionsNotSupported => stop("sessions not supported"),
+            ErrorKind::Authentication { .. } => Self::of_code(18),
+            ErrorKind::InvalidTlsConfig { .. } => stop("invalid TLS settings", CONNECTION_STRING),
+            ErrorKind::InvalidArgument { .. } => stop("invalid argument", CONNECTION_STRING),
+            ErrorKind::IncompatibleServer { .. } => stop("incompatible server", SERVER_VERSION),
+            ErrorKind::SessionsNotSupported => stop("sessions not supported", SERVER_VERSION),
             ErrorKind::BsonDeserialization(_)
             | ErrorKind::BsonSerialization(_)
             | ErrorKind::Bson(_)
@@ -70,10 +73,8 @@ impl Trouble {
     /// A write that is not yet durable: it may have been made, so it is made again. Only a cluster that cannot
     /// ever satisfy the concern (100) is stopped for.
     pub(crate) fn of_write_concern(code: i32) -> Self {
-        match code {
-            79 | 100 => Self::Stop(named(code)),
-            _ => Self::Transient(named(code)),
-        }
+        let refusal = Refusal::of_code(code).filter(|_| matches!(code, 79 | 100));
+        refusal.map_or_else(|| Self::Transient(named(code)), Self::Stop)
     }
 
     pub(crate) const fn is_worth_another_try(&self) -> bool {
@@ -85,7 +86,7 @@ impl From<Trouble> for Interrupted {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Transient(code) | Trouble::Unreachable(code) => Self::Write { code },
-            Trouble::Stop(code) => Self::Stopped { code },
+            Trouble::Stop(Refusal { code, remedy }) => Self::Stopped { code, remedy },
             // Statements for which these mean something have dealt with them.
             Trouble::Duplicate => Self::Write { code: named(11000) },
             Trouble::Document(code) => Self::Write { code: named(code) },
@@ -93,12 +94,12 @@ impl From<Trouble> for Interrupted {
     }
 }
 
-fn command_code(error: &Error) -> Option<i32> {
+pub(super) fn command_code(error: &Error) -> Option<i32> {
     if let ErrorKind::Command(failure) = &*error.kind { Some(failure.code) } else { None }
 }
 
 /// The code with the name that the server's documentation gives it, from here and not from the answer.
-fn named(code: i32) -> String {
+pub(super) fn named(code: i32) -> String {
     let name = match code {
         2 => "BadValue",
         6 => "HostUnreachable",
@@ -107,14 +108,19 @@ fn named(code: i32) -> String {
         18 => "AuthenticationFailed",
         24 => "LockTimeout",
         50 => "MaxTimeMSExpired",
+        59 => "CommandNotFound",
         64 => "WriteConcernTimeout",
+        67 => "CannotCreateIndex",
+        73 => "InvalidNamespace",
         79 => "UnknownReplWriteConcern",
         89 => "NetworkTimeout",
         91 => "ShutdownInProgress",
         100 => "UnsatisfiableWriteConcern",
         112 => "WriteConflict",
+        115 => "CommandNotSupported",
         121 => "DocumentValidationFailure",
         134 => "ReadConcernMajorityNotAvailableYet",
+        166 => "CommandNotSupportedOnView",
         189 => "PrimarySteppedDown",
         262 => "ExceededTimeLimit",
         8000 => "AtlasError",
@@ -124,6 +130,7 @@ fn named(code: i32) -> String {
         11000 => "DuplicateKey",
         11600 => "InterruptedAtShutdown",
         11602 => "InterruptedDueToReplStateChange",
+        13297 => "DatabaseDifferCase",
         13435 => "NotPrimaryNoSecondaryOk",
         13436 => "NotPrimaryOrSecondary",
         14031 => "OutOfDiskSpace",
@@ -136,8 +143,11 @@ fn transient(code: &str) -> Trouble {
     Trouble::Transient(code.to_owned())
 }
 
-fn stop(code: &str) -> Trouble {
-    Trouble::Stop(code.to_owned())
+const CONNECTION_STRING: &str = "correct the connection string";
+const SERVER_VERSION: &str = "use a MongoDB server of a version that is supported";
+
+fn stop(code: &str, remedy: &str) -> Trouble {
+    Trouble::Stop(Refusal { code: code.to_owned(), remedy: remedy.to_owned() })
 }
 
 #[cfg(test)]
@@ -150,7 +160,7 @@ mod tests {
         for code in [50, 64, 91, 189, 10107, 11600, 11602, 13435, 13436, 112, 424_242] {
             assert!(Trouble::of_code(code).is_worth_another_try(), "{code}");
         }
-        for code in [13, 18, 8000, 14031] {
+        for code in [13, 18, 59, 67, 73, 8000, 13297, 14031] {
             assert!(
                 matches!(Interrupted::from(Trouble::of_code(code)), Interrupted::Stopped { .. }),
                 "{code}"
