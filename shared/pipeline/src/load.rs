@@ -165,15 +165,22 @@ impl<S: Sink + 'static> Line<S> {
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
         let id = object.load_id();
-        let run = match ledger.begin(object, &self.attempt(job)).await? {
+        let attempt = self.attempt(job);
+        let limit = Limit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
+        let run = match ledger.begin(object, &attempt).await? {
             Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
                 Run { id, attempt, making: Making { edition, reading }, object, checkpoint, past }
             }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
+            Begun::Unanswered(by) => {
+                let withdraw = || ledger.withdraw(&id, &attempt.lease.owner, &by);
+                lease::give_up(limit.settle_until(), withdraw).await;
+                return Err(by);
+            }
         };
         let is_lost = AtomicBool::new(false);
-        let limit = Limit { deadline: job.deadline, is_lost: Some(&is_lost), is_cancelled: job.is_cancelled };
+        let limit = Limit { is_lost: Some(&is_lost), ..limit };
         let work = self.carry_out(ledger, &run, limit, job);
         let renew = || ledger.renew(&run.id, run.attempt, (job.clock)() + LEASE_MILLISECONDS);
         match job.deadline {
@@ -199,10 +206,13 @@ impl<S: Sink + 'static> Line<S> {
                     let closed = closed.iter().map(|gate| gate.as_str()).collect::<Vec<_>>().join(", ");
                     let ending =
                         Ending { status, summary: &summary, problem: Some(&closed), created: None, now };
-                    ledger.finish(id, *attempt, &ending).await?;
-                    return Ok(Loaded { status, summary });
+                    let finished = ledger.finish(id, *attempt, &ending).await;
+                    return match finished {
+                        Ok(()) => Ok(Loaded { status, summary }),
+                        Err(interrupted) => release(ledger, run, interrupted, Left::default(), limit).await,
+                    };
                 }
-                Err(interrupted) => return release(ledger, run, interrupted, Left::default()).await,
+                Err(interrupted) => return release(ledger, run, interrupted, Left::default(), limit).await,
             }
         }
         let beginning = Beginning {
@@ -232,7 +242,7 @@ impl<S: Sink + 'static> Line<S> {
         let (status, summary, problem) = match end {
             Ok(End::Whole(summary)) => match self.complete(run, ledger.fill(&filled).await, summary).await {
                 Ok(summary) => (status_of(&summary), summary, has_manifest.then_some(MANIFEST)),
-                Err(interrupted) => return release(ledger, run, interrupted, left).await,
+                Err(interrupted) => return release(ledger, run, interrupted, left, limit).await,
             },
             Ok(End::Stopped(mut checkpoint)) => {
                 let noted = async {
@@ -240,7 +250,7 @@ impl<S: Sink + 'static> Line<S> {
                     ledger.checkpoint(id, attempt, &checkpoint).await
                 };
                 let by = noted.await.err().unwrap_or(stop);
-                return release(ledger, run, by, left).await;
+                return release(ledger, run, by, left, limit).await;
             }
             Ok(End::Abandoned(checkpoint)) => {
                 // The place first: the database is slow, and the dictionary bears a gap.
@@ -250,7 +260,7 @@ impl<S: Sink + 'static> Line<S> {
                 return Err(stop);
             }
             Ok(End::Stalled { had_time }) => {
-                return release(ledger, run, stop, Left { has_stalled: had_time, ..left }).await;
+                return release(ledger, run, stop, Left { has_stalled: had_time, ..left }, limit).await;
             }
             Ok(End::Gone) => match run.past.settled.clone() {
                 Some((status, summary)) => (status, summary, Some(OBJECT_GONE)),
@@ -264,12 +274,14 @@ impl<S: Sink + 'static> Line<S> {
                     _ => (status_of(&summary), summary, None),
                 }
             }
-            Err(interrupted) => return release(ledger, run, interrupted, left).await,
+            Err(interrupted) => return release(ledger, run, interrupted, left, limit).await,
         };
         let problem = if summary.adds_up() { problem } else { Some("the sums do not add up") };
         let ending = Ending { status, summary: &summary, problem, created, now };
-        ledger.finish(id, attempt, &ending).await?;
-        Ok(Loaded { status, summary })
+        match ledger.finish(id, attempt, &ending).await {
+            Ok(()) => Ok(Loaded { status, summary }),
+            Err(interrupted) => release(ledger, run, interrupted, left, limit).await,
+        }
     }
 
     /// What is left to do when everything is durable.
@@ -325,9 +337,15 @@ impl<S: Sink + 'static> Line<S> {
     }
 }
 
-/// Gives the lease up. The interruption is what matters; a ledger that cannot be reached either lets it run out.
-async fn release(ledger: &Ledger, run: &Run, by: Interrupted, left: Left) -> Result<Loaded, Interrupted> {
-    let _ledger_is_down_too = ledger.release(&run.id, run.attempt, &by, left).await;
+/// Gives the lease up. The interruption is what matters.
+async fn release(
+    ledger: &Ledger,
+    run: &Run,
+    by: Interrupted,
+    left: Left,
+    limit: Limit<'_>,
+) -> Result<Loaded, Interrupted> {
+    lease::give_up(limit.settle_until(), || ledger.release(&run.id, run.attempt, &by, left)).await;
     Err(by)
 }
 

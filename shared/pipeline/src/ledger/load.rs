@@ -5,6 +5,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
 use crate::summary::Summary;
 
@@ -201,6 +202,8 @@ pub enum Begun {
     AlreadyDone(Status),
     /// Another function holds it.
     Busy,
+    /// The lease was asked for and the answer is missing: the ledger may say that this attempt holds the object.
+    Unanswered(Interrupted),
 }
 
 /// What earlier attempts at a load have left.
@@ -329,6 +332,11 @@ impl Load {
             is_counted: false,
             revision: 0,
         }
+    }
+
+    /// Whether an attempt of that owner holds the load.
+    pub(super) fn is_leased_to(&self, owner: &str) -> bool {
+        self.status == Status::Running && self.lease.as_ref().is_some_and(|lease| lease.owner == owner)
     }
 
     /// Whether that attempt still holds the load.

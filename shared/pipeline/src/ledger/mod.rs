@@ -80,12 +80,17 @@ impl Ledger {
             let known = self.find(&id).await?;
             let revision = known.as_ref().map(|load| load.revision);
             match Load::begin(known, object, attempt) {
-                (None, begun) => return Ok(begun),
-                (Some(load), begun) => {
-                    if self.write(load, revision).await? {
-                        return Ok(begun);
+                (None, Begun::AlreadyDone(status)) => {
+                    if self.is_durable(&id, revision.unwrap_or_default()).await? {
+                        return Ok(Begun::AlreadyDone(status));
                     }
                 }
+                (None, begun) => return Ok(begun),
+                (Some(load), begun) => match self.write(load, revision).await {
+                    Ok(true) => return Ok(begun),
+                    Ok(false) => {}
+                    Err(by) => return Ok(Begun::Unanswered(by)),
+                },
             }
         }
         Err(Interrupted::Busy)
@@ -149,12 +154,27 @@ impl Ledger {
         left: Left,
     ) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {
+            // Without a lease it was given up before, and the answer was lost.
+            load.stalls += u32::from(left.has_stalled && load.lease.is_some());
             load.lease = None;
             load.problem = Some(by.to_string());
             load.may_have_rows |= left.has_written;
-            load.stalls += u32::from(left.has_stalled);
         })
         .await
+    }
+
+    /// Gives up the lease of an attempt that does not know whether it holds one.
+    pub async fn withdraw(&self, id: &str, owner: &str, by: &Interrupted) -> Result<(), Interrupted> {
+        for _ in 0..MAX_MISSES {
+            let held = self.find(id).await?.filter(|load| load.is_leased_to(owner));
+            let Some(load) = held else { return Ok(()) };
+            let revision = load.revision;
+            let given_up = Load { lease: None, problem: Some(by.to_string()), ..load };
+            if self.write(given_up, Some(revision)).await? {
+                return Ok(());
+            }
+        }
+        Err(Interrupted::Busy)
     }
 
     /// Ends a load.
@@ -216,6 +236,15 @@ impl Ledger {
                 loads.truncate(limit as usize);
                 Ok(loads)
             }
+        }
+    }
+
+    /// Waits until a majority has an entry of that revision: what only the primary has is lost when it fails. `false`:
+    /// another revision stands there.
+    async fn is_durable(&self, id: &str, revision: u64) -> Result<bool, Interrupted> {
+        match self {
+            Self::Mongo(connection) => mongo::is_durable(connection, id, revision).await,
+            Self::Memory(_) => Ok(true),
         }
     }
 

@@ -56,6 +56,20 @@ pub(super) async fn write(
     Ok(answer.get_i32("n").unwrap_or_default() == 1)
 }
 
+/// Writes a revision over itself. That changes nothing, and the server answers once a majority has everything that stood
+/// before; a query could be answered from what is rolled back later.
+pub(super) async fn is_durable(
+    connection: &Connection,
+    id: &str,
+    revision: u64,
+) -> Result<bool, Interrupted> {
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    let same = doc! { "q": { "_id": id, "revision": revision }, "u": { "$set": { "revision": revision } } };
+    let majority = doc! { "w": "majority", "wtimeout": 20_000 };
+    let command = doc! { "update": LOADS, "updates": [same], "writeConcern": majority };
+    Ok(run(connection, &command).await?.get_i32("n").unwrap_or_default() == 1)
+}
+
 pub(super) async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {
     let invalid = |_| Interrupted::Write { code: "unwritable entry".to_owned() };
     let command = RawDocumentBuf::try_from(command).map_err(invalid)?;

@@ -11,6 +11,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ClientOptions;
 
 /// Servers of a test's own; they end with this value, and with the test's process, however that ends.
+#[derive(Debug)]
 pub(crate) struct ReplicaSet {
     mongod: PathBuf,
     members: Vec<Member>,
@@ -20,6 +21,7 @@ pub(crate) struct ReplicaSet {
 }
 
 /// A server, running or killed.
+#[derive(Debug)]
 struct Member {
     port: u16,
     /// A shell that kills its server as soon as its standard input is closed.

@@ -1,5 +1,6 @@
 //! The databases of cases.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::TryStreamExt;
@@ -10,6 +11,7 @@ use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 
 use crate::endpoint::Endpoint;
 use crate::harness::canonical_document;
+use crate::replica_set::find_mongod;
 use crate::tables::Tables;
 
 /// A running database.
@@ -29,11 +31,7 @@ impl Server {
     /// # Panics
     /// Where there is no database: a test without its server fails.
     pub(crate) async fn get() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place where these tests read the environment"
-        )]
-        let given = std::env::var("MONGODB_URI").ok();
+        let given = variable("MONGODB_URI");
         // After a step-down the driver waits for the next heartbeat, 10 s at the most.
         let endpoint = Endpoint::get(given, "serverSelectionTimeoutMS=30000");
         let client = Client::with_uri_str(&endpoint.uri).await.expect("MONGODB_URI is a connection string");
@@ -116,4 +114,14 @@ impl Scratch {
     fn archive(&self) -> String {
         format!("{}_archive", self.name)
     }
+}
+
+/// The `mongod` that tests may start; `None`: the caller says that none runs on this machine.
+pub(crate) fn mongod() -> Option<PathBuf> {
+    find_mongod(variable("FLATFIRE_MONGOD").as_deref())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place where these tests read the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

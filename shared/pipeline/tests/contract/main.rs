@@ -18,8 +18,11 @@ mod faults;
 mod harness;
 mod histories;
 mod ledger;
+mod no_primary;
 mod programs;
 mod readings;
+#[path = "../common/replica_set.rs"]
+mod replica_set;
 mod retention;
 mod spec;
 mod tables;

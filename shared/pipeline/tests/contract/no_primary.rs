@@ -1,0 +1,89 @@
+//! A database that has no primary for a while, in the middle of a load.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flatten::catalog::{Catalog, Choices};
+use pipeline::batch::WriteBatch;
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::{Ledger, Status};
+use pipeline::load::{Job, Line, Pace};
+use pipeline::sink::Sink;
+use pipeline::sink::mongodb::{MongoSink, connect};
+use pipeline::source::Storage;
+use pipeline::summary::Summary;
+
+use crate::database::mongod;
+use crate::ledger::object;
+use crate::replica_set::ReplicaSet;
+
+/// Longer than the line looks for a primary, with the option of [`OPTIONS`].
+const AWAY: Duration = Duration::from_secs(3);
+/// A primary is looked for three times as long once the database has answered.
+const OPTIONS: &str = "serverSelectionTimeoutMS=300&heartbeatFrequencyMS=500";
+
+/// A sink whose database is killed before its first write, and comes back after a while.
+#[derive(Debug)]
+struct Killed {
+    sink: MongoSink,
+    set: Mutex<Option<ReplicaSet>>,
+    restarted: Mutex<Option<std::thread::JoinHandle<ReplicaSet>>>,
+}
+
+impl Sink for Killed {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        if let Some(mut set) = self.set.lock().unwrap().take() {
+            set.kill(0);
+            *self.restarted.lock().unwrap() = Some(std::thread::spawn(move || {
+                std::thread::sleep(AWAY);
+                set.restart(0);
+                assert!(set.wait_for_primary(), "it comes back");
+                set
+            }));
+        }
+        self.sink.write(batch).await
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        self.sink.forget_rejects(load, reading).await
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_finds_no_primary_gives_its_lease_up() {
+    let Some(mongod) = mongod() else {
+        println!("NOT RUN: FLATFIRE_MONGOD says that no mongod runs on this machine");
+        return;
+    };
+    let set = ReplicaSet::start(&mongod, 1, None);
+    let connection = connect(&format!("{}&{OPTIONS}", set.uri()), Some("rows")).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("patient.json");
+    std::fs::write(&file, r#"{"resourceType":"Patient","id":"p"}"#).unwrap();
+    let sink = MongoSink::new(connection.clone(), "archive");
+    let line = Line {
+        storage: Storage::File(file),
+        catalog: Arc::new(Catalog::compile(Choices::default()).unwrap()),
+        sink: Arc::new(Killed { sink, set: Mutex::new(Some(set)), restarted: Mutex::default() }),
+        pace: Pace::default(),
+    };
+    let (ledger, object) = (Ledger::Mongo(connection), Arc::new(object("in/patient.json")));
+    let job = |owner: &str| Job {
+        owner: owner.to_owned(),
+        again: false,
+        deadline: None,
+        is_cancelled: None,
+        clock: || 1_740_000_000_000,
+        progress: &|_| {},
+    };
+    let interrupted = line.load(&ledger, &object, &job("one")).await;
+    assert_eq!(interrupted, Err(Interrupted::Write { code: "no server reachable".into() }));
+    let load = ledger.find(&object.load_id()).await.unwrap().unwrap();
+    assert_eq!((load.status, &load.lease), (Status::Running, &None));
+    assert!(load.problem.unwrap().contains("no server reachable"));
+    // The clock stands still: were there a lease, another owner would meet it.
+    let loaded = line.load(&ledger, &object, &job("two")).await.unwrap();
+    assert_eq!((loaded.status, loaded.summary.loaded), (Status::Done, 1));
+    let restarted = line.sink.restarted.lock().unwrap().take().unwrap();
+    drop(restarted.join().unwrap());
+}
