@@ -12,6 +12,10 @@ mod endpoint;
 #[path = "../../../../shared/pipeline/tests/common/objects.rs"]
 mod objects;
 mod program;
+#[path = "../../../../shared/pipeline/tests/common/replica_set.rs"]
+mod replica_set;
+#[path = "../../../../shared/pipeline/tests/common/secured.rs"]
+mod secured;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod database;
@@ -25,6 +29,7 @@ mod forget;
 mod archive;
 mod replay;
 mod tidy;
+mod rights;
 mod analysts;
 #[cfg(target_os = "linux")]
 mod memory;

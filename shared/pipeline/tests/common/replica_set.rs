@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each program of tests uses a part of it")]
 
+use std::fmt::Write as _;
+use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,7 +44,7 @@ pub(crate) enum Role {
 }
 
 const NAME: &str = "tests";
-const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 const ASK_EVERY: Duration = Duration::from_millis(50);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Another process may take a free port before the server does.
@@ -51,13 +55,16 @@ const SMALL_JOURNAL: &str = "log=(enabled=true,prealloc=false,file_max=10MB,path
 const UNTIL_CLOSED: &str = r#""$@" & server=$!; read -r _; kill -9 $server; wait"#;
 
 /// Returns the `mongod` to start: the given one, that of the `PATH`, or that of `.tools/`. `None`: the caller says with
-/// the word `none` that none runs on this machine.
+/// the word `none` that none runs on this machine, and the test says that it was not run.
 ///
 /// # Panics
 /// Where there is none and nobody said so: a test without its server fails.
 pub(crate) fn find_mongod(given: Option<&str>) -> Option<PathBuf> {
     match given {
-        Some("none") => return None,
+        Some("none") => {
+            not_run();
+            return None;
+        }
         Some(path) if !path.is_empty() => return Some(PathBuf::from(path)),
         Some(_) | None => {}
     }
@@ -68,10 +75,16 @@ pub(crate) fn find_mongod(given: Option<&str>) -> Option<PathBuf> {
         version.is_ok_and(|status| status.success())
     };
     let found = [PathBuf::from("mongod"), tools].into_iter().find(runs);
-    let found = found.expect(
-        "no mongod: run `cargo xtask tools`, or set FLATFIRE_MONGOD to its path; FLATFIRE_MONGOD=none leaves these tests out",
+    assert!(
+        found.is_some(),
+        "no mongod: run `cargo xtask tools`, or set FLATFIRE_MONGOD to its path; FLATFIRE_MONGOD=none leaves these tests out"
     );
-    Some(found)
+    found
+}
+
+#[allow(clippy::print_stdout, reason = "a test that is left out says so")]
+fn not_run() {
+    println!("NOT RUN: FLATFIRE_MONGOD=none says that no mongod runs on this machine");
 }
 
 impl ReplicaSet {
@@ -125,7 +138,8 @@ impl ReplicaSet {
             command.arg("--keyFile").arg(key_file);
         }
         command.env("HOME", self.directory.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = File::options().create(true).append(true).open(self.log(member)).unwrap();
+        command.stdin(Stdio::piped()).stdout(log).stderr(Stdio::null());
         self.members[member].process = Some(command.spawn().unwrap());
     }
 
@@ -143,6 +157,23 @@ impl ReplicaSet {
             (false, true) => Role::Secondary,
             (false, false) => Role::Neither,
         }
+    }
+
+    fn log(&self, member: usize) -> PathBuf {
+        self.directory.path().join(format!("{}.log", self.members[member].port))
+    }
+
+    /// What the members are, and the last that they wrote: for a test that fails.
+    pub(crate) fn described(&self) -> String {
+        let mut text = String::new();
+        for member in 0..self.members() {
+            let log = std::fs::read(self.log(member)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let last: Vec<&str> = log.lines().rev().take(10).collect();
+            writeln!(text, "member {member}: {:?}; its log, latest first:", self.role(member)).unwrap();
+            writeln!(text, "{}", last.join("\n")).unwrap();
+        }
+        text
     }
 
     pub(crate) fn primary(&self) -> Option<usize> {
@@ -202,10 +233,18 @@ impl Drop for ReplicaSet {
     }
 }
 
+/// Ports below those that the system gives to outgoing connections: one of these would take the port of a member that
+/// is killed.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 /// Ports that are free at the same time.
 fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    let mut listeners = Vec::new();
+    while listeners.len() < count {
+        let random = RandomState::new().build_hasher().finish();
+        let offset = u16::try_from(random % u64::from(PORTS.end - PORTS.start)).unwrap();
+        listeners.extend(TcpListener::bind(("127.0.0.1", PORTS.start + offset)));
+    }
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 

@@ -39,7 +39,7 @@ impl Elections {
             while !over.load(Ordering::Relaxed) {
                 pause(&mut random, 100..1_200);
                 disturb(&mut set, &mut random);
-                assert!(set.wait_for_primary(), "the replica set elects no primary");
+                assert!(set.wait_for_primary(), "the replica set elects no primary\n{}", set.described());
             }
         });
         Self { uri, is_over, thread: Some(thread) }

@@ -96,7 +96,7 @@ impl MongoSink {
     async fn prepare_view(&self, table: &str, standing: Option<&BsonDocument>) -> Result<(), Interrupted> {
         let Some(view) = self.views.views.get(table) else { return Ok(()) };
         if let Some(wanted) = self.views.wanted(view, standing) {
-            self.validate(table, wanted).await?;
+            self.validate(table, wanted, standing.is_some()).await?;
         }
         if view.keys.is_empty() {
             return Ok(());
@@ -109,16 +109,19 @@ impl MongoSink {
         }
     }
 
-    /// Sets the validator of a collection, and makes the collection where it is not there.
-    async fn validate(&self, table: &str, wanted: BsonDocument) -> Result<(), Interrupted> {
+    /// Sets the validator of a collection, and makes the collection where it is not there: that needs no right to change
+    /// collections.
+    async fn validate(&self, table: &str, wanted: BsonDocument, stands: bool) -> Result<(), Interrupted> {
         let command = |name: &str| {
             let mut command = doc! { name: table };
             command.extend(wanted.clone());
             command
         };
-        let changed = self.answer(&command("collMod")).await;
-        if !matches!(changed, Err(Trouble::Document(NOT_THERE))) {
-            return Ok(changed.map(drop)?);
+        if stands {
+            let changed = self.answer(&command("collMod")).await;
+            if !matches!(changed, Err(Trouble::Document(NOT_THERE))) {
+                return Ok(changed.map(drop)?);
+            }
         }
         match self.answer(&command("create")).await {
             Err(Trouble::Document(IS_THERE)) => Ok(self.answer(&command("collMod")).await.map(drop)?),
