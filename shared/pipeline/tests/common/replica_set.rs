@@ -21,6 +21,8 @@ pub(crate) struct ReplicaSet {
     members: Vec<Member>,
     /// The key file by which members know each other where users have passwords.
     key_file: Option<PathBuf>,
+    /// The user and the password of the test's own commands.
+    user: Option<(String, String)>,
     directory: tempfile::TempDir,
 }
 
@@ -111,13 +113,41 @@ impl ReplicaSet {
             path
         });
         let members = free_ports(members).into_iter().map(|port| Member { port, process: None }).collect();
-        Self { mongod: mongod.to_owned(), members, key_file, directory }
+        Self { mongod: mongod.to_owned(), members, key_file, user: None, directory }
     }
 
-    /// The connection string, without an option but the set's name; options can be added with `&`.
+    /// Makes the first user of a set with a key, an administrator. The test's own commands go by that name from now on.
+    pub(crate) fn add_administrator(&mut self, name: &str, password: &str) {
+        let primary = self.primary().unwrap();
+        let majority = i32::try_from(self.members() / 2 + 1).unwrap();
+        let user = doc! {
+            "createUser": name, "pwd": password, "roles": ["root"], "writeConcern": { "w": majority },
+        };
+        assert!(
+            self.ask(primary, user).is_some(),
+            "from this machine the first user can be made without one"
+        );
+        self.user = Some((name.to_owned(), password.to_owned()));
+    }
+
+    /// The connection string of the administrator, or of nobody; options can be added with `&`.
     pub(crate) fn uri(&self) -> String {
+        match &self.user {
+            Some((name, password)) => self.uri_of(name, password, ""),
+            None => self.uri_of_nobody(""),
+        }
+    }
+
+    /// The connection string of a user, with a database.
+    pub(crate) fn uri_of(&self, user: &str, password: &str, database: &str) -> String {
+        let uri = self.uri_of_nobody(database);
+        uri.replace("mongodb://", &format!("mongodb://{user}:{password}@")) + "&authSource=admin"
+    }
+
+    /// The connection string without a user.
+    pub(crate) fn uri_of_nobody(&self, database: &str) -> String {
         let hosts: Vec<_> = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port)).collect();
-        format!("mongodb://{}/?replicaSet={NAME}", hosts.join(","))
+        format!("mongodb://{}/{database}?replicaSet={NAME}", hosts.join(","))
     }
 
     pub(crate) fn members(&self) -> usize {
@@ -150,7 +180,10 @@ impl ReplicaSet {
 
     /// What a member says it is.
     pub(crate) fn role(&self, member: usize) -> Role {
-        let Some(hello) = self.ask(member, doc! { "hello": 1 }) else { return Role::Neither };
+        // Without a user: a member that is starting lets nobody log in.
+        let Some(hello) = ask(self.members[member].port, None, doc! { "hello": 1 }) else {
+            return Role::Neither;
+        };
         let is = |name| hello.get_bool(name).unwrap_or(false);
         match (is("isWritablePrimary"), is("secondary")) {
             (true, _) => Role::Primary,
@@ -196,7 +229,7 @@ impl ReplicaSet {
 
     /// Runs a command on one member; `None`: it does not answer, or refuses.
     pub(crate) fn ask(&self, member: usize, command: Document) -> Option<Document> {
-        ask(self.members[member].port, command)
+        ask(self.members[member].port, self.user.as_ref(), command)
     }
 
     /// `false`: a server did not start.
@@ -249,11 +282,12 @@ fn free_ports(count: usize) -> Vec<u16> {
 }
 
 /// Runs one command. A thread and a runtime of its own let tests call this inside their runtime and outside.
-fn ask(port: u16, command: Document) -> Option<Document> {
+fn ask(port: u16, user: Option<&(String, String)>, command: Document) -> Option<Document> {
+    let user = user.map(|(name, password)| format!("{name}:{password}@")).unwrap_or_default();
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
+            let uri = format!("mongodb://{user}127.0.0.1:{port}/?directConnection=true");
             let mut options = ClientOptions::parse(uri).await.unwrap();
             options.server_selection_timeout = Some(ANSWER_WITHIN);
             let client = Client::with_options(options).unwrap();

@@ -33,11 +33,9 @@ pub(crate) struct Role {
 
 impl Secured {
     pub(crate) async fn start(mongod: &Path) -> Self {
-        let set = ReplicaSet::start(mongod, 1, Some("a key that the members of the set share"));
-        let user = doc! { "createUser": ADMINISTRATOR, "pwd": PASSWORD, "roles": ["root"] };
-        // From this machine the first user can be made without one.
-        assert!(set.ask(0, user).is_some(), "the first user can be made");
-        let client = Client::with_uri_str(uri(&set, ADMINISTRATOR, PASSWORD, ROWS)).await.unwrap();
+        let mut set = ReplicaSet::start(mongod, 1, Some("a key that the members of the set share"));
+        set.add_administrator(ADMINISTRATOR, PASSWORD);
+        let client = Client::with_uri_str(set.uri()).await.unwrap();
         let secured = Self { set, client };
         for role in documented_roles() {
             secured.run(role.command).await;
@@ -52,18 +50,17 @@ impl Secured {
 
     /// A connection string.
     pub(crate) fn uri(&self, user: &str, database: &str) -> String {
-        uri(&self.set, user, PASSWORD, database)
+        self.set.uri_of(user, PASSWORD, database)
     }
 
     /// The same with a password that is wrong.
     pub(crate) fn wrong_uri(&self, user: &str) -> String {
-        uri(&self.set, user, "wrong-CANARY", ROWS)
+        self.set.uri_of(user, "wrong-CANARY", ROWS)
     }
 
     /// The same without a user.
     pub(crate) fn uri_of_nobody(&self) -> String {
-        let uri = self.set.uri();
-        uri.replace("/?", &format!("/{ROWS}?"))
+        self.set.uri_of_nobody(ROWS)
     }
 
     pub(crate) fn administrator() -> &'static str {
@@ -107,11 +104,6 @@ impl Role {
         actions.dedup();
         actions
     }
-}
-
-fn uri(set: &ReplicaSet, user: &str, password: &str, database: &str) -> String {
-    let uri = set.uri().replace("mongodb://", &format!("mongodb://{user}:{password}@"));
-    uri.replace("/?", &format!("/{database}?")) + "&authSource=admin"
 }
 
 /// The roles of the page: what stands in the parentheses of `createRole` is JSON.

@@ -24,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// Longer than it takes to carry out a command that was sent.
     pub(crate) longest_command: Duration,
+    /// Whether fail points refuse commands for good.
+    pub(crate) refuses: bool,
     /// Ends with this value, if the test started it.
     _endpoint: Option<Endpoint>,
 }
@@ -62,6 +64,7 @@ impl Server {
             name: "in the database",
             // Those that a fail point holds up included.
             longest_command: Duration::from_millis(300),
+            refuses: true,
             _endpoint: Some(endpoint),
         }
     }
@@ -73,6 +76,7 @@ impl Server {
             options: ELECTION_OPTIONS,
             name: "on the replica set",
             longest_command: Duration::from_secs(1),
+            refuses: false,
             _endpoint: None,
         }
     }

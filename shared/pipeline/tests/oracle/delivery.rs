@@ -52,6 +52,8 @@ pub(crate) struct World<'a> {
     pub(crate) interrupted: RefCell<BTreeSet<usize>>,
     /// Erased resources, each with an object that was loaded meanwhile and of which something was superseded.
     pub(crate) loaded_while_erased: RefCell<BTreeSet<(String, usize)>>,
+    /// What the database has refused for good.
+    pub(crate) refusals: RefCell<Vec<String>>,
     pub(crate) pulse: Arc<Pulse>,
     /// Told when the operator has asked for objects.
     pub(crate) asked: Notify,
@@ -94,6 +96,7 @@ impl<'a> World<'a> {
             once_more: RefCell::default(),
             interrupted: RefCell::default(),
             loaded_while_erased: RefCell::default(),
+            refusals: RefCell::default(),
             pulse: Arc::default(),
             asked: Notify::new(),
             leases: RefCell::default(),
@@ -149,6 +152,9 @@ impl<'a> World<'a> {
             self.take_ended(delivery, &ended);
             if let Ended::Interrupted(Interrupted::Deadline) = ended {
                 self.pulse.tell_stopped();
+            }
+            if let Ended::Interrupted(refused @ Interrupted::Stopped { .. }) = &ended {
+                self.refusals.borrow_mut().push(refused.to_string());
             }
             self.pass_time(&mut random, &ended);
             if matches!(ended, Ended::Loaded(_)) {

@@ -31,7 +31,9 @@ pub(crate) struct Elections {
 impl Elections {
     /// Starts a replica set and the disturbances that follow from the seed.
     pub(crate) fn start(mongod: &Path, seed: u64) -> Self {
-        let mut set = ReplicaSet::start(mongod, MEMBERS, None);
+        // With users, because members that come and go let nobody log in.
+        let mut set = ReplicaSet::start(mongod, MEMBERS, Some("a key that the members of the set share"));
+        set.add_administrator("administrator", "password");
         let (uri, is_over) = (set.uri(), Arc::new(AtomicBool::new(false)));
         let mut random = StdRng::seed_from_u64(seed);
         let over = Arc::clone(&is_over);

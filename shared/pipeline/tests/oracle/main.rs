@@ -225,6 +225,9 @@ async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let is_whole = history.earlier.is_none() && refused.count() == 0 && key_states.is_empty();
     wrong.extend(wrong_schemas((history, is_whole), &schemas, tables, &oracle.shapes));
     wrong.extend(scratch.not_of_schema(&schemas).await);
+    if !server.refuses {
+        wrong.extend(world.refusals.take());
+    }
     scratch.discard().await;
     wrong
 }

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use bson::{Document, RawDocumentBuf};
 use mongodb::Client;
-use mongodb::error::ErrorKind;
+use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
-use thiserror::Error;
 use tokio::sync::OnceCell;
 
 use crate::erasure::Marks;
@@ -19,6 +18,9 @@ use crate::interrupted::Interrupted;
 use super::refusal::{Refusal, Target};
 use super::trouble::{Trouble, command_code};
 
+/// A member that is shutting down or starting answers a log-in with an error, which the driver tells like a wrong
+/// password. Where log-ins have succeeded before, they are tried again for so long.
+const LOG_IN_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 /// The queue's concurrency times this must stay below what the database takes.
 const MAX_CONNECTIONS: u32 = 8;
 /// Thawed environments find idle connections dead; those that sat this long are not tried at all.
@@ -29,7 +31,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SELECTIONS_OF_AN_ELECTION: u32 = 3;
 
 /// Why there is no connection, before anything was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// The connection string is none. It holds a password, so nothing of it is repeated.
     #[error("the connection string cannot be read; it looks like mongodb://host:27017/database")]
@@ -98,8 +100,7 @@ impl Connection {
         let begun = Instant::now();
         let attempt = || async {
             let answer = client.run_raw_command(command.clone()).await;
-            let answer =
-                answer.map_err(|error| refused(Trouble::of_error(&error), command_code(&error), target))?;
+            let answer = answer.map_err(|error| self.trouble(&error, target, begun))?;
             self.has_answered.store(true, Ordering::Relaxed);
             refuse_transient(&answer, target)?;
             Ok(answer)
@@ -111,6 +112,21 @@ impl Connection {
             trouble => trouble.is_worth_another_try(),
         };
         attempt.retry(backoff()).when(is_worth_another_try).await
+    }
+
+    fn trouble(&self, error: &Error, target: Target<'_>, begun: Instant) -> Trouble {
+        let trouble = Trouble::of_error(error);
+        let is_log_in = matches!(&*error.kind, ErrorKind::Authentication { .. });
+        match trouble {
+            Trouble::Stop(Refusal { code, .. })
+                if is_log_in
+                    && self.has_answered.load(Ordering::Relaxed)
+                    && begun.elapsed() < LOG_IN_AGAIN_WITHIN =>
+            {
+                Trouble::Transient(code)
+            }
+            trouble => refused(trouble, command_code(error), target),
+        }
     }
 
     fn target<'a>(&self, database: &'a str, command: &'a RawDocumentBuf) -> Target<'a> {
