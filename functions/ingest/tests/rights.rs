@@ -113,8 +113,8 @@ async fn the_function_works_with_the_role_of_the_page_and_names_what_is_missing_
     let loads = load(&server.uri("plain", ""), &bucket);
     assert!(loads[0].0.iter().all(|answer| answer.contains("done")), "{:?}", loads[0]);
     let changed = &loads[1].1;
-    let refusal = "grant the database user the action collMod on the database fhir, by the role of docs/security.md; \
-                   VALIDATE_VIEWS=off sets no validators";
+    let refusal =
+        "grant the database user the action collMod on the database fhir, by the role of docs/security.md";
     assert!(
         changed.contains("collMod on patients in the database fhir") && changed.contains(refusal),
         "{changed}"

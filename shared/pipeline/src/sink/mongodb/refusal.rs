@@ -89,9 +89,8 @@ impl Refusal {
             UNAUTHORIZED => Self {
                 code: format!("{}: {command} {place}", named(code)),
                 remedy: format!(
-                    "grant the database user {} on the database {database}, by the role of docs/security.md{}",
+                    "grant the database user {} on the database {database}, by the role of docs/security.md",
                     actions(command),
-                    if command == "collMod" { "; VALIDATE_VIEWS=off sets no validators" } else { "" }
                 ),
             },
             _ => {
@@ -154,8 +153,7 @@ mod tests {
         assert_eq!(refusal.code, "13 Unauthorized: collMod on patients in the database fhir");
         assert_eq!(
             refusal.remedy,
-            "grant the database user the action collMod on the database fhir, by the role of docs/security.md; \
-             VALIDATE_VIEWS=off sets no validators"
+            "grant the database user the action collMod on the database fhir, by the role of docs/security.md"
         );
         let nobody = Refusal::at(UNAUTHORIZED, Target { has_user: false, ..target });
         assert_eq!(nobody.code, "13 Unauthorized: the connection string names no user");
