@@ -29,7 +29,8 @@
 //! *unchanged*. Its other rows were written before it. Where an older one stands, the new one replaces it without trying
 //! to be inserted first. The look decides nothing else: whatever happens between it and the writing is met as before.
 //!
-//! An unchanged anchor keeps its version, which is the older of two with one time. A third version of that time, with other
+//! What an earlier attempt left of an unchanged resource stands under the same keys as the rows of the anchor, so that
+//! nothing of it has to be removed. The anchor keeps its version, also where it is the older one. A third version of that time, with other
 //! content and between the two in the order of versions, replaces it if it comes last. Only senders that change a
 //! resource without changing its `meta.lastUpdated` make such versions.
 //!

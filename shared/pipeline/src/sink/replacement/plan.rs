@@ -134,16 +134,13 @@ impl<'b> Planned<'b> {
     /// Compares the resource with the anchor that stands.
     pub(super) fn compare(&mut self, found: Found) {
         let own = &self.resource.version;
-        if found.version.as_str() > own.as_str() {
+        let is_other_delivery = found.version != own.as_str() && !own.is_remade();
+        let has_same_content = self.resource.hash.is_some() && self.resource.hash == found.hash;
+        if is_other_delivery && has_same_content && own.has_time_of(&found.version) {
+            self.verdict = Verdict::Unchanged;
+        } else if found.version.as_str() > own.as_str() {
             self.row = Some(found.version);
             self.verdict = Verdict::Superseded;
-        } else if self.resource.hash.is_some()
-            && self.resource.hash == found.hash
-            && own.has_time_of(&found.version)
-            && !own.is_remade()
-            && found.version != own.as_str()
-        {
-            self.verdict = Verdict::Unchanged;
         } else {
             self.replaces = true;
         }
