@@ -24,13 +24,18 @@
 //!
 //! # What is there already
 //!
-//! Where a batch before has met documents, the anchors are [looked for](Command::Standing) before anything is written. An
+//! Where a batch before has met documents, the anchors are [looked for](Command::Standing) before anything is written;
+//! elsewhere some of them are, and all if one of these stands, and otherwise those whose insertion meets a document. An
 //! anchor of the same time with the same content stays as it is, and nothing of its resource is written: it is
 //! *unchanged*. Its other rows were written before it. Where an older one stands, the new one replaces it without trying
 //! to be inserted first. The look decides nothing else: whatever happens between it and the writing is met as before.
 //!
-//! What an earlier attempt left of an unchanged resource stands under the same keys as the rows of the anchor, so that
-//! nothing of it has to be removed. The anchor keeps its version, also where it is the older one. A third version of that time, with other
+//! The anchor may be one that its writer is about to take back, because something newer stands. So the tombstones are
+//! looked at for an unchanged resource too, after its anchor: either what is newer is found there, and what an earlier
+//! attempt left of the resource is removed, or its writer comes later and removes all of it. Otherwise such remains stand
+//! under the same keys as the rows of the anchor, and say the same.
+//!
+//! The anchor keeps its version, also where it is the older one. A third version of that time, with other
 //! content and between the two in the order of versions, replaces it if it comes last. Only senders that change a
 //! resource without changing its `meta.lastUpdated` make such versions.
 //!
@@ -84,8 +89,8 @@ use verdict::Verdict;
 /// How long an answer to [`Command::FindTables`] may be remembered.
 pub(crate) const NOTES_ARE_CURRENT_FOR: Duration = Duration::from_secs(5);
 
-/// So many resources are looked for where it is not known whether there is anything.
-const SAMPLE: usize = 100;
+/// So many resources of a batch are looked for where nothing is known or nothing is expected.
+const SAMPLE: usize = 50;
 
 /// A batch on its way. Ask for commands, run all of them in any order, hand every answer back, ask again.
 #[derive(Debug, Clone)]
@@ -120,6 +125,7 @@ enum Stage {
     ReplaceSides,
     CheckSides,
     InsertAnchors,
+    CompareMet,
     ReplaceAnchors,
     FindAnchors,
     Look,
@@ -186,8 +192,9 @@ impl<'b> Replacement<'b> {
             Stage::InsertSides => (self.first_sides(), Stage::ReplaceSides),
             Stage::ReplaceSides => (replaces(std::mem::take(&mut self.next)), Stage::CheckSides),
             Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
-            Stage::InsertAnchors => (self.first_anchors(), Stage::ReplaceAnchors),
-            Stage::ReplaceAnchors => (replaces(std::mem::take(&mut self.next)), Stage::FindAnchors),
+            Stage::InsertAnchors => (self.first_anchors(), Stage::CompareMet),
+            Stage::CompareMet => (self.comparisons_of_met(), Stage::ReplaceAnchors),
+            Stage::ReplaceAnchors => (self.replacing_anchors(), Stage::FindAnchors),
             Stage::FindAnchors => (self.questions_before_the_look(), Stage::Look),
             Stage::Look => (self.looks(), Stage::FindTables),
             Stage::FindTables => {
@@ -255,8 +262,8 @@ impl<'b> Replacement<'b> {
                 planned.met_beside |= stage == Stage::CheckSides;
             }
             Written::Exists => match stage {
-                Stage::ReplaceSides | Stage::ReplaceAnchors => {
-                    if stage == Stage::ReplaceAnchors {
+                Stage::ReplaceSides | Stage::CompareMet => {
+                    if stage == Stage::CompareMet {
                         self.met.insert(place, true);
                     }
                     self.next.entry(place).or_default().push(document);
@@ -297,8 +304,7 @@ impl<'b> Replacement<'b> {
         let mut samples = Documents::new();
         for (place, document) in self.anchors_to_compare() {
             let most = match self.expectations.of(place) {
-                Expectation::Nothing => 0,
-                Expectation::Unknown => SAMPLE,
+                Expectation::Nothing | Expectation::Unknown => SAMPLE,
                 Expectation::Documents => usize::MAX,
             };
             let sample = samples.entry(place).or_insert_with(Vec::new);
@@ -307,7 +313,9 @@ impl<'b> Replacement<'b> {
             }
         }
         self.met.extend(samples.keys().map(|place| (*place, false)));
-        samples.retain(|_, sample| !sample.is_empty());
+        // A failed insert of a few is as good as a look.
+        let is_expected = |place: &Place<'_>| self.expectations.of(*place) == Expectation::Nothing;
+        samples.retain(|place, sample| !(is_expected(place) && sample.len() < SAMPLE));
         standing_in(samples)
     }
 
@@ -322,6 +330,31 @@ impl<'b> Replacement<'b> {
             }
         }
         standing_in(rest)
+    }
+
+    /// The anchors that met a document without having been looked for.
+    fn comparisons_of_met(&self) -> Vec<Command<'b>> {
+        let is_new = |document: &Document| {
+            let planned = self.resources.get(document.resource());
+            planned.is_some_and(|planned| !planned.is_looked_for)
+        };
+        let met = self.next.iter().filter(|(place, _)| **place != Place::Tombstones);
+        let met = met
+            .map(|(place, documents)| (*place, documents.iter().copied().filter(is_new).collect::<Vec<_>>()));
+        standing_in(met.filter(|(_, documents)| !documents.is_empty()).collect())
+    }
+
+    /// The anchors that met a document, but for those that are unchanged or superseded.
+    fn replacing_anchors(&mut self) -> Vec<Command<'b>> {
+        let mut next = std::mem::take(&mut self.next);
+        for documents in next.values_mut() {
+            documents.retain(|document| {
+                let planned = self.resources.get(document.resource());
+                planned.is_some_and(|planned| matches!(planned.verdict, Verdict::Stands))
+            });
+        }
+        next.retain(|_, documents| !documents.is_empty());
+        replaces(next)
     }
 
     /// The anchors that are documents with content, each with its place.
@@ -365,7 +398,7 @@ impl<'b> Replacement<'b> {
     /// Who else has been at the keys of this batch.
     fn looks(&self) -> Vec<Command<'b>> {
         let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<Document>>::new());
-        for (index, planned) in self.open() {
+        for (index, planned) in self.standing() {
             for (place, document) in planned.looks(index, &self.known) {
                 looks.entry(place).or_default().push(document);
             }
@@ -420,7 +453,7 @@ impl<'b> Replacement<'b> {
 
     /// Where others can have anchors.
     fn questions_before_the_look(&self) -> Vec<Command<'b>> {
-        let anchored = self.open().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
+        let anchored = self.standing().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
         find_tables(anchored.map(|(_, planned)| planned), true)
     }
 
@@ -467,6 +500,12 @@ impl<'b> Replacement<'b> {
             return Vec::new();
         }
         vec![Command::Delete { place: Place::Tombstones, removals }]
+    }
+
+    /// The resources that nothing newer is known of, each with its index.
+    fn standing(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
+        let stands = |planned: &Planned<'_>| matches!(planned.verdict, Verdict::Stands | Verdict::Unchanged);
+        self.resources.iter().enumerate().filter(move |(_, planned)| stands(planned))
     }
 
     /// The resources that nothing has spoken against yet, each with its index.

@@ -29,7 +29,9 @@ impl Planned<'_> {
     /// Draws the conclusions from the look; `true`: what stands is not known and the batch must be written again.
     pub(super) fn judge(&mut self) -> bool {
         // A mark that met one like it stands all the same.
-        if !matches!(self.verdict, Verdict::Stands) || matches!(self.anchor, Anchor::Nowhere | Anchor::Mark) {
+        let is_judged = matches!(self.verdict, Verdict::Stands | Verdict::Unchanged)
+            && !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
+        if !is_judged {
             return false;
         }
         let own = self.resource.version.as_str();
