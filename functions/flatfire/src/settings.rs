@@ -219,21 +219,18 @@ impl fmt::Debug for Uri {
 impl Flattening {
     /// The catalog that the settings describe. `gates` is a file of what a whole object must be.
     pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidSettings> {
-        self.compile(self.tables.map_or(catalog::Tables::Both, catalog::Tables::from), gates)
+        self.compile(self.tables.map_or(catalog::Tables::Both, catalog::Tables::from), gates).map(Arc::new)
     }
 
     /// The same for rows that are printed: those of views are among them when views are asked for.
     pub(crate) fn printed_catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
         let default =
             if self.views.folder.is_some() { catalog::Tables::Both } else { catalog::Tables::Automatic };
-        self.compile(self.tables.map_or(default, catalog::Tables::from), None)
+        let catalog = self.compile(self.tables.map_or(default, catalog::Tables::from), None)?;
+        Ok(Arc::new(catalog.for_rows_only()))
     }
 
-    fn compile(
-        &self,
-        tables: catalog::Tables,
-        gates: Option<&Path>,
-    ) -> Result<Arc<Catalog>, InvalidSettings> {
+    fn compile(&self, tables: catalog::Tables, gates: Option<&Path>) -> Result<Catalog, InvalidSettings> {
         let mut mistakes = Vec::new();
         let views = if tables == catalog::Tables::Automatic { Ok(Vec::new()) } else { self.views.texts() };
         let views = views.unwrap_or_else(|mistake| {
@@ -259,7 +256,7 @@ impl Flattening {
             gates: gates.and_then(|path| read_text(path, "--gates", &mut mistakes)),
         };
         let catalog = Catalog::compile(choices).map_err(|invalid| mistakes.push(invalid.to_string()));
-        catalog.ok().filter(|_| mistakes.is_empty()).map(Arc::new).ok_or(InvalidSettings { mistakes })
+        catalog.ok().filter(|_| mistakes.is_empty()).ok_or(InvalidSettings { mistakes })
     }
 
     fn checks(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {

@@ -57,6 +57,8 @@ pub struct Catalog {
     checks: Vec<Check>,
     gates: Gates,
     version: String,
+    /// Whether nobody reads what flatteners find out besides the rows: findings and the dictionary.
+    only_rows: bool,
     rested: Rested,
 }
 
@@ -114,11 +116,20 @@ impl Catalog {
                 checks,
                 gates,
                 version,
+                only_rows: false,
                 rested: Rested::default(),
             })
         } else {
             Err(invalid)
         }
+    }
+
+    /// Returns the catalog for a caller that reads rows and rejects only. Its flatteners make no structural checks and
+    /// count no columns: [`Flattener::findings`] has only the checks of the deployment, and the dictionary is empty.
+    /// Views alone are then filled without a walk through the whole resource.
+    #[must_use]
+    pub fn for_rows_only(self) -> Self {
+        Self { only_rows: true, ..self }
     }
 
     /// The compiled views, in the order in which they were given.

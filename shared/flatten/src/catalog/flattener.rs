@@ -123,13 +123,7 @@ impl Flattener {
             Err(Unanswered::KeyComesLater) => return Ok(Flattened::KeyComesLater),
         };
         if is_archived {
-            if of_type.known {
-                self.check_archived(resource, key, links, rows);
-            } else {
-                // Of a type that nobody knows, only the id can be odd.
-                let ids = u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
-                self.findings.extend(named(Structural { ids, ..Structural::default() }));
-            }
+            self.check_archived(&of_type, resource, key, links, rows);
             return Ok(Flattened::Archived);
         }
         let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
@@ -149,17 +143,7 @@ impl Flattener {
             return Err(defect);
         }
         let mark = rows.mark();
-        let outcome = self.learned.automatic.flatten(resource, key, links, &mut self.learned.names, rows);
-        let is_kept = self.catalog.has_automatic();
-        if !is_kept || outcome.is_err() {
-            rows.rewind(mark);
-        }
-        match outcome {
-            Ok(()) => self.findings.extend(named(self.learned.automatic.doubts())),
-            Err(defect) if is_kept => return Err(defect),
-            // Structural checks are made on the way through a resource. What has no way through is no matter to views.
-            Err(_) => {}
-        }
+        self.fill_automatic(resource, key, links, rows)?;
         let mut defects = Vec::new();
         let (evaluator, views) = (&mut self.evaluator, &self.learned.views);
         if evaluator.run_all(views, resource.node(), &context, rows, &mut defects).is_err() {
@@ -196,8 +180,52 @@ impl Flattener {
         &self.findings
     }
 
-    /// Structural checks are made on the way through a resource; the rows go nowhere.
-    fn check_archived(&mut self, resource: &Resource<'_>, key: &str, links: &Links, rows: &mut Rows) {
+    /// Appends the automatic rows of a resource, if the catalog has them, and makes the structural checks, if somebody
+    /// reads them: they are made on the way through a resource.
+    fn fill_automatic(
+        &mut self,
+        resource: &Resource<'_>,
+        key: &str,
+        links: &Links,
+        rows: &mut Rows,
+    ) -> Result<(), Defect> {
+        let is_kept = self.catalog.has_automatic();
+        if !is_kept && self.catalog.only_rows {
+            return Ok(());
+        }
+        let mark = rows.mark();
+        let Learned { automatic, names, .. } = &mut self.learned;
+        let outcome = automatic.flatten(resource, key, links, names, rows);
+        if !is_kept || outcome.is_err() {
+            rows.rewind(mark);
+        }
+        match outcome {
+            Ok(()) => self.findings.extend(named(automatic.doubts())),
+            Err(defect) if is_kept => return Err(defect),
+            // What has no way through is no matter to views.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Makes the structural checks of a resource that goes to the archive; its rows go nowhere.
+    fn check_archived(
+        &mut self,
+        of_type: &OfType,
+        resource: &Resource<'_>,
+        key: &str,
+        links: &Links,
+        rows: &mut Rows,
+    ) {
+        if self.catalog.only_rows {
+            return;
+        }
+        if !of_type.known {
+            // Of a type that nobody knows, only the id can be odd.
+            let ids = u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
+            self.findings.extend(named(Structural { ids, ..Structural::default() }));
+            return;
+        }
         let mark = rows.mark();
         let Learned { archived, names, .. } = &mut self.learned;
         let outcome = archived.flatten(resource, key, links, names, rows);
@@ -209,11 +237,16 @@ impl Flattener {
 
     /// Enters rows that this worker has made, and that will be written, into the dictionary.
     pub fn count(&mut self, rows: &Rows) {
-        self.tally.count(rows);
+        if !self.catalog.only_rows {
+            self.tally.count(rows);
+        }
     }
 
     /// Counts a row for a column whose [pending](crate::row::Value::Pending) value is known now.
     pub fn count_late(&mut self, table: &str, column: &str) {
+        if self.catalog.only_rows {
+            return;
+        }
         let names = &mut self.learned.names;
         let (table, column) = (names.table(table), names.column(column));
         self.tally.count_late(table, column);
@@ -346,7 +379,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Flattener, KEPT_BYTES};
-    use crate::catalog::Catalog;
+    use crate::catalog::{Catalog, Choices, Tables};
     use crate::json::{Limits, Tape};
     use crate::links::Links;
     use crate::resource::Resource;
@@ -378,6 +411,48 @@ mod tests {
         assert!(flattener.learned.bytes() > KEPT_BYTES);
         flattener.rest();
         assert_eq!(bytes_kept(&catalog), [0; 0]);
+    }
+
+    /// Whoever reads rows only gets the rows, fates and defects that others get.
+    #[test]
+    fn rows_are_the_same_where_nobody_reads_findings() {
+        let view =
+            r#"{"name":"v","resource":"Basic","select":[{"column":[{"name":"a","path":"code.text"}]}]}"#;
+        let check =
+            r#"[{"name":"c","type":"Basic","path":"code.exists()","severity":"reject","message":"m"}]"#;
+        for tables in [Tables::Automatic, Tables::Views, Tables::Both] {
+            let catalog = || {
+                let views = vec![("v.json".to_owned(), view.to_owned())];
+                let checks = vec![("c.json".to_owned(), check.to_owned())];
+                let inactive = vec!["Basic where id = 'archived'".to_owned()];
+                Catalog::compile(Choices { tables, views, inactive, checks, ..Choices::default() }).unwrap()
+            };
+            for text in [
+                r#"{"resourceType":"Basic","id":"1","code":{"text":"x"},"created":"2026-13-99"}"#,
+                r#"{"resourceType":"Basic","id":"1"}"#,
+                r#"{"resourceType":"Basic","id":"1","code":{"text":["x","y"]}}"#,
+                r#"{"resourceType":"Basic","id":"1","code":"x"}"#,
+                r#"{"resourceType":"Basic","id":"archived","code":{}}"#,
+                r#"{"resourceType":"MadeUp","id":"1"}"#,
+            ] {
+                let outcome = |catalog| {
+                    let (mut flattener, mut rows) = (Flattener::new(Arc::new(catalog)), Rows::default());
+                    let mut tape = Tape::default();
+                    let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+                    let resource = Resource::read(document.root()).unwrap();
+                    let outcome = flattener.flatten(&resource, "Basic/1", &Links::default(), &mut rows);
+                    let names = flattener.names();
+                    let cells = rows.iter().flat_map(|row| row.cells().map(move |cell| (row.table(), cell)));
+                    let cells = cells.map(|(table, (column, value))| {
+                        // Of a list only that it is one: the rest of what it shows is the arena around it.
+                        let value = format!("{value:?}").chars().take(20).collect::<String>();
+                        format!("{}.{} {value}", names.table(table), names.column(column))
+                    });
+                    (format!("{outcome:?}"), cells.collect::<Vec<_>>())
+                };
+                assert_eq!(outcome(catalog()), outcome(catalog().for_rows_only()), "{tables:?} {text}");
+            }
+        }
     }
 
     #[test]
