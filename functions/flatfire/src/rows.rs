@@ -1,8 +1,6 @@
 //! `flatfire rows`: the rows of files on standard output.
 
-mod output;
-mod spool;
-
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +10,7 @@ use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
 use pipeline::load::{Line, Pace, Read};
 use pipeline::object::Pin;
-use pipeline::sink::json_lines::{JsonLines, Lines};
+use pipeline::sink::print::{self, PrintError, Printer};
 use pipeline::summary::Summary;
 
 use crate::console;
@@ -20,9 +18,6 @@ use crate::input::{Input, Inputs};
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::Flattening;
-
-use output::{Output, OutputError};
-use spool::Spool;
 
 /// Print the rows of FHIR files to standard output.
 #[derive(Debug, Args)]
@@ -73,59 +68,76 @@ const PACE: Pace = Pace {
 /// Prints the rows of all files.
 pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.printed_catalog()?;
-    let output = match arguments.format {
-        Format::Ndjson => Output::ndjson(arguments.table),
-        Format::Csv => Output::csv(Spool::new(arguments.table, catalog.plans())?),
-    };
+    let format = arguments.format.of(arguments.table, &catalog);
     let found = Inputs::find(&arguments.files);
-    let (outcome, sum) = print_all(&found, &catalog, &output).await;
-    let finished = if output.is_closed() { Err(OutputError::Closed) } else { output.finish() };
-    match finished {
-        Ok(()) => {
-            console::line(&console::sum(&sum));
-            Ok(outcome.max(Outcome::of(&sum)))
+    let checks = Arc::clone(&catalog);
+    let print_reject = move |reject: &_| console::line(&reject::line(reject, &checks));
+    let sink = Arc::new(Printer::new(format, print_reject));
+    let (mut outcome, sum, is_whole) = read_all(&found, &catalog, &sink).await;
+    // All writes have ended, so this is the only owner. Rows that are not whole are not printed.
+    if let Some(sink) = Arc::into_inner(sink).filter(|_| is_whole) {
+        match sink.finish(std::io::stdout()) {
+            Ok(()) => {}
+            // Whoever reads has seen enough.
+            Err(PrintError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => {
+                return Ok(Outcome::Done);
+            }
+            Err(PrintError::Write(error)) => {
+                let interrupted = Interrupted::Write { code: error.kind().to_string() };
+                console::line(&format!("flatfire: {}", console::explained(&interrupted)));
+                outcome = Outcome::Failed;
+            }
+            Err(error) => return Err(error.into()),
         }
-        // Whoever reads has seen enough.
-        Err(OutputError::Closed) => Ok(Outcome::Done),
-        Err(error) => Err(error.into()),
+    }
+    console::line(&console::sum(&sum));
+    Ok(outcome.max(Outcome::of(&sum)))
+}
+
+impl Format {
+    fn of(self, table: Option<String>, catalog: &Catalog) -> print::Format {
+        match self {
+            Self::Ndjson => print::Format::JsonLines { table },
+            Self::Csv => {
+                let header = header(table.as_deref(), catalog);
+                print::Format::Csv { table, header }
+            }
+        }
     }
 }
 
-/// Prints file after file; one that cannot be read does not keep the others from it.
-async fn print_all(found: &Inputs, catalog: &Arc<Catalog>, output: &Output) -> (Outcome, Summary) {
+/// Returns the columns of a table that are known before its first row: those of a view.
+fn header(table: Option<&str>, catalog: &Catalog) -> Vec<String> {
+    let view = catalog.plans().iter().find(|view| table == Some(view.name()));
+    let columns = view.into_iter().flat_map(|view| view.columns());
+    let mut header: Vec<_> = columns.map(|column| column.name.clone()).collect();
+    if view.is_some() {
+        header.insert(0, "_id".to_owned());
+    }
+    header
+}
+
+/// Reads file after file; one that cannot be read does not keep the others from it. Says at last whether what the sink
+/// holds is whole.
+async fn read_all(found: &Inputs, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -> (Outcome, Summary, bool) {
     let (mut outcome, mut sum) = (found.report(), Summary::default());
-    let checks = Arc::clone(catalog);
-    let print_reject = move |reject: &_| console::line(&reject::line(reject, &checks));
-    let sink = Arc::new(JsonLines::new(output.clone(), Lines::Rows, print_reject));
     for input in &found.readable {
-        match read(input, catalog, &sink).await {
+        match read(input, catalog, sink).await {
             Ok(summary) => sum += summary,
             Err(interrupted) => {
                 console::file_error(&input.name, &console::explained(&interrupted));
                 outcome = Outcome::Failed;
                 if matches!(interrupted, Interrupted::Write { .. }) {
-                    // What waits is not whole: nothing of it is printed.
-                    return (outcome, sum);
+                    return (outcome, sum, false);
                 }
             }
         }
     }
-    // All writes have ended, so this is the only owner.
-    if let Some(Err(interrupted)) = Arc::into_inner(sink).map(JsonLines::finish)
-        && !output.is_closed()
-    {
-        console::line(&format!("flatfire: {}", console::explained(&interrupted)));
-        outcome = Outcome::Failed;
-    }
-    (outcome, sum)
+    (outcome, sum, true)
 }
 
 /// Reads one file into the run that all files share.
-async fn read(
-    input: &Input,
-    catalog: &Arc<Catalog>,
-    sink: &Arc<JsonLines<Output>>,
-) -> Result<Summary, Interrupted> {
+async fn read(input: &Input, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -> Result<Summary, Interrupted> {
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
     let line = Line { storage, catalog, sink: Arc::clone(sink), pace: PACE };
     match line.run(&input.object(Pin::Latest), None, None, &|_| {}).await? {

@@ -39,6 +39,15 @@ pub use spare::Spare;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ColumnId(u32);
 
+impl ColumnId {
+    /// Returns the column's place in its [`NameList`]; `None` for [`ITEM`].
+    #[must_use]
+    #[inline]
+    pub fn index(self) -> Option<usize> {
+        (self != ITEM).then_some(self.0 as usize)
+    }
+}
+
 /// A table, by its place in [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableId(u32);

@@ -3,8 +3,12 @@
 //! What waits grows with what a sender sends, so it must not stay in memory. Records are gathered into blocks. Those of
 //! the function are compressed on their way to the file, because its disk is small.
 
+mod bytes;
+
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+pub(crate) use bytes::{ByteReader, ByteSpool};
 
 /// zstd's fastest regular level: the records are text that repeats itself.
 const LEVEL: i32 = 1;
@@ -53,12 +57,15 @@ impl Spool {
 
     /// Appends a record. A failure of the disk shows in [`is_broken`](Self::is_broken).
     pub(crate) fn push(&mut self, record: &[u8]) {
+        self.push_with(|block| block.extend_from_slice(record));
+    }
+
+    /// Appends the record that `write` appends to the bytes it is given.
+    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.is_broken {
             return;
         }
-        let length = u32::try_from(record.len()).unwrap_or(u32::MAX);
-        self.block.extend_from_slice(&length.to_le_bytes());
-        self.block.extend_from_slice(record);
+        push_field_with(&mut self.block, write);
         self.records += 1;
         if self.block.len() >= self.block_bytes {
             let written = self.write_block();
@@ -183,8 +190,19 @@ impl<'a> Iterator for Fields<'a> {
 
 /// Appends a field to a record.
 pub(crate) fn push_field(record: &mut Vec<u8>, field: &[u8]) {
-    record.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
-    record.extend_from_slice(field);
+    push_field_with(record, |record| record.extend_from_slice(field));
+}
+
+/// Appends the field that `write` appends to the record, behind its length.
+pub(crate) fn push_field_with(record: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let length_at = record.len();
+    record.extend_from_slice(&[0; size_of::<u32>()]);
+    let start = record.len();
+    write(record);
+    let length = u32::try_from(record.len() - start).unwrap_or(u32::MAX);
+    if let Some(place) = record.get_mut(length_at..).and_then(<[u8]>::first_chunk_mut) {
+        *place = length.to_le_bytes();
+    }
 }
 
 fn read_block(file: &mut impl Read, is_compressed: bool) -> io::Result<Option<Vec<u8>>> {

@@ -27,6 +27,14 @@ pub struct Tape {
     entries: Vec<node::Entry>,
 }
 
+/// Returns the position from `from` on of the first byte that a JSON string must escape: a quote, a backslash or a
+/// control character.
+#[must_use]
+#[inline]
+pub fn escape_position(text: &[u8], from: usize) -> Option<usize> {
+    scan::string_stop(text, from)
+}
+
 /// A tape of so many entries is kept for whatever comes next.
 const KEPT_ENTRIES: usize = 1 << 18;
 

@@ -2,9 +2,9 @@
 
 pub mod bson;
 pub mod decimal;
-pub mod json_lines;
 pub mod memory;
 pub mod mongodb;
+pub mod print;
 mod records;
 mod replacement;
 pub mod sql_schema;

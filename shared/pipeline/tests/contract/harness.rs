@@ -10,19 +10,18 @@ use pipeline::batch::{Fate, WriteBatch};
 use pipeline::erasure::Marks;
 use pipeline::interrupted::Interrupted;
 use pipeline::sink::Sink;
-use pipeline::sink::json_lines::{JsonLines, Lines};
 use pipeline::sink::memory::{Collection, MemorySink};
 use pipeline::sink::mongodb::MongoSink;
+use pipeline::sink::print::{Format, Printer};
 use pipeline::summary::Summary;
 
 use crate::database::{Scratch, Server};
 use crate::spec::marked;
 use crate::tables::{Tables, of_bson, of_node};
 
-#[expect(clippy::large_enum_variant, reason = "a test has one of them")]
 pub(crate) enum Harness {
     Memory(MemorySink),
-    Lines { sink: JsonLines<Vec<u8>>, rejects: Arc<Mutex<Vec<String>>> },
+    Lines { sink: Printer, rejects: Arc<Mutex<Vec<String>>> },
     Mongo { sink: MongoSink, scratch: Scratch },
 }
 
@@ -35,7 +34,7 @@ impl Harness {
         let rejects = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&rejects);
         let on_reject = move |reject: &pipeline::batch::Reject| heard.lock().unwrap().push(reject.id());
-        Self::Lines { sink: JsonLines::new(Vec::new(), Lines::History, on_reject), rejects }
+        Self::Lines { sink: Printer::new(Format::History, on_reject), rejects }
     }
 
     pub(crate) async fn mongodb(server: &Server) -> Self {
@@ -118,7 +117,9 @@ impl Harness {
         let mut tables = match self {
             Self::Memory(sink) => of_memory(&sink),
             Self::Lines { sink, rejects } => {
-                let mut tables = fold(&sink.finish().unwrap());
+                let mut lines = Vec::new();
+                sink.finish(&mut lines).unwrap();
+                let mut tables = fold(&lines);
                 let rejects =
                     rejects.lock().unwrap().iter().map(|id| (id.clone(), "{}".to_owned())).collect();
                 tables.insert("_rejects".to_owned(), rejects);

@@ -76,7 +76,8 @@ pub(crate) use command::{Answer, Bound, Command, Document, Found, Place, Removal
 pub(crate) use expectations::Expectations;
 pub use known_tables::RowKind;
 pub(crate) use known_tables::{KnownTables, Note};
-pub(crate) use plan::standing;
+pub(crate) use plan::has_tombstone;
+pub(crate) use verdict::count_fate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -72,11 +72,9 @@ pub(super) fn plan(batch: &WriteBatch) -> Vec<Planned<'_>> {
     planned
 }
 
-/// The resources of a batch that are not repeated in it by a newer version, for sinks that only print.
-pub(crate) fn standing(batch: &WriteBatch) -> impl Iterator<Item = Standing<'_>> {
-    (plan(batch).into_iter()).filter(|planned| matches!(planned.verdict, Verdict::Stands)).map(|planned| {
-        Standing { resource: planned.resource, by_tombstone: planned.anchor == Anchor::Tombstone }
-    })
+/// Returns whether a database would keep a tombstone for a resource, for sinks that only print.
+pub(crate) fn has_tombstone(resource: &ResourceWrite, batch: &WriteBatch) -> bool {
+    anchor(resource, batch) == Anchor::Tombstone
 }
 
 /// Where other catalogs have the anchors of a resource.
@@ -86,14 +84,6 @@ pub(super) struct OtherAnchors<'k> {
     pub(super) tables: Vec<&'k Arc<str>>,
     /// In the archive.
     pub(super) archive: bool,
-}
-
-/// A resource to print.
-pub(crate) struct Standing<'b> {
-    /// The resource.
-    pub(crate) resource: &'b ResourceWrite,
-    /// Whether a database would keep a tombstone for it.
-    pub(crate) by_tombstone: bool,
 }
 
 fn note<'b>(resource: &'b ResourceWrite, table: &'b str, kind: RowKind) -> Note<'b> {

@@ -93,14 +93,15 @@ impl Replacement<'_> {
                 Verdict::Superseded | Verdict::Repeated => summary.superseded += 1,
                 Verdict::Unchanged => summary.unchanged += 1,
                 Verdict::Refused { place, code } => rejects.push(refused(planned.resource, place, code)),
-                Verdict::Stands => count(&mut summary, planned.resource),
+                Verdict::Stands => count_fate(&mut summary, planned.resource),
             }
         }
         (summary, rejects)
     }
 }
 
-fn count(summary: &mut Summary, resource: &ResourceWrite) {
+/// Counts a resource that stands.
+pub(crate) fn count_fate(summary: &mut Summary, resource: &ResourceWrite) {
     match &resource.fate {
         Fate::Deleted | Fate::Erased { .. } => summary.deleted += 1,
         Fate::Archived(_) => summary.archived += 1,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::batch::list_of;
 
-use super::line::{Hole, text};
+use super::json::{Hole, text};
 
 /// The line with its keys. A member that is left out takes its comma along.
 pub(super) fn filled(line: &[u8], holes: &[Hole]) -> Vec<u8> {
