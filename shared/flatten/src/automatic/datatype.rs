@@ -7,7 +7,7 @@ use crate::check::is_uri_reference;
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::links::Link;
-use crate::model::type_named;
+use crate::model::{coding, type_named};
 use crate::reference::{self, Reference};
 use crate::row::{ColumnId, ITEM};
 
@@ -25,7 +25,7 @@ impl<'a> Walk<'_, 'a> {
         let codings = node.get("coding").filter(|codings| self.has_coding_array(*codings));
         let Some(codings) = codings else { return Ok(()) };
         match self.places.element(place, "coding", self.settings, self.names) {
-            Some(spot) => self.items(spot, type_named("Coding"), codings),
+            Some(spot) => self.items(spot, coding(), codings),
             None => Ok(()),
         }
     }
@@ -156,7 +156,7 @@ impl<'a> Walk<'_, 'a> {
             return Ok(());
         }
         let whole = self.places.labels(spot, self.names);
-        self.items(whole, type_named("Coding"), labels)
+        self.items(whole, coding(), labels)
     }
 
     /// The best-ranked current value of each system, else the best-ranked old one.

@@ -2,7 +2,7 @@
 
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
-use crate::model::{TypeId, type_named};
+use crate::model::{TypeId, coding};
 use crate::row::ColumnId;
 
 use super::datatype::rank;
@@ -294,7 +294,11 @@ fn primary_item(special: Special, carrier: Option<TypeId>, array: Node<'_>) -> O
             _ => (0, 0),
         }
     };
-    let objects = array.as_items().filter(|item| item.kind() == Kind::Object);
+    let mut objects = array.as_items().filter(|item| item.kind() == Kind::Object);
+    let first = objects.next()?;
+    // Most arrays have one item, which need not be compared.
+    let Some(second) = objects.next() else { return Some(first) };
+    let objects = [first, second].into_iter().chain(objects);
     objects.min_by_key(|item| (!says_something(carrier, *item), order(*item)))
 }
 
@@ -310,7 +314,7 @@ fn says_something(carrier: Option<TypeId>, object: Node<'_>) -> bool {
 
 /// The coding that a user selected, else the first.
 pub(super) fn preferred_coding(codings: Node<'_>) -> Option<Node<'_>> {
-    primary_item(Special::Coding, type_named("Coding"), codings)
+    primary_item(Special::Coding, coding(), codings)
 }
 
 fn is_selected(coding: Node<'_>) -> bool {

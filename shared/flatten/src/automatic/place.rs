@@ -324,7 +324,7 @@ impl Places {
         }
         let Place { prefix, rivals, owned, .. } = &self.list[concept.0 as usize];
         let (prefix, rivals, owned) = (prefix.clone(), rivals.clone(), *owned);
-        let place = self.add_place(&prefix, model::type_named("Coding"), Special::ElidedCoding, names);
+        let place = self.add_place(&prefix, model::coding(), Special::ElidedCoding, names);
         let home = &mut self.list[place.0 as usize];
         (home.outer, home.rivals, home.owned) = (self.spots[spot.0 as usize].name.clone(), rivals, owned);
         self.spots[spot.0 as usize].elided = Some(place);

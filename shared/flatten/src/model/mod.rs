@@ -25,6 +25,8 @@ pub mod extensions;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::sync::LazyLock;
+
 pub use primitive::Primitive;
 pub use release::{Release, Releases};
 pub use resource_types::{ResourceTypes, UNKNOWN_TYPE};
@@ -186,6 +188,12 @@ pub fn type_named(name: &str) -> Option<TypeId> {
         "SimpleQuantity" | "MoneyQuantity" => table::type_named("Quantity"),
         _ => table::type_named(name),
     }
+}
+
+/// Returns the datatype `Coding`, which stands in most resources.
+pub(crate) fn coding() -> Option<TypeId> {
+    static CODING: LazyLock<Option<TypeId>> = LazyLock::new(|| type_named("Coding"));
+    *CODING
 }
 
 /// Whether some release has a resource of that name.
