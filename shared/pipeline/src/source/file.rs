@@ -1,12 +1,12 @@
 //! Files and standard input, for the command line.
 
-use std::io::{ErrorKind, Read, SeekFrom};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use bytes::Bytes;
 
 use super::{ReadFailure, interrupted};
 
@@ -14,7 +14,7 @@ const READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Reader {
-    file: File,
+    file: Arc<File>,
     offset: u64,
     total: Option<u64>,
     modified: Option<i64>,
@@ -22,15 +22,20 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) async fn open(path: &Path, from_offset: u64) -> Result<Self, ReadFailure> {
-        let mut file = File::open(path).await.map_err(|error| failure(&error))?;
-        let metadata = file.metadata().await.map_err(|error| failure(&error))?;
+        let path = path.to_owned();
+        let (file, metadata) = blocking(move || {
+            let mut file = File::open(path)?;
+            let metadata = file.metadata()?;
+            if from_offset > 0 {
+                file.seek(SeekFrom::Start(from_offset))?;
+            }
+            Ok((file, metadata))
+        })
+        .await?;
         // A pipe has no size, and neither can be begun in the middle.
         let total = metadata.is_file().then_some(metadata.len());
         let modified = metadata.modified().ok().filter(|_| metadata.is_file()).map(milliseconds);
-        if from_offset > 0 {
-            file.seek(SeekFrom::Start(from_offset)).await.map_err(|error| failure(&error))?;
-        }
-        Ok(Self { file, offset: from_offset, total, modified })
+        Ok(Self { file: Arc::new(file), offset: from_offset, total, modified })
     }
 
     pub(super) const fn total_bytes(&self) -> Option<u64> {
@@ -43,11 +48,18 @@ impl Reader {
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
-        let mut bytes = BytesMut::with_capacity(READ_BYTES);
-        let length = self.file.read_buf(&mut bytes).await.map_err(|error| failure(&error))?;
+        let file = Arc::clone(&self.file);
+        // Straight into the chunk: a reader of the runtime would copy it.
+        let bytes = blocking(move || {
+            let mut bytes = Vec::with_capacity(READ_BYTES);
+            (&*file).take(READ_BYTES as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+        .await?;
+        let length = bytes.len();
         self.offset += length as u64;
         match self.total {
-            _ if length > 0 => Ok(Some(bytes.freeze())),
+            _ if length > 0 => Ok(Some(bytes.into())),
             Some(total) if total != self.offset => Err(interrupted("file-changed-while-read")),
             _ => Ok(None),
         }
@@ -64,17 +76,22 @@ fn milliseconds(time: SystemTime) -> i64 {
 
 /// The next bytes of standard input. A read cannot be called off, so it stands on a thread of its own.
 pub(super) async fn read_standard_input() -> Result<Option<Bytes>, ReadFailure> {
-    let read = tokio::task::spawn_blocking(|| {
+    let bytes = blocking(|| {
         let mut bytes = vec![0; READ_BYTES];
         let length = std::io::stdin().read(&mut bytes)?;
         bytes.truncate(length);
         Ok(Bytes::from(bytes))
-    });
-    let bytes = read
-        .await
-        .map_err(|_| interrupted("reader-stopped"))?
-        .map_err(|error: std::io::Error| failure(&error))?;
+    })
+    .await?;
     Ok((!bytes.is_empty()).then_some(bytes))
+}
+
+/// Does what may wait for a device on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, ReadFailure> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| interrupted("reader-stopped"))?;
+    done.map_err(|error| failure(&error))
 }
 
 /// The kind alone: the error's text names the path, and paths may name patients.

@@ -44,6 +44,12 @@ async fn read_all(mut reader: Reader, queue: mpsc::Sender<Item>) {
     loop {
         let outcome = reader.next().await;
         if let Ok(Some(bytes)) = &outcome {
+            if gathered.is_empty() && bytes.len() >= CHUNK_BYTES {
+                if queue.send(outcome).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             gathered.extend_from_slice(bytes);
             if gathered.len() < CHUNK_BYTES {
                 continue;
