@@ -185,6 +185,26 @@ impl Assembler {
         if ordinal < self.first { self.pass(frame) } else { self.read(frame) }
     }
 
+    /// Takes a line of NDJSON if it is a frame by itself: one JSON object that says first that it is a resource, and no
+    /// Bundle. Returns false, and has done nothing, if it is not: then the decoder says which frames stand there.
+    pub fn take_line(&mut self, place: Place, bytes: &[u8]) -> bool {
+        if place.ordinal < self.first {
+            return false;
+        }
+        let mut tape = mem::take(&mut self.tape);
+        let document = tape.parse(bytes, RESOURCE).ok();
+        let document = document.filter(|document| begins_resource(document.root()));
+        if let Some(document) = &document {
+            self.next = (place.offset + place.length, place.ordinal + 1);
+            self.inside = 0;
+            self.come_to(&Frame::Resource { place, bytes });
+            self.resource(place, document.root(), Urls::default());
+        }
+        let is_taken = document.is_some();
+        self.tape = tape;
+        is_taken
+    }
+
     /// Takes a resource alone, under the key that it had in its object: nothing in it is a record of its own.
     pub fn take_alone(&mut self, place: Place, key: &str, bytes: &[u8]) {
         self.parsed(place, bytes, RESOURCE, |this, node| match Resource::read(node) {
@@ -464,6 +484,14 @@ impl Assembler {
         let Place { ordinal, offset, length, line } = place;
         Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
     }
+}
+
+/// Returns whether an object says first of all that it is a resource other than a Bundle.
+fn begins_resource(object: Node<'_>) -> bool {
+    object.members().next().is_some_and(|(name, value)| {
+        let is_type = name.plain_text() == Some("resourceType");
+        is_type && value.plain_text().is_some_and(|resource_type| resource_type != "Bundle")
+    })
 }
 
 /// Where a node of a frame stands in the object.

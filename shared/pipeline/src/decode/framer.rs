@@ -347,7 +347,7 @@ impl Framer {
         self.go_on(State::Unit(unit))
     }
 
-    fn value_begins(&mut self, first: u8, line: u64) {
+    pub(super) fn value_begins(&mut self, first: u8, line: u64) {
         if self.lines.previous.is_some_and(|previous| line > previous) {
             self.lines.ndjson = true;
         }

@@ -35,6 +35,7 @@ mod format;
 mod frame;
 mod framer;
 mod inflate;
+mod line;
 mod members;
 mod scan;
 mod text;

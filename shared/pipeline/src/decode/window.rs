@@ -61,6 +61,20 @@ impl Window {
         self.line
     }
 
+    /// Returns the line behind the newline at `newline_at`, if the lines up to there are counted.
+    pub(super) fn line_behind(&self, newline_at: u64) -> Option<u64> {
+        (self.counted == newline_at).then_some(self.line + 1)
+    }
+
+    /// Says that one newline stands between `newline_at` and `to`, at the beginning, and nothing before `to` is needed.
+    pub(super) fn release_line(&mut self, newline_at: u64, to: u64) {
+        if self.counted == newline_at {
+            self.line += 1;
+            self.counted = to;
+        }
+        self.release(to);
+    }
+
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
         self.bytes.extend_from_slice(bytes);

@@ -179,6 +179,10 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
             if self.limit.is_reached(self.is_far()) {
                 return Ok(Drained::Stop);
             }
+            if self.takes_line() {
+                self.hand_on(false).await?;
+                continue;
+            }
             let is_large = match self.decoder.step() {
                 Step::NeedsBytes => return Ok(Drained::NeedsBytes),
                 Step::Pause => false,
@@ -210,6 +214,17 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
                 self.permit = None;
             }
         }
+    }
+
+    /// Takes the next line of NDJSON if it is a frame by itself, which spares the decoder to look for its end.
+    fn takes_line(&mut self) -> bool {
+        if let Some((place, line)) = self.decoder.line_ahead().filter(|_| self.permit.is_none())
+            && self.assembler.take_line(place, line)
+        {
+            self.decoder.take_line(place);
+            return true;
+        }
+        false
     }
 
     /// Hands on what is full, and what has waited for the end of a Bundle.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Owned, decode};
+use super::{Limits, Owned, decode, decode_lines, decode_with};
 
 /// JSON text in one of the layouts that tools write.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,21 @@ proptest! {
     ) {
         let text = tokens.concat();
         prop_assert_eq!(decode(text.as_bytes(), chunk), decode(text.as_bytes(), usize::MAX));
+    }
+
+    /// Who takes whole lines meets the same frames at the same places as who does not.
+    #[test]
+    fn lines_that_are_taken_whole_are_the_same_frames(
+        tokens in prop::collection::vec(prop::sample::select(vec![
+            "{", "}", "\"", "\\", ",", "\n", "\r\n", " ", "[", "]", "null", "\u{feff}", "\n{\n", "{}\n",
+            "{\"resourceType\":\"Patient\"}\n", "{\"resourceType\":\"Patient\"}", "{\"resourceType\":\"List\",\"entry\":[{}]}\n",
+            "{\"resourceType\":\"Patient\",\"name\":[{\"text\":\"}\\\"{\"}]}\n", "{\"resourceType\":\"Bundle\",\"entry\":[{\"resource\":{}}]}\n",
+            "{\"resourceType\":\"Patient\"}}\n", "{\"resourceType\":\"Patient\"} \n", "{\"entry\":[{}],\"resourceType\":\"Bundle\"}\n",
+        ]), 0..40),
+        chunk in 1_usize..200,
+    ) {
+        let text = tokens.concat();
+        prop_assert_eq!(decode_lines(text.as_bytes(), chunk), decode_with(text.as_bytes(), chunk, Limits::default()));
     }
 }
 

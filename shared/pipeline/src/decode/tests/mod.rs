@@ -22,6 +22,39 @@ pub(super) enum Owned {
     Broken(BrokenFrame),
 }
 
+/// Frames and their places, of a plain object whose lines are taken whole wherever they are an object.
+pub(super) fn decode_lines(raw: &[u8], chunk_bytes: usize) -> Vec<(Place, Owned)> {
+    let mut decoder = Decoder::new(Limits::default());
+    let mut frames = Vec::new();
+    let mut drain = |decoder: &mut Decoder| {
+        loop {
+            if let Some((place, line)) = decoder.line_ahead().filter(|(_, line)| is_resource(line)) {
+                frames.push((place, Owned::Resource(String::from_utf8_lossy(line).into_owned())));
+                decoder.take_line(place);
+            } else if let Some(frame) = decoder.next() {
+                frames.push((frame.place(), owned(&frame)));
+            } else {
+                break;
+            }
+        }
+    };
+    for chunk in raw.chunks(chunk_bytes) {
+        decoder.push(chunk);
+        drain(&mut decoder);
+    }
+    decoder.finish();
+    drain(&mut decoder);
+    frames
+}
+
+/// Whether a line is one object whose type comes first, and no Bundle.
+fn is_resource(line: &[u8]) -> bool {
+    let is_first = line.starts_with(b"{\"resourceType\":");
+    let object = serde_json::from_slice::<serde_json::Value>(line);
+    is_first
+        && object.is_ok_and(|object| object["resourceType"] != "Bundle" && object["resourceType"].is_string())
+}
+
 /// Frames and their places, of `raw` pushed in chunks of `chunk_bytes`.
 pub(super) fn decode_with(raw: &[u8], chunk_bytes: usize, limits: Limits) -> Vec<(Place, Owned)> {
     let mut decoder = Decoder::new(limits);
