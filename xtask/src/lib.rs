@@ -21,6 +21,7 @@ pub mod tools;
 
 pub mod local_line;
 
+pub mod bench;
 pub mod demo;
 pub mod report;
 pub mod soak;

@@ -11,7 +11,7 @@ use xtask::local_line::KeptLine;
 use xtask::settings::Settings;
 use xtask::steps::Steps;
 use xtask::tools::Tools;
-use xtask::{bootstrap, demo, model, soak, test};
+use xtask::{bench, bootstrap, demo, model, soak, test};
 
 /// The project's own chores. They need Rust, Python 3.10 or newer with `venv`, and a C compiler.
 #[derive(Debug, Parser)]
@@ -52,6 +52,9 @@ enum Chore {
     Test,
     /// Play thousands of random histories of deliveries, with every kind of failure, against a clean load.
     Soak(soak::Soak),
+    /// Measure the command line beside other programs, after their answers were compared.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 #[tokio::main]
@@ -84,5 +87,6 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(&settings).await,
         Chore::Soak(soak) => soak::run(&settings, &soak).await,
+        Chore::Bench(bench) => bench::run(&settings, bench),
     }
 }
