@@ -30,7 +30,7 @@ pub fn run(settings: &Settings, bench: Bench) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Install the tools", || Tools::install_for_tests(settings))?;
     steps.run("Build flatfire and the parser", || {
-        run_command(build(settings).args(["--bin", "flatfire"]))?;
+        run_command(build(settings).args(["-p", "flatfire"]))?;
         run_command(build(settings).args(["-p", "flatfire-flatten", "--example", "parse_values"]))
     })?;
     steps.run("Measure", || {

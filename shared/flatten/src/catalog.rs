@@ -132,6 +132,12 @@ impl Catalog {
         Self { only_rows: true, ..self }
     }
 
+    /// Returns whether rows and rejects are all that is wanted.
+    #[must_use]
+    pub const fn is_for_rows_only(&self) -> bool {
+        self.only_rows
+    }
+
     /// The compiled views, in the order in which they were given.
     #[must_use]
     pub fn plans(&self) -> &[Arc<Plan>] {

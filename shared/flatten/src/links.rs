@@ -1,8 +1,10 @@
 //! Links: the keys behind the `fullUrl`s of one Bundle, so that `urn:` references join.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+#[expect(clippy::disallowed_types, reason = "a set that is only looked into")]
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher as _;
 
 use crate::reference::{Reference, parse};
@@ -21,6 +23,7 @@ pub struct Links {
     others: BTreeMap<Box<str>, Box<str>>,
     /// Hashes of the `fullUrl`s that say the key of their entry themselves, where references wait for them. The hasher has
     /// random keys, so that nobody can make up URLs with one hash.
+    #[expect(clippy::disallowed_types, reason = "a set that is only looked into")]
     plain_urls: HashSet<u64>,
     hasher: RandomState,
     /// Whether URLs that name a type and an id are among the others.

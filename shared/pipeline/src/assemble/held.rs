@@ -149,7 +149,8 @@ impl Assembler {
         {
             self.make_room();
             let before = self.batch.rows.len();
-            record.hash = self.hasher.hash(&record.key, resource.node(), links);
+            let hasher = self.hasher.as_ref();
+            record.hash = hasher.and_then(|hasher| hasher.hash(&record.key, resource.node(), links));
             let outcome = self.flattener.flatten(&resource, &record.key, links, &mut self.batch.rows);
             self.settle(record, place, &resource, before, outcome);
         }

@@ -62,7 +62,8 @@ pub struct Assembler {
     /// What the versions of all its records share.
     order: ObjectOrder,
     flattener: Flattener,
-    hasher: ContentHasher,
+    /// What says whether a resource is unchanged, where rows are kept.
+    hasher: Option<ContentHasher>,
     limits: BatchLimits,
     tape: Tape,
     batch: WriteBatch,
@@ -122,7 +123,7 @@ impl Assembler {
         Self {
             order: ObjectOrder::of(&object),
             object,
-            hasher: ContentHasher::new(catalog.version()),
+            hasher: (!catalog.is_for_rows_only()).then(|| ContentHasher::new(catalog.version())),
             flattener: Flattener::new(catalog),
             limits,
             tape: Tape::default(),
@@ -414,7 +415,8 @@ impl Assembler {
         };
         let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
         let links = &self.bundle.references.links;
-        let hash = self.hasher.hash(&key, resource.node(), links);
+        let hasher = self.hasher.as_ref();
+        let hash = hasher.and_then(|hasher| hasher.hash(&key, resource.node(), links));
         let outcome = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
         if let Ok(Flattened::KeyComesLater) = outcome {
             let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));

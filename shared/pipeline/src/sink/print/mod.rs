@@ -308,6 +308,7 @@ mod tests {
             rows.text(names.column("text"), text);
             rows.end_row(row);
             ResourceWrite {
+                hash: None,
                 key,
                 resource_type: "Patient".into(),
                 version: Version::new(None, &source),
