@@ -33,7 +33,7 @@ pub(crate) async fn fill(
     offset: u64,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
-    let ledger = Ledger::Mongo(database.connection.clone());
+    let ledger = Ledger::mongo(database.connection.clone());
     let (part, now) = (apart.part(offset), crate::load::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
     let filled = Filled { load, attempt: 1, part, columns, now };

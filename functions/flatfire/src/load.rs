@@ -124,7 +124,7 @@ struct Failure {
 
 impl Loader {
     fn new(catalog: Arc<Catalog>, database: Database, sink: MongoSink, again: bool) -> Self {
-        let ledger = Ledger::Mongo(database.connection.clone());
+        let ledger = Ledger::mongo(database.connection.clone());
         Self { catalog, sink: Arc::new(sink), ledger, database, again }
     }
 

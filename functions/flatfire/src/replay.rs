@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
 
 /// The loads that the arguments name; `None`: none in particular.
 async fn chosen(arguments: &Replay, database: &Database) -> anyhow::Result<Option<Vec<Load>>> {
-    let ledger = Ledger::Mongo(database.connection.clone());
+    let ledger = Ledger::mongo(database.connection.clone());
     if let Some(status) = arguments.status {
         let loads = ledger.list(Some(status.wanted()), MAX_LOADS).await.map_err(unreadable)?;
         return Ok(Some(loads));

@@ -71,7 +71,7 @@ pub(crate) fn status() -> impl TypedValueParser<Value = Kind> {
 /// Prints what is asked for.
 pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     let database = arguments.destination.connect().await?;
-    let ledger = Ledger::Mongo(database.connection.clone());
+    let ledger = Ledger::mongo(database.connection.clone());
     let wanted = arguments.wanted.map(Kind::wanted);
     let Some(name) = &arguments.load else {
         let loads = ledger.list(wanted, arguments.limit).await.map_err(unreadable)?;

@@ -87,7 +87,7 @@ impl Loader {
             ),
             pace: Pace { batch, writes_at_once: WRITES_AT_ONCE, ..Pace::default() },
         };
-        let made = Arc::new(Connected { line, ledger: Ledger::Mongo(connection) });
+        let made = Arc::new(Connected { line, ledger: Ledger::mongo(connection) });
         *connected = Some(Arc::clone(&made));
         Ok(made)
     }

@@ -137,7 +137,7 @@ struct Made {
 async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Option<(ObjectRef, u32)>> {
     let text = |name| archived.get_str(name).unwrap_or_default();
     let (load, version) = (text("_load"), text("_version"));
-    let ledger = Ledger::Mongo(database.connection.clone());
+    let ledger = Ledger::mongo(database.connection.clone());
     let known = ledger.find(load).await.map_err(unreadable)?;
     if let Some(object) = known.as_ref().and_then(origin::object_of) {
         let edition = ledger.raise_edition(load, Version::edition(version)).await.map_err(unreadable)?;

@@ -71,7 +71,7 @@ pub(super) async fn replay(
     filter: Document,
 ) -> anyhow::Result<Outcome> {
     let cloud = Cloud::new().await;
-    let ledger = Ledger::Mongo(database.connection.clone());
+    let ledger = Ledger::mongo(database.connection.clone());
     let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };
     let (mut replayed, mut left) = (0_u64, 0_u64);
     for reject in found(database, filter).await? {

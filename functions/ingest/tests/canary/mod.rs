@@ -29,7 +29,6 @@ pub(crate) const CANARIES: [(&str, &[&str]); 10] = [
             "_rejects._load",
             "_rejects.key",
             "_columns.first.load",
-            "_columns.last.load",
         ],
     ),
 ];

@@ -1,25 +1,27 @@
-//! The collection `_columns`: what every column means, who filled it first and last, and how often it was filled.
+//! The collection `_columns`: what every column means, and which load filled it first.
 //!
-//! `{_id, table, column, path, url, derived, datatype, type, unknown, clash, rows, first, last, marks}`; `_id` is
-//! `<table>.<column>`. `rows` counts the rows that loads have made with a value there, those that a newer version
-//! has replaced since included. Every attempt leaves a mark of the load and of where in the object it began; a mark
-//! that is among the latest sixteen is not counted again. A replay of a load that was counted counts new columns
-//! alone. A table has at most 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what
-//! comes behind them is counted in the load's `drift.unlisted` and has no entry. Rows are what they are all the same.
+//! `{_id, table, column, path, url, derived, datatype, type, unknown, clash, first}`; `_id` is `<table>.<column>`. An entry
+//! is written when a column is new, and again only when it gains a type or extensions of two URLs meet in it. A process
+//! remembers entries for a while, so that a load whose columns are all known costs no command. A table has at most
+//! 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what comes behind them is counted
+//! in the load's `drift.unlisted` and has no entry. Rows are what they are all the same.
+
+mod known;
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use bson::{Bson, DateTime, Document, doc};
 use flatten::dictionary::{Column, Dictionary, MAX_COLUMNS, MAX_MADE_UP, Meaning, cut};
-use sha2::{Digest, Sha256};
 
 use crate::interrupted::Interrupted;
-use crate::object::hex;
 use crate::sink::mongodb::{Connection, carried_out, met_duplicates};
 use crate::summary::Drift;
 
-use super::{Ledger, MemoryLedger, mongo};
+use super::{Ledger, MemoryLedger, Store, mongo};
+use known::Known;
+
+pub(super) use known::KnownColumns;
 
 const COLUMNS: &str = "_columns";
 /// Columns entered at once.
@@ -28,8 +30,8 @@ const AT_ONCE: usize = 500;
 const MESSAGE_BYTES: usize = 2 << 20;
 /// What stands in the entry of a column beside its texts, about.
 const ENTRY_BYTES: usize = 1_024;
-/// Loads that may come between an attempt and its repetition without its rows being counted twice.
-const MARKS: usize = 16;
+/// What entries of earlier versions held besides: how many rows loads had made, and which of them.
+const RETIRED_FIELDS: [&str; 3] = ["rows", "last", "marks"];
 
 /// What one attempt has filled.
 #[derive(Debug)]
@@ -49,64 +51,109 @@ pub struct Filled<'a> {
 /// What does not change from column to column.
 struct Entry<'a> {
     filled: &'a Filled<'a>,
-    mark: String,
-    /// Whether an earlier run of the load has been counted.
-    is_counted: bool,
+    /// Tells the load and the part of it from others.
+    mark: u64,
+    /// Whether the load has ended before with its columns in the dictionary.
+    is_replay: bool,
 }
 
 impl Ledger {
     /// Enters columns into the dictionary and says which of them it did not know. The same attempt may be entered
     /// again.
     pub async fn fill(&self, filled: &Filled<'_>) -> Result<Drift, Interrupted> {
-        // The first attempt cannot have been counted before.
-        let known = if filled.attempt > 1 { self.find(filled.load).await? } else { None };
-        let mark = hex(&Sha256::digest(format!("{}#{}", filled.load, filled.part).as_bytes()), 8);
-        let entry = Entry { filled, mark, is_counted: known.is_some_and(|load| load.is_counted) };
+        // The first attempt cannot have ended before.
+        let load = if filled.attempt > 1 { self.find(filled.load).await? } else { None };
+        let part = i64::try_from(filled.part).unwrap_or(i64::MAX);
+        let entry = Entry {
+            filled,
+            mark: self.known.mark(filled.load, part),
+            is_replay: load.is_some_and(|load| load.has_columns),
+        };
         let columns: Vec<Column> = filled.columns.columns().collect();
         let mut drift = Drift { unlisted: filled.columns.unlisted(), ..Drift::default() };
-        for columns in messages(&columns, filled.load.len()) {
-            let known = self.known(columns).await?;
-            let mut room = Room::default();
-            for table in columns.iter().filter(|column| !known.contains_key(&id_of(column))) {
-                if !room.entries.contains_key(&*table.table) {
-                    room.entries.insert(&table.table, self.entries_of(&table.table).await?);
-                }
+        let open = self.known.without_settled(&columns, |column, known| {
+            let is_settled = !self.must_be_written(column, Some(known));
+            if is_settled {
+                drift += entry.drift(column, Some(known), self.clashes(column, Some(known)));
             }
-            let listed: Vec<&Column> = columns
-                .iter()
-                .filter(|column| known.contains_key(&id_of(column)) || room.take(column))
-                .collect();
-            drift.unlisted += (columns.len() - listed.len()) as u64;
-            drift += match self {
-                Self::Mongo(connection) => fill_mongo(connection, &listed, &known, &entry).await?,
-                Self::Memory(ledger) => fill_memory(ledger, &listed, &entry),
-            };
+            is_settled
+        });
+        for columns in messages(&open, filled.load.len()) {
+            drift += self.enter(columns, &entry).await?;
+        }
+        Ok(drift)
+    }
+
+    /// Looks for the entries of some columns, and writes those that are missing or lack something.
+    async fn enter(&self, columns: &[&Column], entry: &Entry<'_>) -> Result<Drift, Interrupted> {
+        let known = self.known_of(columns).await?;
+        let mut room = Room::default();
+        for column in columns.iter().filter(|column| !known.contains_key(&id_of(column))) {
+            if !room.entries.contains_key(&*column.table) {
+                room.entries.insert(&column.table, self.entries_of(&column.table).await?);
+            }
+        }
+        let mut drift = Drift::default();
+        let mut changes = Vec::new();
+        for column in columns {
+            let known = known.get(&id_of(column));
+            if known.is_none() && !room.take(column) {
+                drift.unlisted += 1;
+                continue;
+            }
+            let clashes = self.clashes(column, known);
+            drift += entry.drift(column, known, clashes);
+            match known {
+                Some(known) if !self.must_be_written(column, Some(known)) => {
+                    self.known.remember(column, known)
+                }
+                known => changes.push(Change { column, types: more_types(column, known), clashes }),
+            }
+        }
+        match &self.store {
+            Store::Mongo(connection) => change_mongo(connection, &changes, entry).await?,
+            Store::Memory(ledger) => change_memory(ledger, &changes, entry),
         }
         Ok(drift)
     }
 
     /// Returns the entries that these columns have.
-    async fn known(&self, columns: &[Column]) -> Result<BTreeMap<String, Document>, Interrupted> {
-        let ids = columns.iter().map(id_of);
-        let found = match self {
-            Self::Mongo(connection) => look(connection, ids.map(Bson::from).collect()).await?,
-            Self::Memory(ledger) => {
+    async fn known_of(&self, columns: &[&Column]) -> Result<BTreeMap<String, Known>, Interrupted> {
+        let ids = columns.iter().map(|column| id_of(column));
+        let found = match &self.store {
+            Store::Mongo(connection) => look(connection, ids.map(Bson::from).collect()).await?,
+            Store::Memory(ledger) => {
                 let all = columns_of(ledger);
                 ids.filter_map(|id| all.get(&id).cloned()).collect()
             }
         };
         Ok(found
             .into_iter()
-            .filter_map(|known| Some((known.get_str("_id").ok()?.to_owned(), known)))
+            .filter_map(|found| Some((found.get_str("_id").ok()?.to_owned(), self.known.read(&found))))
             .collect())
+    }
+
+    /// Whether extensions of two URLs meet in a column, in this load or with an earlier one.
+    fn clashes(&self, column: &Column, known: Option<&Known>) -> bool {
+        let url = self.known.url(column.meaning.url.as_deref().map(cut));
+        column.meaning.is_clash || known.is_some_and(|known| known.url != url)
+    }
+
+    /// Whether the entry of a column is missing or lacks something.
+    fn must_be_written(&self, column: &Column, known: Option<&Known>) -> bool {
+        known.is_none_or(|known| {
+            known.has_retired_fields
+                || (self.clashes(column, Some(known)) && !known.is_clash)
+                || more_types(column, Some(known)).is_some()
+        })
     }
 
     /// Counts the entries of a table, as far as it matters how many there are.
     async fn entries_of(&self, table: &str) -> Result<usize, Interrupted> {
         // `/` follows `.`.
         let (first, end) = (format!("{table}."), format!("{table}/"));
-        match self {
-            Self::Mongo(connection) => {
+        match &self.store {
+            Store::Mongo(connection) => {
                 let most = i64::try_from(MAX_COLUMNS).unwrap_or(i64::MAX);
                 let command = doc! {
                     "aggregate": COLUMNS,
@@ -121,15 +168,15 @@ impl Ledger {
                 let entries = mongo::found(&answer).next().and_then(|found| found.get_i32("entries").ok());
                 Ok(entries.and_then(|entries| usize::try_from(entries).ok()).unwrap_or_default())
             }
-            Self::Memory(ledger) => Ok(columns_of(ledger).range(first..end).count()),
+            Store::Memory(ledger) => Ok(columns_of(ledger).range(first..end).count()),
         }
     }
 
     /// The entry of a column, `<table>.<column>`, as a document of `_columns`.
     pub async fn column(&self, id: &str) -> Result<Option<Document>, Interrupted> {
-        match self {
-            Self::Mongo(connection) => Ok(look(connection, vec![id.into()]).await?.pop()),
-            Self::Memory(ledger) => Ok(columns_of(ledger).get(id).cloned()),
+        match &self.store {
+            Store::Mongo(connection) => Ok(look(connection, vec![id.into()]).await?.pop()),
+            Store::Memory(ledger) => Ok(columns_of(ledger).get(id).cloned()),
         }
     }
 }
@@ -152,14 +199,14 @@ impl Room<'_> {
 }
 
 /// Cuts columns into messages that the database takes.
-fn messages(columns: &[Column], load_bytes: usize) -> impl Iterator<Item = &[Column]> {
+fn messages<'m, 'c>(columns: &'m [&'c Column], load_bytes: usize) -> impl Iterator<Item = &'m [&'c Column]> {
     let mut rest = columns;
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = |column: &&Column| {
+        let fits = |column: &&&Column| {
             let Meaning { path, url, .. } = &column.meaning;
             let texts = [path.as_deref(), url.as_deref()].into_iter().flatten().map(|text| cut(text).len());
-            bytes += ENTRY_BYTES + 2 * load_bytes + 3 * (column.table.len() + column.name.len());
+            bytes += ENTRY_BYTES + load_bytes + 3 * (column.table.len() + column.name.len());
             bytes += texts.sum::<usize>();
             bytes <= MESSAGE_BYTES
         };
@@ -170,25 +217,24 @@ fn messages(columns: &[Column], load_bytes: usize) -> impl Iterator<Item = &[Col
     })
 }
 
-async fn fill_mongo(
+/// What is written of a column.
+struct Change<'c> {
+    column: &'c Column,
+    /// Its types and those of its entry, where the entry lacks some.
+    types: Option<String>,
+    clashes: bool,
+}
+
+async fn change_mongo(
     connection: &Connection,
-    columns: &[&Column],
-    known: &BTreeMap<String, Document>,
+    changes: &[Change<'_>],
     entry: &Entry<'_>,
-) -> Result<Drift, Interrupted> {
-    if columns.is_empty() {
-        return Ok(Drift::default());
+) -> Result<(), Interrupted> {
+    if changes.is_empty() {
+        return Ok(());
     }
-    let mut drift = Drift::default();
-    let mut updates = Vec::new();
-    for column in columns {
-        let known = known.get(&id_of(column));
-        let clashes = clashes(column, known);
-        drift += entry.drift(column, known, clashes);
-        updates.push(Bson::Document(entry.statement(column, known, clashes)));
-    }
-    // A column whose mark is known meets itself as a duplicate and stays as it is. So does a new column that another
-    // load enters at the same moment: that one is counted when the message is sent once more.
+    let updates: Vec<Bson> = changes.iter().map(|change| entry.statement(change).into()).collect();
+    // A new column that another load enters at the same moment meets itself as a duplicate.
     let command = doc! {
         "update": COLUMNS, "updates": updates, "ordered": false,
         "writeConcern": { "w": "majority", "wtimeout": 20_000 },
@@ -198,7 +244,7 @@ async fn fill_mongo(
     if met_duplicates(&answer) {
         carried_out(&mongo::run(connection, &command).await?)?;
     }
-    Ok(drift)
+    Ok(())
 }
 
 async fn look(connection: &Connection, ids: Vec<Bson>) -> Result<Vec<Document>, Interrupted> {
@@ -210,40 +256,37 @@ async fn look(connection: &Connection, ids: Vec<Bson>) -> Result<Vec<Document>, 
     Ok(mongo::found(&answer).cloned().collect())
 }
 
-fn fill_memory(ledger: &MemoryLedger, columns: &[&Column], entry: &Entry<'_>) -> Drift {
+fn change_memory(ledger: &MemoryLedger, changes: &[Change<'_>], entry: &Entry<'_>) {
     let mut all = columns_of(ledger);
-    let mut drift = Drift::default();
-    for column in columns {
-        let id = id_of(column);
-        let known = all.get(&id);
-        let clashes = clashes(column, known);
-        drift += entry.drift(column, known, clashes);
-        let is_new = known.is_none();
+    for change in changes {
+        let id = id_of(change.column);
         let document = all.entry(id.clone()).or_insert_with(|| {
-            let mut document = doc! { "_id": id, "rows": 0_i64, "marks": [] };
-            document.extend(entry.facts(column));
+            let mut document = doc! { "_id": id };
+            document.extend(entry.facts(change.column));
             document
         });
-        entry.change(document, column, clashes, is_new);
+        document.extend(change.later_facts());
     }
-    drift
 }
 
 fn columns_of(ledger: &MemoryLedger) -> MutexGuard<'_, BTreeMap<String, Document>> {
     ledger.columns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Change<'_> {
+    /// What is written also where the column has an entry.
+    fn later_facts(&self) -> Document {
+        let types = self.types.as_ref().map(|types| ("type".to_owned(), types.into()));
+        let clash = self.clashes.then(|| ("clash".to_owned(), true.into()));
+        types.into_iter().chain(clash).collect()
+    }
+}
+
 impl Entry<'_> {
     /// What is new about a column. Columns that this very part of the load has entered are new to it each time.
-    fn drift(&self, column: &Column, known: Option<&Document>, clashes: bool) -> Drift {
-        let part = Bson::Int64(count(self.filled.part));
-        let is_own = |known: &Document| {
-            known.get_document("first").is_ok_and(|first| {
-                first.get_str("load").ok() == Some(self.filled.load) && first.get("part") == Some(&part)
-            })
-        };
-        let is_new = known.is_none_or(|known| is_own(known) && !self.is_counted);
-        let was_clash = known.is_some_and(|known| known.get_bool("clash").unwrap_or_default());
+    fn drift(&self, column: &Column, known: Option<&Known>, clashes: bool) -> Drift {
+        let is_new = known.is_none_or(|known| known.first == self.mark && !self.is_replay);
+        let was_clash = known.is_some_and(|known| known.is_clash);
         let Meaning { url, is_unknown, .. } = &column.meaning;
         let is_told = is_new && url.is_none() && !is_unknown;
         Drift {
@@ -255,59 +298,26 @@ impl Entry<'_> {
         }
     }
 
-    /// `{q: {_id, marks: {$ne: mark}}, u: {$setOnInsert, $set, $inc, $push}, upsert: true}`
-    fn statement(&self, column: &Column, known: Option<&Document>, clashes: bool) -> Document {
-        let (mut facts, mut set) = (self.facts(column), doc! { "last": self.moment() });
-        if let Some(types) = more_types(column, known) {
-            facts.remove("type");
-            set.insert("type", types);
+    /// `{q: {_id}, u: {$setOnInsert, $set, $unset}, upsert: true}`
+    fn statement(&self, change: &Change<'_>) -> Document {
+        let (mut facts, later) = (self.facts(change.column), change.later_facts());
+        for name in later.keys() {
+            facts.remove(name);
         }
-        if clashes {
-            set.insert("clash", true);
+        let retired: Document = RETIRED_FIELDS.map(|name| (name.to_owned(), "".into())).into_iter().collect();
+        let mut update = doc! { "$setOnInsert": facts, "$unset": retired };
+        if !later.is_empty() {
+            update.insert("$set", later);
         }
-        let rows = count(column.rows);
-        if self.is_counted {
-            facts.insert("rows", rows);
-            let update = doc! { "$setOnInsert": facts, "$set": set };
-            return doc! { "q": { "_id": id_of(column) }, "u": update, "upsert": true };
-        }
-        let marks = doc! { "$each": [&self.mark], "$slice": -i32::try_from(MARKS).unwrap_or(1) };
-        let update = doc! {
-            "$setOnInsert": facts, "$set": set, "$inc": { "rows": rows }, "$push": { "marks": marks },
-        };
-        doc! { "q": { "_id": id_of(column), "marks": { "$ne": &self.mark } }, "u": update, "upsert": true }
-    }
-
-    /// The same for a document in memory.
-    fn change(&self, document: &mut Document, column: &Column, clashes: bool, is_new: bool) {
-        let mut marks = document.get_array("marks").cloned().unwrap_or_default();
-        let mark = Bson::from(&self.mark);
-        if !self.is_counted && marks.contains(&mark) {
-            return;
-        }
-        if !self.is_counted || is_new {
-            let rows = document.get_i64("rows").unwrap_or_default();
-            document.insert("rows", rows + count(column.rows));
-        }
-        if !self.is_counted {
-            marks.push(mark);
-            let surplus = marks.len().saturating_sub(MARKS);
-            document.insert("marks", marks.split_off(surplus));
-        }
-        if let Some(types) = more_types(column, Some(document)) {
-            document.insert("type", types);
-        }
-        document.insert("last", self.moment());
-        if clashes {
-            document.insert("clash", true);
-        }
+        doc! { "q": { "_id": id_of(change.column) }, "u": update, "upsert": true }
     }
 
     /// What is written once, but for the type, to which later loads add.
     fn facts(&self, column: &Column) -> Document {
         let Meaning { path, url, derived, datatype, cell, is_unknown, is_clash: _ } = &column.meaning;
-        let mut first = self.moment();
-        first.insert("part", count(self.filled.part));
+        let Filled { load, part, now, .. } = self.filled;
+        let part = i64::try_from(*part).unwrap_or(i64::MAX);
+        let first = doc! { "load": load, "at": DateTime::from_millis(*now), "part": part };
         let mut document =
             doc! { "table": &column.table, "column": &column.name, "type": cell, "first": first };
         let optional = [
@@ -324,16 +334,6 @@ impl Entry<'_> {
         }
         document
     }
-
-    fn moment(&self) -> Document {
-        doc! { "load": self.filled.load, "at": DateTime::from_millis(self.filled.now) }
-    }
-}
-
-/// Whether extensions of two URLs meet in a column, in this load or with an earlier one.
-fn clashes(column: &Column, known: Option<&Document>) -> bool {
-    let url = column.meaning.url.as_deref().map(cut);
-    column.meaning.is_clash || known.is_some_and(|known| known.get_str("url").ok() != url)
 }
 
 /// The types of cells, in the order in which [`Meaning::cell`] names them.
@@ -342,8 +342,8 @@ const TYPES: [&str; 10] =
 
 /// Returns the types of a column together with those that its entry has, if the entry lacks some: after a change of
 /// settings old rows hold decimals and new ones doubles. The order of loads makes no difference.
-fn more_types(column: &Column, known: Option<&Document>) -> Option<String> {
-    let (known, new) = (known?.get_str("type").ok()?, column.meaning.cell.as_str());
+fn more_types(column: &Column, known: Option<&Known>) -> Option<String> {
+    let (known, new) = (known?.types.as_deref()?, column.meaning.cell.as_str());
     if known == new || known.ends_with("[]") != new.ends_with("[]") {
         return None;
     }
@@ -359,8 +359,4 @@ fn types_in(cell: &str) -> Vec<&str> {
 
 fn id_of(column: &Column) -> String {
     format!("{}.{}", column.table, column.name)
-}
-
-fn count(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

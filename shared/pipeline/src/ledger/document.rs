@@ -27,7 +27,7 @@ pub(super) fn of(load: &Load) -> Document {
         ("ended", load.ended.map(|moment| DateTime::from_millis(moment).into())),
         ("problem", load.problem.clone().map(Bson::from)),
         ("lease", load.lease.as_ref().map(|lease| lease_document(lease).into())),
-        ("counted", load.is_counted.then(|| true.into())),
+        ("counted", load.has_columns.then(|| true.into())),
         ("killed", (load.killed > 0).then(|| i64::from(load.killed).into())),
         ("lastKilled", load.last_killed_at.map(|moment| DateTime::from_millis(moment).into())),
         ("stalls", (load.stalls > 0).then(|| i64::from(load.stalls).into())),
@@ -70,7 +70,7 @@ pub(super) fn load(document: &Document) -> Option<Load> {
         last_killed_at: moment(document, "lastKilled"),
         stalls: u32::try_from(number(document, "stalls")).unwrap_or_default(),
         may_have_rows: document.get_bool("mayHaveRows").unwrap_or_default(),
-        is_counted: document.get_bool("counted").unwrap_or_default(),
+        has_columns: document.get_bool("counted").unwrap_or_default(),
         revision: number(document, "revision"),
     })
 }

@@ -158,8 +158,8 @@ pub struct Load {
     pub stalls: u32,
     /// Whether rows of it may stand in the tables: an attempt has written, or was killed.
     pub may_have_rows: bool,
-    /// Whether its rows are counted in the dictionary of columns already: a replay counts nothing again.
-    pub is_counted: bool,
+    /// Whether it has ended with its columns in the dictionary: to a replay they are not new again.
+    pub has_columns: bool,
     /// Counts the changes of this entry; every change names the one it changes.
     pub(super) revision: u64,
 }
@@ -275,7 +275,7 @@ impl Load {
             last_killed_at: if was_killed { lease_end } else { known.last_killed_at },
             stalls: if is_other { 0 } else { known.stalls },
             may_have_rows: past.may_have_rows,
-            is_counted: known.is_counted,
+            has_columns: known.has_columns,
             revision: known.revision,
             ..Self::first(object, attempt)
         };
@@ -329,7 +329,7 @@ impl Load {
             last_killed_at: None,
             stalls: 0,
             may_have_rows: false,
-            is_counted: false,
+            has_columns: false,
             revision: 0,
         }
     }

@@ -5,6 +5,7 @@
 
 mod columns;
 mod document;
+mod held;
 mod load;
 mod mongo;
 
@@ -13,10 +14,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::interrupted::Interrupted;
 use crate::object::ObjectRef;
-use crate::sink::mongodb::Connection;
+use crate::sink::mongodb::{Connection, Trouble};
 use crate::summary::Summary;
 
 pub use columns::Filled;
+use columns::KnownColumns;
+use held::Held;
 pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Past, Status, Wanted};
 
 /// What an attempt leaves that gives up its lease.
@@ -35,18 +38,28 @@ const MAX_MISSES: usize = 20;
 /// The most loads that [`Ledger::list`] gives: they fit into one answer of the database.
 const MAX_LISTED: u32 = 1_000;
 
-/// Where loads are kept.
+/// Keeps what is known of loads and of columns.
+///
+/// What it remembers of either saves commands and decides nothing: the database has the last word.
 #[derive(Debug)]
-pub enum Ledger {
-    /// In the collection `_loads` of a database.
+pub struct Ledger {
+    store: Store,
+    held: Held,
+    known: KnownColumns,
+}
+
+/// Where loads and columns are kept.
+#[derive(Debug)]
+enum Store {
+    /// In the collections `_loads` and `_columns` of a database.
     Mongo(Connection),
     /// In memory, for tests and for runs that keep nothing.
     Memory(MemoryLedger),
 }
 
-/// Loads by id.
+/// Loads and columns by id.
 #[derive(Debug, Default)]
-pub struct MemoryLedger {
+struct MemoryLedger {
     loads: Mutex<BTreeMap<String, Load>>,
     columns: Mutex<BTreeMap<String, bson::Document>>,
 }
@@ -70,14 +83,26 @@ impl Ledger {
     /// An empty ledger in memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::Memory(MemoryLedger::default())
+        Self::of(Store::Memory(MemoryLedger::default()))
+    }
+
+    /// The ledger in the connection's database.
+    #[must_use]
+    pub fn mongo(connection: Connection) -> Self {
+        Self::of(Store::Mongo(connection))
+    }
+
+    fn of(store: Store) -> Self {
+        Self { store, held: Held::default(), known: KnownColumns::default() }
     }
 
     /// Begins to load an object version, unless nothing is left to do or somebody else is at it.
+    ///
+    /// Most objects are new, so an entry is inserted before anybody looks for one: that is a single command.
     pub async fn begin(&self, object: &ObjectRef, attempt: &Attempt) -> Result<Begun, Interrupted> {
         let id = object.load_id();
-        for _ in 0..MAX_MISSES {
-            let known = self.find(&id).await?;
+        for miss in 0..MAX_MISSES {
+            let known = if miss == 0 { None } else { self.find(&id).await? };
             let revision = known.as_ref().map(|load| load.revision);
             match Load::begin(known, object, attempt) {
                 (None, Begun::AlreadyDone(status)) => {
@@ -86,10 +111,12 @@ impl Ledger {
                     }
                 }
                 (None, begun) => return Ok(begun),
-                (Some(load), begun) => match self.write(load, revision).await {
+                (Some(load), begun) => match self.try_write(load, revision).await {
                     Ok(true) => return Ok(begun),
                     Ok(false) => {}
-                    Err(by) => return Ok(Begun::Unanswered(by)),
+                    // Nothing was sent, so there is no lease to give up.
+                    Err(trouble @ Trouble::Unreachable(_)) => return Err(trouble.into()),
+                    Err(trouble) => return Ok(Begun::Unanswered(trouble.into())),
                 },
             }
         }
@@ -189,7 +216,7 @@ impl Ledger {
             load.checkpoint = None;
             load.ended = Some(now);
             load.summary = summary.clone();
-            load.is_counted |= matches!(status, Status::Done | Status::Partial | Status::Failed);
+            load.has_columns |= matches!(status, Status::Done | Status::Partial | Status::Failed);
             load.problem = problem.map(str::to_owned);
         });
         match ended.await {
@@ -218,18 +245,18 @@ impl Ledger {
 
     /// The entry of a load.
     pub async fn find(&self, id: &str) -> Result<Option<Load>, Interrupted> {
-        match self {
-            Self::Mongo(connection) => mongo::find(connection, id).await,
-            Self::Memory(ledger) => Ok(ledger.lock().get(id).cloned()),
+        match &self.store {
+            Store::Mongo(connection) => mongo::find(connection, id).await,
+            Store::Memory(ledger) => Ok(ledger.lock().get(id).cloned()),
         }
     }
 
     /// The loads that began last, latest first, of one kind or of all: 1,000 at the most.
     pub async fn list(&self, wanted: Option<Wanted>, limit: u32) -> Result<Vec<Load>, Interrupted> {
         let limit = limit.clamp(1, MAX_LISTED);
-        match self {
-            Self::Mongo(connection) => mongo::list(connection, wanted, limit).await,
-            Self::Memory(ledger) => {
+        match &self.store {
+            Store::Mongo(connection) => mongo::list(connection, wanted, limit).await,
+            Store::Memory(ledger) => {
                 let mut loads: Vec<Load> = ledger.lock().values().cloned().collect();
                 loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
                 loads.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));
@@ -242,16 +269,22 @@ impl Ledger {
     /// Waits until a majority has an entry of that revision: what only the primary has is lost when it fails. `false`:
     /// another revision stands there.
     async fn is_durable(&self, id: &str, revision: u64) -> Result<bool, Interrupted> {
-        match self {
-            Self::Mongo(connection) => mongo::is_durable(connection, id, revision).await,
-            Self::Memory(_) => Ok(true),
+        match &self.store {
+            Store::Mongo(connection) => mongo::is_durable(connection, id, revision).await,
+            Store::Memory(_) => Ok(true),
         }
     }
 
-    /// Changes a load as long as that attempt holds it.
+    /// Changes a load as long as that attempt holds it. The entry as this process wrote it last is looked for only where
+    /// another one stands there by now: every write names the revision that it replaces.
     async fn change(&self, id: &str, attempt: u32, change: impl Fn(&mut Load)) -> Result<(), Interrupted> {
+        let mut remembered = self.held.take(id).filter(|load| load.is_held_by(attempt));
         for _ in 0..MAX_MISSES {
-            let held = self.find(id).await?.filter(|load| load.is_held_by(attempt));
+            let known = match remembered.take() {
+                Some(load) => Some(load),
+                None => self.find(id).await?,
+            };
+            let held = known.filter(|load| load.is_held_by(attempt));
             let Some(mut load) = held else { return Err(Interrupted::Busy) };
             let revision = load.revision;
             change(&mut load);
@@ -263,23 +296,33 @@ impl Ledger {
     }
 
     /// Writes an entry in place of the one with that revision; `false`: another stands there.
-    async fn write(&self, mut load: Load, revision: Option<u64>) -> Result<bool, Interrupted> {
+    async fn write(&self, load: Load, revision: Option<u64>) -> Result<bool, Interrupted> {
+        Ok(self.try_write(load, revision).await?)
+    }
+
+    async fn try_write(&self, mut load: Load, revision: Option<u64>) -> Result<bool, Trouble> {
         load.revision = revision.map_or(0, |revision| revision + 1);
-        match self {
-            Self::Mongo(connection) => mongo::write(connection, &load, revision).await,
-            Self::Memory(ledger) => {
-                let mut loads = ledger.lock();
-                let unchanged = loads.get(&load.id).map(|load| load.revision) == revision;
-                if unchanged {
-                    loads.insert(load.id.clone(), load);
-                }
-                Ok(unchanged)
-            }
+        let is_written = match &self.store {
+            Store::Mongo(connection) => mongo::write(connection, &load, revision).await?,
+            Store::Memory(ledger) => ledger.write(&load, revision),
+        };
+        if is_written {
+            self.held.keep(load);
         }
+        Ok(is_written)
     }
 }
 
 impl MemoryLedger {
+    fn write(&self, load: &Load, revision: Option<u64>) -> bool {
+        let mut loads = self.lock();
+        let is_unchanged = loads.get(&load.id).map(|load| load.revision) == revision;
+        if is_unchanged {
+            loads.insert(load.id.clone(), load.clone());
+        }
+        is_unchanged
+    }
+
     /// Entries are written whole; a panic in another thread leaves none half written.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Load>> {
         self.loads.lock().unwrap_or_else(PoisonError::into_inner)

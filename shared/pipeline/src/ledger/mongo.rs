@@ -3,12 +3,14 @@
 use bson::{DateTime, Document, RawDocumentBuf, doc};
 
 use crate::interrupted::Interrupted;
-use crate::sink::mongodb::Connection;
+use crate::sink::mongodb::{Connection, Trouble};
 
 use super::document;
 use super::load::{Load, Status, Wanted};
 
 const LOADS: &str = "_loads";
+/// `BadValue`.
+const BAD_VALUE: i32 = 2;
 
 pub(super) async fn find(connection: &Connection, id: &str) -> Result<Option<Load>, Interrupted> {
     let command = doc! { "find": LOADS, "filter": { "_id": id }, "limit": 1, "singleBatch": true };
@@ -41,7 +43,7 @@ pub(super) async fn write(
     connection: &Connection,
     load: &Load,
     revision: Option<u64>,
-) -> Result<bool, Interrupted> {
+) -> Result<bool, Trouble> {
     let document = document::of(load);
     let majority = doc! { "w": "majority", "wtimeout": 20_000 };
     let command = match revision {
@@ -52,7 +54,9 @@ pub(super) async fn write(
             doc! { "update": LOADS, "updates": [update], "writeConcern": majority }
         }
     };
-    let answer = run(connection, &command).await?;
+    // Entries are small and have no fields but ours: a document that cannot be encoded does not occur.
+    let command = RawDocumentBuf::try_from(&command).map_err(|_| Trouble::Document(BAD_VALUE))?;
+    let answer = connection.run(connection.database(), command).await?;
     Ok(answer.get_i32("n").unwrap_or_default() == 1)
 }
 

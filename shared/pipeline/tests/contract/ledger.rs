@@ -59,7 +59,7 @@ pub(crate) async fn each(check: impl AsyncFn(&Ledger)) {
     check(&Ledger::memory()).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    check(&Ledger::Mongo(scratch.connection().await)).await;
+    check(&Ledger::mongo(scratch.connection().await)).await;
     scratch.discard().await;
 }
 

@@ -64,7 +64,7 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
         sink: Arc::new(Killed { sink, set: Mutex::new(Some(set)), restarted: Mutex::default() }),
         pace: Pace::default(),
     };
-    let (ledger, object) = (Ledger::Mongo(connection), Arc::new(object("in/patient.json")));
+    let (ledger, object) = (Ledger::mongo(connection), Arc::new(object("in/patient.json")));
     let job = |owner: &str| Job {
         owner: owner.to_owned(),
         again: false,

@@ -81,7 +81,6 @@ const MODIFIED: [i64; 3] = [1_735_689_600_000, 1_751_277_600_000, 1_756_684_800_
 /// What a forged message says.
 const YEAR_2999: i64 = 32_472_144_000_000;
 
-/// All loads of a history leave a mark at a column, and the dictionary remembers the latest sixteen.
 const MOST_OBJECTS: usize = 8;
 
 impl History {

@@ -195,7 +195,7 @@ fn any_history_on_a_replica_set_ends_like_a_clean_load() {
 
 async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let scratch = Scratch::new(server, history.seed).await;
-    let ledger = Ledger::Mongo(scratch.connection().await);
+    let ledger = Ledger::mongo(scratch.connection().await);
     let tables = Tables::Mongo(Arc::new(scratch.sink().await.with_sql_schemas(are_kept(history))));
     let desk = Desk::Database { sink: Arc::new(scratch.sink().await), scratch: &scratch };
     let world = World::new(history, tables, desk, &ledger);
@@ -203,7 +203,7 @@ async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
     let oracle = Oracle::of(history, &key_states).await;
     count_history(&key_states, loaded.intersection(&oracle.held).count());
-    let ledger = Ledger::Mongo(scratch.quiet_connection().await);
+    let ledger = Ledger::mongo(scratch.quiet_connection().await);
     let refused = Refused::of(&scratch.documents("_rejects").await);
     STATS.add("refused documents", refused.count());
     let mut found = scratch.written().await;
@@ -217,7 +217,7 @@ async fn in_database(server: &Server, history: &History) -> Vec<String> {
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
     let columns = scratch.columns().await;
     if history.earlier.is_none() {
-        wrong.extend(columns.difference(&oracle.columns.keys().cloned().collect()).cloned());
+        wrong.extend(columns.difference(&oracle.columns).cloned());
     }
     let schemas = scratch.sql_schemas().await;
     let documents = scratch.tables(schemas.keys()).await;

@@ -32,8 +32,8 @@ pub(crate) struct Oracle {
     pub(crate) state: State,
     /// What is said of every object, in the order of the history.
     pub(crate) loads: Vec<Expected>,
-    /// `<table>.<column>` to the number of rows that filled it.
-    pub(crate) columns: BTreeMap<String, u64>,
+    /// `<table>.<column>` of everything that rows fill.
+    pub(crate) columns: BTreeSet<String>,
     /// What has ever stood where, by table.
     pub(crate) shapes: Shapes,
     /// Tables of rows aside of a key that a note must or may be there for.
@@ -130,7 +130,7 @@ impl Oracle {
         let mut oracle = Self {
             state: State::default(),
             loads: Vec::new(),
-            columns: BTreeMap::new(),
+            columns: BTreeSet::new(),
             shapes: Shapes::default(),
             side_tables: SideTables { must: BTreeSet::new(), may: BTreeSet::new() },
             nowhere: BTreeSet::new(),
@@ -148,10 +148,8 @@ impl Oracle {
             oracle.loads.push(Expected { alone, newest, all: newest });
             if is_written {
                 let taken = take(history, index);
-                for column in taken.dictionary.columns() {
-                    *oracle.columns.entry(format!("{}.{}", column.table, column.name)).or_default() +=
-                        column.rows;
-                }
+                let columns = taken.dictionary.columns();
+                oracle.columns.extend(columns.map(|column| format!("{}.{}", column.table, column.name)));
                 ones.extend(taken.ones);
                 rest.extend(taken.rest);
             }

@@ -97,11 +97,16 @@ impl Connection {
     pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
         let target = self.target(database, &command);
         let client = self.client.database(database);
-        let begun = Instant::now();
+        let (begun, was_sent) = (Instant::now(), AtomicBool::new(false));
         let attempt = || async {
             let answer = client.run_raw_command(command.clone()).await;
-            let answer = answer.map_err(|error| self.trouble(&error, target, begun))?;
+            let answer = answer.map_err(|error| {
+                let trouble = self.trouble(&error, target, begun);
+                was_sent.fetch_or(!matches!(trouble, Trouble::Unreachable(_)), Ordering::Relaxed);
+                trouble
+            })?;
             self.has_answered.store(true, Ordering::Relaxed);
+            was_sent.store(true, Ordering::Relaxed);
             refuse_transient(&answer, target)?;
             Ok(answer)
         };
@@ -111,7 +116,11 @@ impl Connection {
             }
             trouble => trouble.is_worth_another_try(),
         };
-        attempt.retry(backoff()).when(is_worth_another_try).await
+        match attempt.retry(backoff()).when(is_worth_another_try).await {
+            // An earlier try may have reached a server.
+            Err(Trouble::Unreachable(code)) if was_sent.into_inner() => Err(Trouble::Transient(code)),
+            outcome => outcome,
+        }
     }
 
     fn trouble(&self, error: &Error, target: Target<'_>, begun: Instant) -> Trouble {

@@ -32,10 +32,10 @@ use chunks::{Chunk, UPDATE, cut};
 use notes::Notes;
 use parts::{Part, collection_of, enter, fates, first_batch, statements_of, unanswered};
 use schemas::SqlSchemas;
-use trouble::Trouble;
 use views::ViewTables;
 
 pub(crate) use parts::{carried_out, met_duplicates};
+pub(crate) use trouble::Trouble;
 
 pub use connection::{ConnectError, Connection, connect};
 pub use refusal::Refusal;

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 pub(crate) enum Trouble {
     /// It may go away: try again.
     Transient(String),
-    /// No server could be found within the selection timeout: the waiting has been done already.
+    /// No server could be found within the selection timeout: the waiting has been done already, and nothing was sent.
     Unreachable(String),
     /// It stays until somebody does something.
     Stop(Refusal),

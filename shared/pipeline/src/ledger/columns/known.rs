@@ -1,0 +1,148 @@
+//! What a process remembers of the entries of `_columns`, so that it need not look at them for each load.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bson::Document;
+use flatten::dictionary::Column;
+
+use super::RETIRED_FIELDS;
+
+/// Beyond so many entries all are forgotten.
+const MOST: usize = 20_000;
+
+/// All are forgotten after this, because other programs may change or remove entries.
+const FORGET_AFTER: Duration = Duration::from_mins(5);
+
+/// What matters of an entry. Texts that senders choose are hashed, so that it is small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The types of its cells.
+    pub(super) types: Option<Box<str>>,
+    /// The hash of its extension's URL, see [`KnownColumns::url`].
+    pub(super) url: u64,
+    pub(super) is_clash: bool,
+    /// Which part of which load filled it first, see [`KnownColumns::mark`].
+    pub(super) first: u64,
+    /// Whether an earlier version of the program has written it.
+    pub(super) has_retired_fields: bool,
+}
+
+/// Entries that were read lately.
+#[derive(Debug, Default)]
+pub(in crate::ledger) struct KnownColumns {
+    hasher: RandomState,
+    lately: Mutex<Lately>,
+}
+
+#[derive(Debug, Default)]
+struct Lately {
+    /// By the hash of table and column.
+    entries: BTreeMap<u64, Known>,
+    since: Option<Instant>,
+}
+
+impl KnownColumns {
+    /// Reads an entry.
+    pub(super) fn read(&self, entry: &Document) -> Known {
+        let first = entry.get_document("first").ok();
+        let part = first.and_then(|first| first.get_i64("part").ok()).unwrap_or_default();
+        let load = first.and_then(|first| first.get_str("load").ok()).unwrap_or_default();
+        Known {
+            types: entry.get_str("type").ok().map(Box::from),
+            url: self.url(entry.get_str("url").ok()),
+            is_clash: entry.get_bool("clash").unwrap_or_default(),
+            first: self.mark(load, part),
+            has_retired_fields: RETIRED_FIELDS.iter().any(|name| entry.contains_key(name)),
+        }
+    }
+
+    /// Tells the URL of an extension from others, and from none.
+    pub(super) fn url(&self, url: Option<&str>) -> u64 {
+        self.hasher.hash_one(url)
+    }
+
+    /// Tells a part of a load from others.
+    pub(super) fn mark(&self, load: &str, part: i64) -> u64 {
+        self.hasher.hash_one((load, part))
+    }
+
+    /// Remembers an entry that was read and needs no change. What was only written is not remembered: another load may
+    /// have written the same entry at the same moment.
+    pub(super) fn remember(&self, column: &Column, known: &Known) {
+        let mut lately = self.lock();
+        if lately.entries.len() >= MOST {
+            lately.entries.clear();
+        }
+        if lately.entries.is_empty() {
+            lately.since = Some(Instant::now());
+        }
+        lately.entries.insert(self.id(column), known.clone());
+    }
+
+    /// Leaves out the columns whose entries are remembered and settle everything.
+    pub(super) fn without_settled<'c>(
+        &self,
+        columns: &'c [Column],
+        mut is_settled: impl FnMut(&Column, &Known) -> bool,
+    ) -> Vec<&'c Column> {
+        let mut lately = self.lock();
+        if lately.since.is_some_and(|since| since.elapsed() >= FORGET_AFTER) {
+            lately.entries.clear();
+        }
+        let is_open = |column: &&Column| {
+            lately.entries.get(&self.id(column)).is_none_or(|known| !is_settled(column, known))
+        };
+        columns.iter().filter(is_open).collect()
+    }
+
+    fn id(&self, column: &Column) -> u64 {
+        self.hasher.hash_one((&column.table, &column.name))
+    }
+
+    /// Entries are kept whole; a panic in another thread leaves none half written.
+    fn lock(&self) -> MutexGuard<'_, Lately> {
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+    use flatten::dictionary::{Column, Meaning};
+
+    use super::{KnownColumns, MOST};
+
+    fn column(name: usize) -> Column {
+        let meaning = Meaning {
+            path: None,
+            url: None,
+            derived: None,
+            datatype: None,
+            cell: "text".to_owned(),
+            is_unknown: true,
+            is_clash: false,
+        };
+        Column { table: "Patient".to_owned(), name: name.to_string(), meaning, rows: 1 }
+    }
+
+    #[test]
+    fn entries_are_remembered_until_there_are_too_many() {
+        let known = KnownColumns::default();
+        let entry = known.read(&doc! { "type": "text", "first": { "load": "a", "part": 3_i64 } });
+        assert_eq!(entry.first, known.mark("a", 3));
+        assert_ne!(entry.url, known.url(Some("")));
+        let first = [column(0)];
+        assert_eq!(known.without_settled(&first, |_, _| true).len(), 1);
+        for name in 0..MOST {
+            known.remember(&column(name), &entry);
+        }
+        assert!(known.without_settled(&first, |_, found| *found == entry).is_empty());
+        assert_eq!(known.without_settled(&first, |_, _| false).len(), 1);
+        known.remember(&column(MOST), &entry);
+        assert_eq!(known.without_settled(&first, |_, _| true).len(), 1, "all were forgotten");
+    }
+}

@@ -1,0 +1,38 @@
+//! The entries that this process wrote last, of loads that it holds: a change of one needs no look at it first.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::load::{Load, Status};
+
+/// Entries of loads that were dropped in the middle stay until there are so many.
+const MOST: usize = 256;
+
+/// Entries by id, each as this process wrote it last.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<BTreeMap<String, Load>>);
+
+impl Held {
+    /// Keeps an entry that was written, for as long as an attempt holds it.
+    pub(super) fn keep(&self, load: Load) {
+        let mut held = self.lock();
+        if load.status != Status::Running || load.lease.is_none() {
+            held.remove(&load.id);
+            return;
+        }
+        if held.len() >= MOST {
+            held.clear();
+        }
+        held.insert(load.id.clone(), load);
+    }
+
+    /// Takes the entry of a load away: whoever changes it does not know what stands there until the answer has come.
+    pub(super) fn take(&self, id: &str) -> Option<Load> {
+        self.lock().remove(id)
+    }
+
+    /// Entries are kept whole; a panic in another thread leaves none half written.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Load>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
