@@ -1,10 +1,12 @@
 //! `flatfire load`: files into a database, through the line that the Lambda runs.
 
+mod interrupt;
 mod pin;
 mod report;
 
-use std::future::pending;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +14,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
-use indicatif::{ProgressBar, ProgressStyle};
+use futures::stream::{self, StreamExt as _};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Line, Loaded, Pace};
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{MongoSink, Validation};
 use pipeline::source::Storage;
+use tokio::sync::Semaphore;
 
 use crate::console;
 use crate::database::Database;
@@ -28,7 +32,15 @@ use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::{Destination, Flattening, OtherCatalogs, SqlSchemas};
 
+use interrupt::Interrupt;
 use report::{Entry, Report};
+
+/// Files beyond this, and compressed ones, take turns: each may fill several batches.
+const LARGE_FILE_BYTES: u64 = 1 << 20;
+/// Files at once for each core: a small one waits for the database most of the time.
+const JOBS_PER_CORE: usize = 4;
+/// The most files at once: each of them may hold a batch.
+const MOST_JOBS: usize = 64;
 
 /// Load FHIR files into a database.
 #[derive(Debug, Args)]
@@ -51,6 +63,9 @@ pub(crate) struct Load {
     /// What the database does with documents that are not what their view says
     #[arg(long, value_enum, default_value_t = ValidateViews::Error)]
     validate_views: ValidateViews,
+    /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -92,6 +107,10 @@ struct Loader {
     ledger: Ledger,
     database: Database,
     again: bool,
+    jobs: usize,
+    /// The turn of a large file.
+    large: Semaphore,
+    bars: MultiProgress,
 }
 
 /// Loads all files.
@@ -100,7 +119,8 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let database = arguments.destination.connect().await?;
     other_catalogs::check(&database, &catalog, arguments.other_catalogs).await?;
     let sink = database.sink(&catalog, arguments.validate_views.into(), arguments.sql_schemas);
-    Ok(Loader::new(catalog, database, sink, arguments.again).load_all(&arguments.files).await)
+    let loader = Loader::new(catalog, database, sink, arguments.again, arguments.jobs);
+    Ok(loader.load_all(&arguments.files).await)
 }
 
 /// Loads files whatever the ledger says about them.
@@ -111,7 +131,7 @@ pub(crate) async fn load_again(
     sql_schemas: SqlSchemas,
 ) -> Outcome {
     let sink = database.sink(&catalog, Validation::default(), sql_schemas);
-    Loader::new(catalog, database, sink, true).load_all(files).await
+    Loader::new(catalog, database, sink, true, None).load_all(files).await
 }
 
 /// Why a file was not loaded.
@@ -123,46 +143,89 @@ struct Failure {
 }
 
 impl Loader {
-    fn new(catalog: Arc<Catalog>, database: Database, sink: MongoSink, again: bool) -> Self {
+    fn new(
+        catalog: Arc<Catalog>,
+        database: Database,
+        sink: MongoSink,
+        again: bool,
+        jobs: Option<NonZeroUsize>,
+    ) -> Self {
         let ledger = Ledger::mongo(database.connection.clone());
-        Self { catalog, sink: Arc::new(sink), ledger, database, again }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
+        let (large, bars) = (Semaphore::new(1), MultiProgress::new());
+        Self { catalog, sink: Arc::new(sink), ledger, database, again, jobs, large, bars }
     }
 
-    /// Loads file after file; one that fails does not keep the others out, unless they would meet the same.
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
-        let found = Inputs::find(files);
-        let (mut outcome, mut report) = (found.report(), Report::default());
-        for input in &found.readable {
+        let (found, interrupt) = (Inputs::find(files), Interrupt::default());
+        let reported = found.report();
+        tokio::select! {
+            biased;
+            outcome = self.load_each(&found.readable, &interrupt) => outcome.max(reported),
+            never = interrupt.listen(&self.bars) => match never {},
+        }
+    }
+
+    /// Loads several files at once; one that fails does not keep the others out, unless they would meet the same. Then
+    /// those under way end as they do, and no other begins.
+    async fn load_each(&self, inputs: &[Input], interrupt: &Interrupt) -> Outcome {
+        let has_ended = &AtomicBool::new(false);
+        let loads = inputs.iter().enumerate().map(|(number, input)| async move {
+            if has_ended.load(Ordering::Relaxed) || interrupt.is_requested() {
+                return None;
+            }
             let began = Instant::now();
-            match self.load(input).await {
-                Ok(entry) => {
+            let loaded = self.load(input, interrupt).await;
+            let ends_all = loaded.as_ref().is_err_and(|failure| failure.ends_all);
+            has_ended.fetch_or(ends_all, Ordering::Relaxed);
+            Some((number, input, loaded, began.elapsed()))
+        });
+        let mut loads = stream::iter(loads).buffer_unordered(self.jobs);
+        let (mut outcome, mut entries, mut omitted) = (Outcome::Done, BTreeMap::new(), 0_u64);
+        while let Some(ended) = loads.next().await {
+            match ended {
+                None => omitted += 1,
+                Some((number, input, Ok(entry), took)) => {
                     outcome = outcome.max(entry.outcome());
-                    report.add(input, &entry, began.elapsed());
+                    entries.insert(number, (input, entry, took));
                 }
-                Err(failure) => {
-                    console::file_error(&input.name, &failure.reason);
+                Some((_, input, Err(failure), _)) => {
+                    self.bars.suspend(|| console::file_error(&input.name, &failure.reason));
                     outcome = outcome.max(failure.outcome);
-                    if failure.ends_all {
-                        break;
-                    }
                 }
             }
+        }
+        if omitted > 0 {
+            console::line(&format!("flatfire: {omitted} more files were not begun"));
+            outcome =
+                outcome.max(if interrupt.is_requested() { Outcome::Interrupted } else { Outcome::Failed });
+        }
+        let mut report = Report::default();
+        for (input, entry, took) in entries.into_values() {
+            report.add(input, &entry, took);
         }
         report.print(self.database.rows.name());
         outcome
     }
 
     /// Loads one file and lists its rejects.
-    async fn load(&self, input: &Input) -> Result<Entry, Failure> {
+    async fn load(&self, input: &Input, interrupt: &Interrupt) -> Result<Entry, Failure> {
         let path = regular_file(input)?;
-        let pin = pin::of_content(path).await.map_err(|error| failure(error.to_string()))?;
-        let object = input.object(pin);
-        let loaded = self.run_until_interrupted(input, &object).await?;
+        let content = pin::of_content(path).await.map_err(|error| failure(error.to_string()))?;
+        let is_large = content.is_compressed || input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES);
+        let object = input.object(content.pin);
+        let loaded = {
+            let _turn = if is_large { self.large.acquire().await.ok() } else { None };
+            interrupt.unless_at_once(self.run(input, &object, interrupt.requested())).await?
+        };
         // Nothing was read: the ledger knew the file, and what became of it.
         let is_known = loaded.summary.bytes == 0 && input.bytes != Some(0);
-        let load = self.ledger.find(&object.load_id()).await?;
+        let has_more_to_tell = is_known || loaded.status == Status::Refused;
+        let load = if has_more_to_tell { self.ledger.find(&object.load_id()).await? } else { None };
         if let (Status::Refused, Some(Entered { problem: Some(gates), .. })) = (loaded.status, &load) {
-            console::file_error(&input.name, &format!("refused by {gates}; nothing of it is loaded"));
+            let reason = format!("refused by {gates}; nothing of it is loaded");
+            self.bars.suspend(|| console::file_error(&input.name, &reason));
         }
         let summary = match load {
             Some(load) if is_known => load.summary,
@@ -171,9 +234,11 @@ impl Loader {
         if summary.rejected + summary.view_defects > 0 {
             let rejects = self.database.rejects(&object.load_id()).await;
             let rejects = rejects.map_err(|error| failure(error.to_string()))?;
-            for reject in &rejects {
-                console::line(&reject::line_of_document(reject, Some(&self.catalog)));
-            }
+            self.bars.suspend(|| {
+                for reject in &rejects {
+                    console::line(&reject::line_of_document(reject, Some(&self.catalog)));
+                }
+            });
         }
         Ok(Entry { status: loaded.status, is_known, summary })
     }
@@ -184,7 +249,7 @@ impl Loader {
         object: &Arc<ObjectRef>,
         is_cancelled: &AtomicBool,
     ) -> Result<Loaded, Failure> {
-        let bar = progress_bar(input);
+        let bar = self.bars.add(progress_bar(input));
         let job = Job {
             owner: owner(),
             again: self.again,
@@ -201,27 +266,8 @@ impl Loader {
         };
         let loaded = line.load(&self.ledger, object, &job).await;
         bar.finish_and_clear();
+        self.bars.remove(&bar);
         Ok(loaded?)
-    }
-
-    /// Loads a file until somebody presses Ctrl-C. The first time ends it behind the writes under way, with a checkpoint;
-    /// the second time at once.
-    async fn run_until_interrupted(&self, input: &Input, object: &Arc<ObjectRef>) -> Result<Loaded, Failure> {
-        let is_cancelled = AtomicBool::new(false);
-        let interrupted = async {
-            // Without signals nobody can ask for an end.
-            if tokio::signal::ctrl_c().await.is_err() {
-                pending::<()>().await;
-            }
-            is_cancelled.store(true, Ordering::Relaxed);
-            console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
-            tokio::signal::ctrl_c().await.ok();
-        };
-        tokio::select! {
-            biased;
-            loaded = self.run(input, object, &is_cancelled) => loaded,
-            () = interrupted => Err(Interrupted::Cancelled.into()),
-        }
     }
 }
 

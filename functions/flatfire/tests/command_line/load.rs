@@ -290,3 +290,65 @@ async fn ctrl_c_ends_a_load_behind_its_writes_and_the_next_load_completes_it() {
     assert_eq!((load.get_str("status").unwrap(), loaded), ("done", 40_000), "{load}");
     database.remove().await;
 }
+
+/// In the steady state: the entry in the ledger, the rows, a look, and the entry again.
+#[tokio::test]
+async fn a_small_file_costs_four_commands() {
+    const FILES: u64 = 30;
+    let database = TestDatabase::of("commands").await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let file = path_of(&folder, &format!("{name}.json"));
+        let patient = format!(r#"{{"resourceType":"Patient","id":"{name}","gender":"other"}}"#);
+        fs::write(&file, patient).unwrap();
+        file
+    };
+    assert_eq!(load(&database, &["--tables", "automatic", &write("first")]).code, 0);
+    database.rows.run_command(doc! { "profile": 2 }).await.unwrap();
+    for number in 0..FILES {
+        write(&format!("p{number}"));
+    }
+    let ran = load(&database, &["--tables", "automatic", "--jobs", "3", &path_of(&folder, "")]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let lines: Vec<_> = ran.stderr.lines().filter(|line| line.contains(".json")).collect();
+    assert!(lines.is_sorted() && lines.len() as u64 == FILES + 1, "the order of the files: {ran:?}");
+    database.rows.run_command(doc! { "profile": 0 }).await.unwrap();
+    let profile = database.rows.collection::<Document>("system.profile");
+    let commands = profile.count_documents(doc! { "appName": "flatfire" }).await.unwrap();
+    let of_columns = doc! { "ns": format!("{}._columns", database.rows.name()) };
+    let of_columns = profile.count_documents(of_columns).await.unwrap();
+    // What a process asks once, and what the file asks that is loaded already.
+    assert!(commands <= 4 * FILES + 24, "{commands} commands for {FILES} files");
+    assert!(commands >= 3 * FILES, "the profiler counts: {commands}");
+    assert!(of_columns <= 4, "{of_columns} commands to the dictionary");
+    database.remove().await;
+}
+
+/// As Ctrl-C does it, with files that have not begun.
+#[tokio::test]
+async fn ctrl_c_ends_several_loads_and_the_next_command_loads_the_rest() {
+    const FILES: u64 = 1_500;
+    let database = TestDatabase::of("load_ctrl_c_many").await;
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..FILES {
+        let patient = format!(r#"{{"resourceType":"Patient","id":"p{number}","gender":"other"}}"#);
+        fs::write(path_of(&folder, &format!("{number:04}.json")), patient).unwrap();
+    }
+    let arguments = ["load", "--tables", "automatic", "--to", &database.uri, &path_of(&folder, "")];
+    let mut load = flatfire(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let patients = database.rows.collection::<Document>("Patient");
+    while patients.find_one(doc! {}).await.unwrap().is_none() {
+        assert!(load.try_wait().unwrap().is_none(), "it ended before it wrote anything");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    kill_process(Pid::from_child(&load), Signal::INT).unwrap();
+    let ran = Ran::from(load.wait_with_output().unwrap());
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.stderr.contains("more files were not begun"), "{ran:?}");
+    let loads = database.rows.collection::<Document>("_loads");
+    assert_eq!(loads.count_documents(doc! { "lease": { "$exists": true } }).await.unwrap(), 0);
+    assert_eq!(run(&arguments).code, 0);
+    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), FILES);
+    assert_eq!(loads.count_documents(doc! { "status": "done" }).await.unwrap(), FILES);
+    database.remove().await;
+}
