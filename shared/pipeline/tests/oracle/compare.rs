@@ -180,7 +180,9 @@ pub(crate) fn differences(
     }
     for documents in [&mut found, &mut expected].into_iter().flat_map(BTreeMap::values_mut) {
         documents.retain(|id, _| !oracle.ambiguous.contains(key_of(id)));
-        documents.values_mut().for_each(|text| name_same_versions(text, oracle));
+        for text in documents.values_mut() {
+            name_same_versions(text, oracle);
+        }
     }
     for tombstones in
         [&mut found, &mut expected].into_iter().filter_map(|written| written.get_mut("_tombstones"))

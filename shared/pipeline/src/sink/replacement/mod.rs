@@ -84,7 +84,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::WriteBatch;
-use plan::{Anchor, Planned};
+use plan::{Anchor, Planned, Standing};
 use verdict::Verdict;
 
 /// How long an answer to [`Command::FindTables`] may be remembered.
@@ -246,7 +246,7 @@ impl<'b> Replacement<'b> {
     fn take_found(&mut self, place: Place<'b>, document: Document, found: Option<Found>) {
         *self.met.entry(place).or_default() |= found.is_some();
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
-        planned.is_looked_for = true;
+        planned.found = Standing::Nothing;
         if let Some(found) = found {
             planned.compare(found);
         }
@@ -308,7 +308,7 @@ impl<'b> Replacement<'b> {
                 Expectation::Nothing | Expectation::Unknown => SAMPLE,
                 Expectation::Documents => usize::MAX,
             };
-            let sample = samples.entry(place).or_insert_with(Vec::new);
+            let sample = samples.entry(place).or_default();
             if sample.len() < most {
                 sample.push(document);
             }
@@ -324,8 +324,10 @@ impl<'b> Replacement<'b> {
     fn comparisons(&self) -> Vec<Command<'b>> {
         let mut rest = Documents::new();
         for (place, document) in self.anchors_to_compare() {
-            let is_looked_for =
-                self.resources.get(document.resource()).is_some_and(|planned| planned.is_looked_for);
+            let is_looked_for = self
+                .resources
+                .get(document.resource())
+                .is_some_and(|planned| planned.found != Standing::Unknown);
             if !is_looked_for && self.met.get(&place) == Some(&true) {
                 rest.entry(place).or_default().push(document);
             }
@@ -337,7 +339,7 @@ impl<'b> Replacement<'b> {
     fn comparisons_of_met(&self) -> Vec<Command<'b>> {
         let is_new = |document: &Document| {
             let planned = self.resources.get(document.resource());
-            planned.is_some_and(|planned| !planned.is_looked_for)
+            planned.is_some_and(|planned| planned.found == Standing::Unknown)
         };
         let met = self.next.iter().filter(|(place, _)| **place != Place::Tombstones);
         let met = met
@@ -369,7 +371,7 @@ impl<'b> Replacement<'b> {
     fn first_sides(&mut self) -> Vec<Command<'b>> {
         let (mut fresh, mut standing) = (Documents::new(), Documents::new());
         for (index, planned) in self.open() {
-            let target = if planned.replaces { &mut standing } else { &mut fresh };
+            let target = if planned.found == Standing::Older { &mut standing } else { &mut fresh };
             for (place, document) in planned.sides(index, self.batch) {
                 target.entry(place).or_default().push(document);
             }
@@ -385,7 +387,7 @@ impl<'b> Replacement<'b> {
             let target = match planned.anchor {
                 Anchor::Nowhere => continue,
                 Anchor::Tombstone | Anchor::Mark => &mut standing,
-                Anchor::Row(_) | Anchor::Archive if planned.replaces => &mut standing,
+                Anchor::Row(_) | Anchor::Archive if planned.found == Standing::Older => &mut standing,
                 Anchor::Row(_) | Anchor::Archive => &mut fresh,
             };
             if let Some((place, document)) = planned.anchor_document(index) {

@@ -17,10 +17,8 @@ pub(super) struct Planned<'b> {
     pub(super) resource: &'b ResourceWrite,
     pub(super) anchor: Anchor,
     pub(super) verdict: Verdict<'b>,
-    /// Whether it was looked for before anything was written.
-    pub(super) is_looked_for: bool,
-    /// A document that stands will be replaced.
-    pub(super) replaces: bool,
+    /// What stands in the place of the anchor, before it is written.
+    pub(super) found: Standing,
     /// The anchor replaced a document.
     pub(super) replaced: bool,
     /// A document of the same or a newer version kept the anchor out.
@@ -33,6 +31,17 @@ pub(super) struct Planned<'b> {
     pub(super) tombstone: Option<String>,
     /// The newest version that stands where other catalogs have their anchors.
     pub(super) elsewhere: Option<String>,
+}
+
+/// What is known to stand in the place of an anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was not looked for.
+    Unknown,
+    /// Nothing that would be replaced.
+    Nothing,
+    /// A document that will be replaced.
+    Older,
 }
 
 /// The document that decides which version of a resource stands.
@@ -110,8 +119,7 @@ impl<'b> Planned<'b> {
             resource,
             anchor,
             verdict: Verdict::Stands,
-            is_looked_for: false,
-            replaces: false,
+            found: Standing::Unknown,
             replaced: false,
             kept: false,
             met_beside: false,
@@ -132,7 +140,7 @@ impl<'b> Planned<'b> {
             self.row = Some(found.version);
             self.verdict = Verdict::Superseded;
         } else {
-            self.replaces = true;
+            self.found = Standing::Older;
         }
     }
 

@@ -60,7 +60,7 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
         for planned in &replacement.resources {
             write!(text, "{:?} {:?} ", planned.anchor, planned.verdict).unwrap();
             write!(text, "{} {} {} ", planned.replaced, planned.kept, planned.met_beside).unwrap();
-            write!(text, "{} {} ", planned.is_looked_for, planned.replaces).unwrap();
+            write!(text, "{:?} ", planned.found).unwrap();
             let [row, tombstone, elsewhere] = [&planned.row, &planned.tombstone, &planned.elsewhere]
                 .map(|version| version.as_deref().map(short));
             write!(text, "{row:?} {tombstone:?} {elsewhere:?};").unwrap();
