@@ -202,7 +202,7 @@ impl Flattener {
         match outcome {
             Ok(()) => self.findings.extend(named(automatic.doubts())),
             Err(defect) if is_kept => return Err(defect),
-            // What has no way through is no matter to views.
+            // A resource that cannot be walked through still has its rows of views.
             Err(_) => {}
         }
         Ok(())

@@ -24,7 +24,7 @@ pub trait Sink: Send + Sync {
     /// Writes a batch. `Ok` means that every row, deletion and reject of it is durable; writing the same batch
     /// again, wholly or after a failure in the middle, leads to the same tables. Several writes may run at once.
     ///
-    /// The returned summary counts the batch's resources by fate (`loaded`, `superseded`, `deleted`,
+    /// The returned summary counts the batch's resources by fate (`loaded`, `unchanged`, `superseded`, `deleted`,
     /// `archived`), its rejects with those that the database refused, and the rows of the loaded resources. The
     /// counts of what was read (`records`, `bytes`) are the reader's.
     fn write(&self, batch: WriteBatch) -> impl Future<Output = Result<Summary, Interrupted>> + Send;
