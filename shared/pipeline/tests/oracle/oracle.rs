@@ -23,7 +23,7 @@ use pipeline::version::Version;
 use crate::catalogs;
 use crate::erasures::{KeyState, KeyStates};
 use crate::history::{History, Object};
-use crate::schemas::Shapes;
+use crate::schemas::{Shapes, are_kept};
 use crate::stats::STATS;
 
 /// What must stand in the end.
@@ -150,6 +150,9 @@ impl Oracle {
                 let taken = take(history, index);
                 let columns = taken.dictionary.columns();
                 oracle.columns.extend(columns.map(|column| format!("{}.{}", column.table, column.name)));
+                if are_kept(history) {
+                    add_shapes_alone(&mut oracle.shapes, take(history, index).ones).await;
+                }
                 ones.extend(taken.ones);
                 rest.extend(taken.rest);
             }
@@ -218,6 +221,17 @@ impl Oracle {
                 }
             }
         }
+    }
+}
+
+/// Adds the shapes of each record on its own. In the clean load below, a record that says the same as an earlier one is
+/// not written; in a history it can be the first, and its rows have the `_source` of its own object.
+async fn add_shapes_alone(shapes: &mut Shapes, ones: Vec<One>) {
+    for one in ones {
+        let sink = MemorySink::default();
+        let key = one.resource().key.clone();
+        sink.write(one.batch).await.unwrap();
+        shapes.add_key(&sink.state(), &key);
     }
 }
 
