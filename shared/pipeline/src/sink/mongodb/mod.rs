@@ -13,6 +13,7 @@ mod trouble;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,7 +31,9 @@ use super::replacement::{Answer, Command, Document, Expectations, Found, Place, 
 use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 use chunks::{Chunk, UPDATE, cut};
 use notes::Notes;
-use parts::{Part, collection_of, enter, fates, first_batch, statements_of, unanswered};
+use parts::{
+    Guard, Part, accounts_for_all, collection_of, enter, fates, first_batch, statements_of, unanswered,
+};
 use schemas::SqlSchemas;
 use views::ViewTables;
 
@@ -170,7 +173,7 @@ impl MongoSink {
     }
 
     /// Writes documents. A message that is refused as a whole because of one document is sent again document by
-    /// document.
+    /// document, and one whose answer leaves open what became of some is sent again with the guard in the query.
     async fn written(
         &self,
         batch: &WriteBatch,
@@ -183,25 +186,44 @@ impl MongoSink {
             self.marks_seen.fetch_or(erased_keys(batch).next().is_some(), Ordering::Relaxed);
         }
         let (first, count) = (chunk.first, chunk.count);
+        let is_told = |answer: &BsonDocument| {
+            matches!(command, Command::Insert { .. }) || accounts_for_all(answer, count)
+        };
         match self.send(place, chunk).await {
-            Ok(answer) => Ok(fates(&answer, count)?),
+            Ok(answer) if is_told(&answer) => Ok(fates(&answer, count)?),
+            // What has just been replaced is met as a document of the same version, as after a lost answer.
+            Ok(_) => self.written_again(batch, command, place, first..first + count).await,
             Err(Trouble::Document(code)) if count == 1 => Ok(vec![Written::Refused(code)]),
             Err(Trouble::Document(_)) => {
                 let mut fates_of_all = Vec::with_capacity(count);
                 for statement in first..first + count {
-                    for single in statements_of(command, batch, statement..statement + 1) {
-                        let fate = match self.send(place, single).await {
-                            Ok(answer) => fates(&answer, 1)?,
-                            Err(Trouble::Document(code)) => vec![Written::Refused(code)],
-                            Err(trouble) => return Err(trouble.into()),
-                        };
-                        fates_of_all.extend(fate);
-                    }
+                    let fate = self.written_again(batch, command, place, statement..statement + 1).await?;
+                    fates_of_all.extend(fate);
                 }
                 Ok(fates_of_all)
             }
             Err(trouble) => Err(trouble.into()),
         }
+    }
+
+    /// Writes some documents of a command again, with the guard where the answer tells what became of each.
+    async fn written_again(
+        &self,
+        batch: &WriteBatch,
+        command: &Command<'_>,
+        place: Place<'_>,
+        statements: Range<usize>,
+    ) -> Result<Vec<Written>, Interrupted> {
+        let mut fates_of_all = Vec::with_capacity(statements.len());
+        for chunk in statements_of(command, batch, statements, Guard::Query) {
+            let count = chunk.count;
+            match self.send(place, chunk).await {
+                Ok(answer) => fates_of_all.extend(fates(&answer, count)?),
+                Err(Trouble::Document(code)) if count == 1 => fates_of_all.push(Written::Refused(code)),
+                Err(trouble) => return Err(trouble.into()),
+            }
+        }
+        Ok(fates_of_all)
     }
 
     /// Sends statements that nothing should stand against.

@@ -60,7 +60,16 @@ fn parts_of<'a>(
             return Box::new(std::iter::once((index, Chunk { first: 0, count: 1, body: None })));
         }
     };
-    Box::new(statements_of(command, batch, 0..statements).map(move |chunk| (index, chunk)))
+    Box::new(statements_of(command, batch, 0..statements, Guard::Update).map(move |chunk| (index, chunk)))
+}
+
+/// Where a replacement compares versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// In the update: quick, but the answer does not say which documents were left as they were.
+    Update,
+    /// In the query: a document of the same or a newer version is met as a duplicate.
+    Query,
 }
 
 /// Some statements of a command that writes, as messages.
@@ -68,6 +77,7 @@ pub(super) fn statements_of<'a>(
     command: &'a Command<'a>,
     batch: &'a WriteBatch,
     range: Range<usize>,
+    guard: Guard,
 ) -> Box<dyn Iterator<Item = Chunk> + Send + 'a> {
     let mut encoder = RowEncoder::new(&batch.names);
     match command {
@@ -80,8 +90,10 @@ pub(super) fn statements_of<'a>(
         }
         Command::Replace { place, documents } => {
             Box::new(cut(UPDATE, collection_of(*place), range, move |statement, writer| {
-                if let Some(&document) = documents.get(statement) {
-                    statements::guarded_replace(writer, &mut encoder, batch, document);
+                let Some(&document) = documents.get(statement) else { return };
+                match guard {
+                    Guard::Update => statements::quick_replace(writer, &mut encoder, batch, document),
+                    Guard::Query => statements::guarded_replace(writer, &mut encoder, batch, document),
                 }
             }))
         }
@@ -141,6 +153,14 @@ pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<Written>,
         }
     }
     Ok(fates)
+}
+
+/// Whether the answer to an update accounts for every statement: as an error, a change or an insertion. Otherwise some
+/// documents were left as they were.
+pub(super) fn accounts_for_all(answer: &BsonDocument, count: usize) -> bool {
+    let modified = usize::try_from(answer.get_i32("nModified").unwrap_or_default()).unwrap_or_default();
+    let inserted = answer.get_array("upserted").map_or(0, Vec::len);
+    write_errors(answer).count() + modified + inserted == count
 }
 
 /// Whether every statement was carried out. A duplicate key means that the document stands.

@@ -66,6 +66,26 @@ fn version_guard(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Rem
     writer.close(guard);
 }
 
+/// The same as [`guarded_replace`] with the guard in the update. The server finds the document by its `_id` alone, without
+/// a query plan, which takes about half the time. Its answer does not say which documents it left as they were.
+///
+/// A document without a `_version` is replaced.
+pub(super) fn quick_replace(
+    writer: &mut BsonWriter,
+    encoder: &mut RowEncoder<'_>,
+    batch: &WriteBatch,
+    document: Document,
+) {
+    let version = document.write_of(batch).map_or("", |resource| resource.version.as_str());
+    replace_unless(
+        writer,
+        document.id(batch),
+        Comparison { operator: "$gte", field: "_version" },
+        |writer| writer.text("1", version),
+        |writer| document.encode(batch, encoder, writer),
+    );
+}
+
 /// `{q: {_id}, u: {$set: {type, table, kind: true}}, upsert: true}`
 pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }: Note<'_>) {
     let statement = writer.open();
@@ -126,24 +146,52 @@ pub(super) fn completion(writer: &mut BsonWriter, cells: &[&Completion]) {
 /// The condition stands in the update and not in the query, so that a duplicate key means one thing: another writer
 /// inserted it at the same moment, and there is something to compare with now.
 pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
+    let is_newer = Comparison { operator: "$gt", field: records::READING };
+    replace_unless(
+        writer,
+        &reject.id(),
+        is_newer,
+        |writer| writer.count("1", reading.into()),
+        |writer| records::reject(writer, encoder, reject, reading),
+    );
+}
+
+/// A condition on the document that stands: its field on the left, a value on the right.
+struct Comparison {
+    operator: &'static str,
+    field: &'static str,
+}
+
+/// Replaces the document under an `_id` unless the one that stands meets a condition; inserts it where none stands.
+///
+/// `{q: {_id}, u: [{$replaceWith: {$cond: [{operator: ["$field", value]}, "$$ROOT", {$literal: document}]}}], upsert: true}`
+///
+/// `value` writes an element of the name `1`, `document` a document.
+fn replace_unless(
+    writer: &mut BsonWriter,
+    id: &str,
+    Comparison { operator, field }: Comparison,
+    value: impl FnOnce(&mut BsonWriter),
+    document: impl FnOnce(&mut BsonWriter),
+) {
     let statement = writer.open();
     let query = writer.open_document("q");
-    writer.text("_id", &reject.id());
+    writer.text("_id", id);
     writer.close(query);
     let pipeline = writer.open_array("u");
     let stage = writer.open_document("0");
     let replacement = writer.open_document("$replaceWith");
     let condition = writer.open_array("$cond");
-    let is_newer = writer.open_document("0");
-    let sides = writer.open_array("$gt");
-    writer.text("0", &format!("${}", records::READING));
-    writer.count("1", reading.into());
+    let comparison = writer.open_document("0");
+    let sides = writer.open_array(operator);
+    writer.text("0", &format!("${field}"));
+    value(writer);
     writer.close(sides);
-    writer.close(is_newer);
+    writer.close(comparison);
     writer.text("1", "$$ROOT");
     let literal = writer.open_document("2");
     writer.document_element("$literal");
-    records::reject(writer, encoder, reject, reading);
+    document(writer);
     writer.close(literal);
     writer.close(condition);
     writer.close(replacement);
