@@ -1,4 +1,4 @@
-//! Builds the function as Lambda runs it: the release `bootstrap`, linked against Lambda's C library.
+//! Builds the function as Lambda runs it: a `bootstrap` that is linked against Lambda's C library.
 
 use std::path::PathBuf;
 
@@ -9,38 +9,68 @@ use crate::steps::run_command;
 use crate::tools::Tools;
 use crate::workspace;
 
+/// The profile of a build: what a deployment runs, or the same code built in less time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What is deployed and tested.
+    Release,
+    /// What the demo runs.
+    Demo,
+}
+
+impl Profile {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// The place of its zip. `sam build` replaces what stands in cargo-lambda's own.
+    fn directory(self) -> PathBuf {
+        let directory = match self {
+            Self::Release => "target/local-line",
+            Self::Demo => "target/demo-line",
+        };
+        workspace::root().join(directory)
+    }
+
+    fn zip(self) -> PathBuf {
+        self.directory().join("ingest/bootstrap.zip")
+    }
+}
+
 /// Builds the function for this machine's architecture and returns the zip that is uploaded.
 ///
 /// # Errors
 /// When the build fails, or this machine cannot run what Lambda runs (only Linux can).
-pub fn build(tools: &Tools, settings: &Settings) -> Result<PathBuf> {
+pub fn build(tools: &Tools, settings: &Settings, profile: Profile) -> Result<PathBuf> {
     if !cfg!(target_os = "linux") {
         bail!(
             "the local cloud runs the function's Linux binary itself, so this needs Linux (or WSL on Windows)"
         );
     }
     let mut cargo_lambda = tools.build_command("cargo-lambda", settings);
-    cargo_lambda.args(["lambda", "build", "--release", "--locked", "--package", "ingest"]);
-    // A place of its own: `sam build` replaces what stands in cargo-lambda's.
-    cargo_lambda.args(["--output-format", "zip", "--lambda-dir"]).arg(directory());
+    cargo_lambda.args(["lambda", "build", "--profile", profile.name(), "--locked", "--package", "ingest"]);
+    cargo_lambda.args(["--output-format", "zip", "--lambda-dir"]).arg(profile.directory());
     run_command(&mut cargo_lambda)?;
-    existing()
-}
-
-/// The zip of the last build.
-///
-/// # Errors
-/// When there has been none.
-pub fn existing() -> Result<PathBuf> {
-    let zip = directory().join("ingest/bootstrap.zip");
+    let zip = profile.zip();
     if !zip.is_file() {
-        bail!("the function is not built for Lambda yet; run `cargo xtask build`");
+        bail!("cargo-lambda wrote no {}", zip.display());
     }
     Ok(zip)
 }
 
-fn directory() -> PathBuf {
-    workspace::root().join("target/local-line")
+/// The zip of the last release build.
+///
+/// # Errors
+/// When there has been none.
+pub fn existing() -> Result<PathBuf> {
+    let zip = Profile::Release.zip();
+    if !zip.is_file() {
+        bail!("the function is not built for Lambda yet; run `cargo xtask build`");
+    }
+    Ok(zip)
 }
 
 /// This machine's architecture by Lambda's name for it.

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use mongodb::bson::Document;
 
-use crate::bootstrap;
+use crate::bootstrap::{self, Profile};
 use crate::local_line::{ACCESS_KEY, Deployment, KeptLine, LocalLine, REGION, SECRET_KEY};
-use crate::report;
+use crate::report::{self, Document};
 use crate::settings::Settings;
 use crate::steps::Steps;
 use crate::tools::Tools;
@@ -20,7 +19,8 @@ use crate::workspace;
 pub async fn run(settings: &Settings, keep: bool) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
-    let zip = steps.run("Build the function for Lambda", || bootstrap::build(&tools, settings))?;
+    let zip =
+        steps.run("Build the function for Lambda", || bootstrap::build(&tools, settings, Profile::Demo))?;
     let title = "Start the database and the local cloud, deploy template.yaml";
     if keep {
         let line = KeptLine::of_this_checkout();
@@ -51,9 +51,9 @@ pub async fn upload(files: &[PathBuf]) -> Result<()> {
 ///
 /// # Errors
 /// When none is running.
-pub async fn show() -> Result<()> {
+pub fn show() -> Result<()> {
     let deployment = KeptLine::of_this_checkout().deployment()?;
-    report::print(&report::database_of(&deployment).await?).await
+    report::print(&Tools::find()?, &deployment)
 }
 
 async fn load_samples(steps: &mut Steps, tools: &Tools, deployment: &Deployment) -> Result<()> {
@@ -63,18 +63,17 @@ async fn load_samples(steps: &mut Steps, tools: &Tools, deployment: &Deployment)
 async fn load(steps: &mut Steps, tools: &Tools, deployment: &Deployment, files: &[PathBuf]) -> Result<()> {
     let title = format!("Upload {} files to {}", files.len(), deployment.outputs.upload_to);
     let uploads = steps.run(&title, || deployment.upload(tools, files))?;
-    let database = report::database_of(deployment).await?;
-    let loads = report::wait_for_loads(&database, &deployment.outputs.bucket_name, &uploads);
+    let loads = report::wait_for_loads(tools, deployment, &uploads);
     let loads = steps.wait_for("Wait for the ledger", loads).await;
     let loads = loads.and_then(|loads| none_failed(&loads)).with_context(|| last_words(tools, deployment));
-    report::print(&database).await?;
+    report::print(tools, deployment)?;
     loads
 }
 
 /// `partial` is a result, and the demo has one on purpose; `failed` is not.
 fn none_failed(loads: &[Document]) -> Result<()> {
-    let failed = loads.iter().filter(|load| load.get_str("status").is_ok_and(|status| status == "failed"));
-    let keys: Vec<&str> = failed.filter_map(|load| load.get_str("key").ok()).collect();
+    let failed = loads.iter().filter(|load| load.get("status").is_some_and(|status| status == "failed"));
+    let keys: Vec<&str> = failed.filter_map(|load| load.get("key")?.as_str()).collect();
     if !keys.is_empty() {
         bail!("the function could not load {}", keys.join(", "));
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use xtask::bootstrap::Profile;
 use xtask::local_line::KeptLine;
 use xtask::settings::Settings;
 use xtask::steps::Steps;
@@ -76,17 +77,19 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Tools => steps.run("Install the tools", || Tools::install_for_tests(&settings)).map(drop),
         Chore::Build => {
             let tools = steps.run("Install the tools", || Tools::install(&settings))?;
-            let zip = steps.run("Build the function for Lambda", || bootstrap::build(&tools, &settings))?;
+            let zip = steps.run("Build the function for Lambda", || {
+                bootstrap::build(&tools, &settings, Profile::Release)
+            })?;
             println!("    {}", zip.display());
             Ok(())
         }
         Chore::Demo { keep } => demo::run(&settings, keep).await,
         Chore::Upload { files } => demo::upload(&files).await,
-        Chore::Show => demo::show().await,
+        Chore::Show => demo::show(),
         Chore::Stop => KeptLine::of_this_checkout().stop(),
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
-        Chore::Test => test::run(&settings).await,
-        Chore::Soak(soak) => soak::run(&settings, &soak).await,
+        Chore::Test => test::run(&settings),
+        Chore::Soak(soak) => soak::run(&settings, &soak),
         Chore::Bench(bench) => bench::run(&settings, bench),
     }
 }

@@ -37,7 +37,7 @@ pub struct Soak {
 ///
 /// # Errors
 /// At the first history that does not end like a clean load.
-pub async fn run(settings: &Settings, soak: &Soak) -> Result<()> {
+pub fn run(settings: &Settings, soak: &Soak) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
     steps.run("Build the test", || run_command(oracle(settings).arg("--no-run")))?;
@@ -49,7 +49,7 @@ pub async fn run(settings: &Settings, soak: &Soak) -> Result<()> {
         run_command(&mut play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_memory"))
     })?;
     let directory = TempDir::with_prefix("flatfire-")?;
-    let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, true).await?;
+    let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, true)?;
     let title = format!("Play {in_database} histories on {}", database.description());
     steps.run(&title, || {
         let mut oracle = play(settings, seed, "FLATFIRE_DATABASE_HISTORIES", in_database, "in_the_database");

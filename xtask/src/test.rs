@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use tempfile::TempDir;
 
-use crate::bootstrap;
+use crate::bootstrap::{self, Profile};
 use crate::local_line::{Database, Lifetime, find_mongod};
 use crate::settings::Settings;
 use crate::steps::{Steps, run_command};
@@ -26,7 +26,7 @@ const END_TO_END_AT_ONCE: &str = "--test-threads=8";
 ///
 /// # Errors
 /// At the first step that fails.
-pub async fn run(settings: &Settings) -> Result<()> {
+pub fn run(settings: &Settings) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Check the formatting", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
     let tools = steps.run("Install the tools", || Tools::install_for_tests(settings))?;
@@ -38,12 +38,13 @@ pub async fn run(settings: &Settings) -> Result<()> {
     steps.run("Build the tests", || {
         run_command(cargo().args(["test", "--locked", "--workspace", "--tests", "--no-run"]))
     })?;
-    let title = "Run the unit, contract and property tests";
-    steps.wait_for(title, run_tests(&tools, settings)).await?;
+    steps.run("Run the unit, contract and property tests", || run_tests(&tools, settings))?;
     steps.run("Run the documentation's examples", || {
         run_command(cargo().args(["test", "--locked", "--workspace", "--doc"]))
     })?;
-    steps.run("Build the function for Lambda", || bootstrap::build(&tools, settings).map(drop))?;
+    steps.run("Build the function for Lambda", || {
+        bootstrap::build(&tools, settings, Profile::Release).map(drop)
+    })?;
     steps.run("Build the stack as `sam deploy` would", || sam_build(&tools, settings))?;
     steps.run("Build the function as `cargo lambda watch` does", || {
         run_command(cargo().args(["build", "--locked", "--bin", "ingest"]))
@@ -79,9 +80,9 @@ fn sam_build(tools: &Tools, settings: &Settings) -> Result<()> {
 }
 
 /// Everything but the end-to-end tests, which have their own step. The tests that need a database share one.
-async fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
+fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
     let directory = TempDir::with_prefix("flatfire-")?;
-    let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, true).await?;
+    let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, true)?;
     let nextest = settings.find_program("cargo-nextest").is_some();
     let mut command = cargo();
     command.args(test_arguments(nextest));

@@ -1,24 +1,22 @@
 //! The database of the local line: the one that is given, else a `mongod` of the machine or of the tools, else
 //! `SecantusDB` of the tools.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use mongodb::Client;
-use mongodb::bson::{Document, doc};
-use mongodb::options::ClientOptions;
-use tokio::time::Instant;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::leash::{Leash, Lifetime, free_port};
 use crate::settings::Settings;
 use crate::tools::{Tools, mongod_version};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
-const ASK_EVERY: Duration = Duration::from_millis(100);
-/// A question to a server that is starting must not outlast many turns of asking.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// The program that asks; the driver for Python comes with the tools.
+const ASK: &str = include_str!("ask.py");
 
 /// A database that answers.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ struct LocalServer {
     description: String,
     command: Command,
     /// A `mongod` becomes a replica set, for transactions and majority writes, only when told to.
-    replica_set: Option<Document>,
+    replica_set: Option<Value>,
 }
 
 impl Database {
@@ -46,7 +44,7 @@ impl Database {
     ///
     /// # Errors
     /// When it does not start or does not answer in time; with the end of its log.
-    pub async fn start(
+    pub fn start(
         tools: &Tools,
         settings: &Settings,
         directory: &Path,
@@ -55,7 +53,7 @@ impl Database {
     ) -> Result<Self> {
         if let Some(uri) = &settings.mongodb_uri {
             let mut given = Self { uri: uri.clone(), description: "MONGODB_URI".to_owned(), server: None };
-            given.wait_until_writable(None).await?;
+            given.wait_until_writable(tools, None)?;
             println!("    the database is the one of MONGODB_URI");
             return Ok(given);
         }
@@ -69,7 +67,7 @@ impl Database {
         let server = Leash::tie(tools, &command, name, directory, lifetime)?;
         let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
         let mut database = Self { uri, description, server: Some(server) };
-        database.wait_until_writable(replica_set).await?;
+        database.wait_until_writable(tools, replica_set.as_ref())?;
         println!("    the database is {}", database.description);
         Ok(database)
     }
@@ -86,46 +84,36 @@ impl Database {
         &self.description
     }
 
-    async fn wait_until_writable(&mut self, replica_set: Option<Document>) -> Result<()> {
-        let client = connect(&self.uri).await?;
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            if let Some(server) = &mut self.server {
-                server.ensure_running()?;
-            }
-            let refusal = match client.database("admin").run_command(doc! { "hello": 1 }).await {
-                Ok(hello) if hello.get_bool("isWritablePrimary").unwrap_or(false) => return Ok(()),
-                Ok(_) => {
-                    initiate(&client, replica_set.as_ref()).await;
-                    "it is not a primary".to_owned()
-                }
-                Err(error) => error.kind.to_string(),
-            };
-            if Instant::now() > deadline {
-                bail!("the database takes no writes after {READY_WITHIN:?}: {refusal}");
-            }
-            tokio::time::sleep(ASK_EVERY).await;
+    fn wait_until_writable(&mut self, tools: &Tools, replica_set: Option<&Value>) -> Result<()> {
+        let seconds = READY_WITHIN.as_secs().to_string();
+        let replica_set = replica_set.map(Value::to_string);
+        let mut arguments = vec!["ready", &seconds];
+        arguments.extend(replica_set.as_deref());
+        let ready: Result<Value> = ask(tools, &self.uri, &arguments);
+        if let (Err(_), Some(server)) = (&ready, &mut self.server) {
+            server.ensure_running()?;
         }
+        ready.map(drop)
     }
 }
 
-/// A client for the chores' own reading: it gives up quickly.
+/// Asks a database: `ask.py` says what it can be asked.
 ///
 /// # Errors
-/// When the connection string is not one.
-pub async fn connect(uri: &str) -> Result<Client> {
-    let mut options =
-        ClientOptions::parse(uri).await.context("the MongoDB connection string cannot be read")?;
-    options.server_selection_timeout = Some(ANSWER_WITHIN);
-    Ok(Client::with_options(options)?)
-}
-
-/// Asked again until the server is a primary, so the answer does not matter here: "already initialised" and "not yet
-/// ready" are both normal.
-async fn initiate(client: &Client, replica_set: Option<&Document>) {
-    if let Some(configuration) = replica_set {
-        client.database("admin").run_command(doc! { "replSetInitiate": configuration }).await.ok();
+/// When it does not answer.
+pub fn ask<T: DeserializeOwned>(tools: &Tools, uri: &str, arguments: &[&str]) -> Result<T> {
+    let mut command = Command::new(tools.cloud_program("python"));
+    command.args(["-c", ASK]).args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut asking = command.spawn().context("Python of the tools does not start")?;
+    if let Some(mut input) = asking.stdin.take() {
+        writeln!(input, "{uri}")?;
     }
+    let output = asking.wait_with_output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    serde_json::from_slice(&output.stdout).context("the answer of the database cannot be read")
 }
 
 /// Finds a `mongod` that runs, with its version: first on the search path, then in the tools.
@@ -151,8 +139,8 @@ fn mongod_server(
     if test_commands {
         command.args(["--setParameter", "enableTestCommands=1"]);
     }
-    let member = doc! { "_id": 0, "host": format!("127.0.0.1:{port}") };
-    let replica_set = Some(doc! { "_id": "flatfire", "members": [member] });
+    let member = json!({ "_id": 0, "host": format!("127.0.0.1:{port}") });
+    let replica_set = Some(json!({ "_id": "flatfire", "members": [member] }));
     let description = format!("mongod {version} ({})", mongod.display());
     Ok(LocalServer { name: "mongod", description, command, replica_set })
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 pub use cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
-pub use database::{Database, connect, find_mongod};
+pub use database::{Database, ask, find_mongod};
 pub use deployment::{Deployment, Outputs, Stack, Uploaded, cloud_command};
 pub use leash::{Leash, Lifetime, any_is_running, free_port};
 
@@ -74,7 +74,7 @@ impl Servers {
         lifetime: &Lifetime,
         test_commands: bool,
     ) -> Result<Self> {
-        let database = Database::start(tools, settings, directory, lifetime, test_commands).await?;
+        let database = Database::start(tools, settings, directory, lifetime, test_commands)?;
         let cloud = Cloud::start(tools, settings, directory, lifetime).await?;
         Ok(Self { cloud, database })
     }
