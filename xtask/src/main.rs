@@ -87,6 +87,6 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(&settings).await,
         Chore::Soak(soak) => soak::run(&settings, &soak).await,
-        Chore::Bench(bench) => bench::run(&settings, bench),
+        Chore::Bench(bench) => bench::run(&settings, bench).await,
     }
 }

@@ -9,7 +9,7 @@
 //! assert!(Indexes::None.columns("Condition").is_empty());
 //! ```
 
-use crate::model::{self, Datatype, Element, TypeId, Use};
+use crate::model::{self, Datatype, Element, Release, TypeId, Use};
 
 /// Which columns of automatic tables get an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,13 +149,13 @@ impl Columns {
         }
         let named = |name: &&str| carrier.element(name);
         for element in PATIENTS.iter().chain(&ENCOUNTERS).chain(&OTHERS).filter_map(named) {
-            uses(&element).filter_map(key_column).for_each(|column| self.add(column));
+            published(&element).filter_map(key_column).for_each(|column| self.add(column));
         }
         if let Some(identifier) = carrier.element("identifier").filter(|_| carrier.is_resource()) {
-            uses(&identifier).filter_map(identifier_column).for_each(|column| self.add(column));
+            published(&identifier).filter_map(identifier_column).for_each(|column| self.add(column));
         }
         for code in CODES.iter().filter_map(named) {
-            uses(&code).filter_map(codings_column).for_each(|column| self.add(column));
+            published(&code).filter_map(codings_column).for_each(|column| self.add(column));
         }
     }
 
@@ -203,6 +203,11 @@ impl Columns {
 fn uses(element: &Element) -> impl Iterator<Item = (&'static str, Use)> {
     let name = element.name;
     element.uses.iter().map(move |&used| (name, used))
+}
+
+/// Returns the uses that a published release has: what a draft says may change.
+fn published(element: &Element) -> impl Iterator<Item = (&'static str, Use)> {
+    uses(element).filter(|(_, used)| used.releases.newest() != Some(Release::R6))
 }
 
 /// Returns the column of the key that a reference has.

@@ -19,6 +19,7 @@ use crate::console;
 use crate::database::{Database, DatabaseError, archived_text};
 use crate::dictionary::{self, Apart};
 use crate::kept_out;
+use crate::load::tell_missing_indexes;
 use crate::needs_bundle;
 use crate::origin;
 use crate::other_catalogs;
@@ -63,6 +64,7 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
             }
         }
     }
+    tell_missing_indexes(&sink);
     Ok(outcome)
 }
 
