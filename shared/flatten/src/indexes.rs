@@ -129,6 +129,9 @@ fn complex(element: Element) -> impl Iterator<Item = TypeId> {
     })
 }
 
+/// Returns the column of one kind that an element of a type has, if it has one.
+type ColumnOf = fn(TypeId, (&str, Use)) -> Option<String>;
+
 /// Columns, each once.
 #[derive(Default)]
 struct Columns(Vec<String>);
@@ -166,7 +169,7 @@ impl Columns {
             _ => {}
         }
         // The kinds come one after the other, so that the commonest questions have their index where there are too many.
-        let kinds: [fn(TypeId, (&str, Use)) -> Option<String>; 4] = [
+        let kinds: [ColumnOf; 4] = [
             |_, named| key_column(named),
             |_, named| identifier_column(named),
             |_, named| codings_column(named),
@@ -178,12 +181,7 @@ impl Columns {
     }
 
     /// Adds the columns of one kind, also those of objects that stand alone in the row.
-    fn add_kind(
-        &mut self,
-        carrier: TypeId,
-        prefix: &str,
-        column_of: fn(TypeId, (&str, Use)) -> Option<String>,
-    ) {
+    fn add_kind(&mut self, carrier: TypeId, prefix: &str, column_of: ColumnOf) {
         for element in carrier.elements() {
             for (name, used) in uses(&element) {
                 if let Some(column) = column_of(carrier, (name, used)) {

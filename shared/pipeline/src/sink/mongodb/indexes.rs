@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(missing(wanted.clone(), &others).len(), 5);
         let full: Vec<Document> = (0..64).map(|number| index(doc! { format!("i{number}"): 1 })).collect();
         assert!(missing(wanted.clone(), &full).is_empty());
-        let standing: Vec<Document> = wanted.iter().map(|index| index.specification()).collect();
+        let standing: Vec<Document> = wanted.iter().map(Index::specification).collect();
         assert!(missing(wanted, &standing).is_empty());
     }
 
