@@ -264,7 +264,7 @@ mod tests {
             ("Patient", "_load generalPractitioner_keys managingOrganization_key identifier_values"),
             (
                 "Immunization",
-                "_load patient_key encounter_key basedOn_keys performer_keys performer_key requester_key \
+                "_load patient_key encounter_key basedOn_keys performer_key requester_key \
                  identifier_values vaccineCode_codings",
             ),
             (
