@@ -22,6 +22,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 # It warns at the end of each transformation that nobody takes its own metrics.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
+from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402  (after the region is set)
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
@@ -321,7 +322,10 @@ def transformed(source, given):
     template = yaml_parse(source)
     # As `sam package` leaves it: the code stands in a bucket.
     template["Resources"]["IngestFunction"]["Properties"]["CodeUri"] = "s3://code/ingest.zip"
-    return transform(template, dict(given), NoManagedPolicies())
+    try:
+        return transform(template, dict(given), NoManagedPolicies())
+    except InvalidDocumentException as error:
+        raise Failure(f"SAM refuses the template: {error.message}") from error
 
 
 def complete(given):
@@ -573,7 +577,7 @@ def check_alarms(stack):
 
 
 def check_metric(namespace, metric, where):
-    check(metric in METRICS.get(namespace, ()), f"{where} has the metric {namespace} {metric}, which nobody sends")
+    check(metric in METRICS.get(namespace, ()), f"{where} has the metric {namespace} {metric}, which no service sends")
 
 
 def check_dashboard(stack):
