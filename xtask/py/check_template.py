@@ -1,8 +1,9 @@
 """Checks template.yaml with many combinations of its parameters.
 
 For each combination the script transforms the template as SAM does, evaluates its conditions and functions as
-CloudFormation does, and checks the resources that are left. Then cfn-lint reads the template once with all
-combinations, and `sam validate --lint` reads it once. The script asks no account anything and writes no file.
+CloudFormation does, and checks the resources that are left. Then cfn-lint reads the transformed template with all
+combinations, because it ignores parameter values of a template that is not transformed yet. `cfn-lint` and
+`sam validate --lint` also read the template as it is. The script asks no account anything and writes no file.
 
 It prints one line for each combination, and ends with exit code 1 and a message at the first failure.
 
@@ -173,6 +174,7 @@ class Stack:
         self.template = template
         self.parameters = parameter_values(template, given)
         self.conditions = {}
+        self.references = {}
         self.ids = {
             name for name, resource in template["Resources"].items() if self.holds(resource.get("Condition"))
         }
@@ -186,6 +188,7 @@ class Stack:
             for name, output in template["Outputs"].items()
             if self.holds(output.get("Condition"))
         }
+        self.check_order()
 
     def properties(self, name):
         check(name in self.resources, f"there is no {name}")
@@ -226,6 +229,15 @@ class Stack:
     def need(self, names, where):
         for name in [names] if isinstance(names, str) else names:
             check(name in self.ids, f"{where} refers to {name}, which this combination does not make")
+            self.references.setdefault(where, set()).add(name)
+
+    def check_order(self):
+        """CloudFormation makes each resource after those that it refers to, so no circle may exist."""
+        waiting = set(self.ids)
+        while waiting:
+            ready = {name for name in waiting if not self.references.get(name, set()) & waiting}
+            check(ready, f"some of these resources refer to each other in a circle: {', '.join(sorted(waiting))}")
+            waiting -= ready
 
     def evaluate(self, value, where):
         if isinstance(value, list):
@@ -644,20 +656,29 @@ def check_combination(source, name, given):
 # --- the linters -------------------------------------------------------------------------------------------------
 
 
-def run(program, *arguments):
-    """Runs a program that stands beside this script's Python."""
+def run(program, *arguments, text=None):
+    """Runs a program that stands beside this script's Python, with a text as its input."""
     path = pathlib.Path(sys.executable).parent / program
     environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
-    ended = subprocess.run([path, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [path, *arguments], cwd=ROOT, env=environment, input=text or "", capture_output=True, text=True, check=False
+    )
     check(ended.returncode == 0, f"{program} complains:\n{ended.stdout}{ended.stderr}")
     print(f"ok       {program}")
 
 
-def lint(template):
-    sets = []
+def lint_combinations(source):
+    """Lints each transformed template; combinations that SAM transforms alike share one."""
+    sets = {}
     for given in COMBINATIONS.values():
-        sets += ["--parameters", *(f"{name}={value}" for name, value in complete(given).items())]
-    run("cfn-lint", "--template", str(template), *sets)
+        text = json.dumps(transformed(source, complete(given)))
+        sets.setdefault(text, []).append([f"{name}={value}" for name, value in complete(given).items()])
+    for text, alike in sets.items():
+        run("cfn-lint", *(part for one in alike for part in ("--parameters", *one)), text=text)
+
+
+def lint(template):
+    run("cfn-lint", "--template", str(template))
     run("sam", "validate", "--lint", "--region", REGION, "--template-file", str(template))
 
 
@@ -671,6 +692,7 @@ def main():
         for name, given in COMBINATIONS.items():
             check_combination(source, name, given)
         check_refusals(source)
+        lint_combinations(source)
         lint(path)
     except Failure as failure:
         sys.exit(f"template.yaml: {failure}")
