@@ -671,7 +671,7 @@ def lint_combinations(source):
     """Lints each transformed template; combinations that SAM transforms alike share one."""
     sets = {}
     for given in COMBINATIONS.values():
-        text = json.dumps(transformed(source, complete(given)))
+        text = json.dumps(transformed(source, complete(given)), indent=1)
         sets.setdefault(text, []).append([f"{name}={value}" for name, value in complete(given).items()])
     for text, alike in sets.items():
         run("cfn-lint", *(part for one in alike for part in ("--parameters", *one)), text=text)
