@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::QueueAttributeName;
-use mongodb::Database;
 use mongodb::bson::{Document, doc};
+use mongodb::{Client, Database};
 use serde_json::{Value, json};
 use xtask::local_line::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
 use xtask::workspace;
@@ -64,7 +64,7 @@ impl Stack {
     pub async fn deploy_with(name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Self {
         let line = line().await;
         let database = format!("flatfire-test-{name}");
-        let client = local_line::connect(line.servers.database.uri()).await.unwrap();
+        let client = Client::with_uri_str(line.servers.database.uri()).await.unwrap();
         let archive = client.database(&format!("{database}_archive"));
         // A database that outlives its tests may hold the rows of an earlier run.
         client.database(&database).drop().await.unwrap();

@@ -144,4 +144,5 @@ def main():
             print(f"| {name} | {seconds:.3f} | {other} | {others:.3f} | {seconds / others:.2f} |")
 
 
-main()
+if __name__ == "__main__":
+    main()

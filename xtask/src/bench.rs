@@ -4,7 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 use clap::Subcommand;
+use tempfile::TempDir;
 
+use crate::local_line::{Database, Lifetime};
 use crate::settings::Settings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;
@@ -19,14 +21,26 @@ pub enum Bench {
         #[arg(long, default_value_t = 9)]
         repetitions: u32,
     },
+    /// `flatfire load` with and without indexes, and questions by `subject_key`.
+    Indexes {
+        /// How many Observations.
+        #[arg(long, default_value_t = 2_000_000)]
+        rows: u64,
+    },
 }
 
-/// Builds what is measured, makes the data, compares the answers and prints the ratios.
+/// Builds what is measured, makes the data, checks the answers and prints the figures.
 ///
 /// # Errors
-/// When something cannot be built, or when the answers differ.
+/// When something cannot be built, or when the answers are wrong.
 pub fn run(settings: &Settings, bench: Bench) -> Result<()> {
-    let Bench::Rows { repetitions } = bench;
+    match bench {
+        Bench::Rows { repetitions } => rows(settings, repetitions),
+        Bench::Indexes { rows } => indexes(settings, rows),
+    }
+}
+
+fn rows(settings: &Settings, repetitions: u32) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Install the tools", || Tools::install_for_tests(settings))?;
     steps.run("Build flatfire and the parser", || {
@@ -39,6 +53,20 @@ pub fn run(settings: &Settings, bench: Bench) -> Result<()> {
         python.arg(workspace::root().join("xtask/py/bench_rows.py"));
         python.args([built.join("flatfire"), built.join("examples/parse_values")]);
         run_command(python.arg(repetitions.to_string()))
+    })
+}
+
+fn indexes(settings: &Settings, rows: u64) -> Result<()> {
+    let mut steps = Steps::default();
+    let tools = steps.run("Install the tools", || Tools::install(settings))?;
+    steps.run("Build flatfire", || run_command(build(settings).args(["-p", "flatfire"])))?;
+    let directory = TempDir::with_prefix("flatfire-")?;
+    let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, false)?;
+    steps.run(&format!("Measure on {}", database.description()), || {
+        let mut python = Command::new(workspace::tools_directory().join("cloud/bin/python"));
+        python.arg(workspace::root().join("xtask/py/bench_indexes.py"));
+        python.arg(workspace::root().join("target/release/flatfire"));
+        run_command(python.arg(database.uri()).arg(rows.to_string()))
     })
 }
 

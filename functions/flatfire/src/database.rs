@@ -13,7 +13,7 @@ use mongodb::{Client, Collection, Database as Rows};
 use pipeline::sink::mongodb::{ConnectError, Connection, MongoSink, Refusal, Validation, connect};
 use thiserror::Error;
 
-use crate::settings::{Destination, SqlSchemas};
+use crate::settings::{Destination, NewIndexes, SqlSchemas};
 
 /// A database that has answered.
 #[derive(Debug)]
@@ -64,10 +64,17 @@ impl Destination {
 
 impl Database {
     /// Returns a sink of the rows that a catalog makes.
-    pub(crate) fn sink(&self, catalog: &Catalog, validation: Validation, schemas: SqlSchemas) -> MongoSink {
+    pub(crate) fn sink(
+        &self,
+        catalog: &Catalog,
+        validation: Validation,
+        schemas: SqlSchemas,
+        indexes: NewIndexes,
+    ) -> MongoSink {
         MongoSink::new(self.connection.clone(), self.archive.name())
             .with_views(validation, catalog.plans())
             .with_sql_schemas(schemas.are_kept)
+            .with_indexes(indexes.indexes.into())
     }
 
     /// The rejects of a load, in the order of the file.

@@ -30,7 +30,7 @@ use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening, OtherCatalogs, SqlSchemas};
+use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
 
 use interrupt::Interrupt;
 use report::{Entry, Report};
@@ -54,6 +54,8 @@ pub(crate) struct Load {
     other_catalogs: OtherCatalogs,
     #[command(flatten)]
     sql_schemas: SqlSchemas,
+    #[command(flatten)]
+    indexes: NewIndexes,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
@@ -118,7 +120,8 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
     let database = arguments.destination.connect().await?;
     other_catalogs::check(&database, &catalog, arguments.other_catalogs).await?;
-    let sink = database.sink(&catalog, arguments.validate_views.into(), arguments.sql_schemas);
+    let validation = arguments.validate_views.into();
+    let sink = database.sink(&catalog, validation, arguments.sql_schemas, arguments.indexes);
     let loader = Loader::new(catalog, database, sink, arguments.again, arguments.jobs);
     Ok(loader.load_all(&arguments.files).await)
 }
@@ -128,9 +131,8 @@ pub(crate) async fn load_again(
     files: &[PathBuf],
     catalog: Arc<Catalog>,
     database: Database,
-    sql_schemas: SqlSchemas,
+    sink: MongoSink,
 ) -> Outcome {
-    let sink = database.sink(&catalog, Validation::default(), sql_schemas);
     Loader::new(catalog, database, sink, true, None).load_all(files).await
 }
 
@@ -206,6 +208,7 @@ impl Loader {
             report.add(input, &entry, took);
         }
         report.print(self.database.rows.name());
+        tell_missing_indexes(&self.sink);
         outcome
     }
 
@@ -285,6 +288,13 @@ impl From<Interrupted> for Failure {
 
 fn failure(reason: String) -> Failure {
     Failure { reason, ends_all: false, outcome: Outcome::Failed }
+}
+
+/// Says which indexes were not made.
+pub(crate) fn tell_missing_indexes(sink: &MongoSink) {
+    for notice in sink.take_index_notices() {
+        console::line(&format!("flatfire: {notice}"));
+    }
 }
 
 /// Anything else can be read only once, and would be another file each time.

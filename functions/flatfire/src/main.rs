@@ -23,6 +23,7 @@ mod forget;
 mod find;
 mod archive;
 mod replay;
+mod index;
 mod tidy;
 
 use std::future::Future;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Find(arguments) => wait_for(find::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
+        Command::Index(arguments) => wait_for(index::run(arguments)),
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {

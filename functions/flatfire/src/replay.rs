@@ -15,7 +15,7 @@ use pipeline::sink::mongodb::Validation;
 use crate::database::Database;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::settings::{Destination, Flattening, OtherCatalogs, SqlSchemas, Uri};
+use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas, Uri};
 use crate::status::{Kind, named, status, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
@@ -35,6 +35,8 @@ pub(crate) struct Replay {
     other_catalogs: OtherCatalogs,
     #[command(flatten)]
     sql_schemas: SqlSchemas,
+    #[command(flatten)]
+    indexes: NewIndexes,
     /// Replay the rejected records alone, each by its exact bytes
     #[arg(long, conflicts_with = "dead_letter")]
     rejects: bool,
@@ -83,8 +85,9 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
     if writes_here {
         other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
     }
+    let (schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
+    let sink = database.sink(&catalog, Validation::default(), schemas, indexes);
     if arguments.rejects {
-        let sink = database.sink(&catalog, Validation::default(), arguments.sql_schemas);
         let filter = rejects::filter(loads.as_deref(), arguments.code.as_deref());
         return rejects::replay(&database, catalog, sink, filter).await;
     }
@@ -93,8 +96,7 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
     let mut outcome = whole::send(&objects, arguments.queue_url.as_deref()).await?;
     if !files.is_empty() {
         let files: Vec<PathBuf> = files.into_iter().map(|load| PathBuf::from(load.key)).collect();
-        outcome =
-            outcome.max(crate::load::load_again(&files, catalog, database, arguments.sql_schemas).await);
+        outcome = outcome.max(crate::load::load_again(&files, catalog, database, sink).await);
     }
     Ok(outcome)
 }

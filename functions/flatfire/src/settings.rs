@@ -12,12 +12,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
 use flatten::decimals;
+use flatten::indexes;
 use flatten::model::ResourceTypes;
 
 use crate::archive::Archive;
 use crate::check::Check;
 use crate::find::Find;
 use crate::forget::Forget;
+use crate::index::Index;
 use crate::load::Load;
 use crate::replay::Replay;
 use crate::rows::Rows;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
     Replay(Replay),
+    /// Build the indexes of tables that stand
+    Index(Index),
     /// List, and remove, what earlier versions named after what senders made up
     Tidy(Tidy),
 }
@@ -167,6 +171,36 @@ pub(crate) struct SqlSchemas {
     /// `SQL_SCHEMAS=on`
     #[arg(long = "sql-schemas", help_heading = "Tables")]
     pub(crate) are_kept: bool,
+}
+
+/// Which indexes are made.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct NewIndexes {
+    /// The indexes that automatic tables, `_loads` and `_rejects` get while they are small; `flatfire index` makes them
+    /// later
+    #[arg(long, value_enum, default_value_t = Indexes::Keys, help_heading = "Tables")]
+    pub(crate) indexes: Indexes,
+}
+
+/// The indexes of automatic tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Indexes {
+    /// On the keys that joins use, identifiers and the code of the resource
+    Keys,
+    /// Also on every other key, on codings and on moments: at most 60 a table
+    All,
+    /// None but that on `_id`
+    None,
+}
+
+impl From<Indexes> for indexes::Indexes {
+    fn from(indexes: Indexes) -> Self {
+        match indexes {
+            Indexes::Keys => Self::Keys,
+            Indexes::All => Self::All,
+            Indexes::None => Self::None,
+        }
+    }
 }
 
 /// Where rows stand.

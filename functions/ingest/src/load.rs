@@ -83,7 +83,8 @@ impl Loader {
                 MongoSink::new(connection.clone(), &settings.archive_database)
                     .with_retention(settings.retention)
                     .with_views(settings.validation, settings.catalog.plans())
-                    .with_sql_schemas(settings.sql_schemas),
+                    .with_sql_schemas(settings.sql_schemas)
+                    .with_indexes(settings.indexes),
             ),
             pace: Pace { batch, writes_at_once: WRITES_AT_ONCE, ..Pace::default() },
         };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
 use flatten::decimals::Decimals;
+use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
 use pipeline::object::ObjectRef;
 use pipeline::sink::mongodb::{Retention, Validation};
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) validation: Validation,
     /// `SQL_SCHEMAS`: whether the schema of each table is kept for MongoDB's SQL interface; off.
     pub(crate) sql_schemas: bool,
+    /// The indexes that automatic tables get.
+    pub(crate) indexes: Indexes,
     /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 4 MB.
     pub(crate) batch_bytes: usize,
 }
@@ -131,6 +134,7 @@ impl Settings {
                 Validation::default(),
             ),
             sql_schemas: reader.choice("SQL_SCHEMAS", "on or off", SWITCH, false),
+            indexes: reader.choice("INDEXES", "keys, all or none", INDEXES, Indexes::default()),
             batch_bytes: reader.batch_bytes(),
         };
         let Reader { mistakes, invalid_catalog: catalog, .. } = reader;
@@ -185,6 +189,8 @@ const VALIDATION: &[(&str, Validation)] =
     &[("off", Validation::Off), ("warn", Validation::Warn), ("error", Validation::Error)];
 const ARRAYS: &[(&str, Arrays)] = &[("embedded", Arrays::Embedded), ("tables", Arrays::Tables)];
 const DECIMALS: &[(&str, Decimals)] = &[("exact", Decimals::Exact), ("double", Decimals::Double)];
+const INDEXES: &[(&str, Indexes)] =
+    &[("keys", Indexes::Keys), ("all", Indexes::All), ("none", Indexes::None)];
 const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
 

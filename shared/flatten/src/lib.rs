@@ -15,6 +15,7 @@ pub mod time;
 pub mod links;
 pub mod model;
 pub mod decimals;
+pub mod indexes;
 pub mod row;
 pub mod dictionary;
 pub mod automatic;

@@ -19,12 +19,13 @@ use crate::console;
 use crate::database::{Database, DatabaseError, archived_text};
 use crate::dictionary::{self, Apart};
 use crate::kept_out;
+use crate::load::tell_missing_indexes;
 use crate::needs_bundle;
 use crate::origin;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening, OtherCatalogs, SqlSchemas};
+use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
 use crate::status::unreadable;
 
 /// Put archived resources back into the tables.
@@ -39,6 +40,8 @@ pub(super) struct Restore {
     other_catalogs: OtherCatalogs,
     #[command(flatten)]
     sql_schemas: SqlSchemas,
+    #[command(flatten)]
+    indexes: NewIndexes,
     /// The resources, as `AuditEvent/123`
     #[arg(required = true, value_name = "TYPE/ID")]
     keys: Vec<String>,
@@ -49,7 +52,8 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(None)?;
     let database = arguments.destination.connect().await?;
     other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
-    let sink = database.sink(&catalog, Validation::default(), arguments.sql_schemas);
+    let (schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
+    let sink = database.sink(&catalog, Validation::default(), schemas, indexes);
     let mut outcome = Outcome::Done;
     for key in &arguments.keys {
         match restore(&database, &sink, &catalog, key).await? {
@@ -60,6 +64,7 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
             }
         }
     }
+    tell_missing_indexes(&sink);
     Ok(outcome)
 }
 

@@ -25,6 +25,7 @@ use crate::database::{Database, DatabaseError};
 use crate::dictionary::{self, Apart};
 use crate::input::Inputs;
 use crate::kept_out;
+use crate::load::tell_missing_indexes;
 use crate::needs_bundle::needs_bundle;
 use crate::origin;
 use crate::outcome::Outcome;
@@ -85,6 +86,7 @@ pub(super) async fn replay(
             }
         }
     }
+    tell_missing_indexes(&replayer.sink);
     for load in replayer.loads.values().flatten().filter(|load| is_cut(load)) {
         console::line(&format!(
             "flatfire: {}: only its first {MAX_REJECTS} rejects are kept; replay the whole load",

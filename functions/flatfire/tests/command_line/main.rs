@@ -28,6 +28,7 @@ mod find;
 mod forget;
 mod archive;
 mod replay;
+mod index;
 mod tidy;
 mod rights;
 mod analysts;

@@ -74,6 +74,7 @@ impl Files {
             (0, "forget --yes --reason test Patient/p".to_owned()),
             (0, "forget --compartment --yes --reason test Patient/pat-00".to_owned()),
             (0, "forget --lift --reason test Patient/p".to_owned()),
+            (0, "index --indexes all".to_owned()),
             (0, "tidy".to_owned()),
         ];
         lines.map(|(code, line)| (code, line.split(' ').map(str::to_owned).collect())).into()

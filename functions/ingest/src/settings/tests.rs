@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use flatten::automatic::Arrays;
 use flatten::decimals::Decimals;
+use flatten::indexes::Indexes;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::sink::mongodb::{Retention, Validation};
 
@@ -84,6 +85,7 @@ fn every_variable_is_read() {
         ("ARCHIVE_DAYS", "30"),
         ("VALIDATE_VIEWS", "warn"),
         ("SQL_SCHEMAS", "on"),
+        ("INDEXES", "all"),
         ("GATES", r#"{"min_resources": 1}"#),
     ];
     let (settings, choices) = (read(&variables).unwrap(), choices(&variables));
@@ -95,6 +97,7 @@ fn every_variable_is_read() {
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));
     assert!(settings.path_style && settings.sql_schemas);
+    assert_eq!(settings.indexes, Indexes::All);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Tables, true));
     assert_eq!(choices.automatic.decimals, Decimals::Double);
     assert_eq!(
@@ -135,6 +138,7 @@ fn a_word_that_is_no_choice_is_a_mistake() {
         ("FLATTEN_ARRAYS", "array"),
         ("FLATTEN_NARRATIVE", "1"),
         ("DECIMALS", "float"),
+        ("INDEXES", "off"),
         ("FLATTEN_TABLES", "all"),
         ("EXTENSION_NAMES", "[]"),
         ("EXTENSION_NAMES", r#"{"http://a.example/x": "$ax"}"#),

@@ -17,6 +17,7 @@ mod erasures;
 mod faults;
 mod harness;
 mod histories;
+mod indexes;
 mod ledger;
 mod no_primary;
 mod programs;

@@ -62,7 +62,7 @@ impl Connection {
         })
     }
 
-    async fn answer(&self, command: &BsonDocument) -> Result<BsonDocument, Trouble> {
+    pub(super) async fn answer(&self, command: &BsonDocument) -> Result<BsonDocument, Trouble> {
         let command = RawDocumentBuf::try_from(command).map_err(|_| Trouble::Document(0))?;
         self.run(self.database(), command).await
     }

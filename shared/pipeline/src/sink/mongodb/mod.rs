@@ -2,6 +2,7 @@
 
 mod chunks;
 mod connection;
+mod indexes;
 mod marks;
 mod notes;
 mod parts;
@@ -30,6 +31,7 @@ use super::bson::{BsonWriter, RowEncoder};
 use super::replacement::{Answer, Command, Document, Expectations, Found, Place, Replacement, Written};
 use super::{Sink, add_rejects, aside_of, erased_keys, records, stored};
 use chunks::{Chunk, UPDATE, cut};
+use indexes::TableIndexes;
 use notes::Notes;
 use parts::{
     Guard, Part, accounts_for_all, collection_of, enter, fates, first_batch, statements_of, unanswered,
@@ -41,6 +43,7 @@ pub(crate) use parts::{carried_out, met_duplicates};
 pub(crate) use trouble::Trouble;
 
 pub use connection::{ConnectError, Connection, connect};
+pub use indexes::{Index, MAX_DOCUMENTS as MAX_DOCUMENTS_TO_INDEX, wanted_indexes};
 pub use refusal::Refusal;
 pub use retention::Retention;
 pub use views::Validation;
@@ -75,6 +78,7 @@ pub struct MongoSink {
     retained: Mutex<BTreeSet<String>>,
     views: ViewTables,
     sql_schemas: SqlSchemas,
+    indexes: TableIndexes,
 }
 
 impl MongoSink {
@@ -86,7 +90,7 @@ impl MongoSink {
         let (notes, retained) = (Notes::default(), Mutex::default());
         let expectations = Mutex::default();
         let (retention, views) = (Retention::default(), ViewTables::default());
-        let sql_schemas = SqlSchemas::default();
+        let (sql_schemas, indexes) = (SqlSchemas::default(), TableIndexes::default());
         Self {
             connection,
             archive,
@@ -98,6 +102,7 @@ impl MongoSink {
             retained,
             views,
             sql_schemas,
+            indexes,
         }
     }
 
@@ -363,6 +368,7 @@ impl Sink for MongoSink {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.prepare_views(&batch).await?;
         self.extend_sql_schemas(&batch).await?;
+        self.prepare_indexes(&batch).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         self.retain(&batch).await?;
         self.complete(&batch).await?;

@@ -113,6 +113,8 @@ pub(super) fn named(code: i32) -> String {
         67 => "CannotCreateIndex",
         73 => "InvalidNamespace",
         79 => "UnknownReplWriteConcern",
+        85 => "IndexOptionsConflict",
+        86 => "IndexKeySpecsConflict",
         89 => "NetworkTimeout",
         91 => "ShutdownInProgress",
         100 => "UnsatisfiableWriteConcern",

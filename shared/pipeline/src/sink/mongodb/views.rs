@@ -136,6 +136,11 @@ impl MongoSink {
 }
 
 impl ViewTables {
+    /// Returns whether a table is a view's.
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.views.contains_key(table)
+    }
+
     /// The options that the collection should have and has not; `None`: it is as it should be.
     fn wanted(&self, view: &ViewTable, standing: Option<&BsonDocument>) -> Option<BsonDocument> {
         let has = |name: &str| standing.and_then(|options| options.get_str(name).ok());
