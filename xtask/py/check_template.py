@@ -1,0 +1,702 @@
+"""Checks template.yaml with many combinations of its parameters.
+
+For each combination the script transforms the template as SAM does, evaluates its conditions and functions as
+CloudFormation does, and checks the resources that are left. Then cfn-lint reads the transformed template with all
+combinations, because it ignores parameter values of a template that is not transformed yet. `cfn-lint` and
+`sam validate --lint` also read the template as it is. The script asks no account anything and writes no file.
+
+It prints one line for each combination, and ends with exit code 1 and a message at the first failure.
+
+usage: check_template.py [--template FILE]
+"""
+
+import argparse
+import json
+import logging
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+# It warns at the end of each transformation that nobody takes its own metrics.
+logging.getLogger("samtranslator").setLevel(logging.ERROR)
+
+from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
+from samtranslator.translator.transform import transform  # noqa: E402  (after the region is set)
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/flatfire/1",
+    "AWS::StackName": "flatfire",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+BUCKET = "a-bucket-of-files"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:mongodb-a1b2c3"
+SECRET_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/66666666-7777-8888-9999-000000000000"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/operator"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
+LAYER = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:authority:3"
+UPLOADERS = f"arn:aws:iam::{ACCOUNT}:role/sender,arn:aws:iam::210987654321:root"
+URI = "mongodb+srv://cluster.example.net/?authMechanism=MONGODB-AWS"
+
+EXISTING = {"MakeBucket": "no"}
+NETWORK = {"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d", "SecurityGroupIds": "sg-0a1b2c3d"}
+ENCRYPTED = {"KmsKeyArn": KEY}
+GUARDED = {"PermissionsBoundaryArn": BOUNDARY, "OperatorRoleArn": OPERATOR}
+TOLD = {"AlarmTopicArn": TOPIC}
+WATCHED = {**TOLD, "SilenceAlarmHours": "72", "Dashboard": "true"}
+SENDERS = {"UploaderArns": UPLOADERS, "AccessLogBucket": "a-bucket-of-logs"}
+OFF = {
+    "DaysToInfrequentAccess": "0",
+    "DaysToGlacier": "0",
+    "DaysToExpiration": "0",
+    "NoncurrentDays": "0",
+    "AbortMultipartDays": "0",
+}
+
+# Each is added to BucketName and MongodbUri; a secret takes the place of the latter.
+COMBINATIONS = {
+    "defaults": {},
+    "a secret": {"MongodbSecretArn": SECRET},
+    "a secret with a key": {"MongodbSecretArn": SECRET, "MongodbSecretKmsKeyArn": SECRET_KEY},
+    "suffix": {"WatchedSuffix": ".ndjson"},
+    "network": NETWORK,
+    "key": ENCRYPTED,
+    "network, key": {**NETWORK, **ENCRYPTED},
+    "boundary": {"PermissionsBoundaryArn": BOUNDARY},
+    "operator": {"OperatorRoleArn": OPERATOR},
+    "uploaders": {"UploaderArns": UPLOADERS},
+    "access log": {"AccessLogBucket": "a-bucket-of-logs"},
+    "uploaders, access log, key": {**SENDERS, **ENCRYPTED},
+    "layers": {"Layers": f"{LAYER},{LAYER}"},
+    "topic": TOLD,
+    "silence": {"SilenceAlarmHours": "24"},
+    "dashboard": {"Dashboard": "true"},
+    "topic, silence, dashboard": WATCHED,
+    "no lifecycle": OFF,
+    "cold only": {**OFF, "DaysToGlacier": "1", "ColdStorageClass": "DEEP_ARCHIVE"},
+    "infrequent access only": {**OFF, "DaysToInfrequentAccess": "30"},
+    "expiry only": {**OFF, "DaysToExpiration": "365"},
+    "reserved concurrency, x86_64": {"ReservedConcurrency": "10", "Architecture": "x86_64", "TimeoutSeconds": "60"},
+    "local cloud": {"EndpointUrl": "http://127.0.0.1:4566", "MongodbSecretArn": SECRET},
+    "existing bucket": EXISTING,
+    "existing bucket, suffix": {**EXISTING, "WatchedSuffix": ".ndjson.gz", "WatchedPrefix": "north/fhir/"},
+    "existing bucket, network": {**EXISTING, **NETWORK},
+    "existing bucket, key": {**EXISTING, **ENCRYPTED},
+    "existing bucket, operator, boundary": {**EXISTING, **GUARDED},
+    "existing bucket, topic, silence, dashboard": {**EXISTING, **WATCHED},
+    "existing bucket, no lifecycle": {**EXISTING, **OFF},
+    "existing bucket, everything": {**EXISTING, **NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, "Layers": LAYER},
+    "everything": {**NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, **SENDERS, "Layers": LAYER, "MongodbSecretArn": SECRET},
+}
+
+# The template's own rules refuse these.
+REFUSED = {
+    "no connection": {"MongodbUri": ""},
+    "two connections": {"MongodbUri": URI, "MongodbSecretArn": SECRET},
+    "subnets without security groups": {"SubnetIds": "subnet-0a1b2c3d"},
+    "security groups without subnets": {"SecurityGroupIds": "sg-0a1b2c3d"},
+    "uploaders of an existing bucket": {**EXISTING, "UploaderArns": UPLOADERS},
+    "access log of an existing bucket": {**EXISTING, "AccessLogBucket": "a-bucket-of-logs"},
+}
+
+# What a stack of the first version has. Another logical id would remove and make the resource.
+FIRST_IDS = {
+    "Bucket",
+    "BucketPolicy",
+    "Queue",
+    "DeadLetterQueue",
+    "QueuePolicy",
+    "IngestFunction",
+    "IngestFunctionNotifications",
+    "IngestRole",
+    "IngestLogGroup",
+    "DeadLetterAlarm",
+    "OldestMessageAlarm",
+    "IncompleteLoads",
+    "IncompleteLoadAlarm",
+}
+FOURTEEN_DAYS = 14 * 24 * 3600
+NETWORK_ACTIONS = {
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+}
+ALARMS = {"DeadLetterAlarm", "OldestMessageAlarm", "FunctionErrorAlarm", "IncompleteLoadAlarm"}
+METRICS = {
+    "AWS/SQS": {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesVisible",
+        "NumberOfMessagesSent",
+    },
+    "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
+    "Flatfire": {"flatfire-incomplete-loads"},
+}
+
+
+class Failure(Exception):
+    """The template is not as it should be."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def check_equal(actual, expected, what):
+    check(actual == expected, f"{what} is {actual!r}, and should be {expected!r}")
+
+
+# --- evaluating the template -------------------------------------------------------------------------------------
+
+NO_VALUE = object()
+
+
+class Stack:
+    """The resources of the template with one combination of parameter values."""
+
+    def __init__(self, template, given):
+        self.template = template
+        self.parameters = parameter_values(template, given)
+        self.conditions = {}
+        self.references = {}
+        self.ids = {
+            name for name, resource in template["Resources"].items() if self.holds(resource.get("Condition"))
+        }
+        self.resources = {}
+        for name in sorted(self.ids):
+            resource = template["Resources"][name]
+            self.need(resource.get("DependsOn", []), name)
+            self.resources[name] = {**resource, "Properties": self.evaluate(resource.get("Properties", {}), name)}
+        self.outputs = {
+            name: self.evaluate(output["Value"], f"output {name}")
+            for name, output in template["Outputs"].items()
+            if self.holds(output.get("Condition"))
+        }
+        self.check_order()
+
+    def properties(self, name):
+        check(name in self.resources, f"there is no {name}")
+        return self.resources[name]["Properties"]
+
+    def given(self, name):
+        """Returns the value of a parameter; empty text and 0 count as not given."""
+        value = self.parameters[name]
+        return "" if value == "0" else value
+
+    def of_type(self, prefix):
+        return {name for name, resource in self.resources.items() if resource["Type"].startswith(prefix)}
+
+    def holds(self, condition):
+        if condition is None:
+            return True
+        if condition not in self.conditions:
+            check(condition in self.template["Conditions"], f"there is no condition {condition}")
+            self.conditions[condition] = self.truth(self.template["Conditions"][condition])
+        return self.conditions[condition]
+
+    def truth(self, expression):
+        """Evaluates a condition, or an assertion of a rule."""
+        ((function, argument),) = expression.items()
+        if function == "Condition":
+            return self.holds(argument)
+        if function == "Fn::Not":
+            return not self.truth(argument[0])
+        if function == "Fn::And":
+            return all([self.truth(part) for part in argument])
+        if function == "Fn::Or":
+            return any([self.truth(part) for part in argument])
+        if function == "Fn::Equals":
+            left, right = (str(self.evaluate(side, "a condition")) for side in argument)
+            return left == right
+        raise Failure(f"this script does not know {function} in a condition")
+
+    def need(self, names, where):
+        for name in [names] if isinstance(names, str) else names:
+            check(name in self.ids, f"{where} refers to {name}, which this combination does not make")
+            self.references.setdefault(where, set()).add(name)
+
+    def check_order(self):
+        """CloudFormation makes each resource after those that it refers to, so no circle may exist."""
+        waiting = set(self.ids)
+        while waiting:
+            ready = {name for name in waiting if not self.references.get(name, set()) & waiting}
+            check(ready, f"some of these resources refer to each other in a circle: {', '.join(sorted(waiting))}")
+            waiting -= ready
+
+    def evaluate(self, value, where):
+        if isinstance(value, list):
+            items = [self.evaluate(item, where) for item in value]
+            return [item for item in items if item is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((function, argument),) = value.items()
+            if function == "Ref" or function.startswith("Fn::"):
+                return self.call(function, argument, where)
+        members = {name: self.evaluate(member, where) for name, member in value.items()}
+        return {name: member for name, member in members.items() if member is not NO_VALUE}
+
+    def call(self, function, argument, where):
+        if function == "Ref":
+            return self.reference(argument, where)
+        if function == "Fn::GetAtt":
+            name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+            return self.attribute(name, attribute, where)
+        if function == "Fn::If":
+            condition, then, otherwise = argument
+            return self.evaluate(then if self.holds(condition) else otherwise, where)
+        if function == "Fn::Sub":
+            check(isinstance(argument, str), f"this script does not know Fn::Sub with values, in {where}")
+            return re.sub(r"\$\{([^!}][^}]*)\}", lambda found: self.substitute(found[1], where), argument)
+        if function == "Fn::Split":
+            separator, text = self.evaluate(argument, where)
+            return text.split(separator)
+        if function == "Fn::Join":
+            separator, parts = self.evaluate(argument, where)
+            return separator.join(parts)
+        if function == "Fn::FindInMap":
+            mapping, first, second = self.evaluate(argument, where)
+            check(first in self.template["Mappings"][mapping], f"the mapping {mapping} has no {first}")
+            return self.template["Mappings"][mapping][first][second]
+        raise Failure(f"this script does not know {function}, in {where}")
+
+    def reference(self, name, where):
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        if name in PSEUDO_PARAMETERS:
+            return PSEUDO_PARAMETERS[name]
+        if name in self.parameters:
+            return self.parameters[name]
+        self.need(name, where)
+        return f"<{name}>"
+
+    def attribute(self, name, attribute, where):
+        self.need(name, where)
+        return f"<{name}.{attribute}>"
+
+    def substitute(self, name, where):
+        if "." in name:
+            return self.attribute(*name.split(".", 1), where)
+        return str(self.reference(name, where))
+
+    def broken_rule(self):
+        """Returns what the first rule says that these values break, if there is one."""
+        for rule in self.template["Rules"].values():
+            if "RuleCondition" in rule and not self.truth(rule["RuleCondition"]):
+                continue
+            for assertion in rule["Assertions"]:
+                if not self.truth(assertion["Assert"]):
+                    return assertion["AssertDescription"]
+        return None
+
+
+def parameter_values(template, given):
+    values = {}
+    for name, declared in template["Parameters"].items():
+        check(name in given or "Default" in declared, f"{name} has no default, and the combination does not give it")
+        value = str(given.get(name, declared.get("Default")))
+        if declared["Type"] == "Number":
+            check(float(value) >= declared.get("MinValue", float("-inf")), f"{name}={value} is below its minimum")
+            check(float(value) <= declared.get("MaxValue", float("inf")), f"{name}={value} is above its maximum")
+        allowed = [str(one) for one in declared.get("AllowedValues", [value])]
+        check(value in allowed, f"{name}={value} is not among its values")
+        check(re.fullmatch(declared.get("AllowedPattern", ".*"), value, re.DOTALL), f"{name}={value} has another form")
+        values[name] = value
+    unknown = given.keys() - values.keys()
+    check(not unknown, f"the template has no parameter {', '.join(sorted(unknown))}")
+    return values
+
+
+class NoManagedPolicies:
+    """The function's role is the template's own, so SAM looks no policy up."""
+
+    def load(self):
+        return {}
+
+
+def transformed(source, given):
+    template = yaml_parse(source)
+    # As `sam package` leaves it: the code stands in a bucket.
+    template["Resources"]["IngestFunction"]["Properties"]["CodeUri"] = "s3://code/ingest.zip"
+    try:
+        return transform(template, dict(given), NoManagedPolicies())
+    except InvalidDocumentException as error:
+        raise Failure(f"SAM refuses the template: {error.message}") from error
+
+
+def complete(given):
+    connection = {} if "MongodbSecretArn" in given or "MongodbUri" in given else {"MongodbUri": URI}
+    return {"BucketName": BUCKET, **connection, **given}
+
+
+# --- what the resources must be ----------------------------------------------------------------------------------
+
+
+def statements(document):
+    found = document["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def role_statements(stack):
+    policies = stack.properties("IngestRole").get("Policies", [])
+    return [statement for policy in policies for statement in statements(policy["PolicyDocument"])]
+
+
+def role_actions(stack, service):
+    """Returns the resources of each action of a service that the role has."""
+    return {
+        action: listed(statement["Resource"])
+        for statement in role_statements(stack)
+        for action in listed(statement["Action"])
+        if action.startswith(service)
+    }
+
+
+def by_sid(document, sid):
+    found = [statement for statement in statements(document) if statement.get("Sid") == sid]
+    check(len(found) == 1, f"{len(found)} statements are called {sid}, and one should be")
+    return found[0]
+
+
+def check_logical_ids(stack):
+    expected = FIRST_IDS - ({"Bucket", "BucketPolicy"} if stack.given("MakeBucket") == "no" else set())
+    missing = expected - stack.ids
+    check(not missing, f"the stack lacks {', '.join(sorted(missing))}, which the first version had")
+
+
+def check_bucket(stack):
+    rules = stack.of_type("AWS::Events::")
+    if stack.given("MakeBucket") == "no":
+        check_equal(stack.of_type("AWS::S3::"), set(), "the set of bucket resources with MakeBucket=no")
+        return check_rule(stack)
+    check_equal(rules, set(), "the set of event rules with MakeBucket=yes")
+    bucket = stack.properties("Bucket")
+    check_equal(stack.resources["Bucket"].get("DeletionPolicy"), "RetainExceptOnCreate", "the bucket's DeletionPolicy")
+    check_equal(stack.resources["Bucket"].get("UpdateReplacePolicy"), "Retain", "the bucket's UpdateReplacePolicy")
+    check_equal(bucket["VersioningConfiguration"], {"Status": "Enabled"}, "the bucket's versioning")
+    check(all(bucket["PublicAccessBlockConfiguration"].values()), "the bucket does not block all public access")
+    check_equal(len(bucket["PublicAccessBlockConfiguration"]), 4, "the number of blocks of public access")
+    (notification,) = bucket["NotificationConfiguration"]["QueueConfigurations"]
+    check_equal(notification["Queue"], "<Queue.Arn>", "the bucket's notification queue")
+    filters = {one["Name"]: one["Value"] for one in notification["Filter"]["S3Key"]["Rules"]}
+    expected = {"prefix": stack.given("WatchedPrefix"), "suffix": stack.given("WatchedSuffix")}
+    check_equal(filters, {name: value for name, value in expected.items() if value}, "the notification's filter")
+    policy = stack.properties("BucketPolicy")["PolicyDocument"]
+    check_tls_only(policy, "s3:*")
+    check_uploaders(stack, policy)
+    log = {"DestinationBucketName": stack.given("AccessLogBucket"), "LogFilePrefix": f"{BUCKET}/"}
+    expected = log if stack.given("AccessLogBucket") else None
+    check_equal(bucket.get("LoggingConfiguration"), expected, "the bucket's access log")
+
+
+def check_rule(stack):
+    rule = stack.properties("ObjectCreatedRule")
+    prefix, suffix = stack.given("WatchedPrefix"), stack.given("WatchedSuffix")
+    key = {"wildcard": f"{prefix}*{suffix}"} if suffix else {"prefix": prefix}
+    pattern = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [BUCKET]}, "object": {"key": [key]}},
+    }
+    check_equal(rule["EventPattern"], pattern, "the pattern of the event rule")
+    check_equal([target["Arn"] for target in rule["Targets"]], ["<Queue.Arn>"], "the target of the event rule")
+
+
+def check_uploaders(stack, policy):
+    allowed = [statement for statement in statements(policy) if statement["Effect"] == "Allow"]
+    if not stack.given("UploaderArns"):
+        return check_equal(allowed, [], "what the bucket's policy allows without UploaderArns")
+    check_equal(len(allowed), 1, "the number of statements for uploaders")
+    check_equal(listed(allowed[0]["Action"]), ["s3:PutObject"], "what uploaders may do")
+    check_equal(allowed[0]["Principal"], {"AWS": stack.given("UploaderArns").split(",")}, "the uploaders")
+    check_equal(
+        listed(allowed[0]["Resource"]),
+        [f"arn:aws:s3:::{BUCKET}/{stack.given('WatchedPrefix')}*"],
+        "where uploaders may put files",
+    )
+
+
+def check_lifecycle(stack):
+    if stack.given("MakeBucket") == "no":
+        return
+    rules = {rule["Id"]: rule for rule in stack.properties("Bucket")["LifecycleConfiguration"]["Rules"]}
+    passive = {"Id", "Status", "Prefix"}
+    for name, rule in rules.items():
+        check(rule.keys() - passive, f"the lifecycle rule {name} does nothing, which S3 refuses")
+        check_equal(rule["Status"], "Enabled", f"the status of the lifecycle rule {name}")
+        check(rule.get("Transitions") != [], f"the lifecycle rule {name} has an empty list of transitions")
+    keep = rules.get("keep-originals-ever-cheaper", {})
+    moves = [(move["StorageClass"], move["TransitionInDays"]) for move in keep.get("Transitions", [])]
+    expected = [
+        (storage_class, stack.given(days))
+        for storage_class, days in [
+            ("STANDARD_IA", "DaysToInfrequentAccess"),
+            (stack.given("ColdStorageClass"), "DaysToGlacier"),
+        ]
+        if stack.given(days)
+    ]
+    check_equal(moves, expected, "the list of transitions")
+    check_equal(keep.get("ExpirationInDays", ""), stack.given("DaysToExpiration"), "the days to expiration")
+    drop = rules["drop-what-was-replaced-or-never-finished"]
+    check_equal(drop.get("ExpiredObjectDeleteMarker"), True, "whether delete markers expire")
+    noncurrent = drop.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays", "")
+    check_equal(noncurrent, stack.given("NoncurrentDays"), "the days of replaced versions")
+    unfinished = drop.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation", "")
+    check_equal(unfinished, stack.given("AbortMultipartDays"), "the days of unfinished uploads")
+
+
+def check_tls_only(policy, action):
+    statement = by_sid(policy, "TlsOnly")
+    check_equal(statement["Effect"], "Deny", "the effect of TlsOnly")
+    check_equal(statement["Principal"], "*", "the principal of TlsOnly")
+    check_equal(statement["Action"], action, "the action of TlsOnly")
+    check_equal(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, "the condition of TlsOnly")
+
+
+def check_queues(stack):
+    for name in ("Queue", "DeadLetterQueue"):
+        retention = stack.properties(name).get("MessageRetentionPeriod")
+        check_equal(retention, FOURTEEN_DAYS, f"the retention of {name}")
+        policy = stack.properties(f"{name}Policy")
+        check_equal(policy["Queues"], [f"<{name}>"], f"the queue of {name}Policy")
+        check_tls_only(policy["PolicyDocument"], "sqs:*")
+        for statement in statements(policy["PolicyDocument"]):
+            check_equal(statement["Resource"], f"<{name}.Arn>", f"the resource of {statement['Sid']} in {name}Policy")
+    timeout = int(stack.given("TimeoutSeconds"))
+    check_equal(stack.properties("Queue")["VisibilityTimeout"], 6 * timeout, "the queue's visibility timeout")
+
+
+def check_senders(stack):
+    policy = stack.properties("QueuePolicy")["PolicyDocument"]
+    deny = by_sid(policy, "NobodyElseMaySend")
+    check_equal((deny["Effect"], deny["Principal"]), ("Deny", "*"), "whom NobodyElseMaySend refuses")
+    check_equal(deny["Action"], "sqs:SendMessage", "what NobodyElseMaySend refuses")
+    operator = [stack.given("OperatorRoleArn")] if stack.given("OperatorRoleArn") else []
+    condition = {
+        "Bool": {"aws:PrincipalIsAWSService": "false"},
+        "ArnNotEquals": {"aws:PrincipalArn": ["<IngestRole.Arn>", *operator]},
+    }
+    check_equal(deny["Condition"], condition, "whom NobodyElseMaySend admits")
+    if stack.given("MakeBucket") == "no":
+        service = "events.amazonaws.com"
+        condition = {"ArnEquals": {"aws:SourceArn": "<ObjectCreatedRule.Arn>"}}
+    else:
+        service = "s3.amazonaws.com"
+        condition = {
+            "ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{BUCKET}"},
+            "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        }
+    allowed = [statement for statement in statements(policy) if statement["Effect"] == "Allow"]
+    check_equal(len(allowed), 1, "the number of statements that admit a sender")
+    check_equal(allowed[0]["Principal"], {"Service": service}, "the service that may send")
+    check_equal(allowed[0]["Action"], "sqs:SendMessage", "what the service may do")
+    check_equal(allowed[0]["Condition"], condition, "the source that may send")
+
+
+def check_network(stack):
+    actions = role_actions(stack, "ec2:")
+    network = stack.properties("IngestFunction").get("VpcConfig")
+    if not stack.given("SubnetIds"):
+        check_equal(set(actions), set(), "the set of ec2 actions without a network")
+        return check_equal(network, None, "the function's network")
+    check_equal(set(actions), NETWORK_ACTIONS, "the set of ec2 actions in a network")
+    expected = {name: stack.given(name).split(",") for name in ("SubnetIds", "SecurityGroupIds")}
+    check_equal(network, expected, "the function's network")
+
+
+def check_key(stack):
+    key, secret_key = stack.given("KmsKeyArn"), stack.given("MongodbSecretKmsKeyArn")
+    granted = {
+        (action, resource)
+        for statement in role_statements(stack)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if action.startswith("kms:")
+    }
+    expected = {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
+    expected |= {("kms:Decrypt", secret_key)} if secret_key else set()
+    check_equal(granted, expected, "the set of kms actions of the role")
+    for name in ("Queue", "DeadLetterQueue"):
+        queue = stack.properties(name)
+        check_equal(queue.get("KmsMasterKeyId", ""), key, f"the key of {name}")
+        check_equal(queue.get("SqsManagedSseEnabled"), None if key else True, f"SqsManagedSseEnabled of {name}")
+    check_equal(stack.properties("IngestLogGroup").get("KmsKeyId", ""), key, "the key of the log")
+    check_equal(stack.properties("IngestFunction").get("KmsKeyArn", ""), key, "the key of the function")
+    if stack.given("MakeBucket") == "no":
+        return
+    (rule,) = stack.properties("Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    with_key = {
+        "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key},
+        "BucketKeyEnabled": True,
+    }
+    without_key = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    check_equal(rule, with_key if key else without_key, "the bucket's encryption")
+
+
+def check_role(stack):
+    role, function = stack.properties("IngestRole"), stack.properties("IngestFunction")
+    boundary = role.get("PermissionsBoundary", "")
+    check_equal(boundary, stack.given("PermissionsBoundaryArn"), "the permissions boundary")
+    layers = stack.given("Layers").split(",") if stack.given("Layers") else None
+    check_equal(function.get("Layers"), layers, "the list of layers")
+    check_equal(function["Role"], "<IngestRole.Arn>", "the function's role")
+    check_equal(stack.outputs.get("RoleArn"), "<IngestRole.Arn>", "the output RoleArn")
+    check_equal(stack.outputs.get("BucketName"), BUCKET, "the output BucketName")
+    objects = f"arn:aws:s3:::{BUCKET}/{stack.given('WatchedPrefix')}*"
+    expected = {
+        "s3:GetObject": [objects],
+        "s3:GetObjectVersion": [objects],
+        "s3:ListBucket": [f"arn:aws:s3:::{BUCKET}"],
+    }
+    check_equal(role_actions(stack, "s3:"), expected, "what the role may do in S3")
+    secret = {"secretsmanager:GetSecretValue": [SECRET]} if stack.given("MongodbSecretArn") else {}
+    check_equal(role_actions(stack, "secretsmanager:"), secret, "what the role may do in Secrets Manager")
+
+
+def check_alarms(stack):
+    expected = ALARMS | ({"SilenceAlarm"} if stack.given("SilenceAlarmHours") else set())
+    check_equal(stack.of_type("AWS::CloudWatch::Alarm"), expected, "the set of alarms")
+    topic = [stack.given("AlarmTopicArn")] if stack.given("AlarmTopicArn") else None
+    for name in sorted(expected):
+        alarm = stack.properties(name)
+        for actions in ("AlarmActions", "OKActions"):
+            check_equal(alarm.get(actions), topic, f"{actions} of {name}")
+        check_metric(alarm["Namespace"], alarm["MetricName"], name)
+    if "SilenceAlarm" in expected:
+        alarm = stack.properties("SilenceAlarm")
+        check_equal(alarm["TreatMissingData"], "breaching", "what SilenceAlarm makes of missing data")
+        check_equal(alarm["EvaluationPeriods"], stack.given("SilenceAlarmHours"), "the hours of SilenceAlarm")
+
+
+def check_metric(namespace, metric, where):
+    check(metric in METRICS.get(namespace, ()), f"{where} has the metric {namespace} {metric}, which no service sends")
+
+
+def check_dashboard(stack):
+    dashboards = stack.of_type("AWS::CloudWatch::Dashboard")
+    check_equal(len(dashboards), int(stack.given("Dashboard") == "true"), "the number of dashboards")
+    for name in dashboards:
+        text = stack.properties(name)["DashboardBody"]
+        try:
+            body = json.loads(text)
+        except ValueError as error:
+            raise Failure(f"the body of {name} is not JSON: {error}") from error
+        check(body.get("widgets"), f"{name} has no widgets")
+        for widget in body["widgets"]:
+            title = widget["properties"]["title"]
+            check(widget["x"] + widget["width"] <= 24, f"the widget {title} is beyond the 24 columns")
+            for metric in widget["properties"].get("metrics", []):
+                check_metric(metric[0], metric[1], f"the widget {title}")
+
+
+CHECKS = [
+    check_logical_ids,
+    check_bucket,
+    check_lifecycle,
+    check_queues,
+    check_senders,
+    check_network,
+    check_key,
+    check_role,
+    check_alarms,
+    check_dashboard,
+]
+
+
+def check_parameters(template):
+    """Each parameter has a sentence, a place in the console's form and a row in the documentation."""
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    check_equal(sorted(grouped), sorted(template["Parameters"]), "the list of parameters in ParameterGroups")
+    documentation = (ROOT / "docs/operations.md").read_text()
+    for name, declared in template["Parameters"].items():
+        check(declared.get("Description", "").endswith("."), f"{name} has no sentence as its description")
+        check(f"`{name}`" in documentation, f"docs/operations.md lacks the parameter {name}")
+
+
+def check_refusals(source):
+    for name, given in REFUSED.items():
+        stack = Stack(transformed(source, complete(given)), complete(given))
+        check(stack.broken_rule(), f"no rule of the template refuses: {name}")
+        print(f"refused  {name}")
+
+
+def check_combination(source, name, given):
+    try:
+        stack = Stack(transformed(source, complete(given)), complete(given))
+        broken = stack.broken_rule()
+        check(not broken, f"a rule of the template refuses it: {broken}")
+        for one in CHECKS:
+            one(stack)
+    except Failure as failure:
+        raise Failure(f"with the combination \"{name}\": {failure}") from failure
+    print(f"ok       {name}: {len(stack.ids)} resources")
+
+
+# --- the linters -------------------------------------------------------------------------------------------------
+
+
+def run(program, *arguments, text=None):
+    """Runs a program that stands beside this script's Python, with a text as its input."""
+    path = pathlib.Path(sys.executable).parent / program
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+    ended = subprocess.run(
+        [path, *arguments], cwd=ROOT, env=environment, input=text or "", capture_output=True, text=True, check=False
+    )
+    check(ended.returncode == 0, f"{program} complains:\n{ended.stdout}{ended.stderr}")
+    print(f"ok       {program}")
+
+
+def lint_combinations(source):
+    """Lints each transformed template; combinations that SAM transforms alike share one."""
+    sets = {}
+    for given in COMBINATIONS.values():
+        text = json.dumps(transformed(source, complete(given)), indent=1)
+        sets.setdefault(text, []).append([f"{name}={value}" for name, value in complete(given).items()])
+    for text, alike in sets.items():
+        run("cfn-lint", *(part for one in alike for part in ("--parameters", *one)), text=text)
+
+
+def lint(template):
+    run("cfn-lint", "--template", str(template))
+    run("sam", "validate", "--lint", "--region", REGION, "--template-file", str(template))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks the template with many combinations of its parameters.")
+    parser.add_argument("--template", type=pathlib.Path, default=ROOT / "template.yaml")
+    path = parser.parse_args().template.resolve()
+    source = path.read_text()
+    try:
+        check_parameters(yaml_parse(source))
+        for name, given in COMBINATIONS.items():
+            check_combination(source, name, given)
+        check_refusals(source)
+        lint_combinations(source)
+        lint(path)
+    except Failure as failure:
+        sys.exit(f"template.yaml: {failure}")
+
+
+if __name__ == "__main__":
+    main()
