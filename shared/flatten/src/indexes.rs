@@ -277,7 +277,7 @@ mod tests {
             ("Unknown_contained", "_container _load"),
             ("Rocket", "_load"),
             ("Encounter_participant", "_parent _load individual_key actor_key"),
-            ("Encounter_diagnosis", "_parent _load condition_keys condition_reference_key condition_key"),
+            ("Encounter_diagnosis", "_parent _load condition_reference_key condition_key"),
             ("Observation_performer", "_parent _load key"),
             ("Observation_code_coding", "_parent _load"),
             ("Observation_contained_performer", "_parent _load"),
