@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, EventBridgeConfiguration, NotificationConfiguration, VersioningConfiguration,
+};
 use aws_sdk_sqs::types::QueueAttributeName;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
@@ -58,6 +61,23 @@ impl Stack {
     pub async fn deploy_checked(name: &str, checks: &str) -> Self {
         let uri = line().await.servers.database.uri();
         Self::deploy_with(name, uri, &[("Checks", checks)]).await
+    }
+
+    /// As [`Stack::deploy`], over a bucket that exists already, keeps versions and sends its events to `EventBridge`.
+    pub async fn deploy_over_bucket(name: &str) -> Self {
+        let line = line().await;
+        let bucket = format!("flatfire-test-{name}");
+        let s3 = s3(line.servers.cloud.endpoint());
+        s3.create_bucket().bucket(&bucket).send().await.unwrap();
+        let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let versions = s3.put_bucket_versioning().bucket(&bucket).versioning_configuration(versioning);
+        versions.send().await.unwrap();
+        let events = NotificationConfiguration::builder()
+            .event_bridge_configuration(EventBridgeConfiguration::builder().build())
+            .build();
+        let notifications = s3.put_bucket_notification_configuration().bucket(&bucket);
+        notifications.notification_configuration(events).send().await.unwrap();
+        Self::deploy_with(name, line.servers.database.uri(), &[("MakeBucket", "no")]).await
     }
 
     /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
