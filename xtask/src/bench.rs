@@ -21,6 +21,12 @@ pub enum Bench {
         #[arg(long, default_value_t = 9)]
         repetitions: u32,
     },
+    /// `flatfire load` of files that are new, the same again, changed or small.
+    Loads {
+        /// How many Observations.
+        #[arg(long, default_value_t = 55_000)]
+        rows: u64,
+    },
     /// `flatfire load` with and without indexes, and questions by `subject_key`.
     Indexes {
         /// How many Observations.
@@ -36,7 +42,8 @@ pub enum Bench {
 pub fn run(settings: &Settings, bench: Bench) -> Result<()> {
     match bench {
         Bench::Rows { repetitions } => rows(settings, repetitions),
-        Bench::Indexes { rows } => indexes(settings, rows),
+        Bench::Loads { rows } => on_database(settings, "bench_loads.py", rows),
+        Bench::Indexes { rows } => on_database(settings, "bench_indexes.py", rows),
     }
 }
 
@@ -56,7 +63,8 @@ fn rows(settings: &Settings, repetitions: u32) -> Result<()> {
     })
 }
 
-fn indexes(settings: &Settings, rows: u64) -> Result<()> {
+/// Runs a script of measurements with the command line and a database.
+fn on_database(settings: &Settings, script: &str, rows: u64) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
     steps.run("Build flatfire", || run_command(build(settings).args(["-p", "flatfire"])))?;
@@ -64,7 +72,7 @@ fn indexes(settings: &Settings, rows: u64) -> Result<()> {
     let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, false)?;
     steps.run(&format!("Measure on {}", database.description()), || {
         let mut python = Command::new(workspace::tools_directory().join("cloud/bin/python"));
-        python.arg(workspace::root().join("xtask/py/bench_indexes.py"));
+        python.arg(workspace::root().join("xtask/py").join(script));
         python.arg(workspace::root().join("target/release/flatfire"));
         run_command(python.arg(database.uri()).arg(rows.to_string()))
     })

@@ -23,6 +23,8 @@ mod delivery;
 mod killed;
 mod replay;
 
+mod speed;
+
 mod leaks;
 
 mod by_hand;
