@@ -36,7 +36,7 @@ pub(crate) fn explained(interrupted: &Interrupted) -> String {
         Interrupted::Busy => "another process is loading it".to_owned(),
         Interrupted::Denied { .. }
         | Interrupted::Stopped { .. }
-        | Interrupted::Unsurveyed
+        | Interrupted::GateCheckTimedOut
         | Interrupted::Deadline
         | Interrupted::Cancelled => interrupted.to_string(),
     }

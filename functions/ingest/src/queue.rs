@@ -79,7 +79,7 @@ pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
         Failure::Interrupted(Interrupted::Busy) | Failure::Panicked => 60 * growth,
         // Somebody has to grant or to repair something first.
         Failure::Interrupted(
-            Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::Unsurveyed,
+            Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::GateCheckTimedOut,
         ) => 300 * growth,
     };
     spread(seconds.min(LONGEST), message)

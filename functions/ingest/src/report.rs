@@ -143,7 +143,7 @@ impl Report {
     ) {
         let milliseconds = milliseconds(took);
         match by {
-            Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::Unsurveyed => {
+            Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::GateCheckTimedOut => {
                 object_line!(error, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
             }
             Interrupted::Read { .. }

@@ -15,7 +15,7 @@ use crate::reference::is_type;
 use crate::view::{InvalidView, Plan};
 
 use fingerprint::fingerprint;
-use flattener::Rested;
+use flattener::FlattenerPool;
 pub use flattener::{Flattened, Flattener};
 
 /// What a deployment asks for, as it is written.
@@ -59,7 +59,7 @@ pub struct Catalog {
     version: String,
     /// Whether nobody reads what flatteners find out besides the rows: findings and the dictionary.
     only_rows: bool,
-    rested: Rested,
+    rested: FlattenerPool,
 }
 
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Catalog {
                 gates,
                 version,
                 only_rows: false,
-                rested: Rested::default(),
+                rested: FlattenerPool::default(),
             })
         } else {
             Err(invalid)

@@ -39,7 +39,7 @@ pub enum Interrupted {
     #[error(
         "its gates ask to read the object once before anything is written, and the time is too short; raise the function's timeout, or take the gates away"
     )]
-    Unsurveyed,
+    GateCheckTimedOut,
     /// The time is up; the next attempt resumes from the checkpoint.
     #[error("the deadline is near; the next attempt goes on from the checkpoint")]
     Deadline,

@@ -100,7 +100,7 @@ pub enum Read {
 
 /// What tells rows and rejects from those of earlier attempts at the same object.
 #[derive(Debug, Clone, Copy, Default)]
-struct Making {
+struct Generation {
     edition: u32,
     reading: u32,
 }
@@ -131,7 +131,7 @@ const OBJECT_GONE: &str = "the object is gone; what was read of it before stands
 struct Run {
     id: String,
     attempt: u32,
-    making: Making,
+    generation: Generation,
     object: Arc<ObjectRef>,
     checkpoint: Option<Checkpoint>,
     past: Past,
@@ -169,7 +169,7 @@ impl<S: Sink + 'static> Line<S> {
         let limit = Limit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
         let run = match ledger.begin(object, &attempt).await? {
             Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
-                Run { id, attempt, making: Making { edition, reading }, object, checkpoint, past }
+                Run { id, attempt, generation: Generation { edition, reading }, object, checkpoint, past }
             }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
@@ -197,7 +197,7 @@ impl<S: Sink + 'static> Line<S> {
         limit: Limit<'_>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
-        let Run { id, attempt, making, object, checkpoint, past } = run;
+        let Run { id, attempt, generation, object, checkpoint, past } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_open() {
             match survey::refuse(&self.storage, &self.catalog, self.pace, object, limit).await {
                 Ok(None) => {}
@@ -216,7 +216,7 @@ impl<S: Sink + 'static> Line<S> {
             }
         }
         let beginning = Beginning {
-            making: *making,
+            generation: *generation,
             checkpoint: checkpoint.clone(),
             is_last: past.stalls + 1 >= MOST_STALLS,
             notes: Some(Notes { ledger, id, attempt: *attempt, clock: job.clock }),
@@ -292,8 +292,8 @@ impl<S: Sink + 'static> Line<S> {
         mut summary: Summary,
     ) -> Result<Summary, Interrupted> {
         summary.drift += drift?;
-        if run.making.reading > 1 {
-            self.sink.forget_rejects(&run.id, run.making.reading).await?;
+        if run.generation.reading > 1 {
+            self.sink.forget_rejects(&run.id, run.generation.reading).await?;
         }
         Ok(summary)
     }

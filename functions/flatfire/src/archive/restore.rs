@@ -171,7 +171,7 @@ fn made(
         Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
     let version = archived.get_str("_version").ok().map(Version::from_token);
     let mut assembler = assembler.with_version(version);
-    assembler.take_alone(Place { ordinal, offset, length, line: 1 }, key, text);
+    assembler.take_single(Place { ordinal, offset, length, line: 1 }, key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), offset })
 }

@@ -44,13 +44,14 @@ impl<'a> Walk<'_, 'a> {
             };
         };
         let place = self.places.elided_coding(spot, concept, self.names);
-        let (has_more, echo, doubts) = (self.has_coding_array(codings), self.echo, self.doubts);
-        self.echo |= self.in_tables();
+        let (has_more, suppress_child_rows, findings) =
+            (self.has_coding_array(codings), self.suppress_child_rows, self.findings);
+        self.suppress_child_rows |= self.in_tables();
         let outcome = self.members(place, primary);
-        self.echo = echo;
+        self.suppress_child_rows = suppress_child_rows;
         if has_more {
             // What is odd about it is counted in the list of all.
-            self.doubts = doubts;
+            self.findings = findings;
         }
         outcome
     }
@@ -218,7 +219,7 @@ impl<'a> Walk<'_, 'a> {
             return Ok(());
         }
         // What calls itself a resource may be of any type that FHIR has.
-        self.unsure = true;
+        self.needs_duplicate_check = true;
         let place = self.places.in_place(spot, type_named(resource.resource_type()), self.names);
         self.object(place, node)
     }
@@ -226,7 +227,7 @@ impl<'a> Walk<'_, 'a> {
     /// The key and the type of a reference's target, where it has one.
     pub(super) fn target(&mut self, place: PlaceId, written: Node<'a>) {
         let Some(text) = written.text() else { return };
-        self.doubts.references += u64::from(!is_uri_reference(&text));
+        self.findings.references += u64::from(!is_uri_reference(&text));
         match self.target_of(&text) {
             Target::Resource { kind, id } => {
                 let column = self.places.own(place, Derived::Key, self.names);

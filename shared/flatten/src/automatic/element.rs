@@ -9,8 +9,8 @@ use super::datatype::rank;
 use super::name::Standing;
 use crate::time::moment;
 
-use super::place::{Derived, Essence, Member, PlaceId, Special, SpotId, items_kind};
-use super::walk::{Care, Walk};
+use super::place::{Derived, FieldFlags, Member, PlaceId, Special, SpotId, items_kind};
+use super::walk::{NamingPolicy, Walk};
 
 impl<'a> Walk<'_, 'a> {
     /// Flattens an object into the row or item at hand.
@@ -44,12 +44,12 @@ impl<'a> Walk<'_, 'a> {
     ) -> Result<(), Defect> {
         let member = self.places.member(place, key, hint, self.settings, self.names);
         self.check_names(value)?;
-        if self.care != Care::Usual && self.is_left_out(member, value) {
+        if self.policy != NamingPolicy::Usual && self.is_left_out(member, value) {
             self.modifier |= member == Member::ModifierExtensions && has_objects(value);
             self.unknown(value);
             return Ok(());
         }
-        self.unsure |= !member.is_element();
+        self.needs_duplicate_check |= !member.is_element();
         match member {
             Member::Element(spot) => self.element(spot, value),
             Member::Codings(spot) => self.codings(place, spot, value),
@@ -66,10 +66,10 @@ impl<'a> Walk<'_, 'a> {
             Member::Sibling(spot) => {
                 self.sibling(spot, value)?;
                 if value.kind() == Kind::Object {
-                    let essence = self.places.essence(spot);
-                    self.is_there(essence);
+                    let field_flags = self.places.field_flags(spot);
+                    self.is_there(field_flags);
                     // It stands for a value that is absent.
-                    if let Some(choice) = self.places.choice(spot).filter(|_| essence.is_choice())
+                    if let Some(choice) = self.places.choice(spot).filter(|_| field_flags.is_choice())
                         && self.is_first(choice.kind)
                     {
                         self.rows.text(choice.kind, choice.datatype);
@@ -93,27 +93,29 @@ impl<'a> Walk<'_, 'a> {
 
     /// Flattens the value of a member, and says which choice it is.
     pub(super) fn element(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let essence = self.places.essence(spot);
+        let field_flags = self.places.field_flags(spot);
         match value.kind() {
             Kind::Null => return Ok(()),
             Kind::Array => self.array(spot, value)?,
-            Kind::Object if essence.is_many() && !essence.is_resource() => self.objects(spot, value)?,
+            Kind::Object if field_flags.is_many() && !field_flags.is_resource() => {
+                self.objects(spot, value)?
+            }
             Kind::Object => self.single(spot, value)?,
-            Kind::String if essence.is_text() => self.rows.text_of(essence.plain, value),
-            _ if essence.is_many() && !essence.only_objects() => self.scalars(spot, value)?,
+            Kind::String if field_flags.is_text() => self.rows.text_of(field_flags.plain, value),
+            _ if field_flags.is_many() && !field_flags.only_objects() => self.scalars(spot, value)?,
             Kind::String | Kind::Number | Kind::True | Kind::False => self.only_scalar(spot, value)?,
         }
-        self.is_there(essence);
-        if essence.is_choice() {
+        self.is_there(field_flags);
+        if field_flags.is_choice() {
             self.choice(spot, value);
         }
         Ok(())
     }
 
     /// Notes that a member has a value, or something that stands for it.
-    fn is_there(&mut self, essence: Essence) {
-        self.met |= essence.meets;
-        self.unsure |= !essence.is_tabled();
+    fn is_there(&mut self, field_flags: FieldFlags) {
+        self.mandatory_seen |= field_flags.meets;
+        self.needs_duplicate_check |= !field_flags.is_tabled();
     }
 
     /// What a choice says whichever member it has: which one, its moment, and whether it holds. Of two members of one
@@ -155,14 +157,16 @@ impl<'a> Walk<'_, 'a> {
     /// Whether a name with an underscore can only be a primitive's companion. Databases and programs have fields of
     /// their own: `_id`, `_class`.
     fn is_companion(&self, spot: SpotId, key: Node<'_>) -> bool {
-        self.places.essence(spot).is_tabled() && !key.is("_id")
+        self.places.field_flags(spot).is_tabled() && !key.is("_id")
     }
 
-    /// Whether a member has no column in a row that was flattened with more [`Care`] than usual.
+    /// Returns whether the [`NamingPolicy`] gives a member no column.
     fn is_left_out(&self, member: Member, value: Node<'_>) -> bool {
         match member {
-            Member::Sibling(spot) => self.care == Care::Elements || !self.places.is_known(spot, false),
-            Member::Extensions | Member::ModifierExtensions => self.care == Care::Elements,
+            Member::Sibling(spot) => {
+                self.policy == NamingPolicy::Elements || !self.places.is_known(spot, false)
+            }
+            Member::Extensions | Member::ModifierExtensions => self.policy == NamingPolicy::Elements,
             Member::Contained | Member::Skipped | Member::Unknown => false,
             Member::Element(spot) | Member::Codings(spot) | Member::Target(spot) | Member::Labels(spot) => {
                 !self.places.is_known(spot, value.kind() == Kind::Object)
@@ -171,15 +175,15 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn only_scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let essence = self.places.essence(spot);
-        if essence.only_objects() || essence.is_resource() {
+        let field_flags = self.places.field_flags(spot);
+        if field_flags.only_objects() || field_flags.is_resource() {
             return Err(self.defect(DefectCode::ObjectExpected, value));
         }
         self.scalar(spot, value)
     }
 
     fn single(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        if self.places.essence(spot).is_resource() {
+        if self.places.field_flags(spot).is_resource() {
             return self.inner_resource(spot, value);
         }
         let carrier = self.places.shape(spot, Node::once(value));
@@ -192,7 +196,7 @@ impl<'a> Walk<'_, 'a> {
             None => Ok(()),
             Some(Kind::Object) => self.objects(spot, array),
             Some(Kind::Array) => self.items(spot, None, array),
-            Some(_) if self.places.essence(spot).only_objects() => {
+            Some(_) if self.places.field_flags(spot).only_objects() => {
                 Err(self.defect(DefectCode::ObjectExpected, array))
             }
             Some(_) => self.scalars(spot, array),
@@ -213,16 +217,16 @@ impl<'a> Walk<'_, 'a> {
         let has_array = self.in_tables()
             || !special.is_listed()
             || array.as_items().filter(|item| !item.is_null()).nth(1).is_some();
-        let (echo, doubts) = (self.echo, self.doubts);
-        self.echo |= has_array;
+        let (suppress_child_rows, findings) = (self.suppress_child_rows, self.findings);
+        self.suppress_child_rows |= has_array;
         let outcome = self.primary(spot, place, carrier, array);
-        self.echo = echo;
+        self.suppress_child_rows = suppress_child_rows;
         outcome?;
         if !has_array {
             return Ok(());
         }
         // What is odd about the primary item is counted among all of them.
-        self.doubts = doubts;
+        self.findings = findings;
         self.items(spot, carrier, array)
     }
 

@@ -12,7 +12,7 @@ use crate::time::moment;
 use super::element::has_objects;
 use super::name::Standing;
 use super::place::{Derived, MOST_NAMES, PlaceId, SpotId};
-use super::walk::{Care, Walk};
+use super::walk::{NamingPolicy, Walk};
 
 /// So many extensions of an element are compared with each other.
 const FEW: usize = 8;
@@ -37,10 +37,10 @@ impl<'a> Walk<'_, 'a> {
             }
             return Ok(());
         }
-        let every = usable(all.clone(), self.care);
+        let every = usable(all.clone(), self.policy);
         for (index, extension) in all.clone().enumerate() {
             let Some(url) = self.url_of(place, extension)? else { continue };
-            if usable(all.clone().take(index), self.care).any(|earlier| same_url(earlier, extension)) {
+            if usable(all.clone().take(index), self.policy).any(|earlier| same_url(earlier, extension)) {
                 continue;
             }
             let spot = self.extension_spot(place, every.clone(), extension, &url, standing);
@@ -55,7 +55,7 @@ impl<'a> Walk<'_, 'a> {
         let place = self.places.sibling(spot, self.names);
         match value.kind() {
             // One where every release has an array is read as an array of one.
-            Kind::Object if self.places.essence(spot).is_many() => self.siblings(place, value),
+            Kind::Object if self.places.field_flags(spot).is_many() => self.siblings(place, value),
             Kind::Object => self.members(place, value),
             Kind::Array => self.siblings(place, value),
             Kind::Null => Ok(()),
@@ -198,10 +198,11 @@ impl<'a> Walk<'_, 'a> {
         first: Node<'a>,
     ) -> Result<(), Defect> {
         if has_columns(first) {
-            let (echo, doubts) = (std::mem::replace(&mut self.echo, true), self.doubts);
+            let (suppress_child_rows, findings) =
+                (std::mem::replace(&mut self.suppress_child_rows, true), self.findings);
             let outcome = self.extension(spot, first);
             // What is odd about it is counted among all of them.
-            (self.echo, self.doubts) = (echo, doubts);
+            (self.suppress_child_rows, self.findings) = (suppress_child_rows, findings);
             outcome?;
         }
         if self.in_tables()
@@ -258,7 +259,7 @@ impl<'a> Walk<'_, 'a> {
             Kind::Null => return Ok(None),
             _ => return Err(self.defect(DefectCode::ObjectExpected, extension)),
         }
-        let has_column = self.places.has_extensions(place) && !is_unusable(extension, self.care);
+        let has_column = self.places.has_extensions(place) && !is_unusable(extension, self.policy);
         let url = url_of(extension).filter(|_| has_column);
         if url.is_none() {
             self.unknown(extension);
@@ -291,13 +292,13 @@ impl<'a> Walk<'_, 'a> {
 /// The extensions that have columns.
 fn usable<'a>(
     all: impl Iterator<Item = Node<'a>> + Clone,
-    care: Care,
+    policy: NamingPolicy,
 ) -> impl Iterator<Item = Node<'a>> + Clone {
-    all.filter(move |extension| !is_unusable(*extension, care))
+    all.filter(move |extension| !is_unusable(*extension, policy))
 }
 
-fn is_unusable(extension: Node<'_>, care: Care) -> bool {
-    care != Care::Usual && says_two_things(extension)
+fn is_unusable(extension: Node<'_>, policy: NamingPolicy) -> bool {
+    policy != NamingPolicy::Usual && says_two_things(extension)
 }
 
 fn url_of(extension: Node<'_>) -> Option<Cow<'_, str>> {

@@ -34,7 +34,7 @@ use crate::resource::Resource;
 use crate::row::{Names, Rows};
 
 use place::Places;
-use walk::{Care, Walk};
+use walk::{NamingPolicy, Walk};
 
 pub use address::address_at;
 pub(crate) use name::mistakes;
@@ -83,7 +83,7 @@ pub enum Arrays {
 pub struct Automatic {
     settings: Settings,
     places: Places,
-    doubts: Structural,
+    findings: Structural,
 }
 
 /// A row of more than this many bytes would not fit into a `MongoDB` document (16 MiB) with its overhead.
@@ -93,7 +93,7 @@ impl Automatic {
     /// A flattener that has met nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, places: Places::default(), doubts: Structural::default() }
+        Self { settings, places: Places::default(), findings: Structural::default() }
     }
 
     /// Appends the rows of a resource: its own row first, then those of its child tables, then its contained
@@ -109,22 +109,22 @@ impl Automatic {
         self.places.begin_resource();
         let mark = rows.mark();
         let mut outcome = Ok(Structural::default());
-        for care in Care::ALL {
+        for policy in NamingPolicy::ALL {
             rows.rewind(mark);
             let (settings, places) = (&self.settings, &mut self.places);
-            outcome = Walk::new(settings, places, names, links, rows, resource, key).run(care);
+            outcome = Walk::new(settings, places, names, links, rows, resource, key).run(policy);
             if !outcome.as_ref().is_err_and(|defect| defect.code == DefectCode::AmbiguousColumn) {
                 break;
             }
         }
-        self.doubts = outcome?;
-        self.doubts.ids += u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
+        self.findings = outcome?;
+        self.findings.ids += u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
         Ok(())
     }
 
     /// What structural checks have found in the last resource that was flattened.
-    pub(crate) const fn doubts(&self) -> Structural {
-        self.doubts
+    pub(crate) const fn findings(&self) -> Structural {
+        self.findings
     }
 
     /// Goes on with another load, whose dictionary is its own.

@@ -49,11 +49,11 @@ pub(super) fn joined(prefix: &str, name: &str) -> String {
 }
 
 /// The last part of an extension's column names, decided by settings, then by the registry, never by the data but
-/// for [`Standing`]. `rivals` are the types that the carrying element has in other releases.
+/// for [`Standing`]. `types_in_other_releases` are the types that the carrying element has in other releases.
 pub(super) fn tail(
     special: Special,
     carrier: Option<TypeId>,
-    rivals: &[TypeId],
+    types_in_other_releases: &[TypeId],
     url: &str,
     standing: Standing,
     settings: &Settings,
@@ -68,7 +68,10 @@ pub(super) fn tail(
     }
     let tail = extensions::tail(url);
     let is_chosen = settings.extension_names.values().any(|name| first_part(name) == tail);
-    if standing.is_clash() || is_chosen || rivals.iter().any(|rival| extensions::has_column(*rival, &tail)) {
+    if standing.is_clash()
+        || is_chosen
+        || types_in_other_releases.iter().any(|other_type| extensions::has_column(*other_type, &tail))
+    {
         return extensions::with_digest(&tail, url);
     }
     extensions::column_tail(carrier, url).into_owned()

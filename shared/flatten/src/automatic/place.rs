@@ -10,7 +10,7 @@ mod shape;
 mod budget;
 mod choice;
 mod columns;
-mod essence;
+mod field_flags;
 mod home;
 mod remembered;
 mod spot;
@@ -31,14 +31,14 @@ use super::name::{self, Standing, joined};
 use budget::{Budget, LONGEST_PREFIX};
 use columns::Columns;
 use home::ResourceHome;
-use remembered::{Epoch, Met, Remembered};
+use remembered::{LoadGeneration, Met, Remembered};
 use shape::{Shape, Signature};
 use spot::Spot;
 
 pub(super) use budget::MOST_NAMES;
 pub(super) use choice::Choice;
 pub(super) use columns::Derived;
-pub(super) use essence::Essence;
+pub(super) use field_flags::FieldFlags;
 pub(super) use meaning::{Meanings, Root};
 pub(super) use member::{Member, Special};
 pub(super) use scalars::Scalars;
@@ -66,7 +66,7 @@ struct Place {
     outer: Box<str>,
     carrier: Option<TypeId>,
     /// The types that the element is in any release: what an extension's name may not be taken for.
-    rivals: Box<[TypeId]>,
+    types_in_other_releases: Box<[TypeId]>,
     special: Special,
     /// Whether FHIR or the settings name everything on the way here, so that a table may be called by it.
     owned: bool,
@@ -92,14 +92,14 @@ pub(super) struct Places {
     list: Vec<Place>,
     spots: Vec<Spot>,
     /// By spot: what is asked at every value lies close together.
-    essences: Vec<Essence>,
+    field_flags: Vec<FieldFlags>,
     resources: BTreeMap<Box<str>, ResourceHome>,
     /// The type of the last resource: mostly the next one's too.
     last: Option<(Box<str>, ResourceHome)>,
     /// The resource at hand.
-    now: Epoch,
+    now: LoadGeneration,
     /// The first resource of the load.
-    load: Epoch,
+    load: LoadGeneration,
     budget: Budget,
     bytes: usize,
     items: BTreeMap<TypeId, PlaceId>,
@@ -196,7 +196,7 @@ impl Places {
         if let Some(primitive) = key.strip_prefix('_') {
             let spot = self.element(place, primitive, settings, names);
             // What no release has as a primitive has its extensions inside.
-            let spot = spot.filter(|&spot| !self.essence(spot).scalars.none());
+            let spot = spot.filter(|&spot| !self.field_flags(spot).scalars.none());
             return spot.map_or(Member::Unknown, Member::Sibling);
         }
         let is_unknown = home.carrier.is_none_or(|carrier| carrier.element(key).is_none());
@@ -227,7 +227,8 @@ impl Places {
         }
         self.meet_extension(true, standing);
         let home = &self.list[place.0 as usize];
-        let tail = name::tail(home.special, home.carrier, &home.rivals, url, standing, settings);
+        let tail =
+            name::tail(home.special, home.carrier, &home.types_in_other_releases, url, standing, settings);
         let outer =
             if standing.is_modifier() { &joined(&home.outer, "modifierExtension") } else { &*home.outer };
         let owned = home.owned && name::is_given(url, settings);
@@ -239,13 +240,13 @@ impl Places {
     }
 
     /// What everybody asks of a spot.
-    pub(super) fn essence(&self, spot: SpotId) -> Essence {
-        self.essences[spot.0 as usize]
+    pub(super) fn field_flags(&self, spot: SpotId) -> FieldFlags {
+        self.field_flags[spot.0 as usize]
     }
 
     /// The column of what stands in a spot.
     pub(super) fn plain(&self, spot: SpotId) -> ColumnId {
-        self.essence(spot).plain
+        self.field_flags(spot).plain
     }
 
     /// A column that is derived from what stands in a spot.
@@ -286,11 +287,13 @@ impl Places {
             return place;
         }
         let special = if home.extension { Special::Extension } else { Special::of(carrier) };
-        let (name, rivals, value_of) = (home.name.clone(), home.carriers().collect(), home.value_of.clone());
+        let (name, types_in_other_releases, value_of) =
+            (home.name.clone(), home.carriers().collect(), home.value_of.clone());
         let owned = home.owned && carrier.is_some();
         let place = self.add_place(&name, carrier, special, names);
         let home = &mut self.list[place.0 as usize];
-        (home.rivals, home.value_of, home.owned) = (rivals, value_of, owned);
+        (home.types_in_other_releases, home.value_of, home.owned) =
+            (types_in_other_releases, value_of, owned);
         self.spots[spot.0 as usize].shapes[index].in_place = Some(place);
         place
     }
@@ -322,11 +325,13 @@ impl Places {
         if let Some(place) = self.spots[spot.0 as usize].elided {
             return place;
         }
-        let Place { prefix, rivals, owned, .. } = &self.list[concept.0 as usize];
-        let (prefix, rivals, owned) = (prefix.clone(), rivals.clone(), *owned);
+        let Place { prefix, types_in_other_releases, owned, .. } = &self.list[concept.0 as usize];
+        let (prefix, types_in_other_releases, owned) =
+            (prefix.clone(), types_in_other_releases.clone(), *owned);
         let place = self.add_place(&prefix, model::coding(), Special::ElidedCoding, names);
         let home = &mut self.list[place.0 as usize];
-        (home.outer, home.rivals, home.owned) = (self.spots[spot.0 as usize].name.clone(), rivals, owned);
+        (home.outer, home.types_in_other_releases, home.owned) =
+            (self.spots[spot.0 as usize].name.clone(), types_in_other_releases, owned);
         self.spots[spot.0 as usize].elided = Some(place);
         place
     }
@@ -337,11 +342,13 @@ impl Places {
         if let Some(place) = home.sibling {
             return place;
         }
-        let (name, rivals, value_of) = (home.name.clone(), home.carriers().collect(), home.value_of.clone());
+        let (name, types_in_other_releases, value_of) =
+            (home.name.clone(), home.carriers().collect(), home.value_of.clone());
         let owned = home.owned;
         let place = self.add_place(&name, None, Special::OnPrimitive, names);
         let on_primitive = &mut self.list[place.0 as usize];
-        (on_primitive.rivals, on_primitive.value_of, on_primitive.owned) = (rivals, value_of, owned);
+        (on_primitive.types_in_other_releases, on_primitive.value_of, on_primitive.owned) =
+            (types_in_other_releases, value_of, owned);
         self.spots[spot.0 as usize].sibling = Some(place);
         place
     }
@@ -383,7 +390,7 @@ impl Places {
             prefix: prefix.into(),
             outer: prefix.into(),
             carrier,
-            rivals: Box::default(),
+            types_in_other_releases: Box::default(),
             special,
             owned: false,
             value_of: None,

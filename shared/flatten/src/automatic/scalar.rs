@@ -20,11 +20,11 @@ const DECIMAL_DIGITS: usize = 34;
 impl<'a> Walk<'_, 'a> {
     /// One scalar and what is derived from it.
     pub(super) fn scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let (plain, scalars) = (self.places.plain(spot), self.places.essence(spot).scalars);
+        let (plain, scalars) = (self.places.plain(spot), self.places.field_flags(spot).scalars);
         match value.kind() {
             Kind::String => {
                 if scalars.has(Scalars::CODED) && !self.places.codes(spot).iter().any(|code| value.is(code)) {
-                    self.doubts.codes += 1;
+                    self.findings.codes += 1;
                 }
                 self.string(spot, scalars, value)
             }
@@ -41,7 +41,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// An array of scalars: a list, and the lists that are derived from it.
     pub(super) fn scalars(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
-        let (plain, scalars) = (self.places.plain(spot), self.places.essence(spot).scalars);
+        let (plain, scalars) = (self.places.plain(spot), self.places.field_flags(spot).scalars);
         let list = self.rows.open_list(plain);
         for item in array.as_items() {
             self.list_item(spot, item)?;
@@ -55,7 +55,7 @@ impl<'a> Walk<'_, 'a> {
                     self.rows.instant(ITEM, moment.milliseconds());
                 } else {
                     let is_doubtful = !scalars.has(Scalars::TEXT) && item.kind() == Kind::String;
-                    self.doubts.dates += u64::from(is_doubtful);
+                    self.findings.dates += u64::from(is_doubtful);
                     self.rows.null(ITEM);
                 }
             }
@@ -66,7 +66,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// One scalar as an item of a list; what has no column of its own there keeps its text.
     pub(super) fn list_item(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let scalars = self.places.essence(spot).scalars;
+        let scalars = self.places.field_flags(spot).scalars;
         match value.kind() {
             Kind::Null => self.rows.null(ITEM),
             Kind::String if scalars.has(Scalars::BINARY) && self.is_large(value) => {
@@ -85,7 +85,7 @@ impl<'a> Walk<'_, 'a> {
                 }
             }
             Kind::True | Kind::False => {
-                self.doubts.values += u64::from(!scalars.has(Scalars::BOOLEAN) && !scalars.none());
+                self.findings.values += u64::from(!scalars.has(Scalars::BOOLEAN) && !scalars.none());
                 self.rows.boolean(ITEM, value.kind() == Kind::True);
             }
             Kind::Number => {
@@ -95,7 +95,7 @@ impl<'a> Walk<'_, 'a> {
                     self.rows.long(ITEM, number);
                 } else if !is_whole || !self.integer(ITEM, scalars, value)? {
                     let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
-                    self.doubts.values += u64::from(!fits);
+                    self.findings.values += u64::from(!fits);
                     self.decimal_item(value.raw());
                 }
             }
@@ -121,9 +121,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// Counts a date in a list of extensions' values that is none.
     pub(super) fn doubt_date(&mut self, spot: SpotId, value: Node<'a>) {
-        if self.places.essence(spot).scalars.has(Scalars::MOMENT) {
+        if self.places.field_flags(spot).scalars.has(Scalars::MOMENT) {
             let is_doubtful = value.text().is_some_and(|text| moment(&text).is_none());
-            self.doubts.dates += u64::from(is_doubtful);
+            self.findings.dates += u64::from(is_doubtful);
         }
     }
 
@@ -135,15 +135,15 @@ impl<'a> Walk<'_, 'a> {
         }
         let text = value.text().unwrap_or_default();
         if scalars.has(Scalars::TIME) {
-            self.doubts.dates += u64::from(!is_time(&text));
+            self.findings.dates += u64::from(!is_time(&text));
         } else {
-            self.doubts.values += u64::from(!scalars.has(Scalars::LONG));
+            self.findings.values += u64::from(!scalars.has(Scalars::LONG));
         }
     }
 
     /// Keeps a value of the wrong primitive type as text.
     fn misfit(&mut self, spot: SpotId, value: Node<'a>) {
-        self.doubts.values += 1;
+        self.findings.values += 1;
         let text = self.derived(spot, Derived::Text);
         match value.kind() {
             Kind::String => self.rows.text_of(text, value),
@@ -159,7 +159,7 @@ impl<'a> Walk<'_, 'a> {
                     .rows
                     .instant(self.places.derived(spot, Derived::At, self.names), moment.milliseconds()),
                 // Where some release has text instead, it may be anything.
-                None => self.doubts.dates += u64::from(!scalars.has(Scalars::TEXT)),
+                None => self.findings.dates += u64::from(!scalars.has(Scalars::TEXT)),
             }
         } else if scalars.has(Scalars::LONG) {
             return self.long(spot, value);
@@ -168,7 +168,7 @@ impl<'a> Walk<'_, 'a> {
         } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
             self.rows.text_of(self.places.plain(spot), value);
         } else if scalars.has(Scalars::TIME) {
-            self.doubts.dates += u64::from(!value.text().is_some_and(|text| is_time(&text)));
+            self.findings.dates += u64::from(!value.text().is_some_and(|text| is_time(&text)));
             self.rows.text_of(self.places.plain(spot), value);
         } else {
             self.misfit(spot, value);
@@ -196,7 +196,7 @@ impl<'a> Walk<'_, 'a> {
         let Some(number) = self.whole(value)? else { return Ok(false) };
         let is_too_small =
             number < 0 && !scalars.has(Scalars::NEGATIVE) || number == 0 && !scalars.has(Scalars::ZERO);
-        self.doubts.values += u64::from(is_too_small);
+        self.findings.values += u64::from(is_too_small);
         match i32::try_from(number) {
             Ok(number) => self.rows.integer(column, number),
             Err(_) if scalars.has(Scalars::LONG) => self.rows.long(column, number),
@@ -220,7 +220,9 @@ impl<'a> Walk<'_, 'a> {
         match self.whole(value)? {
             Some(number) => self.rows.long(self.places.plain(spot), number),
             // Some release has a text here.
-            None if self.places.essence(spot).scalars.has(Scalars::TEXT) && value.kind() == Kind::String => {
+            None if self.places.field_flags(spot).scalars.has(Scalars::TEXT)
+                && value.kind() == Kind::String =>
+            {
                 self.rows.text_of(self.places.plain(spot), value);
             }
             None => self.misfit(spot, value),

@@ -22,7 +22,7 @@ use later::{ContainedIndex, Later, Level, only_objects};
 /// What may have columns of its own. In a row whose columns would be ambiguous less and less does, and the rest
 /// stands in `_unknown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Care {
+pub(super) enum NamingPolicy {
     /// Everything that can have a name.
     Usual,
     /// What some release knows, and extensions as FHIR has them: with one value, or with extensions inside.
@@ -31,7 +31,7 @@ pub(super) enum Care {
     Elements,
 }
 
-impl Care {
+impl NamingPolicy {
     pub(super) const ALL: [Self; 3] = [Self::Usual, Self::Known, Self::Elements];
 }
 
@@ -41,7 +41,7 @@ impl Care {
     reason = "independent facts about the object at hand, not states of one machine"
 )]
 pub(super) struct Walk<'w, 'a> {
-    pub(super) care: Care,
+    pub(super) policy: NamingPolicy,
     pub(super) settings: &'w Settings,
     pub(super) places: &'w mut Places,
     pub(super) names: &'w mut Names,
@@ -53,7 +53,7 @@ pub(super) struct Walk<'w, 'a> {
     /// Whether a modifier extension stands in the row or item at hand.
     pub(super) modifier: bool,
     /// Whether something stands in the row that the element tables do not name: an extension, an unknown element.
-    pub(super) unsure: bool,
+    pub(super) needs_duplicate_check: bool,
     /// Whether the row at hand is a contained resource's.
     pub(super) in_contained: bool,
     /// Whether the reference at hand says the type of its target itself.
@@ -63,13 +63,13 @@ pub(super) struct Walk<'w, 'a> {
     /// The object whose members are at hand.
     pub(super) around: Option<Node<'a>>,
     /// The mandatory elements that the row at hand has.
-    pub(super) met: u8,
+    pub(super) mandatory_seen: u8,
     /// What structural checks have found.
-    pub(super) doubts: Structural,
+    pub(super) findings: Structural,
     /// How many lists of the row are open around the object at hand.
     embedded: u32,
     /// Whether the object at hand stands for an array whose items become rows of their own.
-    pub(super) echo: bool,
+    pub(super) suppress_child_rows: bool,
     table: Cow<'w, str>,
     row_key: Cow<'w, str>,
     /// What the row at hand is made of, and its address in the resource, once somebody has asked for it.
@@ -103,7 +103,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let resource = resource.node();
         let modifier = false;
         Self {
-            care: Care::Usual,
+            policy: NamingPolicy::Usual,
             settings,
             places,
             names,
@@ -112,15 +112,15 @@ impl<'w, 'a> Walk<'w, 'a> {
             resource,
             key,
             modifier,
-            unsure: false,
+            needs_duplicate_check: false,
             typed: false,
             in_contained: false,
             chosen,
             around: None,
-            met: 0,
-            doubts: Structural::default(),
+            mandatory_seen: 0,
+            findings: Structural::default(),
             embedded: 0,
-            echo: false,
+            suppress_child_rows: false,
             above: Vec::new(),
             contained_keys: BTreeSet::new(),
             contained_index: None,
@@ -134,11 +134,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    pub(super) fn run(mut self, care: Care) -> Result<Structural, Defect> {
-        self.care = care;
+    pub(super) fn run(mut self, policy: NamingPolicy) -> Result<Structural, Defect> {
+        self.policy = policy;
         let root = self.places.root(&self.table, self.names);
         self.row(root.table, self.key, |walk| walk.resource(root.place, walk.resource))?;
-        self.doubts.missing = u64::from((root.required & !self.met).count_ones());
+        self.findings.missing = u64::from((root.required & !self.mandatory_seen).count_ones());
         while !self.later.is_empty() {
             for later in std::mem::take(&mut self.later) {
                 match later {
@@ -147,7 +147,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 }
             }
         }
-        Ok(self.doubts)
+        Ok(self.findings)
     }
 
     /// Flattens a resource into its row, which says the type where the table does not.
@@ -271,7 +271,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 Ok(())
             }
             Kind::Array => self.nested_array(spot, item),
-            _ if self.places.essence(spot).only_objects() => {
+            _ if self.places.field_flags(spot).only_objects() => {
                 Err(self.defect(DefectCode::ObjectExpected, item))
             }
             _ => self.list_item(spot, item),
@@ -295,7 +295,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     ) -> Result<(), Defect> {
         self.row_start = self.rows.bytes();
         let row = self.rows.begin_row(table, key);
-        (self.modifier, self.unsure) = (false, false);
+        (self.modifier, self.needs_duplicate_check) = (false, false);
         self.chosen.clear();
         fill(self)?;
         self.close_modifier(false);
@@ -303,10 +303,10 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.write_unknown()?;
         }
         self.rows.end_row(row);
-        // No two elements of the tables share a column. With more care, what made the row unsure may be left out.
-        let is_unsure = self.unsure || self.care != Care::Usual;
-        if (is_unsure || cfg!(debug_assertions)) && self.rows.has_repeated_column() {
-            debug_assert!(is_unsure, "two elements of the tables share a column");
+        // No two elements of the tables share a column. A stricter policy may have left out what asked for the check.
+        let is_checked = self.needs_duplicate_check || self.policy != NamingPolicy::Usual;
+        if (is_checked || cfg!(debug_assertions)) && self.rows.has_repeated_column() {
+            debug_assert!(is_checked, "two elements of the tables share a column");
             // Names are told apart as far as they can be; a row that says one thing twice would say it wrongly.
             return Err(Defect::whole(DefectCode::AmbiguousColumn));
         }

@@ -31,7 +31,7 @@ pub enum Flattened {
 #[derive(Debug)]
 pub struct Flattener {
     catalog: Arc<Catalog>,
-    learned: Learned,
+    learned: PathCache,
     evaluator: Evaluator,
     scratch: Scratch,
     /// The type of the last resource: mostly the next one's too.
@@ -43,7 +43,7 @@ pub struct Flattener {
 
 /// What outlasts a load: it changes nothing but speed.
 #[derive(Debug)]
-struct Learned {
+struct PathCache {
     automatic: Automatic,
     /// The same for what goes to the archive, whose names are no matter of the dictionary.
     archived: Automatic,
@@ -55,7 +55,7 @@ struct Learned {
 
 /// What flatteners of a catalog have learned whose loads are over.
 #[derive(Debug, Default)]
-pub(super) struct Rested(Mutex<Vec<Learned>>);
+pub(super) struct FlattenerPool(Mutex<Vec<PathCache>>);
 
 /// As many as loads run at once in one process.
 const RESTED: usize = 8;
@@ -80,7 +80,7 @@ impl Flattener {
     /// A flattener, which goes on with what another of the same catalog has learned.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        let learned = catalog.rested.take().unwrap_or_else(|| Learned::nothing(&catalog));
+        let learned = catalog.rested.take().unwrap_or_else(|| PathCache::nothing(&catalog));
         Self {
             catalog,
             learned,
@@ -194,13 +194,13 @@ impl Flattener {
             return Ok(());
         }
         let mark = rows.mark();
-        let Learned { automatic, names, .. } = &mut self.learned;
+        let PathCache { automatic, names, .. } = &mut self.learned;
         let outcome = automatic.flatten(resource, key, links, names, rows);
         if !is_kept || outcome.is_err() {
             rows.rewind(mark);
         }
         match outcome {
-            Ok(()) => self.findings.extend(named(automatic.doubts())),
+            Ok(()) => self.findings.extend(named(automatic.findings())),
             Err(defect) if is_kept => return Err(defect),
             // A resource that cannot be walked through still has its rows of views.
             Err(_) => {}
@@ -227,11 +227,11 @@ impl Flattener {
             return;
         }
         let mark = rows.mark();
-        let Learned { archived, names, .. } = &mut self.learned;
+        let PathCache { archived, names, .. } = &mut self.learned;
         let outcome = archived.flatten(resource, key, links, names, rows);
         rows.rewind(mark);
         if outcome.is_ok() {
-            self.findings.extend(named(archived.doubts()));
+            self.findings.extend(named(archived.findings()));
         }
     }
 
@@ -332,11 +332,11 @@ impl Flattener {
 }
 
 /// What structural checks have found, as findings.
-fn named(doubts: Structural) -> impl Iterator<Item = (String, u64)> {
-    doubts.counts().map(|(name, count)| (name.to_owned(), count))
+fn named(findings: Structural) -> impl Iterator<Item = (String, u64)> {
+    findings.counts().map(|(name, count)| (name.to_owned(), count))
 }
 
-impl Learned {
+impl PathCache {
     fn nothing(catalog: &Catalog) -> Self {
         let mut names = Names::default();
         let plans = if catalog.has_views() { catalog.plans.as_slice() } else { &[] };
@@ -352,21 +352,21 @@ impl Learned {
     }
 }
 
-impl Learned {
+impl PathCache {
     fn bytes(&self) -> usize {
         let of_types: usize = self.of_type.keys().map(|name| size_of::<OfType>() + 4 * name.len()).sum();
         self.automatic.bytes() + self.archived.bytes() + self.names.bytes() + of_types
     }
 }
 
-impl Rested {
-    fn take(&self) -> Option<Learned> {
+impl FlattenerPool {
+    fn take(&self) -> Option<PathCache> {
         let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
         learned.automatic.begin_load();
         Some(learned)
     }
 
-    fn keep(&self, learned: Learned) {
+    fn keep(&self, learned: PathCache) {
         let mut rested = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if rested.len() < RESTED {
             rested.push(learned);
@@ -393,7 +393,7 @@ mod tests {
     }
 
     fn bytes_kept(catalog: &Catalog) -> Vec<usize> {
-        catalog.rested.0.lock().unwrap().iter().map(super::Learned::bytes).collect()
+        catalog.rested.0.lock().unwrap().iter().map(super::PathCache::bytes).collect()
     }
 
     #[test]

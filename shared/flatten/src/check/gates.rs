@@ -96,7 +96,7 @@ impl Gates {
 
     /// The gates that an object does not pass.
     #[must_use]
-    pub fn closed_to(&self, survey: &Survey) -> Vec<Gate> {
+    pub fn violations(&self, survey: &Survey) -> Vec<Gate> {
         let has_too_many =
             self.max_reject_ratio.is_some_and(|most| ratio(survey.rejected, survey.records) > most);
         let has_too_few = self.min_resources.is_some_and(|least| survey.types.values().sum::<u64>() < least);
@@ -124,7 +124,7 @@ mod tests {
         let gates = Gates::read(gates, &ResourceTypes::default(), &mut mistakes);
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let types = types.iter().map(|name| ((*name).to_owned(), 1)).collect();
-        gates.closed_to(&Survey { records, rejected, types })
+        gates.violations(&Survey { records, rejected, types })
     }
 
     #[test]

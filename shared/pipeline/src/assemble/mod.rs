@@ -171,7 +171,7 @@ impl Assembler {
     }
 
     /// Goes on where an earlier attempt stopped, after so many records and rejects.
-    pub fn go_on_at(&mut self, ordinal: u64, records: u64, rejects: u64) {
+    pub fn resume_from(&mut self, ordinal: u64, records: u64, rejects: u64) {
         self.first = ordinal;
         self.records = records;
         self.reject_room = RejectRoom::after(rejects);
@@ -207,7 +207,7 @@ impl Assembler {
     }
 
     /// Takes a resource alone, under the key that it had in its object: nothing in it is a record of its own.
-    pub fn take_alone(&mut self, place: Place, key: &str, bytes: &[u8]) {
+    pub fn take_single(&mut self, place: Place, key: &str, bytes: &[u8]) {
         self.parsed(place, bytes, RESOURCE, |this, node| match Resource::read(node) {
             Ok(resource) => this.read_as(key.to_owned(), place, &resource),
             Err(defect) => this.defective(place, node, None, defect),

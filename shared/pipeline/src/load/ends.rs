@@ -7,7 +7,7 @@ use crate::interrupted::Interrupted;
 use crate::ledger::{Checkpoint, Ledger};
 use crate::summary::Summary;
 
-use super::Making;
+use super::Generation;
 
 /// How a reading ended.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) struct Ended {
 /// Where a reading begins, and what it notes on its way.
 #[derive(Clone, Default)]
 pub(super) struct Beginning<'a> {
-    pub(super) making: Making,
+    pub(super) generation: Generation,
     pub(super) checkpoint: Option<Checkpoint>,
     /// Whether attempts before were stopped at the same place so often that this is the last one.
     pub(super) is_last: bool,

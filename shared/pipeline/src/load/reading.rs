@@ -18,7 +18,7 @@ use crate::writes::{Mark, Writes};
 
 use super::deadline::{Limit, Permit, bytes_of, has_permit};
 use super::ends::{Beginning, End, Ended, Notes};
-use super::{Line, Making, Progress};
+use super::{Generation, Line, Progress};
 
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
 /// of a batch, the writes are waited for.
@@ -35,7 +35,7 @@ enum Drained {
 
 struct Reading<'a, S> {
     object: &'a Arc<ObjectRef>,
-    making: Making,
+    generation: Generation,
     created: Option<i64>,
     limit: Limit<'a>,
     notes: Option<Notes<'a>>,
@@ -78,7 +78,7 @@ pub(super) async fn read<S: Sink + 'static>(
 
 impl<'a, S: Sink + 'static> Reading<'a, S> {
     fn new(line: &Line<S>, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>, limit: Limit<'a>) -> Self {
-        let Beginning { making, checkpoint, is_last, notes } = beginning;
+        let Beginning { generation, checkpoint, is_last, notes } = beginning;
         let pace = line.pace;
         let mut writes = Writes::new(Arc::clone(&line.sink), pace.writes_at_once, pace.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
@@ -88,7 +88,7 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
         let point = checkpoint.as_ref().and_then(|checkpoint| resume_point(object, checkpoint));
         Self {
             object,
-            making,
+            generation,
             created: None,
             limit,
             notes,
@@ -154,12 +154,12 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
         let made = created.unwrap_or(self.object.created);
         let object = Arc::new(ObjectRef { created: made, ..(**self.object).clone() });
         self.assembler = Assembler::new(object, Arc::clone(&line.catalog), line.pace.batch)
-            .in_edition(self.making.edition)
-            .in_reading(self.making.reading);
+            .in_edition(self.generation.edition)
+            .in_reading(self.generation.reading);
         self.created = created;
         if let Some(checkpoint) = &self.checkpoint {
             let Summary { records, rejected, view_defects, .. } = checkpoint.summary;
-            self.assembler.go_on_at(checkpoint.ordinal, records, rejected + view_defects);
+            self.assembler.resume_from(checkpoint.ordinal, records, rejected + view_defects);
         }
     }
 

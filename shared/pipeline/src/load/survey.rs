@@ -38,11 +38,11 @@ pub(super) async fn refuse(
     let work = surveyor.read(storage, object);
     let is_read = match limit.stop_at(true) {
         None => work.await?,
-        Some(stop) => timeout_at(stop.into(), work).await.unwrap_or(Err(Interrupted::Unsurveyed))?,
+        Some(stop) => timeout_at(stop.into(), work).await.unwrap_or(Err(Interrupted::GateCheckTimedOut))?,
     };
     let Surveyor { assembler, survey, summary, .. } = surveyor;
     assembler.rest();
-    let closed = catalog.gates().closed_to(&survey);
+    let closed = catalog.gates().violations(&survey);
     Ok((is_read && !closed.is_empty()).then_some((closed, summary)))
 }
 
@@ -83,7 +83,7 @@ impl Surveyor<'_> {
             match self.limit {
                 limit if limit.is_lost() => return Err(Interrupted::Busy),
                 limit if limit.is_cancelled() => return Err(Interrupted::Cancelled),
-                limit if limit.is_reached(true) => return Err(Interrupted::Unsurveyed),
+                limit if limit.is_reached(true) => return Err(Interrupted::GateCheckTimedOut),
                 _ => {}
             }
             match self.decoder.step() {

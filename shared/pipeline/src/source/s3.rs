@@ -23,19 +23,19 @@ use failure::{Trouble, trouble};
 #[derive(Debug, Clone)]
 pub struct S3 {
     client: Client,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 }
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     /// Without a byte for so long, a connection counts as broken.
     pub(super) stall: Duration,
     /// The pauses between attempts that brought no byte.
     pub(super) backoff: ExponentialBuilder,
 }
 
-const PATIENCE: Patience = Patience {
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
     stall: Duration::from_secs(20),
     backoff: ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(100))
@@ -49,17 +49,17 @@ impl S3 {
     /// and nowhere else, so that they do not multiply. Nothing connects before the first object is opened.
     #[must_use]
     pub fn new(config: aws_sdk_s3::config::Builder) -> Self {
-        Self::with_patience(config, PATIENCE)
+        Self::with_retry_policy(config, RETRY_POLICY)
     }
 
-    pub(super) fn with_patience(config: aws_sdk_s3::config::Builder, patience: Patience) -> Self {
+    pub(super) fn with_retry_policy(config: aws_sdk_s3::config::Builder, retry_policy: RetryPolicy) -> Self {
         let limits =
-            TimeoutConfig::builder().connect_timeout(patience.stall / 4).read_timeout(patience.stall);
+            TimeoutConfig::builder().connect_timeout(retry_policy.stall / 4).read_timeout(retry_policy.stall);
         let config = config
             .retry_config(RetryConfig::disabled())
             .timeout_config(limits.build())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Self { client: Client::from_conf(config.build()), patience }
+        Self { client: Client::from_conf(config.build()), retry_policy }
     }
 }
 
@@ -82,7 +82,7 @@ impl Reader {
         // S3 refuses a range that begins at the object's end, where a checkpoint may well stand: one byte more is
         // asked for, and dropped again.
         let offset = from_offset.saturating_sub(1);
-        let mut backoff = s3.patience.backoff.build();
+        let mut backoff = s3.retry_policy.backoff.build();
         let answer = match get(&s3.client, &object, offset, None).await {
             Ok(answer) => answer,
             Err(Trouble::Final(failure)) => return Err(failure),
@@ -91,7 +91,7 @@ impl Reader {
             }
         };
         let object = ObjectRef { pin: answer.pin.clone(), ..object };
-        let backoff = s3.patience.backoff.build();
+        let backoff = s3.retry_policy.backoff.build();
         let Answer { body, total, modified, pin: _ } = answer;
         Ok(Self { s3, object, body, offset, from_offset, total, modified, backoff })
     }
@@ -108,7 +108,7 @@ impl Reader {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         loop {
             let at_end = self.offset == self.total;
-            let cause = match timeout(self.s3.patience.stall, self.body.next()).await {
+            let cause = match timeout(self.s3.retry_policy.stall, self.body.next()).await {
                 Ok(Some(Ok(bytes))) => match self.take(bytes)? {
                     Some(wanted) => return Ok(Some(wanted)),
                     None => continue,
@@ -131,7 +131,7 @@ impl Reader {
             return Err(interrupted("longer-than-announced"));
         }
         if !bytes.is_empty() {
-            self.backoff = self.s3.patience.backoff.build();
+            self.backoff = self.s3.retry_policy.backoff.build();
         }
         bytes.advance(usize::try_from(unwanted).unwrap_or(bytes.len()));
         Ok((!bytes.is_empty()).then_some(bytes))

@@ -44,7 +44,7 @@ impl Places {
             self.budget.paths += 1;
             let is_known = match met.value {
                 Member::Unknown => false,
-                member => member.spot().is_none_or(|spot| self.essence(spot).is_tabled()),
+                member => member.spot().is_none_or(|spot| self.field_flags(spot).is_tabled()),
             };
             self.budget.unknown += usize::from(!is_known);
         }

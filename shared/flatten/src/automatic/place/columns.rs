@@ -57,10 +57,10 @@ impl Columns {
         Self { extension: Some(extension.into()), ..Self::of(name, names) }
     }
 
-    /// The same for an element, whose derived columns yield to what an object has here in some release: `rivals` are
-    /// the types that the object around it has in other releases.
-    pub(super) fn yielding(self, element: &Element, rivals: &[TypeId]) -> Self {
-        let others = rivals.iter().filter_map(|rival| rival.element(element.name));
+    /// Returns the columns of an element. Its derived columns give way to elements of the same name that the object around
+    /// it has in another release.
+    pub(super) fn yielding(self, element: &Element, types_in_other_releases: &[TypeId]) -> Self {
+        let others = types_in_other_releases.iter().filter_map(|other_type| other_type.element(element.name));
         let has =
             |member| [*element].into_iter().chain(others.clone()).any(|known| has_member(&known, member));
         let is_primitive = element.uses.iter().any(|used| matches!(used.datatype, Datatype::Primitive(_)));

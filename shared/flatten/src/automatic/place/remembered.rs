@@ -9,9 +9,9 @@ const FEW: usize = 64;
 
 /// The number of a resource. What was met before the first resource of a load is remembered, but is not the load's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Epoch(u64);
+pub(super) struct LoadGeneration(u64);
 
-impl Epoch {
+impl LoadGeneration {
     pub(super) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -31,7 +31,7 @@ pub(super) struct Remembered<T> {
 struct Entry<T> {
     ends: Ends,
     value: T,
-    met: Epoch,
+    met: LoadGeneration,
 }
 
 /// What it takes to remember a name, also in the index.
@@ -57,7 +57,7 @@ impl<T> Default for Remembered<T> {
 
 impl<T: Copy> Entry<T> {
     #[inline]
-    fn meet(&mut self, index: usize, now: Epoch) -> Met<T> {
+    fn meet(&mut self, index: usize, now: LoadGeneration) -> Met<T> {
         let is_first = self.met != now;
         self.met = now;
         Met { index, value: self.value, is_first }
@@ -67,7 +67,7 @@ impl<T: Copy> Entry<T> {
 impl<T: Copy> Remembered<T> {
     /// The value at an index, if the name is this one.
     #[inline]
-    pub(super) fn at(&mut self, index: usize, name: &[u8], now: Epoch) -> Option<Met<T>> {
+    pub(super) fn at(&mut self, index: usize, name: &[u8], now: LoadGeneration) -> Option<Met<T>> {
         let entry = self.list.get_mut(index).filter(|entry| entry.ends == Ends::of(name))?;
         if !entry.ends.are_all() && self.names.get(index).is_none_or(|known| known.as_bytes() != name) {
             return None;
@@ -76,7 +76,7 @@ impl<T: Copy> Remembered<T> {
     }
 
     /// The value of a name.
-    pub(super) fn find(&mut self, name: &str, now: Epoch) -> Option<Met<T>> {
+    pub(super) fn find(&mut self, name: &str, now: LoadGeneration) -> Option<Met<T>> {
         let index = if self.list.len() <= FEW {
             let ends = Ends::of(name.as_bytes());
             let mut entries = self.list.iter().zip(&self.names);
@@ -88,7 +88,7 @@ impl<T: Copy> Remembered<T> {
     }
 
     /// Remembers a name that was not known; where it stands.
-    pub(super) fn push(&mut self, name: &str, value: T, now: Epoch) -> usize {
+    pub(super) fn push(&mut self, name: &str, value: T, now: LoadGeneration) -> usize {
         let at = self.list.len();
         self.list.push(Entry { ends: Ends::of(name.as_bytes()), value, met: now });
         self.names.push(name.into());
@@ -102,7 +102,7 @@ impl<T: Copy> Remembered<T> {
     }
 
     /// What was met since a resource.
-    pub(super) fn met(&self, since: Epoch) -> impl Iterator<Item = (&str, T)> {
+    pub(super) fn met(&self, since: LoadGeneration) -> impl Iterator<Item = (&str, T)> {
         let all = self.list.iter().zip(&self.names).filter(move |(entry, _)| entry.met >= since);
         all.map(|(entry, name)| (&**name, entry.value))
     }
@@ -110,11 +110,11 @@ impl<T: Copy> Remembered<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Epoch, FEW, Met, Remembered};
+    use super::{FEW, LoadGeneration, Met, Remembered};
 
     #[test]
     fn many_names_are_found_like_few() {
-        let (mut remembered, now) = (Remembered::default(), Epoch::default());
+        let (mut remembered, now) = (Remembered::default(), LoadGeneration::default());
         for number in 0..3 * FEW {
             assert_eq!(remembered.find(&number.to_string(), now), None);
             assert_eq!(remembered.push(&number.to_string(), number, now), number);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_load_has_met_what_it_has_looked_for() {
-        let (mut remembered, before) = (Remembered::default(), Epoch::default());
+        let (mut remembered, before) = (Remembered::default(), LoadGeneration::default());
         for name in ["a", "b", "a name of more than sixteen bytes", "c"] {
             remembered.push(name, name.len(), before);
         }

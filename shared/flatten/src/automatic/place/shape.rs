@@ -3,7 +3,7 @@
 use crate::json::{Kind, Node, same};
 use crate::model::{Datatype, Element, Release, TypeId};
 
-use super::remembered::Epoch;
+use super::remembered::LoadGeneration;
 use super::{PlaceId, Places, SpotId};
 
 /// So many of the objects that were seen are remembered at one spot, and of objects with no more members; hostile
@@ -23,7 +23,7 @@ pub(super) struct Shape {
     pub(super) in_place: Option<PlaceId>,
     pub(super) item: Option<PlaceId>,
     /// The last load that had one.
-    pub(super) met: Option<Epoch>,
+    pub(super) met: Option<LoadGeneration>,
 }
 
 /// Datatypes that define something: one of several says nothing about the others.

@@ -8,7 +8,7 @@ use super::super::name::joined;
 use super::choice::Choice;
 use super::columns::Columns;
 use super::shape::{Fit, MOST_SHAPES, is_r4};
-use super::{Essence, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
+use super::{FieldFlags, PlaceId, Places, Scalars, Shape, Signature, Special, SpotId, TELECOM_SYSTEMS};
 
 /// One member's position.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one member")]
@@ -71,7 +71,8 @@ impl Places {
         let choice = base.filter(|_| !of_value);
         let choice = choice.map(|base| Choice::of(carrier, &home.prefix, base, &element, names));
         let (is_item, prefix) = (home.special == Special::ExtensionItem, home.prefix.clone());
-        let (rivals, is_resource) = (home.rivals.clone(), home.special == Special::Resource);
+        let (types_in_other_releases, is_resource) =
+            (home.types_in_other_releases.clone(), home.special == Special::Resource);
         let owned = home.owned;
         let mut spot = Spot { owned, ..Spot::of(&name, names) };
         spot.learn(carrier, &element);
@@ -87,7 +88,7 @@ impl Places {
             spot.columns = Columns::of_value(&spot.name, &prefix, names);
             spot.value_of = Some(prefix);
         } else {
-            spot.columns = spot.columns.yielding(&element, &rivals);
+            spot.columns = spot.columns.yielding(&element, &types_in_other_releases);
         }
         self.add_spot(spot)
     }
@@ -105,8 +106,8 @@ impl Places {
     }
 
     pub(super) fn add_spot(&mut self, spot: Spot) -> SpotId {
-        self.bytes += size_of::<Spot>() + size_of::<Essence>() + 3 * spot.name.len();
-        self.essences.push(Essence::of(&spot));
+        self.bytes += size_of::<Spot>() + size_of::<FieldFlags>() + 3 * spot.name.len();
+        self.field_flags.push(FieldFlags::of(&spot));
         self.spots.push(spot);
         SpotId(u32::try_from(self.spots.len() - 1).unwrap_or(u32::MAX))
     }

@@ -92,7 +92,7 @@ impl Visit {
         // All values of an extension have its one column.
         let of_value = self.places.spots[spot.0 as usize].value_of.is_some();
         let here = format!("{path}.{}", if of_value { "value" } else { element.name });
-        let scalars = self.places.essence(spot).scalars;
+        let scalars = self.places.field_flags(spot).scalars;
         self.add(self.places.plain(spot), &here, "");
         if !scalars.none() {
             self.add_derived(spot, Derived::Text, &here, "text");
@@ -116,7 +116,7 @@ impl Visit {
             // An element of that name is the same, and one object has one of the two.
             choice.holds.into_iter().for_each(|holds| self.add(holds.column, &path, ""));
         }
-        if self.places.essence(spot).is_resource() {
+        if self.places.field_flags(spot).is_resource() {
             self.add_derived(spot, Derived::Key, &here, "key");
         }
         if matches!(member, Member::Labels(_)) {
@@ -159,12 +159,13 @@ impl Visit {
         &self,
         special: Special,
         carrier: Option<TypeId>,
-        rivals: &[TypeId],
+        types_in_other_releases: &[TypeId],
         prefix: &str,
     ) -> Vec<String> {
         let mut names = BTreeSet::from([joined(prefix, "modifierExtension")]);
         let is_shared = |url: &&str| {
-            let tail = name::tail(special, carrier, rivals, url, Standing::Plain, &self.settings);
+            let tail =
+                name::tail(special, carrier, types_in_other_releases, url, Standing::Plain, &self.settings);
             let name = joined(prefix, &tail);
             self.is_begun(&name) || !names.insert(name)
         };
@@ -204,11 +205,12 @@ fn no_two_paths_and_urls_share_a_column() {
         assert!(!visit.is_begun("modifierExtension"), "{}", carrier.name());
         let is_common = matches!(carrier.name(), "Patient" | "Observation" | "HumanName");
         for spot in std::mem::take(&mut visit.primitives) {
-            let rivals: Vec<TypeId> = visit.places.spots[spot.0 as usize].carriers().collect();
+            let types_in_other_releases: Vec<TypeId> =
+                visit.places.spots[spot.0 as usize].carriers().collect();
             // Where an element is a primitive in all releases, names are the same anywhere.
-            if is_common || !rivals.is_empty() {
+            if is_common || !types_in_other_releases.is_empty() {
                 let name = visit.places.name(spot).to_owned();
-                shared.extend(visit.extensions(Special::OnPrimitive, None, &rivals, &name));
+                shared.extend(visit.extensions(Special::OnPrimitive, None, &types_in_other_releases, &name));
                 primitives += 1;
             }
         }

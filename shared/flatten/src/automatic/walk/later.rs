@@ -120,7 +120,7 @@ impl<'a> Walk<'_, 'a> {
         carrier: Option<TypeId>,
         objects: impl Iterator<Item = Node<'a>>,
     ) -> bool {
-        if self.echo {
+        if self.suppress_child_rows {
             // What the item rows of an array will say is not said by its representative as well.
             return true;
         }
@@ -172,7 +172,7 @@ impl<'a> Walk<'_, 'a> {
                 walk.rows.integer(number, i32::try_from(index).unwrap_or(i32::MAX));
                 walk.rows.integer(depth, items.depth);
                 let place = walk.item_place(items.spot, items.carrier, item);
-                walk.unsure = walk.places.special(place) == Special::ExtensionItem;
+                walk.needs_duplicate_check = walk.places.special(place) == Special::ExtensionItem;
                 walk.object(place, item)
             })?;
         }

@@ -10,13 +10,13 @@ use backon::ExponentialBuilder;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
-use super::s3::Patience;
+use super::s3::RetryPolicy;
 use super::{Opened, ReadFailure, S3, Storage};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
 use server::{Asked, Reply, Server};
 
-const PATIENCE: Patience = Patience {
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
     stall: Duration::from_millis(400),
     backoff: ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(1))
@@ -46,7 +46,7 @@ fn storage(endpoint: &str) -> Storage {
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
         .endpoint_url(endpoint)
         .force_path_style(true);
-    Storage::S3(S3::with_patience(config, PATIENCE))
+    Storage::S3(S3::with_retry_policy(config, RETRY_POLICY))
 }
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -148,7 +148,7 @@ async fn a_slow_reader_loses_nothing() {
     let server = Server::start(bytes(6_000_000), vec![Reply::Cut(2_000_000)]).await;
     let mut opened = storage(&server.address).open(&version(), 0).await.unwrap();
     // Longer than a stall: waiting for the caller does not count as one.
-    tokio::time::sleep(PATIENCE.stall * 2).await;
+    tokio::time::sleep(RETRY_POLICY.stall * 2).await;
     assert_eq!(read_rest(&mut opened).await, Ok(bytes(6_000_000)));
     assert_eq!(server.asked().len(), 2);
 }

@@ -6,7 +6,7 @@ use super::{Scalars, Spot};
 
 /// What never changes of a spot.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::automatic) struct Essence {
+pub(in crate::automatic) struct FieldFlags {
     /// The column of the value itself.
     pub(in crate::automatic) plain: ColumnId,
     pub(in crate::automatic) scalars: Scalars,
@@ -21,7 +21,7 @@ const CHOICE: u8 = 1 << 2;
 const TABLED: u8 = 1 << 3;
 const MANY: u8 = 1 << 4;
 
-impl Essence {
+impl FieldFlags {
     pub(super) fn of(spot: &Spot) -> Self {
         let only_objects = spot.scalars.none() && (spot.tabled > 0 || spot.extension);
         let facts = [
