@@ -23,8 +23,6 @@ mod delivery;
 mod killed;
 mod replay;
 
-mod speed;
-
 mod leaks;
 
 mod by_hand;

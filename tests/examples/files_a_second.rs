@@ -1,8 +1,13 @@
-//! How many small files the function loads in a second: a measurement, run by hand.
+//! Measures how many small files the function loads in a second, in the local cloud.
 //!
-//! `cargo test --workspace --test flatfire -- --ignored --nocapture files_a_second`, after `cargo xtask build`.
+//! `cargo run -p flatfire-tests --example files_a_second`, after `cargo xtask build`.
 
-#![allow(clippy::print_stdout, reason = "what is measured is printed")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what is measured is printed, and it fails by panicking"
+)]
 
 use flatfire_tests::{Stack, eventually};
 
@@ -21,9 +26,8 @@ fn milliseconds(line: &str, word: &str) -> Option<f64> {
     line.split_once(word)?.1.split_whitespace().next()?.parse().ok()
 }
 
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn files_a_second_of_one_function() {
+#[tokio::main]
+async fn main() {
     let stack = Stack::deploy("speed").await;
     for number in 0..FILES {
         stack.upload(&format!("{number}.json"), observation(number)).await;
