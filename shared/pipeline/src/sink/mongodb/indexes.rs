@@ -24,6 +24,8 @@ pub const MAX_DOCUMENTS: u64 = 10_000;
 const LOADS: &str = "_loads";
 /// Tables that a process remembers.
 const MAX_REMEMBERED: usize = 10_000;
+/// Notices that wait for whoever asks; the log has all of them. The function never asks.
+const MAX_NOTICES: usize = 100;
 /// `NamespaceNotFound`, for a collection that is not there yet.
 const NOT_THERE: i32 = 26;
 /// `BadValue`: a server without a replica set takes no commit quorum.
@@ -85,13 +87,7 @@ fn direction(value: &Bson) -> Option<bool> {
     let number = match value {
         Bson::Int32(number) => f64::from(*number),
         Bson::Double(number) => *number,
-        Bson::Int64(number) => {
-            if *number < 0 {
-                -1.0
-            } else {
-                1.0
-            }
-        }
+        Bson::Int64(number) => return Some(*number > 0),
         _ => return None,
     };
     Some(number > 0.0)
@@ -187,7 +183,7 @@ impl MongoSink {
         Self { indexes: TableIndexes { wanted, ..TableIndexes::default() }, ..self }
     }
 
-    /// Returns, once, what was said about indexes that were not made, in words.
+    /// Returns, once, what was said about indexes that were not made, in words: the first hundred notices.
     pub fn take_index_notices(&self) -> Vec<String> {
         std::mem::take(&mut self.indexes.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -268,7 +264,10 @@ impl MongoSink {
             }
         };
         tracing::warn!(reason = notice, "indexes are missing");
-        self.indexes.notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        let mut notices = self.indexes.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if notices.len() < MAX_NOTICES {
+            notices.push(notice);
+        }
     }
 }
 
