@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices};
+use mongodb_store::simulation::{Collection, SimulatedMongo, State};
 use pipeline::assemble::BatchLimits;
 use pipeline::decode;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::memory::{Collection, MemorySink, State};
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
 
 /// Small enough that short inputs fill several batches.
-const PACE: Pace = Pace {
+const LIMITS: PipelineLimits = PipelineLimits {
     batch: BatchLimits { bytes: 20_000, resources: 3 },
     writes_at_once: 3,
     decode: decode::Limits { max_resource_bytes: 60_000 },
@@ -43,9 +43,9 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
     let automatic = Settings { arrays, ..Settings::default() };
     let inactive = vec!["Provenance".to_owned(), "Patient where active = false".to_owned()];
     let catalog = Catalog::compile(Choices { automatic, inactive, ..Choices::default() }).unwrap();
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(path.to_owned());
-    let line = Line { storage, catalog: Arc::new(catalog), sink: Arc::clone(&sink), pace: PACE };
+    let line = Pipeline { storage, catalog: Arc::new(catalog), store: sink.clone(), limits: LIMITS };
     let ledger = Ledger::memory();
     let first = run(&line, &ledger, false).await;
     is_sound(&first, bytes, &sink.state());
@@ -70,7 +70,7 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
     assert_eq!(content(&sink.state()), content(&before));
 }
 
-async fn run(line: &Line<MemorySink>, ledger: &Ledger, again: bool) -> Loaded {
+async fn run(line: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
     let (bucket, key, pin) = ("bucket".to_owned(), "key".to_owned(), Pin::Version("1".to_owned()));
     let object = ObjectRef { bucket, key, pin, sequencer: None, created: 1_700_000_000_000, size: None };
     let job = Job {

@@ -1,6 +1,7 @@
 //! The database that rows stand in: the pipeline's connection, and one to look around with.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use flatten::catalog::Catalog;
 use flatten::model::{UNKNOWN_TYPE, is_resource_type};
@@ -10,7 +11,8 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection, Database as Rows};
-use pipeline::sink::mongodb::{ConnectError, Connection, MongoSink, Refusal, Validation, connect};
+use mongodb_store::{ConnectError, Connection, MongoStore, Refusal, Validation, connect};
+use pipeline::ledger::Ledger;
 use thiserror::Error;
 
 use crate::settings::{Destination, NewIndexes, SqlSchemas};
@@ -70,11 +72,16 @@ impl Database {
         validation: Validation,
         schemas: SqlSchemas,
         indexes: NewIndexes,
-    ) -> MongoSink {
-        MongoSink::new(self.connection.clone(), self.archive.name())
+    ) -> MongoStore {
+        MongoStore::new(self.connection.clone(), self.archive.name())
             .with_views(validation, catalog.plans())
             .with_sql_schemas(schemas.are_kept)
             .with_indexes(indexes.indexes.into())
+    }
+
+    /// Returns the ledger.
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::new(Arc::new(MongoStore::new(self.connection.clone(), self.archive.name())))
     }
 
     /// The rejects of a load, in the order of the file.

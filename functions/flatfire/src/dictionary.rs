@@ -1,7 +1,7 @@
 //! The dictionary of columns, for what is written resource by resource.
 
 use flatten::dictionary::Dictionary;
-use pipeline::ledger::{Filled, Ledger};
+use pipeline::ledger::Filled;
 
 use crate::console;
 use crate::database::Database;
@@ -33,7 +33,7 @@ pub(crate) async fn fill(
     offset: u64,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
-    let ledger = Ledger::mongo(database.connection.clone());
+    let ledger = database.ledger();
     let (part, now) = (apart.part(offset), crate::load::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
     let filled = Filled { load, attempt: 1, part, columns, now };

@@ -13,9 +13,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::reference::{Reference, is_type, parse};
 use mongodb::bson::{Document, doc};
+use mongodb_store::MongoStore;
 use pipeline::erasure::Eraser;
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::mongodb::MongoSink;
 
 use crate::console;
 use crate::database::{Database, DatabaseError};
@@ -200,7 +200,7 @@ fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
 }
 
 async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::Result<Outcome> {
-    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    let sink = MongoStore::new(database.connection.clone(), database.archive.name());
     let marks = sink.marks().await.map_err(|error| explained(error.into()))?;
     let reason = arguments.reason.as_deref().unwrap_or_default();
     let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
@@ -231,7 +231,7 @@ async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::
 /// Erases a resource, and makes sure that it is gone.
 async fn erase_one(
     database: &Database,
-    eraser: &Eraser<'_, MongoSink>,
+    eraser: &Eraser<'_>,
     key: &str,
     standing: &Standing,
 ) -> anyhow::Result<()> {
@@ -257,7 +257,7 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
 
 /// Lets resources in again. Nothing of them may stand: a writer would take half of a resource for its own.
 async fn lift(database: &Database, arguments: &Forget, keys: &BTreeSet<String>) -> anyhow::Result<Outcome> {
-    let sink = MongoSink::new(database.connection.clone(), database.archive.name());
+    let sink = MongoStore::new(database.connection.clone(), database.archive.name());
     let reason = arguments.reason.as_deref().unwrap_or_default();
     let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
     let standing = standing::find(database, keys).await?;

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use flatten::indexes;
 use indicatif::{ProgressBar, ProgressStyle};
 use mongodb::bson::{Document, doc};
+use mongodb_store::{Index as Specification, wanted_indexes};
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::mongodb::{Index as Specification, wanted_indexes};
 
 use crate::console;
 use crate::database::{Database, DatabaseError};

@@ -16,11 +16,11 @@ use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use mongodb_store::{MongoStore, Validation};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
-use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::ObjectRef;
-use pipeline::sink::mongodb::{MongoSink, Validation};
 use pipeline::source::Storage;
 use tokio::sync::Semaphore;
 
@@ -105,7 +105,7 @@ Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended
 /// What all files have in common.
 struct Loader {
     catalog: Arc<Catalog>,
-    sink: Arc<MongoSink>,
+    sink: Arc<MongoStore>,
     ledger: Ledger,
     database: Database,
     again: bool,
@@ -131,7 +131,7 @@ pub(crate) async fn load_again(
     files: &[PathBuf],
     catalog: Arc<Catalog>,
     database: Database,
-    sink: MongoSink,
+    sink: MongoStore,
 ) -> Outcome {
     Loader::new(catalog, database, sink, true, None).load_all(files).await
 }
@@ -148,11 +148,11 @@ impl Loader {
     fn new(
         catalog: Arc<Catalog>,
         database: Database,
-        sink: MongoSink,
+        sink: MongoStore,
         again: bool,
         jobs: Option<NonZeroUsize>,
     ) -> Self {
-        let ledger = Ledger::mongo(database.connection.clone());
+        let ledger = database.ledger();
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
@@ -261,11 +261,11 @@ impl Loader {
             clock: milliseconds_now,
             progress: &|bytes| bar.set_position(bytes),
         };
-        let line = Line {
+        let line = Pipeline {
             storage: input.storage.clone(),
             catalog: Arc::clone(&self.catalog),
-            sink: Arc::clone(&self.sink),
-            pace: Pace::default(),
+            store: self.sink.clone(),
+            limits: PipelineLimits::default(),
         };
         let loaded = line.load(&self.ledger, object, &job).await;
         bar.finish_and_clear();
@@ -291,7 +291,7 @@ fn failure(reason: String) -> Failure {
 }
 
 /// Says which indexes were not made.
-pub(crate) fn tell_missing_indexes(sink: &MongoSink) {
+pub(crate) fn tell_missing_indexes(sink: &MongoStore) {
     for notice in sink.take_index_notices() {
         console::line(&format!("flatfire: {notice}"));
     }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use pipeline::ledger::{Ledger, Load};
-use pipeline::sink::mongodb::Validation;
+use mongodb_store::Validation;
+use pipeline::ledger::Load;
 
 use crate::database::Database;
 use crate::other_catalogs;
@@ -103,7 +103,7 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
 
 /// The loads that the arguments name; `None`: none in particular.
 async fn chosen(arguments: &Replay, database: &Database) -> anyhow::Result<Option<Vec<Load>>> {
-    let ledger = Ledger::mongo(database.connection.clone());
+    let ledger = database.ledger();
     if let Some(status) = arguments.status {
         let loads = ledger.list(Some(status.wanted()), MAX_LOADS).await.map_err(unreadable)?;
         return Ok(Some(loads));

@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
 use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
-use pipeline::load::{Line, Pace, Read};
+use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::Pin;
-use pipeline::sink::print::{self, PrintError, Printer};
+use pipeline::print::{self, PrintError, Printer};
 use pipeline::summary::Summary;
 
 use crate::console;
@@ -59,7 +59,7 @@ enum Format {
 }
 
 /// Small batches: they are printed in order, one while the next is flattened.
-const PACE: Pace = Pace {
+const LIMITS: PipelineLimits = PipelineLimits {
     batch: BatchLimits { bytes: 1 << 20, resources: 1_000 },
     writes_at_once: 1,
     decode: pipeline::decode::Limits { max_resource_bytes: 64 << 20 },
@@ -139,7 +139,7 @@ async fn read_all(found: &Inputs, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -
 /// Reads one file into the run that all files share.
 async fn read(input: &Input, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -> Result<Summary, Interrupted> {
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
-    let line = Line { storage, catalog, sink: Arc::clone(sink), pace: PACE };
+    let line = Pipeline { storage, catalog, store: sink.clone(), limits: LIMITS };
     match line.run(&input.object(Pin::Latest), None, None, &|_| {}).await? {
         Read::Whole(summary) | Read::Cut(summary) => Ok(summary),
         // A file that is opened does not go, and nobody has set a deadline.

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use mongodb::bson::{DateTime, Document, doc};
 use pipeline::batch::MAX_REJECTS;
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{self, Ledger, Load, Wanted};
+use pipeline::ledger::{self, Ledger, Load, LoadFilter};
 use pipeline::summary::Summary;
 
 use crate::console;
@@ -50,10 +50,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The kind, as of now.
-    pub(crate) fn wanted(self) -> Wanted {
+    pub(crate) fn wanted(self) -> LoadFilter {
         match self {
-            Self::Of(status) => Wanted::Of(status),
-            Self::Stuck => Wanted::Stuck { now: milliseconds_now() },
+            Self::Of(status) => LoadFilter::Of(status),
+            Self::Stuck => LoadFilter::Stuck { now: milliseconds_now() },
         }
     }
 }
@@ -71,7 +71,7 @@ pub(crate) fn status() -> impl TypedValueParser<Value = Kind> {
 /// Prints what is asked for.
 pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     let database = arguments.destination.connect().await?;
-    let ledger = Ledger::mongo(database.connection.clone());
+    let ledger = database.ledger();
     let wanted = arguments.wanted.map(Kind::wanted);
     let Some(name) = &arguments.load else {
         let loads = ledger.list(wanted, arguments.limit).await.map_err(unreadable)?;

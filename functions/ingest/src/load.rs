@@ -4,12 +4,12 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mongodb_store::{ConnectError, MongoStore, connect};
 use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
-use pipeline::load::{Deadline, Job, Line, Loaded, Pace};
+use pipeline::load::{Deadline, Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::notification::{Cause, Event};
-use pipeline::sink::mongodb::{ConnectError, MongoSink, connect};
 use pipeline::source::Storage;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
@@ -31,7 +31,7 @@ pub(crate) struct Loader {
 /// What is made once, at the first object, and kept while the database accepts it.
 #[derive(Debug)]
 struct Connected {
-    line: Line<MongoSink>,
+    pipeline: Pipeline,
     ledger: Ledger,
 }
 
@@ -52,7 +52,7 @@ impl Loader {
             clock: milliseconds_now,
             progress: &|_| {},
         };
-        let outcome = connected.line.load(&connected.ledger, &Arc::new(event.object), &job).await;
+        let outcome = connected.pipeline.load(&connected.ledger, &Arc::new(event.object), &job).await;
         if matches!(outcome, Err(Interrupted::Stopped { .. })) {
             // The credentials may have been rotated: the next load asks for them anew.
             *self.connected.lock().await = None;
@@ -76,19 +76,19 @@ impl Loader {
             }
         })?;
         let batch = BatchLimits { bytes: settings.batch_bytes, ..BatchLimits::default() };
-        let line = Line {
+        let store = MongoStore::new(connection, &settings.archive_database)
+            .with_retention(settings.retention)
+            .with_views(settings.validation, settings.catalog.plans())
+            .with_sql_schemas(settings.sql_schemas)
+            .with_indexes(settings.indexes);
+        let store = Arc::new(store);
+        let pipeline = Pipeline {
             storage: self.storage.clone(),
             catalog: Arc::clone(&settings.catalog),
-            sink: Arc::new(
-                MongoSink::new(connection.clone(), &settings.archive_database)
-                    .with_retention(settings.retention)
-                    .with_views(settings.validation, settings.catalog.plans())
-                    .with_sql_schemas(settings.sql_schemas)
-                    .with_indexes(settings.indexes),
-            ),
-            pace: Pace { batch, writes_at_once: WRITES_AT_ONCE, ..Pace::default() },
+            store: store.clone(),
+            limits: PipelineLimits { batch, writes_at_once: WRITES_AT_ONCE, ..PipelineLimits::default() },
         };
-        let made = Arc::new(Connected { line, ledger: Ledger::mongo(connection) });
+        let made = Arc::new(Connected { pipeline, ledger: Ledger::new(store) });
         *connected = Some(Arc::clone(&made));
         Ok(made)
     }

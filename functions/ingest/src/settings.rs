@@ -13,8 +13,8 @@ use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
 use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
+use mongodb_store::{Retention, Validation};
 use pipeline::object::ObjectRef;
-use pipeline::sink::mongodb::{Retention, Validation};
 
 use crate::load::random_name;
 use crate::log_names::LogHash;

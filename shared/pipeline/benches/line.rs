@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flatten::catalog::Catalog;
+use mongodb_store::encode::{BsonWriter, RowEncoder};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::Fate;
 use pipeline::decode::{Decoder, Frame, Limits, Place};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::bson::{BsonWriter, RowEncoder};
 use serde_json::Value;
 
 /// What is pushed at once.

@@ -10,6 +10,7 @@ use flatten::row::{NameList, Rows};
 
 use crate::content::ContentHash;
 use crate::object::Source;
+use crate::summary::Summary;
 use crate::version::Version;
 
 /// What one write carries. Writing the same batch again changes nothing.
@@ -31,6 +32,75 @@ pub struct WriteBatch {
     pub room: RejectRoom,
     /// The reading of the object that they are of: the number of the attempt that began it at the first byte.
     pub reading: u32,
+}
+
+/// What the stores share.
+impl WriteBatch {
+    /// Returns the row that decides which version of a resource stands: the one under its key in the first of its
+    /// tables. `None`: the resource has no such row.
+    #[must_use]
+    pub fn anchor_row(&self, resource: &ResourceWrite) -> Option<usize> {
+        let (Fate::Rows(range), Some(first)) = (&resource.fate, resource.tables.first()) else { return None };
+        let mut rows = range.clone().zip(self.rows.range(range.clone()));
+        rows.find(|(_, row)| row.key() == resource.key && self.names.table(row.table()) == &**first)
+            .map(|(index, _)| index)
+    }
+
+    /// Returns whether a resource needs a tombstone: none of its rows, and no archived text, says which version stands.
+    #[must_use]
+    pub fn has_tombstone(&self, resource: &ResourceWrite) -> bool {
+        match &resource.fate {
+            Fate::Rows(_) => !resource.tables.is_empty() && self.anchor_row(resource).is_none(),
+            Fate::Archived(_) => !resource.tables.is_empty(),
+            Fate::Deleted => true,
+            Fate::Erased { .. } => false,
+        }
+    }
+
+    /// Returns the index of the newest version of each resource, by key. Of equal versions the first counts.
+    #[must_use]
+    pub fn newest_versions(&self) -> BTreeMap<&str, usize> {
+        let mut newest: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, resource) in self.resources.iter().enumerate() {
+            let known = newest.entry(&resource.key).or_insert(index);
+            if self.resources.get(*known).is_some_and(|known| known.version < resource.version) {
+                *known = index;
+            }
+        }
+        newest
+    }
+
+    /// Returns the keys of the resources that the batch erases.
+    pub fn erased_keys(&self) -> impl Iterator<Item = &str> {
+        let erased = self.resources.iter().filter(|resource| matches!(resource.fate, Fate::Erased { .. }));
+        erased.map(|resource| resource.key.as_str())
+    }
+
+    /// Returns the rejects to store: those of the batch, and those that the store made of its documents while there is
+    /// room.
+    #[must_use]
+    pub fn rejects_to_store<'a>(&'a self, refused: &'a [Reject]) -> Vec<&'a Reject> {
+        self.rejects.iter().chain(refused.iter().filter(|_| self.room.take())).collect()
+    }
+
+    /// Counts the rejects of the batch and of the store, stored or not. Those of a view leave their resource loaded.
+    pub fn count_rejects(&self, refused: &[Reject], summary: &mut Summary) {
+        let Unstored { rejected, view_defects, codes } = &self.unstored;
+        summary.rejected += rejected;
+        summary.view_defects += view_defects;
+        for (code, count) in codes {
+            *summary.codes.entry((*code).to_owned()).or_default() += count;
+        }
+        for reject in self.rejects.iter().chain(refused) {
+            match &reject.reason {
+                Reason::Defect { view: Some(_), .. } => summary.view_defects += 1,
+                Reason::Defect { view: None, .. } | Reason::Frame(_) | Reason::Refused { .. } => {
+                    summary.rejected += 1;
+                }
+            }
+            *summary.codes.entry(reject.reason.code().to_owned()).or_default() += 1;
+        }
+    }
 }
 
 /// The most rejects of a load that are stored: the first ones. Broken records cost a sender a few bytes each.
@@ -110,6 +180,19 @@ impl ResourceWrite {
     #[must_use]
     pub fn own_type(&self) -> &str {
         self.key.split('/').next().unwrap_or_default()
+    }
+
+    /// Counts the resource as one that stands.
+    pub fn count(&self, summary: &mut Summary) {
+        match &self.fate {
+            Fate::Deleted | Fate::Erased { .. } => summary.deleted += 1,
+            Fate::Archived(_) => summary.archived += 1,
+            Fate::Rows(rows) => {
+                summary.loaded += 1;
+                summary.rows += rows.len() as u64;
+                *summary.types.entry(self.resource_type.to_string()).or_default() += 1;
+            }
+        }
     }
 }
 

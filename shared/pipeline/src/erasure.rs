@@ -11,7 +11,7 @@ use sha2::Sha256;
 use crate::batch::{Fate, ResourceWrite, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin, Source, hex};
-use crate::sink::Sink;
+use crate::store::RowStore;
 use crate::version::Version;
 
 /// Every mark begins with it. It sorts behind the first letter of every resource type.
@@ -71,20 +71,20 @@ impl fmt::Debug for Marks {
     }
 }
 
-/// Erases resources from a sink.
+/// Erases resources from a store.
 #[derive(Debug)]
-pub struct Eraser<'a, S> {
-    sink: &'a S,
+pub struct Eraser<'a> {
+    store: &'a dyn RowStore,
     marks: Marks,
 }
 
 /// How often an erasure starts again because another writer has written the resource meanwhile.
 const ROUNDS: usize = 5;
 
-impl<'a, S: Sink> Eraser<'a, S> {
-    /// Makes an eraser. The marks must be those of the sink's database.
-    pub const fn new(sink: &'a S, marks: Marks) -> Self {
-        Self { sink, marks }
+impl<'a> Eraser<'a> {
+    /// Makes an eraser. The marks must be those of the store.
+    pub const fn new(store: &'a dyn RowStore, marks: Marks) -> Self {
+        Self { store, marks }
     }
 
     /// Erases a resource and looks whether it is gone. Another writer may have begun to fill a table that was not there
@@ -101,7 +101,7 @@ impl<'a, S: Sink> Eraser<'a, S> {
     ) -> Result<bool, E> {
         tables.insert(type_of(key).to_owned());
         for _ in 0..ROUNDS {
-            let written = self.sink.write(batch(key, tables.iter().cloned().collect(), &self.marks)).await?;
+            let written = self.store.write(batch(key, tables.iter().cloned().collect(), &self.marks)).await?;
             if written.rejected > 0 {
                 return Err(Interrupted::Write { code: "the database refuses the mark".to_owned() }.into());
             }
@@ -114,7 +114,7 @@ impl<'a, S: Sink> Eraser<'a, S> {
     }
 }
 
-/// Returns the batch that erases a resource: [`Sink::write`] writes its mark and then removes
+/// Returns the batch that erases a resource: [`RowStore::write`] writes its mark and then removes
 /// whatever stands under the key, in the tables, the archive and the tombstones. `tables` are those that can hold rows
 /// of it.
 #[must_use]

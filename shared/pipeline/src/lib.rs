@@ -1,8 +1,8 @@
 //! One object from bytes to database.
 //!
 //! ```text
-//! notification → ObjectRef → bytes → Resource → RowSet → WriteBatch → database
-//!                               └─ Defect → Reject ─┘   (same batch, same sink, nothing lost)
+//! notification → ObjectRef → bytes → Resource → Rows → WriteBatch → store
+//!                               └─ Defect → Reject ─┘   (same batch, same store, nothing lost)
 //! ```
 //!
 //! The modules stand in the order of that line.
@@ -16,7 +16,8 @@ pub mod version;
 pub mod batch;
 pub mod content;
 pub mod erasure;
-pub mod sink;
+pub mod store;
+pub mod print;
 mod writes;
 mod spool;
 pub mod load;

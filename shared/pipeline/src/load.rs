@@ -18,8 +18,8 @@ use crate::decode::{self, BrokenFrame};
 use crate::interrupted::Interrupted;
 use crate::ledger::{Attempt, Begun, Checkpoint, Ending, Filled, Lease, Ledger, Left, Past, Status};
 use crate::object::ObjectRef;
-use crate::sink::Sink;
 use crate::source::Storage;
+use crate::store::RowStore;
 use crate::summary::{Drift, Summary};
 
 pub use deadline::Deadline;
@@ -28,20 +28,20 @@ use ends::{Beginning, End, Ended, Notes};
 
 /// Where objects come from, what they become, where the rows go.
 #[derive(Debug)]
-pub struct Line<S> {
+pub struct Pipeline {
     /// Where objects are read.
     pub storage: Storage,
     /// What resources become.
     pub catalog: Arc<Catalog>,
     /// Where rows go.
-    pub sink: Arc<S>,
+    pub store: Arc<dyn RowStore>,
     /// How large batches are, and how many are written at once.
-    pub pace: Pace,
+    pub limits: PipelineLimits,
 }
 
 /// How much of an object is in memory at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct PipelineLimits {
     /// When a batch is full.
     pub batch: BatchLimits,
     /// Batches that are being written while the next is assembled; fewer if resources make them larger than they are
@@ -51,7 +51,7 @@ pub struct Pace {
     pub decode: decode::Limits,
 }
 
-impl Default for Pace {
+impl Default for PipelineLimits {
     fn default() -> Self {
         Self { batch: BatchLimits::default(), writes_at_once: 3, decode: decode::Limits::default() }
     }
@@ -137,7 +137,7 @@ struct Run {
     past: Past,
 }
 
-impl<S: Sink + 'static> Line<S> {
+impl Pipeline {
     /// Loads an object and keeps the ledger: nothing is done for one that is done, two never load one at once, and
     /// an attempt that is interrupted leaves the next one where to go on.
     ///
@@ -199,7 +199,7 @@ impl<S: Sink + 'static> Line<S> {
     ) -> Result<Loaded, Interrupted> {
         let Run { id, attempt, generation, object, checkpoint, past } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_open() {
-            match survey::refuse(&self.storage, &self.catalog, self.pace, object, limit).await {
+            match survey::refuse(&self.storage, &self.catalog, self.limits, object, limit).await {
                 Ok(None) => {}
                 Ok(Some((closed, summary))) => {
                     let (status, now) = (Status::Refused, (job.clock)());
@@ -293,7 +293,7 @@ impl<S: Sink + 'static> Line<S> {
     ) -> Result<Summary, Interrupted> {
         summary.drift += drift?;
         if run.generation.reading > 1 {
-            self.sink.forget_rejects(&run.id, run.generation.reading).await?;
+            self.store.forget_rejects(&run.id, run.generation.reading).await?;
         }
         Ok(summary)
     }

@@ -18,7 +18,7 @@ pub struct Version(String);
 const SEQUENCER_WIDTH: usize = 32;
 
 /// Behind every hex digit, with which the other tokens begin.
-pub(crate) const ERASED: &str = "~";
+pub const ERASED: &str = "~";
 
 /// The digits with which a token begins: its time.
 const TIME_DIGITS: usize = 28;

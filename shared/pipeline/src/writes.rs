@@ -8,12 +8,12 @@ use tokio::task::{JoinError, JoinSet};
 use crate::batch::WriteBatch;
 use crate::interrupted::Interrupted;
 use crate::ledger::Checkpoint;
-use crate::sink::Sink;
+use crate::store::RowStore;
 use crate::summary::{Drift, Summary};
 
 /// The writes of one object. Dropping it gives up those that are under way; they are written again later.
-pub(crate) struct Writes<S> {
-    sink: Arc<S>,
+pub(crate) struct Writes {
+    store: Arc<dyn RowStore>,
     running: JoinSet<(u64, Result<Summary, Interrupted>)>,
     at_once: usize,
     /// How many bytes of rows are written at the same time at most, unless it is one batch.
@@ -54,13 +54,13 @@ struct Sent {
     written: Option<Summary>,
 }
 
-impl<S: Sink + 'static> Writes<S> {
+impl Writes {
     /// Writes up to `at_once` batches of about `batch_bytes` at the same time; fewer where batches are larger, because
     /// one resource may be larger than a batch.
-    pub(crate) fn new(sink: Arc<S>, at_once: usize, batch_bytes: usize) -> Self {
+    pub(crate) fn new(store: Arc<dyn RowStore>, at_once: usize, batch_bytes: usize) -> Self {
         let at_once = at_once.max(1);
         Self {
-            sink,
+            store,
             running: JoinSet::new(),
             at_once,
             max_bytes: (at_once + 1).saturating_mul(batch_bytes),
@@ -83,10 +83,10 @@ impl<S: Sink + 'static> Writes<S> {
         while !self.has_room(bytes) {
             self.join_one().await?;
         }
-        let (sink, number) = (Arc::clone(&self.sink), self.durable + self.sent.len() as u64);
+        let (store, number) = (Arc::clone(&self.store), self.durable + self.sent.len() as u64);
         self.sent.push_back(Sent { checks, mark, bytes, written: None });
         self.bytes += bytes;
-        self.running.spawn(async move { (number, sink.write(batch).await) });
+        self.running.spawn(async move { (number, store.write(batch).await) });
         // A worker that only ever reads would not let the writes begin.
         tokio::task::yield_now().await;
         Ok(())

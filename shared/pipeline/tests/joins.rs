@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flatten::catalog::{Catalog, Choices, Tables};
-use pipeline::load::{Line, Pace, Read};
+use mongodb_store::simulation::{SimulatedMongo, State};
+use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
 use serde_json::{Value as Json, json};
 
@@ -26,11 +26,11 @@ use serde_json::{Value as Json, json};
 const ELEMENTS: [&str; 3] = ["subject", "patient", "encounter"];
 
 async fn load(path: &Path) -> State {
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
     let catalog = Arc::new(Catalog::compile(choices).unwrap());
-    let (storage, pace) = (Storage::File(path.to_owned()), Pace::default());
-    let line = Line { storage, catalog, sink: Arc::clone(&sink), pace };
+    let (storage, limits) = (Storage::File(path.to_owned()), PipelineLimits::default());
+    let line = Pipeline { storage, catalog, store: sink.clone(), limits };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let read = line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();

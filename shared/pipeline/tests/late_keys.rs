@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use bson::Document;
 use flatten::catalog::{Catalog, Choices};
+use mongodb_store::simulation::SimulatedMongo;
 use pipeline::ledger::Checkpoint;
-use pipeline::load::{Line, Pace, Read};
+use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::memory::MemorySink;
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
 use serde_json::{Value as Json, json};
@@ -117,10 +117,10 @@ fn entries(full_url: Name, reference: Name) -> Vec<Json> {
 type Outcome = (BTreeMap<String, BTreeMap<String, Document>>, Vec<String>);
 
 async fn load(path: &Path, from: u64) -> Outcome {
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let catalog = Catalog::compile(Choices { views: views(), ..Choices::default() }).unwrap();
-    let (storage, pace) = (Storage::File(path.to_owned()), Pace::default());
-    let line = Line { storage, catalog: Arc::new(catalog), sink: Arc::clone(&sink), pace };
+    let (storage, limits) = (Storage::File(path.to_owned()), PipelineLimits::default());
+    let line = Pipeline { storage, catalog: Arc::new(catalog), store: sink.clone(), limits };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let checkpoint = Checkpoint { offset: 1, ordinal: from, line: None, summary: Summary::default() };
@@ -247,13 +247,13 @@ async fn archive_rules_and_checks_wait_for_keys_too() {
         ..Choices::default()
     };
     for entries in permutations(&entries(urn, urn)) {
-        let sink = Arc::new(MemorySink::default());
+        let sink = Arc::new(SimulatedMongo::default());
         let catalog = Arc::new(Catalog::compile(choices()).unwrap());
         let file = tempfile::NamedTempFile::new().unwrap();
         let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
         std::fs::write(file.path(), bundle.to_string()).unwrap();
         let storage = Storage::File(file.path().to_owned());
-        let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: Pace::default() };
+        let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
         let (bucket, key) = ("file".to_owned(), "k".to_owned());
         let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
         line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();

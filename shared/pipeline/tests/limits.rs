@@ -19,16 +19,17 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use mongodb_store::simulation::SimulatedMongo;
 use pipeline::assemble::BatchLimits;
 use pipeline::batch::WriteBatch;
 use pipeline::decode::LARGE_BYTES;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Checkpoint, Ledger, Load, Status};
-use pipeline::load::{Deadline, Job, Line, Loaded, Pace, Read};
+use pipeline::load::{Deadline, Job, Loaded, Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::Sink;
-use pipeline::sink::memory::MemorySink;
 use pipeline::source::Storage;
+use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
 use bucket::Bucket;
@@ -36,7 +37,7 @@ use bucket::Bucket;
 /// A sink that takes its time for every answer.
 #[derive(Debug, Default)]
 struct Slow {
-    inner: MemorySink,
+    inner: SimulatedMongo,
     milliseconds: AtomicU64,
     /// Writes that were begun, and those that ended.
     begun: AtomicU64,
@@ -49,7 +50,8 @@ impl Slow {
     }
 }
 
-impl Sink for Slow {
+#[async_trait]
+impl RowStore for Slow {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))).await;
@@ -70,10 +72,10 @@ fn object() -> Arc<ObjectRef> {
     Arc::new(ObjectRef { bucket, key, pin, sequencer: None, created: 0, size: None })
 }
 
-fn line<S>(storage: Storage, sink: &Arc<S>) -> Line<S> {
+fn line<S: RowStore + 'static>(storage: Storage, sink: &Arc<S>) -> Pipeline {
     let batch = BatchLimits { resources: 10, ..BatchLimits::default() };
-    let pace = Pace { batch, writes_at_once: 2, ..Pace::default() };
-    Line { storage, catalog: Arc::default(), sink: Arc::clone(sink), pace }
+    let limits = PipelineLimits { batch, writes_at_once: 2, ..PipelineLimits::default() };
+    Pipeline { storage, catalog: Arc::default(), store: sink.clone(), limits }
 }
 
 fn job(stop: Duration, reserve: Duration) -> Job<'static> {
@@ -156,7 +158,7 @@ fn bombs() -> [Vec<u8>; 3] {
 async fn what_inflates_to_15_gib_ends_in_time_and_in_the_end_with_a_code() {
     for (number, bomb) in bombs().into_iter().enumerate() {
         let (_file, storage) = file(&bomb);
-        let sink = Arc::new(MemorySink::default());
+        let sink = Arc::new(SimulatedMongo::default());
         let (line, ledger) = (line(storage, &sink), Ledger::memory());
         let (mut attempts, stop, reserve) = (0, Duration::from_millis(200), Duration::from_secs(3));
         let loaded = loop {
@@ -193,9 +195,9 @@ async fn an_endless_line_is_too_large_and_no_more_is_inflated_than_the_limit() {
         [&["inflates-too-much"], &["inflates-too-much", "not-json"], &["inflates-too-much", "too-large"]];
     for (bomb, codes) in bombs().into_iter().zip(codes) {
         let (_file, storage) = file(&bomb);
-        let sink = Arc::new(MemorySink::default());
+        let sink = Arc::new(SimulatedMongo::default());
         let mut line = line(storage, &sink);
-        line.pace.decode.max_resource_bytes = 1 << 20;
+        line.limits.decode.max_resource_bytes = 1 << 20;
         let job = job(Duration::from_mins(1), MOST);
         let Loaded { status, summary } = line.load(&Ledger::memory(), &object(), &job).await.unwrap();
         assert_eq!((status, summary.loaded, summary.adds_up()), (Status::Partial, 1, true));
@@ -232,11 +234,12 @@ async fn plain_lines_go_on_by_range_at_the_checkpoint() {
 /// A sink that keeps the names of columns that the flattener had made by the time of each batch.
 #[derive(Debug, Default)]
 struct Named {
-    inner: MemorySink,
+    inner: SimulatedMongo,
     names: Mutex<Vec<String>>,
 }
 
-impl Sink for Named {
+#[async_trait]
+impl RowStore for Named {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.names.lock().unwrap().push(format!("{:?}", batch.names));
         self.inner.write(batch).await
@@ -307,13 +310,14 @@ async fn what_lies_before_a_checkpoint_is_read_again_and_not_flattened_again() {
 /// A sink that holds each batch with a large resource until another load brings one as well, or a second has passed.
 #[derive(Debug, Default)]
 struct Meeting {
-    inner: MemorySink,
+    inner: SimulatedMongo,
     /// Batches with a large resource that are being written now, and the most that ever were.
     now: AtomicU64,
     most: AtomicU64,
 }
 
-impl Sink for Meeting {
+#[async_trait]
+impl RowStore for Meeting {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         let large = u64::from(batch.rows.bytes() > LARGE_BYTES);
         let now = self.now.fetch_add(large, Ordering::SeqCst) + large;
@@ -352,7 +356,7 @@ async fn large_resources_of_two_loads_take_turns() {
 }
 
 /// Loads once, from a bucket that is told to lose the object.
-async fn load_from(bucket: &Bucket, ledger: &Ledger, sink: &Arc<MemorySink>) -> Loaded {
+async fn load_from(bucket: &Bucket, ledger: &Ledger, sink: &Arc<SimulatedMongo>) -> Loaded {
     line(bucket.storage(), sink).load(ledger, &object(), &job(Duration::from_mins(1), MOST)).await.unwrap()
 }
 
@@ -361,7 +365,7 @@ async fn an_object_that_goes_away_while_it_is_read_is_partial_with_true_counts()
     let content = patients(2_000);
     let bucket = Bucket::holding(content.clone().into()).await;
     bucket.loses_it_after(content.len() / 2);
-    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
     let loaded = load_from(&bucket, &ledger, &sink).await;
     let rows = sink.state().tables["Patient"].len();
     assert!(rows > 100, "{rows}");
@@ -381,12 +385,12 @@ async fn only_an_object_of_which_nothing_was_written_is_gone() {
     let content = patients(300);
     let bucket = Bucket::holding(content.into()).await;
     bucket.loses_it_after(0);
-    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
     let loaded = load_from(&bucket, &ledger, &sink).await;
     assert_eq!((loaded.status, loaded.summary), (Status::Gone, Summary::default()));
     // One that was loaded before, and is asked for again.
     let bucket = Bucket::holding(patients(3).into()).await;
-    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
     let done = load_from(&bucket, &ledger, &sink).await;
     bucket.loses_it_after(0);
     let line = line(bucket.storage(), &sink);
@@ -441,7 +445,7 @@ async fn of_any_number_of_rejects_the_first_ones_are_stored_and_all_are_counted(
     let raw = broken_lines(50_000);
     assert!(raw.len() < 250, "{}", raw.len());
     let (_file, storage) = file(&raw);
-    let (sink, ledger) = (Arc::new(MemorySink::default()), Ledger::memory());
+    let (sink, ledger) = (Arc::new(SimulatedMongo::default()), Ledger::memory());
     let line = line(storage, &sink);
     // Also over several attempts.
     let mut attempts = 0;
@@ -476,8 +480,8 @@ async fn defects_of_views_count_as_rejects() {
     };
     let text: String = (0..6_000).map(several).collect();
     let (_file, storage) = file(text.as_bytes());
-    let sink = Arc::new(MemorySink::default());
-    let line = Line { catalog: Arc::new(catalog.unwrap()), ..line(storage, &sink) };
+    let sink = Arc::new(SimulatedMongo::default());
+    let line = Pipeline { catalog: Arc::new(catalog.unwrap()), ..line(storage, &sink) };
     let job = job(Duration::from_mins(1), MOST);
     let Loaded { status, summary } = line.load(&Ledger::memory(), &object(), &job).await.unwrap();
     assert_eq!((status, summary.view_defects, summary.rejected), (Status::Partial, 6_000, 6_000));
@@ -490,7 +494,7 @@ async fn a_manifest_of_an_export_is_done_without_a_reject() {
     let manifest = r#"{"transactionTime":"2026-01-05T10:00:00Z","request":"https://example.org/$export",
         "requiresAccessToken":true,"output":[{"type":"Patient","url":"https://example.org/1.ndjson"}],"error":[]}"#;
     let (_file, storage) = file(manifest.as_bytes());
-    let (sink, ledger) = (Arc::new(MemorySink::default()), Ledger::memory());
+    let (sink, ledger) = (Arc::new(SimulatedMongo::default()), Ledger::memory());
     let job = job(Duration::from_mins(1), MOST);
     let Loaded { status, summary } = line(storage, &sink).load(&ledger, &object(), &job).await.unwrap();
     assert_eq!((status, summary.records, summary.rejected), (Status::Done, 0, 0));

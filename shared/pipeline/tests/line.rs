@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flatten::catalog::{Catalog, Choices};
+use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Deadline, Job, Line, Pace, Read};
+use pipeline::load::{Deadline, Job, Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
 
@@ -22,9 +22,10 @@ fn object(key: &str) -> Arc<ObjectRef> {
 }
 
 async fn load(path: &Path) -> (State, Summary) {
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(path.to_owned());
-    let line = Line { storage, catalog: Arc::default(), sink: Arc::clone(&sink), pace: Pace::default() };
+    let line =
+        Pipeline { storage, catalog: Arc::default(), store: sink.clone(), limits: PipelineLimits::default() };
     let read = line.run(&object(&path.display().to_string()), None, None, &|_| {}).await.unwrap();
     let Read::Whole(summary) = read else { panic!("{read:?}") };
     (sink.state(), summary)
@@ -194,9 +195,9 @@ async fn a_reference_that_nobody_answers_fills_no_column() {
     let entries = [observation("a", 2), patient.to_owned()].join(",");
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(file, r#"{{"resourceType":"Bundle","id":"b","type":"batch","entry":[{entries}]}}"#).unwrap();
-    let (ledger, sink) = (Ledger::memory(), Arc::new(MemorySink::default()));
+    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
     let storage = Storage::File(file.path().to_owned());
-    let line = Line { storage, catalog: Arc::default(), sink, pace: Pace::default() };
+    let line = Pipeline { storage, catalog: Arc::default(), store: sink, limits: PipelineLimits::default() };
     line.load(&ledger, &object("urns"), &job("one", None)).await.unwrap();
     assert!(is_entered(&ledger, "Observation.subject_reference").await);
     assert!(!is_entered(&ledger, "Observation.subject_key").await);
@@ -223,9 +224,10 @@ async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(long_bundle().as_bytes()).unwrap();
     let (clean, _) = load(file.path()).await;
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(file.path().to_owned());
-    let line = Line { storage, catalog: Arc::default(), sink: Arc::clone(&sink), pace: Pace::default() };
+    let line =
+        Pipeline { storage, catalog: Arc::default(), store: sink.clone(), limits: PipelineLimits::default() };
     let (ledger, object) = (Ledger::memory(), object(&file.path().display().to_string()));
     let mut attempts = 0;
     let loaded = loop {
@@ -256,9 +258,9 @@ async fn judge(text: &str, checks: &str, gates: &str) -> (pipeline::load::Loaded
     file.write_all(text.as_bytes()).unwrap();
     let (checks, gates) = (vec![("checks.json".to_owned(), checks.to_owned())], Some(gates.to_owned()));
     let catalog = Arc::new(Catalog::compile(Choices { checks, gates, ..Choices::default() }).unwrap());
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(file.path().to_owned());
-    let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: Pace::default() };
+    let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
     let ledger = Ledger::memory();
     let loaded = line.load(&ledger, &object("gated"), &job("one", None)).await.unwrap();
     let again = line.load(&ledger, &object("gated"), &job("two", None)).await.unwrap();

@@ -9,22 +9,22 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use flatten::catalog::Catalog;
 use flatten::time::moment;
+use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
 
 /// A database that is fed file after file.
 struct Fed {
-    sink: Arc<MemorySink>,
+    sink: Arc<SimulatedMongo>,
     ledger: Ledger,
     files: u64,
 }
 
 impl Fed {
     fn new() -> Self {
-        Self { sink: Arc::new(MemorySink::default()), ledger: Ledger::memory(), files: 0 }
+        Self { sink: Arc::new(SimulatedMongo::default()), ledger: Ledger::memory(), files: 0 }
     }
 
     /// Loads a file that was last changed at `modified`, announced by a message that says `told`.
@@ -44,11 +44,11 @@ impl Fed {
             created: told,
             size: None,
         };
-        let line = Line {
+        let line = Pipeline {
             storage: Storage::File(file.path().to_owned()),
             catalog: Arc::new(Catalog::default()),
-            sink: Arc::clone(&self.sink),
-            pace: Pace::default(),
+            store: self.sink.clone(),
+            limits: PipelineLimits::default(),
         };
         let job = Job {
             owner: "a".into(),

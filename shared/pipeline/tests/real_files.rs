@@ -19,9 +19,9 @@ use std::sync::Arc;
 use bson::{Bson, Document};
 use flatten::catalog::{Catalog, Choices, Tables};
 use flatten::json::{Kind, Limits, Node, Tape};
-use pipeline::load::{Line, Pace, Read};
+use mongodb_store::simulation::{SimulatedMongo, State};
+use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
 
@@ -50,9 +50,9 @@ const BROKEN: [(&str, u64); 11] = [
 ];
 
 async fn load(path: &Path, catalog: &Arc<Catalog>) -> (State, Summary) {
-    let sink = Arc::new(MemorySink::default());
+    let sink = Arc::new(SimulatedMongo::default());
     let (storage, catalog) = (Storage::File(path.to_owned()), Arc::clone(catalog));
-    let line = Line { storage, catalog, sink: Arc::clone(&sink), pace: Pace::default() };
+    let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let read = line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();

@@ -25,13 +25,13 @@ use flatten::decimals::Decimals;
 use futures::TryStreamExt as _;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use pipeline::load::{Line, Pace, Read};
+use mongodb_store::simulation::{SimulatedMongo, State};
+use mongodb_store::sql_schema::FieldSchema;
+use mongodb_store::{MongoStore, connect};
+use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::Sink;
-use pipeline::sink::memory::{MemorySink, State};
-use pipeline::sink::mongodb::{MongoSink, connect};
-use pipeline::sink::sql_schema::FieldSchema;
 use pipeline::source::Storage;
+use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
 use endpoint::Endpoint;
@@ -89,9 +89,9 @@ fn samples() -> Vec<PathBuf> {
     files
 }
 
-async fn load<S: Sink + 'static>(path: &Path, catalog: &Arc<Catalog>, sink: &Arc<S>) -> Summary {
+async fn load<S: RowStore + 'static>(path: &Path, catalog: &Arc<Catalog>, sink: &Arc<S>) -> Summary {
     let (storage, catalog) = (Storage::File(path.to_owned()), Arc::clone(catalog));
-    let line = Line { storage, catalog, sink: Arc::clone(sink), pace: Pace::default() };
+    let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     // Some have versions and some have none.
     let pin = if key.len().is_multiple_of(2) { Pin::Latest } else { Pin::Version("v".to_owned()) };
@@ -125,7 +125,7 @@ fn shapes_of_schema(schema: &FieldSchema) -> BTreeSet<Shape> {
 async fn schemas_of_samples(files: &[PathBuf], catalog: &Arc<Catalog>) -> Schemas {
     let (mut all, mut exact) = (Schemas::new(), 0);
     for path in files {
-        let sink = Arc::new(MemorySink::with_sql_schemas());
+        let sink = Arc::new(SimulatedMongo::with_sql_schemas());
         let summary = load(path, catalog, &sink).await;
         let (state, schemas, name) = (sink.state(), sink.sql_schemas(), path.display());
         let is_exact = has_all(&state, &summary);
@@ -185,7 +185,7 @@ async fn compare_all(arrays: Arrays, decimals: Decimals) -> Schemas {
     let archive = format!("{name}_archive");
     let half = async |first: usize| {
         let connection = connect(&endpoint.uri, Some(&name)).await.unwrap();
-        let sink = Arc::new(MongoSink::new(connection, &archive).with_sql_schemas(true));
+        let sink = Arc::new(MongoStore::new(connection, &archive).with_sql_schemas(true));
         for path in files.iter().skip(first).step_by(2) {
             load(path, &catalog, &sink).await;
         }
@@ -234,7 +234,7 @@ async fn a_schema_in_another_form_is_extended() {
     database.collection::<Document>("__sql_schemas").insert_one(other).await.unwrap();
     let sink = async || {
         let connection = connect(&endpoint.uri, Some(&name)).await.unwrap();
-        Arc::new(MongoSink::new(connection, &format!("{name}_archive")).with_sql_schemas(true))
+        Arc::new(MongoStore::new(connection, &format!("{name}_archive")).with_sql_schemas(true))
     };
     let (catalog, files) = (catalog(Arrays::Embedded, Decimals::Exact), files_in(&["samples"]));
     let (first, second) = (sink().await, sink().await);
@@ -248,7 +248,7 @@ async fn a_schema_in_another_form_is_extended() {
 }
 
 async fn schemas_of_samples_unchecked(files: &[PathBuf], catalog: &Arc<Catalog>) -> Schemas {
-    let sink = Arc::new(MemorySink::with_sql_schemas());
+    let sink = Arc::new(SimulatedMongo::with_sql_schemas());
     for path in files {
         load(path, catalog, &sink).await;
     }

@@ -6,13 +6,12 @@ use clap::Args;
 use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
 use mongodb::bson::{Document, doc};
+use mongodb_store::{MongoStore, Validation};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, Reason, Reject, WriteBatch};
 use pipeline::decode::Place;
-use pipeline::ledger::Ledger;
 use pipeline::object::ObjectRef;
-use pipeline::sink::Sink as _;
-use pipeline::sink::mongodb::{MongoSink, Validation};
+use pipeline::store::RowStore as _;
 use pipeline::version::Version;
 
 use crate::console;
@@ -71,7 +70,7 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
 /// The number of rows, or why there are none.
 async fn restore(
     database: &Database,
-    sink: &MongoSink,
+    sink: &MongoStore,
     catalog: &Arc<Catalog>,
     key: &str,
 ) -> anyhow::Result<Result<u64, String>> {
@@ -142,7 +141,7 @@ struct Made {
 async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Option<(ObjectRef, u32)>> {
     let text = |name| archived.get_str(name).unwrap_or_default();
     let (load, version) = (text("_load"), text("_version"));
-    let ledger = Ledger::mongo(database.connection.clone());
+    let ledger = database.ledger();
     let known = ledger.find(load).await.map_err(unreadable)?;
     if let Some(object) = known.as_ref().and_then(origin::object_of) {
         let edition = ledger.raise_edition(load, Version::edition(version)).await.map_err(unreadable)?;

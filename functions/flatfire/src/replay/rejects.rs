@@ -7,14 +7,14 @@ use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
+use mongodb_store::MongoStore;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{MAX_REJECTS, WriteBatch};
 use pipeline::decode::{Frame, Place};
 use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
-use pipeline::sink::Sink as _;
-use pipeline::sink::mongodb::MongoSink;
 use pipeline::source::Storage;
+use pipeline::store::RowStore as _;
 use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
 
@@ -45,7 +45,7 @@ enum Fate {
 struct Replayer<'a> {
     database: &'a Database,
     catalog: Arc<Catalog>,
-    sink: MongoSink,
+    sink: MongoStore,
     cloud: Cloud,
     ledger: Ledger,
     /// The loads that rejects name; `None`: the ledger does not know it.
@@ -68,11 +68,11 @@ pub(super) fn filter(loads: Option<&[Load]>, code: Option<&str>) -> Document {
 pub(super) async fn replay(
     database: &Database,
     catalog: Arc<Catalog>,
-    sink: MongoSink,
+    sink: MongoStore,
     filter: Document,
 ) -> anyhow::Result<Outcome> {
     let cloud = Cloud::new().await;
-    let ledger = Ledger::mongo(database.connection.clone());
+    let ledger = database.ledger();
     let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };
     let (mut replayed, mut left) = (0_u64, 0_u64);
     for reject in found(database, filter).await? {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
-use pipeline::sink::sql_schema::{CellType, FieldSchema, SQL_SCHEMAS};
+use mongodb_store::sql_schema::{CellType, FieldSchema, SQL_SCHEMAS};
 
 use crate::database::{Database, DatabaseError};
 

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use flatten::automatic::Arrays;
 use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
+use mongodb_store::{Retention, Validation};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::mongodb::{Retention, Validation};
 
 use super::{Choices, Connection, InvalidSettings, LogKeys, LogLevel, Reader, Settings, Tables};
 

@@ -65,7 +65,7 @@ impl Status {
 
 /// Which loads are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum LoadFilter {
     /// Those of that status.
     Of(Status),
     /// Those whose last attempt was killed: see [`Load::is_stuck`].
@@ -75,7 +75,7 @@ pub enum Wanted {
     },
 }
 
-impl Wanted {
+impl LoadFilter {
     /// Whether a load is among them.
     #[must_use]
     pub fn includes(self, load: &Load) -> bool {
@@ -161,7 +161,7 @@ pub struct Load {
     /// Whether it has ended with its columns in the dictionary: to a replay they are not new again.
     pub has_columns: bool,
     /// Counts the changes of this entry; every change names the one it changes.
-    pub(super) revision: u64,
+    pub revision: u64,
 }
 
 /// Who begins a load, when, and with what.

@@ -4,23 +4,21 @@
 //! looks again; and what an attempt reports counts only while no later attempt has begun.
 
 mod columns;
-mod document;
 mod held;
 mod load;
-mod mongo;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::interrupted::Interrupted;
 use crate::object::ObjectRef;
-use crate::sink::mongodb::{Connection, Trouble};
+use crate::store::memory::MemoryStore;
+use crate::store::{LoadStore, LoadWriteError};
 use crate::summary::Summary;
 
 pub use columns::Filled;
 use columns::KnownColumns;
 use held::Held;
-pub use load::{Attempt, Begun, Checkpoint, Lease, Load, Past, Status, Wanted};
+pub use load::{Attempt, Begun, Checkpoint, Lease, Load, LoadFilter, Past, Status};
 
 /// What an attempt leaves that gives up its lease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,25 +41,9 @@ const MAX_LISTED: u32 = 1_000;
 /// What it remembers of either saves commands and decides nothing: the database has the last word.
 #[derive(Debug)]
 pub struct Ledger {
-    store: Store,
+    store: Arc<dyn LoadStore>,
     held: Held,
     known: KnownColumns,
-}
-
-/// Where loads and columns are kept.
-#[derive(Debug)]
-enum Store {
-    /// In the collections `_loads` and `_columns` of a database.
-    Mongo(Connection),
-    /// In memory, for tests and for runs that keep nothing.
-    Memory(MemoryLedger),
-}
-
-/// Loads and columns by id.
-#[derive(Debug, Default)]
-struct MemoryLedger {
-    loads: Mutex<BTreeMap<String, Load>>,
-    columns: Mutex<BTreeMap<String, bson::Document>>,
 }
 
 /// How a load ends.
@@ -80,20 +62,16 @@ pub struct Ending<'a> {
 }
 
 impl Ledger {
-    /// An empty ledger in memory.
+    /// Returns the ledger that a store keeps.
+    #[must_use]
+    pub fn new(store: Arc<dyn LoadStore>) -> Self {
+        Self { store, held: Held::default(), known: KnownColumns::default() }
+    }
+
+    /// Returns an empty ledger in memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::of(Store::Memory(MemoryLedger::default()))
-    }
-
-    /// The ledger in the connection's database.
-    #[must_use]
-    pub fn mongo(connection: Connection) -> Self {
-        Self::of(Store::Mongo(connection))
-    }
-
-    fn of(store: Store) -> Self {
-        Self { store, held: Held::default(), known: KnownColumns::default() }
+        Self::new(Arc::new(MemoryStore::default()))
     }
 
     /// Begins to load an object version, unless nothing is left to do or somebody else is at it.
@@ -106,7 +84,7 @@ impl Ledger {
             let revision = known.as_ref().map(|load| load.revision);
             match Load::begin(known, object, attempt) {
                 (None, Begun::AlreadyDone(status)) => {
-                    if self.is_durable(&id, revision.unwrap_or_default()).await? {
+                    if self.store.is_durable(&id, revision.unwrap_or_default()).await? {
                         return Ok(Begun::AlreadyDone(status));
                     }
                 }
@@ -115,8 +93,10 @@ impl Ledger {
                     Ok(true) => return Ok(begun),
                     Ok(false) => {}
                     // Nothing was sent, so there is no lease to give up.
-                    Err(trouble @ Trouble::Unreachable(_)) => return Err(trouble.into()),
-                    Err(trouble) => return Ok(Begun::Unanswered(trouble.into())),
+                    Err(LoadWriteError::NothingSent(interrupted)) => return Err(interrupted),
+                    Err(LoadWriteError::Unanswered(interrupted)) => {
+                        return Ok(Begun::Unanswered(interrupted));
+                    }
                 },
             }
         }
@@ -245,34 +225,12 @@ impl Ledger {
 
     /// The entry of a load.
     pub async fn find(&self, id: &str) -> Result<Option<Load>, Interrupted> {
-        match &self.store {
-            Store::Mongo(connection) => mongo::find(connection, id).await,
-            Store::Memory(ledger) => Ok(ledger.lock().get(id).cloned()),
-        }
+        self.store.find_load(id).await
     }
 
     /// The loads that began last, latest first, of one kind or of all: 1,000 at the most.
-    pub async fn list(&self, wanted: Option<Wanted>, limit: u32) -> Result<Vec<Load>, Interrupted> {
-        let limit = limit.clamp(1, MAX_LISTED);
-        match &self.store {
-            Store::Mongo(connection) => mongo::list(connection, wanted, limit).await,
-            Store::Memory(ledger) => {
-                let mut loads: Vec<Load> = ledger.lock().values().cloned().collect();
-                loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
-                loads.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));
-                loads.truncate(limit as usize);
-                Ok(loads)
-            }
-        }
-    }
-
-    /// Waits until a majority has an entry of that revision: what only the primary has is lost when it fails. `false`:
-    /// another revision stands there.
-    async fn is_durable(&self, id: &str, revision: u64) -> Result<bool, Interrupted> {
-        match &self.store {
-            Store::Mongo(connection) => mongo::is_durable(connection, id, revision).await,
-            Store::Memory(_) => Ok(true),
-        }
+    pub async fn list(&self, wanted: Option<LoadFilter>, limit: u32) -> Result<Vec<Load>, Interrupted> {
+        self.store.list_loads(wanted, limit.clamp(1, MAX_LISTED)).await
     }
 
     /// Changes a load as long as that attempt holds it. The entry as this process wrote it last is looked for only where
@@ -300,31 +258,12 @@ impl Ledger {
         Ok(self.try_write(load, revision).await?)
     }
 
-    async fn try_write(&self, mut load: Load, revision: Option<u64>) -> Result<bool, Trouble> {
+    async fn try_write(&self, mut load: Load, revision: Option<u64>) -> Result<bool, LoadWriteError> {
         load.revision = revision.map_or(0, |revision| revision + 1);
-        let is_written = match &self.store {
-            Store::Mongo(connection) => mongo::write(connection, &load, revision).await?,
-            Store::Memory(ledger) => ledger.write(&load, revision),
-        };
+        let is_written = self.store.write_load(&load, revision).await?;
         if is_written {
             self.held.keep(load);
         }
         Ok(is_written)
-    }
-}
-
-impl MemoryLedger {
-    fn write(&self, load: &Load, revision: Option<u64>) -> bool {
-        let mut loads = self.lock();
-        let is_unchanged = loads.get(&load.id).map(|load| load.revision) == revision;
-        if is_unchanged {
-            loads.insert(load.id.clone(), load.clone());
-        }
-        is_unchanged
-    }
-
-    /// Entries are written whole; a panic in another thread leaves none half written.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Load>> {
-        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,14 +11,13 @@ use crate::decode::{BrokenFrame, Decoder, Frame, LARGE_BYTES, Place, ResumePoint
 use crate::interrupted::Interrupted;
 use crate::ledger::{Checkpoint, Filled};
 use crate::object::{ObjectRef, Pin};
-use crate::sink::Sink;
 use crate::source::{Opened, ReadFailure};
 use crate::summary::Summary;
 use crate::writes::{Mark, Writes};
 
 use super::deadline::{Limit, Permit, bytes_of, has_permit};
 use super::ends::{Beginning, End, Ended, Notes};
-use super::{Generation, Line, Progress};
+use super::{Generation, Pipeline, Progress};
 
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
 /// of a batch, the writes are waited for.
@@ -33,7 +32,7 @@ enum Drained {
     Stop,
 }
 
-struct Reading<'a, S> {
+struct Reading<'a> {
     object: &'a Arc<ObjectRef>,
     generation: Generation,
     created: Option<i64>,
@@ -43,7 +42,7 @@ struct Reading<'a, S> {
     is_last: bool,
     decoder: Decoder,
     assembler: Assembler,
-    writes: Writes<S>,
+    writes: Writes,
     completions: usize,
     /// Ordinal of the record at which this attempt goes on.
     first: u64,
@@ -56,15 +55,15 @@ struct Reading<'a, S> {
 }
 
 /// Reads an object and writes all of its rows and rejects.
-pub(super) async fn read<S: Sink + 'static>(
-    line: &Line<S>,
+pub(super) async fn read(
+    pipeline: &Pipeline,
     object: &Arc<ObjectRef>,
     beginning: Beginning<'_>,
     limit: Limit<'_>,
     progress: Progress<'_>,
 ) -> Ended {
-    let mut reading = Reading::new(line, object, beginning, limit);
-    let work = reading.run(line, progress);
+    let mut reading = Reading::new(pipeline, object, beginning, limit);
+    let work = reading.run(pipeline, progress);
     let end = match limit.settle_until() {
         None => work.await,
         Some(until) => match timeout_at(until.into(), work).await {
@@ -76,11 +75,16 @@ pub(super) async fn read<S: Sink + 'static>(
     reading.ended(end)
 }
 
-impl<'a, S: Sink + 'static> Reading<'a, S> {
-    fn new(line: &Line<S>, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>, limit: Limit<'a>) -> Self {
+impl<'a> Reading<'a> {
+    fn new(
+        pipeline: &Pipeline,
+        object: &'a Arc<ObjectRef>,
+        beginning: Beginning<'a>,
+        limit: Limit<'a>,
+    ) -> Self {
         let Beginning { generation, checkpoint, is_last, notes } = beginning;
-        let pace = line.pace;
-        let mut writes = Writes::new(Arc::clone(&line.sink), pace.writes_at_once, pace.batch.bytes);
+        let limits = pipeline.limits;
+        let mut writes = Writes::new(Arc::clone(&pipeline.store), limits.writes_at_once, limits.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
             writes.go_on_with(checkpoint.summary.clone());
         }
@@ -94,10 +98,10 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
             notes,
             is_last,
             decoder: point
-                .map_or_else(|| Decoder::new(pace.decode), |point| Decoder::resume(pace.decode, point)),
-            assembler: Assembler::new(Arc::clone(object), Arc::clone(&line.catalog), pace.batch),
+                .map_or_else(|| Decoder::new(limits.decode), |point| Decoder::resume(limits.decode, point)),
+            assembler: Assembler::new(Arc::clone(object), Arc::clone(&pipeline.catalog), limits.batch),
             writes,
-            completions: COMPLETIONS_PER_RESOURCE * pace.batch.resources,
+            completions: COMPLETIONS_PER_RESOURCE * limits.batch.resources,
             first,
             part: first,
             next_note: Instant::now() + limit.checkpoint_every(),
@@ -107,15 +111,15 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
         }
     }
 
-    async fn run(&mut self, line: &Line<S>, progress: Progress<'_>) -> Result<End, Interrupted> {
+    async fn run(&mut self, pipeline: &Pipeline, progress: Progress<'_>) -> Result<End, Interrupted> {
         let is_early = self.limit.is_early();
         let mut read = self.decoder.summary().bytes_in;
-        let mut bytes = match line.storage.open(self.object, read).await {
+        let mut bytes = match pipeline.storage.open(self.object, read).await {
             Ok(opened) => opened,
             Err(ReadFailure::Gone) => return Ok(self.gone()),
             Err(ReadFailure::Interrupted(interrupted)) => return Err(interrupted),
         };
-        self.begin_at(bytes.modified(), line);
+        self.begin_at(bytes.modified(), pipeline);
         loop {
             match self.next_chunk(&mut bytes).await {
                 Ok(Some(Some(chunk))) => {
@@ -150,10 +154,10 @@ impl<'a, S: Sink + 'static> Reading<'a, S> {
 
     /// Makes the assembler of the object as its keeper knows it: whoever sends to the queue can write any time into a
     /// message.
-    fn begin_at(&mut self, created: Option<i64>, line: &Line<S>) {
+    fn begin_at(&mut self, created: Option<i64>, pipeline: &Pipeline) {
         let made = created.unwrap_or(self.object.created);
         let object = Arc::new(ObjectRef { created: made, ..(**self.object).clone() });
-        self.assembler = Assembler::new(object, Arc::clone(&line.catalog), line.pace.batch)
+        self.assembler = Assembler::new(object, Arc::clone(&pipeline.catalog), pipeline.limits.batch)
             .in_edition(self.generation.edition)
             .in_reading(self.generation.reading);
         self.created = created;

@@ -14,7 +14,7 @@ use crate::object::ObjectRef;
 use crate::source::{ReadFailure, Storage};
 use crate::summary::Summary;
 
-use super::Pace;
+use super::PipelineLimits;
 use super::deadline::{Limit, Permit, permit};
 
 /// The gates that an object does not pass, with what stands in the ledger then; `None` also for one that is gone.
@@ -23,14 +23,14 @@ use super::deadline::{Limit, Permit, permit};
 pub(super) async fn refuse(
     storage: &Storage,
     catalog: &Arc<Catalog>,
-    pace: Pace,
+    limits: PipelineLimits,
     object: &Arc<ObjectRef>,
     limit: Limit<'_>,
 ) -> Result<Option<(Vec<Gate>, Summary)>, Interrupted> {
     let mut surveyor = Surveyor {
         limit,
-        decoder: Decoder::new(pace.decode),
-        assembler: Assembler::new(Arc::clone(object), Arc::clone(catalog), pace.batch),
+        decoder: Decoder::new(limits.decode),
+        assembler: Assembler::new(Arc::clone(object), Arc::clone(catalog), limits.batch),
         survey: Survey::default(),
         summary: Summary::default(),
         permit: None,

@@ -12,6 +12,7 @@ use flatten::resource::Resource;
 use flatten::row::Rows;
 use mongodb::bson::{Document, doc};
 use pipeline::ledger::{Attempt, Filled, Ledger, Status};
+use pipeline::store::ColumnEntry;
 use pipeline::summary::{Drift, Summary};
 
 use crate::database::Server;
@@ -36,14 +37,13 @@ async fn fill(ledger: &Ledger, load: &str, attempt: u32, part: u64, resources: &
     ledger.fill(&Filled { load, attempt, part, columns: &columns, now: 5 }).await.unwrap()
 }
 
-async fn column(ledger: &Ledger, id: &str) -> Document {
-    ledger.column(id).await.unwrap().unwrap_or_default()
+async fn column(ledger: &Ledger, id: &str) -> ColumnEntry {
+    ledger.column(id).await.unwrap().unwrap()
 }
 
 /// The load that filled a column first.
 async fn first(ledger: &Ledger, id: &str) -> String {
-    let column = column(ledger, id).await;
-    column.get_document("first").unwrap().get_str("load").unwrap().to_owned()
+    column(ledger, id).await.first.unwrap().load
 }
 
 const MALE: &str = r#"{"resourceType":"Patient","gender":"male"}"#;
@@ -62,14 +62,21 @@ async fn columns_know_their_first_load() {
         let gender = column(ledger, "Patient.gender").await;
         assert_eq!(self::first(ledger, "Patient.gender").await, "one");
         assert_eq!(self::first(ledger, "Patient.tallness").await, "two");
-        let word = |name: &str| gender.get_str(name).unwrap();
-        assert_eq!(
-            (word("table"), word("column"), word("path"), word("datatype"), word("type")),
-            ("Patient", "gender", "Patient.gender", "code", "text")
-        );
-        let names = ["_id", "table", "column", "type", "first", "path", "datatype"];
-        assert!(gender.keys().all(|name| names.contains(&name.as_str())), "{gender}");
-        assert_eq!(column(ledger, "Patient.tallness").await.get_bool("unknown").ok(), Some(true));
+        let expected = ColumnEntry {
+            table: "Patient".to_owned(),
+            column: "gender".to_owned(),
+            path: Some("Patient.gender".to_owned()),
+            datatype: Some("code".to_owned()),
+            types: Some("text".to_owned()),
+            first: gender.first.clone(),
+            url: None,
+            derived: None,
+            is_unknown: false,
+            is_clash: false,
+            is_outdated: false,
+        };
+        assert_eq!(gender, expected);
+        assert!(column(ledger, "Patient.tallness").await.is_unknown);
     })
     .await;
 }
@@ -85,9 +92,9 @@ async fn a_column_has_the_types_of_all_loads() {
             let filled = Filled { load: "one", attempt, part: u64::from(attempt), columns: &columns, now: 5 };
             ledger.fill(&filled).await.unwrap();
             let value = column(ledger, "Observation.valueQuantity_value").await;
-            assert_eq!(value.get_str("type").unwrap(), expected);
+            assert_eq!(value.types.as_deref(), Some(expected));
             let status = column(ledger, "Observation.status").await;
-            assert_eq!(status.get_str("type").unwrap(), "text");
+            assert_eq!(status.types.as_deref(), Some("text"));
         }
     })
     .await;
@@ -124,14 +131,14 @@ async fn to_a_replay_of_what_has_ended_only_new_columns_are_new() {
 #[tokio::test]
 async fn entries_of_earlier_versions_lose_what_they_counted() {
     let scratch = Server::get().await.scratch().await;
-    let connection = scratch.connection().await;
+    let store = Arc::new(scratch.sink().await);
     let columns = scratch.database().collection::<Document>("_columns");
-    fill(&Ledger::mongo(connection.clone()), "one", 1, 0, &[MALE]).await;
+    fill(&Ledger::new(store.clone()), "one", 1, 0, &[MALE]).await;
     let counted = doc! { "$set": { "rows": 7_i64, "last": { "load": "one" }, "marks": ["x"] } };
     columns.update_one(doc! { "_id": "Patient.gender" }, counted).await.unwrap();
-    let ledger = Ledger::mongo(connection);
+    let ledger = Ledger::new(store);
     assert!(fill(&ledger, "two", 1, 0, &[MALE]).await.is_none());
-    let gender = column(&ledger, "Patient.gender").await;
+    let gender = columns.find_one(doc! { "_id": "Patient.gender" }).await.unwrap().unwrap();
     assert!(!["rows", "last", "marks"].iter().any(|name| gender.contains_key(name)), "{gender}");
     assert_eq!(first(&ledger, "Patient.gender").await, "one");
     scratch.discard().await;
@@ -150,10 +157,7 @@ async fn urls_that_share_a_tail_clash_across_loads() {
         assert_eq!(fill(ledger, "two", 1, 0, &[&b]).await.clashes, 1);
         assert_eq!(fill(ledger, "three", 1, 0, &[&b]).await.clashes, 0, "it is known by now");
         let tier = column(ledger, "Patient.tier").await;
-        assert_eq!(
-            (tier.get_str("url").ok(), tier.get_bool("clash").ok()),
-            (Some("http://a.example/tier"), Some(true))
-        );
+        assert_eq!((tier.url.as_deref(), tier.is_clash), (Some("http://a.example/tier"), true));
     })
     .await;
 }
@@ -172,7 +176,7 @@ async fn a_table_has_so_many_columns_whichever_loads_bring_them() {
         let second = fill(ledger, "b", 1, 0, &[&made_up(17_985, 20), MALE]).await;
         assert_eq!((second.new_columns, second.unlisted, second.is_none()), (11, 5, false));
         assert!(
-            !column(ledger, "Patient.gender").await.is_empty(),
+            ledger.column("Patient.gender").await.unwrap().is_some(),
             "FHIR's own columns have room of their own"
         );
         let third = fill(ledger, "c", 1, 0, &[&made_up(18_100, 3), TALL]).await;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
+use mongodb_store::{Connection, MongoStore, connect};
 use pipeline::erasure::ERASURES;
-use pipeline::sink::mongodb::{Connection, MongoSink, connect};
 
 use crate::endpoint::Endpoint;
 use crate::harness::canonical_document;
@@ -63,8 +63,8 @@ impl Scratch {
         connect(&self.uri, Some(&self.name)).await.unwrap()
     }
 
-    pub(crate) async fn sink(&self) -> MongoSink {
-        MongoSink::new(self.connection().await, &self.archive())
+    pub(crate) async fn sink(&self) -> MongoStore {
+        MongoStore::new(self.connection().await, &self.archive())
     }
 
     pub(crate) fn database(&self) -> mongodb::Database {

@@ -1,12 +1,12 @@
 //! Erasures: nothing of an erased resource stands, whatever came before, comes at the same time or comes later.
 
 use futures::future::join_all;
-use pipeline::sink::Sink as _;
-use pipeline::sink::memory::{Fault, MemorySink};
+use mongodb_store::simulation::{Fault, SimulatedMongo};
+use pipeline::store::RowStore as _;
 
 use crate::cases::{ARCHIVED, Case, DELETED, LOADED, SUPERSEDED, case};
 use crate::database::Server;
-use crate::harness::{Harness, of_memory};
+use crate::harness::{Harness, of_simulated};
 use crate::spec::{BatchSpec, archived, aside, batch, deleted, erased, marked, rows};
 use crate::tables::outline;
 
@@ -79,7 +79,7 @@ pub(crate) fn cases() -> Vec<Case> {
 #[tokio::test]
 async fn rejects_do_not_name_what_is_erased() {
     let server = Server::get().await;
-    for harness in [Harness::memory(), Harness::mongodb(&server).await] {
+    for harness in [Harness::memory(), Harness::simulated(), Harness::mongodb(&server).await] {
         let defective =
             BatchSpec { writes: vec![rows(P, 1, 0)], view_defects: vec![1], ..BatchSpec::default() };
         harness.write(defective.build()).await.unwrap();
@@ -96,7 +96,7 @@ async fn rejects_do_not_name_what_is_erased() {
 #[tokio::test]
 async fn what_is_lifted_comes_back() {
     let server = Server::get().await;
-    for harness in [Harness::memory(), Harness::mongodb(&server).await] {
+    for harness in [Harness::memory(), Harness::simulated(), Harness::mongodb(&server).await] {
         assert!(!harness.lift(P).await);
         harness.write(batch([rows(P, 1, 1), rows("Patient/2", 1, 0)]).build()).await.unwrap();
         harness.write(batch([erased(P), erased("Patient/2")]).build()).await.unwrap();
@@ -116,14 +116,14 @@ async fn what_a_killed_writer_left_goes_under_other_settings_as_well() {
     for killed in fates(1) {
         for again in fates(2) {
             for operation in 0..12 {
-                let sink = MemorySink::default();
+                let sink = SimulatedMongo::default();
                 let write = async |spec: BatchSpec| sink.write(marked(spec.build(), &sink.marks())).await;
                 write(batch([erased(P)])).await.unwrap();
                 sink.fail(Fault { operation, takes_effect: true });
                 write(batch([killed.clone()])).await.ok();
                 sink.fail(Fault { operation: u64::MAX / 2, takes_effect: true });
                 write(batch([again.clone()])).await.unwrap();
-                let left = outline(&of_memory(&sink));
+                let left = outline(&of_simulated(&sink));
                 assert_eq!(left, MARK, "{killed:?}, killed at statement {operation}, then {again:?}");
             }
         }

@@ -1,9 +1,9 @@
 //! Failures of the real protocol: each is tried again, told apart, or blamed on one document.
 
 use mongodb::bson::{Document, doc};
+use mongodb_store::{ConnectError, MongoStore, connect};
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::Sink;
-use pipeline::sink::mongodb::{ConnectError, MongoSink, connect};
+use pipeline::store::RowStore;
 
 use crate::database::Server;
 use crate::spec::{batch, counts, deleted, rows};
@@ -104,7 +104,7 @@ async fn a_database_that_is_not_there_is_an_interruption() {
     let uri = "mongodb://patient:geheim@127.0.0.1:1/?serverSelectionTimeoutMS=200";
     let connection = connect(uri, Some("rows")).await.unwrap();
     assert!(!format!("{connection:?}").contains("geheim"));
-    let sink = MongoSink::new(connection, "archive");
+    let sink = MongoStore::new(connection, "archive");
     let failed = sink.write(batch([rows("Patient/1", 1, 0)]).build()).await;
     assert_eq!(failed, Err(Interrupted::Write { code: "no server reachable".into() }));
 }

@@ -6,28 +6,35 @@ use std::sync::{Arc, Mutex};
 use flatten::json::{Limits, Tape};
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document};
+use mongodb_store::MongoStore;
+use mongodb_store::simulation::{Collection, SimulatedMongo, State};
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::erasure::Marks;
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::Sink;
-use pipeline::sink::memory::{Collection, MemorySink};
-use pipeline::sink::mongodb::MongoSink;
-use pipeline::sink::print::{Format, Printer};
+use pipeline::print::{Format, Printer};
+use pipeline::store::RowStore;
+use pipeline::store::memory::MemoryStore;
 use pipeline::summary::Summary;
 
 use crate::database::{Scratch, Server};
 use crate::spec::marked;
+use crate::stored;
 use crate::tables::{Tables, of_bson, of_node};
 
 pub(crate) enum Harness {
-    Memory(MemorySink),
+    Memory(MemoryStore),
+    Simulated(SimulatedMongo),
     Lines { sink: Printer, rejects: Arc<Mutex<Vec<String>>> },
-    Mongo { sink: MongoSink, scratch: Scratch },
+    Mongo { sink: MongoStore, scratch: Scratch },
 }
 
 impl Harness {
     pub(crate) fn memory() -> Self {
-        Self::Memory(MemorySink::default())
+        Self::Memory(MemoryStore::default())
+    }
+
+    pub(crate) fn simulated() -> Self {
+        Self::Simulated(SimulatedMongo::default())
     }
 
     pub(crate) fn lines() -> Self {
@@ -49,7 +56,8 @@ impl Harness {
 
     pub(crate) async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         match self {
-            Self::Memory(sink) => sink.write(marked(batch, &sink.marks())).await,
+            Self::Memory(store) => store.write(marked(batch, &store.marks())).await,
+            Self::Simulated(sink) => sink.write(marked(batch, &sink.marks())).await,
             Self::Lines { sink, .. } => sink.write(batch).await,
             // Another process erases: this one must find the mark by itself.
             Self::Mongo { scratch, .. } if has_erasures(&batch) => {
@@ -62,7 +70,8 @@ impl Harness {
 
     pub(crate) async fn lift(&self, key: &str) -> bool {
         match self {
-            Self::Memory(sink) => sink.lift(key),
+            Self::Memory(store) => store.lift(key),
+            Self::Simulated(sink) => sink.lift(key),
             Self::Lines { .. } => false,
             Self::Mongo { sink, .. } => sink.lift(key).await.unwrap(),
         }
@@ -76,7 +85,8 @@ impl Harness {
 
     pub(crate) async fn forget_rejects(&self, load: &str, reading: u32) {
         let outcome = match self {
-            Self::Memory(sink) => sink.forget_rejects(load, reading).await,
+            Self::Memory(store) => store.forget_rejects(load, reading).await,
+            Self::Simulated(sink) => sink.forget_rejects(load, reading).await,
             Self::Lines { sink, .. } => sink.forget_rejects(load, reading).await,
             Self::Mongo { sink, .. } => sink.forget_rejects(load, reading).await,
         };
@@ -96,7 +106,8 @@ impl Harness {
 
     async fn reject_documents(&self) -> Vec<Document> {
         match self {
-            Self::Memory(sink) => sink.state().rejects.into_values().collect(),
+            Self::Memory(store) => stored::state(store).rejects.into_values().collect(),
+            Self::Simulated(sink) => sink.state().rejects.into_values().collect(),
             Self::Lines { .. } => Vec::new(),
             Self::Mongo { scratch, .. } => {
                 let rejects = scratch.database().collection::<Document>("_rejects");
@@ -108,14 +119,16 @@ impl Harness {
     /// What stands in the end. Empty tables are left out.
     pub(crate) async fn tables(self) -> Tables {
         let marks = match &self {
-            Self::Memory(sink) => Some(sink.marks()),
+            Self::Memory(store) => Some(store.marks()),
+            Self::Simulated(sink) => Some(sink.marks()),
             Self::Mongo { sink, scratch } if scratch.has_erasures().await => {
                 Some(sink.marks().await.unwrap())
             }
             Self::Lines { .. } | Self::Mongo { .. } => None,
         };
         let mut tables = match self {
-            Self::Memory(sink) => of_memory(&sink),
+            Self::Memory(store) => of_state(&stored::state(&store), &store.marks()),
+            Self::Simulated(sink) => of_simulated(&sink),
             Self::Lines { sink, rejects } => {
                 let mut lines = Vec::new();
                 sink.finish(&mut lines).unwrap();
@@ -151,14 +164,17 @@ fn readable(tombstones: &BTreeMap<String, String>, marks: &Marks) -> BTreeMap<St
     tombstones.iter().map(|(id, document)| (named(id), named(document))).collect()
 }
 
-pub(crate) fn of_memory(sink: &MemorySink) -> Tables {
-    let state = sink.state();
+pub(crate) fn of_simulated(sink: &SimulatedMongo) -> Tables {
+    of_state(&sink.state(), &sink.marks())
+}
+
+fn of_state(state: &State, marks: &Marks) -> Tables {
     let tables = state.tables.iter().map(|(name, table)| (name.clone(), canonical(table)));
     let archive = state.archive.iter().map(|(name, table)| (format!("_archive/{name}"), canonical(table)));
     let own = [("_tombstones", &state.tombstones), ("_rejects", &state.rejects)];
     let mut own: Tables = own.into_iter().map(|(name, table)| (name.to_owned(), canonical(table))).collect();
     if let Some(tombstones) = own.get_mut("_tombstones") {
-        *tombstones = readable(tombstones, &sink.marks());
+        *tombstones = readable(tombstones, marks);
     }
     tables.chain(archive).chain(own).filter(|(_, table)| !table.is_empty()).collect()
 }

@@ -3,16 +3,16 @@
 
 use futures::StreamExt;
 use futures::stream;
+use mongodb_store::simulation::{Fault, SimulatedMongo};
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::Sink;
-use pipeline::sink::memory::{Fault, MemorySink};
+use pipeline::store::RowStore;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::database::Server;
-use crate::harness::{Harness, of_memory};
+use crate::harness::{Harness, of_simulated};
 use crate::spec::{BatchSpec, Shape, Write, batch, marked};
 use crate::tables::Tables;
 
@@ -79,11 +79,11 @@ impl History {
 
     /// One clean load, version by version. Nothing stands of a resource that is erased at any moment.
     async fn oracle(&self) -> Tables {
-        let sink = MemorySink::default();
+        let sink = SimulatedMongo::default();
         for write in &self.writes {
             sink.write(marked(batch([write.clone()]).build(), &sink.marks())).await.unwrap();
         }
-        of_memory(&sink)
+        of_simulated(&sink)
     }
 }
 
@@ -94,7 +94,7 @@ fn any_delivery_with_failures_ends_like_a_clean_load() {
     let failures = std::cell::Cell::new(0);
     let result = TestRunner::new(config).run(&history(), |history| {
         let (tables, oracle, failed) = runtime.block_on(async {
-            let sink = MemorySink::default();
+            let sink = SimulatedMongo::default();
             let mut faults = history.faults.iter();
             let mut failed = 0;
             for batch in history.batches() {
@@ -106,7 +106,7 @@ fn any_delivery_with_failures_ends_like_a_clean_load() {
                     failed += 1;
                 }
             }
-            (of_memory(&sink), history.oracle().await, failed)
+            (of_simulated(&sink), history.oracle().await, failed)
         });
         failures.set(failures.get() + failed);
         prop_assert_eq!(tables, oracle);

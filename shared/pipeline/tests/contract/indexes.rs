@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use flatten::indexes::Indexes;
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use pipeline::sink::Sink;
-use pipeline::sink::mongodb::MAX_DOCUMENTS_TO_INDEX;
+use mongodb_store::MAX_DOCUMENTS_TO_INDEX;
+use pipeline::store::RowStore;
 
 use crate::database::{Scratch, Server};
 use crate::spec::{batch, rows};

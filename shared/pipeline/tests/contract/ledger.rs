@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{Attempt, Begun, Checkpoint, Ending, Lease, Ledger, Left, Past, Status, Wanted};
+use pipeline::ledger::{Attempt, Begun, Checkpoint, Ending, Lease, Ledger, Left, LoadFilter, Past, Status};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::summary::{Drift, Summary};
 
@@ -59,7 +59,7 @@ pub(crate) async fn each(check: impl AsyncFn(&Ledger)) {
     check(&Ledger::memory()).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    check(&Ledger::mongo(scratch.connection().await)).await;
+    check(&Ledger::new(Arc::new(scratch.sink().await))).await;
     scratch.discard().await;
 }
 
@@ -154,7 +154,7 @@ async fn a_killed_attempt_is_counted_and_found() {
         let end = load.lease.as_ref().unwrap().until;
         assert_eq!((load.is_stuck(end - 1), load.is_stuck(end)), (false, true));
         let stuck = async |now| {
-            let found = ledger.list(Some(Wanted::Stuck { now }), 10).await.unwrap();
+            let found = ledger.list(Some(LoadFilter::Stuck { now }), 10).await.unwrap();
             found.into_iter().map(|load| load.id).collect::<Vec<_>>()
         };
         assert_eq!(stuck(end - 1).await, Vec::<String>::new());
@@ -247,9 +247,9 @@ async fn loads_are_listed_latest_first() {
         };
         assert_eq!(keys(None, 10).await, "cba");
         assert_eq!(keys(None, 2).await, "cb");
-        assert_eq!(keys(Some(Wanted::Of(Status::Failed)), 10).await, "ca");
-        assert_eq!(keys(Some(Wanted::Of(Status::Running)), 10).await, "b");
-        assert_eq!(keys(Some(Wanted::Of(Status::Gone)), 10).await, "");
+        assert_eq!(keys(Some(LoadFilter::Of(Status::Failed)), 10).await, "ca");
+        assert_eq!(keys(Some(LoadFilter::Of(Status::Running)), 10).await, "b");
+        assert_eq!(keys(Some(LoadFilter::Of(Status::Gone)), 10).await, "");
     })
     .await;
 }

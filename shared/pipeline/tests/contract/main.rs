@@ -1,5 +1,5 @@
-//! The contract of every sink: one set of cases, run on the sink in memory, on the one that prints, and on the
-//! one in the database.
+//! The contract of every store: one set of cases, run on the store in memory, on the one that prints, on MongoDB and on its
+//! simulation.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +26,8 @@ mod readings;
 mod replica_set;
 mod retention;
 mod spec;
+#[path = "../common/stored.rs"]
+mod stored;
 mod tables;
 mod views;
 
@@ -34,21 +36,28 @@ use database::Server;
 use harness::Harness;
 
 #[tokio::test]
-async fn the_sink_in_memory_keeps_the_contract() {
+async fn the_store_in_memory_keeps_the_contract() {
     for case in cases::all().into_iter().chain(erasures::cases()) {
         check(&case, Harness::memory(), Harness::memory()).await;
     }
 }
 
 #[tokio::test]
-async fn the_sink_that_prints_keeps_the_contract() {
+async fn the_simulation_of_mongodb_keeps_the_contract() {
+    for case in cases::all().into_iter().chain(erasures::cases()) {
+        check(&case, Harness::simulated(), Harness::simulated()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_store_that_prints_keeps_the_contract() {
     for case in cases::all() {
         check(&case, Harness::lines(), Harness::lines()).await;
     }
 }
 
 #[tokio::test]
-async fn the_sink_in_the_database_keeps_the_contract() {
+async fn the_store_in_mongodb_keeps_the_contract() {
     let server = Server::get().await;
     for case in cases::all().into_iter().chain(erasures::cases()) {
         check(&case, Harness::mongodb(&server).await, Harness::mongodb(&server).await).await;
@@ -83,7 +92,9 @@ async fn check(case: &Case, once: Harness, twice: Harness) {
 #[tokio::test]
 async fn values_stand_as_they_were() {
     let server = Server::get().await;
-    for harness in [Harness::memory(), Harness::lines(), Harness::mongodb(&server).await] {
+    for harness in
+        [Harness::memory(), Harness::simulated(), Harness::lines(), Harness::mongodb(&server).await]
+    {
         harness.write(spec::every_value()).await.unwrap();
         let tables = harness.tables().await;
         assert_eq!(tables["Observation"]["Observation/v"], spec::EVERY_VALUE.replace('\n', ""));

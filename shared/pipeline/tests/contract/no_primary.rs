@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use flatten::catalog::{Catalog, Choices};
+use mongodb_store::{MongoStore, connect};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Job, Line, Pace};
-use pipeline::sink::Sink;
-use pipeline::sink::mongodb::{MongoSink, connect};
+use pipeline::load::{Job, Pipeline, PipelineLimits};
 use pipeline::source::Storage;
+use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
 use crate::database::mongod;
@@ -25,12 +26,13 @@ const OPTIONS: &str = "serverSelectionTimeoutMS=300&heartbeatFrequencyMS=500";
 /// A sink whose database is killed before its first write, and comes back after a while.
 #[derive(Debug)]
 struct Killed {
-    sink: MongoSink,
+    sink: MongoStore,
     set: Mutex<Option<ReplicaSet>>,
     restarted: Mutex<Option<std::thread::JoinHandle<ReplicaSet>>>,
 }
 
-impl Sink for Killed {
+#[async_trait]
+impl RowStore for Killed {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         if let Some(mut set) = self.set.lock().unwrap().take() {
             set.kill(0);
@@ -57,14 +59,17 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("patient.json");
     std::fs::write(&file, r#"{"resourceType":"Patient","id":"p"}"#).unwrap();
-    let sink = MongoSink::new(connection.clone(), "archive");
-    let line = Line {
+    let sink = MongoStore::new(connection.clone(), "archive");
+    let killed = Killed { sink, set: Mutex::new(Some(set)), restarted: Mutex::default() };
+    let store = Arc::new(killed);
+    let line = Pipeline {
         storage: Storage::File(file),
         catalog: Arc::new(Catalog::compile(Choices::default()).unwrap()),
-        sink: Arc::new(Killed { sink, set: Mutex::new(Some(set)), restarted: Mutex::default() }),
-        pace: Pace::default(),
+        store: store.clone(),
+        limits: PipelineLimits::default(),
     };
-    let (ledger, object) = (Ledger::mongo(connection), Arc::new(object("in/patient.json")));
+    let ledger = Ledger::new(Arc::new(MongoStore::new(connection, "archive")));
+    let object = Arc::new(object("in/patient.json"));
     let job = |owner: &str| Job {
         owner: owner.to_owned(),
         again: false,
@@ -81,6 +86,6 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
     // The clock stands still: were there a lease, another owner would meet it.
     let loaded = line.load(&ledger, &object, &job("two")).await.unwrap();
     assert_eq!((loaded.status, loaded.summary.loaded), (Status::Done, 1));
-    let restarted = line.sink.restarted.lock().unwrap().take().unwrap();
+    let restarted = store.restarted.lock().unwrap().take().unwrap();
     drop(restarted.join().unwrap());
 }

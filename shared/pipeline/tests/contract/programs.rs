@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices, Tables as Filled};
+use mongodb_store::simulation::SimulatedMongo;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::WriteBatch;
 use pipeline::decode::{self, Decoder};
 use pipeline::object::{ObjectRef, Pin};
-use pipeline::sink::Sink;
-use pipeline::sink::memory::MemorySink;
+use pipeline::store::RowStore;
 
 use crate::database::{Scratch, Server};
-use crate::harness::of_memory;
+use crate::harness::of_simulated;
 use crate::tables::Tables;
 
 /// One row a patient; one a name; one only for those with a gender.
@@ -122,9 +122,9 @@ impl Story<'_> {
     /// What the newest version alone leaves.
     async fn expected(&self) -> Tables {
         let (program, version, says) = self.newest();
-        let sink = MemorySink::default();
+        let sink = SimulatedMongo::default();
         sink.write(program.batch(version, says)).await.unwrap();
-        without_tombstones(of_memory(&sink))
+        without_tombstones(of_simulated(&sink))
     }
 
     /// Both, then an older version by each.
@@ -174,11 +174,11 @@ async fn the_newest_version_stands_alone_whichever_program_wrote_it() {
     let programs = programs();
     for story in stories(&programs) {
         let expected = story.expected().await;
-        let sink = MemorySink::default();
+        let sink = SimulatedMongo::default();
         for (number, batch) in story.writes().into_iter().enumerate() {
             sink.write(batch).await.unwrap();
             if number > 0 {
-                assert_eq!(without_tombstones(of_memory(&sink)), expected, "{}", story.name());
+                assert_eq!(without_tombstones(of_simulated(&sink)), expected, "{}", story.name());
             }
         }
     }

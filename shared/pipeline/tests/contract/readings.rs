@@ -30,7 +30,7 @@ const STEPS: [Step; 6] = [
 #[tokio::test]
 async fn a_reject_is_of_the_latest_reading_that_met_it() {
     let server = Server::get().await;
-    for harness in [Harness::memory(), Harness::mongodb(&server).await] {
+    for harness in [Harness::memory(), Harness::simulated(), Harness::mongodb(&server).await] {
         for (number, step) in STEPS.iter().enumerate() {
             let rejects = step.rejects.to_vec();
             let batch = BatchSpec { rejects, reading: step.reading, ..BatchSpec::default() };
@@ -50,7 +50,7 @@ async fn a_reject_is_of_the_latest_reading_that_met_it() {
 #[tokio::test]
 async fn rejects_of_other_loads_stay() {
     let server = Server::get().await;
-    for harness in [Harness::memory(), Harness::mongodb(&server).await] {
+    for harness in [Harness::memory(), Harness::simulated(), Harness::mongodb(&server).await] {
         let batch = BatchSpec { rejects: vec![4], reading: 1, ..BatchSpec::default() };
         harness.write(batch.build()).await.unwrap();
         for other in ["clinic/in/day 1.ndjson@v", "clinic/in/day 1.ndjson", "clinic/in/day 1.ndjson@v10", ""]

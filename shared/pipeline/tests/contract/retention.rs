@@ -2,8 +2,8 @@
 
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use pipeline::sink::Sink;
-use pipeline::sink::mongodb::Retention;
+use mongodb_store::Retention;
+use pipeline::store::RowStore;
 
 use crate::database::{Scratch, Server};
 use crate::spec::{archived, batch};

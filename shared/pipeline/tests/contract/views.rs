@@ -5,8 +5,8 @@ use std::sync::Arc;
 use flatten::view::Plan;
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use pipeline::sink::Sink;
-use pipeline::sink::mongodb::Validation;
+use mongodb_store::Validation;
+use pipeline::store::RowStore;
 
 use crate::database::{Scratch, Server};
 use crate::spec::{batch, counts, rows};

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use mongodb_store::MongoStore;
+use mongodb_store::simulation::{Fault, SimulatedMongo};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::Sink;
-use pipeline::sink::memory::{Fault, MemorySink};
-use pipeline::sink::mongodb::MongoSink;
+use pipeline::store::RowStore;
+use pipeline::store::memory::MemoryStore;
 use pipeline::summary::Summary;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -42,8 +44,19 @@ pub(crate) fn pass_time(milliseconds: i64) {
 /// The tables of a history.
 #[derive(Debug, Clone)]
 pub(crate) enum Tables {
-    Memory(Arc<MemorySink>),
-    Mongo(Arc<MongoSink>),
+    Memory(Arc<MemoryStore>),
+    Simulated(Arc<SimulatedMongo>),
+    Mongo(Arc<MongoStore>),
+}
+
+impl Tables {
+    fn store(&self) -> &dyn RowStore {
+        match self {
+            Self::Memory(store) => &**store,
+            Self::Simulated(store) => &**store,
+            Self::Mongo(store) => &**store,
+        }
+    }
 }
 
 /// The writes of a history, so that somebody can act at a moment of one.
@@ -176,12 +189,7 @@ impl Chaos {
 
     async fn write_to(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         let tables = self.tables.clone();
-        let write = async move {
-            match tables {
-                Tables::Memory(sink) => sink.write(batch).await,
-                Tables::Mongo(sink) => sink.write(batch).await,
-            }
-        };
+        let write = async move { tables.store().write(batch).await };
         let Some(running) = self.finishes.clone() else { return write.await };
         running.fetch_add(1, Ordering::Relaxed);
         let write = async move {
@@ -200,7 +208,10 @@ impl Chaos {
         kills: bool,
     ) -> Result<Summary, Interrupted> {
         let outcome = match &self.tables {
-            Tables::Memory(sink) => {
+            // A write is atomic there: it was made, or it was not.
+            Tables::Memory(_) if takes_effect => self.write_to(batch).await.and(Err(injected())),
+            Tables::Memory(_) => Err(injected()),
+            Tables::Simulated(sink) => {
                 // Of several writers any may meet it.
                 sink.fail(Fault { operation, takes_effect });
                 self.write_to(batch).await
@@ -228,20 +239,18 @@ fn injected() -> Interrupted {
     Interrupted::Write { code: "injected fault".to_owned() }
 }
 
-impl Sink for Chaos {
+#[async_trait]
+impl RowStore for Chaos {
     async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
-        let forget = async || match &self.tables {
-            Tables::Memory(sink) => sink.forget_rejects(load, reading).await,
-            Tables::Mongo(sink) => sink.forget_rejects(load, reading).await,
-        };
+        let store = self.tables.store();
         let (mishap, kills) = self.next();
         match mishap {
-            None | Some(Mishap::Late(_)) => forget().await,
+            None | Some(Mishap::Late(_)) => store.forget_rejects(load, reading).await,
             Some(Mishap::Before | Mishap::Middle(..)) => {
                 self.end(kills, "removal of rejects refused").await.map(drop)
             }
             Some(Mishap::After) => {
-                forget().await?;
+                store.forget_rejects(load, reading).await?;
                 self.end(kills, "answer of a removal of rejects lost").await.map(drop)
             }
         }

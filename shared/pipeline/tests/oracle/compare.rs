@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{Bson, Document};
+use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::erasure::Marks;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::sink::memory::{MemorySink, State};
 use pipeline::summary::Summary;
 
 use crate::erasures::{KeyState, KeyStates};
@@ -152,7 +152,7 @@ pub(crate) fn differences(
     refused: &Refused,
     key_states: &KeyStates,
 ) -> Vec<String> {
-    let marks = MemorySink::default().marks();
+    let marks = SimulatedMongo::default().marks();
     let mut expected = with_readable_marks(written(&oracle.state), &marks, key_states);
     let mut differences = wrong_rejects_of_erased(&mut found, oracle, key_states);
     if let Some(expected) = expected.get_mut("_rejects") {

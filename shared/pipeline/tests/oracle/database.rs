@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
-use pipeline::sink::mongodb::{Connection, MongoSink, connect};
+use mongodb_store::{Connection, MongoStore, connect};
 
 use crate::compare::{Written, text};
 use crate::elections::Elections;
@@ -130,8 +130,12 @@ impl Scratch {
         connect(&self.quiet_uri, Some(&self.name)).await.unwrap()
     }
 
-    pub(crate) async fn sink(&self) -> MongoSink {
-        MongoSink::new(self.connection().await, &self.archive())
+    pub(crate) async fn sink(&self) -> MongoStore {
+        MongoStore::new(self.connection().await, &self.archive())
+    }
+
+    pub(crate) async fn quiet_sink(&self) -> MongoStore {
+        MongoStore::new(self.quiet_connection().await, &self.archive())
     }
 
     /// Tables, archive, tombstones and rejects.

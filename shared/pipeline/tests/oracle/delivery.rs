@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
-use pipeline::load::{Deadline, Job, Line, Loaded};
+use pipeline::load::{Deadline, Job, Loaded, Pipeline};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::Notify;
@@ -256,11 +256,12 @@ impl<'a> World<'a> {
         let script = Script { random, mishaps: if has_mishaps { 25 } else { 0 } };
         let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));
         let tables = self.tables.borrow().clone();
-        let line = Line {
+        let store = Arc::new(Chaos::new(tables, finishes, script, Arc::clone(&self.pulse)));
+        let line = Pipeline {
             storage: Store::get().storage(),
             catalog: catalogs::catalog(self.catalog.get()),
-            sink: Arc::new(Chaos::new(tables, finishes, script, Arc::clone(&self.pulse))),
-            pace: self.history.pace,
+            store: store.clone(),
+            limits: self.history.limits,
         };
         let job = Job {
             owner: format!("{seed:x}-{number}"),
@@ -278,7 +279,7 @@ impl<'a> World<'a> {
                 Some(Err(interrupted)) => Ended::Interrupted(interrupted),
                 None => killed("killed at an await"),
             },
-            () = line.sink.kill.notified() => killed("killed at a write"),
+            () = store.kill.notified() => killed("killed at a write"),
         };
         match (&ended, self.desk.longest_command()) {
             // A queue would wait as well; asking again at once would only keep the owner from its work.
@@ -296,7 +297,7 @@ impl<'a> World<'a> {
     /// then are tried as well, but each of their writes is finished: were one to stop in the middle after another
     /// attempt has settled the load, nobody would come back and take it away.
     fn owners_linger(&self) -> bool {
-        self.history.owners_linger && matches!(self.desk, Desk::Memory(_))
+        self.history.owners_linger && !matches!(self.desk, Desk::Database { .. })
     }
 
     /// Time goes on between attempts. Who meets a lease comes back minutes later, when it may have run out.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pipeline::assemble::BatchLimits;
 use pipeline::decode;
-use pipeline::load::Pace;
+use pipeline::load::PipelineLimits;
 use pipeline::object::{ObjectRef, Pin};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -24,7 +24,7 @@ pub(crate) struct History {
     pub(crate) objects: Vec<Object>,
     /// Which of the deployments of [`catalogs`].
     pub(crate) catalog: usize,
-    pub(crate) pace: Pace,
+    pub(crate) limits: PipelineLimits,
     /// Every object at least once, in the order of arrival.
     pub(crate) deliveries: Vec<Delivery>,
     /// Functions at a time.
@@ -100,7 +100,7 @@ impl History {
             seed,
             catalog,
             earlier: earlier.filter(|earlier| catalogs::takes_all(catalog, earlier.catalog)),
-            pace: Pace {
+            limits: PipelineLimits {
                 batch: BatchLimits { bytes: 1 << 20, resources: random.random_range(1..7) },
                 writes_at_once: random.random_range(1..4),
                 decode: decode::Limits::default(),

@@ -42,12 +42,15 @@ mod settings;
 mod shapes;
 mod stats;
 mod store;
+#[path = "../common/stored.rs"]
+mod stored;
 
 use std::sync::Arc;
 
+use mongodb_store::RowKind;
+use mongodb_store::simulation::SimulatedMongo;
 use pipeline::ledger::Ledger;
-use pipeline::sink::RowKind;
-use pipeline::sink::memory::MemorySink;
+use pipeline::store::memory::MemoryStore;
 
 use chaos::Tables;
 use compare::{Refused, differences, with_readable_marks, written, wrong_columns, wrong_loads, wrong_notes};
@@ -68,6 +71,7 @@ use stats::STATS;
 #[derive(Clone, Copy)]
 enum Place<'s> {
     Memory,
+    Simulation,
     Database(&'s Server),
 }
 
@@ -75,6 +79,7 @@ impl Place<'_> {
     fn name(self) -> &'static str {
         match self {
             Self::Memory => "in memory",
+            Self::Simulation => "in the simulation",
             Self::Database(server) => server.name,
         }
     }
@@ -83,6 +88,7 @@ impl Place<'_> {
     async fn play(self, history: &History) -> Vec<String> {
         match self {
             Self::Memory => in_memory(history).await,
+            Self::Simulation => in_simulation(history).await,
             Self::Database(server) => in_database(server, history).await,
         }
     }
@@ -95,10 +101,33 @@ fn any_history_in_memory_ends_like_a_clean_load() {
     check_that_erasures_happened();
 }
 
+#[test]
+fn any_history_in_the_simulation_ends_like_a_clean_load() {
+    let settings = Settings::from_environment();
+    runs::run(&settings, settings.histories, Place::Simulation);
+    check_that_erasures_happened();
+}
+
 async fn in_memory(history: &History) -> Vec<String> {
-    let sink = if are_kept(history) { MemorySink::with_sql_schemas() } else { MemorySink::default() };
+    let store = Arc::new(MemoryStore::default());
+    let ledger = Ledger::new(store.clone());
+    let (tables, desk) = (Tables::Memory(Arc::clone(&store)), Desk::Memory(Arc::clone(&store)));
+    let world = World::new(history, tables, desk, &ledger);
+    world.deliver().await;
+    let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
+    let oracle = Oracle::of(history, &key_states).await;
+    count_history(&key_states, loaded.intersection(&oracle.held).count());
+    let found = with_readable_marks(written(&stored::state(&store)), &store.marks(), &key_states);
+    let mut wrong = differences(history, found, &oracle, &Refused::default(), &key_states);
+    wrong.extend(wrong_loads(history, &ledger, &oracle).await);
+    wrong.extend(wrong_columns(history, &ledger, &oracle).await);
+    wrong
+}
+
+async fn in_simulation(history: &History) -> Vec<String> {
+    let sink = if are_kept(history) { SimulatedMongo::with_sql_schemas() } else { SimulatedMongo::default() };
     let (sink, ledger) = (Arc::new(sink), Ledger::memory());
-    let (tables, desk) = (Tables::Memory(Arc::clone(&sink)), Desk::Memory(Arc::clone(&sink)));
+    let (tables, desk) = (Tables::Simulated(Arc::clone(&sink)), Desk::Simulated(Arc::clone(&sink)));
     let world = World::new(history, tables, desk, &ledger);
     world.deliver().await;
     let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
@@ -195,7 +224,7 @@ fn any_history_on_a_replica_set_ends_like_a_clean_load() {
 
 async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let scratch = Scratch::new(server, history.seed).await;
-    let ledger = Ledger::mongo(scratch.connection().await);
+    let ledger = Ledger::new(Arc::new(scratch.sink().await));
     let tables = Tables::Mongo(Arc::new(scratch.sink().await.with_sql_schemas(are_kept(history))));
     let desk = Desk::Database { sink: Arc::new(scratch.sink().await), scratch: &scratch };
     let world = World::new(history, tables, desk, &ledger);
@@ -203,7 +232,7 @@ async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
     let oracle = Oracle::of(history, &key_states).await;
     count_history(&key_states, loaded.intersection(&oracle.held).count());
-    let ledger = Ledger::mongo(scratch.quiet_connection().await);
+    let ledger = Ledger::new(Arc::new(scratch.quiet_sink().await));
     let refused = Refused::of(&scratch.documents("_rejects").await);
     STATS.add("refused documents", refused.count());
     let mut found = scratch.written().await;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::bson::Document;
+use mongodb_store::MongoStore;
+use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::erasure::Eraser;
 use pipeline::interrupted::Interrupted;
-use pipeline::sink::memory::MemorySink;
-use pipeline::sink::mongodb::MongoSink;
+use pipeline::store::memory::MemoryStore;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -17,6 +18,7 @@ use crate::database::Scratch;
 use crate::delivery::World;
 use crate::erasures::{Act, ActKind, KeyState};
 use crate::stats::STATS;
+use crate::stored;
 
 /// No erasure needs so many tries.
 const MOST_TRIES: usize = 1_000;
@@ -24,15 +26,16 @@ const MOST_TRIES: usize = 1_000;
 /// The operator's own way to the tables of a history: in a database another process than those that load.
 #[derive(Debug)]
 pub(crate) enum Desk<'a> {
-    Memory(Arc<MemorySink>),
-    Database { sink: Arc<MongoSink>, scratch: &'a Scratch },
+    Memory(Arc<MemoryStore>),
+    Simulated(Arc<SimulatedMongo>),
+    Database { sink: Arc<MongoStore>, scratch: &'a Scratch },
 }
 
 impl Desk<'_> {
     /// Longer than a database takes to carry out what it was sent; `None`: nothing outlasts its sender.
     pub(crate) fn longest_command(&self) -> Option<Duration> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Simulated(_) => None,
             Self::Database { scratch, .. } => Some(scratch.longest_command),
         }
     }
@@ -42,7 +45,8 @@ impl Desk<'_> {
         let tables = self.standing(key).await.unwrap_or_default();
         let look = async || Ok(self.standing(key).await);
         match self {
-            Self::Memory(sink) => Eraser::new(&**sink, sink.marks()).erase(key, tables, look).await,
+            Self::Memory(store) => Eraser::new(&**store, store.marks()).erase(key, tables, look).await,
+            Self::Simulated(sink) => Eraser::new(&**sink, sink.marks()).erase(key, tables, look).await,
             Self::Database { sink, .. } => {
                 Eraser::new(&**sink, sink.marks().await?).erase(key, tables, look).await
             }
@@ -52,7 +56,8 @@ impl Desk<'_> {
     /// Takes the mark of a resource away; `false`: there is none.
     async fn lift(&self, key: &str) -> Result<bool, Interrupted> {
         match self {
-            Self::Memory(sink) => Ok(sink.lift(key)),
+            Self::Memory(store) => Ok(store.lift(key)),
+            Self::Simulated(sink) => Ok(sink.lift(key)),
             Self::Database { sink, .. } => sink.lift(key).await,
         }
     }
@@ -60,14 +65,14 @@ impl Desk<'_> {
     /// Returns the tables that hold rows of a resource, or `None` if nothing of it stands anywhere.
     async fn standing(&self, key: &str) -> Option<BTreeSet<String>> {
         match self {
-            Self::Memory(sink) => standing_in_memory(sink, key),
+            Self::Memory(store) => standing_in(&stored::state(store), key),
+            Self::Simulated(sink) => standing_in(&sink.state(), key),
             Self::Database { scratch, .. } => scratch.standing(key).await,
         }
     }
 }
 
-fn standing_in_memory(sink: &MemorySink, key: &str) -> Option<BTreeSet<String>> {
-    let state = sink.state();
+fn standing_in(state: &State, key: &str) -> Option<BTreeSet<String>> {
     let aside = format!("{key}#");
     let is_of_key = |id: &String| id == key || id.starts_with(&aside);
     let tables = state.tables.iter().filter(|(_, table)| table.keys().any(is_of_key));

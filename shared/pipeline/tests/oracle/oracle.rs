@@ -7,17 +7,17 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use flatten::dictionary::Dictionary;
 use mongodb::bson::Document;
+use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::content::ContentHash;
 use pipeline::decode::{self, Decoder};
 use pipeline::erasure;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Job, Line, Loaded, Pace};
+use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::ObjectRef;
-use pipeline::sink::Sink;
-use pipeline::sink::memory::{MemorySink, State};
 use pipeline::source::Storage;
+use pipeline::store::RowStore;
 use pipeline::version::Version;
 
 use crate::catalogs;
@@ -228,7 +228,7 @@ impl Oracle {
 /// not written; in a history it can be the first, and its rows have the `_source` of its own object.
 async fn add_shapes_alone(shapes: &mut Shapes, ones: Vec<One>) {
     for one in ones {
-        let sink = MemorySink::default();
+        let sink = SimulatedMongo::default();
         let key = one.resource().key.clone();
         sink.write(one.batch).await.unwrap();
         shapes.add_key(&sink.state(), &key);
@@ -314,9 +314,9 @@ async fn written_in_order(
     rest: Vec<WriteBatch>,
     shapes: &mut Shapes,
     same: &BTreeMap<String, String>,
-) -> MemorySink {
+) -> SimulatedMongo {
     ones.sort_by(|a, b| a.resource().version.cmp(&b.resource().version));
-    let sink = MemorySink::default();
+    let sink = SimulatedMongo::default();
     for one in ones {
         let is_nowhere = one.is_nowhere();
         let ResourceWrite { key, version, .. } = one.resource();
@@ -429,11 +429,11 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
     file.write_all(&object.bytes).unwrap();
     let modified = UNIX_EPOCH + Duration::from_millis(object.modified.try_into().unwrap());
     file.as_file().set_modified(modified).unwrap();
-    let line = Line {
+    let line = Pipeline {
         storage: Storage::File(file.path().to_owned()),
         catalog: catalogs::catalog(history.catalog),
-        sink: Arc::new(MemorySink::default()),
-        pace: Pace::default(),
+        store: Arc::new(SimulatedMongo::default()),
+        limits: PipelineLimits::default(),
     };
     let job = Job {
         owner: "oracle".to_owned(),

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::Document;
+use mongodb_store::simulation::State;
 use pipeline::batch::Completion;
-use pipeline::sink::memory::State;
 
 use crate::history::History;
 use crate::shapes::{Shape, add_document, add_schema};

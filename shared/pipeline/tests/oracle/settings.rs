@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 /// How many histories, from which seed on.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Histories on the sink in memory (`FLATFIRE_HISTORIES`).
+    /// Histories in memory, and as many in the simulation of MongoDB (`FLATFIRE_HISTORIES`).
     pub(crate) histories: u64,
     /// Histories on the database (`FLATFIRE_DATABASE_HISTORIES`).
     pub(crate) database_histories: u64,

@@ -6,10 +6,9 @@ use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bson::Document;
 use flatten::dictionary::Column;
 
-use super::RETIRED_FIELDS;
+use crate::store::ColumnEntry;
 
 /// Beyond so many entries all are forgotten.
 const MOST: usize = 20_000;
@@ -28,7 +27,7 @@ pub(super) struct Known {
     /// Which part of which load filled it first, see [`KnownColumns::mark`].
     pub(super) first: u64,
     /// Whether an earlier version of the program has written it.
-    pub(super) has_retired_fields: bool,
+    pub(super) is_outdated: bool,
 }
 
 /// Entries that were read lately.
@@ -47,16 +46,14 @@ struct Lately {
 
 impl KnownColumns {
     /// Reads an entry.
-    pub(super) fn read(&self, entry: &Document) -> Known {
-        let first = entry.get_document("first").ok();
-        let part = first.and_then(|first| first.get_i64("part").ok()).unwrap_or_default();
-        let load = first.and_then(|first| first.get_str("load").ok()).unwrap_or_default();
+    pub(super) fn read(&self, entry: &ColumnEntry) -> Known {
+        let first = entry.first.as_ref().map_or(("", 0), |first| (first.load.as_str(), first.part));
         Known {
-            types: entry.get_str("type").ok().map(Box::from),
-            url: self.url(entry.get_str("url").ok()),
-            is_clash: entry.get_bool("clash").unwrap_or_default(),
-            first: self.mark(load, part),
-            has_retired_fields: RETIRED_FIELDS.iter().any(|name| entry.contains_key(name)),
+            types: entry.types.as_deref().map(Box::from),
+            url: self.url(entry.url.as_deref()),
+            is_clash: entry.is_clash,
+            first: self.mark(first.0, first.1),
+            is_outdated: entry.is_outdated,
         }
     }
 
@@ -66,7 +63,7 @@ impl KnownColumns {
     }
 
     /// Tells a part of a load from others.
-    pub(super) fn mark(&self, load: &str, part: i64) -> u64 {
+    pub(super) fn mark(&self, load: &str, part: u64) -> u64 {
         self.hasher.hash_one((load, part))
     }
 
@@ -111,10 +108,10 @@ impl KnownColumns {
 
 #[cfg(test)]
 mod tests {
-    use bson::doc;
     use flatten::dictionary::{Column, Meaning};
 
     use super::{KnownColumns, MOST};
+    use crate::store::{ColumnEntry, FirstFilled};
 
     fn column(name: usize) -> Column {
         let meaning = Meaning {
@@ -132,7 +129,8 @@ mod tests {
     #[test]
     fn entries_are_remembered_until_there_are_too_many() {
         let known = KnownColumns::default();
-        let entry = known.read(&doc! { "type": "text", "first": { "load": "a", "part": 3_i64 } });
+        let first = FirstFilled { load: "a".to_owned(), at: 0, part: 3 };
+        let entry = known.read(&ColumnEntry::new(&column(0), first));
         assert_eq!(entry.first, known.mark("a", 3));
         assert_ne!(entry.url, known.url(Some("")));
         let first = [column(0)];

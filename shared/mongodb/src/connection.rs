@@ -1,0 +1,192 @@
+//! The connection to the database: opened at first use, every command tried again while that helps.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use bson::{Document, RawDocumentBuf};
+use mongodb::Client;
+use mongodb::error::{Error, ErrorKind};
+use mongodb::options::ClientOptions;
+use tokio::sync::OnceCell;
+
+use pipeline::erasure::Marks;
+use pipeline::interrupted::Interrupted;
+
+use super::refusal::{Refusal, Target};
+use super::trouble::{Trouble, command_code};
+
+/// A member that is shutting down or starting answers a log-in with an error, which the driver tells like a wrong
+/// password. Where log-ins have succeeded before, they are tried again for so long.
+const LOG_IN_AGAIN_WITHIN: Duration = Duration::from_secs(5);
+/// The queue's concurrency times this must stay below what the database takes.
+const MAX_CONNECTIONS: u32 = 8;
+/// Thawed environments find idle connections dead; those that sat this long are not tried at all.
+const MAX_IDLE: Duration = Duration::from_mins(1);
+const SERVER_SELECTION: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(10);
+/// Once a database has answered, it is looked for so many times longer: an election usually takes ten to twenty seconds.
+const SELECTIONS_OF_AN_ELECTION: u32 = 3;
+
+/// Why there is no connection, before anything was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The connection string is none. It holds a password, so nothing of it is repeated.
+    #[error("the connection string cannot be read; it looks like mongodb://host:27017/database")]
+    InvalidUri,
+    /// Neither the connection string nor the settings name a database.
+    #[error("no database is named; put it behind the host: mongodb://host:27017/database")]
+    NoDatabase,
+    /// The name of a `mongodb+srv` host could not be resolved now.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// A client and the name of its database. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Connection {
+    client: Client,
+    database: String,
+    has_user: bool,
+    /// Whether it has ever answered, for all clones.
+    has_answered: Arc<AtomicBool>,
+    /// How long a primary is looked for in a database that has answered.
+    election: Duration,
+    /// What makes the marks of erased resources, once it was needed.
+    secret: Arc<OnceCell<Marks>>,
+}
+
+/// Prepares a connection; nothing is connected before the first command. Options in the connection string come
+/// before the defaults: 8 connections, 60 s of idling, 10 s to find a server.
+///
+/// `database` comes before the database that the connection string names.
+pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, ConnectError> {
+    let mut options = ClientOptions::parse(uri).await.map_err(|error| match &*error.kind {
+        ErrorKind::DnsResolve { .. } => ConnectError::Interrupted(Trouble::of_error(&error).into()),
+        _ => ConnectError::InvalidUri,
+    })?;
+    options.app_name.get_or_insert_with(|| "flatfire".to_owned());
+    options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
+    options.max_idle_time.get_or_insert(MAX_IDLE);
+    let selection = *options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
+    options.connect_timeout.get_or_insert(CONNECT);
+    let database = database.map(str::to_owned).or_else(|| options.default_database.clone());
+    let database = database.filter(|name| !name.is_empty()).ok_or(ConnectError::NoDatabase)?;
+    let has_user = options.credential.is_some();
+    let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
+    let (has_answered, election) = (Arc::default(), selection * SELECTIONS_OF_AN_ELECTION);
+    Ok(Connection { client, database, has_user, has_answered, election, secret: Arc::default() })
+}
+
+impl Connection {
+    /// The database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    pub(super) fn secret(&self) -> &OnceCell<Marks> {
+        &self.secret
+    }
+
+    /// Runs a command, again and again while its trouble is transient: seven times within some ten seconds,
+    /// with jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
+    /// being run twice. The answer may hold write errors that are not transient.
+    pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
+        let target = self.target(database, &command);
+        let client = self.client.database(database);
+        let (begun, was_sent) = (Instant::now(), AtomicBool::new(false));
+        let attempt = || async {
+            let answer = client.run_raw_command(command.clone()).await;
+            let answer = answer.map_err(|error| {
+                let trouble = self.trouble(&error, target, begun);
+                was_sent.fetch_or(!matches!(trouble, Trouble::Unreachable(_)), Ordering::Relaxed);
+                trouble
+            })?;
+            self.has_answered.store(true, Ordering::Relaxed);
+            was_sent.store(true, Ordering::Relaxed);
+            refuse_transient(&answer, target)?;
+            Ok(answer)
+        };
+        let is_worth_another_try = |trouble: &Trouble| match trouble {
+            Trouble::Unreachable(_) => {
+                self.has_answered.load(Ordering::Relaxed) && begun.elapsed() < self.election
+            }
+            trouble => trouble.is_worth_another_try(),
+        };
+        match attempt.retry(backoff()).when(is_worth_another_try).await {
+            // An earlier try may have reached a server.
+            Err(Trouble::Unreachable(code)) if was_sent.into_inner() => Err(Trouble::Transient(code)),
+            outcome => outcome,
+        }
+    }
+
+    fn trouble(&self, error: &Error, target: Target<'_>, begun: Instant) -> Trouble {
+        let trouble = Trouble::of_error(error);
+        let is_log_in = matches!(&*error.kind, ErrorKind::Authentication { .. });
+        match trouble {
+            Trouble::Stop(Refusal { code, .. })
+                if is_log_in
+                    && self.has_answered.load(Ordering::Relaxed)
+                    && begun.elapsed() < LOG_IN_AGAIN_WITHIN =>
+            {
+                Trouble::Transient(code)
+            }
+            trouble => refused(trouble, command_code(error), target),
+        }
+    }
+
+    fn target<'a>(&self, database: &'a str, command: &'a RawDocumentBuf) -> Target<'a> {
+        let first = command.iter().next().and_then(Result::ok);
+        let (command, collection) =
+            first.map_or(("command", None), |(name, value)| (name.as_str(), value.as_str()));
+        Target { command, collection, database, has_user: self.has_user }
+    }
+}
+
+/// Says in a refusal which command was refused.
+fn refused(trouble: Trouble, code: Option<i32>, target: Target<'_>) -> Trouble {
+    match (trouble, code) {
+        (Trouble::Stop(_), Some(code)) => Trouble::Stop(Refusal::at(code, target)),
+        (trouble, _) => trouble,
+    }
+}
+
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(3))
+        .with_max_times(6)
+        .with_jitter()
+}
+
+/// An answer that says `ok` may still hold statements that failed, or writes that are not durable yet.
+fn refuse_transient(answer: &Document, target: Target<'_>) -> Result<(), Trouble> {
+    for (_, code) in write_errors(answer) {
+        match Trouble::of_code(code) {
+            Trouble::Duplicate | Trouble::Document(_) => {}
+            trouble => return Err(refused(trouble, Some(code), target)),
+        }
+    }
+    match answer.get_document("writeConcernError") {
+        Ok(error) => Err(Trouble::of_write_concern(error.get_i32("code").unwrap_or_default())),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The statements that failed, each with its code. Their messages quote data and are left where they are.
+pub(crate) fn write_errors(answer: &Document) -> impl Iterator<Item = (usize, i32)> {
+    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    errors.iter().filter_map(bson::Bson::as_document).map(|error| {
+        let index = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
+        (index.unwrap_or_default(), error.get_i32("code").unwrap_or_default())
+    })
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connection").field("database", &self.database).finish_non_exhaustive()
+    }
+}

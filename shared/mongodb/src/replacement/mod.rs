@@ -1,0 +1,516 @@
+//! Row-set replacement: the commands by which the rows of a batch replace what was there, and what the answers
+//! mean. No I/O: the store and its simulation run the commands.
+//!
+//! Several writers work at once, each may stop at any statement and be tried again, and single statements are
+//! all that is atomic. The order of the steps is what keeps the tables right:
+//!
+//! 1. Every resource has one *anchor*: its row whose `_id` is the key, in the first of its tables. A resource
+//!    that has no such row (deleted, archived, or without rows) is anchored by its tombstone.
+//! 2. The other rows are written first, the anchor after them, each guarded by its version. So whoever finds a
+//!    newer anchor has written nothing that the newer writer's removal can have missed, or removes it itself.
+//! 3. After the anchors comes the look: a row's writer reads the tombstones, a tombstone's writer reads the
+//!    rows and the tombstones. Each wrote before it read, so of two writers at least one sees the other.
+//!    An erasure is the same: its writer writes a *mark*, whose version is newer than all, under an `_id` that does
+//!    not say the key, and then removes everything; a look for tombstones looks for the mark too, and whoever finds
+//!    it takes back what it wrote.
+//! 4. What is older than an anchor that replaced something goes away in all tables; whoever turns out to be
+//!    superseded removes what it wrote itself. Tombstones that a newer row makes needless go last.
+//! 5. Rows aside of the key (`key#…`) can stand in tables that only the data names. Such a table is noted before
+//!    the first row, and the notes are read after the look, so that removal misses none.
+//!
+//! An anchor that could be inserted met nothing, and whatever else stands under that key belongs to a writer
+//! that has not finished and will remove it when it is tried again: first loads need no read of the tables. Rows of a
+//! higher edition do not rely on that: the writer that had not finished went another way, under other settings.
+//!
+//! # What is there already
+//!
+//! Where a batch before has met documents, the anchors are [looked for](Command::Standing) before anything is written;
+//! elsewhere some of them are, and all if one of these stands, and otherwise those whose insertion meets a document. An
+//! anchor of the same time with the same content stays as it is, and nothing of its resource is written: it is
+//! *unchanged*. Its other rows were written before it. Where an older one stands, the new one replaces it without trying
+//! to be inserted first. The look decides nothing else: whatever happens between it and the writing is met as before.
+//!
+//! The anchor may be one that its writer is about to take back, because something newer stands. So the tombstones are
+//! looked at for an unchanged resource too, after its anchor: either what is newer is found there, and what an earlier
+//! attempt left of the resource is removed, or its writer comes later and removes all of it. Otherwise such remains stand
+//! under the same keys as the rows of the anchor, and say the same.
+//!
+//! The anchor keeps its version, also where it is the older one. A third version of that time, with other
+//! content and between the two in the order of versions, replaces it if it comes last. Only senders that change a
+//! resource without changing its `meta.lastUpdated` make such versions.
+//!
+//! # Programs with other catalogs
+//!
+//! A program that runs other views, or none, fills other tables of the same database, and the first of its tables can
+//! be another one. So every table of a catalog is noted as well, before its first row, and the first table of each
+//! catalog is noted as one that holds anchors ([`RowKind`]). The notes are read again after the anchors stand.
+//!
+//! - The look includes the tables where other catalogs have their anchors. A writer notes its table, writes its anchor,
+//!   reads the notes and then looks; so of two writers the one whose anchor came later knows the other's table and sees
+//!   its anchor.
+//! - Removals include all tables that other catalogs have filled.
+//! - A row beside the anchor can take the place of an anchor of another catalog. So a row that met a document there
+//!   makes its writer remove what is older, as an anchor does.
+//! - A resource for which the catalog has no table is written nowhere, unless others have tables for its type: then it
+//!   is anchored by its tombstone.
+//!
+//! In a database that one catalog has filled there are no such tables, and none of this costs a command. The notes that
+//! are read before the look may come from memory and be [some seconds](NOTES_ARE_CURRENT_FOR) old. That leaves one race:
+//! while a program with a catalog whose anchors stand elsewhere begins with a resource type that it has never
+//! written to this database, a writer that runs already does not look into the new table for so long. If that writer's
+//! anchor is inserted and meets nothing, two versions of a resource can stand, one in the tables of each catalog, until
+//! the next version comes. The command line refuses to begin with another catalog unless it is asked to.
+
+mod command;
+mod expectations;
+#[cfg(test)]
+mod interleavings;
+mod known_tables;
+mod plan;
+mod verdict;
+
+use command::{Documents, find_tables, inserts, replaces, standing_in, versions};
+use expectations::Expectation;
+
+pub(crate) use command::{Answer, Bound, Command, Document, Found, Place, Removal, Written};
+pub(crate) use expectations::Expectations;
+pub use known_tables::RowKind;
+pub(crate) use known_tables::{KnownTables, Note};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::batch::WriteBatch;
+use plan::{Anchor, Planned, Standing};
+use verdict::Verdict;
+
+/// How long an answer to [`Command::FindTables`] may be remembered.
+pub(crate) const NOTES_ARE_CURRENT_FOR: Duration = Duration::from_secs(5);
+
+/// So many resources of a batch are looked for where nothing is known or nothing is expected.
+const SAMPLE: usize = 50;
+
+/// A batch on its way. Ask for commands, run all of them in any order, hand every answer back, ask again.
+#[derive(Debug, Clone)]
+pub(crate) struct Replacement<'b> {
+    batch: &'b WriteBatch,
+    resources: Vec<Planned<'b>>,
+    stage: Stage,
+    /// What the next stage writes.
+    next: Documents<'b>,
+    /// Rows beside the anchor that a document of the same or a newer version kept out.
+    kept_sides: Documents<'b>,
+    /// Where rows can stand that other writers have written, by resource type.
+    known: KnownTables,
+    /// What is expected in the collections of the anchors.
+    expectations: Expectations,
+    /// The collections of the anchors, and whether documents were met there.
+    met: BTreeMap<Place<'b>, bool>,
+    /// Other catalogs have come to have anchors since the look.
+    must_look_again: bool,
+    /// Documents came and went while this batch was written: it must be written again.
+    contended: bool,
+}
+
+/// What is asked for next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    RecallTables,
+    Sample,
+    Compare,
+    NoteTables,
+    InsertSides,
+    ReplaceSides,
+    CheckSides,
+    InsertAnchors,
+    CompareMet,
+    ReplaceAnchors,
+    FindAnchors,
+    Look,
+    FindTables,
+    CleanUp,
+    DropTombstones,
+    Done,
+}
+
+impl<'b> Replacement<'b> {
+    pub(crate) fn new(batch: &'b WriteBatch) -> Self {
+        Self {
+            batch,
+            resources: plan::plan(batch),
+            stage: Stage::RecallTables,
+            next: Documents::new(),
+            kept_sides: Documents::new(),
+            known: KnownTables::default(),
+            expectations: Expectations::default(),
+            met: BTreeMap::new(),
+            must_look_again: false,
+            contended: false,
+        }
+    }
+
+    /// The same replacement, with what is expected of the collections.
+    pub(crate) fn expecting(self, expectations: Expectations) -> Self {
+        Self { expectations, ..self }
+    }
+
+    /// The next commands. They may run in any order and at the same time; all must be answered before the next
+    /// call. `None`: the batch is written, or has to be written again from the start if it is
+    /// [contended](Self::is_contended).
+    pub(crate) fn commands(&mut self) -> Option<Vec<Command<'b>>> {
+        while self.stage != Stage::Done {
+            let (commands, stage) = self.advance();
+            self.stage = stage;
+            if !commands.is_empty() {
+                return Some(commands);
+            }
+        }
+        None
+    }
+
+    /// Tells what the batch has met in the collections of its anchors.
+    pub(crate) fn teach(&self, expectations: &mut Expectations) {
+        self.met.iter().for_each(|(place, has_met)| expectations.learn(*place, *has_met));
+    }
+
+    /// Whether other writers interfered so that it is not known what stands now.
+    pub(crate) const fn is_contended(&self) -> bool {
+        self.contended
+    }
+
+    fn advance(&mut self) -> (Vec<Command<'b>>, Stage) {
+        match self.stage {
+            Stage::RecallTables => (self.questions_of_the_homeless(), Stage::Sample),
+            Stage::Sample => {
+                self.house();
+                (self.samples(), Stage::Compare)
+            }
+            Stage::Compare => (self.comparisons(), Stage::NoteTables),
+            Stage::NoteTables => (self.notes(), Stage::InsertSides),
+            Stage::InsertSides => (self.first_sides(), Stage::ReplaceSides),
+            Stage::ReplaceSides => (replaces(std::mem::take(&mut self.next)), Stage::CheckSides),
+            Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
+            Stage::InsertAnchors => (self.first_anchors(), Stage::CompareMet),
+            Stage::CompareMet => (self.comparisons_of_met(), Stage::ReplaceAnchors),
+            Stage::ReplaceAnchors => (self.replacing_anchors(), Stage::FindAnchors),
+            Stage::FindAnchors => (self.questions_before_the_look(), Stage::Look),
+            Stage::Look => (self.looks(), Stage::FindTables),
+            Stage::FindTables => {
+                self.judge();
+                let next = if self.contended { Stage::Done } else { Stage::CleanUp };
+                (self.questions_before_the_removals(), next)
+            }
+            Stage::CleanUp if std::mem::take(&mut self.must_look_again) => (self.looks(), Stage::FindTables),
+            Stage::CleanUp => (self.removals(), Stage::DropTombstones),
+            Stage::DropTombstones | Stage::Done => (self.needless_tombstones(), Stage::Done),
+        }
+    }
+
+    /// Takes the answer to a command of the current stage.
+    pub(crate) fn answer(&mut self, command: &Command<'b>, answer: Answer) {
+        match (command, answer) {
+            (
+                Command::Insert { place, documents } | Command::Replace { place, documents },
+                Answer::Written(fates),
+            ) => {
+                for (&document, fate) in documents.iter().zip(fates) {
+                    self.take_written(*place, document, fate);
+                }
+            }
+            (Command::Versions { place, documents }, Answer::Versions(found)) => {
+                for (&document, version) in documents.iter().zip(found) {
+                    self.take_version(*place, document, version);
+                }
+            }
+            (Command::VersionsIn { documents, .. }, Answer::Versions(found)) => {
+                for (&document, version) in documents.iter().zip(found) {
+                    self.take_version_elsewhere(document, version);
+                }
+            }
+            (Command::Standing { place, documents }, Answer::Found(found)) => {
+                for (&document, found) in documents.iter().zip(found) {
+                    self.take_found(*place, document, found);
+                }
+            }
+            (Command::FindTables { .. }, Answer::Tables(found)) => {
+                let has_new_anchors = self.known.update(found);
+                self.must_look_again = has_new_anchors && self.stage == Stage::CleanUp;
+            }
+            _ => {}
+        }
+    }
+
+    fn take_found(&mut self, place: Place<'b>, document: Document, found: Option<Found>) {
+        *self.met.entry(place).or_default() |= found.is_some();
+        let Some(planned) = self.resources.get_mut(document.resource()) else { return };
+        planned.found = Standing::Nothing;
+        if let Some(found) = found {
+            planned.compare(found);
+        }
+    }
+
+    /// The stage has moved on by the time its answers arrive.
+    fn take_written(&mut self, place: Place<'b>, document: Document, written: Written) {
+        let stage = self.stage;
+        let Some(planned) = self.resources.get_mut(document.resource()) else { return };
+        match written {
+            Written::Refused(code) => planned.verdict = Verdict::Refused { place, code },
+            Written::Done => {
+                planned.replaced |= stage == Stage::FindAnchors;
+                planned.met_beside |= stage == Stage::CheckSides;
+            }
+            Written::Exists => match stage {
+                Stage::ReplaceSides | Stage::CompareMet => {
+                    if stage == Stage::CompareMet {
+                        self.met.insert(place, true);
+                    }
+                    self.next.entry(place).or_default().push(document);
+                }
+                Stage::CheckSides => {
+                    planned.met_beside = true;
+                    self.kept_sides.entry(place).or_default().push(document);
+                }
+                _ => planned.kept = true,
+            },
+        }
+    }
+
+    fn take_version(&mut self, place: Place<'b>, document: Document, version: Option<String>) {
+        let stage = self.stage;
+        let Some(planned) = self.resources.get_mut(document.resource()) else { return };
+        if stage == Stage::InsertAnchors {
+            // The upsert met a document that is gone again, or lost a race against an older writer.
+            let own = planned.resource.version.as_str();
+            self.contended |= version.is_none_or(|version| version.as_str() < own);
+        } else if place == Place::Tombstones {
+            planned.tombstone = version;
+        } else if planned.has_its_anchor_in(place) {
+            planned.row = version;
+        } else {
+            self.take_version_elsewhere(document, version);
+        }
+    }
+
+    fn take_version_elsewhere(&mut self, document: Document, version: Option<String>) {
+        let Some(planned) = self.resources.get_mut(document.resource()) else { return };
+        planned.elsewhere = planned.elsewhere.take().max(version);
+    }
+
+    /// Anchors that are looked for before anything is written: all where documents are expected, and some where nothing
+    /// is known.
+    fn samples(&mut self) -> Vec<Command<'b>> {
+        let mut samples = Documents::new();
+        for (place, document) in self.anchors_to_compare() {
+            let most = match self.expectations.of(place) {
+                Expectation::Nothing | Expectation::Unknown => SAMPLE,
+                Expectation::Documents => usize::MAX,
+            };
+            let sample = samples.entry(place).or_default();
+            if sample.len() < most {
+                sample.push(document);
+            }
+        }
+        self.met.extend(samples.keys().map(|place| (*place, false)));
+        // A failed insert of a few is as good as a look.
+        let is_expected = |place: &Place<'_>| self.expectations.of(*place) == Expectation::Nothing;
+        samples.retain(|place, sample| !(is_expected(place) && sample.len() < SAMPLE));
+        standing_in(samples)
+    }
+
+    /// The rest of the anchors where the sample met documents.
+    fn comparisons(&self) -> Vec<Command<'b>> {
+        let mut rest = Documents::new();
+        for (place, document) in self.anchors_to_compare() {
+            let is_looked_for = self
+                .resources
+                .get(document.resource())
+                .is_some_and(|planned| planned.found != Standing::Unknown);
+            if !is_looked_for && self.met.get(&place) == Some(&true) {
+                rest.entry(place).or_default().push(document);
+            }
+        }
+        standing_in(rest)
+    }
+
+    /// The anchors that met a document without having been looked for.
+    fn comparisons_of_met(&self) -> Vec<Command<'b>> {
+        let is_new = |document: &Document| {
+            let planned = self.resources.get(document.resource());
+            planned.is_some_and(|planned| planned.found == Standing::Unknown)
+        };
+        let met = self.next.iter().filter(|(place, _)| **place != Place::Tombstones);
+        let met = met
+            .map(|(place, documents)| (*place, documents.iter().copied().filter(is_new).collect::<Vec<_>>()));
+        standing_in(met.filter(|(_, documents)| !documents.is_empty()).collect())
+    }
+
+    /// The anchors that met a document, but for those that are unchanged or superseded.
+    fn replacing_anchors(&mut self) -> Vec<Command<'b>> {
+        let mut next = std::mem::take(&mut self.next);
+        for documents in next.values_mut() {
+            documents.retain(|document| {
+                let planned = self.resources.get(document.resource());
+                planned.is_some_and(|planned| matches!(planned.verdict, Verdict::Stands))
+            });
+        }
+        next.retain(|_, documents| !documents.is_empty());
+        replaces(next)
+    }
+
+    /// The anchors that are documents with content, each with its place.
+    fn anchors_to_compare(&self) -> impl Iterator<Item = (Place<'b>, Document)> {
+        self.open()
+            .filter(|(_, planned)| matches!(planned.anchor, Anchor::Row(_) | Anchor::Archive))
+            .filter_map(|(index, planned)| planned.anchor_document(index))
+    }
+
+    /// Documents beside the anchors.
+    fn first_sides(&mut self) -> Vec<Command<'b>> {
+        let (mut fresh, mut standing) = (Documents::new(), Documents::new());
+        for (index, planned) in self.open() {
+            let target = if planned.found == Standing::Older { &mut standing } else { &mut fresh };
+            for (place, document) in planned.sides(index, self.batch) {
+                target.entry(place).or_default().push(document);
+            }
+        }
+        self.next = standing;
+        inserts(fresh)
+    }
+
+    /// Rows are tried as inserts first, unless one is known to stand; tombstones are few and mostly replace.
+    fn first_anchors(&mut self) -> Vec<Command<'b>> {
+        let (mut fresh, mut standing) = (Documents::new(), Documents::new());
+        for (index, planned) in self.open() {
+            let target = match planned.anchor {
+                Anchor::Nowhere => continue,
+                Anchor::Tombstone | Anchor::Mark => &mut standing,
+                Anchor::Row(_) | Anchor::Archive if planned.found == Standing::Older => &mut standing,
+                Anchor::Row(_) | Anchor::Archive => &mut fresh,
+            };
+            if let Some((place, document)) = planned.anchor_document(index) {
+                target.entry(place).or_default().push(document);
+            }
+        }
+        self.next = standing;
+        inserts(fresh)
+    }
+
+    /// Who else has been at the keys of this batch.
+    fn looks(&self) -> Vec<Command<'b>> {
+        let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<Document>>::new());
+        for (index, planned) in self.standing() {
+            for (place, document) in planned.looks(index, &self.known) {
+                looks.entry(place).or_default().push(document);
+            }
+            for table in planned.other_anchors(&self.known).tables {
+                elsewhere.entry(table).or_default().push(Document::Tombstone { resource: index });
+            }
+        }
+        let elsewhere = (elsewhere.into_iter())
+            .map(|(table, documents)| Command::VersionsIn { table: Arc::clone(table), documents });
+        versions(looks).into_iter().chain(elsewhere).collect()
+    }
+
+    fn judge(&mut self) {
+        for planned in &mut self.resources {
+            self.contended |= planned.judge();
+        }
+    }
+
+    /// The types for which it decides about what is written whether others have tables for them.
+    fn questions_of_the_homeless(&self) -> Vec<Command<'b>> {
+        let homeless = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
+        find_tables(homeless.map(|(_, planned)| planned), true)
+    }
+
+    /// Gives a tombstone to resources for which this catalog has no table and others have some.
+    fn house(&mut self) {
+        for planned in &mut self.resources {
+            if planned.anchor == Anchor::Nowhere && self.known.of_type(planned.resource_type()).is_some() {
+                planned.anchor = Anchor::Tombstone;
+            }
+        }
+    }
+
+    /// The tables that are about to be filled.
+    fn notes(&self) -> Vec<Command<'b>> {
+        let mut notes = BTreeSet::new();
+        let mut last: Option<&Planned<'_>> = None;
+        for (_, planned) in self.open() {
+            // Most batches hold resources of one type.
+            if last.is_none_or(|last| !last.has_homes_of(planned)) {
+                notes.extend(planned.notes_of_homes());
+            }
+            notes.extend(planned.notes_of_rows_aside(self.batch));
+            last = Some(planned);
+        }
+        if notes.is_empty() {
+            Vec::new()
+        } else {
+            vec![Command::NoteTables { notes: notes.into_iter().collect() }]
+        }
+    }
+
+    /// Where others can have anchors.
+    fn questions_before_the_look(&self) -> Vec<Command<'b>> {
+        let anchored = self.standing().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
+        find_tables(anchored.map(|(_, planned)| planned), true)
+    }
+
+    /// For which types it must be known where rows can stand.
+    fn questions_before_the_removals(&self) -> Vec<Command<'b>> {
+        if self.contended {
+            return Vec::new();
+        }
+        find_tables(self.resources.iter().filter(|planned| planned.removal().is_some()), false)
+    }
+
+    fn removals(&self) -> Vec<Command<'b>> {
+        let mut at_keys: BTreeMap<Place<'b>, Vec<Removal>> = BTreeMap::new();
+        let mut at_others: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
+        let mut aside: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
+        for (resource, planned) in self.resources.iter().enumerate() {
+            let Some(bound) = planned.removal() else { continue };
+            for place in planned.homes(&self.known) {
+                at_keys.entry(place).or_default().push(Removal { resource, bound });
+            }
+            for table in planned.homes_of_others(&self.known) {
+                at_others.entry(table).or_default().push(Removal { resource, bound });
+            }
+            let known = self.known.of_type(planned.resource_type());
+            for table in known.into_iter().flat_map(|known| &known.aside) {
+                aside.entry(table).or_default().push(Removal { resource, bound });
+            }
+        }
+        let at_keys = at_keys.into_iter().map(|(place, removals)| Command::Delete { place, removals });
+        let at_others = (at_others.into_iter())
+            .map(|(table, removals)| Command::DeleteIn { table: Arc::clone(table), removals });
+        let aside = (aside.into_iter())
+            .map(|(table, removals)| Command::DeleteAside { table: Arc::clone(table), removals });
+        at_keys.chain(at_others).chain(aside).collect()
+    }
+
+    fn needless_tombstones(&self) -> Vec<Command<'b>> {
+        let removals: Vec<_> = (self.resources.iter().enumerate())
+            .filter_map(|(resource, planned)| {
+                planned.needless_tombstone().map(|bound| Removal { resource, bound })
+            })
+            .collect();
+        if removals.is_empty() {
+            return Vec::new();
+        }
+        vec![Command::Delete { place: Place::Tombstones, removals }]
+    }
+
+    /// The resources that nothing newer is known of, each with its index.
+    fn standing(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
+        let stands = |planned: &Planned<'_>| matches!(planned.verdict, Verdict::Stands | Verdict::Unchanged);
+        self.resources.iter().enumerate().filter(move |(_, planned)| stands(planned))
+    }
+
+    /// The resources that nothing has spoken against yet, each with its index.
+    fn open(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
+        self.resources.iter().enumerate().filter(|(_, planned)| matches!(planned.verdict, Verdict::Stands))
+    }
+}

@@ -1,0 +1,404 @@
+//! Rows, tombstones, archived resources and rejects: how batches reach the collections.
+
+mod chunks;
+mod indexes;
+mod marks;
+mod notes;
+mod parts;
+mod retention;
+mod schemas;
+mod statements;
+mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bson::{Document as BsonDocument, RawDocumentBuf, doc};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
+
+use pipeline::batch::{Completion, Reject, WriteBatch};
+use pipeline::content::ContentHash;
+use pipeline::interrupted::Interrupted;
+use pipeline::store::RowStore;
+use pipeline::summary::Summary;
+
+use crate::encode::{BsonWriter, RowEncoder};
+use crate::replacement::{Answer, Command, Document, Expectations, Found, Place, Replacement, Written};
+use crate::{Connection, Trouble, ids_with_suffix, records};
+
+use chunks::{Chunk, UPDATE, cut};
+use indexes::TableIndexes;
+use notes::Notes;
+use parts::{
+    Guard, Part, accounts_for_all, collection_of, enter, fates, first_batch, statements_of, unanswered,
+};
+use schemas::SqlSchemas;
+use views::ViewTables;
+
+pub(crate) use parts::{carried_out, met_duplicates};
+
+pub use indexes::{Index, MAX_DOCUMENTS as MAX_DOCUMENTS_TO_INDEX, wanted_indexes};
+pub use retention::Retention;
+pub use views::Validation;
+
+/// Cells of a row that one statement sets at most: it must fit into a message with others.
+const CELLS_AT_ONCE: usize = 2_000;
+const REJECTS: &str = "_rejects";
+/// Messages of one batch on their way at the same time.
+const IN_FLIGHT: usize = 4;
+/// Messages beyond this take turns in a process: the driver makes several copies of each.
+const LARGE_MESSAGE_BYTES: usize = 5 << 20;
+/// The right to send a large message.
+static LARGE_MESSAGE: Semaphore = Semaphore::const_new(1);
+/// How often a batch starts again because other writers came between.
+const MAX_CONTENTIONS: usize = 10;
+/// `BSONObjectTooLarge`, for documents that no message takes.
+const TOO_LARGE: i32 = 10334;
+
+/// Writes batches to MongoDB, each acknowledged by a majority.
+#[derive(Debug)]
+pub struct MongoStore {
+    connection: Connection,
+    archive: String,
+    /// Whether there has ever been a tombstone, or a mark of an erased resource.
+    tombstones_seen: AtomicBool,
+    /// Whether there has ever been a mark of an erased resource.
+    marks_seen: AtomicBool,
+    notes: Notes,
+    expectations: Mutex<Expectations>,
+    retention: Retention,
+    /// Resource types whose archived resources have that retention for certain.
+    retained: Mutex<BTreeSet<String>>,
+    views: ViewTables,
+    sql_schemas: SqlSchemas,
+    indexes: TableIndexes,
+}
+
+impl MongoStore {
+    /// A sink into the connection's database; archived resources go into the database `archive`.
+    #[must_use]
+    pub fn new(connection: Connection, archive: &str) -> Self {
+        let (archive, tombstones_seen, marks_seen) =
+            (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
+        let (notes, retained) = (Notes::default(), Mutex::default());
+        let expectations = Mutex::default();
+        let (retention, views) = (Retention::default(), ViewTables::default());
+        let (sql_schemas, indexes) = (SqlSchemas::default(), TableIndexes::default());
+        Self {
+            connection,
+            archive,
+            tombstones_seen,
+            marks_seen,
+            notes,
+            expectations,
+            retention,
+            retained,
+            views,
+            sql_schemas,
+            indexes,
+        }
+    }
+
+    /// Returns the connection that the store writes through.
+    #[must_use]
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
+        for _ in 0..MAX_CONTENTIONS {
+            let expectations = self.expectations.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let mut replacement = Replacement::new(batch).expecting(expectations);
+            while let Some(commands) = replacement.commands() {
+                for (command, answer) in commands.iter().zip(self.run(batch, &commands).await?) {
+                    replacement.answer(command, answer);
+                }
+            }
+            replacement.teach(&mut self.expectations.lock().unwrap_or_else(PoisonError::into_inner));
+            if !replacement.is_contended() {
+                return Ok(replacement.outcome());
+            }
+        }
+        Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+    }
+
+    /// Runs the commands of a stage: several messages at once, each encoded when its turn comes.
+    async fn run(&self, batch: &WriteBatch, commands: &[Command<'_>]) -> Result<Vec<Answer>, Interrupted> {
+        let mut answers: Vec<Answer> = commands.iter().map(unanswered).collect();
+        let mut results = stream::iter(parts::parts(commands, batch))
+            .map(|part| self.run_part(batch, commands, part))
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((index, first, part)) = results.try_next().await? {
+            if let Some(answer) = answers.get_mut(index) {
+                enter(answer, first, part);
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn run_part(
+        &self,
+        batch: &WriteBatch,
+        commands: &[Command<'_>],
+        (index, chunk): Part,
+    ) -> Result<(usize, usize, Answer), Interrupted> {
+        let first = chunk.first;
+        let answer = match commands.get(index) {
+            None => Answer::Done,
+            Some(Command::Versions { place, documents }) => {
+                let documents = documents.get(first..first + chunk.count).unwrap_or_default();
+                Answer::Versions(self.versions(batch, *place, documents).await?)
+            }
+            Some(Command::VersionsIn { table, documents }) => {
+                let documents = documents.get(first..first + chunk.count).unwrap_or_default();
+                Answer::Versions(self.versions(batch, Place::Table(table), documents).await?)
+            }
+            Some(Command::Standing { place, documents }) => {
+                let documents = documents.get(first..first + chunk.count).unwrap_or_default();
+                Answer::Found(self.found(batch, *place, documents).await?)
+            }
+            Some(Command::FindTables { types, may_be_remembered }) => {
+                Answer::Tables(self.find_tables(types, *may_be_remembered).await?)
+            }
+            Some(Command::NoteTables { notes }) => {
+                let notes = notes.get(first..first + chunk.count).unwrap_or_default();
+                self.note_tables(notes, chunk).await?;
+                Answer::Done
+            }
+            Some(Command::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
+            Some(Command::DeleteIn { table, .. } | Command::DeleteAside { table, .. }) => {
+                self.carry_out(Place::Table(table), chunk).await?
+            }
+            Some(command @ (Command::Insert { place, .. } | Command::Replace { place, .. })) => {
+                Answer::Written(self.written(batch, command, *place, chunk).await?)
+            }
+        };
+        Ok((index, first, answer))
+    }
+
+    /// Writes documents. A message that is refused as a whole because of one document is sent again document by
+    /// document, and one whose answer leaves open what became of some is sent again with the guard in the query.
+    async fn written(
+        &self,
+        batch: &WriteBatch,
+        command: &Command<'_>,
+        place: Place<'_>,
+        chunk: Chunk,
+    ) -> Result<Vec<Written>, Interrupted> {
+        if place == Place::Tombstones {
+            self.tombstones_seen.store(true, Ordering::Relaxed);
+            self.marks_seen.fetch_or(batch.erased_keys().next().is_some(), Ordering::Relaxed);
+        }
+        let (first, count) = (chunk.first, chunk.count);
+        let is_told = |answer: &BsonDocument| {
+            matches!(command, Command::Insert { .. }) || accounts_for_all(answer, count)
+        };
+        match self.send(place, chunk).await {
+            Ok(answer) if is_told(&answer) => Ok(fates(&answer, count)?),
+            // What has just been replaced is met as a document of the same version, as after a lost answer.
+            Ok(_) => self.written_again(batch, command, place, first..first + count).await,
+            Err(Trouble::Document(code)) if count == 1 => Ok(vec![Written::Refused(code)]),
+            Err(Trouble::Document(_)) => {
+                let mut fates_of_all = Vec::with_capacity(count);
+                for statement in first..first + count {
+                    let fate = self.written_again(batch, command, place, statement..statement + 1).await?;
+                    fates_of_all.extend(fate);
+                }
+                Ok(fates_of_all)
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// Writes some documents of a command again, with the guard where the answer tells what became of each.
+    async fn written_again(
+        &self,
+        batch: &WriteBatch,
+        command: &Command<'_>,
+        place: Place<'_>,
+        statements: Range<usize>,
+    ) -> Result<Vec<Written>, Interrupted> {
+        let mut fates_of_all = Vec::with_capacity(statements.len());
+        for chunk in statements_of(command, batch, statements, Guard::Query) {
+            let count = chunk.count;
+            match self.send(place, chunk).await {
+                Ok(answer) => fates_of_all.extend(fates(&answer, count)?),
+                Err(Trouble::Document(code)) if count == 1 => fates_of_all.push(Written::Refused(code)),
+                Err(trouble) => return Err(trouble.into()),
+            }
+        }
+        Ok(fates_of_all)
+    }
+
+    /// Sends statements that nothing should stand against.
+    async fn carry_out(&self, place: Place<'_>, chunk: Chunk) -> Result<Answer, Interrupted> {
+        carried_out(&self.send(place, chunk).await?)?;
+        Ok(Answer::Done)
+    }
+
+    async fn send(&self, place: Place<'_>, chunk: Chunk) -> Result<BsonDocument, Trouble> {
+        let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
+        let is_large = body.as_bytes().len() > LARGE_MESSAGE_BYTES;
+        let _turn = if is_large { LARGE_MESSAGE.acquire().await.ok() } else { None };
+        self.connection.run(self.database_of(place), body).await
+    }
+
+    /// The versions that stand under the documents' `_id`s.
+    async fn versions(
+        &self,
+        batch: &WriteBatch,
+        place: Place<'_>,
+        documents: &[Document],
+    ) -> Result<Vec<Option<String>>, Interrupted> {
+        if place == Place::Tombstones {
+            return self.tombstones(batch, documents).await;
+        }
+        let ids = documents.iter().map(|document| document.id(batch));
+        let command = statements::find_versions(collection_of(place), ids);
+        let answer = self.find(place, command).await?;
+        let versions = versions_of(answer);
+        Ok(documents.iter().map(|document| versions.get(document.id(batch)).cloned()).collect())
+    }
+
+    /// What stands under the documents' `_id`s.
+    async fn found(
+        &self,
+        batch: &WriteBatch,
+        place: Place<'_>,
+        documents: &[Document],
+    ) -> Result<Vec<Option<Found>>, Interrupted> {
+        let ids = documents.iter().map(|document| document.id(batch));
+        let command = statements::find_contents(collection_of(place), ids);
+        let mut found = contents_of(self.find(place, command).await?);
+        Ok(documents.iter().map(|document| found.remove(document.id(batch))).collect())
+    }
+
+    async fn find(&self, place: Place<'_>, command: BsonWriter) -> Result<BsonDocument, Interrupted> {
+        let body = RawDocumentBuf::from_bytes(command.into_bytes()).map_err(|_| Trouble::Document(0))?;
+        Ok(self.connection.run(self.database_of(place), body).await?)
+    }
+
+    async fn complete(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
+        let mut cells: Vec<&Completion> = batch.completions.iter().collect();
+        cells.sort_by(|one, other| one.by_row(other));
+        let mut tables: BTreeMap<&str, Vec<Vec<&Completion>>> = BTreeMap::new();
+        for cells in cells.chunk_by(|one, other| one.by_row(other).is_eq()) {
+            let statements = tables.entry(cells.first().map_or("", |cell| cell.table.as_str())).or_default();
+            // Cells of the row itself come one by one: several at once would stand in the order of their names, and
+            // which come together depends on how a load is cut into batches.
+            let (mut inside, own): (Vec<_>, Vec<_>) =
+                cells.iter().copied().partition(|cell| cell.path.contains('.'));
+            statements.extend(own.into_iter().map(|cell| vec![cell]));
+            // A list of thousands is written a few times, and not once for each of its cells.
+            inside.sort_by(|one, other| one.in_row_order(other));
+            statements.extend(inside.chunks(CELLS_AT_ONCE).map(<[_]>::to_vec));
+        }
+        let chunks = tables.into_iter().flat_map(|(table, rows)| {
+            cut(UPDATE, table, 0..rows.len(), move |statement, writer| {
+                if let Some(cells) = rows.get(statement) {
+                    statements::completion(writer, cells);
+                }
+            })
+        });
+        self.send_all(chunks).await
+    }
+
+    async fn write_rejects(&self, batch: &WriteBatch, rejects: &[&Reject]) -> Result<(), Interrupted> {
+        let mut encoder = RowEncoder::new(&batch.names);
+        let chunks = cut(UPDATE, REJECTS, 0..rejects.len(), move |statement, writer| {
+            if let Some(reject) = rejects.get(statement) {
+                statements::reject(writer, &mut encoder, reject, batch.reading);
+            }
+        });
+        for chunk in chunks {
+            let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
+            let database = self.connection.database();
+            let answer = self.connection.run(database, body.clone()).await?;
+            carried_out(&answer)?;
+            if parts::met_duplicates(&answer) {
+                carried_out(&self.connection.run(database, body).await?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends updates to the database of the tables; none of them is expected to fail.
+    async fn send_all(&self, chunks: impl Iterator<Item = Chunk> + Send) -> Result<(), Interrupted> {
+        for chunk in chunks {
+            let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
+            carried_out(&self.connection.run(self.connection.database(), body).await?)?;
+        }
+        Ok(())
+    }
+
+    fn database_of(&self, place: Place<'_>) -> &str {
+        match place {
+            Place::Archive(_) => &self.archive,
+            Place::Table(_) | Place::Tombstones => self.connection.database(),
+        }
+    }
+}
+
+/// The versions in an answer to a look, by `_id`.
+fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
+    let version = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
+        (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
+        _ => None,
+    };
+    first_batch(answer).filter_map(version).collect()
+}
+
+/// What an answer to a look found, by `_id`.
+fn contents_of(answer: BsonDocument) -> BTreeMap<String, Found> {
+    let content = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
+        (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => {
+            let hash = match found.get(records::HASH_FIELD) {
+                Some(bson::Bson::String(hash)) => ContentHash::from_text(hash),
+                _ => None,
+            };
+            Some((id, Found { version, hash }))
+        }
+        _ => None,
+    };
+    first_batch(answer).filter_map(content).collect()
+}
+
+#[async_trait]
+impl RowStore for MongoStore {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        self.prepare_views(&batch).await?;
+        self.extend_sql_schemas(&batch).await?;
+        self.prepare_indexes(&batch).await?;
+        let (mut summary, refused) = self.replace_rows(&batch).await?;
+        self.retain(&batch).await?;
+        self.complete(&batch).await?;
+        let rejects = batch.rejects_to_store(&refused);
+        self.write_rejects(&batch, &rejects).await?;
+        self.unname_erased(&rejects).await?;
+        self.erase_rejects(&batch).await?;
+        batch.count_rejects(&refused, &mut summary);
+        Ok(summary)
+    }
+
+    async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
+        let ids = ids_with_suffix(load);
+        // Also those that an earlier version of this program wrote, which say nothing of a reading.
+        let earlier = doc! { "$not": { "$gte": i64::from(reading) } };
+        let ids = doc! { "$gte": ids.start, "$lt": ids.end };
+        // The range is what the index knows; ids of other loads can be within it.
+        let query = doc! { "_id": ids, "_load": load, records::READING: earlier };
+        let command = doc! {
+            "delete": REJECTS,
+            "deletes": [{ "q": query, "limit": 0 }],
+            "writeConcern": { "w": "majority", "wtimeout": 20_000 },
+        };
+        let unwritable = |_| Interrupted::Write { code: "unwritable command".to_owned() };
+        let command = RawDocumentBuf::try_from(&command).map_err(unwritable)?;
+        carried_out(&self.connection.run(self.connection.database(), command).await?)?;
+        Ok(())
+    }
+}

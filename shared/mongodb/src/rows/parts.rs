@@ -1,0 +1,221 @@
+//! Parts: the commands of a stage as messages, and the answers to messages as answers to commands.
+
+use std::ops::Range;
+
+use bson::{Bson, Document as BsonDocument};
+
+use crate::encode::RowEncoder;
+use crate::replacement::{Answer, Command, Place, Removal, Written};
+use pipeline::batch::{ResourceWrite, WriteBatch};
+
+use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
+use super::notes::TABLES;
+use super::statements;
+use crate::connection::write_errors;
+use crate::trouble::Trouble;
+
+/// Keys asked for at once.
+pub(super) const LOOK_KEYS: usize = 1_000;
+pub(super) const TOMBSTONES: &str = "_tombstones";
+
+/// Part of a command: its place among the commands of a stage, and some of its statements.
+pub(super) type Part = (usize, Chunk);
+
+/// All messages of a stage, each encoded when its turn comes.
+pub(super) fn parts<'a>(
+    commands: &'a [Command<'a>],
+    batch: &'a WriteBatch,
+) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
+    Box::new(commands.iter().enumerate().flat_map(move |(index, command)| parts_of(index, command, batch)))
+}
+
+pub(super) fn collection_of(place: Place<'_>) -> &str {
+    match place {
+        Place::Table(name) | Place::Archive(name) => name,
+        Place::Tombstones => TOMBSTONES,
+    }
+}
+
+fn parts_of<'a>(
+    index: usize,
+    command: &'a Command<'a>,
+    batch: &'a WriteBatch,
+) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
+    let statements = match command {
+        Command::Versions { documents, .. }
+        | Command::VersionsIn { documents, .. }
+        | Command::Standing { documents, .. } => {
+            let looks = (0..documents.len()).step_by(LOOK_KEYS).map(move |first| {
+                let count = LOOK_KEYS.min(documents.len() - first);
+                (index, Chunk { first, count, body: None })
+            });
+            return Box::new(looks);
+        }
+        Command::Insert { documents, .. } | Command::Replace { documents, .. } => documents.len(),
+        Command::Delete { removals, .. }
+        | Command::DeleteIn { removals, .. }
+        | Command::DeleteAside { removals, .. } => removals.len(),
+        Command::NoteTables { notes } => notes.len(),
+        Command::FindTables { .. } => {
+            return Box::new(std::iter::once((index, Chunk { first: 0, count: 1, body: None })));
+        }
+    };
+    Box::new(statements_of(command, batch, 0..statements, Guard::Update).map(move |chunk| (index, chunk)))
+}
+
+/// Where a replacement compares versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// In the update: quick, but the answer does not say which documents were left as they were.
+    Update,
+    /// In the query: a document of the same or a newer version is met as a duplicate.
+    Query,
+}
+
+/// Some statements of a command that writes, as messages.
+pub(super) fn statements_of<'a>(
+    command: &'a Command<'a>,
+    batch: &'a WriteBatch,
+    range: Range<usize>,
+    guard: Guard,
+) -> Box<dyn Iterator<Item = Chunk> + Send + 'a> {
+    let mut encoder = RowEncoder::new(&batch.names);
+    match command {
+        Command::Insert { place, documents } => {
+            Box::new(cut(INSERT, collection_of(*place), range, move |statement, writer| {
+                if let Some(document) = documents.get(statement) {
+                    document.encode(batch, &mut encoder, writer);
+                }
+            }))
+        }
+        Command::Replace { place, documents } => {
+            Box::new(cut(UPDATE, collection_of(*place), range, move |statement, writer| {
+                let Some(&document) = documents.get(statement) else { return };
+                match guard {
+                    Guard::Update => statements::quick_replace(writer, &mut encoder, batch, document),
+                    Guard::Query => statements::guarded_replace(writer, &mut encoder, batch, document),
+                }
+            }))
+        }
+        Command::Delete { place, removals } => {
+            Box::new(cut(DELETE, collection_of(*place), range, move |statement, writer| {
+                if let Some((resource, removal)) = removal_of(batch, removals, statement) {
+                    statements::removal(writer, resource, removal);
+                }
+            }))
+        }
+        Command::DeleteIn { table, removals } => {
+            Box::new(cut(DELETE, table, range, move |statement, writer| {
+                if let Some((resource, removal)) = removal_of(batch, removals, statement) {
+                    statements::removal(writer, resource, removal);
+                }
+            }))
+        }
+        Command::DeleteAside { table, removals } => {
+            Box::new(cut(DELETE, table, range, move |statement, writer| {
+                if let Some((resource, removal)) = removal_of(batch, removals, statement) {
+                    statements::removal_aside(writer, resource, removal);
+                }
+            }))
+        }
+        Command::NoteTables { notes } => Box::new(cut(UPDATE, TABLES, range, |statement, writer| {
+            if let Some(&note) = notes.get(statement) {
+                statements::note(writer, note);
+            }
+        })),
+        Command::Versions { .. }
+        | Command::VersionsIn { .. }
+        | Command::Standing { .. }
+        | Command::FindTables { .. } => Box::new(std::iter::empty()),
+    }
+}
+
+fn removal_of<'a>(
+    batch: &'a WriteBatch,
+    removals: &[Removal],
+    statement: usize,
+) -> Option<(&'a ResourceWrite, Removal)> {
+    let removal = *removals.get(statement)?;
+    Some((batch.resources.get(removal.resource)?, removal))
+}
+
+/// What became of each document of a message. Those of which the answer says nothing were written.
+pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<Written>, Trouble> {
+    let mut fates = vec![Written::Done; count];
+    for (index, code) in write_errors(answer) {
+        let fate = match Trouble::of_code(code) {
+            Trouble::Duplicate => Written::Exists,
+            Trouble::Document(code) => Written::Refused(code),
+            trouble => return Err(trouble),
+        };
+        if let Some(place) = fates.get_mut(index) {
+            *place = fate;
+        }
+    }
+    Ok(fates)
+}
+
+/// Whether the answer to an update accounts for every statement: as an error, a change or an insertion. Otherwise some
+/// documents were left as they were.
+pub(super) fn accounts_for_all(answer: &BsonDocument, count: usize) -> bool {
+    let modified = usize::try_from(answer.get_i32("nModified").unwrap_or_default()).unwrap_or_default();
+    let inserted = answer.get_array("upserted").map_or(0, Vec::len);
+    write_errors(answer).count() + modified + inserted == count
+}
+
+/// Whether every statement was carried out. A duplicate key means that the document stands.
+pub(crate) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
+    let troubles = write_errors(answer).map(|(_, code)| Trouble::of_code(code));
+    troubles.filter(|trouble| *trouble != Trouble::Duplicate).try_for_each(Err)
+}
+
+/// Whether another writer inserted a document at the same moment.
+pub(crate) fn met_duplicates(answer: &BsonDocument) -> bool {
+    write_errors(answer).any(|(_, code)| Trouble::of_code(code) == Trouble::Duplicate)
+}
+
+pub(super) fn unanswered(command: &Command<'_>) -> Answer {
+    match command {
+        Command::Insert { documents, .. } | Command::Replace { documents, .. } => {
+            Answer::Written(vec![Written::Done; documents.len()])
+        }
+        Command::Versions { documents, .. } | Command::VersionsIn { documents, .. } => {
+            Answer::Versions(vec![None; documents.len()])
+        }
+        Command::Standing { documents, .. } => Answer::Found(vec![None; documents.len()]),
+        Command::Delete { .. }
+        | Command::DeleteIn { .. }
+        | Command::DeleteAside { .. }
+        | Command::NoteTables { .. }
+        | Command::FindTables { .. } => Answer::Done,
+    }
+}
+
+/// Enters the answer to some statements into the answer to all.
+pub(super) fn enter(whole: &mut Answer, first: usize, part: Answer) {
+    match (whole, part) {
+        (Answer::Written(whole), Answer::Written(part)) => {
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, fate)| *place = fate);
+        }
+        (Answer::Versions(whole), Answer::Versions(part)) => {
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);
+        }
+        (Answer::Found(whole), Answer::Found(part)) => {
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, found)| *place = found);
+        }
+        (whole, Answer::Tables(found)) => *whole = Answer::Tables(found),
+        _ => {}
+    }
+}
+
+pub(super) fn first_batch(mut answer: BsonDocument) -> impl Iterator<Item = BsonDocument> {
+    let found = match answer.remove("cursor") {
+        Some(Bson::Document(mut cursor)) => cursor.remove("firstBatch"),
+        _ => None,
+    };
+    let found = if let Some(Bson::Array(found)) = found { found } else { Vec::new() };
+    found.into_iter().filter_map(|document| match document {
+        Bson::Document(document) => Some(document),
+        _ => None,
+    })
+}

@@ -1,0 +1,180 @@
+//! Troubles with the database: what a failure means, without the driver's words, which quote data.
+
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+
+use pipeline::interrupted::Interrupted;
+
+use super::refusal::Refusal;
+
+/// What a failure of a command, or of one statement in it, means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It may go away: try again.
+    Transient(String),
+    /// No server could be found within the selection timeout: the waiting has been done already, and nothing was sent.
+    Unreachable(String),
+    /// It stays until somebody does something.
+    Stop(Refusal),
+    /// A document with that `_id` is there.
+    Duplicate,
+    /// One document is to blame: the server's code.
+    Document(i32),
+}
+
+/// Labels by which servers and the driver say that trying again helps.
+const TRANSIENT_LABELS: [&str; 2] = ["RetryableWriteError", "TransientTransactionError"];
+
+impl Trouble {
+    /// What a server's error code means. Codes that are not known here are tried again: if that does not help,
+    /// the object ends in the dead-letter queue with the code.
+    pub(crate) fn of_code(code: i32) -> Self {
+        match code {
+            11000 | 11001 | 12582 => Self::Duplicate,
+            // 26, 27, 48, 85, 86: there is no such collection or index, or another one. Only whoever changes them is
+            // told so.
+            26 | 27 | 48 | 85 | 86 | 2 | 121 | 10334 | 17280 | 17419 | 17420 => Self::Document(code),
+            // A write concern that cannot be met is no refusal of a command.
+            79 | 100 => Self::Transient(named(code)),
+            _ => Refusal::of_code(code).map_or_else(|| Self::Transient(named(code)), Self::Stop),
+        }
+    }
+
+    /// What a failure of the driver means.
+    pub(crate) fn of_error(error: &Error) -> Self {
+        if TRANSIENT_LABELS.iter().any(|label| error.contains_label(label)) {
+            return Self::Transient(command_code(error).map_or_else(|| "network".to_owned(), named));
+        }
+        match &*error.kind {
+            ErrorKind::Command(failure) => Self::of_code(failure.code),
+            ErrorKind::Write(WriteFailure::WriteError(failure)) => Self::of_code(failure.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(failure)) => {
+                Self::of_write_concern(failure.code)
+            }
+            ErrorKind::Io(failure) => Self::Transient(format!("network: {}", failure.kind())),
+            ErrorKind::ServerSelection { .. } => Self::Unreachable("no server reachable".to_owned()),
+            ErrorKind::ConnectionPoolCleared { .. } => transient("connection pool cleared"),
+            ErrorKind::DnsResolve { .. } => transient("host name not resolved"),
+            ErrorKind::Authentication { .. } => Self::of_code(18),
+            ErrorKind::InvalidTlsConfig { .. } => stop("invalid TLS settings", CONNECTION_STRING),
+            ErrorKind::InvalidArgument { .. } => stop("invalid argument", CONNECTION_STRING),
+            ErrorKind::IncompatibleServer { .. } => stop("incompatible server", SERVER_VERSION),
+            ErrorKind::SessionsNotSupported => stop("sessions not supported", SERVER_VERSION),
+            ErrorKind::BsonDeserialization(_)
+            | ErrorKind::BsonSerialization(_)
+            | ErrorKind::Bson(_)
+            | ErrorKind::InvalidResponse { .. } => transient("unreadable answer"),
+            ErrorKind::Shutdown => transient("client shut down"),
+            // Nothing here uses what these belong to: bulk calls of the driver, GridFS, transactions, change
+            // streams, encryption. A driver to come may add kinds.
+            _ => transient("driver failure"),
+        }
+    }
+
+    /// A write that is not yet durable: it may have been made, so it is made again. Only a cluster that cannot
+    /// ever satisfy the concern (100) is stopped for.
+    pub(crate) fn of_write_concern(code: i32) -> Self {
+        let refusal = Refusal::of_code(code).filter(|_| matches!(code, 79 | 100));
+        refusal.map_or_else(|| Self::Transient(named(code)), Self::Stop)
+    }
+
+    pub(crate) const fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Transient(_))
+    }
+}
+
+impl From<Trouble> for Interrupted {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Transient(code) | Trouble::Unreachable(code) => Self::Write { code },
+            Trouble::Stop(Refusal { code, remedy }) => Self::Stopped { code, remedy },
+            // Statements for which these mean something have dealt with them.
+            Trouble::Duplicate => Self::Write { code: named(11000) },
+            Trouble::Document(code) => Self::Write { code: named(code) },
+        }
+    }
+}
+
+pub(super) fn command_code(error: &Error) -> Option<i32> {
+    if let ErrorKind::Command(failure) = &*error.kind { Some(failure.code) } else { None }
+}
+
+/// The code with the name that the server's documentation gives it, from here and not from the answer.
+pub(super) fn named(code: i32) -> String {
+    let name = match code {
+        2 => "BadValue",
+        6 => "HostUnreachable",
+        7 => "HostNotFound",
+        13 => "Unauthorized",
+        18 => "AuthenticationFailed",
+        24 => "LockTimeout",
+        50 => "MaxTimeMSExpired",
+        59 => "CommandNotFound",
+        64 => "WriteConcernTimeout",
+        67 => "CannotCreateIndex",
+        73 => "InvalidNamespace",
+        79 => "UnknownReplWriteConcern",
+        85 => "IndexOptionsConflict",
+        86 => "IndexKeySpecsConflict",
+        89 => "NetworkTimeout",
+        91 => "ShutdownInProgress",
+        100 => "UnsatisfiableWriteConcern",
+        112 => "WriteConflict",
+        115 => "CommandNotSupported",
+        121 => "DocumentValidationFailure",
+        134 => "ReadConcernMajorityNotAvailableYet",
+        166 => "CommandNotSupportedOnView",
+        189 => "PrimarySteppedDown",
+        262 => "ExceededTimeLimit",
+        8000 => "AtlasError",
+        9001 => "SocketException",
+        10107 => "NotWritablePrimary",
+        10334 => "BSONObjectTooLarge",
+        11000 => "DuplicateKey",
+        11600 => "InterruptedAtShutdown",
+        11602 => "InterruptedDueToReplStateChange",
+        13297 => "DatabaseDifferCase",
+        13435 => "NotPrimaryNoSecondaryOk",
+        13436 => "NotPrimaryOrSecondary",
+        14031 => "OutOfDiskSpace",
+        _ => return code.to_string(),
+    };
+    format!("{code} {name}")
+}
+
+fn transient(code: &str) -> Trouble {
+    Trouble::Transient(code.to_owned())
+}
+
+const CONNECTION_STRING: &str = "correct the connection string";
+const SERVER_VERSION: &str = "use a MongoDB server of a version that is supported";
+
+fn stop(code: &str, remedy: &str) -> Trouble {
+    Trouble::Stop(Refusal { code: code.to_owned(), remedy: remedy.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Trouble;
+    use pipeline::interrupted::Interrupted;
+
+    #[test]
+    fn codes_have_their_fates() {
+        for code in [50, 64, 91, 189, 10107, 11600, 11602, 13435, 13436, 112, 424_242] {
+            assert!(Trouble::of_code(code).is_worth_another_try(), "{code}");
+        }
+        for code in [13, 18, 59, 67, 73, 8000, 13297, 14031] {
+            assert!(
+                matches!(Interrupted::from(Trouble::of_code(code)), Interrupted::Stopped { .. }),
+                "{code}"
+            );
+        }
+        for code in [2, 121, 10334] {
+            assert_eq!(Trouble::of_code(code), Trouble::Document(code));
+        }
+        assert_eq!(Trouble::of_code(11000), Trouble::Duplicate);
+        assert_eq!(
+            Interrupted::from(Trouble::of_code(91)),
+            Interrupted::Write { code: "91 ShutdownInProgress".into() }
+        );
+    }
+}

@@ -1,0 +1,445 @@
+//! The store that prints: rows as JSON lines or as CSV, to any writer.
+
+mod csv;
+mod fill;
+mod json;
+mod run;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use flatten::row::Row;
+use thiserror::Error;
+
+use crate::batch::{Fate, Reject, ResourceWrite, WriteBatch};
+use crate::interrupted::Interrupted;
+use crate::store::RowStore;
+use crate::summary::Summary;
+
+use csv::CsvTable;
+use json::{Hole, JsonWriter, MemberNames};
+use run::{AddedRows, KeyHash, KeyHasher, Run, Stored};
+
+/// What is printed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON object a line: `_table`, `_id`, then the cells of a row.
+    JsonLines {
+        /// The only table whose rows are printed; `None`: all of them.
+        table: Option<String>,
+    },
+    /// Everything that a database would hold, as JSON lines: rows end in `_version`, `_source` and `_load`, and there are
+    /// lines of the tables `_tombstones` and `_archive`.
+    History,
+    /// One table with a header: `_id`, then the columns in the order in which they first appear.
+    Csv {
+        /// The table; `None`: the only one that there is.
+        table: Option<String>,
+        /// Columns that are known before the first row.
+        header: Vec<String>,
+    },
+}
+
+/// Prints rows: exact decimals as they were written, doubles by their shortest text, moments as RFC 3339 text in UTC with
+/// milliseconds, lists and records nested.
+///
+/// Nothing that was printed can be taken back. So the rows of a run wait, in memory at first and then in a nameless
+/// temporary file, until [`finish`](Self::finish) prints those of the newest version of each resource, with the keys that
+/// came after their rows, and nothing of what was deleted or archived.
+pub struct Printer {
+    state: Mutex<State>,
+}
+
+struct State {
+    format: Format,
+    hasher: KeyHasher,
+    run: Run,
+    csv: CsvTable,
+    on_reject: Box<dyn FnMut(&Reject) + Send>,
+}
+
+/// Why a run could not be printed.
+#[derive(Debug, Error)]
+pub enum PrintError {
+    /// Each table has columns of its own.
+    #[error("CSV holds one table, and the input yields several; choose one with --table:{}", listed(.0))]
+    SeveralTables(BTreeMap<String, u64>),
+    /// Nothing to print, and no columns to print it under.
+    #[error("the input yields no row of the table {table}; it yields:{}", listed(.tables))]
+    NoSuchTable {
+        /// The table that was asked for.
+        table: String,
+        /// Those that there are, and how many rows they have.
+        tables: BTreeMap<String, u64>,
+    },
+    /// The rows could not be written, or those that waited not be read.
+    #[error("the rows cannot be written")]
+    Write(#[from] io::Error),
+}
+
+fn listed(tables: &BTreeMap<String, u64>) -> String {
+    let line = |(name, rows): (&String, &u64)| format!("\n  {name} ({rows} rows)");
+    if tables.is_empty() { "\n  nothing".to_owned() } else { tables.iter().map(line).collect() }
+}
+
+/// What is written at once.
+const OUTPUT_BYTES: usize = 64 << 10;
+
+impl Printer {
+    /// Prepares a run; every reject is handed to `on_reject` when it comes.
+    pub fn new(format: Format, on_reject: impl FnMut(&Reject) + Send + 'static) -> Self {
+        let csv = match &format {
+            Format::Csv { table, header } => CsvTable::new(table.clone(), header),
+            Format::JsonLines { .. } | Format::History => CsvTable::new(None, &[]),
+        };
+        let (hasher, run, on_reject) = (KeyHasher::default(), Run::default(), Box::new(on_reject));
+        Self { state: Mutex::new(State { format, hasher, run, csv, on_reject }) }
+    }
+
+    /// Ends the run and prints what stands at its end.
+    ///
+    /// # Errors
+    /// If the rows cannot be one CSV table, or cannot be written.
+    pub fn finish(self, output: impl Write) -> Result<(), PrintError> {
+        let State { format, run, csv, .. } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut output = BufWriter::with_capacity(OUTPUT_BYTES, output);
+        match format {
+            Format::Csv { .. } => csv.print(run.decide()?, &mut output)?,
+            Format::JsonLines { .. } | Format::History => print_lines(run, &mut output)?,
+        }
+        Ok(output.flush()?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, batch: &WriteBatch) -> io::Result<Summary> {
+        let mut summary = Summary::default();
+        let hashes: Vec<_> = batch.resources.iter().map(|resource| self.hasher.hash(&resource.key)).collect();
+        let repeated = repeated(batch, &hashes);
+        let mut names = MemberNames::new(batch.names.clone());
+        self.csv.begin_batch();
+        for ((resource, hash), is_repeated) in batch.resources.iter().zip(hashes).zip(repeated) {
+            if is_repeated {
+                summary.superseded += 1;
+                continue;
+            }
+            resource.count(&mut summary);
+            let mut writer = RowWriter { batch, names: &mut names, holes: Vec::new(), csv: &mut self.csv };
+            let format = &self.format;
+            self.run
+                .add(hash, &resource.version, |out, added| writer.resource(format, resource, out, added))?;
+        }
+        for completion in &batch.completions {
+            self.run.complete(&self.hasher, completion)?;
+        }
+        batch.rejects.iter().for_each(|reject| (self.on_reject)(reject));
+        batch.count_rejects(&[], &mut summary);
+        Ok(summary)
+    }
+}
+
+/// Says of each resource of a batch whether a newer version, or the same, stands in it too.
+fn repeated(batch: &WriteBatch, hashes: &[KeyHash]) -> Vec<bool> {
+    let mut repeated = vec![false; hashes.len()];
+    let mut sorted: Vec<_> = hashes.iter().zip(&batch.resources).enumerate().collect();
+    sorted.sort_unstable_by_key(|(index, (hash, _))| (**hash, *index));
+    let mut newest: Option<(usize, KeyHash, &ResourceWrite)> = None;
+    for (index, (hash, resource)) in sorted {
+        let other = newest.filter(|(_, other, _)| other == hash);
+        let is_newer = other.is_none_or(|(_, _, other)| other.version < resource.version);
+        let replaced = if is_newer { other.map(|(index, _, _)| index) } else { Some(index) };
+        if let Some(place) = replaced.and_then(|index| repeated.get_mut(index)) {
+            *place = true;
+        }
+        if is_newer {
+            newest = Some((index, *hash, resource));
+        }
+    }
+    repeated
+}
+
+/// Appends the rows of a resource to those that wait.
+struct RowWriter<'w> {
+    batch: &'w WriteBatch,
+    names: &'w mut MemberNames,
+    holes: Vec<Hole>,
+    csv: &'w mut CsvTable,
+}
+
+impl RowWriter<'_> {
+    fn resource(
+        &mut self,
+        format: &Format,
+        resource: &ResourceWrite,
+        out: &mut Vec<u8>,
+        added: &mut AddedRows,
+    ) {
+        if let Fate::Rows(rows) = &resource.fate {
+            for row in self.batch.rows.range(rows.clone()) {
+                self.row(format, resource, row, out, added);
+            }
+        }
+        if *format == Format::History {
+            if let Fate::Archived(text) = &resource.fate {
+                self.line("_archive", &resource.key, out, added, |json| json.archived(resource, text));
+            }
+            if self.batch.has_tombstone(resource) {
+                self.line("_tombstones", &resource.key, out, added, |json| json.tombstone(resource));
+            }
+        }
+    }
+
+    fn row(
+        &mut self,
+        format: &Format,
+        resource: &ResourceWrite,
+        row: Row<'_>,
+        out: &mut Vec<u8>,
+        added: &mut AddedRows,
+    ) {
+        let table = self.batch.names.table(row.table());
+        match format {
+            Format::JsonLines { table: Some(wanted) } if wanted != table => {}
+            Format::JsonLines { .. } => self.line(table, row.key(), out, added, |json| json.row(table, row)),
+            Format::History => self.line(table, row.key(), out, added, |json| {
+                json.row(table, row);
+                json.origin(resource);
+            }),
+            Format::Csv { .. } => {
+                let before = out.len();
+                self.csv.push_row(row, &self.batch.names, self.names, &mut self.holes, out);
+                added.push(out.len() - before, table, row.key(), &mut self.holes);
+            }
+        }
+    }
+
+    fn line(
+        &mut self,
+        table: &str,
+        row: &str,
+        out: &mut Vec<u8>,
+        added: &mut AddedRows,
+        write: impl FnOnce(&mut JsonWriter<'_>),
+    ) {
+        let before = out.len();
+        let mut json = JsonWriter::new(out, self.names, &mut self.holes);
+        write(&mut json);
+        json.end();
+        added.push(out.len() - before, table, row, &mut self.holes);
+    }
+}
+
+/// Prints rows that wait as JSON lines.
+fn print_lines(run: Run, output: &mut impl Write) -> io::Result<()> {
+    let mut run = run.decide()?;
+    let (mut ready, mut line) = (0, Vec::new());
+    run.each(|reader, stored| match stored {
+        Stored::Plain { bytes } => {
+            ready += bytes;
+            Ok(())
+        }
+        Stored::Replaced { bytes } => {
+            reader.copy(std::mem::take(&mut ready), output)?;
+            reader.skip(bytes)
+        }
+        Stored::WithHoles(rows) => {
+            reader.copy(std::mem::take(&mut ready), output)?;
+            for row in rows {
+                reader.read(row.bytes(), &mut line)?;
+                output.write_all(row.filled(&line).as_ref().unwrap_or(&line))?;
+            }
+            Ok(())
+        }
+    })?;
+    run.copy(ready, output)
+}
+
+#[async_trait]
+impl RowStore for Printer {
+    async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
+        let written = self.lock().take(&batch);
+        written.map_err(|error| Interrupted::Write { code: error.kind().to_string() })
+    }
+
+    /// Rejects were handed on.
+    async fn forget_rejects(&self, _load: &str, _reading: u32) -> Result<(), Interrupted> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Printer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Printer").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use flatten::row::{Names, Rows};
+
+    use super::{Format, Printer};
+    use crate::batch::{Completion, Fate, ResourceWrite, WriteBatch};
+    use crate::object::{ObjectRef, Pin, Source};
+    use crate::store::RowStore;
+    use crate::version::Version;
+
+    fn object() -> ObjectRef {
+        let (bucket, key) = ("b".to_owned(), "k".to_owned());
+        ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None }
+    }
+
+    /// Patients with a text, each pointing at a key that is not known yet.
+    fn batch(patients: usize, text: &str) -> WriteBatch {
+        let source = Source { object: Arc::new(object()), ordinal: 0, offset: 0, length: 0, line: 1 };
+        let (mut names, mut rows) = (Names::default(), Rows::default());
+        let resources = (0..patients).map(|number| {
+            let key = format!("Patient/{number}");
+            let row = rows.begin_row(names.table("Patient"), &key);
+            rows.decimal(names.column("score"), "1.50");
+            rows.pending(names.column("general_key"), "urn:uuid:1");
+            rows.text(names.column("text"), text);
+            rows.end_row(row);
+            ResourceWrite {
+                hash: None,
+                key,
+                resource_type: "Patient".into(),
+                version: Version::new(None, &source),
+                source: source.clone(),
+                tables: Arc::from(["Patient".to_owned()]),
+                fate: Fate::Rows(number..number + 1),
+            }
+        });
+        let resources = resources.collect();
+        WriteBatch { names: names.list(), rows, resources, ..WriteBatch::default() }
+    }
+
+    fn printer(format: Format) -> Printer {
+        Printer::new(format, |_| {})
+    }
+
+    fn printed(sink: Printer) -> String {
+        let mut output = Vec::new();
+        sink.finish(&mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    fn completion(number: usize, version: Version) -> Completion {
+        let (table, path) = ("Patient".to_owned(), "general_key".to_owned());
+        Completion { table, row: format!("Patient/{number}"), version, path, key: "Practitioner/9".into() }
+    }
+
+    #[tokio::test]
+    async fn table_and_key_come_first_and_rows_keep_their_order() {
+        let sink = printer(Format::JsonLines { table: None });
+        let rows = batch(3, "a");
+        let version = rows.resources[0].version.clone();
+        sink.write(rows).await.unwrap();
+        let completions = vec![completion(1, version)];
+        sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+        let lines = printed(sink);
+        let line = |number, key| {
+            format!(
+                "{{\"_table\":\"Patient\",\"_id\":\"Patient/{number}\",\"score\":1.50{key},\"text\":\"a\"}}\n"
+            )
+        };
+        let key = ",\"general_key\":\"Practitioner/9\"";
+        assert_eq!(lines, [line(0, ""), line(1, key), line(2, "")].concat());
+    }
+
+    /// The columns are those of the rows that are printed, with the keys that came after them.
+    #[tokio::test]
+    async fn csv_has_the_columns_of_the_rows_that_are_printed() {
+        for (keys, expected) in [
+            (
+                1,
+                "_id,score,text,general_key\r\nPatient/0,1.50,\"a \"\"b\"\", c\",\r\n\
+                 Patient/1,1.50,\"a \"\"b\"\", c\",Practitioner/9\r\n",
+            ),
+            (
+                0,
+                "_id,score,text\r\nPatient/0,1.50,\"a \"\"b\"\", c\"\r\nPatient/1,1.50,\"a \"\"b\"\", c\"\r\n",
+            ),
+        ] {
+            let sink = printer(Format::Csv { table: None, header: Vec::new() });
+            let rows = batch(2, "a \"b\", c");
+            let version = rows.resources[1].version.clone();
+            sink.write(rows).await.unwrap();
+            let completions = (0..keys).map(|_| completion(1, version.clone())).collect();
+            sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+            assert_eq!(printed(sink), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn csv_counts_nothing_that_was_replaced() {
+        let order = crate::version::ObjectOrder::of(&object());
+        let sink = printer(Format::Csv { table: None, header: Vec::new() });
+        for (time, table, column) in [(1, "Old", "gone"), (2, "Patient", "kept")] {
+            let (mut names, mut rows) = (Names::default(), Rows::default());
+            let row = rows.begin_row(names.table(table), "Patient/0");
+            rows.boolean(names.column(column), true);
+            rows.end_row(row);
+            let mut resources = batch(1, "").resources;
+            resources[0].version = order.version(time, crate::version::Position::new(0, 0));
+            sink.write(WriteBatch { names: names.list(), rows, resources, ..WriteBatch::default() })
+                .await
+                .unwrap();
+        }
+        assert_eq!(printed(sink), "_id,kept\r\nPatient/0,true\r\n");
+    }
+
+    #[test]
+    fn csv_of_nothing_is_an_empty_file_or_a_header() {
+        assert_eq!(printed(printer(Format::Csv { table: None, header: Vec::new() })), "");
+        let header = vec!["_id".to_owned(), "a,b".to_owned()];
+        assert_eq!(printed(printer(Format::Csv { table: Some("v".to_owned()), header })), "_id,\"a,b\"\r\n");
+        let missing = printer(Format::Csv { table: Some("v".to_owned()), header: Vec::new() });
+        assert!(missing.finish(Vec::new()).unwrap_err().to_string().ends_with("nothing"));
+    }
+
+    /// However far apart the versions of a resource stand; a deleted one is not printed.
+    #[tokio::test]
+    async fn only_the_newest_version_of_a_run_is_printed() {
+        let sink = printer(Format::JsonLines { table: None });
+        let order = crate::version::ObjectOrder::of(&object());
+        for (time, text) in [(2, "newest"), (1, "older"), (0, "oldest")] {
+            let mut rows = batch(20_000, text);
+            for (number, resource) in rows.resources.iter_mut().enumerate() {
+                // The last ones come in the order of their versions, and the very last is deleted.
+                let time = if number < 10_000 { time } else { -time };
+                resource.version = order.version(time, crate::version::Position::new(0, 0));
+                if number == 19_999 && text == "oldest" {
+                    resource.fate = Fate::Deleted;
+                }
+            }
+            sink.write(rows).await.unwrap();
+        }
+        let lines = printed(sink);
+        let count = |text: &str| lines.lines().filter(|line| line.contains(text)).count();
+        assert_eq!((count("newest"), count("\"older\""), count("oldest")), (10_000, 0, 9_999));
+    }
+
+    /// More rows wait than memory is meant to hold; every one is printed with its key.
+    #[tokio::test]
+    async fn rows_wait_on_disk_for_their_keys() {
+        const PATIENTS: usize = 20_000;
+        let sink = printer(Format::JsonLines { table: None });
+        let rows = batch(PATIENTS, &"long ".repeat(500));
+        let version = rows.resources[0].version.clone();
+        sink.write(rows).await.unwrap();
+        let completions = (0..PATIENTS).map(|number| completion(number, version.clone())).collect();
+        sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+        let lines = printed(sink);
+        assert!(lines.len() > super::run::ROW_BYTES, "{} bytes fit into memory", lines.len());
+        assert_eq!(lines.lines().filter(|line| line.contains("Practitioner/9")).count(), PATIENTS);
+    }
+}
