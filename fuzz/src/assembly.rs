@@ -1,18 +1,18 @@
-//! Any bytes as an object: decoded, assembled into batches, written to a sink in memory, with the ledger.
+//! Any bytes as an object: decoded, assembled into batches, written to a store in memory, with the ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices};
-use mongodb_store::simulation::{Collection, SimulatedMongo, State};
 use pipeline::assemble::BatchLimits;
 use pipeline::decode;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
+use pipeline::store::memory::{MemoryStore, StoredResources};
 use pipeline::summary::Summary;
 
 /// Small enough that short inputs fill several batches.
@@ -43,13 +43,13 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
     let automatic = Settings { arrays, ..Settings::default() };
     let inactive = vec!["Provenance".to_owned(), "Patient where active = false".to_owned()];
     let catalog = Catalog::compile(Choices { automatic, inactive, ..Choices::default() }).unwrap();
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(MemoryStore::default());
     let storage = Storage::File(path.to_owned());
-    let line = Pipeline { storage, catalog: Arc::new(catalog), store: sink.clone(), limits: LIMITS };
-    let ledger = Ledger::memory();
+    let line = Pipeline { storage, catalog: Arc::new(catalog), store: store.clone(), limits: LIMITS };
+    let ledger = Ledger::new(store.clone());
     let first = run(&line, &ledger, false).await;
-    is_sound(&first, bytes, &sink.state());
-    let before = sink.state();
+    is_sound(&first, bytes, &store.stored());
+    let before = store.stored();
     let repeated = run(&line, &ledger, false).await;
     if first.status == Status::Failed {
         assert_eq!(
@@ -62,12 +62,12 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
             (first.status, Summary::default()),
             "it is done already"
         );
-        assert_eq!(sink.state(), before);
+        assert_eq!(store.stored(), before);
     }
     let again = run(&line, &ledger, true).await;
-    is_sound(&again, bytes, &sink.state());
+    is_sound(&again, bytes, &store.stored());
     assert_eq!((again.summary.records, again.summary.codes), (first.summary.records, first.summary.codes));
-    assert_eq!(content(&sink.state()), content(&before));
+    assert_eq!(content(&store.stored()), content(&before));
 }
 
 async fn run(line: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
@@ -84,32 +84,27 @@ async fn run(line: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
     line.load(ledger, &Arc::new(object), &job).await.unwrap()
 }
 
-fn is_sound(loaded: &Loaded, bytes: usize, state: &State) {
+fn is_sound(loaded: &Loaded, bytes: usize, stored: &StoredResources) {
     let summary = &loaded.summary;
     assert!(summary.adds_up(), "{summary:?}");
     assert_eq!(summary.bytes, bytes as u64);
     let rejects = usize::try_from(summary.rejected + summary.view_defects).unwrap();
-    assert!(state.rejects.len() <= rejects.min(REJECTS_KEPT), "{} for {summary:?}", state.rejects.len());
+    assert!(stored.rejects.len() <= rejects.min(REJECTS_KEPT), "{} for {summary:?}", stored.rejects.len());
     let clean = matches!(loaded.status, Status::Done);
     assert_eq!(clean, summary.rejected == 0 && summary.view_defects == 0, "{:?} {summary:?}", loaded.status);
     assert!(!summary.codes.keys().any(String::is_empty));
 }
 
-/// Everything in the sink but the versions, which say how often it was loaded.
-fn content(state: &State) -> BTreeMap<String, Vec<String>> {
-    let without_version = |documents: &Collection| {
-        let documents = documents.values().map(|document| {
-            let told = document.iter().filter(|(name, _)| !matches!(name.as_str(), "_version" | "reading"));
-            format!("{:?}", told.collect::<Vec<_>>())
-        });
-        documents.collect()
-    };
-    let tables = state.tables.iter().map(|(name, table)| (name.clone(), without_version(table)));
-    let archive =
-        state.archive.iter().map(|(name, table)| (format!("archive/{name}"), without_version(table)));
-    let own = [("tombstones", &state.tombstones), ("rejects", &state.rejects)];
-    let own = own.into_iter().map(|(name, table)| (name.to_owned(), without_version(table)));
-    let noted: BTreeSet<_> = state.noted.iter().map(|note| format!("{note:?}")).collect();
-    let notes = [("notes".to_owned(), noted.into_iter().collect())];
-    tables.chain(archive).chain(own).chain(notes).collect()
+/// Everything in the store but the versions, which say how often it was loaded.
+fn content(stored: &StoredResources) -> BTreeMap<String, String> {
+    let resources = stored.resources.iter().map(|(key, resource)| {
+        let (rows, archived, tombstone) = (&resource.rows, &resource.archived, resource.tombstone);
+        (
+            key.clone(),
+            format!("{rows:?} {archived:?} {tombstone:?} {:?} {:?}", resource.hash, resource.source),
+        )
+    });
+    let rejects =
+        stored.rejects.iter().map(|(id, (reject, _))| (format!("reject {id}"), format!("{reject:?}")));
+    resources.chain(rejects).collect()
 }

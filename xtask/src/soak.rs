@@ -46,7 +46,7 @@ pub fn run(settings: &Settings, soak: &Soak) -> Result<()> {
     println!("    seed {seed}: to repeat it, add --seed {seed}");
     let title = format!("Play {} histories in memory", soak.histories);
     steps.run(&title, || {
-        run_command(&mut play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_memory"))
+        run_command(&mut play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_the_simulation"))
     })?;
     let directory = TempDir::with_prefix("flatfire-")?;
     let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, true)?;

@@ -181,7 +181,7 @@ impl Pipeline {
         };
         let is_lost = AtomicBool::new(false);
         let limit = Limit { is_lost: Some(&is_lost), ..limit };
-        let work = self.carry_out(ledger, &run, limit, job);
+        let work = Box::pin(self.carry_out(ledger, &run, limit, job));
         let renew = || ledger.renew(&run.id, run.attempt, (job.clock)() + LEASE_MILLISECONDS);
         match job.deadline {
             Some(_) => work.await,

@@ -57,8 +57,8 @@ impl ColumnEntry {
         let meaning = &column.meaning;
         let owned = |text: Option<&str>| text.map(|text| cut(text).to_owned());
         Self {
-            table: column.table.to_string(),
-            column: column.name.to_string(),
+            table: column.table.clone(),
+            column: column.name.clone(),
             path: owned(meaning.path.as_deref()),
             url: owned(meaning.url.as_deref()),
             derived: owned(meaning.derived),

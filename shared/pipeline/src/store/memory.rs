@@ -33,7 +33,7 @@ pub struct MemoryStore {
 }
 
 /// Everything that was written, in order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredResources {
     /// The newest version of each resource, by key.
     pub resources: BTreeMap<String, StoredResource>,
@@ -46,7 +46,7 @@ pub struct StoredResources {
 }
 
 /// A version of a resource, and what was made of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoredResource {
     /// Its place in the order of versions.
     pub version: Version,
@@ -54,7 +54,7 @@ pub struct StoredResource {
     pub source: Source,
     /// What its rows follow from.
     pub hash: Option<ContentHash>,
-    /// The rows by table and `_id`; the flag says that the row has the hash.
+    /// The rows by table and `_id`.
     pub rows: BTreeMap<(String, String), StoredRow>,
     /// The whole resource, where it was archived.
     pub archived: Option<Vec<u8>>,

@@ -5,8 +5,10 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 /// How many histories, from which seed on.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// Histories in memory, and as many in the simulation of MongoDB (`FLATFIRE_HISTORIES`).
+    /// Histories in the simulation of MongoDB (`FLATFIRE_HISTORIES`).
     pub(crate) histories: u64,
+    /// Histories on the store in memory: a third of those in the simulation.
+    pub(crate) memory_histories: u64,
     /// Histories on the database (`FLATFIRE_DATABASE_HISTORIES`).
     pub(crate) database_histories: u64,
     /// Histories on a replica set (`FLATFIRE_REPLICA_HISTORIES`).
@@ -29,8 +31,10 @@ impl Settings {
         let objects = objects.map(|list| list.split(',').map(|number| number.parse().unwrap()).collect());
         // Seeds are short, because people copy them.
         let random = || RandomState::new().build_hasher().finish() % 1_000_000_000;
+        let histories = number("FLATFIRE_HISTORIES").unwrap_or(300);
         Self {
-            histories: number("FLATFIRE_HISTORIES").unwrap_or(300),
+            histories,
+            memory_histories: histories.div_ceil(3),
             database_histories: number("FLATFIRE_DATABASE_HISTORIES").unwrap_or(30),
             replica_histories: number("FLATFIRE_REPLICA_HISTORIES").unwrap_or(30),
             seed: number("FLATFIRE_SEED").unwrap_or_else(random),
