@@ -23,6 +23,7 @@ mod forget;
 mod find;
 mod archive;
 mod replay;
+mod work;
 mod index;
 mod tidy;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Find(arguments) => wait_for(find::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
+        Command::Work(arguments) => wait_for(work::run(arguments)),
         Command::Index(arguments) => wait_for(index::run(arguments)),
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     };

@@ -26,6 +26,7 @@ use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::status::Status;
 use crate::tidy::Tidy;
+use crate::work::Work;
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
     Replay(Replay),
+    /// Load the objects that a queue announces
+    Work(Work),
     /// Build the indexes of tables that stand
     Index(Index),
     /// List, and remove, what earlier versions named after what senders made up

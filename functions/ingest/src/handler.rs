@@ -10,7 +10,6 @@ use std::time::Instant;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt;
 use futures::future::join_all;
-use lambda_runtime::Diagnostic;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{self, Event, InvalidNotification, Notification};
 use serde_json::{Value, json};
@@ -20,7 +19,7 @@ use tokio::time::timeout_at;
 
 use crate::queue::{Queue, deliveries_of, hidden_for};
 use crate::report::{self, Report};
-use crate::settings::Watched;
+use crate::settings::{LargeObjects, Watched};
 use pipeline::load::{Deadline, Loaded};
 
 /// Messages of one batch that are worked on at the same time: small objects wait mostly for S3 and the database.
@@ -32,21 +31,22 @@ pub(crate) struct Handler<L> {
     pub(crate) load: L,
     pub(crate) queue: Queue,
     pub(crate) watched: Watched,
+    pub(crate) large_objects: Option<LargeObjects>,
     pub(crate) report: Report,
 }
 
 /// What one invocation is told by the runtime.
 #[derive(Debug, Clone)]
-pub(crate) struct Invocation {
+pub struct Invocation {
     /// Stands in every log line.
-    pub(crate) request_id: String,
+    pub request_id: String,
     /// When work must stop, with time enough left to say so.
-    pub(crate) deadline: Deadline,
+    pub deadline: Deadline,
 }
 
 /// Why a message is to come again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// It is no notification. It comes again until it ends in the dead-letter queue, where somebody sees it.
     #[error(transparent)]
     Invalid(#[from] InvalidNotification),
@@ -60,7 +60,7 @@ pub(crate) enum Failure {
 
 /// Why an invocation as a whole fails, and Lambda is to try it again.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(crate) enum InvocationFailure {
+pub enum InvocationFailure {
     /// A notification that came without a queue.
     #[error(transparent)]
     Direct(#[from] Failure),
@@ -132,6 +132,21 @@ where
             }
         }
         Ok(response)
+    }
+
+    /// Handles a message that came without a batch. Returns whether it is done.
+    ///
+    /// One that was delivered before and announces several objects is passed on object by object, as in a batch.
+    pub(crate) async fn handle_alone(&self, message: SqsMessage, invocation: &Invocation) -> bool {
+        let handled = async {
+            let mut batch = SqsEvent::default();
+            batch.records = vec![message];
+            self.handle_batch(batch, invocation).await
+        };
+        match AssertUnwindSafe(handled).catch_unwind().await {
+            Ok(Ok(response)) => response.batch_item_failures.is_empty(),
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     /// The message of a batch that is handled alone while all others are passed on; `None`: all are handled.
@@ -208,6 +223,9 @@ where
             self.report.not_watched(invocation, &event);
             return Ok("ignored");
         }
+        if let Some(large) = self.large_objects.as_ref().filter(|large| large.include(&event.object)) {
+            return self.hand_over(&event, large, invocation).await;
+        }
         let began = Instant::now();
         if began >= invocation.deadline.stop {
             return self.pass_on(&event, event.passed_on(), invocation).await;
@@ -226,6 +244,23 @@ where
             }
             Err(_) => Err(Failure::Panicked),
         }
+    }
+
+    /// Sends a large object to the queue of the worker.
+    async fn hand_over(
+        &self,
+        event: &Event,
+        large: &LargeObjects,
+        invocation: &Invocation,
+    ) -> Result<&'static str, Failure> {
+        if !self.queue.send_to(&large.queue_url, &event.passed_on()?.to_message()).await {
+            return Err(Interrupted::Write {
+                code: "the queue of large objects takes no message".to_owned(),
+            }
+            .into());
+        }
+        self.report.handed_over(invocation, event);
+        Ok("handed over")
     }
 
     /// Hands an object to the next invocation by a message of its own: a message that merely came again would use up
@@ -248,14 +283,15 @@ fn is_batch(event: &Value) -> bool {
     event.pointer("/Records/0/eventSource").and_then(Value::as_str) == Some("aws:sqs")
 }
 
-impl From<InvocationFailure> for Diagnostic {
-    fn from(failure: InvocationFailure) -> Self {
-        let error_type = match &failure {
-            InvocationFailure::Direct(Failure::Invalid(_)) => "InvalidNotification",
-            InvocationFailure::Direct(Failure::Interrupted(_)) => "Interrupted",
-            InvocationFailure::Direct(Failure::Panicked) => "Panicked",
-            InvocationFailure::Envelope | InvocationFailure::Unnamed => "InvalidBatch",
-        };
-        Self { error_type: error_type.to_owned(), error_message: failure.to_string() }
+impl InvocationFailure {
+    /// Returns the word for it that Lambda shows.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Direct(Failure::Invalid(_)) => "InvalidNotification",
+            Self::Direct(Failure::Interrupted(_)) => "Interrupted",
+            Self::Direct(Failure::Panicked) => "Panicked",
+            Self::Envelope | Self::Unnamed => "InvalidBatch",
+        }
     }
 }

@@ -14,6 +14,7 @@ use pipeline::source::Storage;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
+use crate::service::LoadTime;
 use crate::settings::Settings;
 
 /// Batches of one object that are written at the same time. Two objects are loaded at once, and all is held in memory.
@@ -25,6 +26,7 @@ pub(crate) struct Loader {
     storage: Storage,
     secrets: aws_sdk_secretsmanager::Client,
     settings: Settings,
+    time: LoadTime,
     connected: Mutex<Option<Arc<Connected>>>,
 }
 
@@ -36,19 +38,28 @@ struct Connected {
 }
 
 impl Loader {
-    pub(crate) fn new(storage: Storage, secrets: aws_sdk_secretsmanager::Client, settings: Settings) -> Self {
-        Self { storage, secrets, settings, connected: Mutex::new(None) }
+    pub(crate) fn new(
+        storage: Storage,
+        secrets: aws_sdk_secretsmanager::Client,
+        settings: Settings,
+        time: LoadTime,
+    ) -> Self {
+        Self { storage, secrets, settings, time, connected: Mutex::new(None) }
     }
 
     /// Loads one object, or says why it must be tried again. It ends in time whatever it waits for.
     pub(crate) async fn load(&self, event: Event, deadline: Deadline) -> Result<Loaded, Interrupted> {
         let connected = timeout_at(deadline.give_up.into(), self.connected()).await;
         let connected = connected.unwrap_or(Err(Interrupted::Deadline))?;
+        let (deadline, is_cancelled) = match &self.time {
+            LoadTime::UntilDeadline => (Some(deadline), None),
+            LoadTime::UntilStopped(is_stopped) => (None, Some(&**is_stopped)),
+        };
         let job = Job {
             owner: random_name(),
             again: matches!(event.cause, Cause::Replay { .. }),
-            deadline: Some(deadline),
-            is_cancelled: None,
+            deadline,
+            is_cancelled,
             clock: milliseconds_now,
             progress: &|_| {},
         };
@@ -101,7 +112,7 @@ pub(crate) fn random_name() -> String {
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the edge: the library is told the time")]
-fn milliseconds_now() -> i64 {
+pub(crate) fn milliseconds_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or_default()
 }

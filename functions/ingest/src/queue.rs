@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsMessage;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use pipeline::interrupted::Interrupted;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::handler::Failure;
 
@@ -25,10 +29,43 @@ impl Queue {
     /// Where that fails, the message comes again all the same, only later.
     pub(crate) async fn hide(&self, message: &SqsMessage, time: Duration) {
         let (Some(url), Some(receipt)) = (&self.url, &message.receipt_handle) else { return };
-        let seconds = i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
         let request = self.client.change_message_visibility().queue_url(url).receipt_handle(receipt);
-        if request.visibility_timeout(seconds).send().await.is_err() {
+        if request.visibility_timeout(seconds(time)).send().await.is_err() {
             tracing::warn!("a failed message could not be hidden for a shorter time; it comes again later");
+        }
+    }
+
+    /// Waits up to 20 seconds for messages, and takes at most so many; they are hidden from others for as long as given.
+    pub(crate) async fn receive(
+        &self,
+        most: usize,
+        hidden: Duration,
+    ) -> Result<Vec<SqsMessage>, ReceiveError> {
+        let Some(url) = &self.url else { return Ok(Vec::new()) };
+        let limits =
+            TimeoutConfig::builder().operation_timeout(LONGEST_POLL + Duration::from_secs(10)).build();
+        let request = self
+            .client
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
+            .wait_time_seconds(seconds(LONGEST_POLL))
+            .visibility_timeout(seconds(hidden))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let config = aws_sdk_sqs::config::Config::builder().timeout_config(limits);
+        let answer = request.customize().config_override(config).send().await;
+        let answer = answer.map_err(|error| ReceiveError::of(&error))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
+    }
+
+    /// Hides a message for so much longer, because it is being worked on.
+    pub(crate) async fn keep_hidden(&self, message: &SqsMessage, hidden: Duration) {
+        let (Some(url), Some(receipt)) = (&self.url, &message.receipt_handle) else { return };
+        let request = self.client.change_message_visibility().queue_url(url).receipt_handle(receipt);
+        if request.visibility_timeout(seconds(hidden)).send().await.is_err() {
+            tracing::warn!(
+                "a message could not be kept hidden; it may be delivered to another worker as well"
+            );
         }
     }
 
@@ -50,12 +87,55 @@ impl Queue {
     /// Sends a message, and says whether the queue has it.
     pub(crate) async fn send(&self, body: &str) -> bool {
         let Some(url) = &self.url else { return false };
+        self.send_to(url, body).await
+    }
+
+    /// Sends a message to another queue, and says whether that has it.
+    pub(crate) async fn send_to(&self, url: &str, body: &str) -> bool {
         let sent = self.client.send_message().queue_url(url).message_body(body).send().await;
         if sent.is_err() {
-            tracing::warn!("a continuation could not be sent");
+            tracing::warn!("a message could not be sent");
         }
         sent.is_ok()
     }
+}
+
+/// How long a request waits for messages at most.
+const LONGEST_POLL: Duration = Duration::from_secs(20);
+
+/// Why messages could not be received.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum ReceiveError {
+    /// The queue refuses, or is not there: the service's error code.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Nobody answers, or not in time.
+    #[error("no answer")]
+    NoAnswer,
+}
+
+impl ReceiveError {
+    fn of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+        match error.as_service_error() {
+            Some(error) => Self::Refused(error.code().unwrap_or("unknown").to_owned()),
+            None => Self::NoAnswer,
+        }
+    }
+}
+
+/// The message in the form that Lambda gives it.
+fn received(message: Message) -> SqsMessage {
+    let mut received = SqsMessage::default();
+    let attributes = message.attributes.unwrap_or_default().into_iter();
+    received.attributes = attributes.map(|(name, value)| (name.as_str().to_owned(), value)).collect();
+    received.message_id = message.message_id;
+    received.receipt_handle = message.receipt_handle;
+    received.body = message.body;
+    received
+}
+
+fn seconds(time: Duration) -> i32 {
+    i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
 }
 
 /// How often a message was delivered, this time included.

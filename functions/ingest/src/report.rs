@@ -11,12 +11,13 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::handler::{Failure, Invocation};
 use crate::log_names::LogNames;
+use crate::metrics::Metrics;
 use crate::settings::LogLevel;
 use pipeline::ledger::Status;
 use pipeline::load::Loaded;
 
 /// Begins to log on standard output.
-pub(crate) fn start(level: LogLevel) -> anyhow::Result<()> {
+pub fn start(level: LogLevel) -> anyhow::Result<()> {
     tracing::subscriber::set_global_default(json_lines(level, std::io::stdout))?;
     // The text of a panic may quote the data that it stumbled over; the place does not.
     std::panic::set_hook(Box::new(|panic| {
@@ -43,6 +44,7 @@ where
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     names: LogNames,
+    metrics: Metrics,
 }
 
 /// The line of an object: the fields that all of them have, then those of the one.
@@ -64,8 +66,9 @@ macro_rules! object_line {
 }
 
 impl Report {
-    pub(crate) const fn new(names: LogNames) -> Self {
-        Self { names }
+    /// Makes a report; with the name of a stack it writes metrics too.
+    pub(crate) const fn new(names: LogNames, stack: Option<String>) -> Self {
+        Self { names, metrics: Metrics { stack } }
     }
 
     /// An object was brought to its end, whichever it was.
@@ -101,6 +104,7 @@ impl Report {
             };
         }
         self.drift(invocation, event, loaded);
+        self.metrics.loaded(event, loaded);
         match loaded.status {
             Status::Partial | Status::Refused => line!(warn),
             Status::Failed => line!(error),
@@ -142,6 +146,7 @@ impl Report {
         took: Duration,
     ) {
         let milliseconds = milliseconds(took);
+        self.metrics.interrupted(by);
         match by {
             Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::GateCheckTimedOut => {
                 object_line!(error, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
@@ -164,6 +169,11 @@ impl Report {
     /// An object is begun in another invocation, where a neighbour that kills this one cannot reach it.
     pub(crate) fn passed_on(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "passed on", "object passed on");
+    }
+
+    /// A large object is loaded by the worker.
+    pub(crate) fn handed_over(&self, invocation: &Invocation, event: &Event) {
+        object_line!(info, self, invocation, event, status = "handed over", "object handed over");
     }
 
     /// An object is none that this deployment loads.

@@ -21,7 +21,7 @@ use crate::log_names::LogHash;
 
 /// What a deployment can choose. Nothing behind it sees the environment.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// `MONGODB_URI` or `MONGODB_SECRET_ARN`: where the database is.
     pub(crate) connection: Connection,
     /// `MONGODB_DATABASE`: the database that receives the rows; `fhir`.
@@ -31,13 +31,13 @@ pub(crate) struct Settings {
     /// `WATCHED_BUCKET`, `WATCHED_PREFIX`, `WATCHED_SUFFIX`: which objects are loaded; all.
     pub(crate) watched: Watched,
     /// `QUEUE_URL`: the queue that delivers the notifications and takes continuations.
-    pub(crate) queue_url: Option<String>,
+    pub queue_url: Option<String>,
     /// `LOG_KEYS`: whether object keys stand in the log; hashed.
     pub(crate) log_keys: LogKeys,
     /// `LOG_KEY_SECRET`: what they are hashed with; a random value of the process.
     pub(crate) log_hash: LogHash,
     /// `LOG_LEVEL`; `info`.
-    pub(crate) log_level: LogLevel,
+    pub log_level: LogLevel,
     /// `AWS_ENDPOINT_URL` is set: a local cloud, whose buckets are no host names.
     pub(crate) path_style: bool,
     /// What resources become, by the [choices](Reader::choices) of the environment.
@@ -51,6 +51,10 @@ pub(crate) struct Settings {
     pub(crate) sql_schemas: bool,
     /// The indexes that automatic tables get.
     pub(crate) indexes: Indexes,
+    /// `LARGE_OBJECT_QUEUE_URL`, `LARGE_OBJECT_MEGABYTES`: larger objects go to that queue; none do.
+    pub(crate) large_objects: Option<LargeObjects>,
+    /// `STACK_NAME`: the dimension of the metrics; without it no metrics are written.
+    pub(crate) stack: Option<String>,
     /// `BATCH_MEGABYTES`: about how much is written to the database at once, in bytes; 4 MB.
     pub(crate) batch_bytes: usize,
 }
@@ -72,6 +76,15 @@ pub(crate) struct Watched {
     suffix: String,
 }
 
+/// Objects that somebody else loads: a worker, which may take longer than a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LargeObjects {
+    /// The queue of the worker.
+    pub(crate) queue_url: String,
+    /// Objects above this go there, in bytes as stored.
+    pub(crate) above: u64,
+}
+
 /// How object keys stand in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogKeys {
@@ -83,16 +96,20 @@ pub(crate) enum LogKeys {
 
 /// What is logged. There is no `trace`: at that level the Lambda runtime prints whole payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogLevel {
+pub enum LogLevel {
+    /// What somebody has to look at.
     Error,
+    /// What did not go as it should, too.
     Warn,
+    /// A line an object, too.
     Info,
+    /// What helps to find a mistake, too.
     Debug,
 }
 
 /// All that is wrong with the environment. It names variables and rules, never values.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) struct InvalidSettings {
+pub struct InvalidSettings {
     mistakes: Vec<Mistake>,
     /// What is wrong with the rules in them: these are the deployment's own words, and are quoted.
     catalog: Option<InvalidCatalog>,
@@ -106,9 +123,17 @@ struct Mistake {
 
 impl Settings {
     /// Reads the process's environment. An empty variable counts as absent: templates cannot leave one out.
+    pub fn from_environment() -> Result<Self, InvalidSettings> {
+        Self::from_environment_and(&[])
+    }
+
+    /// Reads the process's environment, and takes these variables from here where they have a value.
     #[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
-    pub(crate) fn from_environment() -> Result<Self, InvalidSettings> {
-        Self::read(|name| std::env::var_os(name))
+    pub fn from_environment_and(given: &[(&str, Option<String>)]) -> Result<Self, InvalidSettings> {
+        Self::read(|name| {
+            let given = given.iter().find(|(given, value)| *given == name && value.is_some());
+            given.and_then(|(_, value)| value.clone().map(OsString::from)).or_else(|| std::env::var_os(name))
+        })
     }
 
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
@@ -135,6 +160,8 @@ impl Settings {
             ),
             sql_schemas: reader.choice("SQL_SCHEMAS", "on or off", SWITCH, false),
             indexes: reader.choice("INDEXES", "keys, all or none", INDEXES, Indexes::default()),
+            large_objects: reader.large_objects(),
+            stack: reader.text("STACK_NAME"),
             batch_bytes: reader.batch_bytes(),
         };
         let Reader { mistakes, invalid_catalog: catalog, .. } = reader;
@@ -162,6 +189,13 @@ impl Watched {
         self.bucket.as_ref().is_none_or(|bucket| *bucket == object.bucket)
             && object.key.starts_with(&self.prefix)
             && object.key.ends_with(&self.suffix)
+    }
+}
+
+impl LargeObjects {
+    /// Returns whether an object is one. A message without a size is loaded here.
+    pub(crate) fn include(&self, object: &ObjectRef) -> bool {
+        object.size.is_some_and(|size| size > self.above)
     }
 }
 
@@ -338,6 +372,24 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
             .split([';', '\n'])
             .flat_map(|rule| if rule.contains(" where ") { vec![rule] } else { rule.split(',').collect() });
         rules.map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn large_objects(&mut self) -> Option<LargeObjects> {
+        const RULE: &str =
+            "give both LARGE_OBJECT_QUEUE_URL and LARGE_OBJECT_MEGABYTES, a whole number, or neither";
+        let queue_url =
+            self.text_if("LARGE_OBJECT_QUEUE_URL", "a URL that begins with https:// or http://", is_url);
+        let megabytes = self.text("LARGE_OBJECT_MEGABYTES").filter(|text| text != "0");
+        match (queue_url, megabytes.map(|text| text.parse::<u32>())) {
+            (None, None) => None,
+            (Some(queue_url), Some(Ok(megabytes))) => {
+                Some(LargeObjects { queue_url, above: u64::from(megabytes) * 1_000_000 })
+            }
+            _ => {
+                self.mistake("LARGE_OBJECT_MEGABYTES", RULE);
+                None
+            }
+        }
     }
 
     fn batch_bytes(&mut self) -> usize {

@@ -106,10 +106,10 @@ struct Generation {
 }
 
 /// How long a load without a deadline holds its object against others, in milliseconds, unless it renews the lease.
-const LEASE_MILLISECONDS: i64 = 60 * 60 * 1000;
+const LEASE_MILLISECONDS: i64 = 5 * 60 * 1000;
 
 /// How often it does.
-const RENEW_EVERY: Duration = Duration::from_mins(15);
+const RENEW_EVERY: Duration = Duration::from_secs(75);
 
 /// What a lease outlasts the end of work by: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;

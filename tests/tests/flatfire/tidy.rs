@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("flatfire-pipeline", &["flatfire-flatten", "flatfire-mongodb"]),
     ("flatfire-mongodb", &["flatfire-flatten", "flatfire-pipeline"]),
     ("ingest", &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline"]),
-    ("flatfire", &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline"]),
+    ("flatfire", &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline", "ingest"]),
     ("xtask", &["flatfire-flatten", "flatfire-pipeline"]),
     ("flatfire-tests", &["flatfire-flatten", "flatfire-pipeline", "xtask"]),
 ];

@@ -81,6 +81,9 @@ fn every_variable_is_read() {
         ("INACTIVE_TYPES", "AuditEvent, Provenance,; Task where iif(status = 'a', true, false)"),
         ("RESOURCE_TYPES", "Rocket, SpaceSuit"),
         ("BATCH_MEGABYTES", "16"),
+        ("STACK_NAME", "flatfire-dev"),
+        ("LARGE_OBJECT_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/large"),
+        ("LARGE_OBJECT_MEGABYTES", "2000"),
         ("CHECKS", "[]"),
         ("ARCHIVE_DAYS", "30"),
         ("VALIDATE_VIEWS", "warn"),
@@ -104,6 +107,9 @@ fn every_variable_is_read() {
         choices.automatic.extension_names.into_iter().collect::<Vec<_>>(),
         [("http://a.example/x".into(), "ax".into())]
     );
+    assert_eq!(settings.stack.as_deref(), Some("flatfire-dev"));
+    let large = settings.large_objects.unwrap();
+    assert_eq!((large.queue_url.rsplit('/').next(), large.above), (Some("large"), 2_000_000_000));
     assert_eq!((choices.tables, settings.batch_bytes), (Tables::Views, 16_000_000));
     assert_eq!(choices.automatic.resource_types.added().collect::<Vec<_>>(), ["Rocket", "SpaceSuit"]);
     assert_eq!(choices.inactive, ["AuditEvent", "Provenance", "Task where iif(status = 'a', true, false)"]);
@@ -147,6 +153,8 @@ fn a_word_that_is_no_choice_is_a_mistake() {
         ("BATCH_MEGABYTES", "0"),
         ("BATCH_MEGABYTES", "41"),
         ("BATCH_MEGABYTES", "eight"),
+        ("LARGE_OBJECT_MEGABYTES", "100"),
+        ("LARGE_OBJECT_MEGABYTES", "many"),
         ("SQL_SCHEMAS", "true"),
         ("QUEUE_URL", "arn:aws:sqs:eu-central-1:1:q"),
         ("MONGODB_DATABASE", "a.b"),

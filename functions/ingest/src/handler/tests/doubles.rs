@@ -19,7 +19,7 @@ use super::super::{Handler, Invocation, InvocationFailure};
 use crate::log_names::{LogHash, LogNames};
 use crate::queue::Queue;
 use crate::report::{Report, json_lines};
-use crate::settings::{LogKeys, LogLevel, Watched};
+use crate::settings::{LargeObjects, LogKeys, LogLevel, Watched};
 use pipeline::ledger::Status;
 use pipeline::load::{Deadline, Loaded};
 
@@ -40,6 +40,9 @@ pub(super) enum Fate {
 /// The version of every object, in the form that S3 gives it.
 pub(super) const VERSION: &str = "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrH";
 
+/// The queue of a worker. The double answers for it as well.
+pub(super) const LARGE_OBJECT_QUEUE: &str = "http://localhost/1/large";
+
 type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// The handler and everything around it. Objects without a fate of their own are loaded.
@@ -50,6 +53,7 @@ pub(super) struct Bench {
     queue_url: Option<String>,
     refuses: Arc<Mutex<bool>>,
     watched: Watched,
+    large_objects: Option<LargeObjects>,
     log_keys: LogKeys,
     log_level: LogLevel,
     log: Log,
@@ -68,6 +72,7 @@ impl Bench {
             queue_url: Some(queue_url),
             refuses,
             watched: Watched::new("clinic", "in/"),
+            large_objects: None,
             log_keys: LogKeys::Hash,
             log_level: LogLevel::Debug,
             log: Log::default(),
@@ -77,6 +82,10 @@ impl Bench {
     pub(super) fn with_a_refusing_queue(self) -> Self {
         *self.refuses.lock().unwrap() = true;
         self
+    }
+
+    pub(super) fn with_large_objects(self, above: u64) -> Self {
+        Self { large_objects: Some(LargeObjects { queue_url: LARGE_OBJECT_QUEUE.to_owned(), above }), ..self }
     }
 
     pub(super) fn without_a_queue(self) -> Self {
@@ -108,8 +117,9 @@ impl Bench {
             async move { meet(fate).await }
         };
         let (watched, hash) = (self.watched.clone(), LogHash::new("secret"));
-        let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() });
-        let handler = Handler { load, queue: self.queue(), watched, report };
+        let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() }, None);
+        let handler =
+            Handler { load, queue: self.queue(), watched, large_objects: self.large_objects.clone(), report };
         let _logging = tracing::subscriber::set_default(json_lines(self.log_level, self.log.clone()));
         let deadline = Deadline::new(deadline, Duration::from_secs(1));
         handler.handle(event, &Invocation { request_id: "request".into(), deadline }).await

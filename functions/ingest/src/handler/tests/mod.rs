@@ -5,15 +5,14 @@ mod neighbours;
 
 use std::time::{Duration, Instant};
 
-use lambda_runtime::Diagnostic;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Status;
-use pipeline::notification::{Cause, Event, HOP_LIMIT, form_encode};
+use pipeline::notification::{self, Cause, Event, HOP_LIMIT, form_encode};
 use serde_json::{Value, json};
 
 use super::{Failure, InvocationFailure};
 use crate::settings::{LogKeys, LogLevel};
-use doubles::{Bench, Fate, VERSION, s3_record};
+use doubles::{Bench, Fate, LARGE_OBJECT_QUEUE, VERSION, s3_record};
 
 /// A batch of messages that are delivered for the first time, each with an identifier and a body.
 fn batch(messages: &[(&str, Value)]) -> Value {
@@ -134,9 +133,7 @@ async fn a_direct_invocation_succeeds_or_fails_as_a_whole() {
     assert_eq!(bench.handle(put("in/d")).await, Ok(json!({"loads": ["partial"]})));
     let failure = bench.handle(put("in/b")).await.unwrap_err();
     assert_eq!(failure, InvocationFailure::Direct(Failure::Interrupted(interrupted())));
-    let diagnostic = Diagnostic::from(failure);
-    assert_eq!(diagnostic.error_type, "Interrupted");
-    assert_eq!(diagnostic.error_message, interrupted().to_string());
+    assert_eq!((failure.kind(), failure.to_string()), ("Interrupted", interrupted().to_string()));
     let failure = bench.handle(json!({"CANARY": 1})).await.unwrap_err();
     assert!(matches!(failure, InvocationFailure::Direct(Failure::Invalid(_))));
     assert!(!format!("{failure} {failure:?}").contains("CANARY"));
@@ -148,10 +145,37 @@ async fn a_panic_of_the_handler_fails_the_invocation_without_its_text() {
     for event in [put("in/a"), batch(&[("a", put("in/a"))])] {
         let failure = bench.handle(event).await.unwrap_err();
         assert_eq!(failure, InvocationFailure::Direct(Failure::Panicked));
-        let diagnostic = Diagnostic::from(failure);
-        assert_eq!(diagnostic.error_message, "the program panicked");
+        assert_eq!(failure.to_string(), "the program panicked");
         assert!(!bench.log().contains("CANARY"), "{}", bench.log());
     }
+}
+
+/// The objects of these tests have 1,024 bytes.
+#[tokio::test]
+async fn a_large_object_goes_to_the_queue_of_the_worker() {
+    for (above, is_large) in [(1_023, true), (1_024, false)] {
+        let bench = Bench::new(&[]).await.with_large_objects(above);
+        let response = bench.handle(batch(&[("m", put("in/a"))])).await.unwrap();
+        assert!(failed(&response).is_empty());
+        assert_eq!(bench.loaded().len(), usize::from(!is_large));
+        let calls = bench.calls();
+        assert_eq!(calls.len(), usize::from(is_large));
+        if let Some((operation, body)) = calls.first() {
+            assert_eq!(
+                (operation.as_str(), body["QueueUrl"].as_str().unwrap()),
+                ("SendMessage", LARGE_OBJECT_QUEUE)
+            );
+            let message = notification::parse(body["MessageBody"].as_str().unwrap().as_bytes()).unwrap();
+            assert_eq!(keys(&message.events), ["in/a"]);
+        }
+    }
+    // An object that is not watched goes nowhere, and a message that cannot be sent on comes again.
+    let bench = Bench::new(&[]).await.with_large_objects(0);
+    bench.handle(batch(&[("m", put("out/a"))])).await.unwrap();
+    assert!(bench.calls().is_empty());
+    let bench = Bench::new(&[]).await.with_large_objects(0).with_a_refusing_queue();
+    assert_eq!(failed(&bench.handle(batch(&[("m", put("in/a"))])).await.unwrap()), ["m"]);
+    assert!(bench.loaded().is_empty());
 }
 
 #[tokio::test]

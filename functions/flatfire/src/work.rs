@@ -1,0 +1,116 @@
+//! `flatfire work`: the function without Lambda, for objects that take longer than fifteen minutes and for servers that
+//! stand elsewhere.
+
+use std::sync::Arc;
+
+use clap::Args;
+use ingest::worker::{self, Stop};
+use ingest::{Settings, start_log};
+
+use crate::console;
+use crate::outcome::Outcome;
+use crate::settings::Uri;
+
+/// Load the objects that a queue announces, until it is stopped.
+#[derive(Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Work {
+    /// The queue of the notifications
+    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
+    queue_url: String,
+    /// The database, as `mongodb://host:27017/database`; or MONGODB_SECRET_ARN names a secret that holds it
+    #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
+    to: Option<Uri>,
+    /// The database of archived resources; by default that of the rows with `_archive` behind its name
+    #[arg(long, value_name = "DB", env = "ARCHIVE_DATABASE")]
+    archive: Option<String>,
+    /// Load so many objects at once
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    concurrency: u16,
+    /// Stop once the queue is empty
+    #[arg(long)]
+    until_empty: bool,
+}
+
+const NOTES: &str = "\
+It does what the function does, with the settings of the function: the same variables of the environment, from
+FLATTEN_ARRAYS to WATCHED_PREFIX (see \"Settings\" in the README). A load takes as long as it takes. Each message stays
+hidden from others while its object is loaded; it is deleted when the rows stand, and comes again when it failed.
+
+SIGTERM and Ctrl-C stop it: no message is taken any more, loads stop at a checkpoint, and others go on there. Of a worker
+that is killed, the messages come again after two minutes, and its loads can begin again when their leases end, after
+five.
+
+The log is one line of JSON an object, as the function's.
+
+Exit codes: 0 stopped, 1 failed.";
+
+/// Handles messages until somebody stops it.
+pub(crate) async fn run(arguments: Work) -> anyhow::Result<Outcome> {
+    let uri = arguments.to.map(|uri| uri.0);
+    let given = [
+        ("QUEUE_URL", Some(arguments.queue_url)),
+        ("MONGODB_DATABASE", uri.as_deref().and_then(database_of)),
+        ("MONGODB_URI", uri),
+        ("ARCHIVE_DATABASE", arguments.archive),
+    ];
+    let settings = Settings::from_environment_and(&given)?;
+    start_log(settings.log_level)?;
+    let stop = Arc::new(Stop::default());
+    let work = worker::run(settings, arguments.concurrency.into(), arguments.until_empty, &stop);
+    tokio::select! {
+        outcome = work => outcome?,
+        () = stop_on_signals(&stop) => {}
+    }
+    Ok(Outcome::Done)
+}
+
+/// Asks the worker to stop at the first signal, and returns at the second.
+async fn stop_on_signals(stop: &Stop) {
+    signal().await;
+    console::line("flatfire: finishing what is under way; ask again to end at once");
+    stop.set();
+    signal().await;
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// Returns the database that a connection string names.
+fn database_of(uri: &str) -> Option<String> {
+    let (_, rest) = uri.split_once("://")?;
+    let (_, path) = rest.split_once('/')?;
+    let name = path.split('?').next().unwrap_or_default();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::database_of;
+
+    #[test]
+    fn the_database_stands_behind_the_host() {
+        for (uri, database) in [
+            ("mongodb://u:p@h:27017/fhir?authSource=admin", Some("fhir")),
+            ("mongodb+srv://h/fhir", Some("fhir")),
+            ("mongodb://h/?tls=true", None),
+            ("mongodb://h", None),
+        ] {
+            assert_eq!(database_of(uri).as_deref(), database, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The whole of the function: settings → clients → handler. Nothing connects before the first message comes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use aws_lambda_events::event::sqs::SqsMessage;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use pipeline::interrupted::Interrupted;
+use pipeline::load::{Deadline, Loaded};
+use pipeline::notification::Event;
+use pipeline::source::{S3, Storage};
+use serde_json::Value;
+
+use crate::handler::{Handler, Invocation, InvocationFailure};
+use crate::load::Loader;
+use crate::log_names::LogNames;
+use crate::queue::Queue;
+use crate::report::Report;
+use crate::settings::Settings;
+
+/// Loads one object.
+type Load = Box<dyn Fn(Event, Deadline) -> BoxFuture<'static, Result<Loaded, Interrupted>> + Send + Sync>;
+
+/// How long a load may take.
+#[derive(Debug, Clone)]
+pub enum LoadTime {
+    /// Until the deadline of its invocation: a Lambda is killed behind it.
+    UntilDeadline,
+    /// As long as it takes. Once the flag is set, it stops behind what it has begun to write, and another attempt goes on.
+    UntilStopped(Arc<AtomicBool>),
+}
+
+/// Handles messages.
+pub struct Service {
+    handler: Handler<Load>,
+}
+
+impl Service {
+    /// Makes a service. It reads the credentials of AWS where the AWS command line finds them.
+    pub async fn new(settings: Settings, time: LoadTime) -> Self {
+        let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits()).load().await;
+        let s3 = S3::new(aws_sdk_s3::config::Builder::from(&aws).force_path_style(settings.path_style));
+        let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), settings.queue_url.clone());
+        let (watched, large_objects) = (settings.watched.clone(), settings.large_objects.clone());
+        let names =
+            LogNames { keys: settings.log_keys, hash: settings.log_hash.clone(), watched: watched.clone() };
+        let report = Report::new(names, settings.stack.clone());
+        let secrets = aws_sdk_secretsmanager::Client::new(&aws);
+        let loader = Arc::new(Loader::new(Storage::S3(s3), secrets, settings, time));
+        let load: Load = Box::new(move |event, deadline| {
+            let loader = Arc::clone(&loader);
+            async move { loader.load(event, deadline).await }.boxed()
+        });
+        Self { handler: Handler { load, queue, watched, large_objects, report } }
+    }
+
+    /// Handles the event of one invocation: a batch of SQS, or a notification by itself. The answer to a batch names the
+    /// messages that are to come again.
+    pub async fn handle(&self, event: Value, invocation: &Invocation) -> Result<Value, InvocationFailure> {
+        self.handler.handle(event, invocation).boxed().await
+    }
+
+    /// Handles one message. Returns whether it is done and may be deleted; a message that failed is hidden for a while
+    /// and comes again.
+    pub(crate) async fn handle_message(&self, message: SqsMessage, invocation: &Invocation) -> bool {
+        self.handler.handle_alone(message, invocation).boxed().await
+    }
+
+    pub(crate) const fn queue(&self) -> &Queue {
+        &self.handler.queue
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+/// The queue and the secrets answer at once or not at all. A long poll takes 20 seconds and has a time of its own.
+fn limits() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_timeout(Duration::from_secs(5))
+        .build()
+}
