@@ -24,6 +24,8 @@ mod find;
 mod archive;
 mod replay;
 mod work;
+mod explain;
+mod shell;
 mod index;
 mod tidy;
 
@@ -50,6 +52,9 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
         Command::Work(arguments) => wait_for(work::run(arguments)),
         Command::Index(arguments) => wait_for(index::run(arguments)),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {

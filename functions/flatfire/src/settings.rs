@@ -17,6 +17,7 @@ use flatten::model::ResourceTypes;
 
 use crate::archive::Archive;
 use crate::check::Check;
+use crate::explain::Explain;
 use crate::find::Find;
 use crate::forget::Forget;
 use crate::index::Index;
@@ -24,6 +25,7 @@ use crate::load::Load;
 use crate::replay::Replay;
 use crate::rows::Rows;
 use crate::schema::Schema;
+use crate::shell::{Completions, Man};
 use crate::status::Status;
 use crate::tidy::Tidy;
 use crate::work::Work;
@@ -64,10 +66,16 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Load the objects that a queue announces
     Work(Work),
+    /// Explain a code of a reject or of a load
+    Explain(Explain),
     /// Build the indexes of tables that stand
     Index(Index),
     /// List, and remove, what earlier versions named after what senders made up
     Tidy(Tidy),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man(Man),
 }
 
 /// What becomes of resources.

@@ -70,6 +70,33 @@ pub enum DefectCode {
 }
 
 impl DefectCode {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::InvalidJson,
+        Self::TruncatedJson,
+        Self::InvalidUtf8,
+        Self::InvalidEscape,
+        Self::ControlCharacter,
+        Self::InvalidNumber,
+        Self::DuplicateName,
+        Self::TooDeep,
+        Self::TooLarge,
+        Self::TooManyNames,
+        Self::NotAResource,
+        Self::InvalidResourceType,
+        Self::InvalidId,
+        Self::ObjectExpected,
+        Self::IntegerOutOfRange,
+        Self::SeveralValues,
+        Self::InvalidOperand,
+        Self::UnresolvableDeletion,
+        Self::UnknownMethod,
+        Self::PatchNotApplied,
+        Self::AmbiguousIdentity,
+        Self::AmbiguousColumn,
+        Self::CheckFailed,
+    ];
+
     /// The code as it stands in the ledger and in rejects.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

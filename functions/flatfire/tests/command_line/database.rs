@@ -1,6 +1,7 @@
 //! The databases of tests: two of its own for each, within the server of `MONGODB_URI` or one that the test starts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
@@ -20,6 +21,9 @@ pub struct TestDatabase {
     _server: Endpoint,
 }
 
+/// How often a database is dropped before that is a failure.
+const DROP_TRIES: usize = 10;
+
 /// All documents of all collections, in order.
 pub type Content = BTreeMap<String, Vec<Document>>;
 
@@ -32,8 +36,8 @@ impl TestDatabase {
         let name = format!("flatfire_{test}");
         let client = Client::with_uri_str(&server.uri).await.unwrap();
         let (rows, archive) = (client.database(&name), client.database(&format!("{name}_archive")));
-        rows.drop().await.unwrap();
-        archive.drop().await.unwrap();
+        drop_database(&rows).await;
+        drop_database(&archive).await;
         Self { uri: with_database(&server.uri, &name), rows, archive, _server: server }
     }
 
@@ -49,9 +53,20 @@ impl TestDatabase {
 
     /// Leaves nothing behind.
     pub async fn remove(self) {
-        self.rows.drop().await.unwrap();
-        self.archive.drop().await.unwrap();
+        drop_database(&self.rows).await;
+        drop_database(&self.archive).await;
     }
+}
+
+/// Drops a database. On a busy machine the driver may miss a heartbeat and cut its connections, so it is tried again.
+async fn drop_database(database: &Database) {
+    for _ in 0..DROP_TRIES {
+        if database.drop().await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    database.drop().await.unwrap();
 }
 
 async fn content(database: &Database) -> Content {

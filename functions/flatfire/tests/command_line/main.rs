@@ -21,6 +21,7 @@ mod terminal;
 mod database;
 mod rows;
 mod schema;
+mod shell;
 mod load;
 mod views;
 mod ledger;

@@ -137,6 +137,28 @@ pub enum BrokenFrame {
 }
 
 impl BrokenFrame {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Truncated,
+        Self::TooLarge,
+        Self::NotJson,
+        Self::NotObject,
+        Self::CutCompression,
+        Self::CorruptCompression,
+        Self::TrailingData,
+        Self::WindowTooLarge,
+        Self::InflatesTooMuch,
+        Self::CompressedTwice,
+        Self::ObjectGone,
+        Self::TooSlow,
+        Self::Utf16,
+        Self::LooksLikeXml,
+        Self::LooksLikeHl7V2,
+        Self::LooksLikeZip,
+        Self::LooksLikePdf,
+        Self::LooksLikeCsv,
+    ];
+
     /// The reason as a stable kebab-case code for ledgers, rejects and metrics.
     #[must_use]
     pub const fn code(self) -> &'static str {

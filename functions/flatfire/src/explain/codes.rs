@@ -1,0 +1,287 @@
+//! All codes: of records that were set aside, of attempts that were interrupted, of loads.
+
+/// A code and what there is to say about it.
+#[derive(Debug)]
+pub(super) struct Code {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) meaning: &'static str,
+    /// What does not stand in the tables; empty where nothing is missing for good.
+    pub(super) missing: &'static str,
+    pub(super) remedy: &'static str,
+}
+
+/// Where a code is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// In `_rejects`: the bytes of a record could not be cut out of the file.
+    File,
+    /// In `_rejects`: a record is defective.
+    Record,
+    /// In the status of a load.
+    Load,
+}
+
+impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::File => "a reject of a part of a file",
+            Self::Record => "a reject of a record",
+            Self::Load => "a status of a load",
+        }
+    }
+}
+
+const fn file(
+    name: &'static str,
+    meaning: &'static str,
+    missing: &'static str,
+    remedy: &'static str,
+) -> Code {
+    Code { name, kind: Kind::File, meaning, missing, remedy }
+}
+
+const fn record(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
+    Code { name, kind: Kind::Record, meaning, missing: "this record", remedy }
+}
+
+const fn load(
+    name: &'static str,
+    meaning: &'static str,
+    missing: &'static str,
+    remedy: &'static str,
+) -> Code {
+    Code { name, kind: Kind::Load, meaning, missing, remedy }
+}
+
+const CORRECT_THE_FILE: &str = "correct the file at its source and send it again";
+const COMPRESS_AGAIN: &str = "compress the file again and send it again";
+const SEND_FHIR_JSON: &str = "send FHIR JSON: a resource, a Bundle, or one resource a line";
+const CORRECT_THE_RECORD: &str = "correct the record at its source and send it again";
+
+/// Every code, in the order of the kinds.
+pub(super) const CODES: &[Code] = &[
+    file(
+        "truncated",
+        "the record does not end: its line or the file is cut off",
+        "this record; of a Bundle the rest",
+        CORRECT_THE_FILE,
+    ),
+    file(
+        "not-json",
+        "text or binary data stands in place of a record, or behind one on its line",
+        "this line; after 16 such lines in a row the rest of them together",
+        SEND_FHIR_JSON,
+    ),
+    file(
+        "not-object",
+        "a number, text or list stands in place of a resource or of an entry",
+        "this element",
+        CORRECT_THE_FILE,
+    ),
+    file(
+        "cut-compression",
+        "the compressed file stops before its end",
+        "the missing part",
+        "send the whole file again; the transfer was probably cut off",
+    ),
+    file(
+        "corrupt-compression",
+        "the compressed data or its checksum is wrong",
+        "the rest of the file",
+        COMPRESS_AGAIN,
+    ),
+    file("trailing-data", "something else follows the compressed data", "what follows", COMPRESS_AGAIN),
+    file(
+        "window-too-large",
+        "the Zstandard data needs a window of more than 128 MiB, such as `zstd --long=31` makes",
+        "the rest of the file",
+        "compress with a smaller window: `zstd --long=27` or less",
+    ),
+    file(
+        "inflates-too-much",
+        "the compressed data inflates to more than 200 times its size",
+        "the rest of the file",
+        "see whether the file is what it should be; send it without compression if it is",
+    ),
+    file(
+        "compressed-twice",
+        "the file holds compressed data within compressed data",
+        "the file",
+        "compress it once",
+    ),
+    file(
+        "object-gone",
+        "the object was removed while it was read",
+        "the rest of the file",
+        "send the file again if you want it",
+    ),
+    file(
+        "too-slow",
+        "three attempts in a row ran out of time and got no record further",
+        "the rest of the file",
+        "raise the function's timeout or memory, or load the file with `flatfire work` or `flatfire load`",
+    ),
+    file("utf-16", "the text is UTF-16 or UTF-32, and JSON is UTF-8", "the file", "save the file as UTF-8"),
+    file(
+        "looks-like-xml",
+        "the file is XML",
+        "the text up to a line that begins with `{` and a name",
+        SEND_FHIR_JSON,
+    ),
+    file(
+        "looks-like-hl7v2",
+        "the file holds messages of HL7 version 2",
+        "the text up to a line that begins with `{` and a name",
+        SEND_FHIR_JSON,
+    ),
+    file(
+        "looks-like-csv",
+        "the file is a table of separated values",
+        "the text up to a line that begins with `{` and a name",
+        SEND_FHIR_JSON,
+    ),
+    file(
+        "looks-like-zip",
+        "the file is a ZIP archive",
+        "the file",
+        "unpack it; single files may be compressed with gzip or Zstandard",
+    ),
+    file("looks-like-pdf", "the file is a PDF document", "the file", SEND_FHIR_JSON),
+    record("invalid-json", "a token is missing or stands in the wrong place", CORRECT_THE_RECORD),
+    record("truncated-json", "the text ends inside a value", CORRECT_THE_RECORD),
+    record("invalid-utf8", "the bytes are not UTF-8", "save the file as UTF-8 and send it again"),
+    record(
+        "invalid-escape",
+        "a string has an escape that JSON does not have, or half of a surrogate pair",
+        CORRECT_THE_RECORD,
+    ),
+    record(
+        "control-character",
+        "a string has an unescaped control character, such as a line break",
+        "write it as `\\n` and send the record again",
+    ),
+    record(
+        "invalid-number",
+        "a number is written in a way that JSON does not allow, such as `01` or `1.`",
+        CORRECT_THE_RECORD,
+    ),
+    record(
+        "duplicate-name",
+        "an object has the same name twice, so nobody can say which value counts",
+        CORRECT_THE_RECORD,
+    ),
+    record("too-deep", "the record nests deeper than 64 levels", CORRECT_THE_RECORD),
+    record(
+        "too-large",
+        "the record, or a row of it, is larger than the limits allow (docs/limits.md)",
+        "for a row that is too large load with `--arrays tables` (FLATTEN_ARRAYS=tables); else split the record",
+    ),
+    record(
+        "too-many-names",
+        "the record brings more names that FHIR does not have than one record may bring",
+        "see who made it: names of elements and URLs of extensions look like data",
+    ),
+    record("not-a-resource", "a JSON value without `resourceType`", SEND_FHIR_JSON),
+    record("invalid-resource-type", "a `resourceType` that is not a name", CORRECT_THE_RECORD),
+    record("invalid-id", "an `id` that is not a FHIR id and cannot be a key", CORRECT_THE_RECORD),
+    record("object-expected", "a number or text stands where an object must stand", CORRECT_THE_RECORD),
+    record("integer-out-of-range", "an integer does not fit its type", CORRECT_THE_RECORD),
+    record(
+        "several-values",
+        "a view's column met several values and is not a collection",
+        "set `collection: true` in the view, or choose one value in its path; then `flatfire replay --rejects`",
+    ),
+    record(
+        "invalid-operand",
+        "an expression of a view, a check or INACTIVE_TYPES met values that it cannot work on",
+        "correct the expression, then `flatfire replay --rejects`",
+    ),
+    record(
+        "unresolvable-deletion",
+        "a DELETE entry names no type and id, for example a conditional one",
+        "send a DELETE entry with the type and id",
+    ),
+    record(
+        "patch-not-applied",
+        "a PATCH entry: the resource in the tables is out of date",
+        "send the whole resource",
+    ),
+    record("unknown-method", "`request.method` is not a method of HTTP", CORRECT_THE_RECORD),
+    record(
+        "ambiguous-identity",
+        "its `fullUrl` names another server than an earlier resource with the same type and id",
+        "load the files of each server into a database of its own",
+    ),
+    record("ambiguous-column", "two members would share a column", "please report it, without data"),
+    record(
+        "check-failed",
+        "a check of the deployment refused the record; the path is the name of the check",
+        "correct the record, or the check; then `flatfire replay --rejects`",
+    ),
+    record(
+        "refused-by-database",
+        "the database refused a document; `flatfire status LOAD` shows its error code",
+        "121: change your validator; 10334: the document is too large; then `flatfire replay --rejects`",
+    ),
+    load(
+        "running",
+        "an attempt is at work, was interrupted, or was killed",
+        "",
+        "`flatfire status LOAD` says which; an interrupted load comes again by itself",
+    ),
+    load("done", "everything in the file is in the tables", "", "nothing"),
+    load(
+        "partial",
+        "some records were set aside",
+        "the records in _rejects",
+        "`flatfire status LOAD` lists them; correct the file at its source and send it again",
+    ),
+    load(
+        "failed",
+        "every record of the file was set aside",
+        "the file",
+        "see the first reject; it is probably not FHIR JSON",
+    ),
+    load(
+        "refused",
+        "a gate refused the whole file",
+        "the file",
+        "correct the file or the gate, and send it again",
+    ),
+    load("superseded", "a newer version of the object was loaded before", "", "nothing"),
+    load(
+        "gone",
+        "the object version was deleted before it was read",
+        "the file",
+        "send it again if you want it",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flatten::defect::DefectCode;
+    use pipeline::decode::BrokenFrame;
+    use pipeline::ledger::Status;
+
+    use super::CODES;
+
+    #[test]
+    fn every_code_is_explained_once_and_stands_in_the_documentation() {
+        let names: Vec<&str> = CODES.iter().map(|code| code.name).collect();
+        let known: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(known.len(), names.len());
+        let frames = BrokenFrame::ALL.into_iter().map(BrokenFrame::code);
+        let defects = DefectCode::ALL.into_iter().map(DefectCode::as_str);
+        let statuses = Status::ALL.into_iter().map(Status::as_str);
+        let all: BTreeSet<&str> =
+            frames.chain(defects).chain(statuses).chain(["refused-by-database"]).collect();
+        assert_eq!(known, all);
+        let page = include_str!("../../../../docs/operations.md");
+        for name in names {
+            assert!(page.contains(&format!("`{name}`")), "docs/operations.md does not name {name}");
+        }
+    }
+}
