@@ -1,8 +1,11 @@
 //! AWS as the command line reaches it.
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::BucketVersioningStatus;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::{S3, Storage};
 
@@ -10,14 +13,20 @@ use pipeline::source::{S3, Storage};
 pub(crate) struct Cloud {
     configuration: SdkConfig,
     s3: aws_sdk_s3::Client,
+    patient_s3: aws_sdk_s3::Client,
 }
+
+/// How often a request is tried by commands that run for hours.
+const PATIENT_ATTEMPTS: u32 = 10;
 
 impl Cloud {
     /// Nothing connects before it is used.
     pub(crate) async fn new() -> Self {
         let configuration = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let patient = s3(&configuration).retry_config(patient_retries());
+        let patient_s3 = aws_sdk_s3::Client::from_conf(patient.build());
         let s3 = aws_sdk_s3::Client::from_conf(s3(&configuration).build());
-        Self { configuration, s3 }
+        Self { configuration, s3, patient_s3 }
     }
 
     pub(crate) fn storage(&self) -> Storage {
@@ -31,11 +40,7 @@ impl Cloud {
         loop {
             let list = self.s3.list_object_versions().bucket(bucket).prefix(prefix);
             let list = list.set_key_marker(key).set_version_id_marker(version).send().await;
-            let list = list.map_err(|error| {
-                let code = error.as_service_error().and_then(|error| error.code().map(str::to_owned));
-                let code = code.unwrap_or_else(|| "no connection or no credentials".to_owned());
-                anyhow::anyhow!("s3://{bucket}/{prefix} cannot be listed ({code})")
-            })?;
+            let list = list.map_err(|error| cannot_be_listed(&error, &format!("s3://{bucket}/{prefix}")))?;
             objects.extend(list.versions().iter().filter_map(|found| {
                 let pin = found.version_id().map_or(Pin::Latest, |version| Pin::Version(version.to_owned()));
                 let created =
@@ -56,6 +61,41 @@ impl Cloud {
         aws_sdk_sqs::Client::new(&self.configuration)
     }
 
+    /// Returns a client of S3 for commands that run for hours: it tries more often than others.
+    pub(crate) const fn patient_s3(&self) -> &aws_sdk_s3::Client {
+        &self.patient_s3
+    }
+
+    /// Returns a client of the queues for such commands.
+    pub(crate) fn patient_queues(&self) -> aws_sdk_sqs::Client {
+        let configuration = aws_sdk_sqs::config::Builder::from(&self.configuration);
+        aws_sdk_sqs::Client::from_conf(configuration.retry_config(patient_retries()).build())
+    }
+
+    /// Begins to read an object.
+    pub(crate) async fn get(&self, bucket: &str, key: &str) -> anyhow::Result<ByteStream> {
+        let answer = self.patient_s3.get_object().bucket(bucket).key(key).send().await;
+        let answer = answer
+            .map_err(|error| anyhow::anyhow!("s3://{bucket}/{key} cannot be read ({})", code_of(&error)))?;
+        Ok(answer.body)
+    }
+
+    /// Reads a small object.
+    pub(crate) async fn read(&self, bucket: &str, key: &str) -> anyhow::Result<Vec<u8>> {
+        let body = self.get(bucket, key).await?.collect().await;
+        Ok(body.map_err(|_| anyhow::anyhow!("s3://{bucket}/{key} cannot be read to its end"))?.to_vec())
+    }
+
+    /// Returns whether a bucket keeps versions, or did so once.
+    pub(crate) async fn keeps_versions(&self, bucket: &str) -> anyhow::Result<bool> {
+        let answer = self.patient_s3.get_bucket_versioning().bucket(bucket).send().await;
+        let answer = answer.map_err(|error| {
+            anyhow::anyhow!("s3://{bucket} does not say whether it keeps versions ({})", code_of(&error))
+        })?;
+        let status = answer.status();
+        Ok(matches!(status, Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended)))
+    }
+
     /// Whether an object version is still there.
     pub(crate) async fn holds(&self, object: &ObjectRef) -> anyhow::Result<bool> {
         let version = match &object.pin {
@@ -72,6 +112,23 @@ impl Cloud {
             }
         }
     }
+}
+
+/// Explains why a place cannot be listed. Messages of S3 quote keys, so the code alone is kept.
+pub(crate) fn cannot_be_listed<E: ProvideErrorMetadata, R>(
+    error: &SdkError<E, R>,
+    place: &str,
+) -> anyhow::Error {
+    anyhow::anyhow!("{place} cannot be listed ({})", code_of(error))
+}
+
+fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    let code = error.as_service_error().and_then(|error| error.code());
+    code.unwrap_or("no connection or no credentials").to_owned()
+}
+
+fn patient_retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS)
 }
 
 /// A local cloud has no host name for each bucket.

@@ -26,6 +26,13 @@ mod replay;
 mod work;
 mod explain;
 mod shell;
+mod listing;
+mod known_loads;
+mod comparison;
+mod archived;
+mod queue_sender;
+mod backfill;
+mod audit;
 mod index;
 mod tidy;
 
@@ -51,6 +58,8 @@ fn main() -> ExitCode {
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
         Command::Work(arguments) => wait_for(work::run(arguments)),
+        Command::Backfill(arguments) => wait_for(backfill::run(arguments)),
+        Command::Audit(arguments) => wait_for(audit::run(arguments)),
         Command::Index(arguments) => wait_for(index::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),

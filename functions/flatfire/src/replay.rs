@@ -5,6 +5,8 @@ mod record;
 mod rejects;
 mod whole;
 
+pub(crate) use dead_letters::failure as queue_failure;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};

@@ -16,6 +16,8 @@ use flatten::indexes;
 use flatten::model::ResourceTypes;
 
 use crate::archive::Archive;
+use crate::audit::Audit;
+use crate::backfill::Backfill;
 use crate::check::Check;
 use crate::explain::Explain;
 use crate::find::Find;
@@ -68,6 +70,10 @@ pub(crate) enum Command {
     Work(Work),
     /// Explain a code of a reject or of a load
     Explain(Explain),
+    /// Send what a bucket already holds to the function
+    Backfill(Backfill),
+    /// Compare a bucket with the ledger: is everything in?
+    Audit(Audit),
     /// Build the indexes of tables that stand
     Index(Index),
     /// List, and remove, what earlier versions named after what senders made up

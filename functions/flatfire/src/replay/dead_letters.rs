@@ -51,7 +51,7 @@ async fn source_of(client: &Client, dead_letters: &str) -> anyhow::Result<String
 }
 
 /// The code alone: messages of the service repeat what was sent.
-pub(super) fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, what: &str) -> anyhow::Error {
+pub(crate) fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, what: &str) -> anyhow::Error {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
     anyhow::anyhow!("the queue cannot be {what} ({})", code.unwrap_or("no connection or no credentials"))
 }

@@ -1,0 +1,170 @@
+//! The sums of an audit, by day and by what became of an object version.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::known_loads::LoadState;
+
+/// What became of an object version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verdict {
+    Done,
+    Partial,
+    Superseded,
+    Missing,
+    Stuck,
+    Failed,
+    Refused,
+    Running,
+    Gone,
+}
+
+impl Verdict {
+    /// All of them, in the order of the columns.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Partial,
+        Self::Superseded,
+        Self::Missing,
+        Self::Stuck,
+        Self::Failed,
+        Self::Refused,
+        Self::Running,
+        Self::Gone,
+    ];
+
+    /// Returns its word.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Superseded => "superseded",
+            Self::Missing => "missing",
+            Self::Stuck => "stuck",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Running => "running",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// Returns whether the version is named in the report.
+    pub(super) const fn is_finding(self) -> bool {
+        !matches!(self, Self::Done | Self::Partial | Self::Superseded)
+    }
+
+    /// Returns whether the audit is incomplete because of it. What was deleted before it was loaded cannot be loaded.
+    const fn is_open(self) -> bool {
+        match self {
+            Self::Missing | Self::Stuck | Self::Failed | Self::Refused | Self::Running => true,
+            Self::Done | Self::Partial | Self::Superseded | Self::Gone => false,
+        }
+    }
+
+    /// Returns whether `--send` sends it. The function is at what is running, and a gate would refuse again.
+    pub(super) const fn is_sent(self) -> bool {
+        matches!(self, Self::Missing | Self::Stuck | Self::Failed)
+    }
+}
+
+impl From<LoadState> for Verdict {
+    fn from(state: LoadState) -> Self {
+        match state {
+            LoadState::Stuck => Self::Stuck,
+            LoadState::Done => Self::Done,
+            LoadState::Partial => Self::Partial,
+            LoadState::Superseded => Self::Superseded,
+            LoadState::Refused => Self::Refused,
+            LoadState::Running => Self::Running,
+            LoadState::Failed => Self::Failed,
+            LoadState::Gone => Self::Gone,
+        }
+    }
+}
+
+/// Counts by verdict.
+pub(super) type Counts = BTreeMap<Verdict, u64>;
+
+/// The sums of an audit.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    days: BTreeMap<String, Counts>,
+    all: Counts,
+    /// Loads that the ledger had of the selected objects when the audit began.
+    in_ledger: u64,
+    /// Versions of which the ledger knew something.
+    known: u64,
+}
+
+impl Tally {
+    /// Begins with what the ledger has.
+    pub(super) fn new(in_ledger: u64) -> Self {
+        Self { in_ledger, ..Self::default() }
+    }
+
+    /// Adds a version that was made at that moment, in milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) fn add(&mut self, created: i64, verdict: Verdict, is_known: bool) {
+        let day = self.days.entry(day(created)).or_default();
+        *day.entry(verdict).or_default() += 1;
+        *self.all.entry(verdict).or_default() += 1;
+        self.known += u64::from(is_known);
+    }
+
+    /// Returns how many versions were added.
+    pub(super) fn total(&self) -> u64 {
+        self.all.values().sum()
+    }
+
+    /// Returns the sums of each day, in UTC.
+    pub(super) const fn days(&self) -> &BTreeMap<String, Counts> {
+        &self.days
+    }
+
+    /// Returns the sums over all days.
+    pub(super) const fn all(&self) -> &Counts {
+        &self.all
+    }
+
+    /// Returns how many loads the ledger had whose object version was not listed any more. Loads that begin while an audit
+    /// runs make it too small.
+    pub(super) const fn deleted_since(&self) -> u64 {
+        self.in_ledger.saturating_sub(self.known)
+    }
+
+    /// Returns whether everything is in.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.all.keys().any(|verdict| verdict.is_open())
+    }
+}
+
+fn day(created: i64) -> String {
+    let moment = Timestamp::from_millisecond(created).unwrap_or_default();
+    moment.to_zoned(TimeZone::UTC).date().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tally, Verdict};
+
+    #[test]
+    fn sums_are_by_day_and_only_what_is_open_makes_them_incomplete() {
+        let mut tally = Tally::new(6);
+        let day = 86_400_000;
+        tally.add(day - 1, Verdict::Done, true);
+        tally.add(day, Verdict::Partial, true);
+        tally.add(day, Verdict::Gone, true);
+        assert!(tally.is_complete());
+        let days: Vec<&str> = tally.days().keys().map(String::as_str).collect();
+        assert_eq!(days, ["1970-01-01", "1970-01-02"]);
+        assert_eq!((tally.total(), tally.deleted_since()), (3, 3));
+        for open in Verdict::ALL {
+            let mut tally = Tally::default();
+            tally.add(0, open, false);
+            let is_in =
+                matches!(open, Verdict::Done | Verdict::Partial | Verdict::Superseded | Verdict::Gone);
+            assert_eq!(tally.is_complete(), is_in, "{}", open.as_str());
+        }
+    }
+}
