@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use line::{Line, line};
-pub use stack::{Ran, Stack, Upload};
+pub use stack::{Bucket, Ran, Stack, Upload};
 pub use tables::{Tables, number, plain, text};
 
 /// How long the local line may take for one thing, on a machine that is busy with other things.

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::builders::NotificationConfigurationBuilder;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, EventBridgeConfiguration, NotificationConfiguration, VersioningConfiguration,
+    BucketVersioningStatus, EventBridgeConfiguration, NotificationConfiguration, StorageClass,
+    VersioningConfiguration,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use mongodb::bson::{Document, doc};
@@ -39,6 +41,23 @@ pub struct Upload {
     pub size: u64,
 }
 
+/// A database beside that of a stack.
+#[derive(Debug)]
+pub struct Beside {
+    /// Where it is, as the command line takes it.
+    pub uri: String,
+    database: Database,
+}
+
+impl Beside {
+    /// Everything in it.
+    pub async fn tables(&self) -> Tables {
+        let mut tables = Tables::default();
+        tables.read("", &self.database).await;
+        tables
+    }
+}
+
 /// What the command line did.
 #[derive(Debug)]
 pub struct Ran {
@@ -48,6 +67,86 @@ pub struct Ran {
     pub stdout: String,
     /// What it told a person.
     pub stderr: String,
+}
+
+/// A bucket that exists before a stack does. It keeps no versions and tells nobody of its uploads.
+#[derive(Debug)]
+pub struct Bucket {
+    name: String,
+    s3: aws_sdk_s3::Client,
+}
+
+impl Bucket {
+    /// Makes the bucket that the stack of this name uses.
+    pub async fn make(stack: &str) -> Self {
+        let name = format!("flatfire-test-{stack}");
+        let s3 = s3(line().await.servers.cloud.endpoint());
+        s3.create_bucket().bucket(&name).send().await.unwrap();
+        Self { name, s3 }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Keeps versions from now on.
+    pub async fn keep_versions(&self) {
+        let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let versions = self.s3.put_bucket_versioning().bucket(&self.name);
+        versions.versioning_configuration(versioning).send().await.unwrap();
+    }
+
+    /// Sends events to `EventBridge` from now on.
+    pub async fn announce_uploads(&self) {
+        self.notify(
+            NotificationConfiguration::builder()
+                .event_bridge_configuration(EventBridgeConfiguration::builder().build()),
+        )
+        .await;
+    }
+
+    /// Sends no events from now on.
+    pub async fn keep_uploads_quiet(&self) {
+        self.notify(NotificationConfiguration::builder()).await;
+    }
+
+    async fn notify(&self, configuration: NotificationConfigurationBuilder) {
+        let notifications = self.s3.put_bucket_notification_configuration().bucket(&self.name);
+        notifications.notification_configuration(configuration.build()).send().await.unwrap();
+    }
+
+    /// Puts an object under the watched prefix; returns its version if it has one.
+    pub async fn put(&self, name: &str, bytes: impl Into<Vec<u8>>) -> Option<String> {
+        self.put_in_class(name, bytes, StorageClass::Standard).await
+    }
+
+    /// As [`Bucket::put`], in a storage class.
+    pub async fn put_in_class(
+        &self,
+        name: &str,
+        bytes: impl Into<Vec<u8>>,
+        class: StorageClass,
+    ) -> Option<String> {
+        let key = format!("{}{name}", workspace::PREFIX);
+        let request = self.s3.put_object().bucket(&self.name).key(key).body(bytes.into().into());
+        let answer = request.storage_class(class).send().await.unwrap();
+        answer.version_id().map(str::to_owned)
+    }
+
+    /// Puts an object anywhere.
+    pub async fn put_at(&self, key: &str, bytes: impl Into<Vec<u8>>) {
+        let request = self.s3.put_object().bucket(&self.name).key(key).body(bytes.into().into());
+        request.send().await.unwrap();
+    }
+
+    /// Removes exactly this version of an object under the watched prefix.
+    pub async fn remove(&self, name: &str, version: &str) {
+        let key = format!("{}{name}", workspace::PREFIX);
+        let request = self.s3.delete_object().bucket(&self.name).key(key).version_id(version);
+        request.send().await.unwrap();
+    }
 }
 
 impl Stack {
@@ -65,19 +164,15 @@ impl Stack {
 
     /// As [`Stack::deploy`], over a bucket that exists already, keeps versions and sends its events to `EventBridge`.
     pub async fn deploy_over_bucket(name: &str) -> Self {
-        let line = line().await;
-        let bucket = format!("flatfire-test-{name}");
-        let s3 = s3(line.servers.cloud.endpoint());
-        s3.create_bucket().bucket(&bucket).send().await.unwrap();
-        let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let versions = s3.put_bucket_versioning().bucket(&bucket).versioning_configuration(versioning);
-        versions.send().await.unwrap();
-        let events = NotificationConfiguration::builder()
-            .event_bridge_configuration(EventBridgeConfiguration::builder().build())
-            .build();
-        let notifications = s3.put_bucket_notification_configuration().bucket(&bucket);
-        notifications.notification_configuration(events).send().await.unwrap();
-        Self::deploy_with(name, line.servers.database.uri(), &[("MakeBucket", "no")]).await
+        let bucket = Bucket::make(name).await;
+        bucket.keep_versions().await;
+        Self::deploy_over(name, &bucket).await
+    }
+
+    /// As [`Stack::deploy`], over a bucket that exists already. From now on it sends its events to `EventBridge`.
+    pub async fn deploy_over(name: &str, bucket: &Bucket) -> Self {
+        bucket.announce_uploads().await;
+        Self::deploy_with(name, line().await.servers.database.uri(), &[("MakeBucket", "no")]).await
     }
 
     /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
@@ -99,6 +194,14 @@ impl Stack {
         }
     }
 
+    /// Where rows are that are to be compared with those of a stack: an empty database beside its own.
+    pub async fn database_beside(&self, name: &str) -> Beside {
+        let client = Client::with_uri_str(&self.deployment.mongodb_uri).await.unwrap();
+        let database = client.database(&format!("{}-{name}", self.database.name()));
+        database.drop().await.unwrap();
+        Beside { uri: self.uri_of(database.name()), database }
+    }
+
     /// The bucket's name.
     #[must_use]
     pub fn bucket(&self) -> &str {
@@ -108,13 +211,28 @@ impl Stack {
     /// Where the rows are, as the command line takes it.
     #[must_use]
     pub fn uri(&self) -> String {
+        self.uri_of(self.database.name())
+    }
+
+    fn uri_of(&self, database: &str) -> String {
         let uri = self.deployment.mongodb_uri.as_str();
         let (server, options) = uri.split_once("/?").unwrap_or((uri.trim_end_matches('/'), ""));
-        format!("{server}/{}?{options}", self.database.name())
+        format!("{server}/{database}?{options}")
     }
 
     /// Runs the command line with the local cloud as its AWS.
     pub async fn flatfire(&self, arguments: &[&str]) -> Ran {
+        let output = self.flatfire_command(arguments).output().await.unwrap();
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The command line with the local cloud as its AWS, not started yet.
+    #[must_use]
+    pub fn flatfire_command(&self, arguments: &[&str]) -> tokio::process::Command {
         let cloud = [
             ("AWS_ENDPOINT_URL", self.deployment.endpoint.as_str()),
             ("AWS_REGION", REGION),
@@ -122,11 +240,29 @@ impl Stack {
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
         ];
         let mut command = tokio::process::Command::new(program());
-        let output = command.args(arguments).env_clear().envs(cloud).output().await.unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+        command.args(arguments).env_clear().envs(cloud);
+        command
+    }
+
+    /// Makes a queue that nobody reads.
+    pub async fn make_queue(&self, name: &str) -> String {
+        self.sqs.create_queue().queue_name(name).send().await.unwrap().queue_url().unwrap().to_owned()
+    }
+
+    /// Takes all messages of a queue that nobody else reads.
+    pub async fn take_messages(&self, queue_url: &str) -> Vec<String> {
+        let mut bodies = Vec::new();
+        loop {
+            let request = self.sqs.receive_message().queue_url(queue_url).max_number_of_messages(10);
+            let answer = request.send().await.unwrap();
+            if answer.messages().is_empty() {
+                return bodies;
+            }
+            for message in answer.messages() {
+                let receipt = message.receipt_handle().unwrap();
+                self.sqs.delete_message().queue_url(queue_url).receipt_handle(receipt).send().await.unwrap();
+                bodies.push(message.body().unwrap().to_owned());
+            }
         }
     }
 

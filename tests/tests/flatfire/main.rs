@@ -22,6 +22,7 @@ mod broken;
 mod delivery;
 mod killed;
 mod replay;
+mod moving_in;
 
 mod leaks;
 

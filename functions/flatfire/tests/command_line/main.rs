@@ -29,6 +29,7 @@ mod find;
 mod forget;
 mod archive;
 mod replay;
+mod audit;
 mod index;
 mod tidy;
 mod rights;

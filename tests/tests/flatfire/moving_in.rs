@@ -1,0 +1,365 @@
+//! `flatfire backfill` and `flatfire audit` against a bucket that was full before the stack existed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::types::StorageClass;
+use flatfire_tests::{Bucket, PATIENCE, Ran, Stack, number, text};
+use futures::StreamExt as _;
+use mongodb::bson::{DateTime, Document, doc};
+use serde_json::{Value, json};
+
+/// How many object versions the larger tests make; `FLATFIRE_MOVING_IN` says another number.
+const VERSIONS: usize = 600;
+const KILLS: u32 = 50;
+
+/// Versions of an object: the names and texts of all uploads, those of one name in their order.
+type Uploads = BTreeMap<String, Vec<String>>;
+
+#[allow(clippy::disallowed_methods, reason = "whoever runs the test by hand says how large it is")]
+fn versions() -> usize {
+    std::env::var("FLATFIRE_MOVING_IN").ok().and_then(|number| number.parse().ok()).unwrap_or(VERSIONS)
+}
+
+/// A patient a name. Every third name has three versions. Half of all patients say nothing of their time: only the order of
+/// versions tells which is newer.
+fn uploads(wanted: usize) -> Uploads {
+    let (mut uploads, mut made) = (Uploads::new(), 0);
+    for index in 0.. {
+        let count = (if index % 3 == 0 { 3 } else { 1 }).min(wanted - made);
+        if count == 0 {
+            break;
+        }
+        let texts = (1..=count).map(|version| patient(&format!("m{index}"), version, index % 2 == 0));
+        uploads.insert(format!("{:03}/ü {index}.json", index % 50), texts.collect());
+        made += count;
+    }
+    uploads
+}
+
+fn patient(id: &str, version: usize, is_dated: bool) -> String {
+    let dated = if is_dated {
+        format!(r#","meta":{{"lastUpdated":"2024-01-0{version}T10:00:00Z"}}"#)
+    } else {
+        String::new()
+    };
+    format!(r#"{{"resourceType":"Patient","id":"{id}"{dated},"name":[{{"family":"Version {version}"}}]}}"#)
+}
+
+/// Puts everything into the bucket and returns the ids that the loads must have, in the order of the uploads.
+async fn fill(bucket: &Bucket, uploads: &Uploads) -> Vec<String> {
+    let put = |(name, texts): (&String, &Vec<String>)| {
+        let (name, texts) = (name.clone(), texts.clone());
+        async move {
+            let mut ids = Vec::new();
+            for text in texts {
+                let version = bucket.put(&name, text).await.unwrap();
+                ids.push(format!("{}/incoming/{name}@{version}", bucket.name()));
+            }
+            ids
+        }
+    };
+    futures::stream::iter(uploads.iter().map(put)).buffer_unordered(8).concat().await
+}
+
+/// Waits until the queue is empty, longer for more versions.
+async fn handled(stack: &Stack) {
+    let patience = PATIENCE + Duration::from_millis(100) * u32::try_from(versions()).unwrap();
+    let deadline = Instant::now() + patience;
+    while stack.messages().await > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "after {patience:?} there still are {} messages",
+            stack.messages().await
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn loads(stack: &Stack) -> BTreeMap<String, Document> {
+    stack.tables().await.rows("_loads").map(|load| (text(load, "_id").to_owned(), load.clone())).collect()
+}
+
+/// Runs one of the commands on everything below the watched prefix.
+async fn command(stack: &Stack, command: &str, arguments: &[&str]) -> Ran {
+    let place = format!("s3://{}/incoming/", stack.bucket());
+    stack.flatfire(&[&[command, &place, "--to", &stack.uri()], arguments].concat()).await
+}
+
+async fn backfill(stack: &Stack, arguments: &[&str]) -> Ran {
+    let queue = ["--queue-url", &stack.deployment.outputs.queue_url];
+    command(stack, "backfill", &[&queue, arguments].concat()).await
+}
+
+/// The findings of an audit, by status, and the sums.
+async fn audit(stack: &Stack, arguments: &[&str]) -> (i32, BTreeMap<String, BTreeSet<String>>, Value) {
+    let ran = command(stack, "audit", &[&["--json"], arguments].concat()).await;
+    let mut lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sums = lines.pop().unwrap_or_else(|| panic!("{ran:?}"));
+    let mut findings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in lines {
+        let name = line.get("load").or_else(|| line.get("name")).and_then(Value::as_str).unwrap();
+        assert!(findings.entry(line["status"].as_str().unwrap().into()).or_default().insert(name.into()));
+    }
+    (ran.code, findings, sums)
+}
+
+/// The tables that the same texts make in one file, the versions of each name in their order.
+async fn clean_tables(stack: &Stack, uploads: &Uploads) -> flatfire_tests::Tables {
+    let mut file = tempfile::Builder::new().suffix(".ndjson").tempfile().unwrap();
+    for text in uploads.values().flatten() {
+        writeln!(file, "{text}").unwrap();
+    }
+    let clean = stack.database_beside("clean").await;
+    let ran = stack.flatfire(&["load", "--to", &clean.uri, &file.path().display().to_string()]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    clean.tables().await.without_origin()
+}
+
+#[tokio::test]
+async fn a_backfill_that_is_killed_again_and_again_loads_every_version_once() {
+    let uploads = uploads(versions());
+    let bucket = Bucket::make("backfill").await;
+    bucket.keep_versions().await;
+    let mut expected = fill(&bucket, &uploads).await;
+    expected.sort();
+    let stack = Stack::deploy_over("backfill", &bucket).await;
+    assert!(loads(&stack).await.is_empty());
+
+    let began = Instant::now();
+    let dry = backfill(&stack, &["--dry-run"]).await;
+    let whole = began.elapsed();
+    let mut would_be_sent: Vec<&str> = dry.stdout.lines().collect();
+    would_be_sent.sort_unstable();
+    assert_eq!(would_be_sent, expected);
+
+    // Any moment from before the first request until after the last one; elsewhere in every run.
+    let mut random = u64::from(std::process::id()) | 1;
+    for _ in 0..KILLS {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let place = format!("s3://{}/incoming/", stack.bucket());
+        let (uri, queue) = (stack.uri(), stack.deployment.outputs.queue_url.clone());
+        let arguments = ["backfill", &place, "--to", &uri, "--queue-url", &queue];
+        let mut child = stack.flatfire_command(&arguments).stderr(Stdio::null()).spawn().unwrap();
+        let moment = (whole * u32::try_from(random >> 44).unwrap() / (1 << 20)).mul_f32(1.5);
+        tokio::time::sleep(moment.min(Duration::from_secs(2))).await;
+        child.kill().await.unwrap();
+    }
+    for _ in 0..3 {
+        let ran = backfill(&stack, &[]).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    handled(&stack).await;
+
+    let loads = loads(&stack).await;
+    assert_eq!(loads.keys().cloned().collect::<Vec<_>>(), expected);
+    for load in loads.values() {
+        assert_eq!((text(load, "status"), number(load, "attempts")), ("done", 1), "{load}");
+    }
+    assert_eq!(stack.dead_letters().await, 0);
+    assert_eq!(stack.tables().await.without_origin(), clean_tables(&stack, &uploads).await);
+
+    let ran = backfill(&stack, &[]).await;
+    assert!(ran.stderr.contains(&format!(" 0 sent, {} known", expected.len())), "{ran:?}");
+    let ran = command(&stack, "audit", &[]).await;
+    let all = format!("everything is in: {} object versions", expected.len());
+    assert!(ran.code == 0 && ran.stdout.trim_end().ends_with(&all), "{ran:?}");
+}
+
+#[tokio::test]
+async fn an_audit_names_exactly_what_was_dropped_or_deleted_and_mends_it() {
+    let uploads = uploads(versions());
+    let bucket = Bucket::make("audit").await;
+    bucket.keep_versions().await;
+    let ids = fill(&bucket, &uploads).await;
+    let stack = Stack::deploy_over("audit", &bucket).await;
+    let nothing = audit(&stack, &[]).await;
+    assert_eq!((nothing.0, nothing.1["missing"].len()), (2, ids.len()));
+
+    // Messages wait where nobody reads them, until some of their objects are gone.
+    let held = stack.make_queue("flatfire-test-audit-held").await;
+    let ran = command(&stack, "backfill", &["--queue-url", &held]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let chosen = |rest: usize| ids.iter().skip(rest).step_by(100).cloned().collect::<BTreeSet<_>>();
+    let (dropped, deleted) = (chosen(0), chosen(50));
+    let prefix = format!("{}/incoming/", bucket.name());
+    for id in &deleted {
+        let (name, version) = id.strip_prefix(&prefix).unwrap().rsplit_once('@').unwrap();
+        bucket.remove(name, version).await;
+    }
+    let messages = stack.take_messages(&held).await;
+    assert_eq!(messages.len(), ids.len());
+    let mut seen = 0;
+    for message in messages {
+        let object: Value = serde_json::from_str(&message).unwrap();
+        let object = &object["object"];
+        let (key, version) = (object["key"].as_str().unwrap(), object["versionId"].as_str().unwrap());
+        if dropped.contains(&format!("{}/{key}@{version}", bucket.name())) {
+            seen += 1;
+        } else {
+            stack.send(&message).await;
+        }
+    }
+    assert_eq!(seen, dropped.len());
+    handled(&stack).await;
+
+    let findings =
+        BTreeMap::from([("missing".to_owned(), dropped.clone()), ("gone".to_owned(), deleted.clone())]);
+    let (code, found, sums) = audit(&stack, &[]).await;
+    assert_eq!((code, &found), (2, &findings));
+    let statuses = json!({
+        "done": ids.len() - dropped.len() - deleted.len(), "missing": dropped.len(), "gone": deleted.len(),
+    });
+    assert_eq!((&sums["statuses"], &sums["isComplete"]), (&statuses, &json!(false)));
+    let sum = |day: &Value| day.as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+    let by_day: u64 = sums["days"].as_object().unwrap().values().map(sum).sum();
+    assert_eq!(by_day, ids.len() as u64);
+    let text = command(&stack, "audit", &[]).await;
+    assert!(
+        text.code == 2 && text.stdout.contains(&format!("not everything is in: {} missing", dropped.len()))
+    );
+
+    let queue = stack.deployment.outputs.queue_url.clone();
+    let (code, found, _) = audit(&stack, &["--send", "--queue-url", &queue]).await;
+    assert_eq!((code, found), (2, findings));
+    handled(&stack).await;
+    let (code, found, sums) = audit(&stack, &[]).await;
+    assert_eq!((code, found), (0, BTreeMap::from([("gone".to_owned(), deleted)])));
+    assert_eq!(sums["isComplete"], json!(true));
+}
+
+#[tokio::test]
+async fn a_bucket_without_versions_is_known_by_its_etags() {
+    let bucket = Bucket::make("etags").await;
+    let one = |id: &str| patient(id, 1, false);
+    assert_eq!(bucket.put("old.json", one("old")).await, None);
+    bucket.put("folder/", "").await;
+    bucket.put("empty.json", "").await;
+    bucket.put("frozen.json", one("frozen")).await;
+    let stack = Stack::deploy_over("etags", &bucket).await;
+    bucket.put("new.json", one("new")).await;
+    flatfire_tests::eventually("the load of the announced file", async || {
+        (loads(&stack).await.values().any(|load| text(load, "status") == "done")).then_some(())
+    })
+    .await;
+
+    let dry = backfill(&stack, &["--dry-run"]).await;
+    assert!(
+        dry.stderr.contains("5 object versions: 2 would be sent, 1 known to the ledger, 2 empty or folders"),
+        "{dry:?}"
+    );
+    let ran = backfill(&stack, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    handled(&stack).await;
+    let found = loads(&stack).await;
+    assert!(found.keys().all(|id| id.contains(".json@etag:")) && found.len() == 3, "{found:?}");
+    assert_eq!(audit(&stack, &[]).await.0, 0);
+
+    // Versions are kept from now on: what was there is the version `null`, and is not loaded again. The local cloud leaves
+    // versions out of its events, so nothing is announced.
+    bucket.keep_versions().await;
+    bucket.keep_uploads_quiet().await;
+    bucket.put("old.json", patient("old", 2, false)).await.unwrap();
+    let ran = backfill(&stack, &[]).await;
+    assert!(ran.code == 0 && ran.stderr.contains("6 object versions: 1 sent, 3 known"), "{ran:?}");
+    handled(&stack).await;
+    let (code, found, sums) = audit(&stack, &[]).await;
+    assert_eq!((code, sums["versions"].as_u64()), (0, Some(4)), "{found:?} {sums}");
+    assert_eq!(text(stack.tables().await.row("Patient", "Patient/old"), "name_family"), "Version 2");
+
+    bucket.put("late.json", patient("late", 1, false)).await.unwrap();
+    let expected = ["incoming/late.json", "incoming/never.json"];
+    let list = expected.join("\n");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), list).unwrap();
+    let (code, found, _) = audit(&stack, &["--expect", &file.path().display().to_string()]).await;
+    assert_eq!((code, found["missing"].len()), (2, 1));
+    assert_eq!(found["not-sent"], BTreeSet::from(["incoming/never.json".to_owned()]));
+
+    // As if the function had been killed over one of them.
+    let killed = doc! { "status": "running", "lease": { "owner": "o", "until": DateTime::from_millis(0) } };
+    let new = doc! { "key": "incoming/new.json" };
+    stack.database().collection::<Document>("_loads").update_one(new, doc! { "$set": killed }).await.unwrap();
+    let (code, found, _) =
+        audit(&stack, &["--send", "--queue-url", &stack.deployment.outputs.queue_url]).await;
+    assert_eq!((code, found["missing"].len(), found["stuck"].len()), (2, 1, 1));
+    handled(&stack).await;
+    assert_eq!(audit(&stack, &[]).await.0, 0);
+}
+
+#[tokio::test]
+async fn versions_of_before_a_bucket_kept_versions_are_loaded_and_archived_ones_are_listed_apart() {
+    let bucket = Bucket::make("frozen").await;
+    bucket.put("a.json", patient("a", 1, false)).await;
+    bucket.keep_versions().await;
+    let newer = bucket.put("a.json", patient("a", 2, false)).await.unwrap();
+    let frozen = bucket
+        .put_in_class("it's old.json", patient("b", 1, false), StorageClass::DeepArchive)
+        .await
+        .unwrap();
+    let stack = Stack::deploy_over("frozen", &bucket).await;
+    let ran = backfill(&stack, &[]).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let restore = format!(
+        "aws s3api restore-object --bucket {} --key 'incoming/it'\\''s old.json' --version-id '{frozen}' \
+         --restore-request 'Days=7,GlacierJobParameters={{Tier=Bulk}}'\n",
+        bucket.name()
+    );
+    assert_eq!(ran.stdout, restore);
+    handled(&stack).await;
+    let found = loads(&stack).await;
+    let id = |version: &str| format!("{}/incoming/a.json@{version}", bucket.name());
+    assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), BTreeSet::from([id("null"), id(&newer)]));
+    let tables = stack.tables().await;
+    assert_eq!(text(tables.row("Patient", "Patient/a"), "name_family"), "Version 2");
+
+    // The same from an inventory report, which is older than the last upload and holds what was deleted since.
+    bucket.keep_uploads_quiet().await;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut line = |key: &str, version: &str, latest: bool, class: &str| {
+        let bucket = bucket.name();
+        let rest = format!(r#""{latest}","false","100","2026-01-05T10:00:00.000Z","0123","{class}""#);
+        writeln!(encoder, r#""{bucket}","incoming/{key}","{version}",{rest}"#).unwrap();
+    };
+    line("it%27s+old.json", &frozen, true, "DEEP_ARCHIVE");
+    line("a.json", &newer, true, "STANDARD");
+    line("a.json", "", false, "STANDARD");
+    line("deleted+since.json", "v0", true, "STANDARD");
+    bucket.put_at("inventory/data/1.csv.gz", encoder.finish().unwrap()).await;
+    let manifest = json!({
+        "sourceBucket": bucket.name(), "destinationBucket": format!("arn:aws:s3:::{}", bucket.name()),
+        "version": "2016-11-30", "creationTimestamp": "1514944800000", "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, StorageClass",
+        "files": [{ "key": "inventory/data/1.csv.gz", "size": 1, "MD5checksum": "" }],
+    });
+    bucket.put_at("inventory/manifest.json", manifest.to_string()).await;
+    let report = format!("s3://{}/inventory/manifest.json", bucket.name());
+    let list = tempfile::NamedTempFile::new().unwrap();
+    let archived = list.path().display().to_string();
+    let ran = backfill(&stack, &["--inventory", &report, "--archived", &archived]).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("4 object versions: 1 sent, 2 known"), "{ran:?}");
+    assert_eq!(
+        std::fs::read_to_string(list.path()).unwrap(),
+        format!("{},incoming/it%27s+old.json,{frozen}\n", bucket.name())
+    );
+    handled(&stack).await;
+    let (code, found, _) = audit(&stack, &["--inventory", &report]).await;
+    let ids =
+        |key: &str, version: &str| BTreeSet::from([format!("{}/incoming/{key}@{version}", bucket.name())]);
+    let findings = BTreeMap::from([
+        ("gone".to_owned(), ids("deleted since.json", "v0")),
+        ("missing".to_owned(), ids("it's old.json", &frozen)),
+    ]);
+    assert_eq!((code, found), (2, findings));
+
+    let parquet = manifest.to_string().replace("CSV", "Parquet");
+    bucket.put_at("inventory/manifest.json", parquet).await;
+    let ran = backfill(&stack, &["--inventory", &report]).await;
+    assert!(
+        ran.code == 1 && ran.stderr.contains("its files are Parquet; only reports in CSV are read"),
+        "{ran:?}"
+    );
+}
