@@ -1,4 +1,6 @@
-//! `flatfire backfill`: the objects that a bucket already holds are sent to the function.
+//! `flatfire backfill`: the objects that a bucket already holds are sent to the function, or loaded here.
+
+mod direct;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,13 +15,15 @@ use crate::archived::ArchivedObjects;
 use crate::cloud::Cloud;
 use crate::comparison::{Compared, compare};
 use crate::console;
+use crate::database::Database;
 use crate::known_loads::KnownLoads;
 use crate::listing::Objects;
 use crate::outcome::Outcome;
 use crate::queue_sender::{QueueSender, Reason};
 use crate::settings::Destination;
+use direct::{Direct, DirectLoader, is_open};
 
-/// Send what a bucket already holds to the function: every object version that the ledger does not know.
+/// Load what a bucket already holds: every object version that the ledger does not know.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub(crate) struct Backfill {
@@ -28,7 +32,7 @@ pub(crate) struct Backfill {
     #[command(flatten)]
     destination: Destination,
     /// The function's queue
-    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL", required_unless_present_any = ["dry_run", "is_wanted"])]
     queue_url: Option<String>,
     /// Send so many messages a second at most
     #[arg(long, value_name = "N")]
@@ -39,27 +43,47 @@ pub(crate) struct Backfill {
     /// List all objects that must be restored from Glacier in this file, as a manifest of S3 Batch Operations
     #[arg(long, value_name = "FILE")]
     archived: Option<PathBuf>,
+    #[command(flatten)]
+    direct: Direct,
 }
 
 const NOTES: &str = "\
 Every version of every object is sent once, the oldest of a key first; empty objects and folders are not. The function
 does nothing for a version that is loaded by then, so this command may be stopped at any moment and run again.
 
+With --direct no function and no queue are needed: the objects are loaded here, with the settings given here, and so are
+those whose function was killed. Ctrl-C ends it behind the writes under way.
+
 Objects in Glacier are not sent. The command that restores each is printed.
 
 Credentials and region of AWS are found where the AWS command line finds them. They need s3:ListBucketVersions,
-sqs:SendMessage, and to read an inventory s3:GetObject and s3:GetBucketVersioning.
+sqs:SendMessage, with --direct s3:GetObject and s3:GetObjectVersion, and to read an inventory s3:GetObject and s3:GetBucketVersioning.
 
-Exit codes: 0 done, 2 partial (objects in Glacier were not sent), 1 failed.";
+Exit codes: 0 done, 2 partial (objects in Glacier were not sent; with --direct also: some records were set aside),
+1 failed, 130 ended by Ctrl-C.";
+
+/// Where object versions go.
+enum Destiny {
+    /// Nowhere: their ids are printed.
+    Printed,
+    /// To the function.
+    Queue(QueueSender),
+    /// Into the database.
+    Direct(DirectLoader),
+}
 
 /// What a run does and has seen.
 struct Run {
-    sender: Option<QueueSender>,
+    destiny: Destiny,
     archived: ArchivedObjects,
     /// A report may be older than the ledger: what the ledger calls gone is gone.
     is_from_report: bool,
     counts: Counts,
+    bar: ProgressBar,
 }
+
+/// Object versions between two changes of the progress line.
+const SHOWN_EVERY: u64 = 100;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -69,62 +93,95 @@ struct Counts {
     skipped: u64,
 }
 
-/// Sends what the arguments select.
+/// Sends or loads what the arguments select.
 pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
-    let loads = KnownLoads::new(&arguments.destination.connect().await?);
+    let database = arguments.destination.connect().await?;
+    let loads = KnownLoads::new(&database);
     let cloud = Arc::new(Cloud::new().await);
     let mut pages = arguments.objects.pages(&cloud, &selection).await?;
     let mut run = Run {
-        sender: if arguments.dry_run {
-            None
-        } else {
-            let queue = arguments.queue_url.clone().context("--queue-url: name the function's queue")?;
-            Some(QueueSender::new(&cloud, queue, arguments.rate))
-        },
+        destiny: arguments.destiny(&cloud, &database).await?,
         archived: ArchivedObjects::new(arguments.archived.as_deref())?,
         is_from_report: pages.are_from_report,
         counts: Counts::default(),
+        bar: spinner(),
     };
-    let bar = spinner();
     while let Some(page) = pages.next().await? {
         for compared in compare(page, &loads).await? {
-            run.handle(compared, &bar).await?;
+            if let Destiny::Direct(loader) = &run.destiny
+                && loader.is_cancelled()
+            {
+                return run.finish().await;
+            }
+            run.handle(compared).await?;
         }
-        bar.set_message(run.counts.to_string());
     }
-    if let Some(sender) = &mut run.sender {
-        sender.finish().await?;
+    run.finish().await
+}
+
+impl Backfill {
+    async fn destiny(&self, cloud: &Cloud, database: &Database) -> anyhow::Result<Destiny> {
+        if self.direct.is_wanted {
+            return Ok(Destiny::Direct(self.direct.loader(cloud, database).await?));
+        }
+        if self.dry_run {
+            return Ok(Destiny::Printed);
+        }
+        let queue = self.queue_url.clone().context("--queue-url: name the function's queue")?;
+        Ok(Destiny::Queue(QueueSender::new(cloud, queue, self.rate)))
     }
-    bar.finish_and_clear();
-    run.archived.finish()?;
-    let verb = if arguments.dry_run { "would be sent" } else { "sent" };
-    console::line(&format!("flatfire: {}", run.counts.sum(verb)));
-    Ok(if run.archived.count() > 0 { Outcome::Partial } else { Outcome::Done })
 }
 
 impl Run {
-    async fn handle(&mut self, compared: Compared, bar: &ProgressBar) -> anyhow::Result<()> {
+    async fn handle(&mut self, compared: Compared) -> anyhow::Result<()> {
         self.counts.looked_at += 1;
         let is_wrong_in_ledger = compared.is_gone() && !self.is_from_report;
         let Compared { version, state } = compared;
+        let is_open = match &self.destiny {
+            Destiny::Direct(_) => is_open(state),
+            Destiny::Printed | Destiny::Queue(_) => state.is_none() || is_wrong_in_ledger,
+        };
         if version.is_skipped() {
             self.counts.skipped += 1;
-        } else if state.is_some() && !is_wrong_in_ledger {
+        } else if !is_open {
             self.counts.known += 1;
         } else if version.is_archived {
-            bar.suspend(|| self.archived.add(&version.object))?;
+            self.bar.suspend(|| self.archived.add(&version.object))?;
         } else {
             self.counts.sent += 1;
-            match &mut self.sender {
-                Some(sender) => {
+            match &mut self.destiny {
+                Destiny::Printed => self.bar.suspend(|| console::print(&version.object.load_id()))?,
+                Destiny::Queue(sender) => {
                     let reason = if is_wrong_in_ledger { Reason::WrongInLedger } else { Reason::NotLoaded };
                     sender.send(version.object, reason).await?;
                 }
-                None => bar.suspend(|| console::print(&version.object.load_id()))?,
+                Destiny::Direct(loader) => loader.load(version.object, &self.bar).await,
             }
         }
+        if self.counts.looked_at.is_multiple_of(SHOWN_EVERY) {
+            self.bar.set_message(self.counts.to_string());
+        }
         Ok(())
+    }
+
+    /// Waits for everything under way and prints the sums.
+    async fn finish(mut self) -> anyhow::Result<Outcome> {
+        let (verb, mut outcome) = match &mut self.destiny {
+            Destiny::Printed => ("would be sent", Outcome::Done),
+            Destiny::Queue(sender) => {
+                sender.finish().await?;
+                ("sent", Outcome::Done)
+            }
+            Destiny::Direct(loader) => ("begun", loader.finish(&self.bar).await),
+        };
+        self.bar.finish_and_clear();
+        self.archived.finish()?;
+        console::line(&format!("flatfire: {}", self.counts.sum(verb)));
+        if self.archived.count() > 0 {
+            outcome = outcome.max(Outcome::Partial);
+        }
+        Ok(outcome)
     }
 }
 

@@ -36,7 +36,7 @@ use interrupt::Interrupt;
 use report::{Entry, Report};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.
-const LARGE_FILE_BYTES: u64 = 1 << 20;
+pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 20;
 /// Files at once for each core: a small one waits for the database most of the time.
 const JOBS_PER_CORE: usize = 4;
 /// The most files at once: each of them may hold a batch.
@@ -254,7 +254,7 @@ impl Loader {
     ) -> Result<Loaded, Failure> {
         let bar = self.bars.add(progress_bar(input));
         let job = Job {
-            owner: owner(),
+            owner: new_owner(),
             again: self.again,
             deadline: None,
             is_cancelled: Some(is_cancelled),
@@ -316,7 +316,7 @@ fn progress_bar(input: &Input) -> ProgressBar {
 }
 
 /// A name that no other attempt anywhere has: 128 random bits.
-fn owner() -> String {
+pub(crate) fn new_owner() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }

@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Work(Work),
     /// Explain a code of a reject or of a load
     Explain(Explain),
-    /// Send what a bucket already holds to the function
+    /// Load what a bucket already holds, by the function or here
     Backfill(Backfill),
     /// Compare a bucket with the ledger: is everything in?
     Audit(Audit),

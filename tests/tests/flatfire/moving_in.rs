@@ -169,6 +169,31 @@ async fn a_backfill_that_is_killed_again_and_again_loads_every_version_once() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_loaded_without_the_function() {
+    let uploads = uploads(100);
+    let bucket = Bucket::make("direct").await;
+    bucket.keep_versions().await;
+    let mut expected = fill(&bucket, &uploads).await;
+    expected.sort();
+    bucket.put("broken.ndjson", "{\"resourceType\":").await;
+    let stack = Stack::deploy_over("direct", &bucket).await;
+    let ran = command(&stack, "backfill", &["--direct"]).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("loaded here: 100 done, 1 failed"), "{ran:?}");
+    assert!(ran.stderr.contains("101 object versions: 101 begun, 0 known"), "{ran:?}");
+    let loads = loads(&stack).await;
+    let done = loads.iter().filter(|(_, load)| text(load, "status") == "done").map(|(id, _)| id.clone());
+    assert_eq!(done.collect::<Vec<_>>(), expected);
+    assert_eq!(stack.tables().await.without_origin(), clean_tables(&stack, &uploads).await);
+
+    let ran = command(&stack, "backfill", &["--direct"]).await;
+    assert!(ran.code == 0 && ran.stderr.contains(" 0 begun, 101 known"), "{ran:?}");
+    let other = ["--direct", "--arrays", "tables"];
+    let ran = command(&stack, "backfill", &other).await;
+    assert!(ran.code == 1 && ran.stderr.contains("--catalog-differs-ok"), "{ran:?}");
+}
+
+#[tokio::test]
 async fn an_audit_names_exactly_what_was_dropped_or_deleted_and_mends_it() {
     let uploads = uploads(versions());
     let bucket = Bucket::make("audit").await;

@@ -10,8 +10,10 @@ use crate::database::TestDatabase;
 use crate::objects::{self, Object};
 use crate::program::{Ran, flatfire};
 
-/// (version, what the ledger says: status, what else, the word of the audit)
-fn cases() -> Vec<(&'static str, Option<(&'static str, Document)>, &'static str)> {
+/// A version, what the ledger says (its status, what else), and the word of the audit.
+type Case = (&'static str, Option<(&'static str, Document)>, &'static str);
+
+fn cases() -> Vec<Case> {
     let lease = |until: i64| doc! { "lease": { "owner": "o", "until": DateTime::from_millis(until) } };
     vec![
         ("v1", Some(("done", doc! {})), "done"),

@@ -1,0 +1,171 @@
+//! `flatfire backfill --direct`: loads the objects in this process, several at once, without a queue.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use indicatif::ProgressBar;
+use mongodb_store::{MongoStore, Validation};
+use pipeline::interrupted::Interrupted;
+use pipeline::ledger::{Ledger, Status};
+use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
+use pipeline::object::ObjectRef;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cloud::Cloud;
+use crate::console;
+use crate::database::Database;
+use crate::known_loads::LoadState;
+use crate::load::{LARGE_FILE_BYTES, milliseconds_now, new_owner, tell_missing_indexes};
+use crate::other_catalogs;
+use crate::outcome::Outcome;
+use crate::settings::{Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
+
+/// How objects are loaded without the function.
+#[derive(Debug, Args)]
+pub(crate) struct Direct {
+    /// Load the objects here, without the function and its queue, with the settings given here
+    #[arg(long = "direct", conflicts_with_all = ["queue_url", "rate", "dry_run"])]
+    pub(super) is_wanted: bool,
+    /// How many objects are loaded at once; those above 1 MiB and compressed ones take turns
+    #[arg(long, value_name = "N", default_value = "8", requires = "is_wanted")]
+    jobs: NonZeroUsize,
+    #[command(flatten)]
+    flattening: Flattening,
+    #[command(flatten)]
+    other_catalogs: OtherCatalogs,
+    #[command(flatten)]
+    sql_schemas: SqlSchemas,
+    #[command(flatten)]
+    indexes: NewIndexes,
+}
+
+/// Loads objects on tasks of their own.
+pub(super) struct DirectLoader {
+    shared: Arc<Shared>,
+    jobs: usize,
+    tasks: JoinSet<(String, Result<Loaded, Interrupted>)>,
+    ended: BTreeMap<&'static str, u64>,
+    outcome: Outcome,
+}
+
+/// What all loads have in common.
+struct Shared {
+    pipeline: Pipeline,
+    store: Arc<MongoStore>,
+    ledger: Ledger,
+    /// The turn of a large object.
+    large: Semaphore,
+    is_cancelled: AtomicBool,
+}
+
+impl Direct {
+    /// Prepares to load into a database.
+    pub(super) async fn loader(&self, cloud: &Cloud, database: &Database) -> anyhow::Result<DirectLoader> {
+        let catalog = self.flattening.catalog(None)?;
+        other_catalogs::check(database, &catalog, self.other_catalogs).await?;
+        let store = database.sink(&catalog, Validation::default(), self.sql_schemas, self.indexes);
+        let (storage, store, limits) = (cloud.storage(), Arc::new(store), PipelineLimits::default());
+        let pipeline = Pipeline { storage, catalog, store: store.clone(), limits };
+        let (ledger, large, is_cancelled) = (database.ledger(), Semaphore::new(1), AtomicBool::new(false));
+        let shared = Arc::new(Shared { pipeline, store, ledger, large, is_cancelled });
+        tokio::spawn(listen(Arc::clone(&shared)));
+        let (tasks, ended) = (JoinSet::new(), BTreeMap::new());
+        Ok(DirectLoader { shared, jobs: self.jobs.get(), tasks, ended, outcome: Outcome::Done })
+    }
+}
+
+/// Returns whether a version is loaded: an attempt that ended without a word is followed by another one here.
+pub(super) const fn is_open(state: Option<LoadState>) -> bool {
+    matches!(state, None | Some(LoadState::Stuck | LoadState::Running))
+}
+
+impl DirectLoader {
+    /// Returns whether no other object should be loaded.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.shared.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Begins to load an object once there is room.
+    pub(super) async fn load(&mut self, object: ObjectRef, bar: &ProgressBar) {
+        while self.tasks.len() >= self.jobs {
+            self.join_one(bar).await;
+        }
+        self.tasks.spawn(Arc::clone(&self.shared).load(Arc::new(object)));
+    }
+
+    /// Waits for the loads under way, says what became of all, and returns the outcome.
+    pub(super) async fn finish(&mut self, bar: &ProgressBar) -> Outcome {
+        while !self.tasks.is_empty() {
+            self.join_one(bar).await;
+        }
+        bar.finish_and_clear();
+        tell_missing_indexes(&self.shared.store);
+        let ended = self.ended.iter().map(|(status, count)| format!("{count} {status}"));
+        let ended: Vec<String> = ended.collect();
+        if !ended.is_empty() {
+            console::line(&format!("flatfire: loaded here: {}", ended.join(", ")));
+        }
+        self.outcome
+    }
+
+    async fn join_one(&mut self, bar: &ProgressBar) {
+        let Some(Ok((id, loaded))) = self.tasks.join_next().await else {
+            self.outcome = self.outcome.max(Outcome::Failed);
+            return;
+        };
+        let outcome = match loaded {
+            Ok(loaded) => {
+                *self.ended.entry(loaded.status.as_str()).or_default() += 1;
+                outcome_of(loaded.status)
+            }
+            Err(interrupted) => {
+                // The next object would meet the same.
+                let ends_all = matches!(interrupted, Interrupted::Write { .. } | Interrupted::Stopped { .. });
+                self.shared.is_cancelled.fetch_or(ends_all, Ordering::Relaxed);
+                bar.suspend(|| console::file_error(&id, &console::explained(&interrupted)));
+                if interrupted == Interrupted::Cancelled { Outcome::Interrupted } else { Outcome::Failed }
+            }
+        };
+        self.outcome = self.outcome.max(outcome);
+    }
+}
+
+const fn outcome_of(status: Status) -> Outcome {
+    match status {
+        Status::Done | Status::Superseded | Status::Gone => Outcome::Done,
+        Status::Partial | Status::Failed | Status::Refused | Status::Running => Outcome::Partial,
+    }
+}
+
+impl Shared {
+    async fn load(self: Arc<Self>, object: Arc<ObjectRef>) -> (String, Result<Loaded, Interrupted>) {
+        let is_compressed = [".gz", ".zst", ".zstd"].iter().any(|ending| object.key.ends_with(ending));
+        let is_large = is_compressed || object.size.is_none_or(|bytes| bytes > LARGE_FILE_BYTES);
+        let _turn = if is_large { self.large.acquire().await.ok() } else { None };
+        let job = Job {
+            owner: new_owner(),
+            again: false,
+            deadline: None,
+            is_cancelled: Some(&self.is_cancelled),
+            clock: milliseconds_now,
+            progress: &|_| {},
+        };
+        let loaded = self.pipeline.load(&self.ledger, &object, &job).await;
+        (object.load_id(), loaded)
+    }
+}
+
+/// Ends the loads behind the writes under way at the first Ctrl-C, and everything at once at the second.
+async fn listen(shared: Arc<Shared>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        shared.is_cancelled.store(true, Ordering::Relaxed);
+        console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    }
+}
