@@ -172,7 +172,12 @@ impl Stack {
     /// As [`Stack::deploy`], over a bucket that exists already. From now on it sends its events to `EventBridge`.
     pub async fn deploy_over(name: &str, bucket: &Bucket) -> Self {
         bucket.announce_uploads().await;
-        Self::deploy_with(name, line().await.servers.database.uri(), &[("MakeBucket", "no")]).await
+        Self::deploy_with(
+            name,
+            line().await.servers.database.uri(),
+            &[("MakeBucket", "no"), ("BatchSize", "10")],
+        )
+        .await
     }
 
     /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
