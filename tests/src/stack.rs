@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{
     BucketVersioningStatus, EventBridgeConfiguration, NotificationConfiguration, StorageClass,
     VersioningConfiguration,
 };
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use serde_json::{Value, json};
@@ -263,11 +263,13 @@ impl Stack {
             if answer.messages().is_empty() {
                 return bodies;
             }
-            for message in answer.messages() {
-                let receipt = message.receipt_handle().unwrap();
-                self.sqs.delete_message().queue_url(queue_url).receipt_handle(receipt).send().await.unwrap();
-                bodies.push(message.body().unwrap().to_owned());
-            }
+            let read = answer.messages().iter().enumerate().map(|(index, message)| {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
+                entry.receipt_handle(message.receipt_handle().unwrap()).build().unwrap()
+            });
+            let delete = self.sqs.delete_message_batch().queue_url(queue_url);
+            delete.set_entries(Some(read.collect())).send().await.unwrap();
+            bodies.extend(answer.messages().iter().map(|message| message.body().unwrap().to_owned()));
         }
     }
 

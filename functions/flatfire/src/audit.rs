@@ -108,6 +108,7 @@ pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
         for compared in compare(page, &loads).await? {
             auditor.judge(compared).await?;
         }
+        auditor.bar.set_position(auditor.tally.total());
         auditor.bar.set_message(format!("{} looked at", HumanCount(auditor.tally.total())));
     }
     auditor.finish(&loads).await

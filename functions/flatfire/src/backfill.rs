@@ -160,6 +160,7 @@ impl Run {
             }
         }
         if self.counts.looked_at.is_multiple_of(SHOWN_EVERY) {
+            self.bar.set_position(self.counts.looked_at);
             self.bar.set_message(self.counts.to_string());
         }
         Ok(())
@@ -202,7 +203,7 @@ impl std::fmt::Display for Counts {
 
 /// Nobody knows how many objects a bucket has, so there is no end to draw a bar towards.
 pub(crate) fn spinner() -> ProgressBar {
-    let template = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}");
+    let template = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg} · {per_sec}");
     let spinner = ProgressBar::new_spinner();
     spinner.set_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     spinner.enable_steady_tick(Duration::from_millis(200));
