@@ -513,6 +513,35 @@ def check_senders(stack):
     check_equal(allowed[0]["Condition"], condition, "the source that may send")
 
 
+def check_operator(stack):
+    """The operator's commands may send, list and read, and nothing else."""
+    if not stack.given("OperatorRoleArn"):
+        return check("OperatorPolicy" not in stack.ids, "there is a policy for an operator that nobody named")
+    document = stack.properties("OperatorPolicy")["PolicyDocument"]
+    granted = {
+        (action, statement["Resource"])
+        for statement in statements(document)
+        for action in listed(statement["Action"])
+    }
+    bucket, key = f"arn:aws:s3:::{BUCKET}", stack.given("KmsKeyArn")
+    files = f"{bucket}/{stack.given('WatchedPrefix')}*"
+    expected = {
+        ("sqs:SendMessage", "<Queue.Arn>"),
+        ("sqs:ReceiveMessage", "<DeadLetterQueue.Arn>"),
+        ("sqs:DeleteMessage", "<DeadLetterQueue.Arn>"),
+        ("sqs:ListDeadLetterSourceQueues", "<DeadLetterQueue.Arn>"),
+        ("s3:ListBucketVersions", bucket),
+        ("s3:GetBucketVersioning", bucket),
+        ("s3:GetObject", files),
+        ("s3:GetObjectVersion", files),
+    }
+    expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
+    check_equal(granted, expected, "what the operator may do")
+    check(all(statement["Effect"] == "Allow" for statement in statements(document)), "the operator's policy denies")
+    condition = {"StringLike": {"s3:prefix": f"{stack.given('WatchedPrefix')}*"}}
+    check_equal(by_sid(document, "ListTheFiles")["Condition"], condition, "what the operator may list")
+
+
 def check_network(stack):
     actions = role_actions(stack, "ec2:")
     network = stack.properties("IngestFunction").get("VpcConfig")
@@ -615,6 +644,7 @@ CHECKS = [
     check_lifecycle,
     check_queues,
     check_senders,
+    check_operator,
     check_network,
     check_key,
     check_role,
