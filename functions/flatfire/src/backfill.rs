@@ -109,10 +109,9 @@ pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     };
     while let Some(page) = pages.next().await? {
         for compared in compare(page, &loads).await? {
-            if let Destiny::Direct(loader) = &run.destiny
-                && loader.is_cancelled()
-            {
-                return run.finish().await;
+            if let Some(outcome) = run.stopped() {
+                console::line("flatfire: ended before all objects were begun; run it again");
+                return Ok(run.finish().await?.max(outcome));
             }
             run.handle(compared).await?;
         }
@@ -134,6 +133,13 @@ impl Backfill {
 }
 
 impl Run {
+    fn stopped(&self) -> Option<Outcome> {
+        match &self.destiny {
+            Destiny::Direct(loader) => loader.stopped(),
+            Destiny::Printed | Destiny::Queue(_) => None,
+        }
+    }
+
     async fn handle(&mut self, compared: Compared) -> anyhow::Result<()> {
         self.counts.looked_at += 1;
         let is_wrong_in_ledger = compared.is_gone() && !self.is_from_report;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types::StorageClass;
@@ -193,6 +193,33 @@ async fn a_bucket_is_loaded_without_the_function() {
     let other = ["--direct", "--arrays", "tables"];
     let ran = command(&stack, "backfill", &other).await;
     assert!(ran.code == 1 && ran.stderr.contains("--catalog-differs-ok"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_backfill_behind_the_writes_under_way() {
+    let uploads = uploads(400);
+    let bucket = Bucket::make("ctrl-c").await;
+    bucket.keep_versions().await;
+    let expected = fill(&bucket, &uploads).await;
+    let stack = Stack::deploy_over("ctrl-c", &bucket).await;
+    let (place, uri) = (format!("s3://{}/incoming/", stack.bucket()), stack.uri());
+    let arguments = ["backfill", &place, "--to", &uri, "--direct", "--jobs", "2"];
+    let mut child = stack.flatfire_command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    flatfire_tests::eventually("the first loads", async || (loads(&stack).await.len() > 4).then_some(()))
+        .await;
+    let process = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+    let begun = loads(&stack).await;
+    assert!(begun.len() < expected.len(), "{} were begun", begun.len());
+    // What it was at has given up its lease, so that the next run can begin it at once.
+    let (done, stopped): (Vec<_>, Vec<_>) = begun.values().partition(|load| text(load, "status") == "done");
+    assert!(stopped.iter().all(|load| !load.contains_key("lease")) && stopped.len() <= 2, "{stopped:?}");
+
+    let ran = command(&stack, "backfill", &["--direct"]).await;
+    assert!(ran.code == 0 && ran.stderr.contains(&format!(" {} known", done.len())), "{ran:?}");
+    assert_eq!(loads(&stack).await.len(), expected.len());
+    assert_eq!(stack.tables().await.without_origin(), clean_tables(&stack, &uploads).await);
 }
 
 #[tokio::test]

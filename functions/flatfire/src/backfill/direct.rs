@@ -50,6 +50,8 @@ pub(super) struct DirectLoader {
     tasks: JoinSet<(String, Result<Loaded, Interrupted>)>,
     ended: BTreeMap<&'static str, u64>,
     outcome: Outcome,
+    /// A load has failed as the next one would.
+    has_failed: bool,
 }
 
 /// What all loads have in common.
@@ -59,6 +61,7 @@ struct Shared {
     ledger: Ledger,
     /// The turn of a large object.
     large: Semaphore,
+    /// Somebody has pressed Ctrl-C.
     is_cancelled: AtomicBool,
 }
 
@@ -74,7 +77,8 @@ impl Direct {
         let shared = Arc::new(Shared { pipeline, store, ledger, large, is_cancelled });
         tokio::spawn(listen(Arc::clone(&shared)));
         let (tasks, ended) = (JoinSet::new(), BTreeMap::new());
-        Ok(DirectLoader { shared, jobs: self.jobs.get(), tasks, ended, outcome: Outcome::Done })
+        let (jobs, outcome) = (self.jobs.get(), Outcome::Done);
+        Ok(DirectLoader { shared, jobs, tasks, ended, outcome, has_failed: false })
     }
 }
 
@@ -84,9 +88,12 @@ pub(super) const fn is_open(state: Option<LoadState>) -> bool {
 }
 
 impl DirectLoader {
-    /// Returns whether no other object should be loaded.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.shared.is_cancelled.load(Ordering::Relaxed)
+    /// Returns why no other object should be begun.
+    pub(super) fn stopped(&self) -> Option<Outcome> {
+        if self.shared.is_cancelled.load(Ordering::Relaxed) {
+            return Some(Outcome::Interrupted);
+        }
+        self.has_failed.then_some(Outcome::Failed)
     }
 
     /// Begins to load an object once there is room.
@@ -123,9 +130,8 @@ impl DirectLoader {
                 outcome_of(loaded.status)
             }
             Err(interrupted) => {
-                // The next object would meet the same.
-                let ends_all = matches!(interrupted, Interrupted::Write { .. } | Interrupted::Stopped { .. });
-                self.shared.is_cancelled.fetch_or(ends_all, Ordering::Relaxed);
+                self.has_failed |=
+                    matches!(interrupted, Interrupted::Write { .. } | Interrupted::Stopped { .. });
                 bar.suspend(|| console::file_error(&id, &console::explained(&interrupted)));
                 if interrupted == Interrupted::Cancelled { Outcome::Interrupted } else { Outcome::Failed }
             }
