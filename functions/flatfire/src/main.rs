@@ -24,6 +24,7 @@ mod find;
 mod archive;
 mod replay;
 mod work;
+mod push;
 mod explain;
 mod shell;
 mod listing;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Find(arguments) => wait_for(find::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
+        Command::Push(arguments) => wait_for(push::run(arguments)),
         Command::Work(arguments) => wait_for(work::run(arguments)),
         Command::Backfill(arguments) => wait_for(backfill::run(arguments)),
         Command::Audit(arguments) => wait_for(audit::run(arguments)),

@@ -24,6 +24,7 @@ use crate::find::Find;
 use crate::forget::Forget;
 use crate::index::Index;
 use crate::load::Load;
+use crate::push::Push;
 use crate::replay::Replay;
 use crate::rows::Rows;
 use crate::schema::Schema;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
     Replay(Replay),
+    /// Upload files of a folder to a bucket
+    Push(Push),
     /// Load the objects that a queue announces
     Work(Work),
     /// Explain a code of a reject or of a load

@@ -1,0 +1,132 @@
+//! The files of a folder: which there are, what their keys are, whether somebody still writes to them.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+
+/// A file to upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LocalFile {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// Its path within the folder.
+    pub(super) relative: PathBuf,
+    /// The same with slashes: the end of its key.
+    pub(super) key: String,
+    /// How it was when it was looked at.
+    pub(super) stamp: Stamp,
+}
+
+/// Tells a file from what it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// In bytes.
+    pub(super) size: u64,
+    modified: SystemTime,
+}
+
+/// The files of a folder.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// In the order of their keys.
+    pub(super) files: Vec<LocalFile>,
+    /// What cannot be uploaded, and why.
+    pub(super) unreadable: Vec<(PathBuf, String)>,
+}
+
+/// Looks for all files of a folder and its folders, but for hidden and empty ones, and for those in `left_out`. A linked
+/// folder is not entered: it might lead back.
+pub(super) fn find(folder: &Path, left_out: Option<&Path>) -> anyhow::Result<Found> {
+    let left_out = left_out.and_then(|folder| folder.canonicalize().ok());
+    let mut found = Found::default();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inside) = folders.pop() {
+        let entries = match fs::read_dir(&inside) {
+            Ok(entries) => entries,
+            Err(error) if inside == folder => {
+                return Err(error).with_context(|| inside.display().to_string());
+            }
+            Err(error) => {
+                found.unreadable.push((inside, error.to_string()));
+                continue;
+            }
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if is_hidden || (left_out.is_some() && path.canonicalize().ok() == left_out) {
+                continue;
+            }
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() && path.is_symlink() => {}
+                Ok(metadata) if metadata.is_dir() => folders.push(path),
+                Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {
+                    found.add(folder, path, &metadata);
+                }
+                Ok(_) => {}
+                Err(error) => found.unreadable.push((path, error.to_string())),
+            }
+        }
+    }
+    found.files.sort_by(|one, other| one.key.cmp(&other.key));
+    Ok(found)
+}
+
+impl Found {
+    fn add(&mut self, folder: &Path, path: PathBuf, metadata: &Metadata) {
+        let Ok(relative) = path.strip_prefix(folder).map(Path::to_owned) else { return };
+        let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
+        let Some(key) = parts.map(|parts| parts.join("/")) else {
+            self.unreadable.push((path, "its name is not UTF-8; rename it".to_owned()));
+            return;
+        };
+        let stamp = Stamp::of(metadata);
+        self.files.push(LocalFile { path, relative, key, stamp });
+    }
+}
+
+impl LocalFile {
+    /// Returns whether nothing has written to the file for so long. A time in the future counts as long ago.
+    pub(super) fn has_settled(&self, settle: Duration) -> bool {
+        self.stamp.modified.elapsed().map_or(true, |since| since >= settle)
+    }
+
+    /// Returns whether the file is as it was when it was looked at.
+    pub(super) fn is_as_it_was(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|metadata| Stamp::of(&metadata) == self.stamp)
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self { size: metadata.len(), modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::find;
+
+    #[test]
+    fn keys_are_paths_within_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("day 1+ü/.git")).unwrap();
+        fs::create_dir_all(folder.path().join("sent")).unwrap();
+        for name in ["b.json", "day 1+ü/a.ndjson", "day 1+ü/.git/x", ".hidden.json", "sent/old.json"] {
+            fs::write(folder.path().join(name), "{}").unwrap();
+        }
+        fs::write(folder.path().join("empty.json"), "").unwrap();
+        let found = find(folder.path(), Some(&folder.path().join("sent"))).unwrap();
+        let keys: Vec<_> = found.files.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!(keys, ["b.json", "day 1+ü/a.ndjson"]);
+        let file = &found.files[0];
+        assert!(file.has_settled(Duration::ZERO) && !file.has_settled(Duration::from_hours(1)));
+        assert!(file.is_as_it_was());
+        fs::write(&file.path, "{ }").unwrap();
+        assert!(!file.is_as_it_was());
+    }
+}
