@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices};
@@ -20,6 +21,7 @@ const LIMITS: PipelineLimits = PipelineLimits {
     batch: BatchLimits { bytes: 20_000, resources: 3 },
     writes_at_once: 3,
     decode: decode::Limits { max_resource_bytes: 60_000 },
+    lease: Duration::from_mins(5),
 };
 
 /// The most rejects of a load that are kept.

@@ -299,6 +299,20 @@ impl Stack {
         Upload { key: key.to_owned(), version, size }
     }
 
+    /// The keys of all object versions, one for each version.
+    pub async fn keys_of_all_versions(&self) -> Vec<String> {
+        let (mut keys, mut next) = (Vec::new(), None);
+        loop {
+            let request = self.s3.list_object_versions().bucket(self.bucket());
+            let page = request.set_key_marker(next).send().await.unwrap();
+            keys.extend(page.versions().iter().filter_map(|version| version.key().map(str::to_owned)));
+            next = page.next_key_marker().map(str::to_owned);
+            if next.is_none() {
+                return keys;
+            }
+        }
+    }
+
     /// Removes exactly this object version.
     pub async fn remove(&self, upload: &Upload) {
         let request = self.s3.delete_object().bucket(self.bucket()).key(&upload.key);

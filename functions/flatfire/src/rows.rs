@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
@@ -63,6 +64,7 @@ const LIMITS: PipelineLimits = PipelineLimits {
     batch: BatchLimits { bytes: 1 << 20, resources: 1_000 },
     writes_at_once: 1,
     decode: pipeline::decode::Limits { max_resource_bytes: 64 << 20 },
+    lease: Duration::from_mins(5),
 };
 
 /// Prints the rows of all files.

@@ -2,9 +2,10 @@
 //! stand elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use ingest::worker::{self, Stop};
+use ingest::worker::{self, Options, Stop};
 use ingest::{Settings, start_log};
 
 use crate::console;
@@ -27,6 +28,9 @@ pub(crate) struct Work {
     /// Load so many objects at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
+    /// How long a message stays hidden from others while its worker does not say that it is alive
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u16).range(3..=3600))]
+    hidden: u16,
     /// Stop once the queue is empty
     #[arg(long)]
     until_empty: bool,
@@ -38,8 +42,7 @@ FLATTEN_ARRAYS to WATCHED_PREFIX (see \"Settings\" in the README). A load takes 
 hidden from others while its object is loaded; it is deleted when the rows stand, and comes again when it failed.
 
 SIGTERM and Ctrl-C stop it: no message is taken any more, loads stop at a checkpoint, and others go on there. Of a worker
-that is killed, the messages come again after two minutes, and its loads can begin again when their leases end, after
-five.
+that is killed, the messages come again after the time of --hidden, and its loads begin again with them.
 
 The log is one line of JSON an object, as the function's.
 
@@ -57,7 +60,12 @@ pub(crate) async fn run(arguments: Work) -> anyhow::Result<Outcome> {
     let settings = Settings::from_environment_and(&given)?;
     start_log(settings.log_level)?;
     let stop = Arc::new(Stop::default());
-    let work = worker::run(settings, arguments.concurrency.into(), arguments.until_empty, &stop);
+    let options = Options {
+        concurrency: arguments.concurrency.into(),
+        hidden: Duration::from_secs(arguments.hidden.into()),
+        until_empty: arguments.until_empty,
+    };
+    let work = worker::run(settings, options, &stop);
     tokio::select! {
         outcome = work => outcome?,
         () = stop_on_signals(&stop) => {}

@@ -53,7 +53,7 @@ impl Loader {
         let connected = connected.unwrap_or(Err(Interrupted::Deadline))?;
         let (deadline, is_cancelled) = match &self.time {
             LoadTime::UntilDeadline => (Some(deadline), None),
-            LoadTime::UntilStopped(is_stopped) => (None, Some(&**is_stopped)),
+            LoadTime::UntilStopped { is_stopped, .. } => (None, Some(&**is_stopped)),
         };
         let job = Job {
             owner: random_name(),
@@ -93,11 +93,20 @@ impl Loader {
             .with_sql_schemas(settings.sql_schemas)
             .with_indexes(settings.indexes);
         let store = Arc::new(store);
+        let lease = match self.time {
+            LoadTime::UntilDeadline => PipelineLimits::default().lease,
+            LoadTime::UntilStopped { lease, .. } => lease,
+        };
         let pipeline = Pipeline {
             storage: self.storage.clone(),
             catalog: Arc::clone(&settings.catalog),
             store: store.clone(),
-            limits: PipelineLimits { batch, writes_at_once: WRITES_AT_ONCE, ..PipelineLimits::default() },
+            limits: PipelineLimits {
+                batch,
+                writes_at_once: WRITES_AT_ONCE,
+                lease,
+                ..PipelineLimits::default()
+            },
         };
         let made = Arc::new(Connected { pipeline, ledger: Ledger::new(store) });
         *connected = Some(Arc::clone(&made));

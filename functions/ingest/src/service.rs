@@ -32,7 +32,12 @@ pub enum LoadTime {
     /// Until the deadline of its invocation: a Lambda is killed behind it.
     UntilDeadline,
     /// As long as it takes. Once the flag is set, it stops behind what it has begun to write, and another attempt goes on.
-    UntilStopped(Arc<AtomicBool>),
+    UntilStopped {
+        /// Set by whoever wants an end.
+        is_stopped: Arc<AtomicBool>,
+        /// How long a load that is killed keeps others from its object.
+        lease: Duration,
+    },
 }
 
 /// Handles messages.

@@ -1,7 +1,7 @@
 //! The worker: the service, fed by polling the queue. Nothing limits how long a load may take.
 //!
 //! A message stays hidden from others for as long as the worker says that it is alive; a worker that is killed leaves its
-//! messages to the others two minutes later, and its loads when their leases end.
+//! messages and its loads to the others, two minutes later unless the options say otherwise.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,16 +18,24 @@ use crate::queue::{ReceiveError, deliveries_of};
 use crate::service::{LoadTime, Service};
 use crate::settings::Settings;
 
-/// How long a message stays hidden unless the worker says that it is alive.
-const HIDDEN: Duration = Duration::from_mins(2);
-/// How often the worker says so.
-const HEARTBEAT: Duration = Duration::from_secs(40);
 /// A queue that does not answer is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// SQS gives no more messages at once.
 const MOST_AT_ONCE: usize = 10;
 /// Nothing ends a load but its end; a moment is needed all the same.
 const NO_DEADLINE: Duration = Duration::from_hours(24 * 365);
+
+/// How a worker works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Messages at once.
+    pub concurrency: usize,
+    /// How long a message stays hidden from others unless the worker says that it is alive, which it does three times as
+    /// often. Of a worker that is killed, the messages come again after this.
+    pub hidden: Duration,
+    /// Stop when the queue gives nothing more.
+    pub until_empty: bool,
+}
 
 /// Asks a worker to stop.
 #[derive(Debug, Default)]
@@ -58,24 +66,22 @@ impl Stop {
     }
 }
 
-/// Handles the messages of the queue, `concurrency` at once, until it is asked to stop; then what is under way is
-/// finished or left at a checkpoint. With `until_empty` it also stops when the queue gives nothing more.
+/// Handles the messages of the queue until it is asked to stop. Then what is under way is finished, or left at a
+/// checkpoint.
 ///
 /// It fails if the settings name no queue, or if the queue cannot be read when the worker starts.
-pub async fn run(
-    settings: Settings,
-    concurrency: usize,
-    until_empty: bool,
-    stop: &Stop,
-) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, options: Options, stop: &Stop) -> anyhow::Result<()> {
+    let Options { concurrency, hidden, until_empty } = options;
     if settings.queue_url.is_none() {
         bail!("no queue is named; give --queue-url or QUEUE_URL");
     }
-    let time = LoadTime::UntilStopped(Arc::clone(&stop.is_set));
+    // A killed worker's message comes again after two thirds of this at the earliest. By then its lease has ended.
+    let time = LoadTime::UntilStopped { is_stopped: Arc::clone(&stop.is_set), lease: hidden * 2 / 3 };
     let worker = Worker {
         service: Arc::new(Service::new(settings, time).await),
         places: Arc::new(Semaphore::new(concurrency)),
         concurrency: u32::try_from(concurrency).context("too many messages at once")?,
+        hidden,
     };
     let mut running = JoinSet::new();
     let mut has_received = false;
@@ -86,7 +92,7 @@ pub async fn run(
         }
         let free = MOST_AT_ONCE.min(concurrency - running.len());
         let received = tokio::select! {
-            received = worker.service.queue().receive(free, HIDDEN) => received,
+            received = worker.service.queue().receive(free, hidden) => received,
             () = stop.wait() => break,
         };
         match received {
@@ -119,6 +125,7 @@ struct Worker {
     service: Arc<Service>,
     places: Arc<Semaphore>,
     concurrency: u32,
+    hidden: Duration,
 }
 
 impl Worker {
@@ -137,8 +144,8 @@ impl Worker {
         };
         let heartbeat = async {
             loop {
-                tokio::time::sleep(HEARTBEAT).await;
-                self.service.queue().keep_hidden(&message, HIDDEN).await;
+                tokio::time::sleep(self.hidden / 3).await;
+                self.service.queue().keep_hidden(&message, self.hidden).await;
             }
         };
         let is_done = tokio::select! { biased; is_done = handling => is_done, () = heartbeat => false };

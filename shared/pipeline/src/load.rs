@@ -49,11 +49,19 @@ pub struct PipelineLimits {
     pub writes_at_once: usize,
     /// The largest resource.
     pub decode: decode::Limits,
+    /// How long a load without a deadline holds its object against others unless it renews its lease, which it does four
+    /// times as often. Of a load that is killed, nobody can begin before.
+    pub lease: Duration,
 }
 
 impl Default for PipelineLimits {
     fn default() -> Self {
-        Self { batch: BatchLimits::default(), writes_at_once: 3, decode: decode::Limits::default() }
+        Self {
+            batch: BatchLimits::default(),
+            writes_at_once: 3,
+            decode: decode::Limits::default(),
+            lease: Duration::from_mins(5),
+        }
     }
 }
 
@@ -104,12 +112,6 @@ struct Generation {
     edition: u32,
     reading: u32,
 }
-
-/// How long a load without a deadline holds its object against others, in milliseconds, unless it renews the lease.
-const LEASE_MILLISECONDS: i64 = 5 * 60 * 1000;
-
-/// How often it does.
-const RENEW_EVERY: Duration = Duration::from_secs(75);
 
 /// What a lease outlasts the end of work by: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
@@ -182,10 +184,11 @@ impl Pipeline {
         let is_lost = AtomicBool::new(false);
         let limit = Limit { is_lost: Some(&is_lost), ..limit };
         let work = Box::pin(self.carry_out(ledger, &run, limit, job));
-        let renew = || ledger.renew(&run.id, run.attempt, (job.clock)() + LEASE_MILLISECONDS);
+        let lease = self.limits.lease;
+        let renew = || ledger.renew(&run.id, run.attempt, (job.clock)() + milliseconds(lease));
         match job.deadline {
             Some(_) => work.await,
-            None => lease::renewing(RENEW_EVERY, renew, &is_lost, work).await,
+            None => lease::renewing(lease / 4, renew, &is_lost, work).await,
         }
     }
 
@@ -319,14 +322,12 @@ impl Pipeline {
 
     fn attempt(&self, job: &Job<'_>) -> Attempt {
         let now = (job.clock)();
-        let left = job.deadline.map_or(LEASE_MILLISECONDS, |Deadline { stop, give_up, .. }| {
-            let until = |end: Instant| {
-                let left = end.saturating_duration_since(Instant::now()).as_millis();
-                i64::try_from(left).unwrap_or(LEASE_MILLISECONDS)
-            };
-            let (stop, give_up) = (until(stop), until(give_up));
-            (stop + LEASE_RESERVE_MILLISECONDS).max(give_up + LEASE_BEHIND_MILLISECONDS)
-        });
+        let left =
+            job.deadline.map_or(milliseconds(self.limits.lease), |Deadline { stop, give_up, .. }| {
+                let until = |end: Instant| milliseconds(end.saturating_duration_since(Instant::now()));
+                let (stop, give_up) = (until(stop), until(give_up));
+                (stop + LEASE_RESERVE_MILLISECONDS).max(give_up + LEASE_BEHIND_MILLISECONDS)
+            });
         Attempt {
             now,
             lease: Lease { owner: job.owner.clone(), until: now + left },
@@ -335,6 +336,10 @@ impl Pipeline {
             catalog: self.catalog.version().to_owned(),
         }
     }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Gives the lease up. The interruption is what matters.

@@ -23,6 +23,8 @@ mod delivery;
 mod killed;
 mod replay;
 mod moving_in;
+mod worker;
+mod push;
 
 mod leaks;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pipeline::assemble::BatchLimits;
-use pipeline::decode;
 use pipeline::load::PipelineLimits;
 use pipeline::object::{ObjectRef, Pin};
 use rand::rngs::StdRng;
@@ -103,7 +102,7 @@ impl History {
             limits: PipelineLimits {
                 batch: BatchLimits { bytes: 1 << 20, resources: random.random_range(1..7) },
                 writes_at_once: random.random_range(1..4),
-                decode: decode::Limits::default(),
+                ..PipelineLimits::default()
             },
             deliveries,
             at_once: random.random_range(1..5),

@@ -1,0 +1,110 @@
+//! `flatfire work`: a worker in place of the function, with a queue of its own.
+
+use std::time::Duration;
+
+use flatfire_tests::{Stack, eventually, number, text};
+use mongodb::bson::Document;
+
+/// Beside what the function watches.
+const PREFIX: &str = "elsewhere/";
+const FILES: usize = 60;
+const KILLS: u32 = 12;
+/// Records of the file that takes long.
+const OBSERVATIONS: usize = 60_000;
+
+fn patient(number: usize) -> String {
+    format!(
+        r#"{{"resourceType":"Patient","id":"w{number}","meta":{{"lastUpdated":"2026-01-05T10:00:00Z"}}}}"#
+    )
+}
+
+/// A deployment with a queue that only workers read, and a message in it for every file beside the watched prefix.
+async fn queue_of(stack: &Stack, name: &str) -> String {
+    let queue = stack.make_queue(name).await;
+    let place = format!("s3://{}/{PREFIX}", stack.bucket());
+    let ran = stack.flatfire(&["backfill", &place, "--to", &stack.uri(), "--queue-url", &queue]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    queue
+}
+
+fn worker(stack: &Stack, queue: &str, options: &[&str]) -> tokio::process::Command {
+    let uri = stack.uri();
+    let arguments = ["work", "--queue-url", queue, "--to", &uri, "--hidden", "3"];
+    let mut command = stack.flatfire_command(&[&arguments[..], options].concat());
+    command.env("WATCHED_PREFIX", PREFIX).stdout(std::process::Stdio::piped());
+    command
+}
+
+async fn loads(stack: &Stack) -> Vec<Document> {
+    stack.tables().await.rows("_loads").cloned().collect()
+}
+
+#[tokio::test]
+async fn workers_that_are_killed_again_and_again_lose_nothing() {
+    let stack = Stack::deploy("worker").await;
+    for number in 0..FILES {
+        stack.put(&format!("{PREFIX}day {}/ü+{number}.json", number % 7), patient(number)).await;
+    }
+    let queue = queue_of(&stack, "flatfire-test-worker-killed").await;
+    let mut random = u64::from(std::process::id()) | 1;
+    for _ in 0..KILLS {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut first = worker(&stack, &queue, &["--concurrency", "3"]).spawn().unwrap();
+        let mut second = worker(&stack, &queue, &[]).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(random >> 54)).await;
+        first.kill().await.unwrap();
+        second.kill().await.unwrap();
+    }
+    let last = worker(&stack, &queue, &["--concurrency", "4", "--until-empty"]).output().await.unwrap();
+    assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
+    let loads = loads(&stack).await;
+    assert_eq!(loads.len(), FILES);
+    assert!(loads.iter().all(|load| text(load, "status") == "done"), "{loads:?}");
+    assert_eq!(stack.tables().await.rows("Patient").count(), FILES);
+    let place = format!("s3://{}/{PREFIX}", stack.bucket());
+    assert_eq!(stack.flatfire(&["audit", &place, "--to", &stack.uri()]).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_worker_keeps_its_message_and_stops_at_a_checkpoint() {
+    let stack = Stack::deploy("worker-stop").await;
+    let lines = (0..OBSERVATIONS).map(|number| {
+        format!(r#"{{"resourceType":"Observation","id":"o{number}","status":"final","code":{{"text":"t"}}}}"#)
+            + "\n"
+    });
+    let upload = stack.put(&format!("{PREFIX}large.ndjson"), lines.collect::<String>()).await;
+    let queue = queue_of(&stack, "flatfire-test-worker-stopped").await;
+    let begun = worker(&stack, &queue, &[]).spawn().unwrap();
+    let rows = async || {
+        let rows = stack.database().collection::<Document>("Observation");
+        rows.estimated_document_count().await.unwrap()
+    };
+    eventually("rows of the large file", async || (rows().await > 2_000).then_some(())).await;
+    // Its message would have come again by now, were it not kept hidden.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let process = begun.id().unwrap().to_string();
+    let asked = tokio::process::Command::new("kill").args(["-TERM", &process]).status().await.unwrap();
+    assert!(asked.success());
+    let ended = begun.wait_with_output().await.unwrap();
+    let log = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success(), "{log}");
+    let load = stack.load(&upload).await.unwrap();
+    assert_eq!(number(&load, "attempts"), 1, "{load}");
+    assert!(text(&load, "status") == "done" || load.contains_key("checkpoint"), "{load} {log}");
+    let next = worker(&stack, &queue, &["--until-empty"]).output().await.unwrap();
+    assert!(next.status.success());
+    let load = stack.load(&upload).await.unwrap();
+    let records = i64::try_from(OBSERVATIONS).unwrap();
+    assert_eq!((text(&load, "status"), number(&load, "counts.records")), ("done", records), "{load}");
+    assert_eq!(rows().await, OBSERVATIONS as u64);
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_read_its_queue_says_so() {
+    let stack = Stack::deploy("worker-none").await;
+    let queue = stack.make_queue("flatfire-test-worker-none").await.replace("worker-none", "no-such-queue");
+    let ran = worker(&stack, &queue, &[]).output().await.unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{told}");
+    assert!(told.contains("the queue cannot be read"), "{told}");
+}
