@@ -7,6 +7,10 @@
     reason = "a test stops where something is wrong"
 )]
 
+#[cfg(feature = "corpus")]
+#[path = "../corpus/mod.rs"]
+mod corpus;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +24,7 @@ use flatten::view::{Context, Evaluator, Plan, Profile, ViewNames, ViewSet};
 use serde_json::{Value as Json, json};
 
 /// Columns that no public sample happens to fill.
+#[cfg(feature = "corpus")]
 const NEVER_FILLED: [&str; 2] = ["claim_items.serviced_end", "claim_items.serviced_end_at"];
 
 fn root() -> PathBuf {
@@ -60,13 +65,10 @@ fn every_view_compiles_and_says_what_it_is_for() {
     assert!(notices.is_empty(), "no release has what these ask for: {notices:#?}");
 }
 
+#[cfg(feature = "corpus")]
 #[test]
-fn every_view_fills_its_columns_from_real_data() {
-    let folder = root().join("../shared/fhir/samples");
-    if !folder.is_dir() {
-        return;
-    }
-    let run = run(&folder);
+fn every_view_fills_its_columns_from_public_samples() {
+    let run = run(&corpus::public_samples());
     // One public sample has the text "true" where a boolean belongs.
     let broken = BTreeMap::from([("invalid-operand at patients.active".to_owned(), 1)]);
     assert_eq!(run.defects, broken);
