@@ -198,7 +198,8 @@ fn create_environment(python: &Path, environment: &Path) -> Result<()> {
     )
 }
 
-fn find_python(settings: &Settings) -> Result<PathBuf> {
+/// Returns the first Python on the search path that is new enough.
+pub(crate) fn find_python(settings: &Settings) -> Result<PathBuf> {
     let found = PYTHON_NAMES.iter().filter_map(|name| settings.find_program(name));
     found
         .into_iter()
