@@ -1,9 +1,9 @@
 //! Checks everything; what continuous integration runs.
 
 use std::ffi::{OsStr, OsString};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::bootstrap::{self, Profile};
@@ -40,9 +40,10 @@ pub fn run(settings: &Settings) -> Result<()> {
     steps.run("Check the formatting", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
     let tools = steps.run("Install the tools", || Tools::install_for_tests(settings))?;
     steps.run("Check the template", || check_template(&tools, settings))?;
-    if settings.find_program("cargo-deny").is_some() {
-        steps.run("Check licences and advisories", || run_command(cargo().args(["deny", "check"])))?;
-    }
+    steps.run("Check licences and sources of crates", || {
+        run_command(cargo_deny(&tools, settings).args(["check", "bans", "licenses", "sources"]))
+    })?;
+    check_advisories(&tools, settings, &mut steps)?;
     steps.run("Run clippy", run_clippy)?;
     let features = corpus_features(&mut steps);
     let mongod = mongod_for_tests(&tools, settings, &mut steps);
@@ -77,6 +78,28 @@ pub fn run(settings: &Settings) -> Result<()> {
 /// Checks the template as it stands, and with combinations of its parameters.
 fn check_template(tools: &Tools, settings: &Settings) -> Result<()> {
     run_command(tools.build_command("python", settings).arg("xtask/py/check_template.py"))
+}
+
+/// Checks the crates against the advisory database, where it can be fetched.
+fn check_advisories(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+    let mut fetch = cargo_deny(tools, settings);
+    fetch.args(["fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null());
+    // A network that swallows everything is no network.
+    fetch.env("GIT_HTTP_LOW_SPEED_LIMIT", "1000").env("GIT_HTTP_LOW_SPEED_TIME", "20");
+    if !fetch.status().context("cannot start cargo-deny")?.success() {
+        steps.note_not_run("the check of advisories", "the advisory database cannot be fetched here");
+        return Ok(());
+    }
+    steps.run("Check advisories of crates", || {
+        run_command(cargo_deny(tools, settings).args(["check", "--disable-fetch", "advisories"]))
+    })
+}
+
+/// Returns the pinned cargo-deny. It shows errors alone: what `deny.toml` only warns of is read by hand.
+fn cargo_deny(tools: &Tools, settings: &Settings) -> Command {
+    let mut command = tools.build_command("cargo-deny", settings);
+    command.args(["--locked", "--log-level", "error"]);
+    command
 }
 
 fn run_clippy() -> Result<()> {
