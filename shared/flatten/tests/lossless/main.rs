@@ -1,5 +1,5 @@
-//! Nothing is lost: every leaf of every resource stands in a cell whose name is the leaf's path, or is on the
-//! short list of what is left out on purpose.
+//! Nothing is lost: every leaf of every resource stands in a cell of its own whose name is the leaf's path, or is on
+//! the short list of what is left out on purpose. A leaf that stands twice needs two cells.
 //!
 //! The list: `resourceType` (the table says it), the `url` of an extension (the column says it), `null`, the
 //! narrative's `div`, base64 data above the limit (its size and SHA-256 stay), empty objects and arrays. What an
