@@ -23,6 +23,7 @@ pub mod local_line;
 
 pub mod bench;
 pub mod demo;
+pub mod metrics;
 pub mod report;
 pub mod soak;
 pub mod test;

@@ -12,7 +12,7 @@ use xtask::local_line::KeptLine;
 use xtask::settings::Settings;
 use xtask::steps::Steps;
 use xtask::tools::Tools;
-use xtask::{bench, bootstrap, demo, model, soak, test};
+use xtask::{bench, bootstrap, demo, metrics, model, soak, test};
 
 /// The project's own chores. They need Rust, Python 3.10 or newer with `venv`, and a C compiler.
 #[derive(Debug, Parser)]
@@ -51,6 +51,12 @@ enum Chore {
     },
     /// Check everything: format, lints, tests, the end-to-end tests through the local cloud, the template.
     Test,
+    /// Print figures of the code and the docs: lengths, names that stand twice, circles of imports, words.
+    Metrics {
+        /// What `xtask/py/code_metrics.py` takes: --at REVISION (may be repeated), --names, --circles, --functions.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Play thousands of random histories of deliveries, with every kind of failure, against a clean load.
     Soak(soak::Soak),
     /// Measure the command line beside other programs, after their answers were compared.
@@ -89,6 +95,7 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Stop => KeptLine::of_this_checkout().stop(),
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(&settings),
+        Chore::Metrics { options } => metrics::run(&settings, &options),
         Chore::Soak(soak) => soak::run(&settings, &soak),
         Chore::Bench(bench) => bench::run(&settings, bench),
     }

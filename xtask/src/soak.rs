@@ -57,10 +57,11 @@ pub fn run(settings: &Settings, soak: &Soak) -> Result<()> {
     })?;
     drop(database);
     let on_replica_set = soak.replica_histories.unwrap_or(in_database);
+    let mongod = mongod_for_tests(&tools, settings, &mut steps);
     steps.run(&format!("Play {on_replica_set} histories on a replica set"), || {
         let mut oracle =
             play(settings, seed, "FLATFIRE_REPLICA_HISTORIES", on_replica_set, "on_a_replica_set");
-        run_command(oracle.env(MONGOD, mongod_for_tests(&tools, settings)))
+        run_command(oracle.env(MONGOD, &mongod))
     })?;
     steps.print_summary();
     Ok(())

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 #[derive(Debug, Default)]
 pub struct Steps {
     done: Vec<(String, Duration)>,
+    not_run: Vec<String>,
 }
 
 impl Steps {
@@ -29,7 +30,14 @@ impl Steps {
         Ok(outcome)
     }
 
-    /// Prints every step with its duration.
+    /// Says what is not run on this machine, and why; the summary says it again.
+    pub fn note_not_run(&mut self, what: &str, why: &str) {
+        let line = format!("NOT RUN: {what}, because {why}");
+        println!("    {line}");
+        self.not_run.push(line);
+    }
+
+    /// Prints every step with its duration, and what was not run.
     pub fn print_summary(&self) {
         println!();
         for (title, duration) in &self.done {
@@ -37,6 +45,9 @@ impl Steps {
         }
         let total: Duration = self.done.iter().map(|(_, duration)| *duration).sum();
         println!("{:>8.1} s  in all", total.as_secs_f64());
+        for line in &self.not_run {
+            println!("{line}");
+        }
     }
 
     fn finish(&mut self, title: &str, started: Instant) {

@@ -1,9 +1,9 @@
 //! Checks everything; what continuous integration runs.
 
-use std::ffi::OsString;
-use std::process::Command;
+use std::ffi::{OsStr, OsString};
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::bootstrap::{self, Profile};
@@ -16,10 +16,19 @@ use crate::workspace;
 /// The package of the end-to-end tests; it has no features of its own, so leaving it out changes no build.
 const END_TO_END: &str = "flatfire-tests";
 
+/// The feature of tests over public files that are not in the repository. All tests are built with it or all without,
+/// because another set of features builds the crates again; the function is built without, as it is deployed.
+const CORPUS: [&str; 2] = ["--features", "flatfire-flatten/corpus,flatfire-pipeline/corpus,xtask/corpus"];
+
+/// What these tests read, from the repository's root.
+const CORPUS_FOLDERS: [&str; 3] =
+    ["../shared/fhir/samples", "../shared/fhir/model", "../shared/sql-on-fhir/tests"];
+
 /// The end-to-end tests wait more than they work.
 const END_TO_END_AT_ONCE: &str = "--test-threads=8";
 
-/// Formatting, lints, the template, the function as Lambda runs it, then every test.
+/// Formatting, lints, the template, the function as Lambda runs it, then every test. What this machine cannot run is
+/// said when its turn comes, and again at the end.
 ///
 /// Cargo builds three times: to check (clippy), to test, and to release. Commands name the whole workspace, because
 /// the same dependencies with other features would be built again.
@@ -31,16 +40,21 @@ pub fn run(settings: &Settings) -> Result<()> {
     steps.run("Check the formatting", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
     let tools = steps.run("Install the tools", || Tools::install_for_tests(settings))?;
     steps.run("Check the template", || check_template(&tools, settings))?;
-    if settings.find_program("cargo-deny").is_some() {
-        steps.run("Check licences and advisories", || run_command(cargo().args(["deny", "check"])))?;
-    }
-    steps.run("Run clippy", run_clippy)?;
-    steps.run("Build the tests", || {
-        run_command(cargo().args(["test", "--locked", "--workspace", "--tests", "--no-run"]))
+    steps.run("Check licences and sources of crates", || {
+        run_command(cargo_deny(&tools, settings).args(["check", "bans", "licenses", "sources"]))
     })?;
-    steps.run("Run the unit, contract and property tests", || run_tests(&tools, settings))?;
+    check_advisories(&tools, settings, &mut steps)?;
+    steps.run("Run clippy", run_clippy)?;
+    let features = corpus_features(&mut steps);
+    let mongod = mongod_for_tests(&tools, settings, &mut steps);
+    steps.run("Build the tests", || {
+        run_command(cargo().args(["test", "--locked", "--workspace", "--tests", "--no-run"]).args(features))
+    })?;
+    steps.run("Run the unit, contract and property tests", || {
+        run_tests(&tools, settings, features, &mongod)
+    })?;
     steps.run("Run the documentation's examples", || {
-        run_command(cargo().args(["test", "--locked", "--workspace", "--doc"]))
+        run_command(cargo().args(["test", "--locked", "--workspace", "--doc"]).args(features))
     })?;
     steps.run("Build the function for Lambda", || {
         bootstrap::build(&tools, settings, Profile::Release).map(drop)
@@ -53,6 +67,7 @@ pub fn run(settings: &Settings) -> Result<()> {
         run_command(
             cargo()
                 .args(["test", "--locked", "--workspace", "--test", "flatfire"])
+                .args(features)
                 .args(["--", END_TO_END_AT_ONCE]),
         )
     })?;
@@ -65,10 +80,32 @@ fn check_template(tools: &Tools, settings: &Settings) -> Result<()> {
     run_command(tools.build_command("python", settings).arg("xtask/py/check_template.py"))
 }
 
+/// Checks the crates against the advisory database, where it can be fetched.
+fn check_advisories(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+    let mut fetch = cargo_deny(tools, settings);
+    fetch.args(["fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null());
+    // A network that swallows everything is no network.
+    fetch.env("GIT_HTTP_LOW_SPEED_LIMIT", "1000").env("GIT_HTTP_LOW_SPEED_TIME", "20");
+    if !fetch.status().context("cannot start cargo-deny")?.success() {
+        steps.note_not_run("the check of advisories", "the advisory database cannot be fetched here");
+        return Ok(());
+    }
+    steps.run("Check advisories of crates", || {
+        run_command(cargo_deny(tools, settings).args(["check", "--disable-fetch", "advisories"]))
+    })
+}
+
+/// Returns the pinned cargo-deny. It shows errors alone: what `deny.toml` only warns of is read by hand.
+fn cargo_deny(tools: &Tools, settings: &Settings) -> Command {
+    let mut command = tools.build_command("cargo-deny", settings);
+    command.args(["--locked", "--log-level", "error"]);
+    command
+}
+
 fn run_clippy() -> Result<()> {
     let mut clippy = cargo();
-    clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    run_command(&mut clippy)
+    clippy.args(["clippy", "--locked", "--workspace", "--all-targets"]).args(CORPUS);
+    run_command(clippy.args(["--", "-D", "warnings"]))
 }
 
 /// For this machine's architecture: it shares the build that the tests use.
@@ -78,13 +115,13 @@ fn sam_build(tools: &Tools, settings: &Settings) -> Result<()> {
 }
 
 /// Everything but the end-to-end tests, which have their own step. The tests that need a database share one.
-fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
+fn run_tests(tools: &Tools, settings: &Settings, features: &[&str], mongod: &OsStr) -> Result<()> {
     let directory = TempDir::with_prefix("flatfire-")?;
     let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, true)?;
     let nextest = settings.find_program("cargo-nextest").is_some();
     let mut command = cargo();
-    command.args(test_arguments(nextest));
-    command.env("MONGODB_URI", database.uri()).env(MONGOD, mongod_for_tests(tools, settings));
+    command.args(test_arguments(nextest)).args(features);
+    command.env("MONGODB_URI", database.uri()).env(MONGOD, mongod);
     run_command(&mut command)
 }
 
@@ -92,14 +129,23 @@ fn run_tests(tools: &Tools, settings: &Settings) -> Result<()> {
 pub(crate) const MONGOD: &str = "FLATFIRE_MONGOD";
 
 /// Returns the path of the `mongod` that tests start, or `none` where none runs: those tests are left out then.
-pub(crate) fn mongod_for_tests(tools: &Tools, settings: &Settings) -> OsString {
+pub(crate) fn mongod_for_tests(tools: &Tools, settings: &Settings, steps: &mut Steps) -> OsString {
     if let Some((mongod, _)) = find_mongod(tools, settings) {
         return mongod.into_os_string();
     }
-    println!(
-        "    NOT RUN, because no mongod runs on this machine: tests on replica sets, and of users and rights"
-    );
+    steps.note_not_run("tests on replica sets, and of users and rights", "no mongod runs on this machine");
     OsString::from("none")
+}
+
+/// Returns the arguments that add the tests over public files, or none where the files are missing.
+fn corpus_features(steps: &mut Steps) -> &'static [&'static str] {
+    let missing = CORPUS_FOLDERS.into_iter().find(|folder| !workspace::root().join(folder).is_dir());
+    let Some(folder) = missing else { return &CORPUS };
+    steps.note_not_run(
+        "tests of the feature `corpus` (public FHIR files, HL7's SQL on FHIR cases)",
+        &format!("{folder} is not there"),
+    );
+    &[]
 }
 
 /// Returns the arguments of cargo that run the tests: with cargo-nextest, which runs them faster, or without.

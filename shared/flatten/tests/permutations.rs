@@ -1,8 +1,8 @@
 //! The order of files and of resources is nothing to rows and columns: shuffled, they give the same rows each and
 //! the same dictionary.
 //!
-//! The resources are those of the cases, of the project's samples and, where they are available, every third file of
-//! HL7's examples of all releases.
+//! The resources are those of the cases and of the project's samples; with the feature `corpus`, also every third file
+//! of HL7's examples of all releases.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,9 @@
     missing_docs,
     reason = "a test stops where something is wrong"
 )]
+
+#[cfg(feature = "corpus")]
+mod corpus;
 
 use std::fs;
 use std::path::Path;
@@ -38,8 +41,7 @@ fn resources(node: Node<'_>, found: &mut Vec<String>) {
 }
 
 fn read(folder: &Path, found: &mut Vec<String>, every: usize) {
-    let mut paths: Vec<_> =
-        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths.into_iter().step_by(every) {
         if path.is_dir() {
@@ -117,9 +119,10 @@ proptest! {
     }
 }
 
+#[cfg(feature = "corpus")]
 #[test]
 fn hl7s_examples_of_all_releases_do_too() {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fhir/samples");
+    let samples = corpus::public_samples();
     let mut resources = own();
     for release in ["dstu2", "stu3", "r4", "r4b", "r5"] {
         read(&samples.join(format!("hl7-{release}-examples")), &mut resources, 3);

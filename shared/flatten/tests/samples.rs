@@ -1,7 +1,7 @@
 //! Automatic rows over real files: nothing but broken data is a defect, no row names a column twice, and every
 //! leaf of the JSON is found again or is on the written list of what is left out.
 //!
-//! The files stand beside the project where they are available; the project's own `samples/` are always there.
+//! The project's own samples and cases are always there; the feature `corpus` adds the public samples.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,9 @@
     missing_docs,
     reason = "a test stops where something is wrong"
 )]
+
+#[cfg(feature = "corpus")]
+mod corpus;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,6 +28,7 @@ use flatten::row::{Cells, NameList, Names, Rows, Value};
 /// What is broken in the public samples, all of it on purpose or no FHIR at all: nine ids that are no FHIR ids,
 /// five resources of a type `Resource-1`, nine texts that are no JSON, ninety JSON documents that are no resources, and
 /// two observations with `text` where a narrative belongs.
+#[cfg(feature = "corpus")]
 const BROKEN: [(&str, usize); 5] = [
     ("invalid-id /id", 9),
     ("invalid-resource-type /resourceType", 5),
@@ -34,10 +38,11 @@ const BROKEN: [(&str, usize); 5] = [
 ];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.map(|entry| entry.unwrap().path()) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             files(&path, found);
+        } else if path.file_name().is_some_and(|name| name == "rows.json" || name == "settings.json") {
+            // What a case expects, and how it is set up.
         } else if path.extension().is_some_and(|ext| ext == "json" || ext == "ndjson") {
             found.push(path);
         }
@@ -70,12 +75,38 @@ fn no_column_twice(names: &NameList, cells: Cells<'_>, path: &str, twice: &mut B
     }
 }
 
+/// Of the project's samples, one line is broken on purpose. Of its cases, some are defects on purpose, and say so
+/// themselves.
 #[test]
-fn real_files_become_rows() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+fn own_files_become_rows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut samples, mut cases) = (Vec::new(), Vec::new());
+    files(&root.join("../../samples"), &mut samples);
+    files(&root.join("tests/cases/automatic"), &mut cases);
+    let (count, defects) = flatten_all(samples);
+    assert!(count > 10, "{count} resources were read");
+    let defects: Vec<(&str, usize)> =
+        defects.iter().map(|(code, paths)| (code.as_str(), paths.len())).collect();
+    assert_eq!(defects, [("json", 1)]);
+    let (count, defects) = flatten_all(cases);
+    let defects: usize = defects.values().map(Vec::len).sum();
+    assert!(count > 150 && defects < 20, "{count} resources were read, {defects} are defects");
+}
+
+#[cfg(feature = "corpus")]
+#[test]
+fn public_files_become_rows() {
     let mut found = Vec::new();
-    files(&root.join("samples"), &mut found);
-    files(&root.join("../shared/fhir/samples"), &mut found);
+    files(&corpus::public_samples(), &mut found);
+    let (_, defects) = flatten_all(found);
+    let codes: Vec<(&str, usize)> =
+        defects.iter().map(|(code, paths)| (code.as_str(), paths.len())).collect();
+    assert_eq!(codes, BROKEN, "{defects:#?}");
+}
+
+/// Flattens every resource of the files, and returns their number and the files of each defect. No row names a column
+/// twice.
+fn flatten_all(mut found: Vec<PathBuf>) -> (usize, BTreeMap<String, Vec<String>>) {
     found.sort();
     let (mut automatic, mut names) = (Automatic::new(Settings::default()), Names::default());
     let mut defects: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -119,27 +150,14 @@ fn real_files_become_rows() {
             }
         }
     }
-    assert!(count > 0, "no resource was read");
     assert!(twice.is_empty(), "columns named twice in one row: {twice:#?}");
-    let public = root.join("../shared/fhir/samples");
-    let counted = |paths: &Vec<String>, is_public: bool| {
-        paths.iter().filter(|path| Path::new(path).starts_with(&public) == is_public).count()
-    };
-    let own: usize = defects.values().map(|paths| counted(paths, false)).sum();
-    assert!(own <= 1, "one line of the project's samples is broken, not more: {defects:#?}");
-    if public.exists() {
-        let codes: BTreeMap<&str, usize> = defects
-            .iter()
-            .map(|(code, paths)| (code.as_str(), counted(paths, true)))
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        assert_eq!(codes, BTreeMap::from(BROKEN), "defects of the public samples: {defects:#?}");
-    }
+    (count, defects)
 }
 
 /// Resources of the public samples that lack what every release demands, by folder: each was looked at. HL7's own
 /// examples lack nothing.
-const LACKING: [(&str, usize); 8] = [
+#[cfg(feature = "corpus")]
+const LACKING: [(&str, usize); 7] = [
     ("bunsen", 6),
     ("cumulus-etl", 2),
     ("fhir-test-cases", 6),
@@ -147,20 +165,35 @@ const LACKING: [(&str, usize); 8] = [
     ("mcode-fixtures", 1),
     ("microsoft-fhir-server", 4),
     ("pacio", 6),
-    ("samples", 0),
 ];
 
 #[test]
 fn mandatory_elements_are_missed_only_where_they_are_missing() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let public = root.join("../shared/fhir/samples");
     let mut found = Vec::new();
-    files(&root.join("samples"), &mut found);
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples"), &mut found);
+    assert_eq!(lacking_mandatory_elements(&found), Vec::<PathBuf>::new());
+}
+
+#[cfg(feature = "corpus")]
+#[test]
+fn mandatory_elements_of_public_files_are_missed_only_where_they_are_missing() {
+    let public = corpus::public_samples();
+    let mut found = Vec::new();
     files(&public, &mut found);
+    let mut lacking = BTreeMap::<String, usize>::new();
+    for path in lacking_mandatory_elements(&found) {
+        let folder = path.strip_prefix(&public).unwrap().iter().next().unwrap();
+        *lacking.entry(folder.to_str().unwrap().to_owned()).or_default() += 1;
+    }
+    assert_eq!(lacking.iter().map(|(folder, count)| (folder.as_str(), *count)).collect::<Vec<_>>(), LACKING);
+}
+
+/// Returns the file of each resource that has rows and lacks a mandatory element.
+fn lacking_mandatory_elements(found: &[PathBuf]) -> Vec<PathBuf> {
     let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
     let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
-    let mut lacking: BTreeMap<String, usize> = BTreeMap::from([("samples".to_owned(), 0)]);
-    for path in &found {
+    let mut lacking = Vec::new();
+    for path in found {
         let bytes = fs::read(path).unwrap();
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let is_lines = path.extension().is_some_and(|extension| extension == "ndjson");
@@ -175,13 +208,10 @@ fn mandatory_elements_are_missed_only_where_they_are_missing() {
                 let outcome = flattener.flatten(&resource, &key, &Links::default(), &mut rows);
                 let is_lacking = flattener.findings().iter().any(|(check, _)| check == "mandatory");
                 if outcome.is_ok() && is_lacking {
-                    let folder = path.strip_prefix(&public).ok().and_then(|path| path.iter().next());
-                    let folder = folder.map_or("samples", |folder| folder.to_str().unwrap());
-                    *lacking.entry(folder.to_owned()).or_default() += 1;
+                    lacking.push(path.clone());
                 }
             }
         }
     }
-    let expected: &[(&str, usize)] = if public.exists() { &LACKING } else { &[("samples", 0)] };
-    assert_eq!(lacking.iter().map(|(folder, count)| (folder.as_str(), *count)).collect::<Vec<_>>(), expected);
+    lacking
 }

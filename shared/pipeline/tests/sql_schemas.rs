@@ -1,7 +1,7 @@
 //! The SQL schemas of tables: each document is as the schema of its table says, no field is missing from the schema, and
 //! none is in it that no document has.
 //!
-//! The project's own samples and cases are always looked at, the public ones where they stand beside the project.
+//! The project's own samples and cases are always looked at; the feature `corpus` adds public samples.
 
 #![allow(
     clippy::unwrap_used,
@@ -60,8 +60,7 @@ fn files_in(folders: &[&str]) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for path in entries.map(|entry| entry.unwrap().path()) {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let name = path.display().to_string();
             if path.is_dir() {
                 folders.push(path);
@@ -76,7 +75,11 @@ fn files_in(folders: &[&str]) -> Vec<PathBuf> {
 
 /// The samples up to that size, and the resources of the cases: not what rows they become.
 fn samples() -> Vec<PathBuf> {
-    let mut files = files_in(&["samples", "shared/flatten/tests/cases", "../shared/fhir/samples"]);
+    let mut folders = vec!["samples", "shared/flatten/tests/cases"];
+    if cfg!(feature = "corpus") {
+        folders.push("../shared/fhir/samples");
+    }
+    let mut files = files_in(&folders);
     files.retain(|path| !path.ends_with("rows.json") && !path.ends_with("settings.json"));
     #[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
     let all = std::env::var("FLATFIRE_SAMPLES").is_ok_and(|which| which == "all");

@@ -140,6 +140,21 @@ fn no_test_is_ignored() {
     }
 }
 
+/// A test over files outside the repository would pass in a clone without them, or shrink. It needs the feature
+/// `corpus`, without which it does not exist.
+#[test]
+fn only_tests_of_the_feature_corpus_read_files_beside_the_repository() {
+    for (path, text) in sources() {
+        let is_test = path.contains("/tests/") || path.ends_with("tests.rs");
+        let beside = ["shared/", "fhir"].concat();
+        if is_test && (text.contains(&format!("../{beside}")) || text.contains("shared/sql-on-fhir")) {
+            let is_optional = ["feature = \"corpus\"", "the feature `corpus` needs"];
+            let is_optional = is_optional.iter().any(|sign| text.contains(sign));
+            assert!(is_optional || path.ends_with("tidy.rs"), "{path} reads files beside the repository");
+        }
+    }
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     for (path, text) in sources() {

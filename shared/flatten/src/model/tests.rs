@@ -1,6 +1,7 @@
 //! The table against the specification's odd corners, its own laws, and, where they are at hand, HL7's tables.
 
 mod extensions;
+#[cfg(feature = "corpus")]
 mod source;
 
 use super::*;

@@ -1,17 +1,17 @@
 //! Where the leaves of a resource must stand in its rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use flatten::automatic::Automatic;
 use flatten::defect::Defect;
-use flatten::json::{Kind, Node};
+use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::model::{UNKNOWN_TYPE, extensions};
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
 
-/// A cell as text: dates and numbers by what they mean, so that a leaf can be compared with it.
-type Found = BTreeMap<String, BTreeSet<String>>;
+/// The cells of a resource by name and text, with the number of those that no leaf has claimed yet.
+type Found = BTreeMap<String, BTreeMap<String, usize>>;
 
 fn cells(names: &NameList, prefix: &str, row: Cells<'_>, found: &mut Found) {
     for (column, value) in row {
@@ -35,7 +35,7 @@ fn cells(names: &NameList, prefix: &str, row: Cells<'_>, found: &mut Found) {
                 continue;
             }
         };
-        found.entry(name).or_default().insert(text);
+        *found.entry(name).or_default().entry(text).or_default() += 1;
     }
 }
 
@@ -51,13 +51,47 @@ fn extend(paths: &[String], step: &str) -> Vec<String> {
     longer
 }
 
-struct Leaves<'f> {
-    found: &'f Found,
+struct Leaves {
+    found: Found,
     lost: Vec<String>,
     count: usize,
 }
 
-impl Leaves<'_> {
+impl Leaves {
+    fn of(found: Found) -> Self {
+        Self { found, lost: Vec::new(), count: 0 }
+    }
+
+    /// Claims a cell of that name and text, and says whether there was one: two equal leaves need two cells.
+    fn claim(&mut self, name: &str, text: &str) -> bool {
+        match self.found.get_mut(name).and_then(|cells| cells.get_mut(text)) {
+            Some(left @ 1..) => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Claims a value inside a column of unknown elements, by blanking it.
+    fn claim_unknown(&mut self, quoted: &str) -> bool {
+        let unknown = self.found.iter_mut().filter(|(name, _)| name.ends_with("_unknown"));
+        for (_, texts) in unknown {
+            let hit = texts.keys().find_map(|text| Some((text.clone(), place_of_value(text, quoted)?)));
+            if let Some((text, at)) = hit {
+                let count = texts.remove(&text).unwrap_or_default();
+                let rest =
+                    format!("{}{}{}", &text[..at], " ".repeat(quoted.len()), &text[at + quoted.len()..]);
+                *texts.entry(rest).or_default() += 1;
+                if count > 1 {
+                    texts.insert(text, count - 1);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
     fn object(&mut self, paths: &[String], node: Node<'_>) {
         for (key, value) in node.members() {
             let name = key.text().unwrap();
@@ -101,9 +135,7 @@ impl Leaves<'_> {
         let part = |name: &str| label.get_text(name).unwrap_or_default().into_owned();
         let pair = format!("{}|{}", part("system"), part("code"));
         self.count += 1;
-        if pair != "|"
-            && !paths.iter().any(|path| self.found.get(path).is_some_and(|cells| cells.contains(&pair)))
-        {
+        if pair != "|" && !paths.iter().any(|path| self.claim(path, &pair)) {
             self.lost.push(paths[0].clone());
         }
     }
@@ -156,22 +188,28 @@ impl Leaves<'_> {
     fn leaf(&mut self, paths: &[String], node: Node<'_>) {
         self.count += 1;
         let text = node.text().map_or_else(|| node.raw().to_owned(), std::borrow::Cow::into_owned);
-        let has = |name: &str, text: &str| self.found.get(name).is_some_and(|cells| cells.contains(text));
         let is_there = paths.iter().any(|path| {
-            has(path, &text)
-                || has(&format!("{path}_text"), &text)
-                || has(&format!("{path}_written"), &text)
-                || path.strip_suffix("_id").is_some_and(|value| has(&format!("{value}_valueId"), &text))
-                || (text.len() > 256 << 10 && has(&format!("{path}Size"), &text.len().to_string()))
+            self.claim(path, &text)
+                || self.claim(&format!("{path}_text"), &text)
+                || self.claim(&format!("{path}_written"), &text)
+                || path
+                    .strip_suffix("_id")
+                    .is_some_and(|value| self.claim(&format!("{value}_valueId"), &text))
+                || (text.len() > 256 << 10 && self.claim(&format!("{path}Size"), &text.len().to_string()))
         });
-        let is_unknown = || {
-            let unknown = self.found.iter().filter(|(name, _)| name.ends_with("_unknown"));
-            unknown.flat_map(|(_, texts)| texts).any(|text| text.contains(node.quoted()))
-        };
-        if !is_there && !is_unknown() {
+        if !is_there && !self.claim_unknown(node.quoted()) {
             self.lost.push(paths[0].clone());
         }
     }
+}
+
+/// Returns where a value stands in a JSON text as a whole, not as a part of another.
+fn place_of_value(text: &str, quoted: &str) -> Option<usize> {
+    let is_edge = |letter: Option<char>| letter.is_none_or(|letter| " :,[]{}\n".contains(letter));
+    let mut places = text.match_indices(quoted).map(|(at, _)| at);
+    places.find(|&at| {
+        is_edge(text[..at].chars().next_back()) && is_edge(text[at + quoted.len()..].chars().next())
+    })
 }
 
 /// The items of an array, or one value in its place.
@@ -205,12 +243,12 @@ pub(crate) fn look_for_leaves(
     });
     let root = vec![String::new()];
     let whole = by_row.next().unwrap();
-    let mut leaves = Leaves { found: &whole, lost: Vec::new(), count: 0 };
+    let mut leaves = Leaves::of(whole);
     leaves.object(&root, node);
     let (mut count, mut missing) = (leaves.count, leaves.lost);
     let contained = node.get("contained").into_iter().flat_map(many);
     for (found, inner) in by_row.zip(contained) {
-        let mut leaves = Leaves { found: &found, lost: Vec::new(), count: 0 };
+        let mut leaves = Leaves::of(found);
         leaves.object(&root, inner);
         count += leaves.count;
         missing.extend(leaves.lost);
@@ -254,7 +292,35 @@ pub(crate) fn look_in_tables(
         };
         cells(&list, &prefix, row.cells(), &mut found);
     }
-    let mut leaves = Leaves { found: &found, lost: Vec::new(), count: 0 };
+    let mut leaves = Leaves::of(found);
     leaves.object(&[String::new()], node);
     Ok((leaves.count, leaves.lost))
+}
+
+/// The names of the leaves of a resource that the cells lack.
+fn lost(resource: &str, cells: &[(&str, &str)]) -> Vec<String> {
+    let mut found = Found::new();
+    for (name, text) in cells {
+        *found.entry((*name).to_owned()).or_default().entry((*text).to_owned()).or_default() += 1;
+    }
+    let mut tape = Tape::default();
+    let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
+    let mut leaves = Leaves::of(found);
+    leaves.object(&[String::new()], document.root());
+    leaves.lost
+}
+
+#[test]
+fn equal_leaves_need_a_cell_each() {
+    let resource = r#"{"given":["Ann","Ann"]}"#;
+    assert_eq!(lost(resource, &[("given", "Ann"), ("given", "Ann")]), Vec::<String>::new());
+    assert_eq!(lost(resource, &[("given", "Ann")]), ["given"]);
+    assert_eq!(lost(resource, &[("given", "Ann"), ("family", "Ann")]), ["given"], "elsewhere is not there");
+}
+
+#[test]
+fn unknown_values_are_whole_and_stand_for_one_leaf() {
+    let resource = r#"{"x":1,"y":1}"#;
+    assert_eq!(lost(resource, &[("_unknown", r#"{"/x":1,"/y":1}"#)]), Vec::<String>::new());
+    assert_eq!(lost(resource, &[("_unknown", r#"{"/x":1,"/y":12}"#)]), ["y"]);
 }

@@ -9,9 +9,12 @@
     clippy::indexing_slicing,
     clippy::print_stderr,
     missing_docs,
-    reason = "a test stops where something is wrong, and says which optional files it did not find"
+    reason = "a test stops where something is wrong, and says how much it compared"
 )]
 
+#[cfg(feature = "corpus")]
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod extensions;
 mod json;
 mod model;
@@ -194,16 +197,20 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn real_files_have_the_rows_of_the_rules() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+fn the_projects_samples_have_the_rows_of_the_rules() {
+    files_have_the_rows_of_the_rules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples"), 15);
+}
+
+#[cfg(feature = "corpus")]
+#[test]
+fn public_samples_have_the_rows_of_the_rules() {
+    files_have_the_rows_of_the_rules(&corpus::public_samples(), 5_000);
+}
+
+/// Compares the resources of a folder's files: at least `least` of them have rows.
+fn files_have_the_rows_of_the_rules(folder: &Path, least: u64) {
     let mut files = Vec::new();
-    find(&root.join("samples"), &mut files);
-    assert!(!files.is_empty(), "the project's own samples are missing");
-    let public = root.join("../shared/fhir/samples");
-    if !public.is_dir() {
-        eprintln!("{} is not there: the project's own samples alone are compared", public.display());
-    }
-    find(&public, &mut files);
+    find(folder, &mut files);
     let mut judge = Judge::new();
     #[expect(clippy::disallowed_methods, reason = "how a developer asks for all files")]
     let all = std::env::var("FLATFIRE_SAMPLES").is_ok_and(|which| which == "all");
@@ -222,11 +229,11 @@ fn real_files_have_the_rows_of_the_rules() {
         }
     }
     eprintln!("{} resources compared", judge.compared);
-    judge.finish(if public.is_dir() { 5_000 } else { 10 });
+    judge.finish(least);
 }
 
 fn find(folder: &Path, found: &mut Vec<PathBuf>) {
-    for path in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             find(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "json" || extension == "ndjson") {

@@ -4,8 +4,9 @@
 //! compiler finds, as displayed), `expectDefect`, `expectLater`, `expectKeys`, `links` (URNs and their keys), and whole files of
 //! `paths`, each with the items it yields on the first resource.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
@@ -25,12 +26,31 @@ pub(crate) struct Tally {
     pub(crate) errors_with_data: Vec<String>,
 }
 
-pub(crate) fn run_folder(folder: &Path) -> Tally {
+/// Returns the names of the cases of a folder: the file's name and the title.
+pub(crate) fn titles(folder: &Path) -> BTreeSet<String> {
+    let mut titles = BTreeSet::new();
+    for file in files(folder) {
+        let (bytes, mut tape) = (fs::read(&file).unwrap(), Tape::default());
+        let document = tape.parse(&bytes, Limits::default()).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy();
+        for case in document.root().get("tests").into_iter().flat_map(Node::items) {
+            let title = format!("{name}: {}", case.get_text("title").unwrap());
+            assert!(titles.insert(title.clone()), "two cases have the title {title}");
+        }
+    }
+    titles
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
+    files
+}
+
+pub(crate) fn run_folder(folder: &Path) -> Tally {
     let mut tally = Tally::default();
-    for file in files {
+    for file in files(folder) {
         run_file(&file, &mut tally);
     }
     tally
