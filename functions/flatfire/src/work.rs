@@ -19,7 +19,7 @@ pub(crate) struct Work {
     /// The queue of the notifications
     #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
     queue_url: String,
-    /// The database, as `mongodb://host:27017/database`; or MONGODB_SECRET_ARN names a secret that holds it
+    /// The database, as `mongodb://host:27017/database`; or `MONGODB_SECRET_ARN` names a secret that holds it
     #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
     to: Option<Uri>,
     /// The database of archived resources; by default that of the rows with `_archive` behind its name
