@@ -18,6 +18,7 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flatten::automatic::{Automatic, Settings};
 use flatten::catalog::{Catalog, Choices, Flattener, Tables};
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
@@ -52,14 +53,13 @@ fn flatten_all(
     tape: &mut Tape,
     rows: &mut Rows,
 ) -> usize {
-    let links = Links::default();
     let mut count = 0;
     for bytes in resources {
         let document = tape.parse(bytes, Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
         let key = resource.key(None, None);
         rows.clear();
-        automatic.flatten(&resource, &key, &links, names, rows).unwrap();
+        automatic.flatten(&resource, &Context::of(&key), names, rows).unwrap();
         count += rows.len();
     }
     count

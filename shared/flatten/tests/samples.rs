@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use flatten::automatic::{Automatic, Settings};
 use flatten::catalog::{Catalog, Choices, Flattener, Tables};
+use flatten::fhirpath::Context;
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
@@ -133,7 +134,7 @@ fn flatten_all(mut found: Vec<PathBuf>) -> (usize, BTreeMap<String, Vec<String>>
                 let mut rows = Rows::default();
                 let outcome = Resource::read(node).and_then(|resource| {
                     let key = resource.key(None, None);
-                    automatic.flatten(&resource, &key, &Links::default(), &mut names, &mut rows)
+                    automatic.flatten(&resource, &Context::of(&key), &mut names, &mut rows)
                 });
                 match outcome {
                     Ok(()) => rows.iter().for_each(|row| {

@@ -117,16 +117,16 @@ impl Flattener {
     ) -> Result<Flattened, Defect> {
         self.findings.clear();
         let of_type = self.of_type(resource.resource_type());
-        let is_archived = match self.is_archived(&of_type, resource, key, links) {
+        let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
+        let is_archived = match self.is_archived(&of_type, resource, &context) {
             Ok(is_archived) => is_archived,
             Err(Unanswered::Defect(defect)) => return Err(defect),
             Err(Unanswered::KeyComesLater) => return Ok(Flattened::KeyComesLater),
         };
         if is_archived {
-            self.check_archived(&of_type, resource, key, links, rows);
+            self.check_archived(&of_type, resource, &context, rows);
             return Ok(Flattened::Archived);
         }
-        let (catalog, context) = (Arc::clone(&self.catalog), Context { key, links: Some(links) });
         let mut refusal = None;
         // All of them are asked, so that each is counted where several do not hold.
         for check in of_type.checks.iter().filter_map(|&index| catalog.checks.get(index)) {
@@ -143,7 +143,7 @@ impl Flattener {
             return Err(defect);
         }
         let mark = rows.mark();
-        self.fill_automatic(resource, key, links, rows)?;
+        self.fill_automatic(resource, &context, rows)?;
         let mut defects = Vec::new();
         let (evaluator, views) = (&mut self.evaluator, &self.learned.views);
         if evaluator.run_all(views, resource.node(), &context, rows, &mut defects).is_err() {
@@ -185,8 +185,7 @@ impl Flattener {
     fn fill_automatic(
         &mut self,
         resource: &Resource<'_>,
-        key: &str,
-        links: &Links,
+        context: &Context<'_>,
         rows: &mut Rows,
     ) -> Result<(), Defect> {
         let is_kept = self.catalog.has_automatic();
@@ -195,7 +194,7 @@ impl Flattener {
         }
         let mark = rows.mark();
         let PathCache { automatic, names, .. } = &mut self.learned;
-        let outcome = automatic.flatten(resource, key, links, names, rows);
+        let outcome = automatic.flatten(resource, context, names, rows);
         if !is_kept || outcome.is_err() {
             rows.rewind(mark);
         }
@@ -213,8 +212,7 @@ impl Flattener {
         &mut self,
         of_type: &OfType,
         resource: &Resource<'_>,
-        key: &str,
-        links: &Links,
+        context: &Context<'_>,
         rows: &mut Rows,
     ) {
         if self.catalog.only_rows {
@@ -228,7 +226,7 @@ impl Flattener {
         }
         let mark = rows.mark();
         let PathCache { archived, names, .. } = &mut self.learned;
-        let outcome = archived.flatten(resource, key, links, names, rows);
+        let outcome = archived.flatten(resource, context, names, rows);
         rows.rewind(mark);
         if outcome.is_ok() {
             self.findings.extend(named(archived.findings()));
@@ -279,18 +277,16 @@ impl Flattener {
         &mut self,
         of_type: &OfType,
         resource: &Resource<'_>,
-        key: &str,
-        links: &Links,
+        context: &Context<'_>,
     ) -> Result<bool, Unanswered> {
         if !of_type.known {
             return Ok(true);
         }
-        let context = Context { key, links: Some(links) };
         for &index in &of_type.rules {
             match self.catalog.inactive.get(index).and_then(|rule| rule.condition.as_ref()) {
                 None => return Ok(true),
                 Some(condition) => {
-                    if condition.holds(resource.node(), &context, &mut self.scratch)? == Some(true) {
+                    if condition.holds(resource.node(), context, &mut self.scratch)? == Some(true) {
                         return Ok(true);
                     }
                 }

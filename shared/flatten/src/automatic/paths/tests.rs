@@ -1,44 +1,54 @@
 //! No two things share a column: over the elements of all releases and HL7's registry of extensions, by the names
-//! that places and spots really give.
+//! that object paths and fields really give.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::automatic::naming::{ExtensionCarrier, ExtensionNaming, extension_name, joined};
+use crate::automatic::object_kind::ObjectKind;
+use crate::automatic::settings::Settings;
 use crate::model::tests::every_type;
-use crate::model::{Datatype, Element, extensions};
+use crate::model::{Datatype, Element, TypeId, extensions};
+use crate::row::{ColumnId, Names};
 
 /// Column → what stands in it: a path, and what is derived from the value there.
-type Found = BTreeMap<String, BTreeSet<String>>;
+type PathsByColumn = BTreeMap<String, BTreeSet<String>>;
 
-impl Places {
-    /// The place of an object of a type that stands nowhere.
-    pub(in crate::automatic) fn test_place(&mut self, carrier: TypeId, names: &mut Names) -> PlaceId {
-        let special = if carrier.is_resource() { Special::Resource } else { Special::of(Some(carrier)) };
-        self.add_place("", Some(carrier), special, names)
-    }
-}
-
+/// Finds every column below a type.
 struct Visit {
-    places: Places,
+    cache: PathCache,
     names: Names,
     settings: Settings,
-    found: Found,
-    primitives: Vec<SpotId>,
+    found: PathsByColumn,
+    primitives: Vec<FieldId>,
+}
+
+/// An element with the field that it has at a path.
+#[derive(Clone, Copy)]
+struct Visited<'v> {
+    path: ObjectPathId,
+    field: FieldId,
+    member: Member,
+    element: &'v Element,
 }
 
 impl Visit {
     fn new() -> Self {
         Self {
-            places: Places::default(),
+            cache: PathCache::default(),
             names: Names::default(),
             settings: Settings { narrative: true, ..Settings::default() },
-            found: Found::new(),
+            found: PathsByColumn::new(),
             primitives: Vec::new(),
         }
     }
 
-    fn root(&mut self, carrier: TypeId) -> PlaceId {
-        self.places.test_place(carrier, &mut self.names)
+    fn paths(&mut self) -> Paths<'_> {
+        Paths::new(&mut self.cache, &self.settings, &mut self.names)
+    }
+
+    fn root(&mut self, type_id: TypeId) -> ObjectPathId {
+        self.paths().test_root(type_id)
     }
 
     fn add(&mut self, column: ColumnId, path: &str, derived: &str) {
@@ -47,104 +57,110 @@ impl Visit {
         self.found.entry(name).or_default().insert(what);
     }
 
-    fn add_derived(&mut self, spot: SpotId, derived: Derived, path: &str, name: &str) {
-        let column = self.places.derived(spot, derived, &mut self.names);
+    fn add_derived(&mut self, field: FieldId, derived: Derived, path: &str, name: &str) {
+        let column = self.paths().derived_column(field, derived);
         self.add(column, path, name);
     }
 
-    fn add_own(&mut self, place: PlaceId, derived: Derived, path: &str, name: &str) {
-        let column = self.places.own(place, derived, &mut self.names);
-        self.add(column, path, name);
+    fn add_of_object(&mut self, path: ObjectPathId, derived: Derived, fhir_path: &str, name: &str) {
+        let column = self.paths().object_column(path, derived);
+        self.add(column, fhir_path, name);
     }
 
-    /// Every column below a place; a type that stands inside itself is entered once.
-    fn place(&mut self, place: PlaceId, path: &str, above: &[TypeId]) {
-        let Place { carrier, special, .. } = self.places.list[place.0 as usize];
-        match special {
-            Special::Concept | Special::Coding => self.add_own(place, Derived::Codings, path, "codings"),
-            Special::Reference => {
-                self.add_own(place, Derived::Key, path, "key");
-                self.add_own(place, Derived::Identifier, &format!("{path}.identifier"), "");
-                self.add_own(place, Derived::Kind, &format!("{path}.type"), "");
+    /// Adds every column below an object path; a type that stands inside itself is entered once.
+    fn object(&mut self, path: ObjectPathId, fhir_path: &str, above: &[TypeId]) {
+        let (type_id, kind) = (self.cache.object(path).type_id, self.cache.object(path).kind);
+        match kind {
+            ObjectKind::Concept | ObjectKind::Coding => {
+                self.add_of_object(path, Derived::Codings, fhir_path, "codings");
+            }
+            ObjectKind::Reference => {
+                self.add_of_object(path, Derived::Key, fhir_path, "key");
+                self.add_of_object(path, Derived::Identifier, &format!("{fhir_path}.identifier"), "");
+                self.add_of_object(path, Derived::Kind, &format!("{fhir_path}.type"), "");
             }
             _ => {}
         }
-        let Some(carrier) = carrier.filter(|carrier| !above.contains(carrier)) else { return };
-        let above = [above, &[carrier]].concat();
-        for element in carrier.elements() {
-            let member =
-                self.places.member_called(place, element.name, &mut 0, &self.settings, &mut self.names);
-            if let Some(spot) = member.spot() {
-                self.spot(place, spot, &element, member, path, &above);
+        let Some(type_id) = type_id.filter(|type_id| !above.contains(type_id)) else { return };
+        let above = [above, &[type_id]].concat();
+        for element in type_id.elements() {
+            let member = self.paths().test_member(path, element.name);
+            if let Some(field) = member.field() {
+                self.field(Visited { path, field, member, element: &element }, fhir_path, &above);
             }
         }
     }
 
-    fn spot(
-        &mut self,
-        place: PlaceId,
-        spot: SpotId,
-        element: &Element,
-        member: Member,
-        path: &str,
-        above: &[TypeId],
-    ) {
+    fn field(&mut self, visited: Visited<'_>, fhir_path: &str, above: &[TypeId]) {
+        let Visited { field, member, element, .. } = visited;
         // All values of an extension have its one column.
-        let of_value = self.places.spots[spot.0 as usize].value_of.is_some();
-        let here = format!("{path}.{}", if of_value { "value" } else { element.name });
-        let scalars = self.places.field_flags(spot).scalars;
-        self.add(self.places.plain(spot), &here, "");
-        if !scalars.none() {
-            self.add_derived(spot, Derived::Text, &here, "text");
-            let sibling = self.places.sibling(spot, &mut self.names);
-            let id = self.places.element(sibling, "id", &self.settings, &mut self.names).unwrap();
-            self.add(self.places.plain(id), &format!("{here}.id"), "");
-            self.primitives.push(spot);
-        }
-        if scalars.has(Scalars::MOMENT) {
-            self.add_derived(spot, Derived::At, &here, "at");
-        }
-        if scalars.has(Scalars::BINARY) {
-            self.add_derived(spot, Derived::Size, &here, "size");
-            self.add_derived(spot, Derived::Sha256, &here, "sha256");
-        }
-        if let Some(choice) = self.places.choice(spot) {
+        let of_value = self.cache.field(field).value_of_extension.is_some();
+        let here = format!("{fhir_path}.{}", if of_value { "value" } else { element.name });
+        let column = self.paths().column(field);
+        self.add(column, &here, "");
+        self.scalars(field, &here);
+        if let Some(choice) = self.paths().choice(field) {
             let base = element.uses.iter().find_map(|used| used.choice).unwrap();
-            let path = format!("{path}.{base}");
+            let path = format!("{fhir_path}.{base}");
             self.add(choice.kind, &path, "type");
             choice.at.into_iter().for_each(|at| self.add(at, &path, "at"));
             // An element of that name is the same, and one object has one of the two.
-            choice.holds.into_iter().for_each(|holds| self.add(holds.column, &path, ""));
+            choice.yes_or_no.into_iter().for_each(|yes_or_no| self.add(yes_or_no.column, &path, ""));
         }
-        if self.places.field_flags(spot).is_resource() {
-            self.add_derived(spot, Derived::Key, &here, "key");
+        if self.paths().flags(field).is_resource() {
+            self.add_derived(field, Derived::Key, &here, "key");
         }
         if matches!(member, Member::Labels(_)) {
-            let whole = self.places.labels(spot, &mut self.names);
-            self.add(self.places.plain(whole), &format!("{here}.coding"), "");
+            let whole = self.paths().whole_labels(field);
+            let column = self.paths().column(whole);
+            self.add(column, &format!("{here}.coding"), "");
         }
+        self.objects(visited, (fhir_path, &here), above);
+    }
+
+    fn scalars(&mut self, field: FieldId, here: &str) {
+        let scalars = self.paths().flags(field).scalars;
+        if !scalars.none() {
+            self.add_derived(field, Derived::Text, here, "text");
+            let companion = self.paths().companion(field);
+            let id = self.paths().element(companion, "id").unwrap();
+            let column = self.paths().column(id);
+            self.add(column, &format!("{here}.id"), "");
+            self.primitives.push(field);
+        }
+        if scalars.has(Scalars::MOMENT) {
+            self.add_derived(field, Derived::At, here, "at");
+        }
+        if scalars.has(Scalars::BINARY) {
+            self.add_derived(field, Derived::Size, here, "size");
+            self.add_derived(field, Derived::Sha256, here, "sha256");
+        }
+    }
+
+    /// Adds the columns of the objects that an element can hold.
+    fn objects(&mut self, visited: Visited<'_>, (outer, here): (&str, &str), above: &[TypeId]) {
+        let Visited { path, field, member, element } = visited;
         for used in element.uses {
-            let Datatype::Complex(carrier) = used.datatype else { continue };
-            match carrier.name() {
-                "Identifier" if used.many => self.add_derived(spot, Derived::Values, &here, "values"),
-                "Reference" if used.many => self.add_derived(spot, Derived::Keys, &here, "keys"),
+            let Datatype::Complex(type_id) = used.datatype else { continue };
+            match type_id.name() {
+                "Identifier" if used.many => self.add_derived(field, Derived::Values, here, "values"),
+                "Reference" if used.many => self.add_derived(field, Derived::Keys, here, "keys"),
                 "ContactPoint" if used.many => {
-                    for (column, system) in
-                        self.places.telecoms(spot, &mut self.names).into_iter().zip(TELECOM_SYSTEMS)
-                    {
-                        self.add(column, &here, system);
+                    let columns = self.paths().telecom_columns(field);
+                    for (column, system) in columns.into_iter().zip(TELECOM_SYSTEMS) {
+                        self.add(column, here, system);
                     }
                 }
-                _ if carrier.is_backbone() => self.add_derived(spot, Derived::Count, &here, "count"),
+                _ if type_id.is_backbone() => self.add_derived(field, Derived::Count, here, "count"),
                 _ => {}
             }
             if matches!(member, Member::Codings(_)) {
-                let elided = self.places.elided_coding(spot, place, &mut self.names);
+                let elided = self.paths().elided_coding(field, path);
                 // A coding that stands alone in one release and in a concept in another is the same coding.
-                self.place(elided, path, above);
+                self.object(elided, outer, above);
             } else {
-                let inside = self.places.in_place(spot, Some(carrier), &mut self.names);
-                self.place(inside, &here, above);
+                let inside = self.paths().in_place(field, Some(type_id));
+                self.object(inside, here, above);
             }
         }
     }
@@ -154,25 +170,18 @@ impl Visit {
         shared.map(|(column, whats)| format!("{column}: {whats:?}")).collect()
     }
 
-    /// The registered extensions at an element whose columns are called by something else already.
-    fn extensions(
-        &self,
-        special: Special,
-        carrier: Option<TypeId>,
-        types_in_other_releases: &[TypeId],
-        prefix: &str,
-    ) -> Vec<String> {
+    /// Returns the registered extensions at an element whose columns are called by something else already.
+    fn extensions(&self, carrier: ExtensionCarrier<'_>, prefix: &str) -> Vec<String> {
         let mut names = BTreeSet::from([joined(prefix, "modifierExtension")]);
         let is_shared = |url: &&str| {
-            let tail =
-                name::tail(special, carrier, types_in_other_releases, url, Standing::Plain, &self.settings);
+            let tail = extension_name(carrier, url, ExtensionNaming::Plain, &self.settings);
             let name = joined(prefix, &tail);
             self.is_begun(&name) || !names.insert(name)
         };
         extensions::ranked().into_iter().filter(is_shared).map(|url| format!("{prefix} {url}")).collect()
     }
 
-    /// Whether some column is called so or stands below it.
+    /// Returns whether a column is called so or stands below it.
     fn is_begun(&self, name: &str) -> bool {
         let below = format!("{name}_");
         self.found.contains_key(name)
@@ -188,29 +197,31 @@ const OF_ANY_VALUE: [&str; 7] =
 #[test]
 fn no_two_paths_and_urls_share_a_column() {
     let (mut columns, mut primitives, mut shared) = (0, 0, Vec::new());
-    for carrier in every_type() {
+    for type_id in every_type() {
         let mut visit = Visit::new();
-        let root = visit.root(carrier);
-        visit.place(root, carrier.name(), &[]);
+        let root = visit.root(type_id);
+        visit.object(root, type_id.name(), &[]);
         columns += visit.found.len();
-        if carrier.name() == "Extension" {
+        if type_id.name() == "Extension" {
             // It has a value or extensions, never both (constraint ext-1).
             let shared = visit.found.iter().filter(|(_, whats)| whats.len() > 1);
             assert_eq!(shared.map(|(name, _)| name).collect::<Vec<_>>(), OF_ANY_VALUE);
             continue;
         }
         shared.extend(visit.shared());
-        let special = visit.places.special(root);
-        shared.extend(visit.extensions(special, Some(carrier), &[], ""));
-        assert!(!visit.is_begun("modifierExtension"), "{}", carrier.name());
-        let is_common = matches!(carrier.name(), "Patient" | "Observation" | "HumanName");
-        for spot in std::mem::take(&mut visit.primitives) {
-            let types_in_other_releases: Vec<TypeId> =
-                visit.places.spots[spot.0 as usize].carriers().collect();
+        let kind = visit.cache.object(root).kind;
+        let carrier = ExtensionCarrier { kind, type_id: Some(type_id), types_in_other_releases: &[] };
+        shared.extend(visit.extensions(carrier, ""));
+        assert!(!visit.is_begun("modifierExtension"), "{}", type_id.name());
+        let is_common = matches!(type_id.name(), "Patient" | "Observation" | "HumanName");
+        for field in std::mem::take(&mut visit.primitives) {
+            let other_types: Vec<TypeId> = visit.cache.field(field).types.modelled().collect();
             // Where an element is a primitive in all releases, names are the same anywhere.
-            if is_common || !types_in_other_releases.is_empty() {
-                let name = visit.places.name(spot).to_owned();
-                shared.extend(visit.extensions(Special::OnPrimitive, None, &types_in_other_releases, &name));
+            if is_common || !other_types.is_empty() {
+                let name = visit.paths().name(field).to_owned();
+                let kind = ObjectKind::PrimitiveCompanion;
+                let carrier = ExtensionCarrier { kind, type_id: None, types_in_other_releases: &other_types };
+                shared.extend(visit.extensions(carrier, &name));
                 primitives += 1;
             }
         }
@@ -309,22 +320,20 @@ const TEXTS: [&str; 53] = [
 
 /// Derived columns that yield, because some release has an object with a member of the usual name there.
 #[test]
-fn what_is_derived_yields_to_elements_of_other_releases() {
+fn derived_columns_yield_to_elements_of_other_releases() {
     let (mut choices, mut texts, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-    for carrier in every_type() {
+    for type_id in every_type() {
         let mut visit = Visit::new();
-        let root = visit.root(carrier);
-        for element in carrier.elements() {
-            let member =
-                visit.places.member_called(root, element.name, &mut 0, &visit.settings, &mut visit.names);
-            let Some(spot) = member.spot() else { continue };
-            let [text, count] = [Derived::Text, Derived::Count]
-                .map(|derived| visit.places.derived(spot, derived, &mut visit.names));
+        let root = visit.root(type_id);
+        for element in type_id.elements() {
+            let Some(field) = visit.paths().test_member(root, element.name).field() else { continue };
+            let [text, count] =
+                [Derived::Text, Derived::Count].map(|derived| visit.paths().derived_column(field, derived));
             let names = visit.names.list();
-            let path = format!("{}.{}", carrier.name(), element.name);
-            let kind = visit.places.choice(spot).map(|choice| names.column(choice.kind));
+            let path = format!("{}.{}", type_id.name(), element.name);
+            let kind = visit.paths().choice(field).map(|choice| names.column(choice.kind).to_owned());
             if let Some(kind) = kind.filter(|kind| kind.ends_with("_choice")) {
-                choices.push(format!("{}.{kind}", carrier.name()));
+                choices.push(format!("{}.{kind}", type_id.name()));
             }
             if names.column(text).ends_with("_written") {
                 texts.push(path.clone());

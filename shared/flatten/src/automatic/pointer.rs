@@ -1,42 +1,37 @@
-//! Addresses: from a byte of a resource to the JSON Pointer (RFC 6901) of the value that stands there.
+//! JSON Pointers (RFC 6901): from a byte of a resource to the pointer of the value that stands there.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::json::{Kind, Node};
 use crate::model;
 
-use super::name::pointer_step;
-
-/// The pointer of the value at a byte offset, from the root downwards. Names that no FHIR release knows are
-/// shown as `?`: a key that somebody made up may be a name, a number, a patient.
+/// Returns the pointer of the value at a byte offset. Names that no FHIR release has become `?`, because a made-up
+/// name may be somebody's name or number.
 #[must_use]
-pub fn address_at(root: Node<'_>, offset: usize) -> String {
-    pointer(root, offset, |key| if model::is_known_element_name(key) { key } else { "?" })
+pub fn pointer_at(root: Node<'_>, offset: usize) -> String {
+    pointer_to(root, offset, |key| if model::is_known_element_name(key) { key } else { "?" })
 }
 
-/// The exact pointer, for keys of rows.
-pub(super) fn exact_address_at(root: Node<'_>, offset: usize) -> String {
-    pointer(root, offset, |key| key)
+/// Returns the exact pointer of the value at a byte offset, for keys of rows.
+pub(crate) fn exact_pointer_at(root: Node<'_>, offset: usize) -> String {
+    pointer_to(root, offset, |key| key)
 }
 
-/// The exact pointers of several values, in the order in which they stand in the file: each member is looked at once,
-/// however many the values are.
-pub(super) fn exact_addresses<'a>(
-    root: Node<'a>,
-    values: &[Node<'a>],
-    mut found: impl FnMut(&str, Node<'a>),
-) {
-    let mut address = String::new();
-    descend(root, values, &mut address, &mut found);
+/// Calls `found` with the exact pointers of several values, which are in the order of the file. Each member is looked at
+/// once, however many the values are.
+pub(crate) fn exact_pointers<'a>(root: Node<'a>, values: &[Node<'a>], mut found: impl FnMut(&str, Node<'a>)) {
+    let mut pointer = String::new();
+    descend(root, values, &mut pointer, &mut found);
 }
 
 fn descend<'a>(
     node: Node<'a>,
     values: &[Node<'a>],
-    address: &mut String,
+    pointer: &mut String,
     found: &mut impl FnMut(&str, Node<'a>),
 ) {
-    let length = address.len();
+    let length = pointer.len();
     let mut rest = values;
     let mut visit = |step: &dyn Fn(&mut String), child: Node<'a>| {
         let inside = rest.iter().take_while(|value| reaches(child, value.span().start)).count();
@@ -45,23 +40,23 @@ fn descend<'a>(
         if here.is_empty() {
             return;
         }
-        address.push('/');
-        step(address);
+        pointer.push('/');
+        step(pointer);
         if let Some((first, others)) = here.split_first()
             && first.span().start == child.span().start
         {
-            found(address, *first);
+            found(pointer, *first);
             here = others;
         }
         if !here.is_empty() {
-            descend(child, here, address, found);
+            descend(child, here, pointer, found);
         }
-        address.truncate(length);
+        pointer.truncate(length);
     };
     match node.kind() {
         Kind::Object => {
             for (key, value) in node.members() {
-                visit(&|out| out.push_str(&pointer_step(&key.text().unwrap_or_default())), value);
+                visit(&|out| out.push_str(&escaped(&key.text().unwrap_or_default())), value);
             }
         }
         Kind::Array => {
@@ -78,8 +73,8 @@ fn descend<'a>(
     }
 }
 
-fn pointer(root: Node<'_>, offset: usize, show: impl Fn(&str) -> &str) -> String {
-    let mut address = String::new();
+fn pointer_to(root: Node<'_>, offset: usize, show: impl Fn(&str) -> &str) -> String {
+    let mut pointer = String::new();
     let mut node = root;
     loop {
         let step = match node.kind() {
@@ -91,14 +86,14 @@ fn pointer(root: Node<'_>, offset: usize, show: impl Fn(&str) -> &str) -> String
             _ => None,
         };
         let Some((key, value)) = step.filter(|(_, value)| value.span().start <= offset) else {
-            return address;
+            return pointer;
         };
-        address.push('/');
+        pointer.push('/');
         if let Some(key) = key.and_then(Node::text) {
-            address.push_str(&pointer_step(show(&key)));
+            pointer.push_str(&escaped(show(&key)));
         } else {
             let index = node.items().position(|item| reaches(item, offset)).unwrap_or_default();
-            let _infallible = write!(address, "{index}");
+            let _infallible = write!(pointer, "{index}");
         }
         node = value;
     }
@@ -107,4 +102,13 @@ fn pointer(root: Node<'_>, offset: usize, show: impl Fn(&str) -> &str) -> String
 fn reaches(node: Node<'_>, offset: usize) -> bool {
     // An empty string's span is empty; its closing quote counts as its own.
     node.span().end >= offset.max(node.span().start)
+}
+
+/// Returns a name as a step of a JSON Pointer (RFC 6901, section 3).
+fn escaped(key: &str) -> Cow<'_, str> {
+    if key.contains(['~', '/']) {
+        Cow::Owned(key.replace('~', "~0").replace('/', "~1"))
+    } else {
+        Cow::Borrowed(key)
+    }
 }

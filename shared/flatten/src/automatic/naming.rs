@@ -4,17 +4,18 @@
 //! element that no release knows may not take the name of a derived column, an extension's name gets digits of its
 //! URL where it is an element's or a derived column's, and nothing else looks like these digits.
 
-use std::borrow::Cow;
-
 use crate::model::{TypeId, extensions};
 
-use super::Settings;
-use super::place::Special;
+use super::object_kind::ObjectKind;
+use super::settings::Settings;
 
-/// How an extension stands at its element.
+/// No member with a longer name has a column.
+pub(crate) const MAX_NAME_BYTES: usize = 128;
+
+/// Tells how an extension is named at its element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// With a name of its own.
+pub(crate) enum ExtensionNaming {
+    /// By a name of its own.
     Plain,
     /// Beside another that no registry knows either and that would have its name: both get digits of their URLs.
     Clashing,
@@ -24,38 +25,61 @@ pub(super) enum Standing {
     ClashingModifier,
 }
 
-impl Standing {
-    pub(super) const fn clashing(self) -> Self {
+impl ExtensionNaming {
+    pub(crate) const fn clashing(self) -> Self {
         if self.is_modifier() { Self::ClashingModifier } else { Self::Clashing }
     }
 
-    pub(super) const fn is_modifier(self) -> bool {
+    pub(crate) const fn is_modifier(self) -> bool {
         matches!(self, Self::Modifier | Self::ClashingModifier)
     }
 
-    pub(super) const fn is_clash(self) -> bool {
+    pub(crate) const fn is_clash(self) -> bool {
         matches!(self, Self::Clashing | Self::ClashingModifier)
     }
 
-    pub(super) const ALL: [Self; 4] = [Self::Plain, Self::Clashing, Self::Modifier, Self::ClashingModifier];
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Clashing, Self::Modifier, Self::ClashingModifier];
 }
 
-/// Joins two parts of a column name; an empty part leaves the other alone.
-pub(super) fn joined(prefix: &str, name: &str) -> String {
+/// Joins two parts of a column name with `_`. Either may be empty.
+pub(crate) fn joined(prefix: &str, name: &str) -> String {
     match (prefix, name) {
         ("", only) | (only, "") => only.to_owned(),
         (prefix, name) => format!("{prefix}_{name}"),
     }
 }
 
-/// The last part of an extension's column names, decided by settings, then by the registry, never by the data but
-/// for [`Standing`]. `types_in_other_releases` are the types that the carrying element has in other releases.
-pub(super) fn tail(
-    special: Special,
-    carrier: Option<TypeId>,
-    types_in_other_releases: &[TypeId],
+/// Tells what may have columns of its own. Where the columns of a row would be ambiguous, a stricter policy leaves more
+/// to `_unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamingPolicy {
+    /// Everything that can have a name.
+    Full,
+    /// What some release knows, and extensions as FHIR has them: with one value, or with extensions inside.
+    KnownOnly,
+    /// Elements.
+    ElementsOnly,
+}
+
+impl NamingPolicy {
+    pub(crate) const ALL: [Self; 3] = [Self::Full, Self::KnownOnly, Self::ElementsOnly];
+}
+
+/// The element that carries an extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExtensionCarrier<'c> {
+    pub(crate) kind: ObjectKind,
+    pub(crate) type_id: Option<TypeId>,
+    /// The types that the element has in other releases.
+    pub(crate) types_in_other_releases: &'c [TypeId],
+}
+
+/// Returns the last part of an extension's column names. The settings decide, then the registry; the data decides
+/// nothing but the [`ExtensionNaming`].
+pub(crate) fn extension_name(
+    carrier: ExtensionCarrier<'_>,
     url: &str,
-    standing: Standing,
+    naming: ExtensionNaming,
     settings: &Settings,
 ) -> String {
     let plain_url = extensions::without_version(url);
@@ -63,22 +87,23 @@ pub(super) fn tail(
     if let Some((_, name)) = settings.extension_names.iter().find(chosen) {
         return name.clone();
     }
-    if special == Special::OnPrimitive && plain_url == DATA_ABSENT_REASON {
+    if carrier.kind == ObjectKind::PrimitiveCompanion && plain_url == DATA_ABSENT_REASON {
         return "absent".to_owned();
     }
     let tail = extensions::tail(url);
     let is_chosen = settings.extension_names.values().any(|name| first_part(name) == tail);
-    if standing.is_clash()
+    let mut other_types = carrier.types_in_other_releases.iter();
+    if naming.is_clash()
         || is_chosen
-        || types_in_other_releases.iter().any(|other_type| extensions::has_column(*other_type, &tail))
+        || other_types.any(|other_type| extensions::has_column(*other_type, &tail))
     {
         return extensions::with_digest(&tail, url);
     }
-    extensions::column_tail(carrier, url).into_owned()
+    extensions::column_tail(carrier.type_id, url).into_owned()
 }
 
-/// Whether an extension's name is HL7's or the settings', and not whatever a sender's URL ends with.
-pub(super) fn is_given(url: &str, settings: &Settings) -> bool {
+/// Returns whether HL7 or the settings give an extension its name, and not the end of a sender's URL.
+pub(crate) fn is_given(url: &str, settings: &Settings) -> bool {
     let plain_url = extensions::without_version(url);
     let is_chosen = |known: &String| extensions::without_version(known) == plain_url;
     extensions::is_registered(url) || settings.extension_names.keys().any(is_chosen)
@@ -86,36 +111,36 @@ pub(super) fn is_given(url: &str, settings: &Settings) -> bool {
 
 const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
-/// Whether a member has a column of its own: an element of the type, and one that no release knows if it cannot be
-/// mistaken for anything else.
-pub(super) fn has_column(special: Special, carrier: Option<TypeId>, key: &str) -> bool {
-    if carrier.is_some_and(|carrier| carrier.element(key).is_some()) {
+/// Returns whether a member has a column of its own: an element of the type has one, and an element that no release
+/// knows has one if it cannot be mistaken for anything else.
+pub(crate) fn has_column(kind: ObjectKind, type_id: Option<TypeId>, key: &str) -> bool {
+    if type_id.is_some_and(|type_id| type_id.element(key).is_some()) {
         return true;
     }
-    match special {
+    match kind {
         // An extension's value stands under the extension's own name, where others would meet it.
-        Special::Extension | Special::ExtensionItem => false,
-        Special::OnPrimitive => key == "id",
+        ObjectKind::Extension | ObjectKind::ExtensionItem => false,
+        ObjectKind::PrimitiveCompanion => key == "id",
         _ => {
             is_plain(key)
                 && !is_reserved(key)
-                && carrier.is_none_or(|carrier| {
-                    !extensions::has_column(carrier, key) && !extensions::is_of_data(carrier, key)
+                && type_id.is_none_or(|type_id| {
+                    !extensions::has_column(type_id, key) && !extensions::is_of_data(type_id, key)
                 })
         }
     }
 }
 
-/// Whether a member name can stand in a column name as it is. No FHIR element has an underscore; a name with
+/// Returns whether a member name can stand in a column name as it is. No FHIR element has an underscore; a name with
 /// one could be mistaken for a path.
-pub(super) fn is_plain(key: &str) -> bool {
-    key.len() <= 128
+pub(crate) fn is_plain(key: &str) -> bool {
+    key.len() <= MAX_NAME_BYTES
         && key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && !extensions::is_digest(key)
 }
 
-/// Names that derived columns use: an element that no release knows may not take one of them.
+/// Returns whether derived columns use a name: an element that no release knows may not take it.
 fn is_reserved(key: &str) -> bool {
     matches!(
         key,
@@ -143,7 +168,7 @@ fn is_reserved(key: &str) -> bool {
     )
 }
 
-/// What is wrong with names that settings give to extensions, in words: a name may not be mistaken for an element,
+/// Describes what is wrong with the names that settings give to extensions: a name may not be mistaken for an element,
 /// a derived column or another extension's.
 pub(crate) fn mistakes(settings: &Settings) -> Vec<String> {
     let names = &settings.extension_names;
@@ -178,16 +203,7 @@ fn first_part(name: &str) -> &str {
     name.split('_').next().unwrap_or_default()
 }
 
-/// Whether a name is another one or one below it.
+/// Returns whether a name is another one or one below it.
 fn begins_with(name: &str, other: &str) -> bool {
     name.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-}
-
-/// One step of a JSON Pointer (RFC 6901, section 3).
-pub(super) fn pointer_step(key: &str) -> Cow<'_, str> {
-    if key.contains(['~', '/']) {
-        Cow::Owned(key.replace('~', "~0").replace('/', "~1"))
-    } else {
-        Cow::Borrowed(key)
-    }
 }
