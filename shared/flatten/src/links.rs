@@ -61,13 +61,13 @@ pub enum Link {
 }
 
 impl Links {
-    /// The links of a Bundle whose entries are still being read.
+    /// Returns the links of a Bundle whose entries are still being read.
     #[must_use]
     pub fn open() -> Self {
         Self { more: true, ..Self::default() }
     }
 
-    /// The same links, and whether a reference to a URL waits for the entry with that `fullUrl`: the id of the entry
+    /// Returns the same links, and whether a reference to a URL waits for the entry with that `fullUrl`: the id of the entry
     /// may be another one. The `fullUrl`s of what a server answers are the URLs of its resources, so that nothing has to
     /// wait for them.
     #[must_use]
@@ -94,7 +94,7 @@ impl Links {
         uuids + ids + plain_urls + self.others.len() * OTHER_BYTES + self.text_bytes
     }
 
-    /// Whether the key of the entry with this `fullUrl` must be remembered. It need not be where the key can be read
+    /// Returns whether the key of the entry with this `fullUrl` must be remembered. It need not be where the key can be read
     /// off the reference itself.
     #[must_use]
     pub fn needs(full_url: &str, key: &str) -> bool {
@@ -179,7 +179,7 @@ impl Links {
         self.has_urls || (self.awaits_urls && self.more)
     }
 
-    /// The name by which a reference finds an entry of the Bundle, a URN or a URL without version, and what is known of
+    /// Returns the name by which a reference finds an entry of the Bundle, a URN or a URL without version, and what is known of
     /// that entry; `None` where the reference says its key itself or has none.
     #[must_use]
     pub fn look_up<'t>(&self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
@@ -190,7 +190,7 @@ impl Links {
         }
     }
 
-    /// The same for a reference with a type and an id.
+    /// Returns the same for a reference with a type and an id.
     #[must_use]
     pub fn look_up_url<'t>(&self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
         if !self.looks_up_urls() {
@@ -211,12 +211,12 @@ impl Links {
         Some((url, link))
     }
 
-    /// Whether an entry has this `fullUrl` and the key that it says.
+    /// Returns whether an entry has this `fullUrl` and the key that it says.
     fn is_plain(&self, full_url: &str) -> bool {
         !self.plain_urls.is_empty() && self.plain_urls.contains(&self.hasher.hash_one(full_url))
     }
 
-    /// The key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
+    /// Returns the key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
     /// wanted (`urn:uuid:…#Patient`); an entry of another type is then nowhere.
     #[must_use]
     pub fn resolve(&self, urn: &str) -> Link {
@@ -247,7 +247,7 @@ impl Links {
         }
     }
 
-    /// The number of a type's name; `None` when no number is left: a sender can make up any number of names.
+    /// Returns the number of a type's name; `None` when no number is left: a sender can make up any number of names.
     fn kind(&mut self, name: &str) -> Option<u16> {
         if let Some(&known) = self.types.get(name) {
             return Some(known);
@@ -260,7 +260,7 @@ impl Links {
     }
 }
 
-/// The spelling by which a `fullUrl` is known: that of a UUID is in lower case (RFC 9562, section 4), whatever a sender
+/// Returns the spelling by which a `fullUrl` is known: that of a UUID is in lower case (RFC 9562, section 4), whatever a sender
 /// writes.
 #[must_use]
 pub fn canonical(full_url: &str) -> Cow<'_, str> {
@@ -274,7 +274,7 @@ pub fn canonical(full_url: &str) -> Cow<'_, str> {
     }
 }
 
-/// What stands before `Type/id` in a URL.
+/// Returns what stands before `Type/id` in a URL.
 fn base(full_url: &str) -> Option<&str> {
     let Reference::Resource { kind, id } = parse(full_url) else { return None };
     without_history(full_url).strip_suffix(id)?.strip_suffix('/')?.strip_suffix(kind)
@@ -284,7 +284,7 @@ fn without_history(url: &str) -> &str {
     url.split_once("/_history/").map_or(url, |(resource, _)| resource)
 }
 
-/// The bytes of a `urn:uuid:` in the canonical lower-case form.
+/// Returns the bytes of a `urn:uuid:` in the canonical lower-case form.
 fn uuid(urn: &str) -> Option<Uuid> {
     let text = urn.strip_prefix("urn:uuid:")?;
     let mut number = 0u128;

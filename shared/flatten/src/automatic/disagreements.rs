@@ -28,7 +28,7 @@ fn complex(element: &Element) -> Vec<TypeId> {
     found
 }
 
-/// A way to every type that resources have. Elements of one type come first: they leave no doubt.
+/// Returns a way to every type that resources have. Elements of one type come first: they leave no doubt.
 fn paths() -> BTreeMap<&'static str, Path> {
     let mut paths: BTreeMap<&str, Path> = BTreeMap::new();
     for may_differ in [false, true] {
@@ -86,7 +86,7 @@ fn sample(datatype: Datatype, depth: usize) -> Option<Json> {
     Some(json!({element.name: if element.newest().many { json!([value]) } else { value }}))
 }
 
-/// Some members that only one of several types has.
+/// Returns some members that only one of several types has.
 fn members(shape: TypeId, others: &[TypeId]) -> Map<String, Json> {
     let has = |other: &TypeId, name: &str, is_object: bool| {
         let uses = other.element(name).map(|element| element.uses).unwrap_or_default();
@@ -110,7 +110,7 @@ fn members(shape: TypeId, others: &[TypeId]) -> Map<String, Json> {
     members
 }
 
-/// The resource with these items at the end of a path.
+/// Returns the resource with these items at the end of a path.
 fn resource(path: &Path, element: &str, items: Vec<Json>, many: bool) -> Json {
     let (root, steps) = path;
     let mut value = if many { Json::Array(items) } else { items.into_iter().next_back().unwrap() };
@@ -123,7 +123,7 @@ fn resource(path: &Path, element: &str, items: Vec<Json>, many: bool) -> Json {
     json!({"resourceType": root.name(), "id": "1", name: value})
 }
 
-/// Every value of the rows, with its columns joined; lists leave no trace.
+/// Returns every value of the rows, with its columns joined; lists leave no trace.
 fn leaves(resource: &Json) -> Result<Vec<String>, String> {
     let text = resource.to_string();
     let mut tape = Tape::default();
@@ -156,7 +156,7 @@ fn gather(names: &NameList, cells: Cells<'_>, prefix: &str, found: &mut Vec<Stri
     }
 }
 
-/// What may stand beside the members of an object.
+/// Returns what may stand beside the members of an object.
 fn foreign(object: &Map<String, Json>, others: &[TypeId]) -> Vec<(&'static str, Map<String, Json>)> {
     let absent = json!([{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]);
     let beside = |added: Json, is_first: bool| {
@@ -198,7 +198,7 @@ fn silent_items() -> Vec<Json> {
     ]
 }
 
-/// Whether every leaf of one row stands in another, as often.
+/// Returns whether every leaf of one row stands in another, as often.
 fn keeps(all: &[String], some: &[String]) -> Vec<String> {
     let mut rest = all.to_vec();
     let mut missing = Vec::new();

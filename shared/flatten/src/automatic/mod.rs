@@ -79,7 +79,7 @@ impl Automatic {
             no_links = Links::default();
             &no_links
         };
-        let mark = rows.mark();
+        let mark = rows.savepoint();
         let mut outcome = Ok(Structural::default());
         for policy in NamingPolicy::ALL {
             rows.rewind(mark);

@@ -188,12 +188,12 @@ impl<'w> ResourceWriter<'w> {
         let ObjectWriter { policy, cells, row, .. } = &mut self.objects;
         // No two elements of the model share a column. A stricter policy may have left out what asked for the check.
         let is_checked = row.needs_duplicate_check || *policy != NamingPolicy::Full;
-        if (is_checked || cfg!(debug_assertions)) && cells.rows.has_repeated_column() {
+        if (is_checked || cfg!(debug_assertions)) && cells.rows.has_duplicate_column() {
             debug_assert!(is_checked, "two elements of the model share a column");
             // A row with two cells in one column cannot be read.
             return Err(Defect::whole(DefectCode::AmbiguousColumn));
         }
-        if cells.rows.exceeds(MAX_ROW_BYTES, cells.paths.names()) {
+        if cells.rows.last_row_exceeds(MAX_ROW_BYTES, cells.paths.names()) {
             return Err(Defect::whole(DefectCode::TooLarge));
         }
         Ok(())

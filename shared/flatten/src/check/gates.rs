@@ -37,7 +37,7 @@ pub struct Survey {
 }
 
 impl Gate {
-    /// The code in the ledger.
+    /// Returns the code in the ledger.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,13 +88,13 @@ impl Gates {
         gates
     }
 
-    /// Whether there is no gate, so that objects need not be read twice.
+    /// Returns whether there is no gate, so that objects need not be read twice.
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The gates that an object does not pass.
+    /// Returns the gates that an object does not pass.
     #[must_use]
     pub fn violations(&self, survey: &Survey) -> Vec<Gate> {
         let has_too_many =

@@ -88,13 +88,13 @@ const MANDATORY: [(&str, &[&str]); 77] = [
     ("ValueSet", &["status"]),
 ];
 
-/// A bit for each element that a resource of the type must have.
+/// Returns a bit for each element that a resource of the type must have.
 pub(crate) fn required(resource_type: &str) -> u8 {
     let count = of_type(resource_type).len();
     u8::MAX.checked_shr(u8::BITS.saturating_sub(u32::try_from(count).unwrap_or_default())).unwrap_or_default()
 }
 
-/// The bits of what an element, or a member of a choice, is one of.
+/// Returns the bits of what an element, or a member of a choice, is one of.
 pub(crate) fn met_by(resource_type: &str, element: &str, choice: Option<&str>) -> u8 {
     let is_met = |names: &str| names.split('|').any(|name| name == element || Some(name) == choice);
     let bits = of_type(resource_type).iter().enumerate().filter(|(_, names)| is_met(names));

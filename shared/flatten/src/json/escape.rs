@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// The text of a string's raw contents, borrowed when nothing is escaped.
+/// Returns the text of a string's raw contents, borrowed when nothing is escaped.
 ///
 /// The contents must have passed the parser; a malformed escape is kept as it stands.
 #[must_use]

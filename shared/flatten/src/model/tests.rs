@@ -10,7 +10,7 @@ fn element(kind: &str, name: &str) -> Element {
     type_named(kind).unwrap().element(name).unwrap()
 }
 
-/// Every type of every release.
+/// Returns every type of every release.
 pub(crate) fn every_type() -> impl Iterator<Item = TypeId> {
     (0..u16::MAX).map(TypeId).take_while(|id| !id.name().is_empty())
 }

@@ -8,24 +8,62 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::json::{Kind, Node};
 
 use super::decimal::Decimal;
-use super::item::Value;
-use super::operators::compare;
-use super::temporal::TemporalKind;
+use super::item::{ItemValue, PathError};
+use super::quantity::Quantity;
+use super::temporal::{Temporal, TemporalKind};
 
 /// Returns whether two values are equal; `None` where their precisions or units leave it open. Values of different
 /// types are not equal.
-pub(super) fn equal(left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
+pub(super) fn equal(left: &ItemValue<'_>, right: &ItemValue<'_>) -> Option<bool> {
     match (left, right) {
-        (Value::Boolean(left), Value::Boolean(right)) => Some(left == right),
-        (Value::Object(left), Value::Object(right)) => Some(equal_nodes(*left, *right)),
-        (Value::Temporal(_, left), Value::Temporal(_, right))
+        (ItemValue::Boolean(left), ItemValue::Boolean(right)) => Some(left == right),
+        (ItemValue::Object(left), ItemValue::Object(right)) => Some(equal_nodes(*left, *right)),
+        (ItemValue::Temporal(_, left), ItemValue::Temporal(_, right))
             if (left.kind == TemporalKind::Time) != (right.kind == TemporalKind::Time) =>
         {
             Some(false)
         }
-        (Value::Boolean(_), _) | (_, Value::Boolean(_)) => Some(false),
+        (ItemValue::Boolean(_), _) | (_, ItemValue::Boolean(_)) => Some(false),
         _ => compare(left, right).map_or(Some(false), |order| order.map(Ordering::is_eq)),
     }
+}
+
+/// Returns the order of two values; fails for values that have no order.
+pub(super) fn compare(left: &ItemValue<'_>, right: &ItemValue<'_>) -> Result<Option<Ordering>, PathError> {
+    match (left, right) {
+        (ItemValue::Number(left), ItemValue::Number(right)) => Ok(Some(left.cmp(right))),
+        (ItemValue::Text(left), ItemValue::Text(right)) => Ok(Some(left.cmp(right))),
+        (ItemValue::Temporal(_, left), ItemValue::Temporal(_, right)) => Ok(left.compare(*right)),
+        (ItemValue::Temporal(_, left), ItemValue::Text(right)) => {
+            same_kind(right, left.kind).map(|right| left.compare(right)).ok_or(PathError::OPERAND)
+        }
+        (ItemValue::Text(left), ItemValue::Temporal(_, right)) => {
+            same_kind(left, right.kind).map(|left| left.compare(*right)).ok_or(PathError::OPERAND)
+        }
+        (ItemValue::Quantity(left), ItemValue::Quantity(right)) => Ok(left.compare(right)),
+        (ItemValue::Quantity(left), ItemValue::Number(right)) => Ok(left.compare(&pure(*right))),
+        (ItemValue::Number(left), ItemValue::Quantity(right)) => Ok(pure(*left).compare(right)),
+        // A quantity with a comparator means a range: its order is unknown.
+        (ItemValue::Object(node), ItemValue::Quantity(_) | ItemValue::Number(_))
+        | (ItemValue::Quantity(_) | ItemValue::Number(_), ItemValue::Object(node))
+            if node.get("comparator").is_some() =>
+        {
+            Ok(None)
+        }
+        _ => Err(PathError::OPERAND),
+    }
+}
+
+/// Reads a text beside a date or a time as one: FHIR's JSON has no other way to write them.
+fn same_kind(text: &str, kind: TemporalKind) -> Option<Temporal> {
+    match kind {
+        TemporalKind::Time => Temporal::parse(text, TemporalKind::Time),
+        TemporalKind::Date | TemporalKind::DateTime => Temporal::parse(text, TemporalKind::DateTime),
+    }
+}
+
+fn pure(value: Decimal) -> Quantity<'static> {
+    Quantity { value, unit: "1".into() }
 }
 
 /// Returns whether two JSON values say the same: numbers by value, members in any order.
@@ -71,15 +109,15 @@ fn equal_objects(left: Node<'_>, right: Node<'_>) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Distinct<'v> {
     /// Those that are equal only to values of one fingerprint.
-    exact: BTreeMap<u64, Vec<Value<'v>>>,
+    exact: BTreeMap<u64, Vec<ItemValue<'v>>>,
     /// The others: dates of several precisions, quantities of several units.
-    others: Vec<Value<'v>>,
+    others: Vec<ItemValue<'v>>,
 }
 
 impl<'v> Distinct<'v> {
     /// Adds a value, and returns whether it is equal to none of those before it.
-    pub(super) fn insert(&mut self, value: Value<'v>) -> bool {
-        let is_equal = |other: &Value<'v>| equal(other, &value) == Some(true);
+    pub(super) fn insert(&mut self, value: ItemValue<'v>) -> bool {
+        let is_equal = |other: &ItemValue<'v>| equal(other, &value) == Some(true);
         if self.others.iter().any(is_equal) {
             return false;
         }
@@ -100,14 +138,14 @@ impl<'v> Distinct<'v> {
 }
 
 /// Returns a number that equal values share, where only values of this kind are equal to each other.
-fn fingerprint(value: &Value<'_>) -> Option<u64> {
+fn fingerprint(value: &ItemValue<'_>) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     match value {
-        Value::Boolean(boolean) => boolean.hash(&mut hasher),
-        Value::Number(number) => number.normalized().hash(&mut hasher),
-        Value::Text(text) => text.hash(&mut hasher),
-        Value::Object(node) => return Some(fingerprint_of_node(*node)),
-        Value::Temporal(..) | Value::Quantity(_) => return None,
+        ItemValue::Boolean(boolean) => boolean.hash(&mut hasher),
+        ItemValue::Number(number) => number.normalized().hash(&mut hasher),
+        ItemValue::Text(text) => text.hash(&mut hasher),
+        ItemValue::Object(node) => return Some(fingerprint_of_node(*node)),
+        ItemValue::Temporal(..) | ItemValue::Quantity(_) => return None,
     }
     Some(hasher.finish())
 }
@@ -261,7 +299,7 @@ mod tests {
         })
     }
 
-    /// The same value with the members of all objects the other way round.
+    /// Returns the same value with the members of all objects the other way round.
     fn turned(value: &Json) -> Json {
         match value {
             Json::Object(members) => {

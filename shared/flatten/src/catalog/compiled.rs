@@ -1,7 +1,4 @@
-//! The catalog: which tables a resource becomes; compiled once at start, the only thing the pipeline holds.
-
-mod fingerprint;
-mod flattener;
+//! The catalog: the compiled choices of a deployment, which tell what tables a resource becomes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,58 +11,30 @@ use crate::model::{ResourceTypes, UNKNOWN_TYPE};
 use crate::reference::is_type;
 use crate::view::{InvalidView, Plan};
 
-use fingerprint::fingerprint;
-use flattener::FlattenerPool;
-pub use flattener::{Flattened, Flattener};
+use super::choices::{Choices, Tables};
+use super::fingerprint::fingerprint;
+use super::pool::FlattenerPool;
 
-/// What a deployment asks for, as it is written.
-#[derive(Debug, Clone, Default)]
-pub struct Choices {
-    /// Which tables are filled.
-    pub tables: Tables,
-    /// How automatic rows are made.
-    pub automatic: Settings,
-    /// `ViewDefinition`s, each with a name to call it by in errors (its file).
-    pub views: Vec<(String, String)>,
-    /// What goes whole to the archive instead of the tables: `Type` or `Type where <FHIRPath>`.
-    pub inactive: Vec<String>,
-    /// Checks of the deployment's own, JSON arrays as [`crate::check`] reads them, each with a name to call it by.
-    pub checks: Vec<(String, String)>,
-    /// What an object must be as a whole, as JSON: `{max_reject_ratio, min_resources, required_types}`.
-    pub gates: Option<String>,
-}
-
-/// Which tables are filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Tables {
-    /// One table a resource type, by `docs/flattening.md`.
-    Automatic,
-    /// One table a view.
-    Views,
-    /// Both.
-    #[default]
-    Both,
-}
-
-/// What a deployment makes of resources.
+/// The compiled choices of a deployment.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    tables: Tables,
-    automatic: Settings,
+    pub(super) tables: Tables,
+    pub(super) automatic: Settings,
     plans: Vec<Arc<Plan>>,
-    inactive: Vec<Inactive>,
+    pub(super) inactive: Vec<Inactive>,
     checks: Vec<Check>,
     gates: Gates,
     version: String,
-    /// Whether nobody reads what flatteners find out besides the rows: findings and the dictionary.
+    /// Whether the caller reads rows only, and neither findings nor the dictionary.
     only_rows: bool,
-    rested: FlattenerPool,
+    pub(super) pool: FlattenerPool,
 }
 
+/// A rule that sends resources whole to the archive.
 #[derive(Debug)]
-struct Inactive {
-    resource_type: String,
-    condition: Option<Predicate>,
+pub(super) struct Inactive {
+    pub(super) resource_type: String,
+    pub(super) condition: Option<Predicate>,
 }
 
 /// Everything that is wrong with a deployment's choices, all at once.
@@ -117,7 +86,7 @@ impl Catalog {
                 gates,
                 version,
                 only_rows: false,
-                rested: FlattenerPool::default(),
+                pool: FlattenerPool::default(),
             })
         } else {
             Err(invalid)
@@ -132,41 +101,41 @@ impl Catalog {
         Self { only_rows: true, ..self }
     }
 
-    /// Returns whether rows and rejects are all that is wanted.
+    /// Returns whether the caller reads rows and rejects only.
     #[must_use]
     pub const fn is_for_rows_only(&self) -> bool {
         self.only_rows
     }
 
-    /// The compiled views, in the order in which they were given.
+    /// Returns the compiled views, in the order in which they were given.
     #[must_use]
     pub fn plans(&self) -> &[Arc<Plan>] {
         &self.plans
     }
 
-    /// The checks of the deployment's own.
+    /// Returns the deployment's own checks.
     #[must_use]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// What an object must be before anything of it is written.
+    /// Returns the conditions that an object must meet before anything of it is written.
     #[must_use]
     pub const fn gates(&self) -> &Gates {
         &self.gates
     }
 
-    /// Sixteen hex digits that differ between any two choices: rows of one version can be told from another's.
+    /// Returns sixteen hex digits that differ between any two choices, to tell rows of one version from another's.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    fn has_automatic(&self) -> bool {
+    pub(super) fn has_automatic(&self) -> bool {
         self.tables != Tables::Views
     }
 
-    fn has_views(&self) -> bool {
+    pub(super) fn has_views(&self) -> bool {
         self.tables != Tables::Automatic
     }
 }
@@ -189,7 +158,7 @@ impl Inactive {
     }
 }
 
-/// Checks of all files; names are told apart over all of them.
+/// Compiles the checks of all files. No two checks of any files may have one name.
 fn compile_checks(
     files: &[(String, String)],
     types: &ResourceTypes,
@@ -208,7 +177,7 @@ fn compile_checks(
     checks
 }
 
-/// Whether automatic rows can have a table of that name for parts of a resource.
+/// Returns whether automatic rows can have a table of that name for parts of a resource.
 fn is_name_of_part(name: &str, settings: &Settings) -> bool {
     let (types, arrays) = (&settings.resource_types, settings.arrays);
     name.split_once('_').is_some_and(|(resource_type, part)| {

@@ -1,95 +1,94 @@
-//! One pass over an object for all the paths that begin there: the names that several columns ask for are looked
-//! for once, whoever asks.
+//! A trie of the paths that begin at one object: all of them are found in one pass over the object.
 
 use crate::json::{Kind, Node};
 
 use super::program::Key;
 
-/// The walks from one item, their common beginnings shared.
+/// The paths from one item, with their common beginnings shared.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Harvest {
-    root: Stem,
+pub(crate) struct PathTrie {
+    root: TrieNode,
     leaves: usize,
     firsts: usize,
 }
 
 /// The names that are wanted of one object.
 #[derive(Debug, Clone, Default)]
-struct Stem {
-    edges: Vec<Edge>,
+struct TrieNode {
+    edges: Vec<TrieEdge>,
 }
 
 #[derive(Debug, Clone)]
-struct Edge {
+struct TrieEdge {
     name: Box<str>,
     /// For a name behind which only the first item is wanted: its place among the marks of those found.
     first: Option<usize>,
     /// The leaves that end here.
     leaves: Vec<usize>,
-    stem: Stem,
+    node: TrieNode,
 }
 
-/// What a walk led to.
+/// The items that a path led to.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Found {
+pub(crate) struct PathMatch {
     /// The first item.
     pub(crate) node: u32,
     /// How many there are; two stands for any number above.
     pub(crate) count: u32,
 }
 
-/// Memory of a pass, used again.
+/// The memory of a pass, which is used again.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct TrieScratch {
     taken: Vec<bool>,
 }
 
-impl Harvest {
-    /// Adds a walk and gives the index of what it will lead to.
+impl PathTrie {
+    /// Adds a path and returns the index of its match.
     pub(crate) fn add<'k>(&mut self, keys: impl IntoIterator<Item = &'k Key>) -> usize {
         let leaf = self.leaves;
-        let mut stem = &mut self.root;
+        let mut node = &mut self.root;
         let mut keys = keys.into_iter().peekable();
         while let Some(key) = keys.next() {
             let known =
-                stem.edges.iter().position(|edge| edge.name == key.name && edge.first.is_some() == key.first);
+                node.edges.iter().position(|edge| edge.name == key.name && edge.first.is_some() == key.first);
             let index = known.unwrap_or_else(|| {
                 let first = key.first.then_some(self.firsts);
                 self.firsts += usize::from(key.first);
-                stem.edges.push(Edge {
+                node.edges.push(TrieEdge {
                     name: key.name.clone(),
                     first,
                     leaves: Vec::new(),
-                    stem: Stem::default(),
+                    node: TrieNode::default(),
                 });
-                stem.edges.len() - 1
+                node.edges.len() - 1
             });
-            let Some(edge) = stem.edges.get_mut(index) else { break };
+            let Some(edge) = node.edges.get_mut(index) else { break };
             if keys.peek().is_none() {
                 edge.leaves.push(leaf);
                 self.leaves += 1;
             }
-            stem = &mut edge.stem;
+            node = &mut edge.node;
         }
         leaf
     }
 
-    /// Adds the walks of another harvest, in their order.
+    /// Adds the paths of another trie, in their order.
     pub(crate) fn add_all(&mut self, other: &Self) {
         let (leaves, firsts) = (self.leaves, &mut self.firsts);
         merge(&mut self.root, &other.root, leaves, firsts);
         self.leaves += other.leaves;
     }
 
-    /// How many walks there are.
+    /// Returns the number of paths.
     pub(crate) const fn len(&self) -> usize {
         self.leaves
     }
 
-    /// Appends what every walk leads to from `node`, in the order in which the walks were added.
-    pub(crate) fn gather(&self, node: Node<'_>, found: &mut Vec<Found>, marks: &mut Marks) {
+    /// Appends the match of every path from `node`, in the order in which the paths were added.
+    pub(crate) fn gather(&self, node: Node<'_>, found: &mut Vec<PathMatch>, marks: &mut TrieScratch) {
         let base = found.len();
-        found.resize(base + self.leaves, Found::default());
+        found.resize(base + self.leaves, PathMatch::default());
         marks.taken.clear();
         marks.taken.resize(self.firsts, false);
         if let Some(found) = found.get_mut(base..) {
@@ -98,41 +97,47 @@ impl Harvest {
     }
 }
 
-impl Stem {
-    /// The edge of that name, which is made if it is not there.
-    fn edge(&mut self, name: &str, only_first: bool, firsts: &mut usize) -> Option<&mut Edge> {
+impl TrieNode {
+    /// Returns the edge of that name, which is made if it is not there.
+    fn edge(&mut self, name: &str, only_first: bool, firsts: &mut usize) -> Option<&mut TrieEdge> {
         let known =
             self.edges.iter().position(|edge| *edge.name == *name && edge.first.is_some() == only_first);
         let index = known.unwrap_or_else(|| {
             let first = only_first.then_some(*firsts);
             *firsts += usize::from(only_first);
-            self.edges.push(Edge { name: name.into(), first, leaves: Vec::new(), stem: Stem::default() });
+            self.edges.push(TrieEdge {
+                name: name.into(),
+                first,
+                leaves: Vec::new(),
+                node: TrieNode::default(),
+            });
             self.edges.len() - 1
         });
         self.edges.get_mut(index)
     }
 }
 
-fn merge(stem: &mut Stem, other: &Stem, leaves: usize, firsts: &mut usize) {
+fn merge(node: &mut TrieNode, other: &TrieNode, leaves: usize, firsts: &mut usize) {
     for theirs in &other.edges {
-        if let Some(edge) = stem.edge(&theirs.name, theirs.first.is_some(), firsts) {
+        if let Some(edge) = node.edge(&theirs.name, theirs.first.is_some(), firsts) {
             edge.leaves.extend(theirs.leaves.iter().map(|leaf| leaf + leaves));
-            merge(&mut edge.stem, &theirs.stem, leaves, firsts);
+            merge(&mut edge.node, &theirs.node, leaves, firsts);
         }
     }
 }
 
-fn pass(stem: &Stem, node: Node<'_>, found: &mut [Found], taken: &mut [bool]) {
-    let mut missing = stem.edges.len();
-    for (key, value) in node.members() {
+fn pass(wanted: &TrieNode, object: Node<'_>, found: &mut [PathMatch], taken: &mut [bool]) {
+    let mut missing = wanted.edges.len();
+    for (key, value) in object.members() {
         let Some(name) = key.plain_bytes() else {
-            stem.edges
+            wanted
+                .edges
                 .iter()
                 .filter(|edge| key.is(&edge.name))
                 .for_each(|edge| follow(edge, value, found, taken));
             continue;
         };
-        for edge in &stem.edges {
+        for edge in &wanted.edges {
             if edge.name.as_bytes() == name {
                 follow(edge, value, found, taken);
                 missing -= 1;
@@ -144,7 +149,7 @@ fn pass(stem: &Stem, node: Node<'_>, found: &mut [Found], taken: &mut [bool]) {
     }
 }
 
-fn follow(edge: &Edge, value: Node<'_>, found: &mut [Found], taken: &mut [bool]) {
+fn follow(edge: &TrieEdge, value: Node<'_>, found: &mut [PathMatch], taken: &mut [bool]) {
     match value.kind() {
         Kind::Null => {}
         Kind::Array => {
@@ -160,8 +165,8 @@ fn follow(edge: &Edge, value: Node<'_>, found: &mut [Found], taken: &mut [bool])
     }
 }
 
-/// Notes an item; whether another one behind the same name is wanted as well.
-fn arrive(edge: &Edge, node: Node<'_>, found: &mut [Found], taken: &mut [bool]) -> bool {
+/// Notes an item. Returns whether another one behind the same name is wanted as well.
+fn arrive(edge: &TrieEdge, node: Node<'_>, found: &mut [PathMatch], taken: &mut [bool]) -> bool {
     if let Some(taken) = edge.first.and_then(|first| taken.get_mut(first))
         && std::mem::replace(taken, true)
     {
@@ -175,15 +180,15 @@ fn arrive(edge: &Edge, node: Node<'_>, found: &mut [Found], taken: &mut [bool]) 
             found.count = (found.count + 1).min(2);
         }
     }
-    if !edge.stem.edges.is_empty() && node.kind() == Kind::Object {
-        pass(&edge.stem, node, found, taken);
+    if !edge.node.edges.is_empty() && node.kind() == Kind::Object {
+        pass(&edge.node, node, found, taken);
     }
     edge.first.is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Harvest, Marks};
+    use super::{PathMatch, PathTrie, TrieScratch};
     use crate::fhirpath::program::Key;
     use crate::fhirpath::types::SetId;
     use crate::json::{Limits, Tape};
@@ -212,15 +217,15 @@ mod tests {
             ("nothing.here", 0, ""),
             ("name.given.x", 0, ""),
         ];
-        let mut harvest = Harvest::default();
-        let leaves: Vec<usize> = cases.iter().map(|(path, ..)| harvest.add(&keys(path))).collect();
-        assert_eq!(harvest.len(), cases.len());
+        let mut trie = PathTrie::default();
+        let leaves: Vec<usize> = cases.iter().map(|(path, ..)| trie.add(&keys(path))).collect();
+        assert_eq!(trie.len(), cases.len());
         let mut tape = Tape::default();
         let document = tape.parse(text, Limits::default()).unwrap();
-        let mut found = vec![Found::default()];
-        harvest.gather(document.root(), &mut found, &mut Marks::default());
+        let mut found = vec![PathMatch::default()];
+        trie.gather(document.root(), &mut found, &mut TrieScratch::default());
         for (leaf, (path, count, text)) in leaves.into_iter().zip(cases) {
-            let Found { node, count: have } = found[1 + leaf];
+            let PathMatch { node, count: have } = found[1 + leaf];
             assert_eq!(have, count, "{path}");
             if count > 0 {
                 assert_eq!(document.node(node).raw(), text, "{path}");
