@@ -26,7 +26,7 @@ pub(crate) use mandatory::{met_by, required};
 pub enum Severity {
     /// It is counted and loaded.
     Warn,
-    /// It is set aside.
+    /// The resource is rejected.
     Reject,
 }
 
@@ -49,7 +49,7 @@ pub const FUTURE: &str = "future";
 pub(crate) struct Structural {
     /// Ids that are keys but no FHIR ids.
     pub(crate) ids: u64,
-    /// Dates, times and instants that are none, or of a day that no month has.
+    /// Invalid dates, times and instants, such as a day that the month does not have.
     pub(crate) dates: u64,
     /// Codes that the element's required value set has in no release.
     pub(crate) codes: u64,
@@ -130,7 +130,7 @@ impl Check {
         self.severity
     }
 
-    /// Returns what it asks for, in the words of whoever wrote it.
+    /// Returns the message of the check, as its author wrote it.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::json::{JsonError, JsonErrorKind};
 
-/// Why a resource was set aside. It names a rule and a place; nothing that the resource said is in it.
+/// The rule that a rejected resource breaks, and where. It quotes nothing of the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     /// The rule.

@@ -1,6 +1,6 @@
 //! The dictionary: which columns rows have filled, how often, and what each of them means.
 //!
-//! Cells are counted as they stand in rows; what a column means is looked up once, when somebody asks. A column
+//! Cells are counted as they stand in rows; what a column means is looked up once, when the dictionary is taken. A column
 //! inside the records of a list is called by the list and its own name: `component.code_code`.
 
 mod tally;

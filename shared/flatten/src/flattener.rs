@@ -121,7 +121,7 @@ impl Flattener {
     /// let patient = br#"{"resourceType": "Patient", "name": "a text"}"#;
     /// let defect = Flattener::default().flatten_json(patient).unwrap_err();
     /// assert_eq!(defect.code, DefectCode::ObjectExpected);
-    /// assert_eq!(defect.to_string(), "object-expected at /name (byte 36)");
+    /// assert_eq!(defect.to_string(), "object-expected at /name (byte 37)");
     /// ```
     ///
     /// A Bundle becomes the rows of the Bundle itself, with the keys of its entries: flatten its entries one by one, or

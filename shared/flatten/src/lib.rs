@@ -31,8 +31,8 @@
 //! # The way of a resource
 //!
 //! ```text
-//! bytes → JsonDocument → Resource → Rows
-//!                            └─ Defect
+//! bytes → Document → Resource → Rows
+//!                       └─ Defect
 //! ```
 //!
 //! [`Flattener`] goes all of it in one call. Its parts can be used alone, and the modules stand in the order in which a
@@ -40,7 +40,7 @@
 //!
 //! - [`json`] parses bytes into a tape of spans; [`resource`] proves that it is a resource; [`defect`] says what is
 //!   wrong with it;
-//! - [`reference`], [`links`] and [`time`] read references, the entries of Bundles, dates;
+//! - [`mod@reference`], [`links`] and [`time`] read references, the entries of Bundles, dates;
 //! - [`model`] has the elements of all releases of FHIR; [`indexes`] and [`decimals`] follow from it;
 //! - [`row`] is the arena that rows are written to; [`dictionary`] says what their columns mean;
 //! - [`automatic`] makes rows of any resource, [`view`] makes those of a `ViewDefinition`, [`fhirpath`] runs paths;

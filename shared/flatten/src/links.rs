@@ -22,7 +22,7 @@ pub struct Links {
     /// The keys of entries with any other `fullUrl`. An empty key is that of an entry that was set aside.
     others: BTreeMap<Box<str>, Box<str>>,
     /// Hashes of the `fullUrl`s that say the key of their entry themselves, where references wait for them. The hasher has
-    /// random keys, so that nobody can make up URLs with one hash.
+    /// random keys, so that hostile input cannot make up URLs with one hash.
     #[expect(clippy::disallowed_types, reason = "a set that is only looked into")]
     plain_urls: HashSet<u64>,
     hasher: RandomState,
@@ -30,7 +30,7 @@ pub struct Links {
     has_urls: bool,
     /// Whether a reference to a URL waits for the entry with that `fullUrl`.
     awaits_urls: bool,
-    /// What relative references of the entry at hand start from.
+    /// The base URL of relative references in the current entry.
     base: Option<Box<str>>,
     /// Bytes of the texts that are kept on the heap.
     text_bytes: usize,
@@ -54,7 +54,7 @@ type Uuid = [u8; 16];
 pub enum Link {
     /// The target's key.
     Key(String),
-    /// No entry has had it so far, but the Bundle goes on.
+    /// No entry has had it so far, but more entries may follow.
     Later,
     /// No entry of the Bundle has it.
     Nowhere,
@@ -142,7 +142,7 @@ impl Links {
         }
     }
 
-    /// Remembers that the entry with this `fullUrl` was set aside: a reference to it leads nowhere, whatever it names.
+    /// Notes that the entry with this `fullUrl` was rejected, so that references to it have no target.
     pub fn set_aside(&mut self, full_url: &str) {
         self.has_urls = true;
         let full_url = without_history(full_url);
@@ -156,18 +156,18 @@ impl Links {
         self.others.get(full_url).is_some_and(|key| key.is_empty())
     }
 
-    /// Goes on with the entry that has this `fullUrl`: its relative references start from there.
+    /// Begins the entry with this `fullUrl`, which is the base of its relative references.
     pub fn enter(&mut self, full_url: Option<&str>) {
         let base = full_url.filter(|_| self.looks_up_urls()).and_then(base);
         self.enter_base(base);
     }
 
-    /// Goes on with an entry whose relative references start from this URL.
+    /// Begins an entry whose relative references have this base URL.
     pub fn enter_base(&mut self, base: Option<&str>) {
         self.base = base.filter(|base| base.len() <= LONGEST_BASE).map(Box::from);
     }
 
-    /// Returns what relative references of the entry at hand start from, where it is looked up at all.
+    /// Returns the base URL of relative references in the current entry, if references are looked up by URL.
     #[must_use]
     pub fn base(&self) -> Option<&str> {
         self.base.as_deref()

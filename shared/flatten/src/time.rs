@@ -105,7 +105,7 @@ impl DateReader<'_> {
         Some(seconds * NANOSECONDS + i128::from(fraction))
     }
 
-    /// Nanoseconds; digits beyond the ninth are passed over.
+    /// Nanoseconds; digits beyond the ninth are ignored.
     fn fraction(&mut self) -> Option<i64> {
         let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;

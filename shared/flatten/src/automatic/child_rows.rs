@@ -48,7 +48,7 @@ pub(super) struct Ancestor {
 /// The current row as a parent, and the rows that wait for its end.
 #[derive(Debug)]
 pub(super) struct ChildRows<'a> {
-    /// Whether the object stands for an array whose items become rows of their own, so that its own arrays do not.
+    /// Whether the object represents an array whose items become rows of their own, so that its own arrays do not.
     pub(super) is_suppressed: bool,
     pub(super) pending: Vec<PendingRows<'a>>,
     table: Cow<'a, str>,

@@ -45,7 +45,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         }
     }
 
-    /// Writes that a modifier extension stands in the row or item, and goes on with the one around it.
+    /// Writes whether the row or item has a modifier extension, and restores the state of the one around it.
     pub(super) fn end_modifier(&mut self, outer: bool) {
         if self.row.has_modifier {
             let column = self.cells.paths.column_named("_modifier");
@@ -173,7 +173,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         Ok(())
     }
 
-    /// Notes that a member has a value, or a companion that stands for it.
+    /// Notes that a member has a value, or a companion in place of it.
     fn note_value(&mut self, flags: FieldFlags) {
         self.row.mandatory_seen |= flags.mandatory_bits;
         self.row.needs_duplicate_check |= !flags.is_modelled();
@@ -388,7 +388,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         Ok(())
     }
 
-    /// Runs `write` for an object that stands for an array whose items may become rows of their own.
+    /// Runs `write` for an object that represents an array whose items may become rows of their own.
     fn suppressing_child_rows(
         &mut self,
         suppress: bool,
@@ -505,7 +505,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
             _ => return Err(self.cells.defect(DefectCode::ObjectExpected, value)),
         }
         self.note_value(flags);
-        // The companion stands for a value that is absent.
+        // The companion takes the place of an absent value.
         if let Some(choice) = self.cells.paths.choice(field).filter(|_| flags.is_choice())
             && self.row.fill_choice(choice.kind)
         {

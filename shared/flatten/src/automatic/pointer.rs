@@ -7,7 +7,7 @@ use crate::json::{Kind, Node};
 use crate::model;
 
 /// Returns the pointer of the value at a byte offset. Names that no FHIR release has become `?`, because a made-up
-/// name may be somebody's name or number.
+/// name may be a person's name or number.
 #[must_use]
 pub fn pointer_at(root: Node<'_>, offset: usize) -> String {
     pointer_to(root, offset, |key| if model::is_known_element_name(key) { key } else { "?" })

@@ -2,6 +2,7 @@
 //! cannot.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
@@ -52,7 +53,7 @@ impl<'a> CellWriter<'_, 'a> {
         }
     }
 
-    /// Writes the list of the moments of an array of dates; counts the dates that are none.
+    /// Writes the list of the moments of an array of dates, and counts items that are not dates.
     pub(super) fn moments(&mut self, field: FieldId, array: Node<'a>) {
         let is_text_allowed = self.paths.flags(field).scalars.has(Scalars::TEXT);
         let list = self.rows.open_list(self.paths.derived_column(field, Derived::At));
@@ -82,7 +83,7 @@ impl<'a> CellWriter<'_, 'a> {
         Ok(())
     }
 
-    /// Counts an extension's value in a list that should be a date and is none.
+    /// Counts an extension's value in a list that is not the date that it should be.
     pub(super) fn check_date(&mut self, field: FieldId, value: Node<'a>) {
         if self.paths.flags(field).scalars.has(Scalars::MOMENT) {
             let is_wrong = value.text().is_some_and(|text| moment(&text).is_none());
@@ -300,12 +301,9 @@ impl<'a> CellWriter<'_, 'a> {
     fn hash(&mut self, column: ColumnId, text: &str) {
         let digest = Sha256::digest(text.as_bytes());
         self.rows.text_with(column, |out| {
-            out.extend(
-                digest
-                    .iter()
-                    .flat_map(|byte| [byte >> 4, byte & 15])
-                    .filter_map(|digit| char::from_digit(digit.into(), 16)),
-            );
+            for byte in digest {
+                let _infallible = write!(out, "{byte:02x}");
+            }
         });
     }
 }

@@ -94,7 +94,7 @@ impl Catalog {
     }
 
     /// Returns the catalog for a caller that reads rows and rejects only. Its flatteners make no structural checks and
-    /// count no columns: [`Flattener::findings`] has only the checks of the deployment, and the dictionary is empty.
+    /// count no columns: [`ResourceFlattener::findings`](super::ResourceFlattener::findings) has only the checks of the deployment, and the dictionary is empty.
     /// Views alone are then filled without a walk through the whole resource.
     #[must_use]
     pub fn for_rows_only(self) -> Self {

@@ -144,7 +144,7 @@ impl ResourceFlattener {
         &self.findings
     }
 
-    /// Appends the automatic rows of a resource, if the catalog has them, and makes the structural checks, if somebody
+    /// Appends the automatic rows of a resource, if the catalog has them, and makes the structural checks, if the caller
     /// reads them: they are made on the way through a resource.
     fn fill_automatic(
         &mut self,
@@ -183,7 +183,7 @@ impl ResourceFlattener {
             return;
         }
         if !of_type.is_known {
-            // Of a type that nobody knows, only the id can be odd.
+            // Of an unknown type, only the id can be checked.
             let ids = u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
             self.findings.extend(named(Structural { ids, ..Structural::default() }));
             return;

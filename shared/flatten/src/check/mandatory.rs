@@ -1,7 +1,7 @@
 //! The elements that a resource must have in every release of FHIR that knows its type.
 //!
 //! `a|b` is what one release calls `a` and another `b`. A choice is called by its base. Elements that some release
-//! lets be left out are not here: nobody says which release a file is of.
+//! makes optional are not here, because files do not tell their release.
 
 /// No type has more than so many, so that they fit into the bits of a [`u8`].
 #[cfg(test)]

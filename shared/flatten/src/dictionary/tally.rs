@@ -17,7 +17,7 @@ pub(crate) struct Tally {
     scopes: Vec<ColumnScope>,
     tables: BTreeMap<TableId, ScopeId>,
     counters: usize,
-    /// The number of the row at hand, from 1.
+    /// The number of the current row, from 1.
     row: u64,
 }
 

@@ -113,7 +113,7 @@ impl Temporal {
     }
 }
 
-/// Returns an amount of whole units; what is left over is passed over.
+/// Returns an amount of whole units; fractions are cut off.
 const fn whole_units(amount: i128, unit: i128) -> i128 {
     amount / unit * unit
 }

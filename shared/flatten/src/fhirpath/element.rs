@@ -246,7 +246,7 @@ fn text_value(text: Cow<'_, str>, reading: ScalarReading) -> ItemValue<'_> {
     }
 }
 
-/// Returns an object with a number in `value` as a quantity. An object with a comparator is none: it means a range.
+/// Returns an object with a number in `value` as a quantity. An object with a comparator is not a quantity: it means a range.
 fn quantity(node: Node<'_>) -> Option<Quantity<'_>> {
     let value = node.get("value")?.number().and_then(Decimal::parse)?;
     if node.get("comparator").is_some() || node.get("extension").is_some() {

@@ -16,7 +16,7 @@ use super::types::SetId;
 /// One item of a collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Item {
-    /// `$this` where there is none; it is never on the stack.
+    /// `$this` outside of a function; it is never on the stack.
     Nothing,
     /// A value of the resource.
     Element(ElementRef),
@@ -43,12 +43,12 @@ pub(crate) enum Item {
 pub(crate) struct ElementRef {
     /// The value; [`NO_NODE`] where there is only a companion.
     pub(crate) node: u32,
-    /// The companion of a primitive (`_birthDate`), [`NO_NODE`] where there is none or nobody asked.
+    /// The companion of a primitive (`_birthDate`); [`NO_NODE`] if there is none, or if the path does not need it.
     pub(crate) companion: u32,
     pub(crate) set: SetId,
 }
 
-/// A place that is none.
+/// No node.
 pub(crate) const NO_NODE: u32 = u32::MAX;
 
 /// A part of the scratch text.

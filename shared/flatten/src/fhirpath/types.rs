@@ -35,7 +35,7 @@ pub(super) enum ScalarReading {
 }
 
 impl TypeSet {
-    /// The set of what nobody knows.
+    /// The set of unknown types.
     pub(crate) const UNKNOWN: Self = Self { datatypes: Vec::new() };
 
     pub(crate) fn of(datatypes: impl IntoIterator<Item = Datatype>) -> Self {

@@ -1,4 +1,4 @@
-//! JSON string escapes (RFC 8259, section 7): checked while parsing, decoded only when somebody reads them.
+//! JSON string escapes (RFC 8259, section 7): checked while parsing, decoded when they are read.
 
 use std::borrow::Cow;
 

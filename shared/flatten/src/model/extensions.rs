@@ -1,7 +1,7 @@
 //! The names of extensions' columns: from the end of the URL, decided statically.
 //!
 //! A name depends on the URL, on the type that carries the extension and on HL7's registry, never on the data. Two
-//! URLs that nobody registered can still share a tail at one type; only the row that holds both can tell.
+//! Unregistered URLs can still share a tail at one type; only the row that holds both can tell.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ const SUCCESSORS: [&str; 4] = [
     "http://hl7.org/fhir/us/core/StructureDefinition/us-core-religion",
 ];
 
-/// A longer tail is cut: nobody reads it, and it would stand in every row.
+/// A longer tail is cut: it is unreadable, and would be written in every row.
 const LONGEST_TAIL: usize = 128;
 
 /// Names that the flattener derives, so that no extension may have them, each with what it is derived for.

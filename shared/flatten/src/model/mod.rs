@@ -92,13 +92,6 @@ impl Element {
         self.uses.first().copied().unwrap_or(table::NO_USE)
     }
 
-    /// Returns what the newest release says in which the element has that shape: an array or not. Some elements are single
-    /// in one release and repeat in another, and may be one of a choice in the first only.
-    #[must_use]
-    pub fn of_shape(&self, many: bool) -> Option<Use> {
-        self.uses.iter().copied().find(|known| known.many == many)
-    }
-
     /// Returns the element of that JSON name below it, in the newest release that has it there: a datatype that changed
     /// with the releases has the elements of each.
     #[must_use]

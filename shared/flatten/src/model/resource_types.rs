@@ -6,7 +6,7 @@ use crate::reference::is_type;
 
 use super::{is_resource_type, table, type_named};
 
-/// Stands for every resource type that nobody knows: in the archive, and in the names of tables.
+/// The name of all unknown resource types, in the archive and in the names of tables.
 pub const UNKNOWN_TYPE: &str = "Unknown";
 
 /// The resource types that have tables of their own.

@@ -296,7 +296,7 @@ impl<'m> Runner<'m, '_> {
         Ok(())
     }
 
-    /// Fills the select's own columns for one focus and goes on inside it.
+    /// Fills the select's own columns for one focus, and then those of the selects inside it.
     fn visit(&mut self, select: &'m Select, focus: Focus, then: &Continuation<'_, 'm>) -> RunResult<'m> {
         let base = self.machine.len();
         self.machine.row_index = focus.index;
