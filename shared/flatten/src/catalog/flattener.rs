@@ -34,8 +34,6 @@ pub struct ResourceFlattener {
     state: FlattenerState,
     evaluator: Evaluator,
     scratch: Scratch,
-    /// The type of the last resource: mostly the next one's too.
-    last_type: Option<Arc<OfType>>,
     tally: Tally,
     dictionary: Dictionary,
     findings: Vec<(String, u64)>,
@@ -54,7 +52,6 @@ impl ResourceFlattener {
             state,
             evaluator: Evaluator::default(),
             scratch: Scratch::default(),
-            last_type: None,
             tally: Tally::default(),
             dictionary: Dictionary::default(),
             findings: Vec::new(),
@@ -260,14 +257,9 @@ impl ResourceFlattener {
     }
 
     fn of_type(&mut self, resource_type: &str) -> Arc<OfType> {
-        if let Some(last) = self.last_type.as_ref().filter(|last| *last.name == *resource_type) {
-            return Arc::clone(last);
-        }
         let resource_type = self.catalog.automatic.resource_types.table_of(resource_type);
         let known = self.state.types.get(resource_type).map(Arc::clone);
-        let of_type = known.unwrap_or_else(|| self.add_type(resource_type));
-        self.last_type = Some(Arc::clone(&of_type));
-        of_type
+        known.unwrap_or_else(|| self.add_type(resource_type))
     }
 
     fn add_type(&mut self, resource_type: &str) -> Arc<OfType> {

@@ -35,8 +35,6 @@ pub(crate) struct PathCache {
     /// By field: what every value asks for lies close together.
     flags: Vec<FieldFlags>,
     resources: BTreeMap<Box<str>, ResourceRoot>,
-    /// The type of the last resource, which is mostly the next one's too.
-    last_resource: Option<(Box<str>, ResourceRoot)>,
     /// The paths of items by type, which all lists of that type share.
     items: BTreeMap<TypeId, ObjectPathId>,
     /// The current resource.
@@ -170,14 +168,8 @@ impl<'p> Paths<'p> {
 
     /// Returns where a resource of a type goes.
     pub(crate) fn root(&mut self, resource_type: &str) -> ResourceRoot {
-        let last = self.cache.last_resource.as_ref();
-        if let Some((_, root)) = last.filter(|(name, _)| **name == *resource_type) {
-            return *root;
-        }
         let known = self.cache.resources.get(resource_type).copied();
-        let root = known.unwrap_or_else(|| self.add_root(resource_type));
-        self.cache.last_resource = Some((resource_type.into(), root));
-        root
+        known.unwrap_or_else(|| self.add_root(resource_type))
     }
 
     /// Returns the kind of the objects at a path.
