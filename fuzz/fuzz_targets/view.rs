@@ -5,7 +5,7 @@
 use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::row::{Names, Rows};
-use flatten::view::{Evaluator, Plan, ViewNames};
+use flatten::view::{Evaluator, Plan, NamedPlan};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -16,14 +16,14 @@ fuzz_target!(|input: &[u8]| {
     let mut tape = Tape::default();
     let Ok(document) = tape.parse(resource, Limits::default()) else { return };
     let mut names = Names::default();
-    let view_names = ViewNames::new(&plan, &mut names);
+    let view = NamedPlan::new(plan.into(), &mut names);
     let mut evaluator = Evaluator::default();
     let mut rows = Rows::default();
     let context = Context::of("Patient/p");
-    let once = evaluator.run(&plan, &view_names, document.root(), &context, &mut rows);
+    let once = evaluator.run(&view, document.root(), &context, &mut rows);
     let count = rows.len();
     assert_eq!(once.as_ref().map_or(0, |count| *count), count);
-    assert!(!plan.at_most_one_row() || count < 2);
+    assert!(!view.plan().at_most_one_row() || count < 2);
     rows.clear();
-    assert_eq!(evaluator.run(&plan, &view_names, document.root(), &context, &mut rows), once);
+    assert_eq!(evaluator.run(&view, document.root(), &context, &mut rows), once);
 });

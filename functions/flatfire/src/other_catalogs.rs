@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::bail;
-use flatten::catalog::{Catalog, Flattener};
+use flatten::catalog::{Catalog, ResourceFlattener};
 use futures::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use pipeline::ledger::{MIXED_CATALOGS, Status};
@@ -70,7 +70,7 @@ async fn tables_of_others(database: &Database, catalog: &Arc<Catalog>) -> Result
     let with_rows = doc! { "$or": [{ "anchors": true }, { "keys": true }] };
     let notes = database.rows.collection::<Document>("_tables").find(with_rows).await?;
     let notes: Vec<Document> = notes.try_collect().await?;
-    let mut flattener = Flattener::new(Arc::clone(catalog));
+    let mut flattener = ResourceFlattener::new(Arc::clone(catalog));
     let mut others = BTreeSet::new();
     for note in &notes {
         let (Ok(resource_type), Ok(table)) = (note.get_str("type"), note.get_str("table")) else { continue };

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flatten::automatic::{Automatic, Settings};
-use flatten::catalog::{Catalog, Choices, Flattener, Tables};
+use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
@@ -52,14 +53,13 @@ fn flatten_all(
     tape: &mut Tape,
     rows: &mut Rows,
 ) -> usize {
-    let links = Links::default();
     let mut count = 0;
     for bytes in resources {
         let document = tape.parse(bytes, Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
         let key = resource.key(None, None);
         rows.clear();
-        automatic.flatten(&resource, &key, &links, names, rows).unwrap();
+        automatic.flatten(&resource, &Context::of(&key), names, rows).unwrap();
         count += rows.len();
     }
     count
@@ -115,7 +115,7 @@ fn rows(criterion: &mut Criterion) {
         let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
         let catalog = Arc::new(Catalog::compile(choices).unwrap());
         for (name, is_counted) in [("flattener", false), ("flattener and dictionary", true)] {
-            let mut flattener = Flattener::new(Arc::clone(&catalog));
+            let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
             group.bench_function(name, |bencher| {
                 bencher.iter(|| batches(&resources, &mut flattener, &mut tape, &mut arena, is_counted));
             });
@@ -127,7 +127,7 @@ fn rows(criterion: &mut Criterion) {
 /// Rows of whole batches, as the pipeline makes them, counted into the dictionary or not.
 fn batches(
     resources: &[Vec<u8>],
-    flattener: &mut Flattener,
+    flattener: &mut ResourceFlattener,
     tape: &mut Tape,
     rows: &mut Rows,
     is_counted: bool,

@@ -13,7 +13,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use flatten::defect::Defect;
 use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::row::{Names, Rows, Value};
@@ -86,7 +85,6 @@ struct Line {
     tape: Tape,
     rows: Rows,
     csv: Vec<u8>,
-    defects: Vec<(String, Defect)>,
 }
 
 impl Line {
@@ -100,7 +98,6 @@ impl Line {
             tape: Tape::default(),
             rows: Rows::default(),
             csv: Vec::new(),
-            defects: Vec::new(),
         }
     }
 
@@ -116,11 +113,10 @@ impl Line {
             key.push_str("Observation/");
             root.get("id").unwrap().push_text(&mut key);
             self.rows.clear();
-            count += self
-                .evaluator
-                .run_all(&self.views, root, &Context::of(&key), &mut self.rows, &mut self.defects)
-                .unwrap_or_default();
-            assert!(self.defects.is_empty());
+            let context = Context::of(&key);
+            let evaluated = self.evaluator.run_all(&self.views, root, &context, &mut self.rows).unwrap();
+            count += evaluated.rows;
+            assert!(evaluated.defects.is_empty());
             write_csv(&self.rows, &mut self.csv);
         }
         count

@@ -26,7 +26,7 @@ pub(crate) use mandatory::{met_by, required};
 pub enum Severity {
     /// It is counted and loaded.
     Warn,
-    /// It is set aside.
+    /// The resource is rejected.
     Reject,
 }
 
@@ -49,7 +49,7 @@ pub const FUTURE: &str = "future";
 pub(crate) struct Structural {
     /// Ids that are keys but no FHIR ids.
     pub(crate) ids: u64,
-    /// Dates, times and instants that are none, or of a day that no month has.
+    /// Invalid dates, times and instants, such as a day that the month does not have.
     pub(crate) dates: u64,
     /// Codes that the element's required value set has in no release.
     pub(crate) codes: u64,
@@ -70,7 +70,7 @@ impl Structural {
         Self::NAMES.contains(&name) || name == FUTURE
     }
 
-    /// The counts that are not zero, by the name of the check.
+    /// Returns the counts that are not zero, by the name of the check.
     pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = [self.ids, self.dates, self.codes, self.references, self.missing, self.values];
         Self::NAMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
@@ -112,25 +112,25 @@ impl Check {
         checks
     }
 
-    /// The name: as written, or else the type and the number in the list.
+    /// Returns the name: as written, or else the type and the number in the list.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The type of the resources that it is for.
+    /// Returns the type of the resources that it is for.
     #[must_use]
     pub fn resource_type(&self) -> &str {
         &self.resource_type
     }
 
-    /// What it does to resources that fail it.
+    /// Returns what it does to resources that fail it.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// What it asks for, in the words of whoever wrote it.
+    /// Returns the message of the check, as its author wrote it.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -151,7 +151,7 @@ impl Check {
         }
     }
 
-    /// The defect of a resource that does not pass, if it is to be set aside: its path is the check's name.
+    /// Returns the defect of a resource that does not pass, if it is to be set aside: its path is the check's name.
     pub(crate) fn refusal(&self) -> Option<Defect> {
         let defect = || Defect { path: self.name.clone(), ..Defect::whole(DefectCode::CheckFailed) };
         (self.severity == Severity::Reject).then(defect)
@@ -204,14 +204,14 @@ impl Check {
     }
 }
 
-/// FHIR's own rule for ids (R4, section 2.24.0.1), stricter than what can be a key.
+/// Returns whether a text is an id by FHIR's own rule (R4, section 2.24.0.1), which is stricter than what can be a key.
 pub(crate) fn is_fhir_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
         // Without a stop in between, which lets sixteen bytes be looked at together.
         && id.bytes().fold(true, |all, byte| all & matches!(byte, b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'))
 }
 
-/// Whether a text can be a URI reference (RFC 3986): something, and no white space or control character in it.
+/// Returns whether a text can be a URI reference (RFC 3986): something, and no white space or control character in it.
 pub(crate) fn is_uri_reference(text: &str) -> bool {
     let is_plain = text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
     !text.is_empty()

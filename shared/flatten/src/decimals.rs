@@ -80,7 +80,7 @@ impl<'a> Magnitude<'a> {
     }
 }
 
-/// The length of a text that is in memory.
+/// Returns the length of a text that is in memory.
 fn signed(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::json::{JsonError, JsonErrorKind};
 
-/// Why a resource was set aside. It names a rule and a place; nothing that the resource said is in it.
+/// The rule that a rejected resource breaks, and where. It quotes nothing of the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defect {
     /// The rule.
@@ -97,7 +97,7 @@ impl DefectCode {
         Self::CheckFailed,
     ];
 
-    /// The code as it stands in the ledger and in rejects.
+    /// Returns the code as it stands in the ledger and in rejects.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -135,13 +135,13 @@ impl fmt::Display for DefectCode {
 }
 
 impl Defect {
-    /// A defect of the resource as a whole.
+    /// Returns a defect of the resource as a whole.
     #[must_use]
     pub const fn whole(code: DefectCode) -> Self {
         Self { code, path: String::new(), offset: None }
     }
 
-    /// A defect at a place.
+    /// Returns a defect at a place.
     #[must_use]
     pub fn at(code: DefectCode, path: impl Into<String>, offset: usize) -> Self {
         Self { code, path: path.into(), offset: Some(offset) }

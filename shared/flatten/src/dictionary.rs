@@ -1,6 +1,6 @@
 //! The dictionary: which columns rows have filled, how often, and what each of them means.
 //!
-//! Cells are counted as they stand in rows; what a column means is looked up once, when somebody asks. A column
+//! Cells are counted as they stand in rows; what a column means is looked up once, when the dictionary is taken. A column
 //! inside the records of a list is called by the list and its own name: `component.code_code`.
 
 mod tally;
@@ -46,7 +46,7 @@ pub struct Meaning {
 }
 
 impl Meaning {
-    /// A column that stands for no element.
+    /// Returns a column that stands for no element.
     pub(crate) fn technical(name: &str) -> Self {
         let cell = match name {
             "_modifier" => "boolean",
@@ -57,7 +57,7 @@ impl Meaning {
         Self { cell: cell.to_owned(), is_unknown: name == "_unknown", ..Self::of(None) }
     }
 
-    /// Whether a sender may have made up the column's name: it is of an unknown element, or of an extension.
+    /// Returns whether a sender may have made up the column's name: it is of an unknown element, or of an extension.
     #[must_use]
     pub const fn is_made_up(&self) -> bool {
         self.is_unknown || self.url.is_some()
@@ -111,7 +111,7 @@ pub struct Dictionary {
 }
 
 impl Dictionary {
-    /// The columns by table and name.
+    /// Returns the columns by table and name.
     pub fn columns(&self) -> impl Iterator<Item = Column> {
         self.tables.iter().flat_map(|(table, columns)| {
             columns.iter().map(move |(name, (meaning, rows))| Column {
@@ -131,7 +131,7 @@ impl Dictionary {
         self.unlisted
     }
 
-    /// Adds rows to a column. One that no row has filled is none: an empty list, a key that was never found.
+    /// Adds rows to a column. Columns with zero rows are not listed: an empty list, a key that was never found.
     pub(crate) fn add(&mut self, table: &str, name: String, meaning: Meaning, rows: u64) {
         if rows == 0 {
             return;

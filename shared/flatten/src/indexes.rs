@@ -62,14 +62,14 @@ impl Indexes {
     /// table (`Patient_name`). Child tables of extensions have the columns that all child tables have.
     #[must_use]
     pub fn columns(self, table: &str) -> Vec<String> {
-        let (table, mut columns) = (Table::named(table), Columns::default());
+        let (table, mut columns) = (Table::named(table), IndexedColumns::default());
         if self == Self::None {
             return columns.0;
         }
         match table.kind {
-            Kind::Resource => {}
-            Kind::Contained => columns.add("_container".to_owned()),
-            Kind::Child { .. } => columns.add("_parent".to_owned()),
+            TableKind::Resource => {}
+            TableKind::Contained => columns.add("_container".to_owned()),
+            TableKind::Child { .. } => columns.add("_parent".to_owned()),
         }
         // `forget` asks every table which rows a load has brought.
         columns.add("_load".to_owned());
@@ -85,13 +85,13 @@ impl Indexes {
 
 /// A table and the types that its rows can have.
 struct Table {
-    kind: Kind,
+    kind: TableKind,
     types: Vec<TypeId>,
 }
 
 /// What the rows of a table are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TableKind {
     Resource,
     Contained,
     Child { of_contained: bool },
@@ -103,9 +103,9 @@ impl Table {
         let mut parts = table.split('_').peekable();
         let mut types: Vec<TypeId> = parts.next().and_then(model::type_named).into_iter().collect();
         let is_contained = parts.next_if_eq(&"contained").is_some();
-        let mut kind = if is_contained { Kind::Contained } else { Kind::Resource };
+        let mut kind = if is_contained { TableKind::Contained } else { TableKind::Resource };
         for part in parts {
-            kind = Kind::Child { of_contained: is_contained };
+            kind = TableKind::Child { of_contained: is_contained };
             let elements = types.iter().filter_map(|carrier| carrier.element(part));
             types = elements.flat_map(complex).collect();
             types.sort_unstable();
@@ -117,7 +117,7 @@ impl Table {
     /// Returns whether others refer to these rows or join them by their keys. Contained resources have no life of their
     /// own.
     fn has_keys(&self) -> bool {
-        matches!(self.kind, Kind::Resource | Kind::Child { of_contained: false })
+        matches!(self.kind, TableKind::Resource | TableKind::Child { of_contained: false })
     }
 }
 
@@ -132,11 +132,11 @@ fn complex(element: Element) -> impl Iterator<Item = TypeId> {
 /// Returns the column of one kind that an element of a type has, if it has one.
 type ColumnOf = fn(TypeId, (&str, Use)) -> Option<String>;
 
-/// Columns, each once.
+/// Names of columns, each once.
 #[derive(Default)]
-struct Columns(Vec<String>);
+struct IndexedColumns(Vec<String>);
 
-impl Columns {
+impl IndexedColumns {
     fn add(&mut self, column: String) {
         if self.0.len() < MAX_COLUMNS && !self.0.contains(&column) {
             self.0.push(column);

@@ -22,7 +22,7 @@ pub struct Links {
     /// The keys of entries with any other `fullUrl`. An empty key is that of an entry that was set aside.
     others: BTreeMap<Box<str>, Box<str>>,
     /// Hashes of the `fullUrl`s that say the key of their entry themselves, where references wait for them. The hasher has
-    /// random keys, so that nobody can make up URLs with one hash.
+    /// random keys, so that hostile input cannot make up URLs with one hash.
     #[expect(clippy::disallowed_types, reason = "a set that is only looked into")]
     plain_urls: HashSet<u64>,
     hasher: RandomState,
@@ -30,7 +30,7 @@ pub struct Links {
     has_urls: bool,
     /// Whether a reference to a URL waits for the entry with that `fullUrl`.
     awaits_urls: bool,
-    /// What relative references of the entry at hand start from.
+    /// The base URL of relative references in the current entry.
     base: Option<Box<str>>,
     /// Bytes of the texts that are kept on the heap.
     text_bytes: usize,
@@ -54,20 +54,20 @@ type Uuid = [u8; 16];
 pub enum Link {
     /// The target's key.
     Key(String),
-    /// No entry has had it so far, but the Bundle goes on.
+    /// No entry has had it so far, but more entries may follow.
     Later,
     /// No entry of the Bundle has it.
     Nowhere,
 }
 
 impl Links {
-    /// The links of a Bundle whose entries are still being read.
+    /// Returns the links of a Bundle whose entries are still being read.
     #[must_use]
     pub fn open() -> Self {
         Self { more: true, ..Self::default() }
     }
 
-    /// The same links, and whether a reference to a URL waits for the entry with that `fullUrl`: the id of the entry
+    /// Returns the same links, and whether a reference to a URL waits for the entry with that `fullUrl`: the id of the entry
     /// may be another one. The `fullUrl`s of what a server answers are the URLs of its resources, so that nothing has to
     /// wait for them.
     #[must_use]
@@ -94,7 +94,7 @@ impl Links {
         uuids + ids + plain_urls + self.others.len() * OTHER_BYTES + self.text_bytes
     }
 
-    /// Whether the key of the entry with this `fullUrl` must be remembered. It need not be where the key can be read
+    /// Returns whether the key of the entry with this `fullUrl` must be remembered. It need not be where the key can be read
     /// off the reference itself.
     #[must_use]
     pub fn needs(full_url: &str, key: &str) -> bool {
@@ -142,7 +142,7 @@ impl Links {
         }
     }
 
-    /// Remembers that the entry with this `fullUrl` was set aside: a reference to it leads nowhere, whatever it names.
+    /// Notes that the entry with this `fullUrl` was rejected, so that references to it have no target.
     pub fn set_aside(&mut self, full_url: &str) {
         self.has_urls = true;
         let full_url = without_history(full_url);
@@ -156,18 +156,18 @@ impl Links {
         self.others.get(full_url).is_some_and(|key| key.is_empty())
     }
 
-    /// Goes on with the entry that has this `fullUrl`: its relative references start from there.
+    /// Begins the entry with this `fullUrl`, which is the base of its relative references.
     pub fn enter(&mut self, full_url: Option<&str>) {
         let base = full_url.filter(|_| self.looks_up_urls()).and_then(base);
         self.enter_base(base);
     }
 
-    /// Goes on with an entry whose relative references start from this URL.
+    /// Begins an entry whose relative references have this base URL.
     pub fn enter_base(&mut self, base: Option<&str>) {
         self.base = base.filter(|base| base.len() <= LONGEST_BASE).map(Box::from);
     }
 
-    /// Returns what relative references of the entry at hand start from, where it is looked up at all.
+    /// Returns the base URL of relative references in the current entry, if references are looked up by URL.
     #[must_use]
     pub fn base(&self) -> Option<&str> {
         self.base.as_deref()
@@ -179,7 +179,7 @@ impl Links {
         self.has_urls || (self.awaits_urls && self.more)
     }
 
-    /// The name by which a reference finds an entry of the Bundle, a URN or a URL without version, and what is known of
+    /// Returns the name by which a reference finds an entry of the Bundle, a URN or a URL without version, and what is known of
     /// that entry; `None` where the reference says its key itself or has none.
     #[must_use]
     pub fn look_up<'t>(&self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
@@ -190,7 +190,7 @@ impl Links {
         }
     }
 
-    /// The same for a reference with a type and an id.
+    /// Returns the same for a reference with a type and an id.
     #[must_use]
     pub fn look_up_url<'t>(&self, reference: &'t str) -> Option<(Cow<'t, str>, Link)> {
         if !self.looks_up_urls() {
@@ -211,12 +211,12 @@ impl Links {
         Some((url, link))
     }
 
-    /// Whether an entry has this `fullUrl` and the key that it says.
+    /// Returns whether an entry has this `fullUrl` and the key that it says.
     fn is_plain(&self, full_url: &str) -> bool {
         !self.plain_urls.is_empty() && self.plain_urls.contains(&self.hasher.hash_one(full_url))
     }
 
-    /// The key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
+    /// Returns the key of the entry whose `fullUrl` is this URN. Behind a `#` may stand the only resource type that is
     /// wanted (`urn:uuid:…#Patient`); an entry of another type is then nowhere.
     #[must_use]
     pub fn resolve(&self, urn: &str) -> Link {
@@ -247,7 +247,7 @@ impl Links {
         }
     }
 
-    /// The number of a type's name; `None` when no number is left: a sender can make up any number of names.
+    /// Returns the number of a type's name; `None` when no number is left: a sender can make up any number of names.
     fn kind(&mut self, name: &str) -> Option<u16> {
         if let Some(&known) = self.types.get(name) {
             return Some(known);
@@ -260,7 +260,7 @@ impl Links {
     }
 }
 
-/// The spelling by which a `fullUrl` is known: that of a UUID is in lower case (RFC 9562, section 4), whatever a sender
+/// Returns the spelling by which a `fullUrl` is known: that of a UUID is in lower case (RFC 9562, section 4), whatever a sender
 /// writes.
 #[must_use]
 pub fn canonical(full_url: &str) -> Cow<'_, str> {
@@ -274,7 +274,7 @@ pub fn canonical(full_url: &str) -> Cow<'_, str> {
     }
 }
 
-/// What stands before `Type/id` in a URL.
+/// Returns what stands before `Type/id` in a URL.
 fn base(full_url: &str) -> Option<&str> {
     let Reference::Resource { kind, id } = parse(full_url) else { return None };
     without_history(full_url).strip_suffix(id)?.strip_suffix('/')?.strip_suffix(kind)
@@ -284,7 +284,7 @@ fn without_history(url: &str) -> &str {
     url.split_once("/_history/").map_or(url, |(resource, _)| resource)
 }
 
-/// The bytes of a `urn:uuid:` in the canonical lower-case form.
+/// Returns the bytes of a `urn:uuid:` in the canonical lower-case form.
 fn uuid(urn: &str) -> Option<Uuid> {
     let text = urn.strip_prefix("urn:uuid:")?;
     let mut number = 0u128;

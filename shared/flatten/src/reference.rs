@@ -83,7 +83,7 @@ pub fn conditional(reference: &str) -> Option<(&str, Option<String>)> {
     Some((kind, decoded.map(Cow::into_owned).filter(|value| is_one(value))))
 }
 
-/// The scheme of an absolute URI (RFC 3986, section 3.1), without its colon.
+/// Returns the scheme of an absolute URI (RFC 3986, section 3.1), without its colon.
 fn scheme(address: &str) -> Option<&str> {
     let (scheme, _) = address.split_once(':')?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -95,7 +95,7 @@ fn is_http(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
-/// Whether a text can be a resource type: an upper-case ASCII letter, then letters and digits.
+/// Returns whether a text can be a resource type: an upper-case ASCII letter, then letters and digits.
 #[must_use]
 pub fn is_type(name: &str) -> bool {
     name.len() <= 64
@@ -103,7 +103,7 @@ pub fn is_type(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Whether a text can be an id in a key: FHIR's `[A-Za-z0-9\-\.]{1,64}`, and what real servers add to it (`_`, `:`,
+/// Returns whether a text can be an id in a key: FHIR's `[A-Za-z0-9\-\.]{1,64}`, and what real servers add to it (`_`, `:`,
 /// more length), but nothing that would make a key or an address ambiguous.
 #[must_use]
 pub fn is_id(id: &str) -> bool {

@@ -40,25 +40,25 @@ impl<'a> Resource<'a> {
         Ok(Self { node, kind, id })
     }
 
-    /// The JSON object.
+    /// Returns the JSON object.
     #[must_use]
     pub const fn node(&self) -> Node<'a> {
         self.node
     }
 
-    /// The resource type, such as `Patient`.
+    /// Returns the resource type, such as `Patient`.
     #[must_use]
     pub fn resource_type(&self) -> &str {
         &self.kind
     }
 
-    /// The id.
+    /// Returns the id.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The key of the resource's row: `<Type>/<id>`; without an id the last part of a `fullUrl` that is a URN, or the id
+    /// Returns the key of the resource's row: `<Type>/<id>`; without an id the last part of a `fullUrl` that is a URN, or the id
     /// in one that is a URL of that type, or in the URL of the entry's PUT; else a `~` and the first 32 hex digits of
     /// the SHA-256 of the resource's bytes. The same bytes have the same key at every attempt.
     #[must_use]
@@ -76,7 +76,7 @@ impl<'a> Resource<'a> {
 }
 
 impl Resource<'_> {
-    /// The id that a URL gives the resource: the last part of a URN, or what stands behind the type. One address can be
+    /// Returns the id that a URL gives the resource: the last part of a URN, or what stands behind the type. One address can be
     /// spelled in many ways, and all of them are one key.
     fn id_in(&self, url: &str) -> Option<String> {
         let decoded = percent_encoding::percent_decode_str(url.trim()).decode_utf8().ok()?;
@@ -95,7 +95,7 @@ impl Resource<'_> {
     }
 }
 
-/// The first 32 hex digits of a SHA-256.
+/// Returns the first 32 hex digits of a SHA-256.
 fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     format!("{:032x}", digest.first_chunk().map_or(0, |first| u128::from_be_bytes(*first)))

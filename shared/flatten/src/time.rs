@@ -26,7 +26,7 @@ impl Moment {
 /// ```
 #[must_use]
 pub fn moment(text: &str) -> Option<Moment> {
-    let mut reader = Reader { rest: text.as_bytes() };
+    let mut reader = DateReader { rest: text.as_bytes() };
     let year = reader.digits(4)?;
     let month = if reader.take(b'-') { reader.digits(2)? } else { 1 };
     let has_month = text.len() > 4;
@@ -44,14 +44,14 @@ pub fn moment(text: &str) -> Option<Moment> {
     Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS })
 }
 
-/// Whether a text is `hh:mm[:ss[.fff…]]`, a time of day that clocks show.
+/// Returns whether a text is `hh:mm[:ss[.fff…]]`, a time of day that clocks show.
 #[must_use]
 pub fn is_time(text: &str) -> bool {
-    let mut reader = Reader { rest: text.as_bytes() };
+    let mut reader = DateReader { rest: text.as_bytes() };
     reader.time_of_day().is_some() && reader.rest.is_empty()
 }
 
-/// A moment in milliseconds since 1970-01-01T00:00:00Z as RFC 3339 text in UTC, with milliseconds where there are
+/// Returns a moment in milliseconds since 1970-01-01T00:00:00Z as RFC 3339 text in UTC, with milliseconds where there are
 /// some.
 #[must_use]
 pub fn rfc3339(milliseconds: i64) -> String {
@@ -66,11 +66,11 @@ pub fn rfc3339(milliseconds: i64) -> String {
 
 const NANOSECONDS: i128 = 1_000_000_000;
 
-struct Reader<'a> {
+struct DateReader<'a> {
     rest: &'a [u8],
 }
 
-impl Reader<'_> {
+impl DateReader<'_> {
     fn take(&mut self, byte: u8) -> bool {
         match self.rest.split_first() {
             Some((&first, rest)) if first == byte => {
@@ -105,7 +105,7 @@ impl Reader<'_> {
         Some(seconds * NANOSECONDS + i128::from(fraction))
     }
 
-    /// Nanoseconds; digits beyond the ninth are passed over.
+    /// Nanoseconds; digits beyond the ninth are ignored.
     fn fraction(&mut self) -> Option<i64> {
         let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
@@ -147,7 +147,7 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
 }
 
-/// The inverse of [`days_from_civil`].
+/// Returns the inverse of [`days_from_civil`].
 pub(crate) const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
@@ -159,7 +159,7 @@ pub(crate) const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day_of_year - (153 * month_from_march + 2) / 5 + 1)
 }
 
-/// The length of a month in days.
+/// Returns the length of a month in days.
 #[must_use]
 pub const fn days_of_month(year: i64, month: i64) -> i64 {
     match month {

@@ -16,8 +16,8 @@ use std::path::Path;
 
 use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::decimals::Decimals;
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
-use flatten::links::Links;
 use flatten::model::ResourceTypes;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Row, Rows, Value};
@@ -29,7 +29,7 @@ fn rows_of(text: &[u8], settings: Settings) -> Json {
     let document = tape.parse(text, Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
     let key = resource.key(None, None);
-    let outcome = Automatic::new(settings).flatten(&resource, &key, &Links::default(), &mut names, &mut rows);
+    let outcome = Automatic::new(settings).flatten(&resource, &Context::of(&key), &mut names, &mut rows);
     match outcome {
         Ok(()) => Json::Array(rows.iter().map(|row| row_json(&names.list(), row)).collect()),
         Err(defect) => json!({"defect": defect.code.as_str(), "path": defect.path, "offset": defect.offset}),

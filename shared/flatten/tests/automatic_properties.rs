@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::decimals::Decimals;
 use flatten::defect::DefectCode;
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
@@ -214,7 +215,12 @@ impl Worker {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
         let links = Links::default();
-        let outcome = self.automatic.flatten(&resource, "Patient/1", &links, &mut self.names, &mut rows);
+        let outcome = self.automatic.flatten(
+            &resource,
+            &Context { key: "Patient/1", links: Some(&links) },
+            &mut self.names,
+            &mut rows,
+        );
         outcome.map_err(|defect| defect.code)?;
         let names = self.names.list();
         Ok(rows

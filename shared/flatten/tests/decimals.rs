@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flatten::automatic::Settings;
-use flatten::catalog::{Catalog, Choices, Flattened, Flattener};
+use flatten::catalog::{Catalog, Choices, Flattened, ResourceFlattener};
 use flatten::decimals::Decimals;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -57,7 +57,7 @@ fn cell(value: Value<'_>) -> Option<Cell> {
 
 /// The cells of a resource by table and column, and the types of the columns.
 fn flattened(decimals: Decimals, resource: &str) -> (BTreeMap<String, Cell>, BTreeMap<String, String>) {
-    let mut flattener = Flattener::new(catalog(decimals));
+    let mut flattener = ResourceFlattener::new(catalog(decimals));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, Flattener};
+use flatten::catalog::{Catalog, Choices, ResourceFlattener};
 use flatten::dictionary::{Column, Dictionary};
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -26,7 +26,7 @@ fn dictionary(choices: Choices, resources: &[&str]) -> Dictionary {
 
 /// What a load of these resources leaves in the dictionary; what cannot be flattened leaves nothing.
 fn load(catalog: &Arc<Catalog>, resources: &[&str]) -> Dictionary {
-    let mut flattener = Flattener::new(Arc::clone(catalog));
+    let mut flattener = ResourceFlattener::new(Arc::clone(catalog));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
@@ -35,7 +35,7 @@ fn load(catalog: &Arc<Catalog>, resources: &[&str]) -> Dictionary {
     }
     flattener.count(&rows);
     let dictionary = flattener.take_dictionary();
-    flattener.rest();
+    flattener.recycle();
     dictionary
 }
 
@@ -165,7 +165,7 @@ fn what_no_row_has_filled_is_no_column() {
 #[test]
 fn a_reference_fills_its_column_once_it_is_answered() {
     let catalog = Arc::new(Catalog::compile(Choices::default()).unwrap());
-    let mut flattener = Flattener::new(catalog);
+    let mut flattener = ResourceFlattener::new(catalog);
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let text = r#"{"resourceType":"Encounter","id":"e","subject":{"reference":"urn:uuid:a"},
         "serviceProvider":{"reference":"urn:uuid:b"},"participant":[{"individual":{"reference":"urn:uuid:b"}}]}"#;

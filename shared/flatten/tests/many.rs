@@ -5,8 +5,8 @@
 
 use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::defect::{Defect, DefectCode};
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
-use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows, Value};
 
@@ -21,7 +21,7 @@ fn flatten(members: &str, arrays: Arrays, column: &str) -> Result<(usize, usize,
     let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
     let mut automatic = Automatic::new(Settings { arrays, ..Settings::default() });
-    automatic.flatten(&resource, "Patient/1", &Links::default(), &mut names, &mut rows)?;
+    automatic.flatten(&resource, &Context::of("Patient/1"), &mut names, &mut rows)?;
     let (column, last) = (names.column(column), rows.iter().last().unwrap());
     let found = last.cells().find_map(|(name, value)| match value {
         Value::Text(text) if name == column => Some(text.to_owned()),
@@ -180,7 +180,7 @@ fn names_of_one_resource_are_not_counted_for_the_next() {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
         let mut rows = Rows::default();
-        automatic.flatten(&resource, "Patient/1", &Links::default(), &mut names, &mut rows).unwrap();
+        automatic.flatten(&resource, &Context::of("Patient/1"), &mut names, &mut rows).unwrap();
     }
 }
 
@@ -230,7 +230,7 @@ fn longest_column(members: &str) -> (usize, bool) {
     let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
     let mut automatic = Automatic::new(Settings::default());
-    automatic.flatten(&resource, "Patient/1", &Links::default(), &mut names, &mut rows).unwrap();
+    automatic.flatten(&resource, &Context::of("Patient/1"), &mut names, &mut rows).unwrap();
     let list = names.list();
     let columns = || rows.iter().flat_map(|row| row.cells().map(|(column, _)| list.column(column)));
     (columns().map(str::len).max().unwrap_or_default(), columns().any(|name| name == "_unknown"))

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, Flattener, Tables};
+use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
@@ -74,7 +74,7 @@ fn shown(names: &NameList, cells: Cells<'_>) -> String {
 fn flatten(resources: &[String], order: &[usize], arrays: Arrays) -> (Vec<String>, Dictionary) {
     let automatic = Settings { arrays, ..Settings::default() };
     let choices = Choices { automatic, tables: Tables::Automatic, ..Choices::default() };
-    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let mut flattener = ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let mut all = vec![String::new(); resources.len()];
     for &index in order {

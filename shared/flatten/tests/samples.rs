@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flatten::automatic::{Automatic, Settings};
-use flatten::catalog::{Catalog, Choices, Flattener, Tables};
+use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
+use flatten::fhirpath::Context;
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
@@ -133,7 +134,7 @@ fn flatten_all(mut found: Vec<PathBuf>) -> (usize, BTreeMap<String, Vec<String>>
                 let mut rows = Rows::default();
                 let outcome = Resource::read(node).and_then(|resource| {
                     let key = resource.key(None, None);
-                    automatic.flatten(&resource, &key, &Links::default(), &mut names, &mut rows)
+                    automatic.flatten(&resource, &Context::of(&key), &mut names, &mut rows)
                 });
                 match outcome {
                     Ok(()) => rows.iter().for_each(|row| {
@@ -191,7 +192,7 @@ fn mandatory_elements_of_public_files_are_missed_only_where_they_are_missing() {
 /// Returns the file of each resource that has rows and lacks a mandatory element.
 fn lacking_mandatory_elements(found: &[PathBuf]) -> Vec<PathBuf> {
     let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
-    let mut flattener = Flattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let mut flattener = ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
     let mut lacking = Vec::new();
     for path in found {
         let bytes = fs::read(path).unwrap();

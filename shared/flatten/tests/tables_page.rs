@@ -11,8 +11,8 @@
 use std::collections::BTreeSet;
 
 use flatten::automatic::{Arrays, Automatic, Settings};
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
-use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
 use flatten::time::rfc3339;
@@ -79,9 +79,7 @@ fn rows(resource: &str, arrays: Arrays) -> String {
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
     let mut automatic = Automatic::new(Settings { arrays, ..Settings::default() });
-    automatic
-        .flatten(&resource, &resource.key(None, None), &Links::default(), &mut names, &mut rows)
-        .unwrap();
+    automatic.flatten(&resource, &Context::of(&resource.key(None, None)), &mut names, &mut rows).unwrap();
     let names = names.list();
     let lines = rows.iter().map(|row| {
         let head = [("_table", names.table(row.table())), ("_id", row.key())];

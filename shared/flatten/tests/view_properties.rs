@@ -13,7 +13,7 @@ use std::sync::Arc;
 use flatten::fhirpath::{Predicate, Scratch};
 use flatten::json::{Limits, Tape};
 use flatten::row::{Names, Rows};
-use flatten::view::{Context, Evaluator, Plan, Unanswered, ViewNames, ViewSet};
+use flatten::view::{Context, Evaluator, NamedPlan, Plan, Unanswered, ViewSet};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -292,12 +292,12 @@ fn resource() -> impl Strategy<Value = String> {
 }
 
 /// Rows as text, or the defect.
-fn run(plan: &Plan, evaluator: &mut Evaluator, resource: &str) -> Result<String, Unanswered> {
+fn run(plan: &Arc<Plan>, evaluator: &mut Evaluator, resource: &str) -> Result<String, Unanswered> {
     let (mut names, mut rows, mut tape) = (Names::default(), Rows::default(), Tape::default());
-    let view_names = ViewNames::new(plan, &mut names);
+    let view = NamedPlan::new(Arc::clone(plan), &mut names);
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let root = document.root();
-    let count = evaluator.run(plan, &view_names, root, &Context::of("Patient/p"), &mut rows)?;
+    let count = evaluator.run(&view, root, &Context::of("Patient/p"), &mut rows)?;
     assert_eq!(count, rows.len());
     assert!(!plan.at_most_one_row() || count < 2);
     let row = |row: flatten::row::Row<'_>| {
@@ -333,13 +333,13 @@ proptest! {
         for resource in &resources {
             let fresh = run(&plan, &mut Evaluator::default(), resource);
             prop_assert_eq!(&run(&plan, &mut evaluator, resource), &fresh);
-            let (mut rows, mut defects, mut tape) = (Rows::default(), Vec::new(), Tape::default());
+            let (mut rows, mut tape) = (Rows::default(), Tape::default());
             let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
             let root = document.root();
-            let count = evaluator.run_all(&set, root, &Context::of("Patient/p"), &mut rows, &mut defects);
+            let evaluated = evaluator.run_all(&set, root, &Context::of("Patient/p"), &mut rows).unwrap();
             let alone = fresh.as_ref().map_or(0, |text| text.lines().filter(|line| line.starts_with("Patient/p")).count());
-            prop_assert_eq!(count, Ok(2 * alone));
-            prop_assert_eq!(defects.len(), if fresh.is_err() { 2 } else { 0 });
+            prop_assert_eq!(evaluated.rows, 2 * alone);
+            prop_assert_eq!(evaluated.defects.len(), if fresh.is_err() { 2 } else { 0 });
         }
     }
 

@@ -201,7 +201,7 @@ impl Pipeline {
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
         let Run { id, attempt, generation, object, checkpoint, past } = run;
-        if checkpoint.is_none() && !self.catalog.gates().is_open() {
+        if checkpoint.is_none() && !self.catalog.gates().is_empty() {
             match survey::refuse(&self.storage, &self.catalog, self.limits, object, limit).await {
                 Ok(None) => {}
                 Ok(Some((closed, summary))) => {

@@ -2,84 +2,74 @@
 
 use std::collections::BTreeMap;
 
-use crate::decimals::Decimals;
 use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
 use crate::row::{ColumnId, NameList};
 
-use super::name::joined;
-use super::place::{Meanings, Places, Root};
-use super::{Arrays, Automatic};
+use super::naming::joined;
+use super::paths::{Meanings, Namespace, PathCache};
+use super::settings::{Arrays, Settings};
 
-/// What is needed on the way through the tables.
-struct Describer<'a> {
-    places: &'a Places,
-    tally: &'a Tally,
-    names: &'a NameList,
+/// Writes what was counted in the tables of automatic rows into a dictionary.
+pub(super) struct Describer<'a> {
+    pub(super) paths: &'a PathCache,
+    pub(super) settings: &'a Settings,
+    pub(super) tally: &'a Tally,
+    pub(super) names: &'a NameList,
     /// The tables that have rows.
-    tables: BTreeMap<&'a str, ScopeId>,
-    /// What the rows of each table can be, wherever they come from.
-    roots: BTreeMap<String, Vec<Root>>,
-    decimals: Decimals,
-    dictionary: &'a mut Dictionary,
+    pub(super) tables: BTreeMap<&'a str, ScopeId>,
+    pub(super) dictionary: &'a mut Dictionary,
 }
 
-impl Automatic {
-    /// Writes what was counted in these tables into the dictionary.
-    pub(crate) fn describe(
-        &self,
-        tally: &Tally,
-        names: &NameList,
-        tables: BTreeMap<&str, ScopeId>,
-        dictionary: &mut Dictionary,
-    ) {
-        let (places, roots, decimals) = (&self.places, BTreeMap::new(), self.settings.decimals);
-        let mut describer = Describer { places, tally, names, tables, roots, decimals, dictionary };
-        let has_children = self.settings.arrays == Arrays::Tables;
-        for (resource_type, place) in places.resource_types() {
-            let root = Root::resource(place, resource_type);
-            describer.reach(&format!("{resource_type}_contained"), &root, has_children);
-            describer.reach(resource_type, &root, has_children);
+/// What the rows of each table can be, wherever they come from.
+type NamespacesByTable = BTreeMap<String, Vec<Namespace>>;
+
+impl<'a> Describer<'a> {
+    /// Describes the columns of all tables that have rows.
+    pub(super) fn describe(mut self) {
+        let mut namespaces = NamespacesByTable::new();
+        for (resource_type, path) in self.paths.resource_types() {
+            let namespace = Namespace::of_resource(path, resource_type);
+            self.add_table(&format!("{resource_type}_contained"), &namespace, &mut namespaces);
+            self.add_table(resource_type, &namespace, &mut namespaces);
         }
-        for (table, roots) in std::mem::take(&mut describer.roots) {
-            if let Some(&scope) = describer.tables.get(&*table) {
-                describer.scope(&table, "", scope, &roots);
+        for (table, namespaces) in namespaces {
+            if let Some(&scope) = self.tables.get(&*table) {
+                self.describe_scope((&table, ""), scope, &namespaces);
             }
         }
     }
-}
 
-impl Describer<'_> {
     /// Notes what the rows of a table can be, and those of its child tables. A table can be reached on several ways: an
     /// item's list and the list of an item that stands alone in the row have one name.
-    fn reach(&mut self, table: &str, root: &Root, has_children: bool) {
-        // A recursive element stays in the table of its first level: one of this name has no rows then.
+    fn add_table(&self, table: &str, namespace: &Namespace, found: &mut NamespacesByTable) {
+        // A recursive element stays in the table of its first level: a table of this name has no rows then.
         if !self.tables.contains_key(table) {
             return;
         }
-        let roots = self.roots.entry(table.to_owned()).or_default();
-        if roots.contains(root) {
+        let known = found.entry(table.to_owned()).or_default();
+        if known.contains(namespace) {
             return;
         }
-        roots.push(root.clone());
-        if !has_children {
+        known.push(namespace.clone());
+        if self.settings.arrays == Arrays::Embedded {
             return;
         }
-        let mut meanings = Meanings::new(self.decimals);
-        self.places.describe(root, &mut meanings);
-        for items in meanings.items {
-            self.reach(&joined(table, &items.name), &items.root, true);
+        let mut meanings = self.meanings();
+        meanings.add(namespace);
+        for items in meanings.take_items() {
+            self.add_table(&joined(table, &items.name), &items.namespace, found);
         }
     }
 
-    /// The columns of a table or of a list's records, and those of the lists inside.
-    fn scope(&mut self, table: &str, prefix: &str, scope: ScopeId, roots: &[Root]) {
-        let mut meanings = Meanings::new(self.decimals);
-        for root in roots {
-            self.places.describe(root, &mut meanings);
+    /// Describes the columns of a table, or of the records in the lists of a column, and those of the lists inside.
+    fn describe_scope(&mut self, (table, prefix): (&str, &str), scope: ScopeId, namespaces: &[Namespace]) {
+        let mut meanings = self.meanings();
+        for namespace in namespaces {
+            meanings.add(namespace);
         }
-        let mut items: BTreeMap<ColumnId, Vec<Root>> = BTreeMap::new();
-        for item in std::mem::take(&mut meanings.items) {
-            items.entry(item.column).or_default().push(item.root);
+        let mut items: BTreeMap<ColumnId, Vec<Namespace>> = BTreeMap::new();
+        for item in meanings.take_items() {
+            items.entry(item.column).or_default().push(item.namespace);
         }
         let tally = self.tally;
         for (column, rows, inside) in tally.columns(scope) {
@@ -92,9 +82,13 @@ impl Describer<'_> {
             let meaning = meanings.get(column).cloned().unwrap_or_else(|| Meaning::technical(own));
             self.dictionary.add(table, name.clone(), meaning, rows);
             if let Some(inside) = inside {
-                let roots = items.get(&column).map_or(&[][..], Vec::as_slice);
-                self.scope(table, &name, inside, roots);
+                let namespaces = items.get(&column).map_or(&[][..], Vec::as_slice);
+                self.describe_scope((table, &name), inside, namespaces);
             }
         }
+    }
+
+    fn meanings(&self) -> Meanings<'a> {
+        Meanings::new(self.paths, self.settings.decimals)
     }
 }

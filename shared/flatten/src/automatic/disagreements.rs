@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value as Json, json};
 
+use super::paths::{PathCache, Paths};
 use super::{Automatic, Settings};
+use crate::fhirpath::Context;
 use crate::json::{Limits, Tape};
-use crate::links::Links;
 use crate::model::tests::every_type;
 use crate::model::{Datatype, Element, Primitive, Release, TypeId};
 use crate::resource::Resource;
@@ -27,7 +28,7 @@ fn complex(element: &Element) -> Vec<TypeId> {
     found
 }
 
-/// A way to every type that resources have. Elements of one type come first: they leave no doubt.
+/// Returns a way to every type that resources have. Elements of one type come first: they leave no doubt.
 fn paths() -> BTreeMap<&'static str, Path> {
     let mut paths: BTreeMap<&str, Path> = BTreeMap::new();
     for may_differ in [false, true] {
@@ -69,23 +70,23 @@ fn primitive(primitive: Primitive) -> Json {
 }
 
 fn sample(datatype: Datatype, depth: usize) -> Option<Json> {
-    let carrier = match datatype {
+    let type_id = match datatype {
         Datatype::Primitive(kind) => return Some(primitive(kind)),
         Datatype::Resource => return None,
-        Datatype::Complex(carrier) => carrier,
+        Datatype::Complex(type_id) => type_id,
     };
-    if carrier.name() == "Reference" {
+    if type_id.name() == "Reference" {
         return Some(json!({"reference": "Patient/1"}));
     }
     let own = |element: &Element| !matches!(element.name, "id" | "extension" | "modifierExtension");
-    let elements: Vec<Element> = carrier.elements().filter(own).collect();
+    let elements: Vec<Element> = type_id.elements().filter(own).collect();
     let scalar = elements.iter().find(|element| matches!(element.newest().datatype, Datatype::Primitive(_)));
     let element = scalar.or_else(|| elements.first().filter(|_| depth < 4))?;
     let value = sample(element.newest().datatype, depth + 1)?;
     Some(json!({element.name: if element.newest().many { json!([value]) } else { value }}))
 }
 
-/// Some members that only one of several types has.
+/// Returns some members that only one of several types has.
 fn members(shape: TypeId, others: &[TypeId]) -> Map<String, Json> {
     let has = |other: &TypeId, name: &str, is_object: bool| {
         let uses = other.element(name).map(|element| element.uses).unwrap_or_default();
@@ -109,7 +110,7 @@ fn members(shape: TypeId, others: &[TypeId]) -> Map<String, Json> {
     members
 }
 
-/// The resource with these items at the end of a path.
+/// Returns the resource with these items at the end of a path.
 fn resource(path: &Path, element: &str, items: Vec<Json>, many: bool) -> Json {
     let (root, steps) = path;
     let mut value = if many { Json::Array(items) } else { items.into_iter().next_back().unwrap() };
@@ -122,7 +123,7 @@ fn resource(path: &Path, element: &str, items: Vec<Json>, many: bool) -> Json {
     json!({"resourceType": root.name(), "id": "1", name: value})
 }
 
-/// Every value of the rows, with its columns joined; lists leave no trace.
+/// Returns every value of the rows, with its columns joined; lists leave no trace.
 fn leaves(resource: &Json) -> Result<Vec<String>, String> {
     let text = resource.to_string();
     let mut tape = Tape::default();
@@ -131,7 +132,7 @@ fn leaves(resource: &Json) -> Result<Vec<String>, String> {
     let (mut names, mut rows) = (Names::default(), Rows::default());
     let mut automatic = Automatic::new(Settings::default());
     automatic
-        .flatten(&resource, "key", &Links::default(), &mut names, &mut rows)
+        .flatten(&resource, &Context::of("key"), &mut names, &mut rows)
         .map_err(|defect| format!("{defect:?}"))?;
     let list = names.list();
     let mut found = Vec::new();
@@ -155,7 +156,7 @@ fn gather(names: &NameList, cells: Cells<'_>, prefix: &str, found: &mut Vec<Stri
     }
 }
 
-/// What may stand beside the members of an object.
+/// Returns what may stand beside the members of an object.
 fn foreign(object: &Map<String, Json>, others: &[TypeId]) -> Vec<(&'static str, Map<String, Json>)> {
     let absent = json!([{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]);
     let beside = |added: Json, is_first: bool| {
@@ -197,7 +198,7 @@ fn silent_items() -> Vec<Json> {
     ]
 }
 
-/// Whether every leaf of one row stands in another, as often.
+/// Returns whether every leaf of one row stands in another, as often.
 fn keeps(all: &[String], some: &[String]) -> Vec<String> {
     let mut rest = all.to_vec();
     let mut missing = Vec::new();
@@ -210,10 +211,52 @@ fn keeps(all: &[String], some: &[String]) -> Vec<String> {
     missing
 }
 
+/// What was tried of the elements, and what went wrong.
+#[derive(Default)]
+struct Trial {
+    cases: usize,
+    wrong: Vec<String>,
+}
+
+impl Trial {
+    /// Compares the rows of an object of one type with those of the same object and something beside it.
+    fn compare(&mut self, path: &Path, of: TypeId, element: &Element, type_id: TypeId) {
+        let types = complex(element);
+        let object = members(type_id, &types);
+        if object.is_empty() {
+            return;
+        }
+        let is_array =
+            element.uses.iter().find(|used| used.datatype == Datatype::Complex(type_id)).unwrap().many;
+        let name = format!("{}.{} as {}", of.name(), element.name, type_id.name());
+        let plain = resource(path, element.name, vec![object.clone().into()], is_array);
+        let expected = match leaves(&plain) {
+            Ok(leaves) => leaves,
+            Err(defect) => return self.wrong.push(format!("{name}: {plain}: {defect}")),
+        };
+        let one = |object: Map<String, Json>| resource(path, element.name, vec![object.into()], is_array);
+        let mut variants: Vec<(&str, Json)> =
+            foreign(&object, &types).into_iter().map(|(what, object)| (what, one(object))).collect();
+        for silent in silent_items().into_iter().filter(|_| is_array) {
+            let items = vec![silent, object.clone().into()];
+            variants.push(("silent item first", resource(path, element.name, items, true)));
+        }
+        for (what, variant) in variants {
+            self.cases += 1;
+            let missing = leaves(&variant).map(|found| keeps(&found, &expected));
+            match missing {
+                Err(defect) => self.wrong.push(format!("{name}, {what}: {variant}: {defect}")),
+                Ok(missing) if missing.is_empty() => {}
+                Ok(missing) => self.wrong.push(format!("{name}, {what}: {variant}: {missing:?}")),
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_foreign_costs_a_column_where_releases_disagree() {
     let paths = paths();
-    let (mut elements, mut cases, mut wrong) = (0, 0, Vec::new());
+    let (mut elements, mut trial) = (0, Trial::default());
     for of in every_type() {
         let Some(path) = paths.get(of.name()) else { continue };
         for element in of.elements() {
@@ -222,55 +265,14 @@ fn nothing_foreign_costs_a_column_where_releases_disagree() {
                 continue;
             }
             elements += 1;
-            for &shape in &types {
-                let object = members(shape, &types);
-                if object.is_empty() {
-                    continue;
-                }
-                let used =
-                    element.uses.iter().find(|used| used.datatype == Datatype::Complex(shape)).unwrap();
-                let place = format!("{}.{} as {}", of.name(), element.name, shape.name());
-                let plain = resource(path, element.name, vec![object.clone().into()], used.many);
-                let expected = match leaves(&plain) {
-                    Ok(leaves) => leaves,
-                    Err(defect) => {
-                        wrong.push(format!("{place}: {plain}: {defect}"));
-                        continue;
-                    }
-                };
-                let mut variants: Vec<(&str, Json)> = foreign(&object, &types)
-                    .into_iter()
-                    .map(|(what, object)| {
-                        (what, resource(path, element.name, vec![object.into()], used.many))
-                    })
-                    .collect();
-                if used.many {
-                    for silent in silent_items() {
-                        let items = vec![silent, object.clone().into()];
-                        variants.push(("silent item first", resource(path, element.name, items, true)));
-                    }
-                }
-                for (what, variant) in variants {
-                    cases += 1;
-                    match leaves(&variant) {
-                        Err(defect) => wrong.push(format!("{place}, {what}: {variant}: {defect}")),
-                        Ok(found) => {
-                            let missing = keeps(&found, &expected);
-                            if !missing.is_empty() {
-                                wrong.push(format!("{place}, {what}: {variant}: {missing:?}"));
-                            }
-                        }
-                    }
-                }
+            for &type_id in &types {
+                trial.compare(path, of, &element, type_id);
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {cases}:\n{}",
-        wrong.len(),
-        wrong.iter().take(40).cloned().collect::<Vec<_>>().join("\n")
-    );
+    let Trial { cases, wrong } = trial;
+    let first: Vec<String> = wrong.iter().take(40).cloned().collect();
+    assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), first.join("\n"));
     assert!(elements >= 167 && cases > 4_000, "{elements} {cases}");
 }
 
@@ -285,19 +287,20 @@ fn what_is_undecided_is_r4s() {
                 .iter()
                 .filter(|used| used.releases.contains(Release::R4))
                 .filter_map(|used| match used.datatype {
-                    Datatype::Complex(carrier) => Some(carrier),
+                    Datatype::Complex(type_id) => Some(type_id),
                     _ => None,
                 })
                 .collect();
             let ([_, _, ..], [expected]) = (&types[..], &in_r4[..]) else { continue };
-            let mut places = super::Places::default();
-            let mut names = Names::default();
-            let place = places.test_place(of, &mut names);
-            let spot = places.element(place, element.name, &Settings::default(), &mut names).unwrap();
+            let (mut cache, mut names, settings) =
+                (PathCache::default(), Names::default(), Settings::default());
+            let mut paths = Paths::new(&mut cache, &settings, &mut names);
+            let path = paths.test_root(of);
+            let field = paths.element(path, element.name).unwrap();
             for text in ["{}", r#"{"id":"a"}"#, r#"{"strange":1}"#] {
                 let mut tape = Tape::default();
                 let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
-                let found = places.shape(spot, crate::json::Node::once(document.root()));
+                let found = paths.type_of(field, crate::json::Node::once(document.root()));
                 assert_eq!(found, Some(*expected), "{}.{} {text}", of.name(), element.name);
             }
         }

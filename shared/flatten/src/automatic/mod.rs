@@ -3,22 +3,27 @@
 //! A column's name is a function of FHIR path, extension URL and settings, never of the data. The rules and
 //! their reasons stand in `docs/flattening.md`; here they are in the order in which a resource meets them:
 //!
-//! - [`walk`](self): a resource, its contained resources and its deferred arrays become rows;
-//! - `element`: objects, arrays and their primary items;
-//! - `datatype`: what concepts, references, metadata and telecoms have beyond their members;
-//! - `extension`: columns from the ends of URLs;
-//! - `scalar`: typed values;
+//! - `resource`: a resource, its contained resources and its child tables become rows;
+//! - `objects`: members, arrays with a primary item, extensions;
+//! - `scalar`, `datatypes`, `references`: typed values, and what is derived from them;
+//! - `naming`, `paths`: the columns of a path, worked out once and cached;
 //! - `describe`: what the columns mean, for the dictionary.
 
-mod walk;
-mod element;
-mod datatype;
-mod extension;
+mod settings;
+mod resource;
+mod objects;
+mod row_state;
+mod child_rows;
+mod contained;
+mod extensions;
+mod datatypes;
+mod references;
 mod scalar;
-mod place;
+mod paths;
+mod object_kind;
+mod naming;
 mod describe;
-mod name;
-mod address;
+mod pointer;
 
 #[cfg(test)]
 mod disagreements;
@@ -26,74 +31,35 @@ mod disagreements;
 use std::collections::BTreeMap;
 
 use crate::check::{Structural, is_fhir_id};
-use crate::decimals::Decimals;
 use crate::defect::{Defect, DefectCode};
+use crate::dictionary::{Dictionary, ScopeId, Tally};
+use crate::fhirpath::Context;
 use crate::links::Links;
-use crate::model::ResourceTypes;
 use crate::resource::Resource;
-use crate::row::{Names, Rows};
+use crate::row::{NameList, Names, Rows};
 
-use place::Places;
-use walk::{NamingPolicy, Walk};
+use describe::Describer;
+use naming::NamingPolicy;
+use paths::PathCache;
+use resource::{ResourceWriter, Source};
 
-pub use address::address_at;
-pub(crate) use name::mistakes;
+pub(crate) use naming::mistakes;
+pub use pointer::pointer_at;
+pub use settings::{Arrays, Settings};
 
-/// What a deployment can choose about automatic rows.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where the items of repeating elements go.
-    pub arrays: Arrays,
-    /// How decimals are written, in views too.
-    pub decimals: Decimals,
-    /// Whether `text_div` is written.
-    pub narrative: bool,
-    /// Column names for extension URLs, instead of the ends of the URLs.
-    pub extension_names: BTreeMap<String, String>,
-    /// Base64 text longer than this many bytes is replaced by its size and SHA-256.
-    pub inline_binary_bytes: usize,
-    /// The resource types that have tables of their own.
-    pub resource_types: ResourceTypes,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            arrays: Arrays::Embedded,
-            decimals: Decimals::default(),
-            narrative: false,
-            extension_names: BTreeMap::new(),
-            inline_binary_bytes: 256 << 10,
-            resource_types: ResourceTypes::default(),
-        }
-    }
-}
-
-/// Where the items of repeating elements go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrays {
-    /// Into array fields of the row, as `MongoDB` likes it.
-    Embedded,
-    /// Into rows of child tables `<Type>_<path>`, as SQL databases, CSV and Parquet need it.
-    Tables,
-}
-
-/// The automatic flattener of one worker. It remembers the columns of every path it has met.
+/// Makes the automatic rows of one worker, and caches the columns of every path.
 #[derive(Debug)]
 pub struct Automatic {
     settings: Settings,
-    places: Places,
+    paths: PathCache,
     findings: Structural,
 }
 
-/// A row of more than this many bytes would not fit into a `MongoDB` document (16 MiB) with its overhead.
-const ROW_BYTES: usize = 12 << 20;
-
 impl Automatic {
-    /// A flattener that has met nothing yet.
+    /// Returns a flattener with an empty cache.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, places: Places::default(), findings: Structural::default() }
+        Self { settings, paths: PathCache::default(), findings: Structural::default() }
     }
 
     /// Appends the rows of a resource: its own row first, then those of its child tables, then its contained
@@ -101,18 +67,24 @@ impl Automatic {
     pub fn flatten(
         &mut self,
         resource: &Resource<'_>,
-        key: &str,
-        links: &Links,
+        context: &Context<'_>,
         names: &mut Names,
         rows: &mut Rows,
     ) -> Result<(), Defect> {
-        self.places.begin_resource();
-        let mark = rows.mark();
+        self.paths.begin_resource();
+        let no_links;
+        let links = if let Some(links) = context.links {
+            links
+        } else {
+            no_links = Links::default();
+            &no_links
+        };
+        let mark = rows.savepoint();
         let mut outcome = Ok(Structural::default());
         for policy in NamingPolicy::ALL {
             rows.rewind(mark);
-            let (settings, places) = (&self.settings, &mut self.places);
-            outcome = Walk::new(settings, places, names, links, rows, resource, key).run(policy);
+            let source = Source { resource, key: context.key, links, settings: &self.settings };
+            outcome = ResourceWriter::new(source, &mut self.paths, names, rows).write(policy);
             if !outcome.as_ref().is_err_and(|defect| defect.code == DefectCode::AmbiguousColumn) {
                 break;
             }
@@ -122,19 +94,30 @@ impl Automatic {
         Ok(())
     }
 
-    /// What structural checks have found in the last resource that was flattened.
+    /// Returns what structural checks have found in the last resource.
     pub(crate) const fn findings(&self) -> Structural {
         self.findings
     }
 
-    /// Goes on with another load, whose dictionary is its own.
+    /// Begins another load, whose dictionary is its own.
     pub(crate) const fn begin_load(&mut self) {
-        self.places.begin_load();
+        self.paths.begin_load();
     }
 
-    /// How many bytes are remembered, give or take. It changes nothing but speed to begin anew, together with
-    /// [`Names`].
+    /// Returns roughly how many bytes the cache takes. A new flattener with new [`Names`] makes the same rows.
     pub(crate) const fn bytes(&self) -> usize {
-        self.places.bytes()
+        self.paths.bytes()
+    }
+
+    /// Writes what was counted in these tables into the dictionary.
+    pub(crate) fn describe(
+        &self,
+        tally: &Tally,
+        names: &NameList,
+        tables: BTreeMap<&str, ScopeId>,
+        dictionary: &mut Dictionary,
+    ) {
+        let (paths, settings) = (&self.paths, &self.settings);
+        Describer { paths, settings, tally, names, tables, dictionary }.describe();
     }
 }

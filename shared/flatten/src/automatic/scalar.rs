@@ -2,134 +2,143 @@
 //! cannot.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::check::Structural;
 use crate::decimals::{Decimals, NearestDouble};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
-use crate::row::{ColumnId, ITEM};
+use crate::row::{ColumnId, ITEM, Rows};
 use crate::time::{is_time, moment};
 
-use super::place::{Derived, Scalars, SpotId, items_kind};
-use super::walk::Walk;
+use super::paths::{Derived, FieldFlags, FieldId, Paths, Scalars};
+use super::pointer::pointer_at;
+use super::settings::Settings;
 
 /// The digits that a Decimal128 holds exactly (IEEE 754-2008, decimal128).
 const DECIMAL_DIGITS: usize = 34;
 
-impl<'a> Walk<'_, 'a> {
-    /// One scalar and what is derived from it.
-    pub(super) fn scalar(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let (plain, scalars) = (self.places.plain(spot), self.places.field_flags(spot).scalars);
+/// Writes scalars of one resource as cells.
+pub(super) struct CellWriter<'w, 'a> {
+    pub(super) settings: &'w Settings,
+    pub(super) paths: Paths<'w>,
+    pub(super) rows: &'w mut Rows,
+    /// The outermost resource, which the places of defects are told from.
+    pub(super) resource: Node<'a>,
+    /// What structural checks have found.
+    pub(super) findings: Structural,
+}
+
+impl<'a> CellWriter<'_, 'a> {
+    /// Writes a scalar and what is derived from it.
+    pub(super) fn scalar(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
+        let FieldFlags { column, scalars, .. } = self.paths.flags(field);
         match value.kind() {
             Kind::String => {
-                if scalars.has(Scalars::CODED) && !self.places.codes(spot).iter().any(|code| value.is(code)) {
+                if scalars.has(Scalars::CODED) && !self.paths.codes(field).iter().any(|code| value.is(code)) {
                     self.findings.codes += 1;
                 }
-                self.string(spot, scalars, value)
+                self.string(field, scalars, value)
             }
-            Kind::Number => self.number(spot, scalars, value),
+            Kind::Number => self.number(field, scalars, value),
             _ => {
                 match value.boolean().filter(|_| scalars.has(Scalars::BOOLEAN) || scalars.none()) {
-                    Some(truth) => self.rows.boolean(plain, truth),
-                    None => self.misfit(spot, value),
+                    Some(truth) => self.rows.boolean(column, truth),
+                    None => self.wrong_type(field, value),
                 }
                 Ok(())
             }
         }
     }
 
-    /// An array of scalars: a list, and the lists that are derived from it.
-    pub(super) fn scalars(&mut self, spot: SpotId, array: Node<'a>) -> Result<(), Defect> {
-        let (plain, scalars) = (self.places.plain(spot), self.places.field_flags(spot).scalars);
-        let list = self.rows.open_list(plain);
+    /// Writes the list of the moments of an array of dates, and counts items that are not dates.
+    pub(super) fn moments(&mut self, field: FieldId, array: Node<'a>) {
+        let is_text_allowed = self.paths.flags(field).scalars.has(Scalars::TEXT);
+        let list = self.rows.open_list(self.paths.derived_column(field, Derived::At));
         for item in array.as_items() {
-            self.list_item(spot, item)?;
+            if let Some(moment) = item.text().and_then(|text| moment(&text)) {
+                self.rows.instant(ITEM, moment.milliseconds());
+            } else {
+                self.findings.dates += u64::from(!is_text_allowed && item.kind() == Kind::String);
+                self.rows.null(ITEM);
+            }
         }
         self.rows.close(list);
-        if scalars.has(Scalars::MOMENT) && items_kind(array) == Some(Kind::String) {
-            let at = self.derived(spot, Derived::At);
-            let list = self.rows.open_list(at);
-            for item in array.as_items() {
-                if let Some(moment) = item.text().and_then(|text| moment(&text)) {
-                    self.rows.instant(ITEM, moment.milliseconds());
-                } else {
-                    let is_doubtful = !scalars.has(Scalars::TEXT) && item.kind() == Kind::String;
-                    self.findings.dates += u64::from(is_doubtful);
-                    self.rows.null(ITEM);
-                }
-            }
-            self.rows.close(list);
-        }
-        Ok(())
     }
 
-    /// One scalar as an item of a list; what has no column of its own there keeps its text.
-    pub(super) fn list_item(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
-        let scalars = self.places.field_flags(spot).scalars;
+    /// Writes a scalar or `null` as an item of a list. A scalar that needs a second column is written as text.
+    pub(super) fn list_item(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
+        let scalars = self.paths.flags(field).scalars;
         match value.kind() {
-            Kind::Null => self.rows.null(ITEM),
-            Kind::String if scalars.has(Scalars::BINARY) && self.is_large(value) => {
-                let record = self.rows.open_record(ITEM);
-                let [size, sha256] = ["dataSize", "dataSha256"].map(|name| self.names.column(name));
-                self.replaced(value, size, sha256);
-                self.rows.close(record);
-            }
-            Kind::String => {
-                if scalars != Scalars::TEXT {
-                    self.doubt_text(scalars, value);
-                }
-                match if scalars.has(Scalars::LONG) { self.whole(value)? } else { None } {
-                    Some(number) => self.rows.long(ITEM, number),
-                    None => self.rows.text_of(ITEM, value),
-                }
-            }
+            Kind::String => self.string_item(scalars, value)?,
             Kind::True | Kind::False => {
                 self.findings.values += u64::from(!scalars.has(Scalars::BOOLEAN) && !scalars.none());
                 self.rows.boolean(ITEM, value.kind() == Kind::True);
             }
-            Kind::Number => {
-                let is_whole = scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL);
-                let is_long = scalars.has(Scalars::LONG) && !scalars.has(Scalars::INTEGER);
-                if let Some(number) = if is_long { self.whole(value)? } else { None } {
-                    self.rows.long(ITEM, number);
-                } else if !is_whole || !self.integer(ITEM, scalars, value)? {
-                    let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
-                    self.findings.values += u64::from(!fits);
-                    self.decimal_item(value.raw());
-                }
-            }
-            Kind::Array => {
-                let list = self.rows.open_list(ITEM);
-                for item in value.items() {
-                    self.list_item(spot, item)?;
-                }
-                self.rows.close(list);
-            }
-            Kind::Object => {
-                let carrier = self.places.shape(spot, Node::once(value));
-                let place = self.places.item(spot, carrier, self.names);
-                self.record(place, value)?;
-            }
+            Kind::Number => self.number_item(scalars, value)?,
+            Kind::Null | Kind::Array | Kind::Object => self.rows.null(ITEM),
         }
         Ok(())
     }
 
-    fn derived(&mut self, spot: SpotId, derived: Derived) -> ColumnId {
-        self.places.derived(spot, derived, self.names)
-    }
-
-    /// Counts a date in a list of extensions' values that is none.
-    pub(super) fn doubt_date(&mut self, spot: SpotId, value: Node<'a>) {
-        if self.places.field_flags(spot).scalars.has(Scalars::MOMENT) {
-            let is_doubtful = value.text().is_some_and(|text| moment(&text).is_none());
-            self.findings.dates += u64::from(is_doubtful);
+    /// Counts an extension's value in a list that is not the date that it should be.
+    pub(super) fn check_date(&mut self, field: FieldId, value: Node<'a>) {
+        if self.paths.flags(field).scalars.has(Scalars::MOMENT) {
+            let is_wrong = value.text().is_some_and(|text| moment(&text).is_none());
+            self.findings.dates += u64::from(is_wrong);
         }
     }
 
-    /// Counts a text in a list that is none of the texts that may stand there. Dates are counted by who makes moments
-    /// of them.
-    fn doubt_text(&mut self, scalars: Scalars, value: Node<'a>) {
+    /// Fails at a value if the resource has brought more names than one may.
+    #[inline]
+    pub(super) fn check_names(&self, value: Node<'_>) -> Result<(), Defect> {
+        if self.paths.has_too_many_names() {
+            return Err(self.defect(DefectCode::TooManyNames, value));
+        }
+        Ok(())
+    }
+
+    /// Returns a defect at a value.
+    pub(super) fn defect(&self, code: DefectCode, value: Node<'_>) -> Defect {
+        let offset = value.span().start;
+        Defect::at(code, pointer_at(self.resource, offset), offset)
+    }
+
+    fn string_item(&mut self, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
+        if scalars.has(Scalars::BINARY) && self.is_large(value) {
+            let record = self.rows.open_record(ITEM);
+            let [size, sha256] = ["dataSize", "dataSha256"].map(|name| self.paths.column_named(name));
+            self.size_and_hash(value, size, sha256);
+            self.rows.close(record);
+            return Ok(());
+        }
+        if scalars != Scalars::TEXT {
+            self.check_text_item(scalars, value);
+        }
+        match if scalars.has(Scalars::LONG) { self.whole(value)? } else { None } {
+            Some(number) => self.rows.long(ITEM, number),
+            None => self.rows.text_of(ITEM, value),
+        }
+        Ok(())
+    }
+
+    fn number_item(&mut self, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
+        let is_whole = scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL);
+        let is_long = scalars.has(Scalars::LONG) && !scalars.has(Scalars::INTEGER);
+        if let Some(number) = if is_long { self.whole(value)? } else { None } {
+            self.rows.long(ITEM, number);
+        } else if !is_whole || !self.integer(ITEM, scalars, value)? {
+            let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
+            self.findings.values += u64::from(!fits);
+            self.decimal_item(value.raw());
+        }
+        Ok(())
+    }
+
+    /// Counts a text in a list that should be something else. Dates are checked where they are parsed.
+    fn check_text_item(&mut self, scalars: Scalars, value: Node<'a>) {
         if scalars.none() || scalars.has(Scalars::TEXT.and(Scalars::BINARY).and(Scalars::MOMENT)) {
             return;
         }
@@ -142,56 +151,57 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// Keeps a value of the wrong primitive type as text.
-    fn misfit(&mut self, spot: SpotId, value: Node<'a>) {
+    fn wrong_type(&mut self, field: FieldId, value: Node<'a>) {
         self.findings.values += 1;
-        let text = self.derived(spot, Derived::Text);
+        let text = self.paths.derived_column(field, Derived::Text);
         match value.kind() {
             Kind::String => self.rows.text_of(text, value),
             _ => self.rows.text(text, value.raw()),
         }
     }
 
-    fn string(&mut self, spot: SpotId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
+    fn string(&mut self, field: FieldId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
         if scalars.has(Scalars::MOMENT) {
-            self.rows.text_of(self.places.plain(spot), value);
+            self.rows.text_of(self.paths.column(field), value);
             match value.text().and_then(|text| moment(&text)) {
-                Some(moment) => self
-                    .rows
-                    .instant(self.places.derived(spot, Derived::At, self.names), moment.milliseconds()),
+                Some(moment) => {
+                    self.rows.instant(self.paths.derived_column(field, Derived::At), moment.milliseconds())
+                }
                 // Where some release has text instead, it may be anything.
                 None => self.findings.dates += u64::from(!scalars.has(Scalars::TEXT)),
             }
         } else if scalars.has(Scalars::LONG) {
-            return self.long(spot, value);
+            return self.long(field, value);
         } else if scalars.has(Scalars::BINARY) && self.is_large(value) {
-            self.binary(spot, value);
+            self.binary(field, value);
         } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
-            self.rows.text_of(self.places.plain(spot), value);
+            self.rows.text_of(self.paths.column(field), value);
         } else if scalars.has(Scalars::TIME) {
             self.findings.dates += u64::from(!value.text().is_some_and(|text| is_time(&text)));
-            self.rows.text_of(self.places.plain(spot), value);
+            self.rows.text_of(self.paths.column(field), value);
         } else {
-            self.misfit(spot, value);
+            self.wrong_type(field, value);
         }
         Ok(())
     }
 
-    fn number(&mut self, spot: SpotId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
+    fn number(&mut self, field: FieldId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
         if scalars.has(Scalars::DECIMAL) || scalars.none() {
-            self.decimal(spot, value.raw());
+            self.decimal(field, value.raw());
         } else if scalars.has(Scalars::INTEGER) {
-            if !self.integer(self.places.plain(spot), scalars, value)? {
-                self.misfit(spot, value);
+            if !self.integer(self.paths.column(field), scalars, value)? {
+                self.wrong_type(field, value);
             }
         } else if scalars.has(Scalars::LONG) {
-            return self.long(spot, value);
+            return self.long(field, value);
         } else {
-            self.misfit(spot, value);
+            self.wrong_type(field, value);
         }
         Ok(())
     }
 
-    /// Writes a whole number, of 64 bits where it needs them and some release has so many here. Whether it is one.
+    /// Writes an integer, of 64 bits where it needs them and some release has so many here. Returns `false` if the value
+    /// is not an integer.
     fn integer(&mut self, column: ColumnId, scalars: Scalars, value: Node<'a>) -> Result<bool, Defect> {
         let Some(number) = self.whole(value)? else { return Ok(false) };
         let is_too_small =
@@ -205,7 +215,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(true)
     }
 
-    /// A whole number of at most 64 bits; `None` for one with a fraction or an exponent.
+    /// Returns an integer of at most 64 bits; `None` for a number with a fraction or an exponent.
     fn whole(&self, value: Node<'a>) -> Result<Option<i64>, Defect> {
         let digits = value.text().unwrap_or(Cow::Borrowed(value.raw()));
         let unsigned = digits.strip_prefix(['-', '+']).unwrap_or(&digits);
@@ -215,56 +225,54 @@ impl<'a> Walk<'_, 'a> {
         digits.parse().map(Some).map_err(|_| self.defect(DefectCode::IntegerOutOfRange, value))
     }
 
-    /// `integer64`, which JSON writes as a string (R5, section 2.1.28.0.1).
-    fn long(&mut self, spot: SpotId, value: Node<'a>) -> Result<(), Defect> {
+    /// Writes an `integer64`, which JSON writes as a string (R5, section 2.1.28.0.1).
+    fn long(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         match self.whole(value)? {
-            Some(number) => self.rows.long(self.places.plain(spot), number),
+            Some(number) => self.rows.long(self.paths.column(field), number),
             // Some release has a text here.
-            None if self.places.field_flags(spot).scalars.has(Scalars::TEXT)
-                && value.kind() == Kind::String =>
-            {
-                self.rows.text_of(self.places.plain(spot), value);
+            None if self.paths.flags(field).scalars.has(Scalars::TEXT) && value.kind() == Kind::String => {
+                self.rows.text_of(self.paths.column(field), value);
             }
-            None => self.misfit(spot, value),
+            None => self.wrong_type(field, value),
         }
         Ok(())
     }
 
-    fn decimal(&mut self, spot: SpotId, digits: &str) {
+    fn decimal(&mut self, field: FieldId, digits: &str) {
         match self.settings.decimals {
-            Decimals::Exact => self.exact(spot, digits),
-            Decimals::Double => self.double(spot, digits),
+            Decimals::Exact => self.exact(field, digits),
+            Decimals::Double => self.double(field, digits),
         }
     }
 
-    fn exact(&mut self, spot: SpotId, digits: &str) {
-        match fit(digits) {
-            Fit::Exact => self.rows.decimal(self.places.plain(spot), digits),
-            Fit::Rounded => {
-                self.rows.decimal(self.places.plain(spot), digits);
-                self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits);
+    fn exact(&mut self, field: FieldId, digits: &str) {
+        match decimal_fit(digits) {
+            DecimalFit::Exact => self.rows.decimal(self.paths.column(field), digits),
+            DecimalFit::Rounded => {
+                self.rows.decimal(self.paths.column(field), digits);
+                self.rows.text(self.paths.derived_column(field, Derived::Text), digits);
             }
-            Fit::OutOfRange => self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits),
+            DecimalFit::OutOfRange => self.rows.text(self.paths.derived_column(field, Derived::Text), digits),
         }
     }
 
     /// Writes the nearest double, if there is one, and the text beside it where the two are not the same number.
-    fn double(&mut self, spot: SpotId, digits: &str) {
+    fn double(&mut self, field: FieldId, digits: &str) {
         let nearest = NearestDouble::of(digits);
         if let Some(nearest) = nearest {
-            self.rows.double(self.places.plain(spot), nearest.value);
+            self.rows.double(self.paths.column(field), nearest.value);
         }
         if !nearest.is_some_and(|nearest| nearest.is_same) {
-            self.rows.text(self.places.derived(spot, Derived::Text, self.names), digits);
+            self.rows.text(self.paths.derived_column(field, Derived::Text), digits);
         }
     }
 
-    /// An item of a list has no text beside it: what the number's type cannot hold stands as its text.
+    /// Writes a decimal as an item of a list, as text if the number's type cannot hold it.
     fn decimal_item(&mut self, digits: &str) {
         match self.settings.decimals {
-            Decimals::Exact => match fit(digits) {
-                Fit::Exact => self.rows.decimal(ITEM, digits),
-                Fit::Rounded | Fit::OutOfRange => self.rows.text(ITEM, digits),
+            Decimals::Exact => match decimal_fit(digits) {
+                DecimalFit::Exact => self.rows.decimal(ITEM, digits),
+                DecimalFit::Rounded | DecimalFit::OutOfRange => self.rows.text(ITEM, digits),
             },
             Decimals::Double => match NearestDouble::of(digits) {
                 Some(NearestDouble { value, is_same: true }) => self.rows.double(ITEM, value),
@@ -277,13 +285,14 @@ impl<'a> Walk<'_, 'a> {
         binary.raw().len() > self.settings.inline_binary_bytes
     }
 
-    /// Large base64 text: the bytes stay reachable through `_source`.
-    fn binary(&mut self, spot: SpotId, value: Node<'a>) {
-        let [size, sha256] = [Derived::Size, Derived::Sha256].map(|derived| self.derived(spot, derived));
-        self.replaced(value, size, sha256);
+    /// Writes size and hash of large base64 text, which stays reachable through `_source`.
+    fn binary(&mut self, field: FieldId, value: Node<'a>) {
+        let [size, sha256] =
+            [Derived::Size, Derived::Sha256].map(|derived| self.paths.derived_column(field, derived));
+        self.size_and_hash(value, size, sha256);
     }
 
-    fn replaced(&mut self, value: Node<'a>, size: ColumnId, sha256: ColumnId) {
+    fn size_and_hash(&mut self, value: Node<'a>, size: ColumnId, sha256: ColumnId) {
         let text = value.text().unwrap_or_default();
         self.rows.long(size, i64::try_from(text.len()).unwrap_or(i64::MAX));
         self.hash(sha256, &text);
@@ -292,34 +301,31 @@ impl<'a> Walk<'_, 'a> {
     fn hash(&mut self, column: ColumnId, text: &str) {
         let digest = Sha256::digest(text.as_bytes());
         self.rows.text_with(column, |out| {
-            out.extend(
-                digest
-                    .iter()
-                    .flat_map(|byte| [byte >> 4, byte & 15])
-                    .filter_map(|digit| char::from_digit(digit.into(), 16)),
-            );
+            for byte in digest {
+                let _infallible = write!(out, "{byte:02x}");
+            }
         });
     }
 }
 
-/// How a number fits into a Decimal128.
+/// Tells how a number fits into a Decimal128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fit {
+enum DecimalFit {
     Exact,
     Rounded,
     OutOfRange,
 }
 
-fn fit(number: &str) -> Fit {
+fn decimal_fit(number: &str) -> DecimalFit {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     // Far inside the range of decimal128, whose exponents go from -6176 to 6111.
     let in_range =
         exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() < 6_000) && mantissa.len() < 100;
     let is_short = number.len() <= DECIMAL_DIGITS || significant_digits(mantissa) <= DECIMAL_DIGITS;
     match (in_range, is_short) {
-        (true, true) => Fit::Exact,
-        (true, false) => Fit::Rounded,
-        (false, _) => Fit::OutOfRange,
+        (true, true) => DecimalFit::Exact,
+        (true, false) => DecimalFit::Rounded,
+        (false, _) => DecimalFit::OutOfRange,
     }
 }
 

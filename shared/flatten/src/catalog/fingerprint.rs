@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use crate::automatic::{Arrays, Settings};
 use crate::decimals::Decimals;
 
-use super::{Choices, Tables};
+use super::choices::{Choices, Tables};
 
 /// What a fingerprint is made of. Another number makes every deployment's rows those of another catalog.
 const FORM: &str = "flatfire catalog 1";

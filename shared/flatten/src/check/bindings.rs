@@ -48,7 +48,7 @@ const BUNDLE_TYPES: &[&str] = &[
 /// link-type, with DSTU2's
 const LINK_TYPES: &[&str] = &["replaced-by", "replaces", "refer", "seealso", "replace"];
 
-/// The codes that an element may have in some release; none where its value set is large, open or changes with the
+/// Returns the codes that an element may have in some release; none where its value set is large, open or changes with the
 /// releases beyond recognition.
 pub(crate) fn codes(carrier: &str, element: &str) -> Option<&'static [&'static str]> {
     let codes = match (carrier, element) {

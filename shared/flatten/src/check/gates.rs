@@ -17,7 +17,7 @@ pub struct Gates {
 /// A gate, as the ledger names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// A larger part of the records than allowed would be set aside.
+    /// A larger part of the records than allowed would be rejected.
     MaxRejectRatio,
     /// There are fewer resources.
     MinResources,
@@ -28,16 +28,16 @@ pub enum Gate {
 /// What a first reading of an object has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Resources, deletions and what would be set aside.
+    /// The number of resources, deletions and rejects.
     pub records: u64,
-    /// What would be set aside.
+    /// The number of rejects.
     pub rejected: u64,
     /// Resources by type.
     pub types: BTreeMap<String, u64>,
 }
 
 impl Gate {
-    /// The code in the ledger.
+    /// Returns the code in the ledger.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,13 +88,13 @@ impl Gates {
         gates
     }
 
-    /// Whether there is no gate, so that objects need not be read twice.
+    /// Returns whether there is no gate, so that objects need not be read twice.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The gates that an object does not pass.
+    /// Returns the gates that an object does not pass.
     #[must_use]
     pub fn violations(&self, survey: &Survey) -> Vec<Gate> {
         let has_too_many =

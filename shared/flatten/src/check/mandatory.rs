@@ -1,7 +1,7 @@
 //! The elements that a resource must have in every release of FHIR that knows its type.
 //!
 //! `a|b` is what one release calls `a` and another `b`. A choice is called by its base. Elements that some release
-//! lets be left out are not here: nobody says which release a file is of.
+//! makes optional are not here, because files do not tell their release.
 
 /// No type has more than so many, so that they fit into the bits of a [`u8`].
 #[cfg(test)]
@@ -88,13 +88,13 @@ const MANDATORY: [(&str, &[&str]); 77] = [
     ("ValueSet", &["status"]),
 ];
 
-/// A bit for each element that a resource of the type must have.
+/// Returns a bit for each element that a resource of the type must have.
 pub(crate) fn required(resource_type: &str) -> u8 {
     let count = of_type(resource_type).len();
     u8::MAX.checked_shr(u8::BITS.saturating_sub(u32::try_from(count).unwrap_or_default())).unwrap_or_default()
 }
 
-/// The bits of what an element, or a member of a choice, is one of.
+/// Returns the bits of what an element, or a member of a choice, is one of.
 pub(crate) fn met_by(resource_type: &str, element: &str, choice: Option<&str>) -> u8 {
     let is_met = |names: &str| names.split('|').any(|name| name == element || Some(name) == choice);
     let bits = of_type(resource_type).iter().enumerate().filter(|(_, names)| is_met(names));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::row::{Cells, ColumnId, Outline, Rows, TableId};
+use crate::row::{CellKind, Cells, ColumnId, Rows, TableId};
 
 /// Columns that share a name space: those of a table, or those of a list's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +14,15 @@ const REMEMBERED: usize = 1 << 17;
 /// How many rows have filled each column.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    scopes: Vec<Scope>,
+    scopes: Vec<ColumnScope>,
     tables: BTreeMap<TableId, ScopeId>,
     counters: usize,
-    /// The number of the row at hand, from 1.
+    /// The number of the current row, from 1.
     row: u64,
 }
 
 #[derive(Debug)]
-struct Scope {
+struct ColumnScope {
     counters: Vec<Counter>,
     index: BTreeMap<ColumnId, u32>,
     /// The counter of the first cell last time.
@@ -53,17 +53,17 @@ impl Tally {
         }
     }
 
-    /// Whether so much is counted that it should be taken.
+    /// Returns whether so much is counted that it should be taken.
     pub(crate) const fn is_bloated(&self) -> bool {
         self.counters > REMEMBERED
     }
 
-    /// The tables whose rows were counted.
+    /// Returns the tables whose rows were counted.
     pub(crate) fn tables(&self) -> impl Iterator<Item = (TableId, ScopeId)> {
         self.tables.iter().map(|(&table, &scope)| (table, scope))
     }
 
-    /// The columns of a scope, how many rows have filled each, and the scope of the records inside.
+    /// Returns the columns of a scope, how many rows have filled each, and the scope of the records inside.
     pub(crate) fn columns(&self, scope: ScopeId) -> impl Iterator<Item = (ColumnId, u64, Option<ScopeId>)> {
         let counters = &self.scopes[scope.0 as usize].counters;
         counters.iter().map(|counter| (counter.column, counter.rows, counter.inside))
@@ -85,22 +85,23 @@ impl Tally {
         scope
     }
 
-    /// A key that a row waits for is counted once it is known. Within a list others may be known, so there it counts.
+    /// Counts cells. A key that a row waits for is counted once it is known; within a list it counts, because other keys may
+    /// be known.
     fn cells(&mut self, scope: ScopeId, mut cells: Cells<'_>, is_row: bool) {
         let mut before = None;
-        while let Some((column, outline)) = cells.next_outline() {
+        while let Some((column, kind)) = cells.next_kind() {
             let at = self.counter(scope, column, before);
             before = Some(at);
-            match outline {
-                Outline::Pending if is_row => {}
-                Outline::Scalar | Outline::Pending => self.fill(scope, at),
-                Outline::Null => {}
-                Outline::List(items) => {
+            match kind {
+                CellKind::Pending if is_row => {}
+                CellKind::Scalar | CellKind::Pending => self.fill(scope, at),
+                CellKind::Null => {}
+                CellKind::List(items) => {
                     if self.items(scope, at, items) {
                         self.fill(scope, at);
                     }
                 }
-                Outline::Record(inside) => {
+                CellKind::Record(inside) => {
                     self.fill(scope, at);
                     let inner = self.inside(scope, at);
                     self.cells(inner, inside, false);
@@ -112,12 +113,12 @@ impl Tally {
     /// Counts the records of a list; whether it has any value.
     fn items(&mut self, scope: ScopeId, at: u32, mut items: Cells<'_>) -> bool {
         let mut any = false;
-        while let Some((_, item)) = items.next_outline() {
+        while let Some((_, item)) = items.next_kind() {
             any |= match item {
-                Outline::Scalar | Outline::Pending => true,
-                Outline::Null => false,
-                Outline::List(items) => self.items(scope, at, items),
-                Outline::Record(cells) => {
+                CellKind::Scalar | CellKind::Pending => true,
+                CellKind::Null => false,
+                CellKind::List(items) => self.items(scope, at, items),
+                CellKind::Record(cells) => {
                     let inside = self.inside(scope, at);
                     self.cells(inside, cells, false);
                     true
@@ -170,7 +171,7 @@ impl Tally {
     }
 
     fn add_scope(&mut self) -> ScopeId {
-        self.scopes.push(Scope { counters: Vec::new(), index: BTreeMap::new(), first: 0 });
+        self.scopes.push(ColumnScope { counters: Vec::new(), index: BTreeMap::new(), first: 0 });
         ScopeId(u32::try_from(self.scopes.len() - 1).unwrap_or(u32::MAX))
     }
 }

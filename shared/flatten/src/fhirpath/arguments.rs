@@ -5,11 +5,11 @@ use regex::RegexBuilder;
 use crate::model::{Datatype, Primitive, type_named};
 
 use super::InvalidPath;
-use super::compile::{Compiler, Outcome, Scope, Static, simplify};
+use super::compile::{CompiledPath, Compiler, PathScope, simplify};
 use super::functions::{Parameter, Returns};
-use super::program::{Argument, Step, TypeTest};
+use super::program::{Argument, PathStep, TypeTest};
 use super::syntax::{StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName};
-use super::types::TypeSet;
+use super::types::{StaticType, TypeSet};
 
 /// The types of `System`, FHIRPath section 4.1, and the primitive of FHIR that converts to each.
 const SYSTEM: [(&str, Primitive); 8] = [
@@ -24,20 +24,20 @@ const SYSTEM: [(&str, Primitive); 8] = [
 ];
 
 impl Compiler<'_> {
-    /// An argument, and what is known of its result.
+    /// Returns an argument, and what is known of its result.
     pub(super) fn argument(
         &mut self,
         parameter: Parameter,
         argument: &Syntax,
-        around: Scope<'_>,
-        within: Scope<'_>,
-    ) -> Result<(Argument, Static), InvalidPath> {
+        around: PathScope<'_>,
+        within: PathScope<'_>,
+    ) -> Result<(Argument, StaticType), InvalidPath> {
         let outcome = match parameter {
             Parameter::Value => self.expression(argument, around)?,
             Parameter::Each => self.expression(argument, within)?,
             Parameter::Type => {
                 let test = self.type_test(&type_name(argument)?)?;
-                return Ok((Argument::Type(test), Static::default()));
+                return Ok((Argument::Type(test), StaticType::default()));
             }
             Parameter::Pattern => {
                 let SyntaxKind::Text(pattern) = &argument.kind else {
@@ -51,14 +51,14 @@ impl Compiler<'_> {
                 let pattern = pattern.map_err(|_| {
                     InvalidPath::new(argument.at, "a regular expression that can be compiled")
                 })?;
-                return Ok((Argument::Pattern(self.pool.add_pattern(pattern)), Static::default()));
+                return Ok((Argument::Pattern(self.pool.add_pattern(pattern)), StaticType::default()));
             }
         };
-        let Outcome { op, of } = outcome;
+        let CompiledPath { op, of } = outcome;
         Ok((Argument::Op(op), of))
     }
 
-    /// The type behind a name, in `FHIR` or `System`.
+    /// Returns the type behind a name, in `FHIR` or `System`.
     pub(super) fn type_test(&mut self, written: &TypeName) -> Result<TypeTest, InvalidPath> {
         let system =
             || SYSTEM.iter().find(|(name, _)| *name == written.name).map(|(_, primitive)| *primitive);
@@ -83,11 +83,12 @@ impl Compiler<'_> {
         Ok(TypeTest { datatype, to, system: is_system })
     }
 
-    /// What is left of a collection once only one type passes. A choice right before is narrowed to its JSON name.
-    pub(super) fn narrow(&self, done: &mut Vec<Step>, from: &Static, test: &TypeTest) -> Static {
+    /// Returns what is left of a collection once only one type passes. A choice right before is narrowed to its JSON name.
+    pub(super) fn narrow(&self, done: &mut Vec<PathStep>, from: &StaticType, test: &TypeTest) -> StaticType {
         let passes = |types: &TypeSet| types.is_unknown() || test.admits(types);
         if !test.system
-            && let Some(Step::Member(mut member)) = done.pop_if(|step| matches!(step, Step::Member(_)))
+            && let Some(PathStep::Member(mut member)) =
+                done.pop_if(|step| matches!(step, PathStep::Member(_)))
         {
             for route in &mut member.routes {
                 route.keys.retain(|(_, set)| passes(self.pool.datatypes(*set)));
@@ -99,46 +100,44 @@ impl Compiler<'_> {
             done.push(simplify(*member));
         }
         let some_pass = from.sets.iter().any(|&set| passes(self.pool.datatypes(set)));
-        Static { sets: if some_pass { vec![test.to] } else { Vec::new() }, single: from.single }
+        StaticType { sets: if some_pass { vec![test.to] } else { Vec::new() }, single: from.single }
     }
 
-    /// What is known of a function's result.
+    /// Returns what is known of a function's result.
     pub(super) fn returned(
         &mut self,
         returns: Returns,
-        done: &mut Vec<Step>,
-        from: &Static,
-        results: &[Static],
-        arguments: &[Argument],
-    ) -> Static {
+        done: &mut Vec<PathStep>,
+        from: &StaticType,
+        arguments: &[(Argument, StaticType)],
+    ) -> StaticType {
+        let mut results = arguments.iter().map(|(_, of)| of);
         match returns {
             Returns::Input => from.clone(),
-            Returns::InputSingle => Static { single: true, ..from.clone() },
+            Returns::InputSingle => StaticType { single: true, ..from.clone() },
             Returns::One(primitive) => self.one(primitive),
-            Returns::Each(primitive) => Static { single: from.single, ..self.one(primitive) },
-            Returns::Many(primitive) => Static { single: false, ..self.one(primitive) },
-            Returns::Boundary => Static { single: true, ..self.bounded(from) },
-            Returns::Extensions => Static { sets: vec![self.pool.add_extension()], single: false },
+            Returns::Each(primitive) => StaticType { single: from.single, ..self.one(primitive) },
+            Returns::Many(primitive) => StaticType { single: false, ..self.one(primitive) },
+            Returns::Boundary => StaticType { single: true, ..self.bounded(from) },
+            Returns::Extensions => StaticType { sets: vec![self.pool.add_extension()], single: false },
             Returns::Narrowed => match arguments.first() {
-                Some(Argument::Type(test)) => self.narrow(done, from, test),
+                Some((Argument::Type(test), _)) => self.narrow(done, from, test),
                 _ => from.clone(),
             },
-            Returns::Combined => {
-                results.iter().fold(from.clone(), |joined, result| joined.join(result, false))
-            }
+            Returns::Combined => results.fold(from.clone(), |joined, result| joined.join(result, false)),
             Returns::Projected => {
-                let each = results.first().cloned().unwrap_or_default();
-                Static { single: from.single && each.single, ..each }
+                let each = results.next().cloned().unwrap_or_default();
+                StaticType { single: from.single && each.single, ..each }
             }
             Returns::Branches => {
-                let single = results.iter().skip(1).all(|result| result.single);
-                results.iter().skip(1).fold(Static::default(), |joined, result| joined.join(result, single))
+                let single = results.clone().skip(1).all(|result| result.single);
+                results.skip(1).fold(StaticType::default(), |joined, result| joined.join(result, single))
             }
         }
     }
 
-    /// The boundaries of an integer are decimals and those of a Period dateTimes; everything else keeps its type.
-    fn bounded(&mut self, from: &Static) -> Static {
+    /// Returns the type of boundaries: decimals for an integer, dateTimes for a Period; everything else keeps its type.
+    fn bounded(&mut self, from: &StaticType) -> StaticType {
         let mut bounded = from.clone();
         for set in &mut bounded.sets {
             let types = self.pool.datatypes(*set).clone();
@@ -157,12 +156,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether the step before a type test yields nothing but that type, so that nothing is left to be tested.
-pub(super) fn always_passes(before: Option<&Step>, test: &TypeTest) -> bool {
-    matches!(before, Some(Step::Key(key)) if key.to == test.to && !test.system)
-}
-
-/// A type that was parsed as a path.
+/// Returns a type that was parsed as a path.
 fn type_name(argument: &Syntax) -> Result<TypeName, InvalidPath> {
     let names = match &argument.kind {
         SyntaxKind::Path { start: None, steps } => steps.as_slice(),

@@ -106,26 +106,26 @@ impl Temporal {
         Some(format!("{date}T{}{zone}", clock(moved.rem_euclid(DAY), time)))
     }
 
-    /// The first day that it can mean, by the clock of its own zone.
+    /// Returns the first day that it can mean, by the clock of its own zone.
     fn civil(self) -> Option<(i64, i64, i64)> {
         let (year, month, day) = civil_from_days(i64::try_from(self.low.div_euclid(DAY)).ok()?);
         days_from_civil(year, month, day).map(|_| (year, month, day))
     }
 }
 
-/// An amount of whole units; what is left over is passed over.
+/// Returns an amount of whole units; fractions are cut off.
 const fn whole_units(amount: i128, unit: i128) -> i128 {
     amount / unit * unit
 }
 
-/// A date of so many characters.
+/// Returns a date of so many characters.
 fn day_text(year: i64, month: i64, day: i64, length: usize) -> String {
     let mut text = format!("{year:04}-{month:02}-{day:02}");
     text.truncate(length);
     text
 }
 
-/// A time of day as precise as `like`; a fraction of a second is written where there is one.
+/// Returns a time of day as precise as `like`; a fraction of a second is written where there is one.
 fn clock(of_day: i128, like: &str) -> String {
     let (seconds, rest) = (of_day / NANOSECONDS, of_day % NANOSECONDS);
     let mut text = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);

@@ -6,12 +6,12 @@ use crate::model::{Datatype, Primitive};
 
 use super::InvalidPath;
 use super::calendar::Amount;
-use super::compile::{Compiled, Compiler, Outcome, Scope, Static};
+use super::compile::{Compiled, CompiledPath, Compiler, PathScope};
 use super::decimal::Decimal;
 use super::literal::Literal;
-use super::program::{Link, Op};
+use super::program::{ChainLink, Op};
 use super::syntax::{Operator, Syntax, SyntaxKind, SyntaxLink};
-use super::types::TypeSet;
+use super::types::{StaticType, TypeSet};
 
 /// What arithmetic tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +27,8 @@ enum Operand {
 
 impl Compiler<'_> {
     /// Compiles operators that bind equally tightly.
-    pub(super) fn chain(&mut self, first: &Syntax, links: &[SyntaxLink], scope: Scope<'_>) -> Compiled {
-        let Outcome { op: first, mut of } = self.expression(first, scope)?;
+    pub(super) fn chain(&mut self, first: &Syntax, links: &[SyntaxLink], scope: PathScope<'_>) -> Compiled {
+        let CompiledPath { op: first, mut of } = self.expression(first, scope)?;
         let mut compiled = Vec::with_capacity(links.len());
         for link in links {
             let right = self.expression(&link.operand, scope)?;
@@ -36,18 +36,18 @@ impl Compiler<'_> {
             let result = self.result(link.operator, &of, &right.of);
             let is_arithmetic = link.operator.binding() >= Operator::Add.binding();
             let is_integer = is_arithmetic && self.is_integer(&result);
-            compiled.push(Link { operator: link.operator, operand: right.op, is_integer });
+            compiled.push(ChainLink { operator: link.operator, operand: right.op, is_integer });
             of = result;
         }
         let op = match self.literals(&first, &compiled) {
             Some(literals) => Op::Literals(literals),
             None => Op::Chain { first: Box::new(first), links: compiled.into() },
         };
-        Ok(Outcome { op, of })
+        Ok(CompiledPath { op, of })
     }
 
-    /// A union of texts, as a list of codes is one: they are compared once, when the path is compiled.
-    fn literals(&self, first: &Op, links: &[Link]) -> Option<Box<[u32]>> {
+    /// Returns the literals of a union of texts, such as a list of codes, which are compared once, when the path is compiled.
+    fn literals(&self, first: &Op, links: &[ChainLink]) -> Option<Box<[u32]>> {
         if links.iter().any(|link| link.operator != Operator::Union) {
             return None;
         }
@@ -62,8 +62,8 @@ impl Compiler<'_> {
         Some(literals.into())
     }
 
-    /// What is known of an operator's result.
-    fn result(&mut self, operator: Operator, left: &Static, right: &Static) -> Static {
+    /// Returns what is known of an operator's result.
+    fn result(&mut self, operator: Operator, left: &StaticType, right: &StaticType) -> StaticType {
         match operator {
             Operator::Union => left.clone().join(right, false),
             Operator::Concatenate => self.one(Primitive::String),
@@ -79,15 +79,15 @@ impl Compiler<'_> {
     }
 
     /// Returns whether nothing can work but a date or a time that is moved by a quantity.
-    fn is_moved(&self, left: &Static, right: &Static) -> bool {
+    fn is_moved(&self, left: &StaticType, right: &StaticType) -> bool {
         let (left, right) = (self.operands(left), self.operands(right));
         let are_numbers = left.contains(&Operand::Number) && right.contains(&Operand::Number);
         left.contains(&Operand::Temporal) && right.contains(&Operand::Quantity) && !are_numbers
     }
 
-    /// The types of a date or a time that is moved: its own.
-    fn moved(&mut self, left: &Static) -> Static {
-        let mut found = Static { sets: Vec::new(), single: true };
+    /// Returns the types of a date or a time that is moved: its own.
+    fn moved(&mut self, left: &StaticType) -> StaticType {
+        let mut found = StaticType { sets: Vec::new(), single: true };
         for set in left.sets.clone() {
             let types = self.pool.datatypes(set).clone();
             let temporals = types.primitives().filter(|kind| kind_of(*kind) == Operand::Temporal);
@@ -98,15 +98,15 @@ impl Compiler<'_> {
             };
             if types.is_unknown() || !kept.is_unknown() {
                 let kept = self.pool.set(kept);
-                found = found.join(&Static::one(kept), true);
+                found = found.join(&StaticType::one(kept), true);
             }
         }
         found
     }
 
-    /// The type of a sum, difference or product: text if both are, an integer if both are, else a decimal.
-    fn sum(&self, left: &Static, right: &Static) -> Primitive {
-        let is_text = |of: &Static| self.operands(of).iter().all(|operand| *operand == Operand::Text);
+    /// Returns the type of a sum, difference or product: text if both are, an integer if both are, else a decimal.
+    fn sum(&self, left: &StaticType, right: &StaticType) -> Primitive {
+        let is_text = |of: &StaticType| self.operands(of).iter().all(|operand| *operand == Operand::Text);
         if self.is_integer(left) && self.is_integer(right) {
             Primitive::Integer
         } else if is_text(left) && is_text(right) {
@@ -117,7 +117,7 @@ impl Compiler<'_> {
     }
 
     /// Returns whether nothing but integers can stand there.
-    pub(super) fn is_integer(&self, of: &Static) -> bool {
+    pub(super) fn is_integer(&self, of: &StaticType) -> bool {
         of.sets.iter().all(|&set| {
             let types = self.pool.datatypes(set);
             !types.is_unknown()
@@ -127,8 +127,8 @@ impl Compiler<'_> {
         })
     }
 
-    /// What arithmetic can meet; everything where something is unknown.
-    fn operands(&self, of: &Static) -> BTreeSet<Operand> {
+    /// Returns what arithmetic can meet; everything where something is unknown.
+    fn operands(&self, of: &StaticType) -> BTreeSet<Operand> {
         let mut found = BTreeSet::new();
         for &set in &of.sets {
             let types = self.pool.datatypes(set);
@@ -145,7 +145,12 @@ impl Compiler<'_> {
     }
 
     /// Refuses arithmetic that works on none of the types that can stand on its sides.
-    fn check_operands(&self, link: &SyntaxLink, left: &Static, right: &Static) -> Result<(), InvalidPath> {
+    fn check_operands(
+        &self,
+        link: &SyntaxLink,
+        left: &StaticType,
+        right: &StaticType,
+    ) -> Result<(), InvalidPath> {
         let works: fn(Operand, Operand) -> bool = match link.operator {
             Operator::Add => |left, right| {
                 left == right && matches!(left, Operand::Number | Operand::Text)
@@ -178,7 +183,7 @@ impl Compiler<'_> {
     }
 
     /// Refuses the negative of what can be no number.
-    pub(super) fn check_number(&self, at: usize, of: &Static) -> Result<(), InvalidPath> {
+    pub(super) fn check_number(&self, at: usize, of: &StaticType) -> Result<(), InvalidPath> {
         let operands = self.operands(of);
         if operands.is_empty() || operands.contains(&Operand::Number) {
             return Ok(());

@@ -5,29 +5,19 @@ use std::collections::BTreeMap;
 use crate::model::{Datatype, Primitive, is_resource_type};
 
 use super::InvalidPath;
-use super::arguments::always_passes;
 use super::functions::{self, Returns};
 use super::literal::Literal;
 use super::navigate;
 use super::parser::parse;
-use super::program::{Argument, Call, Companions, Key, Member, Op, Pool, Step};
+use super::program::{Argument, Call, Companions, Key, MemberStep, Op, PathStep, Pool, TypeTest};
 use super::syntax::{StepKind, Syntax, SyntaxKind, SyntaxStep, TypeName, TypeOperator};
-use super::types::{SetId, TypeSet};
-
-/// What is known of a path's result before it is run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Static {
-    /// One for each place that the items may come from; none where there can be no item.
-    pub(crate) sets: Vec<SetId>,
-    /// Whether there can be at most one item.
-    pub(crate) single: bool,
-}
+use super::types::{StaticType, TypeSet};
 
 /// A compiled path.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct CompiledPath {
     pub(crate) op: Op,
-    pub(crate) of: Static,
+    pub(crate) of: StaticType,
 }
 
 /// Compiles the paths of one view into one pool.
@@ -37,7 +27,7 @@ pub(crate) struct Compiler<'c> {
     /// The constants of the view, by name, as literals of the pool.
     pub(crate) constants: &'c BTreeMap<String, u32>,
     /// What the resource is.
-    pub(crate) resource: Static,
+    pub(crate) resource: StaticType,
     /// Whether `%rowIndex` means anything here.
     pub(crate) has_rows: bool,
     /// Whether companions of primitives go along with their values.
@@ -50,48 +40,35 @@ pub(crate) struct Compiler<'c> {
 
 /// What the names of a path refer to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scope<'s> {
-    focus: &'s Static,
-    start: &'s Static,
+pub(super) struct PathScope<'s> {
+    focus: &'s StaticType,
+    start: &'s StaticType,
 }
 
-pub(super) type Compiled = Result<Outcome, InvalidPath>;
-
-impl Static {
-    pub(super) fn one(set: SetId) -> Self {
-        Self { sets: vec![set], single: true }
-    }
-
-    pub(crate) fn join(mut self, other: &Self, single: bool) -> Self {
-        self.sets.extend(&other.sets);
-        self.sets.sort_unstable();
-        self.sets.dedup();
-        Self { sets: self.sets, single }
-    }
-}
+pub(super) type Compiled = Result<CompiledPath, InvalidPath>;
 
 impl Compiler<'_> {
     /// Compiles a path that is run on `focus`.
-    pub(crate) fn compile(&mut self, path: &str, focus: &Static) -> Compiled {
+    pub(crate) fn compile(&mut self, path: &str, focus: &StaticType) -> Compiled {
         let syntax = parse(path)?;
-        self.expression(&syntax, Scope { focus, start: focus })
+        self.expression(&syntax, PathScope { focus, start: focus })
     }
 
-    pub(super) fn expression(&mut self, syntax: &Syntax, scope: Scope<'_>) -> Compiled {
+    pub(super) fn expression(&mut self, syntax: &Syntax, scope: PathScope<'_>) -> Compiled {
         match &syntax.kind {
             SyntaxKind::Nothing => {
-                Ok(Outcome { op: Op::Nothing, of: Static { sets: Vec::new(), single: true } })
+                Ok(CompiledPath { op: Op::Nothing, of: StaticType { sets: Vec::new(), single: true } })
             }
-            SyntaxKind::This => Ok(Outcome { op: Op::Focus, of: scope.focus.clone() }),
+            SyntaxKind::This => Ok(CompiledPath { op: Op::Focus, of: scope.focus.clone() }),
             SyntaxKind::Variable(name) => self.variable(syntax.at, name, scope),
             SyntaxKind::Path { start, steps } => self.path(start.as_deref(), steps, scope),
             SyntaxKind::Chain { first, links } => self.chain(first, links, scope),
             SyntaxKind::Typed { operator, left, name } => self.typed(*operator, left, name, scope),
             SyntaxKind::Negate(operand) => {
-                let Outcome { op, of } = self.expression(operand, scope)?;
+                let CompiledPath { op, of } = self.expression(operand, scope)?;
                 self.check_number(operand.at, &of)?;
                 let is_integer = self.is_integer(&of);
-                Ok(Outcome { op: Op::Negate { operand: Box::new(op), is_integer }, of })
+                Ok(CompiledPath { op: Op::Negate { operand: Box::new(op), is_integer }, of })
             }
             _ => {
                 let literal = Literal::of(syntax)?;
@@ -100,26 +77,26 @@ impl Compiler<'_> {
         }
     }
 
-    fn constant(&mut self, literal: Literal) -> Outcome {
-        let of = Static::one(self.pool.set(literal.type_set()));
-        Outcome { op: Op::Literal(self.pool.add_literal(literal)), of }
+    fn constant(&mut self, literal: Literal) -> CompiledPath {
+        let of = StaticType::one(self.pool.set(literal.type_set()));
+        CompiledPath { op: Op::Literal(self.pool.add_literal(literal)), of }
     }
 
-    fn variable(&mut self, at: usize, name: &str, scope: Scope<'_>) -> Compiled {
+    fn variable(&mut self, at: usize, name: &str, scope: PathScope<'_>) -> Compiled {
         if let Some(&index) = self.constants.get(name) {
             let set = self.pool.literal(index).map(|(_, set)| *set);
-            return Ok(Outcome {
+            return Ok(CompiledPath {
                 op: Op::Literal(index),
-                of: Static { sets: set.into_iter().collect(), single: true },
+                of: StaticType { sets: set.into_iter().collect(), single: true },
             });
         }
         match name {
-            "context" => Ok(Outcome { op: Op::Start, of: scope.start.clone() }),
-            "resource" => Ok(Outcome { op: Op::Resource, of: self.resource.clone() }),
+            "context" => Ok(CompiledPath { op: Op::Start, of: scope.start.clone() }),
+            "resource" => Ok(CompiledPath { op: Op::Resource, of: self.resource.clone() }),
             "ucum" => Ok(self.constant(Literal::text("http://unitsofmeasure.org"))),
             "rowIndex" if self.has_rows => {
                 let integer = self.pool.set(TypeSet::primitive(Primitive::Integer));
-                Ok(Outcome { op: Op::RowIndex, of: Static::one(integer) })
+                Ok(CompiledPath { op: Op::RowIndex, of: StaticType::one(integer) })
             }
             _ => Err(InvalidPath::new(at, self.known_variables(name))),
         }
@@ -134,8 +111,8 @@ impl Compiler<'_> {
         format!("a constant; `%{name}` is none, there are %{}", known.join(", %"))
     }
 
-    pub(super) fn one(&mut self, primitive: Primitive) -> Static {
-        Static::one(self.pool.set(TypeSet::primitive(primitive)))
+    pub(super) fn one(&mut self, primitive: Primitive) -> StaticType {
+        StaticType::one(self.pool.set(TypeSet::primitive(primitive)))
     }
 
     fn typed(
@@ -143,9 +120,9 @@ impl Compiler<'_> {
         operator: TypeOperator,
         left: &Syntax,
         name: &TypeName,
-        scope: Scope<'_>,
+        scope: PathScope<'_>,
     ) -> Compiled {
-        let Outcome { op, of } = self.expression(left, scope)?;
+        let CompiledPath { op, of } = self.expression(left, scope)?;
         let (start, mut steps) = match op {
             Op::Path { start, steps } => (start, steps.into_vec()),
             op => (Box::new(op), Vec::new()),
@@ -156,16 +133,16 @@ impl Compiler<'_> {
             TypeOperator::As => ("as", functions::of_type, self.narrow(&mut steps, &of, &test)),
         };
         if name == "as" && always_passes(steps.last(), &test) {
-            return Ok(Outcome { op: assemble(*start, steps), of });
+            return Ok(CompiledPath { op: assemble(*start, steps), of });
         }
-        steps.push(Step::Call(Box::new(Call { name, run, arguments: vec![Argument::Type(test)] })));
-        Ok(Outcome { op: Op::Path { start, steps: steps.into() }, of })
+        steps.push(PathStep::Call(Box::new(Call { name, run, arguments: vec![Argument::Type(test)] })));
+        Ok(CompiledPath { op: Op::Path { start, steps: steps.into() }, of })
     }
 
-    fn path(&mut self, start: Option<&Syntax>, steps: &[SyntaxStep], scope: Scope<'_>) -> Compiled {
+    fn path(&mut self, start: Option<&Syntax>, steps: &[SyntaxStep], scope: PathScope<'_>) -> Compiled {
         let mut at = match start {
             Some(start) => self.expression(start, scope)?,
-            None => Outcome { op: Op::Focus, of: scope.focus.clone() },
+            None => CompiledPath { op: Op::Focus, of: scope.focus.clone() },
         };
         let mut done = Vec::new();
         let mut rest = steps;
@@ -174,27 +151,27 @@ impl Compiler<'_> {
         }
         while let Some((step, behind)) = rest.split_first() {
             at.of = match &step.kind {
-                StepKind::Member(name) => self.member(&mut done, &at.of, step.at, name, behind.first())?,
+                StepKind::Member(name) => self.member(&mut done, &at.of, (step.at, name), behind.first())?,
                 StepKind::Index(index) => {
                     let index = self.expression(index, scope)?;
-                    done.push(Step::Index(Box::new(index.op)));
-                    Static { single: true, ..at.of }
+                    done.push(PathStep::Index(Box::new(index.op)));
+                    StaticType { single: true, ..at.of }
                 }
                 StepKind::Call { name, arguments } => {
-                    self.call(&mut done, &at.of, (step.at, name), arguments, scope)?
+                    self.call(&mut done, &at.of, (step.at, name, arguments), scope)?
                 }
             };
             rest = behind;
         }
-        Ok(Outcome { op: assemble(at.op, done), of: at.of })
+        Ok(CompiledPath { op: assemble(at.op, done), of: at.of })
     }
 
-    /// A path may begin with the type that it is run on: `Patient.name`.
+    /// Skips the type at the beginning of a path that is run on it: `Patient.name`.
     fn without_type_name<'s>(
         &self,
         start: Option<&Syntax>,
         steps: &'s [SyntaxStep],
-        scope: Scope<'_>,
+        scope: PathScope<'_>,
     ) -> Result<Option<&'s [SyntaxStep]>, InvalidPath> {
         let Some((SyntaxStep { at, kind: StepKind::Member(name) }, behind)) = steps.split_first() else {
             return Ok(None);
@@ -220,12 +197,11 @@ impl Compiler<'_> {
 
     fn member(
         &mut self,
-        done: &mut Vec<Step>,
-        from: &Static,
-        at: usize,
-        name: &str,
+        done: &mut Vec<PathStep>,
+        from: &StaticType,
+        (at, name): (usize, &str),
         next: Option<&SyntaxStep>,
-    ) -> Result<Static, InvalidPath> {
+    ) -> Result<StaticType, InvalidPath> {
         let Some(target) = navigate::resolve(self.pool, from, name) else {
             let here = self.describe(from);
             return Err(InvalidPath::new(at, format!("a function, because {here} has no element `{name}`")));
@@ -251,19 +227,19 @@ impl Compiler<'_> {
             };
         }
         // The extensions of a primitive stand in its companion, which a plain key does not look into.
-        done.push(if beside { Step::Member(Box::new(member)) } else { simplify(member) });
+        done.push(if beside { PathStep::Member(Box::new(member)) } else { simplify(member) });
         Ok(target.of)
     }
 
-    /// An extension of a primitive is reached right behind the element; anywhere else, companions must be carried.
-    pub(super) fn note_companions(&mut self, before: Option<&Step>, from: &Static) {
+    /// Notes that companions must be carried, because an extension of a primitive is not right behind the element.
+    pub(super) fn note_companions(&mut self, before: Option<&PathStep>, from: &StaticType) {
         let counted =
-            matches!(before, Some(Step::Member(member)) if member.companions == Companions::Counted);
+            matches!(before, Some(PathStep::Member(member)) if member.companions == Companions::Counted);
         self.wants_carry |= self.may_be_primitive(from) && !counted;
     }
 
     /// Refuses a key of what has none. Where nothing is known of the focus, running the path decides.
-    fn check_focus(&self, at: usize, name: &str, from: &Static) -> Result<(), InvalidPath> {
+    fn check_focus(&self, at: usize, name: &str, from: &StaticType) -> Result<(), InvalidPath> {
         let (is_fit, wanted): (fn(Datatype) -> bool, _) = match name {
             "getResourceKey" => {
                 (|kind| matches!(kind, Datatype::Complex(owner) if owner.is_resource()), "a resource")
@@ -280,59 +256,61 @@ impl Compiler<'_> {
         Err(InvalidPath::new(at, format!("{wanted} before `{name}`; what stands there is {here}")))
     }
 
-    fn may_be_primitive(&self, of: &Static) -> bool {
+    fn may_be_primitive(&self, of: &StaticType) -> bool {
         of.sets.iter().any(|&set| self.pool.datatypes(set).may_be_primitive())
     }
 
     fn call(
         &mut self,
-        done: &mut Vec<Step>,
-        from: &Static,
-        (at, name): (usize, &str),
-        arguments: &[Syntax],
-        scope: Scope<'_>,
-    ) -> Result<Static, InvalidPath> {
+        done: &mut Vec<PathStep>,
+        from: &StaticType,
+        (at, name, arguments): (usize, &str, &[Syntax]),
+        scope: PathScope<'_>,
+    ) -> Result<StaticType, InvalidPath> {
         let function = functions::named(name).ok_or_else(|| {
             InvalidPath::new(at, format!("a function; `{name}` is none, there are {}", functions::names()))
         })?;
         function.check_count(at, arguments.len())?;
         self.check_focus(at, name, from)?;
-        if let (Returns::InputSingle, "first", Some(Step::Key(key))) =
+        if let (Returns::InputSingle, "first", Some(PathStep::Key(key))) =
             (function.returns, name, done.last_mut())
         {
             key.first = true;
-            return Ok(Static { single: true, ..from.clone() });
+            return Ok(StaticType { single: true, ..from.clone() });
         }
         if name == "extension" {
             self.note_companions(done.last(), from);
         }
-        let inner = Static { single: true, ..from.clone() };
-        let within = Scope { focus: &inner, ..scope };
+        let inner = StaticType { single: true, ..from.clone() };
+        let within = PathScope { focus: &inner, ..scope };
         let mut compiled = Vec::new();
-        let mut results = Vec::new();
         for (parameter, argument) in function.parameters.iter().zip(arguments) {
-            let (argument, of) = self.argument(*parameter, argument, scope, within)?;
-            compiled.push(argument);
-            results.push(of);
+            compiled.push(self.argument(*parameter, argument, scope, within)?);
         }
-        let of = self.returned(function.returns, done, from, &results, &compiled);
-        if let (Returns::Narrowed, Some(Argument::Type(test))) = (function.returns, compiled.first())
+        let of = self.returned(function.returns, done, from, &compiled);
+        if let (Returns::Narrowed, Some((Argument::Type(test), _))) = (function.returns, compiled.first())
             && always_passes(done.last(), test)
         {
             return Ok(of);
         }
-        done.push(Step::Call(Box::new(Call { name: function.name, run: function.run, arguments: compiled })));
+        let arguments = compiled.into_iter().map(|(argument, _)| argument).collect();
+        done.push(PathStep::Call(Box::new(Call { name: function.name, run: function.run, arguments })));
         Ok(of)
     }
 
-    pub(super) fn describe(&self, of: &Static) -> String {
+    pub(super) fn describe(&self, of: &StaticType) -> String {
         let names: Vec<String> = of.sets.iter().map(|&set| self.pool.datatypes(set).describe()).collect();
         if names.is_empty() { "nothing".to_owned() } else { names.join(" or ") }
     }
 }
 
-/// The usual member has one JSON name and nobody asks for its companion.
-pub(super) fn simplify(mut member: Member) -> Step {
+/// Returns whether the step before a type test yields that type only, so that no test is needed.
+pub(super) fn always_passes(before: Option<&PathStep>, test: &TypeTest) -> bool {
+    matches!(before, Some(PathStep::Key(key)) if key.to == test.to && !test.system)
+}
+
+/// Returns the step of a member. Most members have one JSON name and need no companion.
+pub(super) fn simplify(mut member: MemberStep) -> PathStep {
     let lone = match member.routes.as_mut_slice() {
         [route] if member.any && member.companions == Companions::Ignored && route.keys.len() == 1 => {
             route.keys.pop()
@@ -340,8 +318,8 @@ pub(super) fn simplify(mut member: Member) -> Step {
         _ => None,
     };
     match lone {
-        Some((name, to)) => Step::Key(Key { name, to, first: false }),
-        None => Step::Member(Box::new(member)),
+        Some((name, to)) => PathStep::Key(Key { name, to, first: false }),
+        None => PathStep::Member(Box::new(member)),
     }
 }
 
@@ -349,7 +327,7 @@ pub(super) fn simplify(mut member: Member) -> Step {
 const WALK: usize = 100;
 
 /// Puts a start and its steps together; names right behind the focus become one walk.
-fn assemble(start: Op, steps: Vec<Step>) -> Op {
+fn assemble(start: Op, steps: Vec<PathStep>) -> Op {
     let mut keys = match start {
         Op::Focus => Vec::new(),
         Op::Walk(keys) => keys.into_vec(),
@@ -359,7 +337,7 @@ fn assemble(start: Op, steps: Vec<Step>) -> Op {
     let mut rest = Vec::new();
     for step in steps {
         match step {
-            Step::Key(key) if rest.is_empty() && keys.len() < WALK => keys.push(key),
+            PathStep::Key(key) if rest.is_empty() && keys.len() < WALK => keys.push(key),
             step => rest.push(step),
         }
     }

@@ -58,23 +58,23 @@ impl Decimal {
         }
     }
 
-    /// The whole number that it is, if it is one.
+    /// Returns the whole number that it is, if it is one.
     pub(crate) fn as_integer(self) -> Option<i128> {
         let power = power_of_ten(self.scale);
         (self.mantissa % power == 0).then_some(self.mantissa / power)
     }
 
-    /// Whether it is inside the range of FHIRPath's integers, which have 32 bits.
+    /// Returns whether it is inside the range of FHIRPath's integers, which have 32 bits.
     pub(super) fn fits_integer(self) -> bool {
         self.as_integer().is_some_and(|number| i32::try_from(number).is_ok())
     }
 
-    /// The whole part.
+    /// Returns the whole part.
     pub(super) const fn truncated(self) -> i128 {
         self.mantissa / power_of_ten(self.scale)
     }
 
-    /// Whether it was written without a point.
+    /// Returns whether it was written without a point.
     pub(crate) const fn is_written_whole(self) -> bool {
         self.scale == 0
     }
@@ -94,7 +94,7 @@ impl Decimal {
         Self::of(self.mantissa.checked_mul(other.mantissa)?, scale)
     }
 
-    /// The quotient, rounded half away from zero where it has more than 28 digits behind the point; `None`
+    /// Returns the quotient, rounded half away from zero where it has more than 28 digits behind the point; `None`
     /// by zero.
     pub(crate) fn divide(self, other: Self) -> Option<Self> {
         let common = self.scale.max(other.scale);
@@ -122,13 +122,13 @@ impl Decimal {
         Some(Self { mantissa: if negative { -quotient } else { quotient }, scale })
     }
 
-    /// The whole part of the quotient; `None` by zero.
+    /// Returns the whole part of the quotient; `None` by zero.
     pub(crate) fn divide_whole(self, other: Self) -> Option<Self> {
         let common = self.scale.max(other.scale);
         self.rescaled(common)?.checked_div(other.rescaled(common)?).map(Self::integer)
     }
 
-    /// What [`Decimal::divide_whole`] leaves; `None` by zero.
+    /// Returns what [`Decimal::divide_whole`] leaves; `None` by zero.
     pub(crate) fn remainder(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let mantissa = self.rescaled(scale)?.checked_rem(other.rescaled(scale)?)?;
@@ -139,22 +139,22 @@ impl Decimal {
         Some(Self { mantissa: self.mantissa.checked_neg()?, scale: self.scale })
     }
 
-    /// The least number that would be rounded to this one as written: `1.0` → `0.95`.
+    /// Returns the least number that would be rounded to this one as written: `1.0` → `0.95`.
     pub(crate) fn low_boundary(self) -> Option<Self> {
         Self::of(self.mantissa.checked_mul(10)?.checked_sub(5)?, i32::from(self.scale) + 1)
     }
 
-    /// The number that bounds from above what would be rounded to this one as written: `1.0` → `1.05`.
+    /// Returns the number that bounds from above what would be rounded to this one as written: `1.0` → `1.05`.
     pub(crate) fn high_boundary(self) -> Option<Self> {
         Self::of(self.mantissa.checked_mul(10)?.checked_add(5)?, i32::from(self.scale) + 1)
     }
 
-    /// The largest number of so many digits behind the point that is not above this one.
+    /// Returns the largest number of so many digits behind the point that is not above this one.
     pub(super) fn floor(self, scale: u8) -> Option<Self> {
         self.rounded(scale, i128::div_euclid)
     }
 
-    /// The least number of so many digits behind the point that is not below this one.
+    /// Returns the least number of so many digits behind the point that is not below this one.
     pub(super) fn ceil(self, scale: u8) -> Option<Self> {
         self.rounded(scale, |mantissa, power| {
             mantissa.div_euclid(power) + i128::from(mantissa.rem_euclid(power) > 0)

@@ -6,17 +6,17 @@ use crate::json::{Items, Kind, Node};
 use crate::model::{Datatype, Primitive};
 
 use super::decimal::Decimal;
-use super::item::{Element, Fault, Item, NOWHERE, Value};
+use super::item::{ElementRef, Item, ItemValue, NO_NODE, PathError};
 use super::literal::Literal;
 use super::machine::Machine;
-use super::program::{Companions, Member, Route, TypeTest};
+use super::program::{Companions, MemberStep, Route, TypeTest};
 use super::quantity::Quantity;
 use super::temporal::{Temporal, TemporalKind};
-use super::types::{Reading, SetId};
+use super::types::{ScalarReading, SetId};
 
 impl<'m> Machine<'m> {
     /// Pushes the elements that a name leads to, with their companions if they are asked for.
-    pub(super) fn push_member(&mut self, element: Element, member: &Member) {
+    pub(super) fn push_member(&mut self, element: ElementRef, member: &MemberStep) {
         let mut routes = member.routes.iter();
         let route = if member.any { routes.next() } else { routes.find(|route| route.from == element.set) };
         let (Some(route), Some(object)) = (route, self.object(element)) else { return };
@@ -41,9 +41,9 @@ impl<'m> Machine<'m> {
         }
     }
 
-    /// The object whose members an item has: its own, or its companion's.
-    fn object(&self, element: Element) -> Option<Node<'m>> {
-        let own = (element.node != NOWHERE).then(|| self.node(element));
+    /// Returns the object whose members an item has: its own, or its companion's.
+    fn object(&self, element: ElementRef) -> Option<Node<'m>> {
+        let own = (element.node != NO_NODE).then(|| self.node(element));
         own.filter(|node| node.kind() == Kind::Object).or_else(|| self.companion(element))
     }
 
@@ -66,8 +66,8 @@ impl<'m> Machine<'m> {
             let value = value.filter(|node| !matches!(node.kind(), Kind::Null | Kind::Array));
             let companion = companion.filter(|node| node.kind() == Kind::Object);
             if value.is_some() || (companion.is_some() && companions == Companions::Counted) {
-                let place = |node: Option<Node<'_>>| node.map_or(NOWHERE, Node::index);
-                self.push(Item::Element(Element {
+                let place = |node: Option<Node<'_>>| node.map_or(NO_NODE, Node::index);
+                self.push(Item::Element(ElementRef {
                     node: place(value),
                     companion: place(companion),
                     set: to,
@@ -76,21 +76,21 @@ impl<'m> Machine<'m> {
         }
     }
 
-    pub(super) fn push_extensions(&mut self, element: Element, url: &str) {
+    pub(super) fn push_extensions(&mut self, element: ElementRef, url: &str) {
         let Some(extensions) = self.object(element).and_then(|object| object.get("extension")) else {
             return;
         };
         let set = self.pool().extension();
         for node in slots(Some(extensions)).into_iter().flatten() {
             if node.get("url").is_some_and(|own| own.is(url)) {
-                self.push(Item::Element(Element { node: node.index(), companion: NOWHERE, set }));
+                self.push(Item::Element(ElementRef { node: node.index(), companion: NO_NODE, set }));
             }
         }
     }
 
-    /// Whether an element is of a type. Where releases differ, the shape of the JSON decides; where nothing is
+    /// Returns whether an element is of a type. Where releases differ, the shape of the JSON decides; where nothing is
     /// known, only `resourceType` does.
-    pub(super) fn element_is(&self, element: Element, test: &TypeTest) -> bool {
+    pub(super) fn element_is(&self, element: ElementRef, test: &TypeTest) -> bool {
         let types = self.pool().datatypes(element.set);
         let node = self.node(element);
         if types.is_unknown() {
@@ -104,8 +104,8 @@ impl<'m> Machine<'m> {
         shape && test.admits(types)
     }
 
-    /// Whether a value that is no element is of a type.
-    pub(super) fn made_is(&self, item: Item, test: &TypeTest) -> bool {
+    /// Returns whether a value that is no element is of a type.
+    pub(super) fn computed_value_is(&self, item: Item, test: &TypeTest) -> bool {
         let own = match item {
             Item::Literal(index) => {
                 return self
@@ -128,65 +128,65 @@ impl<'m> Machine<'m> {
             || (test.system && test.datatype == Datatype::Primitive(own.system()))
     }
 
-    /// What an item means.
-    pub(crate) fn value(&self, item: Item) -> Result<Value<'m>, Fault> {
+    /// Returns the value of an item.
+    pub(crate) fn value(&self, item: Item) -> Result<ItemValue<'m>, PathError> {
         Ok(match item {
             Item::Element(element) => return self.element_value(element),
-            Item::Boolean(value) => Value::Boolean(value),
-            Item::Whole(number) => Value::Number(Decimal::integer(number.into())),
-            Item::Number(number) => Value::Number(self.number(number)),
-            Item::Text(span) => Value::Text(Cow::Owned(self.kept(span).to_owned())),
+            Item::Boolean(value) => ItemValue::Boolean(value),
+            Item::Whole(number) => ItemValue::Number(Decimal::integer(number.into())),
+            Item::Number(number) => ItemValue::Number(self.number(number)),
+            Item::Text(span) => ItemValue::Text(Cow::Owned(self.scratch_text(span).to_owned())),
             Item::Temporal(span, kind) => {
-                let text = self.kept(span).to_owned();
-                let temporal = Temporal::parse(&text, kind).ok_or(Fault::OPERAND)?;
-                Value::Temporal(Cow::Owned(text), temporal)
+                let text = self.scratch_text(span).to_owned();
+                let temporal = Temporal::parse(&text, kind).ok_or(PathError::OPERAND)?;
+                ItemValue::Temporal(Cow::Owned(text), temporal)
             }
-            Item::Key => Value::Text(Cow::Borrowed(self.context().key)),
-            Item::Pending(_) => return Err(Fault::KEY_COMES_LATER),
-            Item::Nothing => return Err(Fault::OPERAND),
+            Item::Key => ItemValue::Text(Cow::Borrowed(self.context().key)),
+            Item::Pending(_) => return Err(PathError::KEY_COMES_LATER),
+            Item::Nothing => return Err(PathError::OPERAND),
             Item::Literal(index) => match self.pool().literal(index).map(|(literal, _)| literal) {
-                Some(Literal::Boolean(value)) => Value::Boolean(*value),
-                Some(Literal::Number { value, .. }) => Value::Number(*value),
-                Some(Literal::Text { text, .. }) => Value::Text(Cow::Borrowed(text)),
+                Some(Literal::Boolean(value)) => ItemValue::Boolean(*value),
+                Some(Literal::Number { value, .. }) => ItemValue::Number(*value),
+                Some(Literal::Text { text, .. }) => ItemValue::Text(Cow::Borrowed(text)),
                 Some(Literal::Temporal { text, temporal, .. }) => {
-                    Value::Temporal(Cow::Borrowed(text), *temporal)
+                    ItemValue::Temporal(Cow::Borrowed(text), *temporal)
                 }
                 Some(Literal::Quantity { value, unit }) => {
-                    Value::Quantity(Quantity { value: *value, unit: Cow::Borrowed(unit) })
+                    ItemValue::Quantity(Quantity { value: *value, unit: Cow::Borrowed(unit) })
                 }
-                None => return Err(Fault::OPERAND),
+                None => return Err(PathError::OPERAND),
             },
         })
     }
 
-    fn element_value(&self, element: Element) -> Result<Value<'m>, Fault> {
+    fn element_value(&self, element: ElementRef) -> Result<ItemValue<'m>, PathError> {
         let node = self.node(element);
-        let fault = Fault { offset: Some(node.span().start), ..Fault::OPERAND };
+        let fault = PathError { offset: Some(node.span().start), ..PathError::OPERAND };
         Ok(match node.kind() {
-            Kind::True => Value::Boolean(true),
-            Kind::False => Value::Boolean(false),
-            Kind::Number => Value::Number(Decimal::parse(node.raw()).ok_or(fault)?),
+            Kind::True => ItemValue::Boolean(true),
+            Kind::False => ItemValue::Boolean(false),
+            Kind::Number => ItemValue::Number(Decimal::parse(node.raw()).ok_or(fault)?),
             Kind::String => text_value(node.text().unwrap_or_default(), self.pool().reading(element.set)),
-            Kind::Object => quantity(node).map_or(Value::Object(node), Value::Quantity),
+            Kind::Object => quantity(node).map_or(ItemValue::Object(node), ItemValue::Quantity),
             Kind::Array | Kind::Null => return Err(fault),
         })
     }
 
-    /// Whether an item is the resource itself.
+    /// Returns whether an item is the resource itself.
     pub(crate) fn is_resource(&self, item: Item) -> bool {
         matches!(item, Item::Element(element) if element.node == self.root().index())
     }
 
-    /// Whether an element lies inside another one.
+    /// Returns whether an element lies inside another one.
     pub(crate) fn lies_inside(&self, item: Item, outer: Item) -> bool {
         let (Item::Element(item), Item::Element(outer)) = (item, outer) else { return false };
         let (item, outer) = (self.node(item).span(), self.node(outer).span());
         item.start > outer.start && item.end <= outer.end
     }
 
-    /// An item as text; numbers as they are written.
-    pub(crate) fn text_of(&self, item: Item) -> Result<Cow<'m, str>, Fault> {
-        let fault = Fault { offset: self.offset(item), ..Fault::OPERAND };
+    /// Returns an item as text; numbers as they are written.
+    pub(crate) fn text_of(&self, item: Item) -> Result<Cow<'m, str>, PathError> {
+        let fault = PathError { offset: self.offset(item), ..PathError::OPERAND };
         match item {
             Item::Element(element) => {
                 let node = self.node(element);
@@ -197,18 +197,18 @@ impl<'m> Machine<'m> {
                 }
             }
             item => match self.value(item)? {
-                Value::Text(text) | Value::Temporal(text, _) => Ok(text),
-                Value::Boolean(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
-                Value::Number(number) => Ok(Cow::Owned(number.to_string())),
-                Value::Quantity(_) | Value::Object(_) => Err(fault),
+                ItemValue::Text(text) | ItemValue::Temporal(text, _) => Ok(text),
+                ItemValue::Boolean(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
+                ItemValue::Number(number) => Ok(Cow::Owned(number.to_string())),
+                ItemValue::Quantity(_) | ItemValue::Object(_) => Err(fault),
             },
         }
     }
 
-    /// Where an element stands in the bytes of the resource.
+    /// Returns where an element stands in the bytes of the resource.
     pub(crate) fn offset(&self, item: Item) -> Option<usize> {
         match item {
-            Item::Element(element) if element.node != NOWHERE => Some(self.node(element).span().start),
+            Item::Element(element) if element.node != NO_NODE => Some(self.node(element).span().start),
             _ => None,
         }
     }
@@ -223,7 +223,7 @@ fn companion<'n>(object: Node<'n>, name: &str) -> Option<Node<'n>> {
     object.members().find(|(key, _)| is_companion(key)).map(|(_, value)| value)
 }
 
-/// Where one of a choice's many names leads.
+/// Returns where one of a choice's many names leads.
 fn target(route: &Route, base: &str, name: &str) -> Option<SetId> {
     if !name.starts_with(base) {
         return None;
@@ -232,21 +232,21 @@ fn target(route: &Route, base: &str, name: &str) -> Option<SetId> {
     route.keys.get(index).map(|(_, to)| *to)
 }
 
-fn text_value(text: Cow<'_, str>, reading: Reading) -> Value<'_> {
+fn text_value(text: Cow<'_, str>, reading: ScalarReading) -> ItemValue<'_> {
     let temporal = match reading {
-        Reading::Plain => None,
-        Reading::Long => {
-            return Decimal::parse(&text).map_or(Value::Text(text), Value::Number);
+        ScalarReading::Plain => None,
+        ScalarReading::Long => {
+            return Decimal::parse(&text).map_or(ItemValue::Text(text), ItemValue::Number);
         }
-        Reading::Temporal(kind) => Temporal::parse(&text, kind),
+        ScalarReading::Temporal(kind) => Temporal::parse(&text, kind),
     };
     match temporal {
-        Some(temporal) => Value::Temporal(text, temporal),
-        None => Value::Text(text),
+        Some(temporal) => ItemValue::Temporal(text, temporal),
+        None => ItemValue::Text(text),
     }
 }
 
-/// An object with a number in `value` and a unit is a quantity. One with a comparator is not: it means a range.
+/// Returns an object with a number in `value` as a quantity. An object with a comparator is not a quantity: it means a range.
 fn quantity(node: Node<'_>) -> Option<Quantity<'_>> {
     let value = node.get("value")?.number().and_then(Decimal::parse)?;
     if node.get("comparator").is_some() || node.get("extension").is_some() {

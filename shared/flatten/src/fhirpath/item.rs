@@ -16,10 +16,10 @@ use super::types::SetId;
 /// One item of a collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Item {
-    /// `$this` where there is none; it is never on the stack.
+    /// `$this` outside of a function; it is never on the stack.
     Nothing,
     /// A value of the resource.
-    Element(Element),
+    Element(ElementRef),
     /// A literal or a constant of the pool.
     Literal(u32),
     Boolean(bool),
@@ -29,38 +29,38 @@ pub(crate) enum Item {
     /// would make every item as large.
     Number(u32),
     /// Text that a function made.
-    Text(Span),
+    Text(ScratchSpan),
     /// A date, dateTime or time that a function made.
-    Temporal(Span, TemporalKind),
+    Temporal(ScratchSpan, TemporalKind),
     /// The key of the resource's row.
     Key,
     /// A reference's target whose key is not known yet: the URN.
-    Pending(Span),
+    Pending(ScratchSpan),
 }
 
 /// A value of the resource, by its places on the tape.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Element {
-    /// The value; [`NOWHERE`] where there is only a companion.
+pub(crate) struct ElementRef {
+    /// The value; [`NO_NODE`] where there is only a companion.
     pub(crate) node: u32,
-    /// The companion of a primitive (`_birthDate`), [`NOWHERE`] where there is none or nobody asked.
+    /// The companion of a primitive (`_birthDate`); [`NO_NODE`] if there is none, or if the path does not need it.
     pub(crate) companion: u32,
     pub(crate) set: SetId,
 }
 
-/// A place that is none.
-pub(crate) const NOWHERE: u32 = u32::MAX;
+/// No node.
+pub(crate) const NO_NODE: u32 = u32::MAX;
 
 /// A part of the scratch text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
+pub(crate) struct ScratchSpan {
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
 /// An item as what it means.
 #[derive(Debug, Clone)]
-pub(crate) enum Value<'v> {
+pub(crate) enum ItemValue<'v> {
     Boolean(bool),
     Number(Decimal),
     Text(Cow<'v, str>),
@@ -72,15 +72,15 @@ pub(crate) enum Value<'v> {
 
 /// Why a path cannot be run on this resource; [`Unanswered`] once the caller names the view and the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) cause: Cause,
+pub(crate) struct PathError {
+    pub(crate) cause: PathErrorCause,
     /// Byte offset of the value that is to blame, where one is.
     pub(crate) offset: Option<usize>,
 }
 
-/// The two causes of a [`Fault`].
+/// The two causes of a [`PathError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum PathErrorCause {
     /// The data breaks this rule.
     Defect(DefectCode),
     /// The result depends on a key that is not known yet.
@@ -99,13 +99,13 @@ pub enum Unanswered {
     KeyComesLater,
 }
 
-impl Fault {
+impl PathError {
     pub(crate) const OPERAND: Self = Self::of(DefectCode::InvalidOperand);
     pub(crate) const TOO_LARGE: Self = Self::of(DefectCode::TooLarge);
-    pub(crate) const KEY_COMES_LATER: Self = Self { cause: Cause::KeyComesLater, offset: None };
+    pub(crate) const KEY_COMES_LATER: Self = Self { cause: PathErrorCause::KeyComesLater, offset: None };
 
     pub(crate) const fn of(code: DefectCode) -> Self {
-        Self { cause: Cause::Defect(code), offset: None }
+        Self { cause: PathErrorCause::Defect(code), offset: None }
     }
 
     pub(crate) fn at(self, offset: Option<usize>) -> Self {
@@ -115,14 +115,14 @@ impl Fault {
     /// Names the part of the view or the condition that met the fault.
     pub(crate) fn named(self, path: String) -> Unanswered {
         match self.cause {
-            Cause::Defect(code) => Unanswered::Defect(Defect { code, path, offset: self.offset }),
-            Cause::KeyComesLater => Unanswered::KeyComesLater,
+            PathErrorCause::Defect(code) => Unanswered::Defect(Defect { code, path, offset: self.offset }),
+            PathErrorCause::KeyComesLater => Unanswered::KeyComesLater,
         }
     }
 }
 
 impl Item {
-    /// A count or an index.
+    /// Returns a count or an index.
     pub(crate) fn integer(value: usize) -> Self {
         Self::Whole(u32::try_from(value).unwrap_or(u32::MAX))
     }

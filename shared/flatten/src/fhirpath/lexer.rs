@@ -4,7 +4,7 @@ use super::InvalidPath;
 
 /// A token and where it begins, in characters from the start of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct PathToken {
     pub(super) at: usize,
     pub(super) kind: TokenKind,
 }
@@ -36,8 +36,8 @@ const SYMBOLS: [&str; 22] = [
     "=", "~",
 ];
 
-/// The tokens of a path, the last of which is [`TokenKind::End`].
-pub(super) fn tokens(path: &str) -> Result<Vec<Token>, InvalidPath> {
+/// Returns the tokens of a path, the last of which is [`TokenKind::End`].
+pub(super) fn tokens(path: &str) -> Result<Vec<PathToken>, InvalidPath> {
     let mut lexer = Lexer { characters: path.chars().collect(), at: 0 };
     let mut tokens = Vec::new();
     loop {
@@ -45,7 +45,7 @@ pub(super) fn tokens(path: &str) -> Result<Vec<Token>, InvalidPath> {
         let at = lexer.at;
         let kind = lexer.token()?;
         let end = kind == TokenKind::End;
-        tokens.push(Token { at, kind });
+        tokens.push(PathToken { at, kind });
         if end {
             return Ok(tokens);
         }
@@ -147,7 +147,7 @@ impl Lexer {
         self.from(start)
     }
 
-    /// Text between quotes, with FHIRPath's escapes decoded.
+    /// Reads text between quotes, and decodes FHIRPath's escapes.
     fn quoted(&mut self, quote: char) -> Result<String, InvalidPath> {
         let start = self.at;
         self.at += 1;

@@ -25,7 +25,7 @@ impl Literal {
         Self::Text { text: text.into(), primitive: Primitive::String }
     }
 
-    /// A date, dateTime or time as it stands behind `@`.
+    /// Returns a date, dateTime or time as it stands behind `@`.
     pub(super) fn temporal(text: &str) -> Option<Self> {
         let temporal = Temporal::literal(text)?;
         let primitive = match temporal.kind {
@@ -37,14 +37,14 @@ impl Literal {
         Some(Self::Temporal { text, temporal, primitive })
     }
 
-    /// The digits of a number literal: an integer, or a decimal where there is a point.
+    /// Returns the digits of a number literal: an integer, or a decimal where there is a point.
     pub(super) fn number(digits: &str) -> Option<Self> {
         let value = Decimal::parse(digits)?;
         let primitive = if value.is_written_whole() { Primitive::Integer } else { Primitive::Decimal };
         Some(Self::Number { value, primitive })
     }
 
-    /// A literal of the syntax tree as a value.
+    /// Returns a literal of the syntax tree as a value.
     pub(super) fn of(syntax: &Syntax) -> Result<Self, InvalidPath> {
         let found = match &syntax.kind {
             SyntaxKind::Boolean(value) => Some(Self::Boolean(*value)),
@@ -74,7 +74,7 @@ impl Literal {
     }
 }
 
-/// The constant of a view: the value behind `value[x]`, whose datatype is `x`. `None` where the JSON is no
+/// Returns the constant of a view: the value behind `value[x]`, whose datatype is `x`. `None` where the JSON is no
 /// such value, or where a constant cannot have that type.
 pub(crate) fn constant(primitive: Primitive, json: &Json) -> Option<Literal> {
     let text = || json.as_str().map(str::to_owned);

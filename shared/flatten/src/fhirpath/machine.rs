@@ -9,10 +9,10 @@ use crate::json::{Document, Kind, Node};
 use crate::links::{Link, Links};
 
 use super::decimal::Decimal;
-use super::harvest::Found;
-use super::item::{Element, Fault, Item, NOWHERE, Span, Value};
-use super::program::{Call, Key, Op, Pool, Step};
+use super::item::{ElementRef, Item, ItemValue, NO_NODE, PathError, ScratchSpan};
+use super::program::{Call, Key, Op, PathStep, Pool};
 use super::temporal::TemporalKind;
+use super::trie::PathMatch;
 use super::types::SetId;
 
 /// What a resource cannot say of itself: the key of its row, and what the URNs of its Bundle point at.
@@ -25,7 +25,7 @@ pub struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
-    /// The context of a resource outside of any Bundle.
+    /// Returns the context of a resource outside of any Bundle.
     #[must_use]
     pub const fn of(key: &'c str) -> Self {
         Self { key, links: None }
@@ -35,7 +35,7 @@ impl<'c> Context<'c> {
         self.links?.look_up(reference)
     }
 
-    /// Whether a reference with a type and an id may mean something else than it says.
+    /// Returns whether a reference with a type and an id may mean something else than it says.
     pub(crate) fn looks_up_urls(self) -> bool {
         self.links.is_some_and(Links::looks_up_urls)
     }
@@ -69,15 +69,14 @@ pub(crate) struct Machine<'m> {
 impl<'m> Machine<'m> {
     pub(crate) fn new(
         pool: &'m Pool,
-        root: Node<'m>,
-        types: SetId,
+        (root, types): (Node<'m>, SetId),
         context: Context<'m>,
         scratch: &'m mut Scratch,
     ) -> Self {
         scratch.stack.clear();
         scratch.text.clear();
         scratch.numbers.clear();
-        let resource = Item::Element(Element { node: root.index(), companion: NOWHERE, set: types });
+        let resource = Item::Element(ElementRef { node: root.index(), companion: NO_NODE, set: types });
         Self {
             pool,
             document: root.document(),
@@ -100,19 +99,19 @@ impl<'m> Machine<'m> {
     }
 
     /// Runs a whole path; its items are left on the stack.
-    pub(crate) fn start(&mut self, op: &'m Op, focus: Item) -> Result<(), Fault> {
+    pub(crate) fn start(&mut self, op: &'m Op, focus: Item) -> Result<(), PathError> {
         self.start = focus;
         self.run(op, focus)
     }
 
     /// Runs a whole path whose leading walk has been made already. Where it led to several items they are
     /// looked for again, this time all of them.
-    pub(crate) fn start_from(&mut self, op: &'m Op, focus: Item, found: Found) -> Result<(), Fault> {
+    pub(crate) fn start_from(&mut self, op: &'m Op, focus: Item, found: PathMatch) -> Result<(), PathError> {
         let (Some(keys), true) = (op.leading_walk(), found.count < 2) else { return self.start(op, focus) };
         self.start = focus;
         let base = self.len();
         if let (1, Some(key)) = (found.count, keys.last()) {
-            self.push(Item::Element(Element { node: found.node, companion: NOWHERE, set: key.to }));
+            self.push(Item::Element(ElementRef { node: found.node, companion: NO_NODE, set: key.to }));
         }
         if let Op::Path { steps, .. } = op {
             for step in steps {
@@ -122,7 +121,7 @@ impl<'m> Machine<'m> {
         Ok(())
     }
 
-    pub(super) fn run(&mut self, op: &'m Op, focus: Item) -> Result<(), Fault> {
+    pub(super) fn run(&mut self, op: &'m Op, focus: Item) -> Result<(), PathError> {
         match op {
             Op::Nothing => {}
             Op::Focus => self.push(focus),
@@ -155,9 +154,9 @@ impl<'m> Machine<'m> {
         Ok(())
     }
 
-    fn step(&mut self, step: &'m Step, base: usize, focus: Item) -> Result<(), Fault> {
+    fn step(&mut self, step: &'m PathStep, base: usize, focus: Item) -> Result<(), PathError> {
         match step {
-            Step::Key(key) => {
+            PathStep::Key(key) => {
                 let keys = std::slice::from_ref(key);
                 let end = self.len();
                 for index in base..end {
@@ -170,13 +169,13 @@ impl<'m> Machine<'m> {
                 self.remove(base..end);
                 Ok(())
             }
-            Step::Member(member) => self.each(base, |m, item| {
+            PathStep::Member(member) => self.each(base, |m, item| {
                 if let Item::Element(element) = item {
                     m.push_member(element, member);
                 }
                 Ok(())
             }),
-            Step::Index(index) => {
+            PathStep::Index(index) => {
                 self.expect_known(base)?;
                 let place = self.whole(index, focus)?.and_then(|place| usize::try_from(place).ok());
                 let found =
@@ -185,7 +184,7 @@ impl<'m> Machine<'m> {
                 self.extend(found);
                 Ok(())
             }
-            Step::Call(call) => {
+            PathStep::Call(call) => {
                 self.expect_known_for(call, base)?;
                 (call.run)(self, call, base, focus)
             }
@@ -193,7 +192,7 @@ impl<'m> Machine<'m> {
     }
 
     /// Fails if a function needs to know a key in its input that comes later.
-    fn expect_known_for(&self, call: &Call, base: usize) -> Result<(), Fault> {
+    fn expect_known_for(&self, call: &Call, base: usize) -> Result<(), PathError> {
         if !self.has_pending {
             return Ok(());
         }
@@ -211,10 +210,10 @@ impl<'m> Machine<'m> {
     }
 
     /// Fails if the key of an item from `base` on comes later: it may turn out to be no item at all.
-    pub(crate) fn expect_known(&self, base: usize) -> Result<(), Fault> {
+    pub(crate) fn expect_known(&self, base: usize) -> Result<(), PathError> {
         let items = self.scratch.stack.get(base..).unwrap_or_default();
         if self.has_pending && items.iter().any(|item| matches!(item, Item::Pending(_))) {
-            return Err(Fault::KEY_COMES_LATER);
+            return Err(PathError::KEY_COMES_LATER);
         }
         Ok(())
     }
@@ -234,7 +233,7 @@ impl<'m> Machine<'m> {
             return false;
         }
         if rest.is_empty() {
-            self.push(Item::Element(Element { node: node.index(), companion: NOWHERE, set: key.to }));
+            self.push(Item::Element(ElementRef { node: node.index(), companion: NO_NODE, set: key.to }));
             return key.first;
         }
         self.walk(node, rest) || key.first
@@ -244,8 +243,8 @@ impl<'m> Machine<'m> {
     pub(super) fn each(
         &mut self,
         base: usize,
-        mut change: impl FnMut(&mut Self, Item) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut change: impl FnMut(&mut Self, Item) -> Result<(), PathError>,
+    ) -> Result<(), PathError> {
         let end = self.len();
         if end == base + 1 {
             let item = self.at(base);
@@ -259,9 +258,9 @@ impl<'m> Machine<'m> {
         Ok(())
     }
 
-    /// Whether a condition holds for an item; `None` where it says nothing. As FHIRPath has it, one item that is
+    /// Returns whether a condition holds for an item; `None` where it says nothing. As FHIRPath has it, one item that is
     /// no boolean counts as true.
-    pub(super) fn condition(&mut self, op: &'m Op, item: Item) -> Result<Option<bool>, Fault> {
+    pub(super) fn condition(&mut self, op: &'m Op, item: Item) -> Result<Option<bool>, PathError> {
         let base = self.len();
         self.run(op, item)?;
         let answer = self.truth(base)?;
@@ -269,61 +268,61 @@ impl<'m> Machine<'m> {
         Ok(answer)
     }
 
-    pub(super) fn truth(&self, base: usize) -> Result<Option<bool>, Fault> {
+    pub(super) fn truth(&self, base: usize) -> Result<Option<bool>, PathError> {
         Ok(match self.single_value(base)? {
             None => None,
-            Some(Value::Boolean(value)) => Some(value),
+            Some(ItemValue::Boolean(value)) => Some(value),
             Some(_) => Some(true),
         })
     }
 
-    /// What a filter has left on the stack from `base` on: one boolean or nothing, and never anything else.
-    pub(crate) fn verdict(&mut self, base: usize) -> Result<Option<bool>, Fault> {
+    /// Returns what a filter has left on the stack from `base` on: one boolean or nothing, and never anything else.
+    pub(crate) fn filter_result(&mut self, base: usize) -> Result<Option<bool>, PathError> {
         let answer = match self.single_value(base)? {
             None => None,
-            Some(Value::Boolean(value)) => Some(value),
-            Some(_) => return Err(self.blame(base)),
+            Some(ItemValue::Boolean(value)) => Some(value),
+            Some(_) => return Err(self.fault_at(base)),
         };
         self.truncate(base);
         Ok(answer)
     }
 
-    /// The one item from `base` on, if any; several are a fault.
-    pub(super) fn single(&self, base: usize) -> Result<Option<Item>, Fault> {
+    /// Returns the one item from `base` on, if any; several are a fault.
+    pub(super) fn single(&self, base: usize) -> Result<Option<Item>, PathError> {
         match self.scratch.stack.get(base..) {
             None | Some([]) => Ok(None),
             Some([item]) => Ok(Some(*item)),
             Some(_) => {
                 self.expect_known(base)?;
-                Err(self.blame(base + 1))
+                Err(self.fault_at(base + 1))
             }
         }
     }
 
-    pub(super) fn single_value(&self, base: usize) -> Result<Option<Value<'m>>, Fault> {
+    pub(super) fn single_value(&self, base: usize) -> Result<Option<ItemValue<'m>>, PathError> {
         self.single(base)?.map(|item| self.value(item)).transpose()
     }
 
-    /// An operand fault at an item of the stack.
-    pub(super) fn blame(&self, index: usize) -> Fault {
-        Fault { offset: self.offset(self.at(index)), ..Fault::OPERAND }
+    /// Returns an error for an operand on the stack.
+    pub(super) fn fault_at(&self, index: usize) -> PathError {
+        PathError { offset: self.offset(self.at(index)), ..PathError::OPERAND }
     }
 
-    /// The whole number that an argument yields.
-    pub(super) fn whole(&mut self, op: &'m Op, focus: Item) -> Result<Option<i128>, Fault> {
+    /// Returns the whole number that an argument yields.
+    pub(super) fn whole(&mut self, op: &'m Op, focus: Item) -> Result<Option<i128>, PathError> {
         let base = self.len();
         self.run(op, focus)?;
         let number = match self.single_value(base)? {
             None => None,
-            Some(Value::Number(number)) => number.as_integer(),
-            Some(_) => return Err(self.blame(base)),
+            Some(ItemValue::Number(number)) => number.as_integer(),
+            Some(_) => return Err(self.fault_at(base)),
         };
         self.truncate(base);
         Ok(number)
     }
 
-    /// The text that an argument yields.
-    pub(super) fn text(&mut self, op: &'m Op, focus: Item) -> Result<Option<Cow<'m, str>>, Fault> {
+    /// Returns the text that an argument yields.
+    pub(super) fn text(&mut self, op: &'m Op, focus: Item) -> Result<Option<Cow<'m, str>>, PathError> {
         let base = self.len();
         self.run(op, focus)?;
         let text = self.text_at(base)?;
@@ -331,14 +330,14 @@ impl<'m> Machine<'m> {
         Ok(text)
     }
 
-    /// The text of the one item from `base` on.
-    pub(super) fn text_at(&self, base: usize) -> Result<Option<Cow<'m, str>>, Fault> {
+    /// Returns the text of the one item from `base` on.
+    pub(super) fn text_at(&self, base: usize) -> Result<Option<Cow<'m, str>>, PathError> {
         self.single(base)?.map(|item| self.text_of(item)).transpose()
     }
 
     /// Replaces what stands from `base` on by an answer.
     #[expect(clippy::unnecessary_wraps, reason = "it is the last word of functions that can fail")]
-    pub(super) fn answer(&mut self, base: usize, answer: Option<bool>) -> Result<(), Fault> {
+    pub(super) fn answer(&mut self, base: usize, answer: Option<bool>) -> Result<(), PathError> {
         self.truncate(base);
         self.extend(answer.map(Item::Boolean));
         Ok(())
@@ -371,7 +370,7 @@ impl<'m> Machine<'m> {
             None => self.keep(left).start,
         };
         let end = self.keep(right).end;
-        self.push(Item::Text(Span { start, end }));
+        self.push(Item::Text(ScratchSpan { start, end }));
     }
 
     pub(super) fn push_temporal(&mut self, text: &str, kind: TemporalKind) {
@@ -379,7 +378,7 @@ impl<'m> Machine<'m> {
         self.push(Item::Temporal(span, kind));
     }
 
-    /// A key that comes later: the URN, and behind a `#` the only type that is wanted.
+    /// Pushes a key that comes later: the URN, and behind a `#` the only type that is wanted.
     pub(super) fn push_pending(&mut self, urn: &str, wanted: Option<&str>) {
         let mut span = self.keep(urn);
         if let Some(wanted) = wanted {
@@ -402,13 +401,13 @@ impl<'m> Machine<'m> {
         self.scratch.numbers.get(place as usize).copied().unwrap_or(Decimal::ZERO)
     }
 
-    fn keep(&mut self, text: &str) -> Span {
+    fn keep(&mut self, text: &str) -> ScratchSpan {
         let start = narrow(self.scratch.text.len());
         self.scratch.text.push_str(text);
-        Span { start, end: narrow(self.scratch.text.len()) }
+        ScratchSpan { start, end: narrow(self.scratch.text.len()) }
     }
 
-    pub(crate) fn kept(&self, span: Span) -> &str {
+    pub(crate) fn scratch_text(&self, span: ScratchSpan) -> &str {
         self.scratch.text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
@@ -426,7 +425,7 @@ impl<'m> Machine<'m> {
         }
     }
 
-    /// The item at an index of the stack, which the caller knows to be there.
+    /// Returns the item at an index of the stack, which the caller knows to be there.
     pub(crate) fn at(&self, index: usize) -> Item {
         self.scratch.stack.get(index).copied().unwrap_or(Item::Boolean(false))
     }
@@ -443,16 +442,16 @@ impl<'m> Machine<'m> {
         self.pool.pattern(index)
     }
 
-    pub(crate) fn node(&self, element: Element) -> Node<'m> {
+    pub(crate) fn node(&self, element: ElementRef) -> Node<'m> {
         self.document.node(element.node)
     }
 
-    pub(super) fn companion(&self, element: Element) -> Option<Node<'m>> {
-        (element.companion != NOWHERE).then(|| self.document.node(element.companion))
+    pub(super) fn companion(&self, element: ElementRef) -> Option<Node<'m>> {
+        (element.companion != NO_NODE).then(|| self.document.node(element.companion))
     }
 }
 
-/// Scratch memory belongs to one resource, whose bytes 32 bits count; what lies beyond reads as empty.
+/// Returns a position in the scratch memory of one resource, whose length fits into 32 bits.
 fn narrow(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -36,12 +36,12 @@ mod compile;
 mod chains;
 mod arguments;
 mod navigate;
-mod harvest;
+mod trie;
 mod item;
 mod machine;
 mod element;
 mod operators;
-mod equality;
+mod comparison;
 mod functions;
 mod predicate;
 
@@ -51,16 +51,16 @@ pub use item::Unanswered;
 pub use machine::{Context, Scratch};
 pub use predicate::Predicate;
 
-pub(crate) use compile::{Compiler, Outcome, Static};
+pub(crate) use compile::{CompiledPath, Compiler};
 pub(crate) use decimal::Decimal;
 pub(crate) use functions::plain_reference;
-pub(crate) use harvest::{Found, Harvest, Marks};
-pub(crate) use item::{Element, Fault, Item, NOWHERE, Value};
+pub(crate) use item::{ElementRef, Item, ItemValue, NO_NODE, PathError};
 pub(crate) use literal::{Literal, constant};
 pub(crate) use machine::Machine;
 pub(crate) use predicate::can_be_boolean;
-pub(crate) use program::{Glance, Op, Pool};
-pub(crate) use types::{SetId, TypeSet};
+pub(crate) use program::{Op, Pool, Shortcut};
+pub(crate) use trie::{PathMatch, PathTrie, TrieScratch};
+pub(crate) use types::{SetId, StaticType, TypeSet};
 
 /// What is wrong with a path, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -2,21 +2,20 @@
 
 use crate::model::{Datatype, Primitive, type_named};
 
-use super::compile::Static;
-use super::program::{Companions, Member, Pool, Route};
-use super::types::{SetId, TypeSet};
+use super::program::{Companions, MemberStep, Pool, Route};
+use super::types::{SetId, StaticType, TypeSet};
 
 /// What a name leads to.
-pub(super) struct Target {
-    pub(super) member: Member,
-    pub(super) of: Static,
+pub(super) struct MemberTarget {
+    pub(super) member: MemberStep,
+    pub(super) of: StaticType,
     /// Whether some release knows the element, or nothing is known of what it is looked for in.
     pub(super) known: bool,
 }
 
 /// Resolves the element `name` of what `from` may be. `None` where nothing that `from` may be can have it,
 /// because all of it is primitive.
-pub(super) fn resolve(pool: &mut Pool, from: &Static, name: &str) -> Option<Target> {
+pub(super) fn resolve(pool: &mut Pool, from: &StaticType, name: &str) -> Option<MemberTarget> {
     let mut routes = Vec::new();
     let mut single = from.single;
     let known = from.sets.iter().any(|&set| knows(pool.datatypes(set), name));
@@ -46,12 +45,12 @@ pub(super) fn resolve(pool: &mut Pool, from: &Static, name: &str) -> Option<Targ
     if any {
         routes.truncate(1);
     }
-    let member = Member { name: name.into(), routes, any, companions: Companions::Ignored };
+    let member = MemberStep { name: name.into(), routes, any, companions: Companions::Ignored };
     let known = known || from.sets.iter().all(|&set| pool.datatypes(set).is_unknown());
-    Some(Target { member, of: Static { sets, single }, known })
+    Some(MemberTarget { member, of: StaticType { sets, single }, known })
 }
 
-/// Whether some release gives one of these types the element, or a choice of that name.
+/// Returns whether some release gives one of these types the element, or a choice of that name.
 fn knows(types: &TypeSet, name: &str) -> bool {
     types.datatypes().iter().any(|datatype| match datatype {
         Datatype::Complex(owner) => owner.element(name).is_some() || owner.choices(name).next().is_some(),
@@ -60,7 +59,7 @@ fn knows(types: &TypeSet, name: &str) -> bool {
     })
 }
 
-/// The JSON names of an element, what stands there, and whether that is never an array.
+/// Returns the JSON names of an element, what stands there, and whether that is never an array.
 fn keys(types: &TypeSet, name: &str) -> (Vec<(Box<str>, TypeSet)>, bool) {
     let mut keys: Vec<(Box<str>, TypeSet)> = Vec::new();
     let mut single = true;
@@ -99,7 +98,7 @@ fn add(keys: &mut Vec<(Box<str>, TypeSet)>, name: &str, stands: TypeSet) {
     }
 }
 
-/// What a name may stand for where no release knows the element: itself, or a choice of any datatype that
+/// Returns what a name may stand for where no release knows the element: itself, or a choice of any datatype that
 /// an extension can have.
 fn open_keys(name: &str) -> Vec<(Box<str>, TypeSet)> {
     let mut keys = vec![(name.into(), TypeSet::UNKNOWN)];

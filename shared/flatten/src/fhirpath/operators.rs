@@ -3,22 +3,25 @@
 use std::cmp::Ordering;
 
 use super::calendar::{Amount, NotApplicable};
+use super::comparison::{compare, equal};
 use super::decimal::Decimal;
-use super::equality::equal;
 use super::functions::make_distinct;
-use super::item::{Fault, Item, Value};
+use super::item::{Item, ItemValue, PathError};
 use super::machine::Machine;
-use super::program::{Link, Op};
-use super::quantity::Quantity;
+use super::program::{ChainLink, Op};
 use super::syntax::Operator;
-use super::temporal::{Temporal, TemporalKind};
 
 impl<'m> Machine<'m> {
     /// Runs the operands on the focus, applies the operators from left to right and leaves the result on the stack.
-    pub(super) fn chain(&mut self, first: &'m Op, links: &'m [Link], focus: Item) -> Result<(), Fault> {
+    pub(super) fn chain(
+        &mut self,
+        first: &'m Op,
+        links: &'m [ChainLink],
+        focus: Item,
+    ) -> Result<(), PathError> {
         let base = self.len();
         self.run(first, focus)?;
-        if let [Link { operator: Operator::Union, .. }, ..] = links {
+        if let [ChainLink { operator: Operator::Union, .. }, ..] = links {
             // What binds as tightly as a union is a union.
             links.iter().try_for_each(|link| self.run(&link.operand, focus))?;
             return make_distinct(self, base);
@@ -27,7 +30,7 @@ impl<'m> Machine<'m> {
     }
 
     /// Applies an operator to what stands from `base` on and to its right side.
-    fn link(&mut self, base: usize, link: &'m Link, focus: Item) -> Result<(), Fault> {
+    fn link(&mut self, base: usize, link: &'m ChainLink, focus: Item) -> Result<(), PathError> {
         let operator = link.operator;
         if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
             let left = self.truth(base)?;
@@ -58,25 +61,25 @@ impl<'m> Machine<'m> {
         }
     }
 
-    pub(super) fn negate(&mut self, base: usize, is_integer: bool) -> Result<(), Fault> {
+    pub(super) fn negate(&mut self, base: usize, is_integer: bool) -> Result<(), PathError> {
         let negated = match self.single_value(base)? {
             None => return Ok(()),
-            Some(Value::Number(number)) => number.negate(),
-            Some(_) => return Err(self.blame(base)),
+            Some(ItemValue::Number(number)) => number.negate(),
+            Some(_) => return Err(self.fault_at(base)),
         };
         self.truncate(base);
         self.push_number(negated.filter(|number| !is_integer || number.fits_integer()));
         Ok(())
     }
 
-    /// Kleene's logic. The right side is not run where the left one decides.
+    /// Applies Kleene's logic. The right side is not run where the left one decides.
     fn logic(
         &mut self,
         operator: Operator,
         left: Option<bool>,
         right: &'m Op,
         focus: Item,
-    ) -> Result<Option<bool>, Fault> {
+    ) -> Result<Option<bool>, PathError> {
         match (operator, left) {
             (Operator::And, Some(false)) => return Ok(Some(false)),
             (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => return Ok(Some(true)),
@@ -103,8 +106,8 @@ impl<'m> Machine<'m> {
         })
     }
 
-    /// Whether the items of two collections are equal, in order; `None` where one is empty.
-    fn equal(&self, base: usize, middle: usize) -> Result<Option<bool>, Fault> {
+    /// Returns whether the items of two collections are equal, in order; `None` where one is empty.
+    fn equal(&self, base: usize, middle: usize) -> Result<Option<bool>, PathError> {
         let (left, right) = (base..middle, middle..self.len());
         if left.is_empty() || right.is_empty() {
             return Ok(None);
@@ -123,7 +126,7 @@ impl<'m> Machine<'m> {
         Ok(answer)
     }
 
-    pub(super) fn equal_items(&self, left: Item, right: Item) -> Result<Option<bool>, Fault> {
+    pub(super) fn equal_items(&self, left: Item, right: Item) -> Result<Option<bool>, PathError> {
         Ok(equal(&self.value(left)?, &self.value(right)?))
     }
 
@@ -132,12 +135,12 @@ impl<'m> Machine<'m> {
         base: usize,
         one: std::ops::Range<usize>,
         many: std::ops::Range<usize>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PathError> {
         if one.is_empty() {
             return self.answer(base, None);
         }
         if one.len() > 1 {
-            return Err(self.blame(one.start + 1));
+            return Err(self.fault_at(one.start + 1));
         }
         let item = self.at(one.start);
         let mut found = false;
@@ -147,10 +150,10 @@ impl<'m> Machine<'m> {
         self.answer(base, Some(found))
     }
 
-    /// The two single operands; `None` where one is missing.
-    fn pair(&self, base: usize, middle: usize) -> Result<Option<(Value<'m>, Value<'m>)>, Fault> {
+    /// Returns the two single operands; `None` where one is missing.
+    fn pair(&self, base: usize, middle: usize) -> Result<Option<(ItemValue<'m>, ItemValue<'m>)>, PathError> {
         if middle - base > 1 {
-            return Err(self.blame(base + 1));
+            return Err(self.fault_at(base + 1));
         }
         let right = self.single_value(middle)?;
         match right {
@@ -159,16 +162,16 @@ impl<'m> Machine<'m> {
         }
     }
 
-    fn arithmetic(&mut self, link: &Link, base: usize, middle: usize) -> Result<(), Fault> {
-        let (operator, fault) = (link.operator, self.blame(base));
+    fn arithmetic(&mut self, link: &ChainLink, base: usize, middle: usize) -> Result<(), PathError> {
+        let (operator, fault) = (link.operator, self.fault_at(base));
         let result = match self.pair(base, middle)? {
             None => None,
-            Some((Value::Number(left), Value::Number(right))) => calculate(operator, left, right),
-            Some((Value::Text(left), Value::Text(right))) if operator == Operator::Add => {
+            Some((ItemValue::Number(left), ItemValue::Number(right))) => calculate(operator, left, right),
+            Some((ItemValue::Text(left), ItemValue::Text(right))) if operator == Operator::Add => {
                 self.append_text(base, &left, &right);
                 return Ok(());
             }
-            Some((Value::Temporal(text, temporal), Value::Quantity(quantity))) => {
+            Some((ItemValue::Temporal(text, temporal), ItemValue::Quantity(quantity))) => {
                 let amount = match operator {
                     Operator::Add => Some(quantity.value),
                     Operator::Subtract => quantity.value.negate(),
@@ -191,9 +194,9 @@ impl<'m> Machine<'m> {
     }
 
     /// `&` takes nothing for the empty text.
-    fn concatenate(&mut self, base: usize, middle: usize) -> Result<(), Fault> {
+    fn concatenate(&mut self, base: usize, middle: usize) -> Result<(), PathError> {
         if middle - base > 1 {
-            return Err(self.blame(base + 1));
+            return Err(self.fault_at(base + 1));
         }
         let right = self.text_at(middle)?.unwrap_or_default();
         let left = if middle > base { self.text_of(self.at(base))? } else { "".into() };
@@ -224,42 +227,4 @@ const fn holds(operator: Operator, order: Ordering) -> bool {
         Operator::Greater => order.is_gt(),
         _ => order.is_ge(),
     }
-}
-
-/// How two values stand to each other; values that have no order are a fault.
-pub(super) fn compare(left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => Ok(Some(left.cmp(right))),
-        (Value::Text(left), Value::Text(right)) => Ok(Some(left.cmp(right))),
-        (Value::Temporal(_, left), Value::Temporal(_, right)) => Ok(left.compare(*right)),
-        (Value::Temporal(_, left), Value::Text(right)) => {
-            same_kind(right, left.kind).map(|right| left.compare(right)).ok_or(Fault::OPERAND)
-        }
-        (Value::Text(left), Value::Temporal(_, right)) => {
-            same_kind(left, right.kind).map(|left| left.compare(*right)).ok_or(Fault::OPERAND)
-        }
-        (Value::Quantity(left), Value::Quantity(right)) => Ok(left.compare(right)),
-        (Value::Quantity(left), Value::Number(right)) => Ok(left.compare(&pure(*right))),
-        (Value::Number(left), Value::Quantity(right)) => Ok(pure(*left).compare(right)),
-        // A quantity with a comparator means a range: its order is unknown.
-        (Value::Object(node), Value::Quantity(_) | Value::Number(_))
-        | (Value::Quantity(_) | Value::Number(_), Value::Object(node))
-            if node.get("comparator").is_some() =>
-        {
-            Ok(None)
-        }
-        _ => Err(Fault::OPERAND),
-    }
-}
-
-/// A text beside a date or a time is read as one: FHIR's JSON has no other way to write them.
-fn same_kind(text: &str, kind: TemporalKind) -> Option<Temporal> {
-    match kind {
-        TemporalKind::Time => Temporal::parse(text, TemporalKind::Time),
-        TemporalKind::Date | TemporalKind::DateTime => Temporal::parse(text, TemporalKind::DateTime),
-    }
-}
-
-fn pure(value: Decimal) -> Quantity<'static> {
-    Quantity { value, unit: "1".into() }
 }

@@ -1,7 +1,7 @@
 //! From text to syntax tree, by the precedence table of FHIRPath (section 6, "Operator Precedence").
 
 use super::InvalidPath;
-use super::lexer::{Token, TokenKind, tokens};
+use super::lexer::{PathToken, TokenKind, tokens};
 use super::syntax::{Operator, StepKind, Syntax, SyntaxKind, SyntaxLink, SyntaxStep, TypeName, TypeOperator};
 
 /// Deeper trees are refused, so that neither compiling nor evaluating can exhaust a thread's stack.
@@ -9,7 +9,7 @@ const DEPTH: usize = 100;
 
 /// Parses a whole path.
 pub(super) fn parse(path: &str) -> Result<Syntax, InvalidPath> {
-    let mut parser = Parser { tokens: tokens(path)?, next: 0, room: DEPTH };
+    let mut parser = PathParser { tokens: tokens(path)?, next: 0, room: DEPTH };
     let syntax = parser.expression(0)?;
     match parser.peek() {
         TokenKind::End => Ok(syntax),
@@ -18,8 +18,8 @@ pub(super) fn parse(path: &str) -> Result<Syntax, InvalidPath> {
     }
 }
 
-struct Parser {
-    tokens: Vec<Token>,
+struct PathParser {
+    tokens: Vec<PathToken>,
     next: usize,
     /// How many more levels may open.
     room: usize,
@@ -37,8 +37,8 @@ const CALENDAR: [(&str, &str); 8] = [
     ("millisecond", "ms"),
 ];
 
-impl Parser {
-    /// An expression whose operators bind at least as tightly as `least`.
+impl PathParser {
+    /// Returns an expression whose operators bind at least as tightly as `least`.
     fn expression(&mut self, least: u8) -> Result<Syntax, InvalidPath> {
         let Some(room) = self.room.checked_sub(1) else { return Err(self.too_deep()) };
         self.room = room;
@@ -97,7 +97,7 @@ impl Parser {
         }
     }
 
-    /// A term and the dots and brackets behind it.
+    /// Returns a term and the dots and brackets behind it.
     fn path(&mut self) -> Result<Syntax, InvalidPath> {
         let at = self.at();
         let (start, mut steps) = match self.peek().clone() {
@@ -157,7 +157,7 @@ impl Parser {
         Self::node(at, kind)
     }
 
-    /// A number, or a quantity where a unit follows.
+    /// Returns a number, or a quantity where a unit follows.
     fn number(&mut self, at: usize, value: String) -> Result<Syntax, InvalidPath> {
         self.advance();
         let unit = match self.peek() {

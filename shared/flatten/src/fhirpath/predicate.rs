@@ -6,11 +6,11 @@ use crate::json::Node;
 use crate::model::{Datatype, Primitive, type_named};
 
 use super::InvalidPath;
-use super::compile::{Compiler, Outcome, Static};
+use super::compile::{CompiledPath, Compiler};
 use super::item::Unanswered;
 use super::machine::{Context, Machine, Scratch};
 use super::program::{Op, Pool};
-use super::types::{SetId, TypeSet};
+use super::types::{SetId, StaticType, TypeSet};
 
 /// A compiled condition on resources of one type.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Predicate {
         }
     }
 
-    /// What the condition says of a resource; `None` where it says nothing. A result that is neither one boolean
+    /// Returns what the condition says of a resource; `None` where it says nothing. A result that is neither one boolean
     /// nor empty is a defect whose path is the condition.
     pub fn holds(
         &self,
@@ -40,25 +40,25 @@ impl Predicate {
         context: &Context<'_>,
         scratch: &mut Scratch,
     ) -> Result<Option<bool>, Unanswered> {
-        let mut machine = Machine::new(&self.pool, resource, self.resource, *context, scratch);
+        let mut machine = Machine::new(&self.pool, (resource, self.resource), *context, scratch);
         let focus = machine.resource();
         machine
             .start(&self.op, focus)
-            .and_then(|()| machine.verdict(0))
+            .and_then(|()| machine.filter_result(0))
             .map_err(|fault| fault.named(self.text.clone()))
     }
 
-    /// The condition as written.
+    /// Returns the condition as written.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The predicate, and whether it has to be compiled again with companions carried.
+    /// Returns the predicate, and whether it has to be compiled again with companions carried.
     fn compile_with(resource_type: &str, path: &str, carry: bool) -> Result<(Self, bool), InvalidPath> {
         let mut pool = Pool::default();
         let resource = pool.set(TypeSet::of(type_named(resource_type).map(Datatype::Complex)));
-        let of = Static { sets: vec![resource], single: true };
+        let of = StaticType { sets: vec![resource], single: true };
         let constants = BTreeMap::new();
         let mut compiler = Compiler {
             pool: &mut pool,
@@ -69,7 +69,7 @@ impl Predicate {
             wants_carry: false,
             unknown: Vec::new(),
         };
-        let Outcome { op, of } = compiler.compile(path, &of)?;
+        let CompiledPath { op, of } = compiler.compile(path, &of)?;
         if let Some(unknown) = compiler.unknown.into_iter().next() {
             return Err(unknown);
         }
@@ -81,8 +81,8 @@ impl Predicate {
     }
 }
 
-/// Whether a path may yield a boolean.
-pub(crate) fn can_be_boolean(pool: &Pool, of: &Static) -> bool {
+/// Returns whether a path may yield a boolean.
+pub(crate) fn can_be_boolean(pool: &Pool, of: &StaticType) -> bool {
     of.sets.iter().any(|&set| {
         let types = pool.datatypes(set);
         types.is_unknown() || types.primitives().any(|primitive| primitive == Primitive::Boolean)

@@ -7,13 +7,13 @@ use crate::model::{Datatype, type_named};
 use super::functions::Run;
 use super::literal::Literal;
 use super::syntax::Operator;
-use super::types::{Reading, SetId, TypeSet};
+use super::types::{ScalarReading, SetId, TypeSet};
 
 /// What the paths of one view share: type sets, literals and regular expressions.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     sets: Vec<TypeSet>,
-    readings: Vec<Reading>,
+    readings: Vec<ScalarReading>,
     literals: Vec<(Literal, SetId)>,
     patterns: Vec<Regex>,
     extension: Option<SetId>,
@@ -31,13 +31,13 @@ impl Pool {
         SetId(u16::try_from(index).unwrap_or(u16::MAX))
     }
 
-    /// The datatypes behind an id; those of another pool's id are unknown.
+    /// Returns the datatypes behind an id; those of another pool's id are unknown.
     pub(crate) fn datatypes(&self, id: SetId) -> &TypeSet {
         self.sets.get(usize::from(id.0)).unwrap_or(&UNKNOWN)
     }
 
-    pub(super) fn reading(&self, id: SetId) -> Reading {
-        self.readings.get(usize::from(id.0)).copied().unwrap_or(Reading::Plain)
+    pub(super) fn reading(&self, id: SetId) -> ScalarReading {
+        self.readings.get(usize::from(id.0)).copied().unwrap_or(ScalarReading::Plain)
     }
 
     pub(crate) fn add_literal(&mut self, literal: Literal) -> u32 {
@@ -50,7 +50,7 @@ impl Pool {
         self.literals.get(index as usize)
     }
 
-    /// The set of extensions, once a path has asked for them.
+    /// Returns the set of extensions, once a path has asked for them.
     pub(super) fn extension(&self) -> SetId {
         self.extension.unwrap_or(SetId(u16::MAX))
     }
@@ -88,21 +88,21 @@ pub(crate) enum Op {
     /// Names one after the other from the focus, the most common path by far.
     Walk(Box<[Key]>),
     /// What stands first, and steps over all of its items.
-    Path { start: Box<Op>, steps: Box<[Step]> },
+    Path { start: Box<Op>, steps: Box<[PathStep]> },
     Negate {
         operand: Box<Op>,
         /// Whether the result is an integer, which has 32 bits.
         is_integer: bool,
     },
     /// Operators that bind equally tightly, from left to right.
-    Chain { first: Box<Op>, links: Box<[Link]> },
+    Chain { first: Box<Op>, links: Box<[ChainLink]> },
     /// Literals no two of which are equal.
     Literals(Box<[u32]>),
 }
 
 /// An operator of a chain and its right side.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct ChainLink {
     pub(super) operator: Operator,
     pub(super) operand: Op,
     /// Whether the result is an integer, which has 32 bits.
@@ -119,16 +119,16 @@ pub(crate) struct Key {
 }
 
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum PathStep {
     Key(Key),
-    Member(Box<Member>),
+    Member(Box<MemberStep>),
     Index(Box<Op>),
     Call(Box<Call>),
 }
 
 /// An element by a name that may stand for several JSON names or types.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct MemberStep {
     /// The name in the path, with which all of its JSON names begin.
     pub(super) name: Box<str>,
     /// The JSON names, by the type set of the item that has them.
@@ -157,7 +157,7 @@ pub(crate) enum Companions {
 }
 
 impl Op {
-    /// The names that the path begins with, where it begins at the focus.
+    /// Returns the names that the path begins with, where it begins at the focus.
     pub(crate) fn leading_walk(&self) -> Option<&[Key]> {
         match self {
             Self::Walk(keys) => Some(keys),
@@ -169,17 +169,17 @@ impl Op {
         }
     }
 
-    /// How the path's one result can be read off what its leading names led to, without running it.
-    pub(crate) fn glance(&self) -> Option<Glance> {
+    /// Returns how the path's one result can be read off what its leading names led to, without running it.
+    pub(crate) fn shortcut(&self) -> Option<Shortcut> {
         match self {
-            Self::Walk(keys) => keys.last().map(|key| Glance::Element(key.to)),
+            Self::Walk(keys) => keys.last().map(|key| Shortcut::Element(key.to)),
             Self::Path { start, steps } => match (&**start, &**steps) {
-                (Self::Focus, [Step::Call(call)]) if call.name == "getResourceKey" => {
-                    Some(Glance::ResourceKey)
+                (Self::Focus, [PathStep::Call(call)]) if call.name == "getResourceKey" => {
+                    Some(Shortcut::ResourceKey)
                 }
-                (Self::Walk(keys), [Step::Call(call)]) if call.name == "getReferenceKey" => {
+                (Self::Walk(keys), [PathStep::Call(call)]) if call.name == "getReferenceKey" => {
                     let wanted = call.type_test().map(|test| test.datatype.name());
-                    keys.last().map(|key| Glance::ReferenceKey { set: key.to, wanted })
+                    keys.last().map(|key| Shortcut::ReferenceKey { set: key.to, wanted })
                 }
                 _ => None,
             },
@@ -187,19 +187,19 @@ impl Op {
         }
     }
 
-    /// Whether the path ends in keys: those of references (`true`) or those of resources (`false`).
+    /// Returns whether the path ends in keys: those of references (`true`) or those of resources (`false`).
     pub(crate) fn last_key(&self) -> Option<bool> {
         let Self::Path { steps, .. } = self else { return None };
         for step in steps.iter().rev() {
             match step {
-                Step::Call(call) => match call.name {
+                PathStep::Call(call) => match call.name {
                     "getReferenceKey" => return Some(true),
                     "getResourceKey" => return Some(false),
                     "first" | "last" | "distinct" | "where" | "take" | "skip" | "tail" => {}
                     _ => return None,
                 },
-                Step::Index(_) => {}
-                Step::Key(_) | Step::Member(_) => return None,
+                PathStep::Index(_) => {}
+                PathStep::Key(_) | PathStep::Member(_) => return None,
             }
         }
         None
@@ -209,7 +209,7 @@ impl Op {
 static NOTHING: Op = Op::Nothing;
 
 impl Call {
-    /// The path in an argument; nothing where the argument was left out.
+    /// Returns the path in an argument; nothing where the argument was left out.
     pub(super) fn op(&self, argument: usize) -> &Op {
         match self.arguments.get(argument) {
             Some(Argument::Op(op)) => op,
@@ -217,7 +217,7 @@ impl Call {
         }
     }
 
-    /// The type in the first argument.
+    /// Returns the type in the first argument.
     pub(super) fn type_test(&self) -> Option<&TypeTest> {
         match self.arguments.first() {
             Some(Argument::Type(test)) => Some(test),
@@ -228,7 +228,7 @@ impl Call {
 
 /// The most common paths of columns.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Glance {
+pub(crate) enum Shortcut {
     /// Names alone.
     Element(SetId),
     /// `getResourceKey()`
@@ -265,7 +265,7 @@ pub(super) struct TypeTest {
 }
 
 impl TypeTest {
-    /// Whether a place of these types may have the type.
+    /// Returns whether a place of these types may have the type.
     pub(super) fn admits(&self, types: &TypeSet) -> bool {
         match self.datatype {
             Datatype::Primitive(wanted) if self.system => {

@@ -17,7 +17,7 @@ const CLOCK: [(&str, i128); 6] =
     [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("wk", 604_800_000)];
 
 impl Quantity<'_> {
-    /// How two quantities stand to each other; `None` where their units are different.
+    /// Returns how two quantities stand to each other; `None` where their units are different.
     pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
         if self.unit == other.unit {
             return Some(self.value.cmp(&other.value));

@@ -107,7 +107,7 @@ pub(crate) enum Operator {
 }
 
 impl Operator {
-    /// How tightly it binds; higher is tighter. `is` and `as` bind at [`Operator::TYPE_BINDING`].
+    /// Returns how tightly it binds; higher is tighter. `is` and `as` bind at [`Operator::TYPE_BINDING`].
     pub(super) const fn binding(self) -> u8 {
         match self {
             Self::Implies => 1,

@@ -112,7 +112,7 @@ impl Temporal {
         Some(Self { kind: TemporalKind::Time, precision, low, length, offset: None })
     }
 
-    /// How two moments stand to each other; `None` where their precisions leave it open, or where one is a time
+    /// Returns how two moments stand to each other; `None` where their precisions leave it open, or where one is a time
     /// of day and the other is not. A dateTime without a zone is taken to be in the zone of the other.
     pub(crate) fn compare(self, other: Self) -> Option<Ordering> {
         if (self.kind == TemporalKind::Time) != (other.kind == TemporalKind::Time) {
@@ -137,7 +137,7 @@ impl Temporal {
     }
 }
 
-/// The precision of `hh:mm[:ss[.fff]]`, and how long it leaves open.
+/// Returns the precision of `hh:mm[:ss[.fff]]`, and how long it leaves open.
 fn clock_precision(clock: &str) -> (Precision, i128) {
     if clock.len() < 8 { (Precision::Minute, 60 * NANOSECONDS) } else { (Precision::Second, 1) }
 }
@@ -151,7 +151,7 @@ pub(crate) enum Boundary {
     High,
 }
 
-/// The earliest or latest moment that `text` can mean, at full precision: a date as a day, a time to the
+/// Returns the earliest or latest moment that `text` can mean, at full precision: a date as a day, a time to the
 /// millisecond, a dateTime with its zone, or with the zone where that day begins first (+14:00) or ends
 /// last (-12:00). With a precision, that many digits of it; `None` where a date or a time cannot end there.
 pub(crate) fn boundary(
@@ -191,7 +191,7 @@ const DATE: [(u8, usize); 3] = [(4, 4), (6, 7), (8, 10)];
 /// The same of a time.
 const TIME: [(u8, usize); 4] = [(2, 2), (4, 5), (6, 8), (9, 12)];
 
-/// A text that is cut behind so many digits.
+/// Returns a text that is cut behind so many digits.
 fn cut(text: &str, parts: &[(u8, usize)], precision: Option<u8>) -> Option<String> {
     let Some(precision) = precision else { return Some(text.to_owned()) };
     let (_, length) = parts.iter().find(|(digits, _)| *digits == precision)?;

@@ -14,9 +14,18 @@ pub(crate) struct TypeSet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SetId(pub(super) u16);
 
+/// What is known of a path's result before it is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StaticType {
+    /// One for each place that the items may come from; none where there can be no item.
+    pub(crate) sets: Vec<SetId>,
+    /// Whether there can be at most one item.
+    pub(crate) single: bool,
+}
+
 /// How the scalar at a place is to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum ScalarReading {
     /// By its JSON type alone.
     Plain,
     /// A JSON string with digits.
@@ -26,7 +35,7 @@ pub(super) enum Reading {
 }
 
 impl TypeSet {
-    /// The set of what nobody knows.
+    /// The set of unknown types.
     pub(crate) const UNKNOWN: Self = Self { datatypes: Vec::new() };
 
     pub(crate) fn of(datatypes: impl IntoIterator<Item = Datatype>) -> Self {
@@ -57,7 +66,7 @@ impl TypeSet {
         self.datatypes.contains(&datatype)
     }
 
-    /// Whether one of the primitives can stand there, so that a companion (`_x`) can as well.
+    /// Returns whether one of the primitives can stand there, so that a companion (`_x`) can as well.
     pub(super) fn may_be_primitive(&self) -> bool {
         self.is_unknown() || self.primitives().next().is_some()
     }
@@ -69,26 +78,39 @@ impl TypeSet {
         })
     }
 
-    /// The first of the kinds in the order dateTime, date, time; a date and a dateTime are read alike as a
+    /// Returns the first of the kinds in the order dateTime, date, time; a date and a dateTime are read alike as a
     /// dateTime.
-    pub(super) fn reading(&self) -> Reading {
+    pub(super) fn reading(&self) -> ScalarReading {
         let has = |wanted: &[Primitive]| self.primitives().any(|primitive| wanted.contains(&primitive));
         if has(&[Primitive::DateTime, Primitive::Instant]) {
-            Reading::Temporal(TemporalKind::DateTime)
+            ScalarReading::Temporal(TemporalKind::DateTime)
         } else if has(&[Primitive::Date]) {
-            Reading::Temporal(TemporalKind::Date)
+            ScalarReading::Temporal(TemporalKind::Date)
         } else if has(&[Primitive::Time]) {
-            Reading::Temporal(TemporalKind::Time)
+            ScalarReading::Temporal(TemporalKind::Time)
         } else if has(&[Primitive::Integer64]) {
-            Reading::Long
+            ScalarReading::Long
         } else {
-            Reading::Plain
+            ScalarReading::Plain
         }
     }
 
-    /// The names, for people.
+    /// Returns the names, for people.
     pub(crate) fn describe(&self) -> String {
         let names: Vec<&str> = self.datatypes.iter().map(|datatype| datatype.name()).collect();
         if names.is_empty() { "anything".to_owned() } else { names.join(" or ") }
+    }
+}
+
+impl StaticType {
+    pub(super) fn one(set: SetId) -> Self {
+        Self { sets: vec![set], single: true }
+    }
+
+    pub(crate) fn join(mut self, other: &Self, single: bool) -> Self {
+        self.sets.extend(&other.sets);
+        self.sets.sort_unstable();
+        self.sets.dedup();
+        Self { sets: self.sets, single }
     }
 }

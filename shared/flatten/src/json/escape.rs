@@ -1,8 +1,8 @@
-//! JSON string escapes (RFC 8259, section 7): checked while parsing, decoded only when somebody reads them.
+//! JSON string escapes (RFC 8259, section 7): checked while parsing, decoded when they are read.
 
 use std::borrow::Cow;
 
-/// The text of a string's raw contents, borrowed when nothing is escaped.
+/// Returns the text of a string's raw contents, borrowed when nothing is escaped.
 ///
 /// The contents must have passed the parser; a malformed escape is kept as it stands.
 #[must_use]

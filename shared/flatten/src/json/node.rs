@@ -47,13 +47,13 @@ impl<'a> Document<'a> {
         Self { text, entries }
     }
 
-    /// The outermost value.
+    /// Returns the outermost value.
     #[must_use]
     pub const fn root(&'a self) -> Node<'a> {
         Node { document: self, index: 0 }
     }
 
-    /// The value at an index that [`Node::index`] gave.
+    /// Returns the value at an index that [`Node::index`] gave.
     pub(crate) const fn node(&'a self, index: u32) -> Node<'a> {
         Node { document: self, index }
     }
@@ -62,7 +62,7 @@ impl<'a> Document<'a> {
         self.text.get(entry.start as usize..entry.end as usize).unwrap_or_default()
     }
 
-    /// Its bytes: a slice of text looks for the borders of characters.
+    /// Returns its bytes: a slice of text looks for the borders of characters.
     #[inline]
     fn bytes(&self, entry: Entry) -> &'a [u8] {
         self.text.as_bytes().get(entry.start as usize..entry.end as usize).unwrap_or_default()
@@ -83,34 +83,34 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// What the value is.
+    /// Returns what the value is.
     #[must_use]
     #[inline]
     pub fn kind(self) -> Kind {
         self.entry().kind
     }
 
-    /// Where the value stands, in bytes of the parsed text; a string's span is without its quotes.
+    /// Returns where the value stands, in bytes of the parsed text; a string's span is without its quotes.
     #[must_use]
     pub fn span(self) -> Range<usize> {
         let entry = self.entry();
         entry.start as usize..entry.end as usize
     }
 
-    /// The value's text as written; a string's without its quotes and with its escapes.
+    /// Returns the value's text as written; a string's without its quotes and with its escapes.
     #[must_use]
     pub fn raw(self) -> &'a str {
         self.document.text.get(self.span()).unwrap_or_default()
     }
 
-    /// The line breaks before the value in its document.
+    /// Returns the line breaks before the value in its document.
     #[must_use]
     pub fn lines_before(self) -> usize {
         let before = self.document.text.get(..self.span().start).unwrap_or_default();
         memchr::memchr_iter(b'\n', before.as_bytes()).count()
     }
 
-    /// The value's text as written, a string with its quotes: JSON that can stand by itself.
+    /// Returns the value's text as written, a string with its quotes: JSON that can stand by itself.
     #[must_use]
     pub fn quoted(self) -> &'a str {
         let span = self.span();
@@ -124,7 +124,7 @@ impl<'a> Node<'a> {
         Items { document: node.document, range: node.index..node.entry().next }
     }
 
-    /// The text of a string; `None` for anything else.
+    /// Returns the text of a string; `None` for anything else.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
         let entry = self.entry();
@@ -135,7 +135,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The text of a string that needs no decoding; `None` for anything else.
+    /// Returns the text of a string that needs no decoding; `None` for anything else.
     #[must_use]
     pub fn plain_text(self) -> Option<&'a str> {
         let entry = self.entry();
@@ -152,13 +152,13 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The digits of a number as written; `None` for anything else.
+    /// Returns the digits of a number as written; `None` for anything else.
     #[must_use]
     pub fn number(self) -> Option<&'a str> {
         (self.kind() == Kind::Number).then(|| self.raw())
     }
 
-    /// The truth value; `None` for anything that is no boolean.
+    /// Returns the truth value; `None` for anything that is no boolean.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {
         match self.kind() {
@@ -168,47 +168,47 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether the value is `null`.
+    /// Returns whether the value is `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
         self.kind() == Kind::Null
     }
 
-    /// The members of an object in written order, as key and value; nothing for anything else.
+    /// Returns the members of an object in written order, as key and value; nothing for anything else.
     #[must_use]
     pub fn members(self) -> Members<'a> {
         Members { document: self.document, range: self.contents(Kind::Object) }
     }
 
-    /// The items of an array in order; nothing for anything else.
+    /// Returns the items of an array in order; nothing for anything else.
     #[must_use]
     pub fn items(self) -> Items<'a> {
         Items { document: self.document, range: self.contents(Kind::Array) }
     }
 
-    /// The items of an array, or the one object that stands in its place; nothing for anything else.
+    /// Returns the items of an array, or the one object that stands in its place; nothing for anything else.
     pub(crate) fn one_or_more(self) -> Items<'a> {
         if self.kind() == Kind::Object { Node::once(self) } else { self.items() }
     }
 
-    /// The items of an array, or the one value that stands in its place.
+    /// Returns the items of an array, or the one value that stands in its place.
     pub(crate) fn as_items(self) -> Items<'a> {
         if self.kind() == Kind::Array { self.items() } else { Node::once(self) }
     }
 
-    /// The value of an object's member. Keys are unique: the parser refuses duplicates.
+    /// Returns the value of an object's member. Keys are unique: the parser refuses duplicates.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Node<'a>> {
         self.members().find(|(name, _)| name.is(key)).map(|(_, value)| value)
     }
 
-    /// The text of an object's string member, where it needs no decoding or is worth copying.
+    /// Returns the text of an object's string member, where it needs no decoding or is worth copying.
     #[must_use]
     pub fn get_text(self, key: &str) -> Option<Cow<'a, str>> {
         self.get(key)?.text()
     }
 
-    /// Whether this string is exactly `text`.
+    /// Returns whether this string is exactly `text`.
     #[must_use]
     #[inline]
     pub fn is(self, text: &str) -> bool {
@@ -222,18 +222,18 @@ impl<'a> Node<'a> {
         same(self.document.bytes(entry), text.as_bytes())
     }
 
-    /// Where the value stands on the tape, to come back to it through [`Document::node`].
+    /// Returns where the value stands on the tape, to come back to it through [`Document::node`].
     pub(crate) const fn index(self) -> u32 {
         self.index
     }
 
-    /// The bytes of the value as written.
+    /// Returns the bytes of the value as written.
     #[inline]
     pub(crate) fn raw_bytes(self) -> &'a [u8] {
         self.document.bytes(self.entry())
     }
 
-    /// The bytes of a string that needs no decoding; `None` for anything else.
+    /// Returns the bytes of a string that needs no decoding; `None` for anything else.
     pub(crate) fn plain_bytes(self) -> Option<&'a [u8]> {
         let entry = self.entry();
         if entry.kind != Kind::String || entry.escaped {

@@ -337,7 +337,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    /// The error for a missing token, or for the end of the text where it should stand.
+    /// Returns the error for a missing token, or for the end of the text where it should stand.
     fn missing(&self, kind: JsonErrorKind) -> JsonError {
         self.error(if self.at < self.bytes.len() { kind } else { JsonErrorKind::Truncated })
     }
@@ -351,7 +351,7 @@ const fn duplicate(entry: &Entry) -> JsonError {
     JsonError { kind: JsonErrorKind::DuplicateName, offset: entry.start as usize }
 }
 
-/// Six bits that tell most names of one object apart.
+/// Returns six bits that tell most names of one object apart.
 fn fingerprint(bytes: &[u8], entry: &Entry) -> u32 {
     let (start, end) = (entry.start as usize, entry.end as usize);
     let first = bytes.get(start).copied().unwrap_or_default();

@@ -5,7 +5,7 @@ use wide::u8x16;
 
 type Block = [u8; 16];
 
-/// Where the string that is open at `from` meets a quote, a backslash or a control character.
+/// Returns where the string that is open at `from` meets a quote, a backslash or a control character.
 #[inline]
 pub(super) fn string_stop(bytes: &[u8], from: usize) -> Option<usize> {
     let mut rest = bytes.get(from..)?;
@@ -25,7 +25,7 @@ pub(super) fn string_stop(bytes: &[u8], from: usize) -> Option<usize> {
     Some(at + rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?)
 }
 
-/// Where the white space that begins at `from` ends.
+/// Returns where the white space that begins at `from` ends.
 pub(super) fn space_end(bytes: &[u8], from: usize) -> usize {
     let mut rest = bytes.get(from..).unwrap_or_default();
     let mut at = from;
@@ -40,7 +40,7 @@ pub(super) fn space_end(bytes: &[u8], from: usize) -> usize {
     at + rest.iter().take_while(|byte| b" \n\r\t".contains(byte)).count()
 }
 
-/// A bit for each byte at which a string stops.
+/// Returns a bit for each byte at which a string stops.
 #[inline]
 fn string_stops(block: &Block) -> u32 {
     let bytes = u8x16::new(*block);
@@ -48,7 +48,7 @@ fn string_stops(block: &Block) -> u32 {
     (is_control | bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
 }
 
-/// A bit for each byte that is no white space.
+/// Returns a bit for each byte that is no white space.
 #[inline]
 fn others_than_space(block: &Block) -> u32 {
     let bytes = u8x16::new(*block);

@@ -25,13 +25,13 @@ impl Ends {
         Self { length, first, last }
     }
 
-    /// Whether they are the whole text.
+    /// Returns whether they are the whole text.
     pub(crate) const fn are_all(self) -> bool {
         self.length <= 16
     }
 }
 
-/// Whether two texts are the same.
+/// Returns whether two texts are the same.
 #[inline]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {

@@ -1,7 +1,7 @@
 //! The names of extensions' columns: from the end of the URL, decided statically.
 //!
 //! A name depends on the URL, on the type that carries the extension and on HL7's registry, never on the data. Two
-//! URLs that nobody registered can still share a tail at one type; only the row that holds both can tell.
+//! Unregistered URLs can still share a tail at one type; only the row that holds both can tell.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ const SUCCESSORS: [&str; 4] = [
     "http://hl7.org/fhir/us/core/StructureDefinition/us-core-religion",
 ];
 
-/// A longer tail is cut: nobody reads it, and it would stand in every row.
+/// A longer tail is cut: it is unreadable, and would be written in every row.
 const LONGEST_TAIL: usize = 128;
 
 /// Names that the flattener derives, so that no extension may have them, each with what it is derived for.
@@ -89,7 +89,7 @@ static OWNERS: LazyLock<Vec<(Cow<'static, str>, &'static str)>> = LazyLock::new(
     owners
 });
 
-/// The extension's column below the column of the type that carries it; `None` is a primitive or a type that no
+/// Returns the extension's column below the column of the type that carries it; `None` is a primitive or a type that no
 /// release knows. It is the [`tail`], or `<tail>_<6 hex of the SHA-256 of the URL>` where the tail is an element,
 /// a choice or a derived column of that type, belongs to another URL of the registry, or is longer than 128 bytes.
 #[must_use]
@@ -101,7 +101,7 @@ pub fn column_tail(carrying: Option<TypeId>, url: &str) -> Cow<'_, str> {
     bare
 }
 
-/// The first 128 bytes of the tail with the first 6 hex digits of the SHA-256 of the URL, without `|version` and a
+/// Returns the first 128 bytes of the tail with the first 6 hex digits of the SHA-256 of the URL, without `|version` and a
 /// trailing `/`.
 #[must_use]
 pub fn with_digest(tail: &str, url: &str) -> String {
@@ -110,7 +110,7 @@ pub fn with_digest(tail: &str, url: &str) -> String {
     digest.iter().take(3).fold(format!("{tail}_"), |name, byte| name + &format!("{byte:02x}"))
 }
 
-/// What follows the last `/` or `#` (of a `urn:`, the last `:`), joined to one word. A bare version or nothing at
+/// Returns what follows the last `/` or `#` (of a `urn:`, the last `:`), joined to one word. A bare version or nothing at
 /// all yields to the segment before it; an OID is no version. Always `[A-Za-z][A-Za-z0-9]*`.
 #[must_use]
 pub fn tail(url: &str) -> Cow<'_, str> {
@@ -124,7 +124,7 @@ pub fn tail(url: &str) -> Cow<'_, str> {
     named.or_else(|| segments().next()).map_or(Cow::Borrowed("extension"), joined)
 }
 
-/// Whether HL7 published the extension with a release, or it is the successor of one.
+/// Returns whether HL7 published the extension with a release, or it is the successor of one.
 #[must_use]
 pub fn is_registered(url: &str) -> bool {
     let url = without_version(url);
@@ -143,13 +143,13 @@ fn is_taken(carrying: Option<TypeId>, tail: &str) -> bool {
         }
 }
 
-/// Whether a name is one that the flattener derives, so that no extension may have it.
+/// Returns whether a name is one that the flattener derives, so that no extension may have it.
 #[must_use]
 pub fn is_reserved(tail: &str) -> bool {
     RESERVED.binary_search_by(|(name, _)| (*name).cmp(tail)).is_ok()
 }
 
-/// Whether an element of the type has a column of that name, or a choice begins with it. A concept's primary coding
+/// Returns whether an element of the type has a column of that name, or a choice begins with it. A concept's primary coding
 /// stands at the concept.
 #[must_use]
 pub fn has_column(known: TypeId, name: &str) -> bool {
@@ -157,7 +157,7 @@ pub fn has_column(known: TypeId, name: &str) -> bool {
     has(known) || sharing(known).is_some_and(has)
 }
 
-/// Whether a name is what stands in place of large data: `<element>Size` or `<element>Sha256` of a base64 element.
+/// Returns whether a name is what stands in place of large data: `<element>Size` or `<element>Sha256` of a base64 element.
 #[must_use]
 pub fn is_of_data(carrier: TypeId, name: &str) -> bool {
     let data = name.strip_suffix("Size").or_else(|| name.strip_suffix("Sha256"));
@@ -166,19 +166,19 @@ pub fn is_of_data(carrier: TypeId, name: &str) -> bool {
         .is_some_and(|element| element.uses.iter().any(|used| used.datatype == binary))
 }
 
-/// Whether a name looks like what [`with_digest`] adds.
+/// Returns whether a name looks like what [`with_digest`] adds.
 #[must_use]
 pub fn is_digest(name: &str) -> bool {
     name.len() == 6 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether some type of some release has an element or a choice of that name.
+/// Returns whether some type of some release has an element or a choice of that name.
 #[must_use]
 pub fn is_element_or_choice(name: &str) -> bool {
     super::is_known_element_name(name) || super::table::is_choice(name)
 }
 
-/// Whether the registry keeps a name for another URL.
+/// Returns whether the registry keeps a name for another URL.
 #[must_use]
 pub fn is_owned_by_another(name: &str, url: &str) -> bool {
     owner(name).is_some_and(|owner| owner != without_version(url))
@@ -194,7 +194,7 @@ fn owner(tail: &str) -> Option<&'static str> {
     OWNERS.get(at).map(|(_, url)| *url)
 }
 
-/// Every URL that can own a tail, the first claim first: successors, then core URLs before others, the newest
+/// Returns every URL that can own a tail, the first claim first: successors, then core URLs before others, the newest
 /// release first, then by URL.
 pub(crate) fn ranked() -> Vec<&'static str> {
     let mut rows: Vec<(&str, &str)> = registry().collect();
@@ -210,7 +210,7 @@ fn registry() -> impl Iterator<Item = (&'static str, &'static str)> {
     TEXT.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '))
 }
 
-/// The URL without `|version` and a trailing `/`: what tells extensions apart.
+/// Returns the URL without `|version` and a trailing `/`: what tells extensions apart.
 #[must_use]
 pub fn without_version(url: &str) -> &str {
     url.split('|').next().unwrap_or(url).trim_end_matches('/')
@@ -222,7 +222,7 @@ fn is_version(segment: &str) -> bool {
     numbers.split('.').all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The parts between what is neither letter nor digit; each but the first gets a capital. `x` before a digit.
+/// Returns the parts between what is neither letter nor digit; each but the first gets a capital. `x` before a digit.
 fn joined(segment: &str) -> Cow<'_, str> {
     let starts_with_digit = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
     let mut parts = segment.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());

@@ -86,20 +86,13 @@ pub struct Element {
 }
 
 impl Element {
-    /// What the newest release says that knows the element.
+    /// Returns what the newest release says that knows the element.
     #[must_use]
     pub fn newest(&self) -> Use {
         self.uses.first().copied().unwrap_or(table::NO_USE)
     }
 
-    /// What the newest release says in which the element has that shape: an array or not. Some elements are single
-    /// in one release and repeat in another, and may be one of a choice in the first only.
-    #[must_use]
-    pub fn of_shape(&self, many: bool) -> Option<Use> {
-        self.uses.iter().copied().find(|known| known.many == many)
-    }
-
-    /// The element of that JSON name below it, in the newest release that has it there: a datatype that changed
+    /// Returns the element of that JSON name below it, in the newest release that has it there: a datatype that changed
     /// with the releases has the elements of each.
     #[must_use]
     pub fn member(&self, json_key: &str) -> Option<Self> {
@@ -109,7 +102,7 @@ impl Element {
         })
     }
 
-    /// Whether some release makes it one of the choice `base`.
+    /// Returns whether some release makes it one of the choice `base`.
     #[must_use]
     pub fn is_choice_of(&self, base: &str) -> bool {
         self.uses.iter().any(|known| known.choice == Some(base))
@@ -117,42 +110,42 @@ impl Element {
 }
 
 impl TypeId {
-    /// The name of the type, or the path of the backbone element.
+    /// Returns the name of the type, or the path of the backbone element.
     #[must_use]
     pub fn name(self) -> &'static str {
         table::name(self)
     }
 
-    /// What kind of thing it is.
+    /// Returns what kind of thing it is.
     #[must_use]
     pub fn kind(self) -> TypeKind {
         table::kind(self)
     }
 
-    /// Whether `resourceType` can name it.
+    /// Returns whether `resourceType` can name it.
     #[must_use]
     pub fn is_resource(self) -> bool {
         self.kind() == TypeKind::Resource
     }
 
-    /// Whether it is an element that has elements of its own.
+    /// Returns whether it is an element that has elements of its own.
     #[must_use]
     pub fn is_backbone(self) -> bool {
         self.kind() == TypeKind::Backbone
     }
 
-    /// Its elements, by name; `id`, `extension` and the others that it inherits are among them.
+    /// Returns its elements, by name; `id`, `extension` and the others that it inherits are among them.
     pub fn elements(self) -> impl Iterator<Item = Element> {
         table::elements(self)
     }
 
-    /// The element of that JSON name, without the `_` of a primitive's companion.
+    /// Returns the element of that JSON name, without the `_` of a primitive's companion.
     #[must_use]
     pub fn element(self, json_key: &str) -> Option<Element> {
         table::element(self, json_key)
     }
 
-    /// The members of a choice in any release, by name: `valueQuantity`, `valueString` … for `value`. None for
+    /// Returns the members of a choice in any release, by name: `valueQuantity`, `valueString` … for `value`. None for
     /// what is no choice.
     pub fn choices(self, base: &str) -> impl Iterator<Item = Element> {
         table::elements_after(self, base).filter(move |element| element.is_choice_of(base))
@@ -160,7 +153,7 @@ impl TypeId {
 }
 
 impl Datatype {
-    /// The datatype of that name: a primitive, a type with elements, or `Resource`.
+    /// Returns the datatype of that name: a primitive, a type with elements, or `Resource`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match (name, Primitive::named(name)) {
@@ -170,7 +163,7 @@ impl Datatype {
         }
     }
 
-    /// The name in the specification; a backbone element's is its path.
+    /// Returns the name in the specification; a backbone element's is its path.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -181,7 +174,7 @@ impl Datatype {
     }
 }
 
-/// The type of that name in any release. The profiles `SimpleQuantity` and `MoneyQuantity` are `Quantity`.
+/// Returns the type of that name in any release. The profiles `SimpleQuantity` and `MoneyQuantity` are `Quantity`.
 #[must_use]
 pub fn type_named(name: &str) -> Option<TypeId> {
     match name {
@@ -196,13 +189,13 @@ pub(crate) fn coding() -> Option<TypeId> {
     *CODING
 }
 
-/// Whether some release has a resource of that name.
+/// Returns whether some release has a resource of that name.
 #[must_use]
 pub fn is_resource_type(name: &str) -> bool {
     type_named(name).is_some_and(TypeId::is_resource)
 }
 
-/// Whether some type of some release has an element of that JSON name, so that it says nothing about anybody.
+/// Returns whether some type of some release has an element of that JSON name, so that it says nothing about anybody.
 /// A primitive's companion (`_birthDate`), `resourceType` and DSTU2's `fhir_comments` count.
 #[must_use]
 pub fn is_known_element_name(name: &str) -> bool {

@@ -73,13 +73,13 @@ impl Primitive {
         Self::Xhtml,
     ];
 
-    /// The primitive of that name (`base64Binary`).
+    /// Returns the primitive of that name (`base64Binary`).
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|primitive| primitive.name() == name)
     }
 
-    /// The name in the specification.
+    /// Returns the name in the specification.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -107,13 +107,13 @@ impl Primitive {
         }
     }
 
-    /// Whether a value says when something is: a date, a dateTime or an instant.
+    /// Returns whether a value says when something is: a date, a dateTime or an instant.
     #[must_use]
     pub const fn is_moment(self) -> bool {
         matches!(self, Self::Date | Self::DateTime | Self::Instant)
     }
 
-    /// The primitive that stands for the `System` type which FHIRPath converts this one to (FHIR R4, `fhirpath.html`,
+    /// Returns the primitive that stands for the `System` type which FHIRPath converts this one to (FHIR R4, `fhirpath.html`,
     /// "Use of FHIRPath on Resources", types).
     #[must_use]
     pub const fn system(self) -> Self {

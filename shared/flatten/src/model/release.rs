@@ -24,7 +24,7 @@ impl Release {
     /// Every release, the one that decides last.
     pub const ALL: [Self; 6] = [Self::R6, Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
 
-    /// The release that a sign stands for in `elements.txt` and `extensions.txt`.
+    /// Returns the release that a sign stands for in `elements.txt` and `extensions.txt`.
     const fn signed(sign: u8) -> Option<Self> {
         match sign {
             b'2' => Some(Self::Dstu2),
@@ -46,7 +46,7 @@ impl Releases {
     /// All six.
     pub const ALL: Self = Self(0b11_1111);
 
-    /// The releases that `signs` names; other characters count for nothing.
+    /// Returns the releases that `signs` names; other characters count for nothing.
     pub(super) fn from_signs(signs: &str) -> Self {
         Self(
             signs
@@ -55,18 +55,18 @@ impl Releases {
         )
     }
 
-    /// Whether the release is in the set.
+    /// Returns whether the release is in the set.
     #[must_use]
     pub const fn contains(self, release: Release) -> bool {
         self.0 >> release as u8 & 1 == 1
     }
 
-    /// The releases of the set, the one that decides last.
+    /// Returns the releases of the set, the one that decides last.
     pub fn iter(self) -> impl Iterator<Item = Release> {
         Release::ALL.into_iter().filter(move |release| self.contains(*release))
     }
 
-    /// The newest release of the set; R6 only where no published one is in it.
+    /// Returns the newest release of the set; R6 only where no published one is in it.
     #[must_use]
     pub fn newest(self) -> Option<Release> {
         self.iter().last()

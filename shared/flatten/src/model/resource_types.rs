@@ -6,7 +6,7 @@ use crate::reference::is_type;
 
 use super::{is_resource_type, table, type_named};
 
-/// Stands for every resource type that nobody knows: in the archive, and in the names of tables.
+/// The name of all unknown resource types, in the archive and in the names of tables.
 pub const UNKNOWN_TYPE: &str = "Unknown";
 
 /// The resource types that have tables of their own.
@@ -33,13 +33,13 @@ impl ResourceTypes {
         Self { added: names.map(str::to_owned).collect() }
     }
 
-    /// Whether a release of FHIR or the deployment has a resource type of that name.
+    /// Returns whether a release of FHIR or the deployment has a resource type of that name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         is_resource_type(name) || self.added.contains(name)
     }
 
-    /// Whether one of these types has that name in some case of letters: many databases do not tell them apart.
+    /// Returns whether one of these types has that name in some case of letters: many databases do not tell them apart.
     #[must_use]
     pub fn contains_in_any_case(&self, name: &str) -> bool {
         let mut known = table::type_names().filter(|known| is_resource_type(known));
@@ -53,7 +53,7 @@ impl ResourceTypes {
         if self.contains(name) { name } else { UNKNOWN_TYPE }
     }
 
-    /// The names that the deployment adds, in the order of the alphabet.
+    /// Returns the names that the deployment adds, in the order of the alphabet.
     pub fn added(&self) -> impl Iterator<Item = &str> {
         self.added.iter().map(String::as_str)
     }

@@ -59,7 +59,7 @@ pub(super) fn type_named(name: &str) -> Option<TypeId> {
     u16::try_from(at).ok().map(TypeId)
 }
 
-/// The names of all types.
+/// Returns the names of all types.
 pub(super) fn type_names() -> impl Iterator<Item = &'static str> {
     TYPES.iter().map(|row| row.name)
 }
@@ -83,7 +83,7 @@ pub(super) fn element(id: TypeId, name: &str) -> Option<Element> {
     elements.element(at)
 }
 
-/// The elements whose names begin with `base` and go on.
+/// Returns the elements whose names begin with `base` and go on.
 pub(super) fn elements_after(id: TypeId, base: &str) -> impl Iterator<Item = Element> {
     let elements = row(id).map(TypeRow::elements);
     elements.into_iter().flat_map(move |elements| {
@@ -97,7 +97,7 @@ pub(super) fn is_element_name(name: &str) -> bool {
     ELEMENT_NAMES.binary_search(&name).is_ok()
 }
 
-/// Whether some type has a choice of that name. Reads the whole table.
+/// Returns whether some type has a choice of that name. Reads the whole table.
 pub(super) fn is_choice(name: &str) -> bool {
     let mut uses = TYPES.iter().flat_map(|row| row.elements().uses.iter());
     uses.any(|used| used.choice == Some(name))

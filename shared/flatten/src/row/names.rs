@@ -2,9 +2,27 @@
 
 use std::sync::Arc;
 
-use super::{ColumnId, TableId};
+/// A column, by its index in [`Names`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ColumnId(pub(super) u32);
 
-/// The names of columns and tables, each once. A worker owns one and remembers what it has named.
+impl ColumnId {
+    /// Returns the column's index in its [`NameList`]; `None` for [`ITEM`].
+    #[must_use]
+    #[inline]
+    pub fn index(self) -> Option<usize> {
+        (self != ITEM).then_some(self.0 as usize)
+    }
+}
+
+/// A table, by its index in [`Names`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableId(u32);
+
+/// The column of a list's items, which have no name.
+pub const ITEM: ColumnId = ColumnId(u32::MAX);
+
+/// The names of columns and tables, each once. Every worker owns one.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     list: NameList,
@@ -19,14 +37,14 @@ pub struct Names {
 )]
 type Index = std::collections::HashMap<Arc<str>, u32>;
 
-/// A snapshot of [`Names`] for whoever reads rows while the worker goes on naming. Cloning is one counter.
+/// A snapshot of [`Names`], to read rows while the worker adds names. A clone is one counter.
 #[derive(Debug, Clone, Default)]
 pub struct NameList(Arc<Vec<Name>>);
 
 /// A name as text, and as BSON has it.
 #[derive(Debug, Clone)]
 pub struct Name {
-    /// The beginning of the name, with NULs behind it: a copy of so many bytes takes no call.
+    /// The beginning of the name, with NULs behind it: a copy of a constant size is fast.
     padded: [u8; SHORT],
     /// Where BSON's name ends: before the first NUL.
     end: u32,
@@ -62,33 +80,33 @@ impl Name {
 }
 
 impl Names {
-    /// The column of that name.
+    /// Returns the column of that name.
     pub fn column(&mut self, name: &str) -> ColumnId {
         ColumnId(self.intern(name))
     }
 
-    /// The table of that name.
+    /// Returns the table of that name.
     pub fn table(&mut self, name: &str) -> TableId {
         TableId(self.intern(name))
     }
 
-    /// The names so far, to read rows with.
+    /// Returns the names so far, to read rows with.
     #[must_use]
     pub fn list(&self) -> NameList {
         self.list.clone()
     }
 
-    /// How many bytes the names take, give or take.
+    /// Returns roughly how many bytes the names take.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many bytes the longest name has.
+    /// Returns how many bytes the longest name has.
     pub(super) const fn longest(&self) -> usize {
         self.longest
     }
 
-    /// How many bytes a column's name has; none for an item's.
+    /// Returns how many bytes a column's name has; 0 for an item's.
     pub(super) fn length(&self, column: ColumnId) -> usize {
         self.list.0.get(column.0 as usize).map_or(0, |name| name.text.len())
     }
@@ -109,20 +127,20 @@ impl Names {
 }
 
 impl NameList {
-    /// A column's name; empty for [`ITEM`].
+    /// Returns a column's name; empty for [`ITEM`].
     #[must_use]
     pub fn column(&self, column: ColumnId) -> &str {
         self.0.get(column.0 as usize).map_or("", |name| &name.text)
     }
 
-    /// A column's name to be written as it is; none for [`ITEM`](super::ITEM).
+    /// Returns a column's name in the form in which BSON is written; `None` for [`ITEM`].
     #[must_use]
     #[inline]
     pub fn name(&self, column: ColumnId) -> Option<&Name> {
         self.0.get(column.0 as usize)
     }
 
-    /// A table's name.
+    /// Returns a table's name.
     #[must_use]
     pub fn table(&self, table: TableId) -> &str {
         self.0.get(table.0 as usize).map_or("", |name| &name.text)

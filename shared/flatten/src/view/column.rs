@@ -1,7 +1,7 @@
 //! Columns: their names, what stands in their cells, and how that follows from path, declaration and tag.
 
 use crate::decimals::Decimals;
-use crate::fhirpath::{Pool, Static};
+use crate::fhirpath::{Pool, StaticType};
 use crate::model::{Datatype, Primitive};
 
 /// A column of a compiled view.
@@ -65,7 +65,7 @@ pub enum CellType {
 }
 
 impl CellType {
-    /// The cells of a FHIR datatype.
+    /// Returns the cells of a FHIR datatype.
     #[must_use]
     pub const fn of(primitive: Primitive) -> Self {
         match (primitive, primitive.system()) {
@@ -79,7 +79,7 @@ impl CellType {
         }
     }
 
-    /// The name in listings.
+    /// Returns the name in listings.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl CellType {
         }
     }
 
-    /// The cells that hold both, where two branches of a union meet.
+    /// Returns the cells that hold both, where two branches of a union meet.
     pub(super) fn join(self, other: Self) -> Option<Self> {
         use CellType::{Decimal, Integer, Long};
         match (self, other) {
@@ -113,7 +113,7 @@ impl CellType {
         }
     }
 
-    /// Whether values of a datatype can stand in such cells.
+    /// Returns whether values of a datatype can stand in such cells.
     fn takes(self, primitive: Primitive) -> bool {
         let own = Self::of(primitive);
         match self {
@@ -129,7 +129,7 @@ impl CellType {
         }
     }
 
-    /// The cells of an SQL type as a tag `ansi/type` names it, such as `DECIMAL(10, 2)`.
+    /// Returns the cells of an SQL type as a tag `ansi/type` names it, such as `DECIMAL(10, 2)`.
     fn of_ansi(name: &str) -> Option<Self> {
         let name = name.split('(').next().unwrap_or_default().trim().to_ascii_uppercase();
         Some(match name.as_str() {
@@ -157,7 +157,7 @@ impl CellType {
     }
 }
 
-/// The datatype that a column declares: a name of FHIR, a name of `System`, or the URL of either.
+/// Returns the datatype that a column declares: a name of FHIR, a name of `System`, or the URL of either.
 pub(super) fn declared(name: &str) -> Option<Primitive> {
     let bare = name.rsplit('/').next().unwrap_or_default();
     let system = bare.strip_prefix("System.").unwrap_or(bare);
@@ -187,7 +187,7 @@ pub(super) struct Resolved {
 /// definition cannot be, and what it should be.
 pub(super) fn resolve(
     pool: &Pool,
-    of: &Static,
+    of: &StaticType,
     declared_type: Option<&str>,
     ansi_type: Option<&str>,
 ) -> Result<Resolved, (&'static str, String)> {
@@ -239,7 +239,7 @@ pub(super) fn resolve(
     Ok(Resolved { datatype, cell })
 }
 
-/// The cells that hold all of the types, or text.
+/// Returns the cells that hold all of the types, or text.
 fn common(inferred: &[Primitive], unknown: bool) -> CellType {
     let mut cells = inferred.iter().map(|&kind| CellType::of(kind));
     match cells.next() {

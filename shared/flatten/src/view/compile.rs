@@ -1,18 +1,21 @@
 //! From definition to plan: paths compiled, columns resolved, unions matched, every mistake collected.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use crate::fhirpath::{Compiler, Harvest, Outcome, Pool, Static, TypeSet, can_be_boolean};
+use crate::fhirpath::{CompiledPath, Compiler, PathTrie, Pool, StaticType, TypeSet, can_be_boolean};
 use crate::model::{Datatype, ResourceTypes, type_named};
 
 use super::column::{Column, KeyColumn, Tag, resolve};
 use super::constant;
-use super::definition::{ColumnDefinition, Definition, Iteration, Path, Reader, SelectDefinition};
+use super::definition::{
+    ColumnDefinition, Definition, DefinitionPath, DefinitionReader, Iteration, SelectDefinition,
+};
 use super::invalid::{InvalidView, Mistake};
-use super::plan::{Condition, Form, Plan};
-use super::select::{Cell, Child, Foci, Program, Select};
+use super::plan::{CellFormat, Condition, Plan};
+use super::select::{Child, Foci, PathProgram, Select, SelectColumn};
 
 impl Plan {
     /// Compiles a ViewDefinition. Every mistake that needs no data is found here, all of them at once.
@@ -22,7 +25,7 @@ impl Plan {
 
     /// Compiles a ViewDefinition that may be for a type that a deployment adds.
     pub fn compile_for(view: &Json, types: &ResourceTypes) -> Result<Self, InvalidView> {
-        let mut reader = Reader::of(types);
+        let mut reader = DefinitionReader::of(types);
         let definition = reader.definition(view);
         let form = reader.mistakes;
         let (plan, again) = build(&definition, form.clone(), false)?;
@@ -30,13 +33,22 @@ impl Plan {
     }
 }
 
-/// The plan, and whether it has to be built again with the companions of primitives carried along.
+/// Returns the plan, and whether it has to be built again with the companions of primitives carried along.
 fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Plan, bool), InvalidView> {
     let mut mistakes = form;
     let mut pool = Pool::default();
     let constants = constant::bind(&definition.constants, &mut pool, &mut mistakes);
     let resource = pool.set(TypeSet::of(type_named(&definition.resource).map(Datatype::Complex)));
-    let mut builder = Builder::new(&mut pool, &constants, resource, carry, mistakes);
+    let compiler = Compiler {
+        pool: &mut pool,
+        constants: &constants,
+        resource: StaticType { sets: vec![resource], single: true },
+        has_rows: true,
+        carry,
+        wants_carry: false,
+        unknown: Vec::new(),
+    };
+    let mut builder = Builder { compiler, mistakes, notices: Vec::new() };
     let mut conditions = builder.conditions(&definition.conditions);
     let focus = builder.compiler.resource.clone();
     let mut columns = Vec::new();
@@ -49,27 +61,13 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
         let view = if definition.name.is_empty() { "?" } else { &definition.name };
         return Err(InvalidView { view: view.to_owned(), mistakes });
     }
-    let slots = 0..columns.len();
-    let mut harvest = Harvest::default();
-    for condition in &mut conditions {
-        condition.program.join(&mut harvest);
-    }
-    let mut root = Select {
-        place: String::new(),
-        foci: Foci::Same,
-        columns: Vec::new(),
-        children,
-        slots,
-        harvest: Harvest::default(),
-    };
-    root.join_inside(&mut harvest);
-    root.harvest = harvest;
+    let root = root_of(children, 0..columns.len(), &mut conditions);
     let plan = Plan {
         name: definition.name.clone(),
         resource_type: definition.resource.clone(),
-        forms: columns
+        formats: columns
             .iter()
-            .map(|slot| Form { cell: slot.column.cell, collection: slot.column.collection })
+            .map(|slot| CellFormat { cell: slot.column.cell, collection: slot.column.collection })
             .collect(),
         columns: columns.into_iter().map(|slot| slot.column).collect(),
         notices,
@@ -82,8 +80,21 @@ fn build(definition: &Definition, form: Vec<Mistake>, carry: bool) -> Result<(Pl
     Ok((plan, again))
 }
 
+/// Returns the select around all others. Its trie also has the paths of the conditions.
+fn root_of(children: Vec<Child>, slots: Range<usize>, conditions: &mut [Condition]) -> Select {
+    let mut trie = PathTrie::default();
+    for condition in conditions {
+        condition.program.join(&mut trie);
+    }
+    let (place, foci, columns) = (String::new(), Foci::Same, Vec::new());
+    let mut root = Select { place, foci, columns, children, slots, trie: PathTrie::default() };
+    root.join_inside(&mut trie);
+    root.trie = trie;
+    root
+}
+
 /// A column and where it was first defined.
-struct Slot {
+struct CompiledColumn {
     place: String,
     column: Column,
 }
@@ -94,29 +105,9 @@ struct Builder<'b> {
     notices: Vec<Mistake>,
 }
 
-impl<'b> Builder<'b> {
-    fn new(
-        pool: &'b mut Pool,
-        constants: &'b BTreeMap<String, u32>,
-        resource: crate::fhirpath::SetId,
-        carry: bool,
-        mistakes: Vec<Mistake>,
-    ) -> Self {
-        let resource = Static { sets: vec![resource], single: true };
-        let compiler = Compiler {
-            pool,
-            constants,
-            resource,
-            has_rows: true,
-            carry,
-            wants_carry: false,
-            unknown: Vec::new(),
-        };
-        Self { compiler, mistakes, notices: Vec::new() }
-    }
-
-    /// The mistakes, once the names of the columns have been compared.
-    fn finish(mut self, columns: &[Slot]) -> Vec<Mistake> {
+impl Builder<'_> {
+    /// Returns the mistakes, once the names of the columns have been compared.
+    fn finish(mut self, columns: &[CompiledColumn]) -> Vec<Mistake> {
         let mut seen = BTreeMap::new();
         for slot in columns {
             // Databases fold case, so that `a` and `A` are one column there.
@@ -129,20 +120,20 @@ impl<'b> Builder<'b> {
         self.mistakes
     }
 
-    fn conditions(&mut self, paths: &[Path]) -> Vec<Condition> {
+    fn conditions(&mut self, paths: &[DefinitionPath]) -> Vec<Condition> {
         let focus = self.compiler.resource.clone();
         let mut conditions = Vec::new();
         for path in paths {
-            let Some(Outcome { op, of }) = self.path(path, &focus) else { continue };
+            let Some(CompiledPath { op, of }) = self.path(path, &focus) else { continue };
             if !can_be_boolean(self.compiler.pool, &of) {
                 self.mistakes.push(Mistake::new(&path.element, "a condition, which is true or false"));
             }
-            conditions.push(Condition { element: path.element.clone(), program: Program::new(op) });
+            conditions.push(Condition { element: path.element.clone(), program: PathProgram::new(op) });
         }
         conditions
     }
 
-    fn path(&mut self, path: &Path, focus: &Static) -> Option<Outcome> {
+    fn path(&mut self, path: &DefinitionPath, focus: &StaticType) -> Option<CompiledPath> {
         let compiled = self.compiler.compile(&path.text, focus);
         for unknown in std::mem::take(&mut self.compiler.unknown) {
             let notice = Mistake::of_path(path.element.clone(), unknown);
@@ -162,15 +153,20 @@ impl<'b> Builder<'b> {
         }
     }
 
-    fn select(&mut self, definition: &SelectDefinition, focus: &Static, columns: &mut Vec<Slot>) -> Child {
+    fn select(
+        &mut self,
+        definition: &SelectDefinition,
+        focus: &StaticType,
+        columns: &mut Vec<CompiledColumn>,
+    ) -> Child {
         Child::Select(self.select_alone(definition, focus, columns))
     }
 
     fn select_alone(
         &mut self,
         definition: &SelectDefinition,
-        focus: &Static,
-        columns: &mut Vec<Slot>,
+        focus: &StaticType,
+        columns: &mut Vec<CompiledColumn>,
     ) -> Select {
         let first = columns.len();
         let (foci, focus) = self.foci(&definition.iteration, focus);
@@ -193,12 +189,17 @@ impl<'b> Builder<'b> {
             columns: cells,
             children,
             slots,
-            harvest: Harvest::default(),
+            trie: PathTrie::default(),
         }
     }
 
-    /// The branches of a union fill the slots of the first one.
-    fn union(&mut self, definition: &SelectDefinition, focus: &Static, columns: &mut Vec<Slot>) -> Child {
+    /// Compiles the branches of a union, which fill the slots of the first one.
+    fn union(
+        &mut self,
+        definition: &SelectDefinition,
+        focus: &StaticType,
+        columns: &mut Vec<CompiledColumn>,
+    ) -> Child {
         let first = columns.len();
         let mut branches = Vec::new();
         for (index, branch) in definition.branches.iter().enumerate() {
@@ -207,16 +208,22 @@ impl<'b> Builder<'b> {
                 continue;
             }
             // The branch is compiled at the place of the first, and its columns compared with the first's.
-            let known: Vec<Slot> = columns.drain(first..).collect();
+            let known: Vec<CompiledColumn> = columns.drain(first..).collect();
             branches.push(self.select_alone(branch, focus, columns));
-            let other: Vec<Slot> = columns.drain(first..).collect();
+            let other: Vec<CompiledColumn> = columns.drain(first..).collect();
             columns.extend(self.matched(&branch.place, known, &other));
         }
         Child::Union(branches)
     }
 
-    fn matched(&mut self, place: &str, mut known: Vec<Slot>, other: &[Slot]) -> Vec<Slot> {
-        let names = |slots: &[Slot]| slots.iter().map(|slot| slot.column.name.clone()).collect::<Vec<_>>();
+    fn matched(
+        &mut self,
+        place: &str,
+        mut known: Vec<CompiledColumn>,
+        other: &[CompiledColumn],
+    ) -> Vec<CompiledColumn> {
+        let names =
+            |slots: &[CompiledColumn]| slots.iter().map(|slot| slot.column.name.clone()).collect::<Vec<_>>();
         if names(&known) != names(other) {
             let expected =
                 format!("the columns of the first branch in their order: {}", names(&known).join(", "));
@@ -245,11 +252,13 @@ impl<'b> Builder<'b> {
         known
     }
 
-    fn foci(&mut self, iteration: &Iteration, focus: &Static) -> (Foci, Static) {
-        let each = |builder: &mut Self, path: &Path, foci: fn(Program) -> Foci| {
-            let unknown = || Static { sets: vec![], single: true };
+    fn foci(&mut self, iteration: &Iteration, focus: &StaticType) -> (Foci, StaticType) {
+        let each = |builder: &mut Self, path: &DefinitionPath, foci: fn(PathProgram) -> Foci| {
+            let unknown = || StaticType { sets: vec![], single: true };
             match builder.path(path, focus) {
-                Some(Outcome { op, of }) => (foci(Program::new(op)), Static { single: true, ..of }),
+                Some(CompiledPath { op, of }) => {
+                    (foci(PathProgram::new(op)), StaticType { single: true, ..of })
+                }
                 None => (Foci::Same, unknown()),
             }
         };
@@ -261,16 +270,17 @@ impl<'b> Builder<'b> {
         }
     }
 
-    /// The paths of a repeat are run on the focus and on all that they lead to, so their types are followed until
+    /// Compiles a repeat. Its paths are run on the focus and on all that they lead to, so their types are followed until
     /// nothing new comes.
-    fn repeat(&mut self, paths: &[Path], focus: &Static) -> (Foci, Static) {
-        let mut from = Static { single: true, ..focus.clone() };
+    fn repeat(&mut self, paths: &[DefinitionPath], focus: &StaticType) -> (Foci, StaticType) {
+        let mut from = StaticType { single: true, ..focus.clone() };
         let (before, noticed) = (self.mistakes.len(), self.notices.len());
         loop {
             // Only the last round, which knows all types, can say what is known.
             self.notices.truncate(noticed);
-            let outcomes: Vec<Outcome> = paths.iter().filter_map(|path| self.path(path, &from)).collect();
-            let mut found = Static { sets: Vec::new(), single: true };
+            let outcomes: Vec<CompiledPath> =
+                paths.iter().filter_map(|path| self.path(path, &from)).collect();
+            let mut found = StaticType { sets: Vec::new(), single: true };
             for outcome in &outcomes {
                 found = found.join(&outcome.of, true);
             }
@@ -281,7 +291,7 @@ impl<'b> Builder<'b> {
             let wider = from.clone().join(&found, true);
             if wider == from || self.mistakes.len() > before {
                 return (
-                    Foci::Repeat(outcomes.into_iter().map(|outcome| Program::new(outcome.op)).collect()),
+                    Foci::Repeat(outcomes.into_iter().map(|outcome| PathProgram::new(outcome.op)).collect()),
                     found,
                 );
             }
@@ -289,8 +299,12 @@ impl<'b> Builder<'b> {
         }
     }
 
-    fn column(&mut self, definition: &ColumnDefinition, focus: &Static) -> Option<(Cell, Slot)> {
-        let Some(Outcome { op, of }) = self.path(&definition.path, focus) else {
+    fn column(
+        &mut self,
+        definition: &ColumnDefinition,
+        focus: &StaticType,
+    ) -> Option<(SelectColumn, CompiledColumn)> {
+        let Some(CompiledPath { op, of }) = self.path(&definition.path, focus) else {
             if let Some(mistake) = self.mistakes.last_mut() {
                 mistake.expected = format!("{} (column `{}`)", mistake.expected, definition.name);
             }
@@ -320,8 +334,8 @@ impl<'b> Builder<'b> {
                 .map(|reference| if reference { KeyColumn::Reference } else { KeyColumn::Resource }),
             tags: tags.collect(),
         };
-        let slot = Slot { place: definition.place.clone(), column };
-        Some((Cell { program: Program::new(op), collection: definition.collection }, slot))
+        let slot = CompiledColumn { place: definition.place.clone(), column };
+        Some((SelectColumn { program: PathProgram::new(op), collection: definition.collection }, slot))
     }
 }
 

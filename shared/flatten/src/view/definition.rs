@@ -12,7 +12,7 @@ pub(super) struct Definition {
     pub(super) name: String,
     pub(super) resource: String,
     pub(super) constants: Vec<(String, Map<String, Json>)>,
-    pub(super) conditions: Vec<Path>,
+    pub(super) conditions: Vec<DefinitionPath>,
     pub(super) selects: Vec<SelectDefinition>,
 }
 
@@ -31,16 +31,16 @@ pub(super) enum Iteration {
     /// Once, on the item that the select stands in.
     Once,
     /// `forEach`
-    Each(Path),
+    Each(DefinitionPath),
     /// `forEachOrNull`
-    EachOrNull(Path),
+    EachOrNull(DefinitionPath),
     /// `repeat`
-    Repeat(Vec<Path>),
+    Repeat(Vec<DefinitionPath>),
 }
 
 /// A path and the element of the definition that it stands in.
 #[derive(Debug, Clone)]
-pub(super) struct Path {
+pub(super) struct DefinitionPath {
     pub(super) element: String,
     pub(super) text: String,
 }
@@ -49,7 +49,7 @@ pub(super) struct Path {
 pub(super) struct ColumnDefinition {
     pub(super) place: String,
     pub(super) name: String,
-    pub(super) path: Path,
+    pub(super) path: DefinitionPath,
     pub(super) declared: Option<String>,
     pub(super) collection: bool,
     pub(super) tags: Vec<(String, String)>,
@@ -68,19 +68,19 @@ const COLUMN_MEMBERS: [&str; 9] =
 
 /// Reads a definition and collects what is wrong with its form.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct DefinitionReader {
     pub(super) mistakes: Vec<Mistake>,
     selects: usize,
     types: ResourceTypes,
 }
 
-impl Reader {
-    /// A reader of views for these resource types.
+impl DefinitionReader {
+    /// Returns a reader of views for these resource types.
     pub(super) fn of(types: &ResourceTypes) -> Self {
         Self { types: types.clone(), ..Self::default() }
     }
 
-    /// The definition, as far as it can be read.
+    /// Returns the definition, as far as it can be read.
     pub(super) fn definition(&mut self, view: &Json) -> Definition {
         let Some(view) = view.as_object() else {
             self.mistake("", "a JSON object");
@@ -175,7 +175,7 @@ impl Reader {
                 self.mistake(&at, "an array of paths");
             }
             let path = |(index, path): (usize, &Json)| {
-                Some(Path { element: format!("{at}[{index}]"), text: path.as_str()?.to_owned() })
+                Some(DefinitionPath { element: format!("{at}[{index}]"), text: path.as_str()?.to_owned() })
             };
             Iteration::Repeat(paths.iter().enumerate().filter_map(path).collect())
         } else {
@@ -213,7 +213,7 @@ impl Reader {
         Some(ColumnDefinition { place, name: name?, path: path?, declared, collection, tags })
     }
 
-    /// The objects of an array member, each with its place.
+    /// Returns the objects of an array member, each with its place.
     fn objects<'j>(
         &mut self,
         owner: &'j Map<String, Json>,
@@ -237,9 +237,9 @@ impl Reader {
         objects
     }
 
-    fn path(&mut self, owner: &Map<String, Json>, at: &str, member: &str) -> Option<Path> {
+    fn path(&mut self, owner: &Map<String, Json>, at: &str, member: &str) -> Option<DefinitionPath> {
         let text = self.text(owner, at, member, "a path in quotes")?;
-        Some(Path { element: join(at, member), text })
+        Some(DefinitionPath { element: join(at, member), text })
     }
 
     fn text(&mut self, owner: &Map<String, Json>, at: &str, member: &str, expected: &str) -> Option<String> {
@@ -263,7 +263,7 @@ impl Reader {
 
 const NAME: &str = "a name of letters, digits and `_` that begins with a letter";
 
-/// Whether a name can be that of a table or a column in any database.
+/// Returns whether a name can be that of a table or a column in any database.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -2,148 +2,169 @@
 
 use crate::decimals::NearestDouble;
 use crate::defect::DefectCode;
-use crate::fhirpath::{Decimal, Fault, Item, Machine, Value};
+use crate::fhirpath::{Decimal, Item, ItemValue, Machine, PathError};
 use crate::json::Kind;
 use crate::row::{ColumnId, ITEM, Rows};
 use crate::time::moment;
 
 use super::column::CellType;
-use super::plan::Form;
+use super::plan::CellFormat;
 use super::slot::Slot;
 
 /// Writes one cell of a row.
-#[inline]
-pub(super) fn cell(
-    machine: &Machine<'_>,
-    rows: &mut Rows,
-    name: ColumnId,
-    form: Form,
-    slot: Slot,
-) -> Result<(), Fault> {
-    if form.collection && !matches!(slot, Slot::Null) {
-        return list(machine, rows, name, form.cell, slot);
-    }
-    match slot {
-        Slot::Element(element) => {
-            if form.cell == CellType::Text
-                && let Some(text) = machine.node(element).plain_text()
-            {
-                rows.text(name, text);
-                return Ok(());
+pub(super) struct CellEmitter<'e, 'm> {
+    pub(super) machine: &'e Machine<'m>,
+    pub(super) rows: &'e mut Rows,
+    pub(super) column: ColumnId,
+}
+
+impl CellEmitter<'_, '_> {
+    /// Writes the cell of a slot.
+    #[inline]
+    pub(super) fn cell(mut self, format: CellFormat, slot: Slot) -> Result<(), PathError> {
+        if format.collection && !matches!(slot, Slot::Null) {
+            return self.list(format.cell, slot);
+        }
+        match slot {
+            Slot::Element(element) => {
+                if format.cell == CellType::Text
+                    && let Some(text) = self.machine.node(element).plain_text()
+                {
+                    self.rows.text(self.column, text);
+                    return Ok(());
+                }
+                self.item(format.cell, Item::Element(element))
             }
-            item(machine, rows, name, form.cell, Item::Element(element))
-        }
-        Slot::Key if form.cell == CellType::Text => {
-            rows.text(name, machine.context().key);
-            Ok(())
-        }
-        Slot::Key => item(machine, rows, name, form.cell, Item::Key),
-        Slot::Items { start, end } if start < end => {
-            item(machine, rows, name, form.cell, machine.at(start as usize))
-        }
-        Slot::Items { .. } | Slot::Null => {
-            rows.null(name);
-            Ok(())
-        }
-        Slot::Zero => item(machine, rows, name, form.cell, Item::integer(0)),
-    }
-}
-
-fn list(
-    machine: &Machine<'_>,
-    rows: &mut Rows,
-    name: ColumnId,
-    cell: CellType,
-    slot: Slot,
-) -> Result<(), Fault> {
-    let list = rows.open_list(name);
-    match slot {
-        Slot::Items { start, end } => {
-            (start..end).try_for_each(|index| item(machine, rows, ITEM, cell, machine.at(index as usize)))?;
-        }
-        Slot::Element(element) => item(machine, rows, ITEM, cell, Item::Element(element))?,
-        Slot::Zero => item(machine, rows, ITEM, cell, Item::integer(0))?,
-        Slot::Key => item(machine, rows, ITEM, cell, Item::Key)?,
-        Slot::Null => {}
-    }
-    rows.close(list);
-    Ok(())
-}
-
-fn item(
-    machine: &Machine<'_>,
-    rows: &mut Rows,
-    name: ColumnId,
-    cell: CellType,
-    item: Item,
-) -> Result<(), Fault> {
-    let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
-    if let Item::Pending(urn) = item {
-        if !matches!(cell, CellType::Text | CellType::Binary) {
-            return Err(Fault::KEY_COMES_LATER);
-        }
-        rows.pending_or_null(name, machine.kept(urn));
-        return Ok(());
-    }
-    match cell {
-        CellType::Text | CellType::Binary => text(machine, rows, name, item),
-        CellType::Boolean => match machine.value(item)? {
-            Value::Boolean(value) => {
-                rows.boolean(name, value);
+            Slot::Key if format.cell == CellType::Text => {
+                self.rows.text(self.column, self.machine.context().key);
                 Ok(())
             }
-            _ => Err(fault),
-        },
-        CellType::Integer | CellType::Long => {
-            let number = number(machine, item)?.and_then(Decimal::as_integer).ok_or(fault)?;
-            let out_of_range = Fault::of(DefectCode::IntegerOutOfRange).at(fault.offset);
-            if cell == CellType::Integer {
-                rows.integer(name, i32::try_from(number).map_err(|_| out_of_range)?);
-            } else {
-                rows.long(name, i64::try_from(number).map_err(|_| out_of_range)?);
+            Slot::Key => self.item(format.cell, Item::Key),
+            Slot::Items { start, end } if start < end => {
+                self.item(format.cell, self.machine.at(start as usize))
             }
-            Ok(())
-        }
-        CellType::Decimal => decimal(machine, rows, name, item, exact),
-        CellType::Double => decimal(machine, rows, name, item, double),
-        CellType::Timestamp => {
-            let moment = match machine.value(item)? {
-                Value::Temporal(text, _) | Value::Text(text) => moment(&text),
-                _ => None,
-            };
-            rows.instant(name, moment.ok_or(fault)?.milliseconds());
-            Ok(())
+            Slot::Items { .. } | Slot::Null => {
+                self.rows.null(self.column);
+                Ok(())
+            }
+            Slot::Zero => self.item(format.cell, Item::integer(0)),
         }
     }
-}
 
-fn number(machine: &Machine<'_>, item: Item) -> Result<Option<Decimal>, Fault> {
-    Ok(match machine.value(item)? {
-        Value::Number(number) => Some(number),
-        // An integer64 is a text in JSON.
-        Value::Text(text) => Decimal::parse(&text),
-        _ => None,
-    })
-}
-
-/// Hands a decimal's digits to `write`: those of the resource as they were written.
-fn decimal(
-    machine: &Machine<'_>,
-    rows: &mut Rows,
-    name: ColumnId,
-    item: Item,
-    write: impl FnOnce(&mut Rows, ColumnId, &str),
-) -> Result<(), Fault> {
-    let fault = Fault { offset: machine.offset(item), ..Fault::OPERAND };
-    if let Item::Element(element) = item
-        && let Some(digits) = machine.node(element).number()
-    {
-        write(rows, name, digits);
-        return Ok(());
+    fn list(mut self, cell: CellType, slot: Slot) -> Result<(), PathError> {
+        let list = self.rows.open_list(self.column);
+        self.column = ITEM;
+        match slot {
+            Slot::Items { start, end } => {
+                (start..end).try_for_each(|index| self.item(cell, self.machine.at(index as usize)))?;
+            }
+            Slot::Element(element) => self.item(cell, Item::Element(element))?,
+            Slot::Zero => self.item(cell, Item::integer(0))?,
+            Slot::Key => self.item(cell, Item::Key)?,
+            Slot::Null => {}
+        }
+        self.rows.close(list);
+        Ok(())
     }
-    let number = number(machine, item)?.ok_or(fault)?;
-    write(rows, name, &number.to_string());
-    Ok(())
+
+    fn item(&mut self, cell: CellType, item: Item) -> Result<(), PathError> {
+        if let Item::Pending(urn) = item {
+            if !matches!(cell, CellType::Text | CellType::Binary) {
+                return Err(PathError::KEY_COMES_LATER);
+            }
+            self.rows.pending_or_null(self.column, self.machine.scratch_text(urn));
+            return Ok(());
+        }
+        match cell {
+            CellType::Text | CellType::Binary => self.text(item),
+            CellType::Boolean => match self.machine.value(item)? {
+                ItemValue::Boolean(value) => {
+                    self.rows.boolean(self.column, value);
+                    Ok(())
+                }
+                _ => Err(self.operand_error(item)),
+            },
+            CellType::Integer | CellType::Long => self.integer(cell, item),
+            CellType::Decimal => self.decimal(item, exact),
+            CellType::Double => self.decimal(item, double),
+            CellType::Timestamp => {
+                let moment = match self.machine.value(item)? {
+                    ItemValue::Temporal(text, _) | ItemValue::Text(text) => moment(&text),
+                    _ => None,
+                };
+                let moment = moment.ok_or_else(|| self.operand_error(item))?;
+                self.rows.instant(self.column, moment.milliseconds());
+                Ok(())
+            }
+        }
+    }
+
+    fn integer(&mut self, cell: CellType, item: Item) -> Result<(), PathError> {
+        let number = self.number(item)?.and_then(Decimal::as_integer);
+        let number = number.ok_or_else(|| self.operand_error(item))?;
+        let out_of_range = || PathError::of(DefectCode::IntegerOutOfRange).at(self.machine.offset(item));
+        if cell == CellType::Integer {
+            self.rows.integer(self.column, i32::try_from(number).map_err(|_| out_of_range())?);
+        } else {
+            self.rows.long(self.column, i64::try_from(number).map_err(|_| out_of_range())?);
+        }
+        Ok(())
+    }
+
+    fn number(&self, item: Item) -> Result<Option<Decimal>, PathError> {
+        Ok(match self.machine.value(item)? {
+            ItemValue::Number(number) => Some(number),
+            // An integer64 is a text in JSON.
+            ItemValue::Text(text) => Decimal::parse(&text),
+            _ => None,
+        })
+    }
+
+    /// Hands a decimal's digits to `write`: those of the resource as they were written.
+    fn decimal(
+        &mut self,
+        item: Item,
+        write: impl FnOnce(&mut Rows, ColumnId, &str),
+    ) -> Result<(), PathError> {
+        if let Item::Element(element) = item
+            && let Some(digits) = self.machine.node(element).number()
+        {
+            write(self.rows, self.column, digits);
+            return Ok(());
+        }
+        let number = self.number(item)?.ok_or_else(|| self.operand_error(item))?;
+        write(self.rows, self.column, &number.to_string());
+        Ok(())
+    }
+
+    fn text(&mut self, item: Item) -> Result<(), PathError> {
+        let (machine, column) = (self.machine, self.column);
+        match item {
+            Item::Element(element) => {
+                let node = machine.node(element);
+                match node.kind() {
+                    Kind::String => self.rows.text_of(column, node),
+                    Kind::Number | Kind::True | Kind::False => self.rows.text(column, node.raw()),
+                    Kind::Object | Kind::Array | Kind::Null => {
+                        return Err(PathError { offset: Some(node.span().start), ..PathError::OPERAND });
+                    }
+                }
+            }
+            Item::Text(span) | Item::Temporal(span, _) | Item::Pending(span) => {
+                self.rows.text(column, machine.scratch_text(span));
+            }
+            Item::Key => self.rows.text(column, machine.context().key),
+            Item::Nothing => self.rows.null(column),
+            Item::Boolean(_) | Item::Whole(_) | Item::Number(_) | Item::Literal(_) => {
+                self.rows.text(column, &machine.text_of(item)?)
+            }
+        }
+        Ok(())
+    }
+
+    fn operand_error(&self, item: Item) -> PathError {
+        PathError { offset: self.machine.offset(item), ..PathError::OPERAND }
+    }
 }
 
 /// Writes a number that no Decimal128 holds exactly as text.
@@ -171,28 +192,4 @@ fn fits_decimal128(digits: &str) -> bool {
     let exponent = exponent.parse::<i64>().ok().zip(i64::try_from(behind_point).ok());
     let exponent = exponent.and_then(|(exponent, behind)| exponent.checked_sub(behind));
     significant <= 34 && exponent.is_some_and(|exponent| (-6176..=6111).contains(&exponent))
-}
-
-fn text(machine: &Machine<'_>, rows: &mut Rows, name: ColumnId, item: Item) -> Result<(), Fault> {
-    match item {
-        Item::Element(element) => {
-            let node = machine.node(element);
-            match node.kind() {
-                Kind::String => rows.text_of(name, node),
-                Kind::Number | Kind::True | Kind::False => rows.text(name, node.raw()),
-                Kind::Object | Kind::Array | Kind::Null => {
-                    return Err(Fault { offset: Some(node.span().start), ..Fault::OPERAND });
-                }
-            }
-        }
-        Item::Text(span) | Item::Temporal(span, _) | Item::Pending(span) => {
-            rows.text(name, machine.kept(span));
-        }
-        Item::Key => rows.text(name, machine.context().key),
-        Item::Nothing => rows.null(name),
-        Item::Boolean(_) | Item::Whole(_) | Item::Number(_) | Item::Literal(_) => {
-            rows.text(name, &machine.text_of(item)?)
-        }
-    }
-    Ok(())
 }

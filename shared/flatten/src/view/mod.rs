@@ -12,7 +12,7 @@
 //! use flatten::fhirpath::Context;
 //! use flatten::json::{Limits, Tape};
 //! use flatten::row::{Names, Rows};
-//! use flatten::view::{Evaluator, Plan, ViewNames};
+//! use flatten::view::{Evaluator, NamedPlan, Plan};
 //! let view = serde_json::json!({
 //!     "name": "patient_name", "resource": "Patient",
 //!     "select": [
@@ -22,9 +22,9 @@
 //! });
 //! let plan = Plan::compile(&view).unwrap();
 //! let (mut names, mut rows, mut tape) = (Names::default(), Rows::default(), Tape::default());
-//! let columns = ViewNames::new(&plan, &mut names);
+//! let view = NamedPlan::new(plan.into(), &mut names);
 //! let patient = tape.parse(br#"{"resourceType":"Patient","id":"p","name":[{"family":"A"},{"family":"B"}]}"#, Limits::default())?;
-//! let count = Evaluator::default().run(&plan, &columns, patient.root(), &Context::of("Patient/p"), &mut rows);
+//! let count = Evaluator::default().run(&view, patient.root(), &Context::of("Patient/p"), &mut rows);
 //! assert_eq!(count, Ok(2));
 //! # Ok::<(), flatten::json::JsonError>(())
 //! ```
@@ -45,9 +45,9 @@ pub mod schema;
 
 pub use column::{CellType, Column, KeyColumn, Tag};
 pub use invalid::{InvalidView, Mistake};
-pub use plan::{Plan, ViewNames};
+pub use plan::{NamedPlan, Plan};
 pub use profile::Profile;
-pub use run::{Evaluator, KeyComesLater};
+pub use run::{Evaluated, Evaluator, KeyComesLater};
 pub use set::ViewSet;
 
 pub use crate::fhirpath::{Context, Unanswered};

@@ -1,5 +1,7 @@
 //! Plans: compiled views.
 
+use std::sync::Arc;
+
 use crate::decimals::Decimals;
 use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
 use crate::fhirpath::{Pool, SetId};
@@ -8,7 +10,7 @@ use crate::row::{ColumnId, Names, TableId};
 
 use super::column::{CellType, Column};
 use super::invalid::Mistake;
-use super::select::{Program, Select};
+use super::select::{PathProgram, Select};
 
 /// A compiled view: paths are programs, constants are bound, columns are known. It never changes and is shared
 /// by all workers.
@@ -18,7 +20,7 @@ pub struct Plan {
     pub(super) resource_type: String,
     pub(super) columns: Vec<Column>,
     /// How the cells of each column are written.
-    pub(super) forms: Vec<Form>,
+    pub(super) formats: Vec<CellFormat>,
     pub(super) notices: Vec<Mistake>,
     pub(super) pool: Pool,
     pub(super) resource: SetId,
@@ -28,9 +30,9 @@ pub struct Plan {
     pub(super) many: bool,
 }
 
-/// What writing the cells of a column takes.
+/// How the cells of a column are written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct CellFormat {
     pub(super) cell: CellType,
     pub(super) collection: bool,
 }
@@ -39,86 +41,94 @@ pub(super) struct Form {
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) element: String,
-    pub(super) program: Program,
+    pub(super) program: PathProgram,
 }
 
 impl Plan {
-    /// The view's name, which is the name of its table.
+    /// Returns the view's name, which is the name of its table.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The resources it is for.
+    /// Returns the type of the resources that the view is for.
     #[must_use]
     pub fn resource_type(&self) -> &str {
         &self.resource_type
     }
 
-    /// The columns in order.
+    /// Returns the columns in order.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// Whether a resource can have at most one row, so that the row has the key of the resource. Otherwise keys
-    /// are `<key>#<n>`, n from 0. It follows from the definition alone, never from data.
+    /// Returns whether a resource can have at most one row, so that the row has the key of the resource. Otherwise keys
+    /// are `<key>#<n>`, n from 0. The definition alone decides, never the data.
     #[must_use]
     pub fn at_most_one_row(&self) -> bool {
         !self.many
     }
 
-    /// What may be a slip of the pen: elements that no release has. They are looked for all the same, because a
-    /// release may come that has them, and they are empty until then.
+    /// Returns elements that no release has, which may be typing errors. They are looked for, because a later release may
+    /// have them, and are empty until then.
     #[must_use]
     pub fn notices(&self) -> &[Mistake] {
         &self.notices
     }
 
-    /// Writes the decimals of all columns like that. A plan that was just compiled writes them exactly.
+    /// Sets how the decimals of all columns are written. A new plan writes them exactly.
     #[must_use]
     pub fn with_decimals(mut self, decimals: Decimals) -> Self {
         for cell in self.columns.iter_mut().map(|column| &mut column.cell) {
             *cell = cell.with_decimals(decimals);
         }
-        for form in &mut self.forms {
+        for form in &mut self.formats {
             form.cell = form.cell.with_decimals(decimals);
         }
         self
     }
 
-    /// The columns that join: the keys of resources and references.
+    /// Returns the columns that join: the keys of resources and references.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| column.key.is_some())
     }
 }
 
-/// The names of a view's table and columns, looked up once.
+/// A plan with the names of its table and columns, which are looked up once.
 #[derive(Debug, Clone)]
-pub struct ViewNames {
+pub struct NamedPlan {
+    pub(super) plan: Arc<Plan>,
     pub(super) table: TableId,
     pub(super) columns: Vec<ColumnId>,
 }
 
-impl ViewNames {
+impl NamedPlan {
     /// Names a view's table and columns.
-    pub fn new(plan: &Plan, names: &mut Names) -> Self {
+    pub fn new(plan: Arc<Plan>, names: &mut Names) -> Self {
         let columns = plan.columns.iter().map(|column| names.column(&column.name)).collect();
-        Self { table: names.table(&plan.name), columns }
+        let table = names.table(&plan.name);
+        Self { plan, table, columns }
+    }
+
+    /// Returns the plan.
+    #[must_use]
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
     }
 
     /// Writes what was counted in the view's table into the dictionary.
-    pub(crate) fn describe(&self, plan: &Plan, tally: &Tally, scope: ScopeId, dictionary: &mut Dictionary) {
+    pub(crate) fn describe(&self, tally: &Tally, scope: ScopeId, dictionary: &mut Dictionary) {
         for (id, rows, _) in tally.columns(scope) {
             let at = self.columns.iter().position(|&known| known == id);
-            let Some(column) = at.and_then(|at| plan.columns.get(at)) else { continue };
+            let Some(column) = at.and_then(|at| self.plan.columns.get(at)) else { continue };
             let list = if column.collection { "[]" } else { "" };
             let meaning = Meaning {
                 datatype: column.datatype.map(Primitive::name),
                 cell: format!("{}{list}", column.cell.name()),
                 ..Meaning::of(Some(column.path.as_str().into()))
             };
-            dictionary.add(&plan.name, column.name.clone(), meaning, rows);
+            dictionary.add(&self.plan.name, column.name.clone(), meaning, rows);
         }
     }
 }

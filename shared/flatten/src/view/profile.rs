@@ -119,7 +119,7 @@ fn text<'j>(owner: &'j Map<String, Json>, member: &str) -> Option<&'j str> {
     owner.get(member).and_then(Json::as_str).filter(|text| !text.is_empty())
 }
 
-/// The objects of an array member, each with its place.
+/// Returns the objects of an array member, each with its place.
 fn objects<'j>(
     owner: &'j Map<String, Json>,
     member: &str,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::column::{CellType, Column};
 use super::plan::Plan;
 
-/// The `$jsonSchema` that a MongoDB validator takes. A key that is still to be resolved leaves its cell out, so
+/// Returns the `$jsonSchema` that a MongoDB validator takes. A key that is still to be resolved leaves its cell out, so
 /// only `_id` is required; technical columns (`_…`) are not restricted.
 #[must_use]
 pub fn json_schema(plan: &Plan) -> Json {
@@ -27,7 +27,7 @@ pub fn json_schema(plan: &Plan) -> Json {
     json!({"bsonType": "object", "title": plan.name(), "required": ["_id"], "properties": properties})
 }
 
-/// A decimal is text where nothing in MongoDB holds it: one of more than 34 digits, and `1e400` in a column of doubles.
+/// Returns a decimal is text where nothing in MongoDB holds it: one of more than 34 digits, and `1e400` in a column of doubles.
 fn bson_types(cell: CellType) -> Json {
     match cell {
         CellType::Boolean => json!(["bool", "null"]),
@@ -40,7 +40,7 @@ fn bson_types(cell: CellType) -> Json {
     }
 }
 
-/// The statements of standard SQL that create the view's table and the indexes that joins need.
+/// Returns the statements of standard SQL that create the view's table and the indexes that joins need.
 #[must_use]
 pub fn sql(plan: &Plan) -> String {
     let table = plan.name();
@@ -58,7 +58,7 @@ pub fn sql(plan: &Plan) -> String {
     statement
 }
 
-/// The type of a column in standard SQL; what a tag `ansi/type` says goes first.
+/// Returns the type of a column in standard SQL; what a tag `ansi/type` says goes first.
 #[must_use]
 pub fn sql_type(column: &Column) -> &str {
     match (&column.ansi_type, column.cell) {
@@ -74,7 +74,7 @@ pub fn sql_type(column: &Column) -> &str {
     }
 }
 
-/// A line a column, for people and for `cut`: table, column, type, FHIR datatype, path, separated by tabs.
+/// Returns a line a column, for people and for `cut`: table, column, type, FHIR datatype, path, separated by tabs.
 #[must_use]
 pub fn columns(plan: &Plan) -> String {
     let mut lines = String::new();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::fhirpath::{Glance, Harvest, Op};
+use crate::fhirpath::{Op, PathTrie, Shortcut};
 
 /// A compiled select.
 #[derive(Debug)]
@@ -11,22 +11,22 @@ pub(super) struct Select {
     pub(super) place: String,
     pub(super) foci: Foci,
     /// Its own columns, which fill the slots from `slots.start` on.
-    pub(super) columns: Vec<Cell>,
+    pub(super) columns: Vec<SelectColumn>,
     pub(super) children: Vec<Child>,
     /// The slots that it and everything inside it fill.
     pub(super) slots: Range<usize>,
     /// What its paths and those of the selects on the same item look for there, all in one pass. Empty where the
     /// item is that of the select around.
-    pub(super) harvest: Harvest,
+    pub(super) trie: PathTrie,
 }
 
-/// A path, and which leaf of a harvest its leading names are.
+/// A path, and which leaf of a trie its leading names are.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct PathProgram {
     pub(super) op: Op,
     pub(super) leaf: Option<usize>,
     /// How the result can be read off the leaf.
-    pub(super) glance: Option<Glance>,
+    pub(super) shortcut: Option<Shortcut>,
 }
 
 /// What a select goes over.
@@ -35,17 +35,17 @@ pub(super) enum Foci {
     /// The item that it stands in.
     Same,
     /// The items of a path.
-    Each(Program),
+    Each(PathProgram),
     /// The items of a path, or a row of nulls.
-    EachOrNull(Program),
+    EachOrNull(PathProgram),
     /// Everything that the paths lead to, over and over.
-    Repeat(Vec<Program>),
+    Repeat(Vec<PathProgram>),
 }
 
 /// What fills one slot.
 #[derive(Debug)]
-pub(super) struct Cell {
-    pub(super) program: Program,
+pub(super) struct SelectColumn {
+    pub(super) program: PathProgram,
     pub(super) collection: bool,
 }
 
@@ -57,38 +57,38 @@ pub(super) enum Child {
     Union(Vec<Select>),
 }
 
-impl Program {
+impl PathProgram {
     pub(super) fn new(op: Op) -> Self {
-        Self { leaf: None, glance: op.glance(), op }
+        Self { leaf: None, shortcut: op.shortcut(), op }
     }
 
     /// Has the leading names of the path looked for together with those of others.
-    pub(super) fn join(&mut self, harvest: &mut Harvest) {
-        self.leaf = self.op.leading_walk().map(|keys| harvest.add(keys));
+    pub(super) fn join(&mut self, trie: &mut PathTrie) {
+        self.leaf = self.op.leading_walk().map(|keys| trie.add(keys));
     }
 }
 
 impl Select {
     /// Settles which paths are looked for in one pass: those on the same item, whichever select they stand in.
-    pub(super) fn join(&mut self, around: &mut Harvest) {
+    pub(super) fn join(&mut self, around: &mut PathTrie) {
         match &mut self.foci {
             Foci::Same => return self.join_inside(around),
             Foci::Each(program) | Foci::EachOrNull(program) => program.join(around),
             Foci::Repeat(_) => {}
         }
-        let mut own = Harvest::default();
+        let mut own = PathTrie::default();
         self.join_inside(&mut own);
-        self.harvest = own;
+        self.trie = own;
     }
 
-    pub(super) fn join_inside(&mut self, harvest: &mut Harvest) {
+    pub(super) fn join_inside(&mut self, trie: &mut PathTrie) {
         for cell in &mut self.columns {
-            cell.program.join(harvest);
+            cell.program.join(trie);
         }
         for child in &mut self.children {
             match child {
-                Child::Select(select) => select.join(harvest),
-                Child::Union(branches) => branches.iter_mut().for_each(|branch| branch.join(harvest)),
+                Child::Select(select) => select.join(trie),
+                Child::Union(branches) => branches.iter_mut().for_each(|branch| branch.join(trie)),
             }
         }
     }

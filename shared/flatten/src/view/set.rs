@@ -1,33 +1,33 @@
-//! Sets of views: what several views of one resource type look for, they look for in one pass.
+//! Sets of views: all views of one resource type are run in one pass over a resource.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dictionary::{Dictionary, ScopeId, Tally};
-use crate::fhirpath::Harvest;
+use crate::fhirpath::PathTrie;
 use crate::row::Names;
 
-use super::plan::{Plan, ViewNames};
+use super::plan::{NamedPlan, Plan};
 
 /// Compiled views by the resource type that they are for, with the names of their tables and columns.
 #[derive(Debug, Default)]
 pub struct ViewSet {
-    groups: BTreeMap<String, Group>,
+    groups: BTreeMap<String, ViewGroup>,
 }
 
 /// The views of one resource type.
 #[derive(Debug, Default)]
-pub(super) struct Group {
-    pub(super) members: Vec<Member>,
-    pub(super) harvest: Harvest,
+pub(super) struct ViewGroup {
+    pub(super) views: Vec<GroupedView>,
+    pub(super) trie: PathTrie,
 }
 
+/// A view of a group.
 #[derive(Debug)]
-pub(super) struct Member {
-    pub(super) plan: Arc<Plan>,
-    pub(super) names: ViewNames,
-    /// The first of the plan's leaves in the group's harvest.
-    pub(super) leaf: usize,
+pub(super) struct GroupedView {
+    pub(super) view: NamedPlan,
+    /// The index of the plan's first path in the group's trie.
+    pub(super) first_path: usize,
 }
 
 impl ViewSet {
@@ -36,18 +36,18 @@ impl ViewSet {
         let mut set = Self::default();
         for plan in plans {
             let group = set.groups.entry(plan.resource_type().to_owned()).or_default();
-            let leaf = group.harvest.len();
-            group.harvest.add_all(&plan.root.harvest);
-            group.members.push(Member { names: ViewNames::new(&plan, names), plan, leaf });
+            let first_path = group.trie.len();
+            group.trie.add_all(&plan.root.trie);
+            group.views.push(GroupedView { view: NamedPlan::new(plan, names), first_path });
         }
         set
     }
 
-    /// The plans for a resource type.
+    /// Returns the plans for a resource type.
     pub fn plans(&self, resource_type: &str) -> impl Iterator<Item = &Arc<Plan>> {
         self.group(resource_type)
             .into_iter()
-            .flat_map(|group| group.members.iter().map(|member| &member.plan))
+            .flat_map(|group| group.views.iter().map(|grouped| &grouped.view.plan))
     }
 
     /// Writes what was counted in the views' tables into the dictionary, and takes those tables out.
@@ -57,14 +57,21 @@ impl ViewSet {
         tables: &mut BTreeMap<&str, ScopeId>,
         dictionary: &mut Dictionary,
     ) {
-        for member in self.groups.values().flat_map(|group| &group.members) {
-            if let Some(scope) = tables.remove(member.plan.name()) {
-                member.names.describe(&member.plan, tally, scope, dictionary);
+        for GroupedView { view, .. } in self.groups.values().flat_map(|group| &group.views) {
+            if let Some(scope) = tables.remove(view.plan.name()) {
+                view.describe(tally, scope, dictionary);
             }
         }
     }
 
-    pub(super) fn group(&self, resource_type: &str) -> Option<&Group> {
+    /// Returns the views for a resource type, with the names of their columns.
+    pub(crate) fn of_type(&self, resource_type: &str) -> impl Iterator<Item = &NamedPlan> {
+        self.group(resource_type)
+            .into_iter()
+            .flat_map(|group| group.views.iter().map(|grouped| &grouped.view))
+    }
+
+    pub(super) fn group(&self, resource_type: &str) -> Option<&ViewGroup> {
         self.groups.get(resource_type)
     }
 }

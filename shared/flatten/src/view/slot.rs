@@ -1,8 +1,8 @@
 //! Slots: where the values of a row's columns stand until the row is written.
 
-use crate::fhirpath::{Element, Found, Glance, Item, Machine, NOWHERE, Op, plain_reference};
+use crate::fhirpath::{ElementRef, Item, Machine, NO_NODE, Op, PathMatch, Shortcut, plain_reference};
 
-use super::select::{Child, Program, Select};
+use super::select::{Child, PathProgram, Select};
 
 /// What stands in a slot: items on the machine's stack, one element, or what a row of nulls has.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub(super) enum Slot {
         start: u32,
         end: u32,
     },
-    Element(Element),
+    Element(ElementRef),
     /// The key of the resource.
     Key,
     Null,
@@ -19,60 +19,60 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    /// The stack holds fewer items than the resource has bytes, which 32 bits count.
+    /// Returns a range of the stack, whose length fits into 32 bits: it has fewer items than the resource has bytes.
     pub(super) fn items(start: usize, end: usize) -> Self {
         let narrow = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         Self::Items { start: narrow(start), end: narrow(end) }
     }
 }
 
-/// The result of a path that needs no running, because what its names led to says it all.
-pub(super) fn glance(
-    machine: &Machine<'_>,
-    program: &Program,
-    focus: Item,
-    found: Option<&Found>,
-    last: &mut LastReference,
-) -> Option<Slot> {
-    const EMPTY: Slot = Slot::Items { start: 0, end: 0 };
-    let glance = program.glance?;
-    if let Glance::ResourceKey = glance {
-        return machine.is_resource(focus).then_some(Slot::Key);
-    }
-    let found = found?;
-    match (found.count, glance) {
-        (0, _) => Some(EMPTY),
-        (1, Glance::Element(set)) => {
-            Some(Slot::Element(Element { node: found.node, companion: NOWHERE, set }))
-        }
-        (1, Glance::ReferenceKey { set, wanted }) if !machine.context().looks_up_urls() => {
-            let element = Element { node: found.node, companion: NOWHERE, set };
-            let (node, kind) = last.plain(machine, element)?;
-            let fits = wanted.is_none_or(|wanted| wanted == kind);
-            Some(if fits { Slot::Element(Element { node, ..element }) } else { EMPTY })
-        }
-        _ => None,
-    }
-}
-
-/// The reference that was looked at last: every view of a resource asks for its patient.
+/// The last reference, because every view of a resource asks for its patient.
 #[derive(Debug, Default)]
-pub(super) struct LastReference {
+pub(super) struct ReferenceCache {
     object: Option<u32>,
     literal: u32,
     kind_bytes: usize,
 }
 
-impl LastReference {
+impl ReferenceCache {
     /// Forgets the resource before.
     pub(super) const fn clear(&mut self) {
         self.object = None;
     }
 
-    /// Where the literal of a reference stands that is a key already, and its type; `None` for any other.
-    fn plain<'m>(&mut self, machine: &Machine<'m>, reference: Element) -> Option<(u32, &'m str)> {
+    /// Returns the result of a path that need not be run, because the match of its names is the result.
+    pub(super) fn shortcut(
+        &mut self,
+        machine: &Machine<'_>,
+        program: &PathProgram,
+        focus: Item,
+        found: Option<&PathMatch>,
+    ) -> Option<Slot> {
+        const EMPTY: Slot = Slot::Items { start: 0, end: 0 };
+        let shortcut = program.shortcut?;
+        if let Shortcut::ResourceKey = shortcut {
+            return machine.is_resource(focus).then_some(Slot::Key);
+        }
+        let found = found?;
+        match (found.count, shortcut) {
+            (0, _) => Some(EMPTY),
+            (1, Shortcut::Element(set)) => {
+                Some(Slot::Element(ElementRef { node: found.node, companion: NO_NODE, set }))
+            }
+            (1, Shortcut::ReferenceKey { set, wanted }) if !machine.context().looks_up_urls() => {
+                let element = ElementRef { node: found.node, companion: NO_NODE, set };
+                let (node, kind) = self.plain(machine, element)?;
+                let fits = wanted.is_none_or(|wanted| wanted == kind);
+                Some(if fits { Slot::Element(ElementRef { node, ..element }) } else { EMPTY })
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the node and the type of a literal that is a key already; `None` for any other reference.
+    fn plain<'m>(&mut self, machine: &Machine<'m>, reference: ElementRef) -> Option<(u32, &'m str)> {
         let literal = if self.object == Some(reference.node) {
-            machine.node(Element { node: self.literal, ..reference })
+            machine.node(ElementRef { node: self.literal, ..reference })
         } else {
             let (literal, kind) = plain_reference(machine.node(reference))?;
             *self = Self { object: Some(reference.node), literal: literal.index(), kind_bytes: kind.len() };
@@ -82,7 +82,7 @@ impl LastReference {
     }
 }
 
-/// A row of nulls for a select and all inside it; a column that is `%rowIndex` has 0.
+/// Fills the slots of a select and of all inside it with nulls; a column that is `%rowIndex` has 0.
 pub(super) fn fill_with_nulls(slots: &mut [Slot], select: &Select) {
     if let Some(slots) = slots.get_mut(select.slots.clone()) {
         slots.fill(Slot::Null);

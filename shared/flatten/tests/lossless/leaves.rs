@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use flatten::automatic::Automatic;
 use flatten::defect::Defect;
+use flatten::fhirpath::Context;
 use flatten::json::{Kind, Limits, Node, Tape};
-use flatten::links::Links;
 use flatten::model::{UNKNOWN_TYPE, extensions};
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
@@ -221,7 +221,7 @@ fn many(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
 fn rows(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> Result<Rows, Defect> {
     let mut rows = Rows::default();
     let resource = Resource::read(node)?;
-    automatic.flatten(&resource, &resource.key(None, None), &Links::default(), names, &mut rows)?;
+    automatic.flatten(&resource, &Context::of(&resource.key(None, None)), names, &mut rows)?;
     Ok(rows)
 }
 

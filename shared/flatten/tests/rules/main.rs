@@ -30,8 +30,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flatten::automatic::{Automatic, Settings};
+use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
-use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value as Cell};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ fn judged(text: &str, automatic: &mut Automatic, names: &mut Names) -> Option<Re
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let document = tape.parse(text.as_bytes(), Limits::default()).ok()?;
     let made = Resource::read(document.root()).and_then(|resource| {
-        automatic.flatten(&resource, &resource.key(None, None), &Links::default(), names, &mut rows)
+        automatic.flatten(&resource, &Context::of(&resource.key(None, None)), names, &mut rows)
     });
     if let Err(defect) = made {
         return Some(Err(format!("{:?} at {}", defect.code, defect.path)));

@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flatten::json::{Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows, Value};
-use flatten::view::{Context, Evaluator, Plan, Unanswered, ViewNames};
+use flatten::view::{Context, Evaluator, NamedPlan, Plan, Unanswered};
 use serde_json::{Value as Json, json};
 
 use crate::canonical::{of_cell, of_expectation};
@@ -97,7 +98,7 @@ fn run_case(case: Node<'_>, resources: &[&str], title: &str, tally: &mut Tally) 
         (Ok(_), Some(_)) => return Err("it compiles".to_owned()),
         (Err(_), None) if error_expected => return Ok(()),
         (Err(invalid), None) => return Err(invalid.to_string()),
-        (Ok(plan), None) => plan,
+        (Ok(plan), None) => Arc::new(plan),
     };
     // A case that expects digits does so for every decimal.
     let exact = case.get("expect").is_some_and(|rows| rows.raw().contains("\"digits\""));
@@ -168,7 +169,7 @@ struct World<'c> {
     exact: bool,
 }
 
-fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Unanswered> {
+fn run(plan: &Arc<Plan>, resources: &[&str], world: World<'_>) -> Result<Output, Unanswered> {
     let mut known = Links::open();
     for (urn, key) in world.links.into_iter().flat_map(Node::members) {
         known.insert(&urn.text().unwrap(), &key.text().unwrap());
@@ -177,7 +178,7 @@ fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Unan
         known.close();
     }
     let (mut names, mut rows, mut evaluator) = (Names::default(), Rows::default(), Evaluator::default());
-    let view_names = ViewNames::new(plan, &mut names);
+    let view = NamedPlan::new(Arc::clone(plan), &mut names);
     let mut tape = Tape::default();
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
@@ -185,7 +186,7 @@ fn run(plan: &Plan, resources: &[&str], world: World<'_>) -> Result<Output, Unan
         let key = Resource::read(node).unwrap().key(None, None);
         let before = rows.len();
         let context = Context { key: &key, links: Some(&known) };
-        let count = evaluator.run(plan, &view_names, node, &context, &mut rows)?;
+        let count = evaluator.run(&view, node, &context, &mut rows)?;
         assert_eq!(count, rows.len() - before);
     }
     let list = names.list();
@@ -219,7 +220,7 @@ fn run_path(path: &str, expected: Node<'_>, resource: &str) -> Result<(), String
             format!("mistake {}", mistake.strip_suffix(" (column `items`)").unwrap())
         }
         Err(invalid) => format!("mistake {}", invalid.mistakes[0]),
-        Ok(plan) => match run(&plan, &[resource], World::default()) {
+        Ok(plan) => match run(&Arc::new(plan), &[resource], World::default()) {
             Err(Unanswered::Defect(defect)) => format!("defect {}", defect.code),
             Err(Unanswered::KeyComesLater) => "later".to_owned(),
             Ok(output) => output.rows.join("\n"),

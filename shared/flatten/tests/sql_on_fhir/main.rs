@@ -6,6 +6,8 @@ mod canonical;
 mod harness;
 
 use std::collections::BTreeMap;
+#[cfg(feature = "corpus")]
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 

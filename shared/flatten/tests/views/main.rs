@@ -20,7 +20,7 @@ use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows};
-use flatten::view::{Context, Evaluator, Plan, Profile, ViewNames, ViewSet};
+use flatten::view::{Context, Evaluator, NamedPlan, Plan, Profile, ViewSet};
 use serde_json::{Value as Json, json};
 
 /// Columns that no public sample happens to fill.
@@ -124,7 +124,8 @@ fn run(folder: &Path) -> Run {
     let plans: Vec<Arc<Plan>> = views().into_iter().map(|(_, plan)| plan).collect();
     let mut names = Names::default();
     let set = ViewSet::new(plans.iter().cloned(), &mut names);
-    let view_names: Vec<ViewNames> = plans.iter().map(|plan| ViewNames::new(plan, &mut names)).collect();
+    let single: Vec<NamedPlan> =
+        plans.iter().map(|plan| NamedPlan::new(Arc::clone(plan), &mut names)).collect();
     let list = names.list();
     let mut outcome = Run::default();
     for plan in &plans {
@@ -133,17 +134,16 @@ fn run(folder: &Path) -> Run {
     let (mut evaluator, mut rows, mut alone) = (Evaluator::default(), Rows::default(), Rows::default());
     each_resource(folder, &mut |resource, key, links| {
         let context = Context { key, links: Some(links) };
-        let mut defects = Vec::new();
         rows.clear();
-        let count = evaluator.run_all(&set, resource, &context, &mut rows, &mut defects);
-        assert_eq!(count, Ok(rows.len()));
-        for (_, defect) in defects {
+        let evaluated = evaluator.run_all(&set, resource, &context, &mut rows).unwrap();
+        assert_eq!(evaluated.rows, rows.len());
+        for (_, defect) in evaluated.defects {
             *outcome.defects.entry(format!("{} at {}", defect.code, defect.path)).or_default() += 1;
         }
         // The views of a set give what each gives alone.
         alone.clear();
-        for (plan, view_names) in plans.iter().zip(&view_names) {
-            let _ = evaluator.run(plan, view_names, resource, &context, &mut alone);
+        for view in &single {
+            let _ = evaluator.run(view, resource, &context, &mut alone);
         }
         assert_eq!(
             format!("{:?}", rows.iter().map(text).collect::<Vec<_>>()),
@@ -230,12 +230,12 @@ fn visit_document(root: Node<'_>, visit: &mut impl FnMut(Node<'_>, &str, &Links)
 fn rows_of(view: &str, resource: &Json) -> Vec<BTreeMap<String, Json>> {
     let (_, plan) = views().into_iter().find(|(_, plan)| plan.name() == view).unwrap();
     let (mut names, mut rows, mut tape) = (Names::default(), Rows::default(), Tape::default());
-    let view_names = ViewNames::new(&plan, &mut names);
+    let view = NamedPlan::new(plan, &mut names);
     let text = resource.to_string();
     let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
     let key = Resource::read(document.root()).unwrap().key(None, None);
     let context = Context::of(&key);
-    Evaluator::default().run(&plan, &view_names, document.root(), &context, &mut rows).unwrap();
+    Evaluator::default().run(&view, document.root(), &context, &mut rows).unwrap();
     let list = names.list();
     let cells = |row: flatten::row::Row<'_>| {
         row.cells().map(|(column, value)| (list.column(column).to_owned(), cell(value))).collect()

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use flatten::catalog::{Catalog, Flattened, Flattener};
+use flatten::catalog::{Catalog, Flattened, ResourceFlattener};
 use flatten::defect::{Defect, DefectCode};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Node, Tape};
@@ -61,7 +61,7 @@ pub struct Assembler {
     object: Arc<ObjectRef>,
     /// What the versions of all its records share.
     order: ObjectOrder,
-    flattener: Flattener,
+    flattener: ResourceFlattener,
     /// What says whether a resource is unchanged, where rows are kept.
     hasher: Option<ContentHasher>,
     limits: BatchLimits,
@@ -124,7 +124,7 @@ impl Assembler {
             order: ObjectOrder::of(&object),
             object,
             hasher: (!catalog.is_for_rows_only()).then(|| ContentHasher::new(catalog.version())),
-            flattener: Flattener::new(catalog),
+            flattener: ResourceFlattener::new(catalog),
             limits,
             tape: Tape::default(),
             batch: WriteBatch::default(),
@@ -300,7 +300,7 @@ impl Assembler {
 
     /// Ends the assembler once everything was taken; what it has learned of the catalog's names serves the next.
     pub fn rest(self) {
-        self.flattener.rest();
+        self.flattener.recycle();
     }
 
     /// Gives back the memory that a large resource took.
@@ -413,7 +413,7 @@ impl Assembler {
             Some(version) => version.in_edition(self.edition),
             None => self.version_of(resource.node(), place.ordinal),
         };
-        let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pendings());
+        let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pending_cells());
         let links = &self.bundle.references.links;
         let hasher = self.hasher.as_ref();
         let hash = hasher.and_then(|hasher| hasher.hash(&key, resource.node(), links));
@@ -422,7 +422,7 @@ impl Assembler {
             let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));
             return self.bundle.held.hold(place, &key, &version, resource.node(), links);
         }
-        if self.batch.rows.pendings() > pendings_before {
+        if self.batch.rows.pending_cells() > pendings_before {
             let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());
             self.bundle.references.remember(&names, &self.batch.rows, rows, &version);
         }
@@ -431,7 +431,7 @@ impl Assembler {
 
     fn make_room(&mut self) {
         if let Some(resources) = self.room.take() {
-            self.batch.rows = self.flattener.spare().rows();
+            self.batch.rows = self.flattener.rows_pool().rows();
             self.batch.resources.reserve(resources);
         }
     }

@@ -1,6 +1,6 @@
 //! What is set aside: the first rejects of a load are stored, and all are counted.
 
-use flatten::automatic::address_at;
+use flatten::automatic::pointer_at;
 use flatten::defect::{Defect, DefectCode};
 use flatten::json::Node;
 use flatten::reference::is_id;
@@ -38,7 +38,7 @@ impl Assembler {
     ) {
         // Offsets and paths count from the resource, wherever in its frame it stands.
         if let (Some(offset), true) = (defect.offset, defect.path.is_empty()) {
-            defect.path = address_at(node, offset);
+            defect.path = pointer_at(node, offset);
         }
         defect.offset = defect.offset.map(|offset| offset.saturating_sub(node.span().start));
         let key = key.filter(|key| key.split_once('/').is_some_and(|(_, id)| is_id(id)));

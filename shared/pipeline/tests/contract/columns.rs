@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flatten::automatic::Settings;
-use flatten::catalog::{Catalog, Choices, Flattener};
+use flatten::catalog::{Catalog, Choices, ResourceFlattener};
 use flatten::decimals::Decimals;
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Tape};
@@ -21,7 +21,7 @@ use crate::ledger::{attempt, each, ending, object};
 fn columns_of(resources: &[&str], decimals: Decimals) -> Dictionary {
     let automatic = Settings { decimals, ..Settings::default() };
     let catalog = Catalog::compile(Choices { automatic, ..Choices::default() }).unwrap();
-    let mut flattener = Flattener::new(Arc::new(catalog));
+    let mut flattener = ResourceFlattener::new(Arc::new(catalog));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();

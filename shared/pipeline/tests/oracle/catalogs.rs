@@ -54,7 +54,7 @@ fn choices() -> [Choices; COUNT] {
 pub(crate) fn takes_all(number: usize, earlier: usize) -> bool {
     let ([new, old], all) = ([number, earlier].map(catalog), choices());
     let is_checked = |number: usize| all.get(number).is_some_and(|choices| !choices.checks.is_empty());
-    (new.gates().is_open() || !old.gates().is_open()) && (is_checked(earlier) || !is_checked(number))
+    (new.gates().is_empty() || !old.gates().is_empty()) && (is_checked(earlier) || !is_checked(number))
 }
 
 fn views() -> Vec<(String, String)> {

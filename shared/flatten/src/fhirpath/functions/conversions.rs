@@ -1,7 +1,7 @@
 //! Functions that convert values, FHIRPath section 5.5, and the boundaries of SQL on FHIR.
 
 use crate::fhirpath::decimal::Decimal;
-use crate::fhirpath::item::{Fault, Item, Value};
+use crate::fhirpath::item::{Item, ItemValue, PathError};
 use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::Call;
 use crate::fhirpath::temporal::{Boundary, Temporal, TemporalKind, boundary};
@@ -14,8 +14,8 @@ pub(super) fn low_boundary<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
-    bound(m, call, base, focus, Boundary::Low)
+) -> Result<(), PathError> {
+    bound(m, (call, focus), base, Boundary::Low)
 }
 
 pub(super) fn high_boundary<'m>(
@@ -23,19 +23,18 @@ pub(super) fn high_boundary<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
-    bound(m, call, base, focus, Boundary::High)
+) -> Result<(), PathError> {
+    bound(m, (call, focus), base, Boundary::High)
 }
 
-/// The precision counts digits: those behind the point of a number, those of a date or a time. Nothing comes of one that
-/// there is not.
+/// Replaces the input by its boundary. The precision counts digits: those behind the point of a number, those of a date
+/// or a time. A precision that does not exist gives an empty result.
 fn bound<'m>(
     m: &mut Machine<'m>,
-    call: &'m Call,
+    (call, focus): (&'m Call, Item),
     base: usize,
-    focus: Item,
     which: Boundary,
-) -> Result<(), Fault> {
+) -> Result<(), PathError> {
     let value = m.single_value(base)?;
     let precision = if call.arguments.is_empty() { None } else { Some(m.whole(call.op(0), focus)?) };
     m.truncate(base);
@@ -47,13 +46,13 @@ fn bound<'m>(
         },
     };
     match value {
-        Some(Value::Number(number)) => m.push_number(bound_of_number(number, precision, which)),
-        Some(Value::Temporal(text, temporal)) => {
+        Some(ItemValue::Number(number)) => m.push_number(bound_of_number(number, precision, which)),
+        Some(ItemValue::Temporal(text, temporal)) => {
             if let Some(bound) = boundary(&text, temporal.kind, which, precision) {
                 m.push_temporal(&bound, temporal.kind);
             }
         }
-        Some(Value::Object(period)) => {
+        Some(ItemValue::Object(period)) => {
             // The earliest start and the latest end of a Period.
             let end = if which == Boundary::Low { "start" } else { "end" };
             let text = period.get_text(end);
@@ -77,14 +76,14 @@ fn bound_of_number(number: Decimal, precision: Option<u8>, which: Boundary) -> O
     }
 }
 
-pub(super) fn to_string<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn to_string<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     let text = match m.single(base)? {
         None => None,
         // Numbers as they are written, whatever their size.
         Some(item) => match m.text_of(item) {
             Ok(text) => Some(text.into_owned()),
             Err(_) => match m.value(item)? {
-                Value::Quantity(quantity) => Some(format!("{} '{}'", quantity.value, quantity.unit)),
+                ItemValue::Quantity(quantity) => Some(format!("{} '{}'", quantity.value, quantity.unit)),
                 _ => None,
             },
         },
@@ -96,34 +95,44 @@ pub(super) fn to_string<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: It
     Ok(())
 }
 
-pub(super) fn to_decimal<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn to_decimal<'m>(
+    m: &mut Machine<'m>,
+    _: &'m Call,
+    base: usize,
+    _: Item,
+) -> Result<(), PathError> {
     let number = number(m, base)?;
     m.truncate(base);
     m.push_number(number);
     Ok(())
 }
 
-/// A text or a boolean becomes an integer; a decimal does not, because it would lose its fraction.
-pub(super) fn to_integer<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+/// Converts a text or a boolean to an integer, but no decimal, because it would lose its fraction.
+pub(super) fn to_integer<'m>(
+    m: &mut Machine<'m>,
+    _: &'m Call,
+    base: usize,
+    _: Item,
+) -> Result<(), PathError> {
     let number = number(m, base)?.filter(|number| number.is_written_whole());
     m.truncate(base);
     m.push_number(number);
     Ok(())
 }
 
-fn number(m: &Machine<'_>, base: usize) -> Result<Option<Decimal>, Fault> {
+fn number(m: &Machine<'_>, base: usize) -> Result<Option<Decimal>, PathError> {
     Ok(match m.single_value(base)? {
-        Some(Value::Number(number)) => Some(number),
-        Some(Value::Boolean(value)) => Some(Decimal::integer(value.into())),
-        Some(Value::Text(text)) => Decimal::parse(&text).filter(|_| !text.contains(['e', 'E'])),
+        Some(ItemValue::Number(number)) => Some(number),
+        Some(ItemValue::Boolean(value)) => Some(Decimal::integer(value.into())),
+        Some(ItemValue::Text(text)) => Decimal::parse(&text).filter(|_| !text.contains(['e', 'E'])),
         _ => None,
     })
 }
 
-/// The date of a date, of a dateTime, or of a text that is one of them.
-pub(super) fn to_date<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+/// Converts a date, a dateTime, or a text that is one of them, to its date.
+pub(super) fn to_date<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     let text = match m.single_value(base)? {
-        Some(Value::Text(text) | Value::Temporal(text, _)) => Some(text),
+        Some(ItemValue::Text(text) | ItemValue::Temporal(text, _)) => Some(text),
         _ => None,
     };
     m.truncate(base);

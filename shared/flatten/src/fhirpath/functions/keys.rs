@@ -1,6 +1,6 @@
 //! `getResourceKey` and `getReferenceKey`: keys that join, SQL on FHIR "Additional functions".
 
-use crate::fhirpath::item::{Element, Fault, Item, NOWHERE};
+use crate::fhirpath::item::{ElementRef, Item, NO_NODE, PathError};
 use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::Call;
 use crate::fhirpath::types::SetId;
@@ -9,8 +9,13 @@ use crate::links::Link;
 use crate::model::Datatype;
 use crate::reference::{Reference, is_id, is_type, parse};
 
-/// The key of the resource's row; of a contained resource `<key>#<id>`.
-pub(super) fn resource_key<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+/// Returns the key of the resource's row; of a contained resource `<key>#<id>`.
+pub(super) fn resource_key<'m>(
+    m: &mut Machine<'m>,
+    _: &'m Call,
+    base: usize,
+    _: Item,
+) -> Result<(), PathError> {
     m.each(base, |m, item| {
         if let Item::Element(element) = item {
             push_resource_key(m, element);
@@ -19,7 +24,7 @@ pub(super) fn resource_key<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _:
     })
 }
 
-fn push_resource_key(m: &mut Machine<'_>, element: Element) {
+fn push_resource_key(m: &mut Machine<'_>, element: ElementRef) {
     let (node, root) = (m.node(element), m.root());
     let key = m.context().key;
     if node.index() == root.index() {
@@ -34,14 +39,14 @@ fn push_resource_key(m: &mut Machine<'_>, element: Element) {
     }
 }
 
-/// The key of what a reference points at, the same that the target's `getResourceKey` gives; nothing where there
+/// Returns the key of what a reference points at, the same that the target's `getResourceKey` gives; nothing where there
 /// is no such target, or where it is of another type than the one asked for.
 pub(super) fn reference_key<'m>(
     m: &mut Machine<'m>,
     call: &'m Call,
     base: usize,
     _: Item,
-) -> Result<(), Fault> {
+) -> Result<(), PathError> {
     let wanted = call.type_test().map(|test| test.datatype);
     m.each(base, |m, item| {
         if let Item::Element(element) = item {
@@ -57,7 +62,7 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
         && let Some((literal, kind)) = plain_reference(reference)
     {
         if fits(kind) {
-            m.push(Item::Element(Element { node: literal.index(), companion: NOWHERE, set }));
+            m.push(Item::Element(ElementRef { node: literal.index(), companion: NO_NODE, set }));
         }
         return;
     }
@@ -84,13 +89,13 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
     }
 }
 
-/// The literal of a reference that is the key already, as most are, and its type.
+/// Returns the literal of a reference that is the key already, as most are, and its type.
 pub(crate) fn plain_reference(reference: Node<'_>) -> Option<(Node<'_>, &str)> {
     let literal = reference.get("reference")?;
     Some((literal, plain_kind(literal.plain_text()?)?))
 }
 
-/// The type in a reference that is `Type/id` and nothing more.
+/// Returns the type in a reference that is `Type/id` and nothing more.
 fn plain_kind(reference: &str) -> Option<&str> {
     let slash = reference.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
     let (kind, id) = reference.split_at_checked(slash)?;
@@ -99,7 +104,7 @@ fn plain_kind(reference: &str) -> Option<&str> {
     (is_type && is_id(id)).then_some(kind)
 }
 
-/// The key of a contained resource that is there, or of the resource around it for `#` alone.
+/// Returns the key of a contained resource that is there, or of the resource around it for `#` alone.
 fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool) {
     let root = m.root();
     let has_type = |node: Node<'_>| node.get_text("resourceType").is_some_and(|kind| fits(&kind));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::fhirpath::item::{Fault, Item};
+use crate::fhirpath::item::{Item, PathError};
 use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::{Argument, Call};
 
@@ -11,8 +11,8 @@ pub(super) fn contains<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
-    ask(m, call, base, focus, |text, part| text.contains(part))
+) -> Result<(), PathError> {
+    ask(m, (call, focus), base, |text, part| text.contains(part))
 }
 
 pub(super) fn starts_with<'m>(
@@ -20,8 +20,8 @@ pub(super) fn starts_with<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
-    ask(m, call, base, focus, |text, part| text.starts_with(part))
+) -> Result<(), PathError> {
+    ask(m, (call, focus), base, |text, part| text.starts_with(part))
 }
 
 pub(super) fn ends_with<'m>(
@@ -29,11 +29,16 @@ pub(super) fn ends_with<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
-    ask(m, call, base, focus, |text, part| text.ends_with(part))
+) -> Result<(), PathError> {
+    ask(m, (call, focus), base, |text, part| text.ends_with(part))
 }
 
-pub(super) fn matches<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn matches<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    _: Item,
+) -> Result<(), PathError> {
     let text = m.text_at(base)?;
     let pattern = match call.arguments.first() {
         Some(Argument::Pattern(index)) => m.pattern(*index),
@@ -43,7 +48,7 @@ pub(super) fn matches<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: I
     m.answer(base, answer)
 }
 
-pub(super) fn length<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn length<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     let text = m.text_at(base)?;
     m.truncate(base);
     if let Some(text) = text {
@@ -52,15 +57,15 @@ pub(super) fn length<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item)
     Ok(())
 }
 
-pub(super) fn lower<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn lower<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     change(m, base, str::to_lowercase)
 }
 
-pub(super) fn upper<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn upper<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     change(m, base, str::to_uppercase)
 }
 
-pub(super) fn trim<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), Fault> {
+pub(super) fn trim<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     change(m, base, |text| text.trim().to_owned())
 }
 
@@ -69,7 +74,7 @@ pub(super) fn substring<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
+) -> Result<(), PathError> {
     let text = m.text_at(base)?;
     let start = m.whole(call.op(0), focus)?;
     let length = if call.arguments.len() > 1 { m.whole(call.op(1), focus)?.unwrap_or(0) } else { i128::MAX };
@@ -89,7 +94,7 @@ pub(super) fn replace<'m>(
     call: &'m Call,
     base: usize,
     focus: Item,
-) -> Result<(), Fault> {
+) -> Result<(), PathError> {
     let (text, pattern) = (m.text_at(base)?, m.text(call.op(0), focus)?);
     let substitute = m.text(call.op(1), focus)?;
     m.truncate(base);
@@ -99,7 +104,12 @@ pub(super) fn replace<'m>(
     Ok(())
 }
 
-pub(super) fn split<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, focus: Item) -> Result<(), Fault> {
+pub(super) fn split<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    focus: Item,
+) -> Result<(), PathError> {
     let (text, separator) = (m.text_at(base)?, m.text(call.op(0), focus)?);
     m.truncate(base);
     let (Some(text), Some(separator)) = (text, separator) else { return Ok(()) };
@@ -111,8 +121,13 @@ pub(super) fn split<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, focus:
     Ok(())
 }
 
-/// Nothing joined is nothing, not the empty text.
-pub(super) fn join<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, focus: Item) -> Result<(), Fault> {
+/// Joins texts. An empty collection gives an empty collection, not the empty text.
+pub(super) fn join<'m>(
+    m: &mut Machine<'m>,
+    call: &'m Call,
+    base: usize,
+    focus: Item,
+) -> Result<(), PathError> {
     let end = m.len();
     let separator =
         if call.arguments.is_empty() { Some(Cow::Borrowed("")) } else { m.text(call.op(0), focus)? };
@@ -132,17 +147,16 @@ pub(super) fn join<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, focus: 
 
 fn ask<'m>(
     m: &mut Machine<'m>,
-    call: &'m Call,
+    (call, focus): (&'m Call, Item),
     base: usize,
-    focus: Item,
     compare: fn(&str, &str) -> bool,
-) -> Result<(), Fault> {
+) -> Result<(), PathError> {
     let text = m.text_at(base)?;
     let part = m.text(call.op(0), focus)?;
     m.answer(base, text.zip(part).map(|(text, part)| compare(&text, &part)))
 }
 
-fn change(m: &mut Machine<'_>, base: usize, change: fn(&str) -> String) -> Result<(), Fault> {
+fn change(m: &mut Machine<'_>, base: usize, change: fn(&str) -> String) -> Result<(), PathError> {
     let text = m.text_at(base)?;
     m.truncate(base);
     if let Some(text) = text {

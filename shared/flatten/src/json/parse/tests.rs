@@ -77,7 +77,7 @@ fn siblings_do_not_count_as_depth() {
     assert_eq!(refusal(text.as_bytes()), None);
 }
 
-/// The document as `serde_json` would have read it, numbers by their text.
+/// Returns the document as `serde_json` would have read it, numbers by their text.
 fn value_of(node: Node<'_>) -> Value {
     match node.kind() {
         Kind::Object => Value::Object(
@@ -92,7 +92,7 @@ fn value_of(node: Node<'_>) -> Value {
     }
 }
 
-/// The same with the numbers as `serde_json` writes them.
+/// Returns the same with the numbers as `serde_json` writes them.
 fn with_number_texts(value: &Value) -> Value {
     match value {
         Value::Number(number) => Value::String(format!("number {number}")),

@@ -1,0 +1,317 @@
+//! Meanings of columns: from an object path back to FHIR path, extension URL and datatype, for the dictionary.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::automatic::naming::ExtensionNaming;
+use crate::automatic::object_kind::ObjectKind;
+use crate::decimals::Decimals;
+use crate::dictionary::{Meaning, cut};
+use crate::model::extensions::without_version;
+use crate::model::{Datatype, Element};
+use crate::row::ColumnId;
+
+use super::columns::{Columns, Derived};
+use super::field::{Field, Scalars, TELECOM_SYSTEMS};
+use super::lookup::PathCache;
+use super::member::{FieldId, Member, ObjectPathId};
+use super::object_path::ObjectPath;
+
+/// Where a name space of columns begins, and what is known on the way there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Namespace {
+    path: ObjectPathId,
+    context: PathContext,
+}
+
+impl Namespace {
+    /// Returns the name space of a resource's row.
+    pub(crate) fn of_resource(path: ObjectPathId, resource_type: &str) -> Self {
+        let fhir_path = Arc::from(resource_type);
+        Self { path, context: PathContext { fhir_path, url: None, is_unknown: false, is_clash: false } }
+    }
+}
+
+/// What the steps from a resource to an object or a field say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PathContext {
+    fhir_path: Arc<str>,
+    url: Option<Arc<str>>,
+    is_unknown: bool,
+    is_clash: bool,
+}
+
+impl PathContext {
+    fn step(&self, step: &str) -> Self {
+        Self { fhir_path: cut(&format!("{}.{step}", self.fhir_path)).into(), ..self.clone() }
+    }
+
+    fn meaning(&self, derived: Option<&'static str>, cell: &str) -> Meaning {
+        Meaning {
+            url: self.url.clone(),
+            derived,
+            cell: cell.to_owned(),
+            is_unknown: self.is_unknown,
+            is_clash: self.is_clash,
+            ..Meaning::of(Some(Arc::clone(&self.fhir_path)))
+        }
+    }
+}
+
+/// The items of an element: what a list of records in a column, or a child table, consists of.
+#[derive(Debug)]
+pub(crate) struct ListItems {
+    /// The name of the list's column.
+    pub(crate) name: Box<str>,
+    pub(crate) column: ColumnId,
+    pub(crate) namespace: Namespace,
+}
+
+/// The meanings of the columns of one name space, or of several that share a table.
+#[derive(Debug)]
+pub(crate) struct Meanings<'c> {
+    cache: &'c PathCache,
+    decimals: Decimals,
+    elements: BTreeMap<ColumnId, Meaning>,
+    derived: BTreeMap<ColumnId, Meaning>,
+    items: Vec<ListItems>,
+}
+
+impl<'c> Meanings<'c> {
+    /// Returns an empty set of meanings, of rows whose decimals are written like that.
+    pub(crate) const fn new(cache: &'c PathCache, decimals: Decimals) -> Self {
+        Self { cache, decimals, elements: BTreeMap::new(), derived: BTreeMap::new(), items: Vec::new() }
+    }
+
+    /// Returns what a column means. An element's own column comes before one that is derived from another element.
+    pub(crate) fn get(&self, column: ColumnId) -> Option<&Meaning> {
+        self.elements.get(&column).or_else(|| self.derived.get(&column))
+    }
+
+    /// Takes the lists of records that were found.
+    pub(crate) fn take_items(&mut self) -> Vec<ListItems> {
+        std::mem::take(&mut self.items)
+    }
+
+    /// Adds all columns of a name space.
+    pub(crate) fn add(&mut self, namespace: &Namespace) {
+        let (object, context) = (self.cache.object(namespace.path), &namespace.context);
+        self.add_object_columns(object, context);
+        let mut described = BTreeSet::new();
+        for (key, member) in object.members.used_since(self.cache.load()) {
+            let (key, field) = match member {
+                // A companion is described with its primitive.
+                Member::Companion(field) => (key.strip_prefix('_').unwrap_or(key), Some(field)),
+                _ => (key, member.field()),
+            };
+            let Some(field) = field.filter(|field| described.insert(*field)) else { continue };
+            let is_label = matches!(member, Member::Labels(_));
+            self.add_member(object, context, key, (field, is_label));
+        }
+        for naming in ExtensionNaming::ALL {
+            let clashes = self.clashes(object, naming);
+            for (url, field) in object.extensions(naming).used_since(self.cache.load()) {
+                let is_clash = naming.is_clash() || clashes.contains(&self.cache.field(field).columns.value);
+                let mut context = extension_context(context, url, naming);
+                context.is_clash |= is_clash;
+                self.add_extension(field, &context);
+            }
+        }
+    }
+
+    fn add_object_columns(&mut self, object: &ObjectPath, context: &PathContext) {
+        match object.kind {
+            ObjectKind::Concept | ObjectKind::Coding => {
+                if let Some(codings) = object.columns.derived(Derived::Codings) {
+                    self.add_derived(codings, context, "codings", "text[]");
+                }
+            }
+            ObjectKind::Reference => {
+                if let Some(key) = object.columns.derived(Derived::Key) {
+                    self.add_derived(key, context, "key", "text");
+                }
+                if let Some(identifier) = object.columns.derived(Derived::Identifier) {
+                    self.add_derived(identifier, context, "identifier", "text");
+                }
+                if let Some(kind) = object.columns.derived(Derived::Kind) {
+                    self.add_element(kind, type_of_target(object, context));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the columns that extensions of several URLs share.
+    fn clashes(&self, object: &ObjectPath, naming: ExtensionNaming) -> BTreeSet<ColumnId> {
+        let (mut first, mut clashes) = (BTreeMap::new(), BTreeSet::new());
+        for (url, field) in object.extensions(naming).used_since(self.cache.load()) {
+            let (url, column) = (without_version(url), self.cache.field(field).columns.value);
+            if *first.entry(column).or_insert(url) != url {
+                clashes.insert(column);
+            }
+        }
+        clashes
+    }
+
+    fn add_member(
+        &mut self,
+        object: &ObjectPath,
+        context: &PathContext,
+        key: &str,
+        (field, is_label): (FieldId, bool),
+    ) {
+        let field = self.cache.field(field);
+        let element = object.type_id.and_then(|type_id| type_id.element(key));
+        let base = element.as_ref().and_then(|element| element.choice);
+        let in_extension = matches!(object.kind, ObjectKind::Extension | ObjectKind::ExtensionItem);
+        let on_primitive = object.kind == ObjectKind::PrimitiveCompanion;
+        let mut here = match (base, &element) {
+            (Some("value"), _) if in_extension => context.step("value"),
+            (Some(base), Some(element)) => context.step(&format!("{base}.ofType({})", datatype_of(element))),
+            _ => context.step(key),
+        };
+        here.is_unknown |= element.is_none() && !on_primitive;
+        // The value of an extension stands in the column that the extension has described.
+        if !(base == Some("value") && object.kind == ObjectKind::Extension) {
+            let mut meaning = here.meaning(None, &cell_of(field, element.as_ref(), self.decimals));
+            meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
+            if is_label {
+                "text[]".clone_into(&mut meaning.cell);
+            }
+            self.add_element(field.columns.value, meaning);
+        }
+        if let (Some(choice), Some(base)) = (field.choice, base) {
+            let context = context.step(base);
+            self.add_derived(choice.kind, &context, "type", "text");
+            if let Some(at) = choice.at {
+                self.add_derived(at, &context, "at", "timestamp");
+            }
+            if let Some(yes_or_no) = choice.yes_or_no {
+                self.add_derived(yes_or_no.column, &context, "holds", "boolean");
+            }
+        }
+        self.add_field(field, &here);
+    }
+
+    fn add_extension(&mut self, field: FieldId, context: &PathContext) {
+        let field = self.cache.field(field);
+        self.add_element(field.columns.value, context.meaning(None, "any"));
+        self.add_field(field, context);
+    }
+
+    /// Adds the columns that are derived from a field, and those of the objects in it.
+    fn add_field(&mut self, field: &Field, context: &PathContext) {
+        self.add_derived_columns(&field.columns, field.scalars, context);
+        for (system, column) in TELECOM_SYSTEMS.into_iter().zip(field.telecoms.into_iter().flatten()) {
+            self.add_derived(column, context, system, "text");
+        }
+        for known in field.types.used_since(self.cache.load()) {
+            if let Some(path) = known.in_place {
+                self.add(&Namespace { path, context: context.clone() });
+            }
+            let shared_type = known.type_id.filter(|_| !field.is_extension);
+            let shared = shared_type.and_then(|type_id| self.cache.shared_item(type_id));
+            if let Some(path) = known.item.or(shared) {
+                self.items.push(ListItems {
+                    name: field.name.clone(),
+                    column: field.columns.value,
+                    namespace: Namespace { path, context: context.clone() },
+                });
+            }
+        }
+        for path in field.companion.into_iter().chain(field.elided_coding) {
+            self.add(&Namespace { path, context: context.clone() });
+        }
+        if let Some(whole) = field.whole_labels {
+            let whole = self.cache.field(whole);
+            self.add_element(whole.columns.value, context.meaning(None, "record[]"));
+            self.add_field(whole, context);
+        }
+    }
+
+    /// Adds the columns that a field's values may be written to besides their own.
+    fn add_derived_columns(&mut self, columns: &Columns, scalars: Scalars, context: &PathContext) {
+        let all = [
+            (Derived::At, "at", "timestamp"),
+            (Derived::Text, "text", "text"),
+            (Derived::Count, "count", "integer"),
+            (Derived::Key, "key", "text"),
+            (Derived::Values, "values", "text[]"),
+            (Derived::Keys, "keys", "text[]"),
+            (Derived::Size, "size", "long"),
+            (Derived::Sha256, "sha256", "text"),
+        ];
+        for (derived, by, cell) in all {
+            if let Some(column) = columns.derived(derived)
+                && (derived != Derived::At || scalars.has(Scalars::MOMENT))
+            {
+                self.add_derived(column, context, by, cell);
+            }
+        }
+    }
+
+    /// Adds an element. Of two elements in one column, which only extensions can be, the first by path is kept.
+    fn add_element(&mut self, column: ColumnId, meaning: Meaning) {
+        keep_first(&mut self.elements, column, meaning);
+    }
+
+    fn add_derived(&mut self, column: ColumnId, context: &PathContext, by: &'static str, cell: &str) {
+        keep_first(&mut self.derived, column, context.meaning(Some(by), cell));
+    }
+}
+
+fn keep_first(meanings: &mut BTreeMap<ColumnId, Meaning>, column: ColumnId, meaning: Meaning) {
+    let known = meanings.entry(column).or_insert_with(|| meaning.clone());
+    if meaning < *known {
+        *known = meaning;
+    }
+}
+
+fn extension_context(carrier: &PathContext, url: &str, naming: ExtensionNaming) -> PathContext {
+    let quoted = cut(url).replace('\'', "\\'");
+    let mut context = carrier.step(&if naming.is_modifier() {
+        format!("modifierExtension.where(url = '{quoted}')")
+    } else {
+        format!("extension('{quoted}')")
+    });
+    context.url.get_or_insert_with(|| Arc::from(cut(url)));
+    context
+}
+
+/// Returns the meaning of `Reference.type`, whether it was written or derived from the reference.
+fn type_of_target(object: &ObjectPath, context: &PathContext) -> Meaning {
+    let element = object.type_id.and_then(|type_id| type_id.element("type"));
+    let mut meaning = context.step("type").meaning(None, "text");
+    meaning.datatype = element.as_ref().map(datatype_of);
+    meaning
+}
+
+fn datatype_of(element: &Element) -> &'static str {
+    element.newest().datatype.name()
+}
+
+/// The scalars that are written as text.
+const TEXTS: Scalars = Scalars::MOMENT.and(Scalars::TIME).and(Scalars::TEXT).and(Scalars::BINARY);
+
+/// Returns the type of the cells in an element's own column.
+fn cell_of(field: &Field, element: Option<&Element>, decimals: Decimals) -> String {
+    let Some(element) = element else { return "any".to_owned() };
+    let is_primitive = |datatype| matches!(datatype, Datatype::Primitive(_));
+    if field.scalars.none() || !element.uses.iter().any(|used| is_primitive(used.datatype)) {
+        return "record[]".to_owned();
+    }
+    let scalars = field.scalars;
+    let decimal = match decimals {
+        Decimals::Exact => "decimal",
+        Decimals::Double => "double",
+    };
+    let words = [
+        (scalars.has(Scalars::BOOLEAN), "boolean"),
+        (scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL), "integer"),
+        (scalars.has(Scalars::LONG), "long"),
+        (scalars.has(Scalars::DECIMAL), decimal),
+        (scalars.has(TEXTS), "text"),
+    ];
+    let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
+    words.join("|") + if element.newest().many { "[]" } else { "" }
+}

@@ -1,0 +1,181 @@
+//! References: the key and the type of a reference's target.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::check::is_uri_reference;
+use crate::json::{Kind, Node};
+use crate::links::{Link, Links};
+use crate::reference::{self, Reference};
+use crate::row::{ColumnId, ITEM};
+
+use super::contained::ContainedResources;
+use super::datatypes::text_part;
+use super::paths::{Derived, ObjectPathId, items_kind};
+use super::scalar::CellWriter;
+
+/// Finds the targets of the references of one resource.
+pub(super) struct ReferenceTargets<'w, 'a> {
+    pub(super) links: &'w Links,
+    pub(super) contained: ContainedResources<'a>,
+    /// Whether the current reference has a type of its own, so that none is derived.
+    pub(super) has_type: bool,
+}
+
+impl ReferenceTargets<'_, '_> {
+    /// Writes the key and the type of a reference's target, where it has one. `literal` is `Reference.reference`.
+    pub(super) fn write_target(
+        &mut self,
+        cells: &mut CellWriter<'_, '_>,
+        path: ObjectPathId,
+        literal: Node<'_>,
+    ) {
+        let Some(text) = literal.text() else { return };
+        cells.findings.references += u64::from(!is_uri_reference(&text));
+        match self.find(&text) {
+            Target::Resource { kind, id } => {
+                let column = cells.paths.object_column(path, Derived::Key);
+                cells.rows.text_with(column, |out| out.extend([kind, "/", id]));
+                self.write_type(cells, path, kind);
+            }
+            Target::Key(key) => {
+                let column = cells.paths.object_column(path, Derived::Key);
+                cells.rows.text(column, &key);
+                self.write_type(cells, path, key.split('/').next().unwrap_or_default());
+            }
+            Target::Contained { kind, key } => {
+                let column = cells.paths.object_column(path, Derived::Key);
+                cells.rows.text(column, &key);
+                self.write_type(cells, path, &kind);
+            }
+            Target::Later(urn) => {
+                cells.rows.pending(cells.paths.object_column(path, Derived::Key), &urn);
+                if !self.has_type {
+                    cells.rows.pending_type(cells.paths.object_column(path, Derived::Kind), &urn);
+                }
+            }
+            Target::Conditional(kind) => self.write_type(cells, path, kind),
+            Target::None => {}
+        }
+    }
+
+    /// Writes the keys of the targets of an array of references, each once. Keys that are not known yet come last.
+    pub(super) fn write_keys(
+        &mut self,
+        cells: &mut CellWriter<'_, '_>,
+        column: ColumnId,
+        references: Node<'_>,
+    ) {
+        let (mut seen, mut known, mut later) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for text in references.as_items().filter_map(|reference| reference.get_text("reference")) {
+            let (key, keys) = match self.find(&text) {
+                Target::Resource { kind, id } => ([kind, "/", id].concat(), &mut known),
+                Target::Key(key) | Target::Contained { key, .. } => (key, &mut known),
+                Target::Later(urn) => (urn.into_owned(), &mut later),
+                Target::Conditional(_) | Target::None => continue,
+            };
+            if seen.insert(key.clone()) {
+                keys.push(key);
+            }
+        }
+        if seen.is_empty() {
+            return;
+        }
+        let list = cells.rows.open_list(column);
+        for key in &known {
+            cells.rows.text(ITEM, key);
+        }
+        for urn in &later {
+            cells.rows.pending(ITEM, urn);
+        }
+        cells.rows.close(list);
+    }
+
+    fn write_type(&self, cells: &mut CellWriter<'_, '_>, path: ObjectPathId, kind: &str) {
+        if !self.has_type {
+            cells.rows.text(cells.paths.object_column(path, Derived::Kind), kind);
+        }
+    }
+
+    fn find<'t>(&mut self, literal: &'t str) -> Target<'t> {
+        let link = match reference::parse(literal) {
+            Reference::Resource { kind, id } => match self.links.look_up_url(literal) {
+                Some((url, Link::Later)) => return Target::Later(url),
+                Some((_, link)) => link,
+                None => return Target::Resource { kind, id },
+            },
+            Reference::Contained("") => Link::Key(self.contained.resource_key().to_owned()),
+            Reference::Contained(id) => {
+                let target = self.contained.target(id);
+                let contained =
+                    |(kind, key): (Cow<'_, str>, _)| Target::Contained { kind: kind.into_owned(), key };
+                return target.map_or(Target::None, contained);
+            }
+            Reference::Urn(urn) => match self.links.resolve(urn) {
+                Link::Later => return Target::Later(Cow::Borrowed(urn)),
+                link => link,
+            },
+            Reference::Other => {
+                let conditional = reference::conditional(literal);
+                return conditional.map_or(Target::None, |(kind, _)| Target::Conditional(kind));
+            }
+        };
+        match link {
+            Link::Key(key) => Target::Key(key),
+            Link::Later | Link::Nowhere => Target::None,
+        }
+    }
+}
+
+/// What a literal reference points to.
+enum Target<'t> {
+    /// The resource that the reference names itself.
+    Resource { kind: &'t str, id: &'t str },
+    /// The resource with this key.
+    Key(String),
+    /// A contained resource, whose key begins with its container's.
+    Contained { kind: String, key: String },
+    /// An entry of the Bundle that has not been read.
+    Later(Cow<'t, str>),
+    /// The result of a search for resources of this type.
+    Conditional(&'t str),
+    /// No target that is known.
+    None,
+}
+
+/// Returns whether a reference has a type of its own.
+pub(super) fn has_type(reference: Node<'_>) -> bool {
+    reference.get("type").is_some_and(|written| match written.kind() {
+        Kind::String => true,
+        Kind::Array => items_kind(written).is_some(),
+        _ => false,
+    })
+}
+
+/// Writes the identifier by which a conditional or logical reference names its target, as `system|value`: it is among
+/// the target's `identifier_values`.
+pub(super) fn write_identifier(cells: &mut CellWriter<'_, '_>, path: ObjectPathId, reference: Node<'_>) {
+    let logical = reference.get("identifier").filter(|identifier| !identifier.is_null());
+    let literal = reference.get_text("reference");
+    let conditional = literal.as_deref().and_then(reference::conditional);
+    let named = match (conditional.and_then(|(_, identifier)| identifier), logical) {
+        // Its array stands in the column.
+        (_, Some(identifier)) if identifier.kind() != Kind::Object => None,
+        (Some(searched), _) => Some(searched),
+        (None, Some(identifier)) => system_and_value(identifier),
+        (None, None) => None,
+    };
+    if let Some(named) = named {
+        let column = cells.paths.object_column(path, Derived::Identifier);
+        cells.rows.text(column, &named);
+    }
+}
+
+fn system_and_value(identifier: Node<'_>) -> Option<String> {
+    let (Ok(system), Ok(Some(value))) = (text_part(identifier, "system"), text_part(identifier, "value"))
+    else {
+        return None;
+    };
+    let [system, value] = [system, Some(value)].map(|part| part.and_then(Node::text));
+    Some([system.as_deref().unwrap_or_default(), "|", value.as_deref().unwrap_or_default()].concat())
+}
