@@ -55,7 +55,8 @@ NETWORK = {"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d", "SecurityGroupIds": "
 ENCRYPTED = {"KmsKeyArn": KEY}
 GUARDED = {"PermissionsBoundaryArn": BOUNDARY, "OperatorRoleArn": OPERATOR}
 TOLD = {"AlarmTopicArn": TOPIC}
-WATCHED = {**TOLD, "SilenceAlarmHours": "72", "Dashboard": "true"}
+WATCHED = {**TOLD, "SilenceAlarmHours": "72", "LagAlarmMinutes": "60", "Dashboard": "true"}
+LARGE = {"LargeObjectMegabytes": "2000"}
 SENDERS = {"UploaderArns": UPLOADERS, "AccessLogBucket": "a-bucket-of-logs"}
 OFF = {
     "DaysToInfrequentAccess": "0",
@@ -82,6 +83,10 @@ COMBINATIONS = {
     "layers": {"Layers": f"{LAYER},{LAYER}"},
     "topic": TOLD,
     "silence": {"SilenceAlarmHours": "24"},
+    "lag": {"LagAlarmMinutes": "30"},
+    "large objects": LARGE,
+    "large objects, key": {**LARGE, **ENCRYPTED},
+    "large objects, operator, topic": {**LARGE, **GUARDED, **TOLD, "LargeObjectAlarmHours": "48"},
     "dashboard": {"Dashboard": "true"},
     "topic, silence, dashboard": WATCHED,
     "no lifecycle": OFF,
@@ -97,8 +102,18 @@ COMBINATIONS = {
     "existing bucket, operator, boundary": {**EXISTING, **GUARDED},
     "existing bucket, topic, silence, dashboard": {**EXISTING, **WATCHED},
     "existing bucket, no lifecycle": {**EXISTING, **OFF},
+    "existing bucket, large objects": {**EXISTING, **LARGE},
     "existing bucket, everything": {**EXISTING, **NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, "Layers": LAYER},
-    "everything": {**NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, **SENDERS, "Layers": LAYER, "MongodbSecretArn": SECRET},
+    "everything": {
+        **NETWORK,
+        **ENCRYPTED,
+        **GUARDED,
+        **WATCHED,
+        **SENDERS,
+        **LARGE,
+        "Layers": LAYER,
+        "MongodbSecretArn": SECRET,
+    },
 }
 
 # The template's own rules refuse these.
@@ -136,7 +151,19 @@ NETWORK_ACTIONS = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 }
-ALARMS = {"DeadLetterAlarm", "OldestMessageAlarm", "FunctionErrorAlarm", "IncompleteLoadAlarm"}
+ALARMS = {"DeadLetterAlarm", "OldestMessageAlarm", "FunctionErrorAlarm", "IncompleteLoadAlarm", "StopAlarm"}
+LARGE_OBJECT_ALARMS = {"LargeObjectDeadLetterAlarm", "LargeObjectOldestMessageAlarm"}
+QUEUES = {"Queue", "DeadLetterQueue"}
+LARGE_OBJECT_QUEUES = {"LargeObjectQueue", "LargeObjectDeadLetterQueue"}
+QUEUE_ACTIONS = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+    "sqs:SendMessage",
+}
+# The function writes these in CloudWatch's embedded metric format, with the stack as their dimension.
+EMBEDDED = {"Files", "Records", "Rows", "Unchanged", "Rejects", "Bytes", "Lag", "Interruptions", "Stops"}
 METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
@@ -145,7 +172,8 @@ METRICS = {
         "NumberOfMessagesSent",
     },
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
-    "Flatfire": {"flatfire-incomplete-loads"},
+    # The first is of the template's metric filter.
+    "Flatfire": {"flatfire-incomplete-loads", *EMBEDDED},
 }
 
 
@@ -364,12 +392,12 @@ def role_statements(stack):
 
 def role_actions(stack, service):
     """Returns the resources of each action of a service that the role has."""
-    return {
-        action: listed(statement["Resource"])
-        for statement in role_statements(stack)
-        for action in listed(statement["Action"])
-        if action.startswith(service)
-    }
+    found = {}
+    for statement in role_statements(stack):
+        for action in listed(statement["Action"]):
+            if action.startswith(service):
+                found.setdefault(action, []).extend(listed(statement["Resource"]))
+    return found
 
 
 def by_sid(document, sid):
@@ -473,8 +501,14 @@ def check_tls_only(policy, action):
     check_equal(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, "the condition of TlsOnly")
 
 
+def queues(stack):
+    return QUEUES | (LARGE_OBJECT_QUEUES if stack.given("LargeObjectMegabytes") else set())
+
+
 def check_queues(stack):
-    for name in ("Queue", "DeadLetterQueue"):
+    policies = {f"{name}Policy" for name in queues(stack)}
+    check_equal(stack.of_type("AWS::SQS::"), queues(stack) | policies, "the set of queues and their policies")
+    for name in sorted(queues(stack)):
         retention = stack.properties(name).get("MessageRetentionPeriod")
         check_equal(retention, FOURTEEN_DAYS, f"the retention of {name}")
         policy = stack.properties(f"{name}Policy")
@@ -486,8 +520,49 @@ def check_queues(stack):
     check_equal(stack.properties("Queue")["VisibilityTimeout"], 6 * timeout, "the queue's visibility timeout")
 
 
-def check_senders(stack):
-    policy = stack.properties("QueuePolicy")["PolicyDocument"]
+def check_redrive(stack):
+    """Each queue that delivers has a dead-letter queue of its own."""
+    for name in sorted(queues(stack)):
+        target = stack.properties(name).get("RedrivePolicy", {}).get("deadLetterTargetArn")
+        expected = None if name.endswith("DeadLetterQueue") else f"<{name.removesuffix('Queue')}DeadLetterQueue.Arn>"
+        check_equal(target, expected, f"the dead-letter queue of {name}")
+
+
+def check_large_objects(stack):
+    variables = stack.properties("IngestFunction")["Environment"]["Variables"]
+    check_equal(variables.get("STACK_NAME"), "flatfire", "STACK_NAME")
+    granted = {
+        (action, resource) for action, resources in role_actions(stack, "sqs:").items() for resource in resources
+    }
+    expected = {(action, "<Queue.Arn>") for action in QUEUE_ACTIONS}
+    megabytes = stack.given("LargeObjectMegabytes")
+    outputs = {name: value for name, value in stack.outputs.items() if name.startswith("LargeObject")}
+    check_equal(variables.get("LARGE_OBJECT_MEGABYTES", ""), megabytes, "LARGE_OBJECT_MEGABYTES")
+    if not megabytes:
+        check_equal(variables.get("LARGE_OBJECT_QUEUE_URL"), None, "LARGE_OBJECT_QUEUE_URL")
+        check_equal(outputs, {}, "the outputs of a queue that is not there")
+        return check_equal(granted, expected, "what the role may do with queues")
+    check_equal(variables.get("LARGE_OBJECT_QUEUE_URL"), "<LargeObjectQueue>", "LARGE_OBJECT_QUEUE_URL")
+    check_equal(
+        outputs,
+        {
+            "LargeObjectQueueUrl": "<LargeObjectQueue>",
+            "LargeObjectQueueArn": "<LargeObjectQueue.Arn>",
+            "LargeObjectDeadLetterQueueUrl": "<LargeObjectDeadLetterQueue>",
+        },
+        "the outputs of the queue of large objects",
+    )
+    expected.add(("sqs:SendMessage", "<LargeObjectQueue.Arn>"))
+    check_equal(granted, expected, "what the role may do with queues")
+    policy = stack.properties("LargeObjectQueuePolicy")["PolicyDocument"]
+    check_deny(stack, policy)
+    allowed = [statement for statement in statements(policy) if statement["Effect"] == "Allow"]
+    check_equal(allowed, [], "what the policy of the queue of large objects allows")
+    # The worker's heartbeat assumes it, and a killed worker's message comes again after it.
+    check_equal(stack.properties("LargeObjectQueue")["VisibilityTimeout"], 120, "the visibility of large objects")
+
+
+def check_deny(stack, policy):
     deny = by_sid(policy, "NobodyElseMaySend")
     check_equal((deny["Effect"], deny["Principal"]), ("Deny", "*"), "whom NobodyElseMaySend refuses")
     check_equal(deny["Action"], "sqs:SendMessage", "what NobodyElseMaySend refuses")
@@ -497,6 +572,11 @@ def check_senders(stack):
         "ArnNotEquals": {"aws:PrincipalArn": ["<IngestRole.Arn>", *operator]},
     }
     check_equal(deny["Condition"], condition, "whom NobodyElseMaySend admits")
+
+
+def check_senders(stack):
+    policy = stack.properties("QueuePolicy")["PolicyDocument"]
+    check_deny(stack, policy)
     if stack.given("MakeBucket") == "no":
         service = "events.amazonaws.com"
         condition = {"ArnEquals": {"aws:SourceArn": "<ObjectCreatedRule.Arn>"}}
@@ -526,15 +606,15 @@ def check_operator(stack):
     bucket, key = f"arn:aws:s3:::{BUCKET}", stack.given("KmsKeyArn")
     files = f"{bucket}/{stack.given('WatchedPrefix')}*"
     expected = {
-        ("sqs:SendMessage", "<Queue.Arn>"),
-        ("sqs:ReceiveMessage", "<DeadLetterQueue.Arn>"),
-        ("sqs:DeleteMessage", "<DeadLetterQueue.Arn>"),
-        ("sqs:ListDeadLetterSourceQueues", "<DeadLetterQueue.Arn>"),
         ("s3:ListBucketVersions", bucket),
         ("s3:GetBucketVersioning", bucket),
         ("s3:GetObject", files),
         ("s3:GetObjectVersion", files),
     }
+    for name in queues(stack):
+        drains = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ListDeadLetterSourceQueues")
+        actions = drains if name.endswith("DeadLetterQueue") else ("sqs:SendMessage",)
+        expected |= {(action, f"<{name}.Arn>") for action in actions}
     expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
     check_equal(granted, expected, "what the operator may do")
     check(all(statement["Effect"] == "Allow" for statement in statements(document)), "the operator's policy denies")
@@ -565,7 +645,7 @@ def check_key(stack):
     expected = {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
     expected |= {("kms:Decrypt", secret_key)} if secret_key else set()
     check_equal(granted, expected, "the set of kms actions of the role")
-    for name in ("Queue", "DeadLetterQueue"):
+    for name in sorted(queues(stack)):
         queue = stack.properties(name)
         check_equal(queue.get("KmsMasterKeyId", ""), key, f"the key of {name}")
         check_equal(queue.get("SqsManagedSseEnabled"), None if key else True, f"SqsManagedSseEnabled of {name}")
@@ -604,17 +684,49 @@ def check_role(stack):
 
 def check_alarms(stack):
     expected = ALARMS | ({"SilenceAlarm"} if stack.given("SilenceAlarmHours") else set())
+    expected |= {"LagAlarm"} if stack.given("LagAlarmMinutes") else set()
+    expected |= LARGE_OBJECT_ALARMS if stack.given("LargeObjectMegabytes") else set()
     check_equal(stack.of_type("AWS::CloudWatch::Alarm"), expected, "the set of alarms")
     topic = [stack.given("AlarmTopicArn")] if stack.given("AlarmTopicArn") else None
     for name in sorted(expected):
         alarm = stack.properties(name)
         for actions in ("AlarmActions", "OKActions"):
             check_equal(alarm.get(actions), topic, f"{actions} of {name}")
-        check_metric(alarm["Namespace"], alarm["MetricName"], name)
+        for metric in alarm_metrics(alarm):
+            check_metric(metric["Namespace"], metric["MetricName"], name)
+            if metric["Namespace"] == "Flatfire" and metric["MetricName"] in EMBEDDED:
+                check_equal(metric["Dimensions"], [{"Name": "Stack", "Value": "flatfire"}], f"the dimensions of {name}")
     if "SilenceAlarm" in expected:
         alarm = stack.properties("SilenceAlarm")
         check_equal(alarm["TreatMissingData"], "breaching", "what SilenceAlarm makes of missing data")
         check_equal(alarm["EvaluationPeriods"], stack.given("SilenceAlarmHours"), "the hours of SilenceAlarm")
+    alarm = stack.properties("StopAlarm")
+    rule = (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
+    check_equal(rule, ("Stops", "Sum", "GreaterThanThreshold", 0), "the rule of StopAlarm")
+    if "LagAlarm" in expected:
+        check_converted(stack, "LagAlarm", "Lag", "p95", "milliseconds / 60000", "LagAlarmMinutes")
+    if stack.given("LargeObjectMegabytes"):
+        alarm, metric = "LargeObjectOldestMessageAlarm", "ApproximateAgeOfOldestMessage"
+        check_converted(stack, alarm, metric, "Maximum", "seconds / 3600", "LargeObjectAlarmHours")
+
+
+def alarm_metrics(alarm):
+    """Returns the metrics that an alarm reads, also within an expression."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+
+
+def check_converted(stack, name, metric, statistic, expression, threshold):
+    """Checks an alarm over a metric in another unit than that of its threshold."""
+    alarm = stack.properties(name)
+    measured, converted = alarm["Metrics"]
+    check_equal(measured["MetricStat"]["Metric"]["MetricName"], metric, f"the metric of {name}")
+    check_equal(measured["MetricStat"]["Stat"], statistic, f"the statistic of {name}")
+    check_equal((measured["ReturnData"], converted["ReturnData"]), (False, True), f"which metric {name} compares")
+    check_equal(converted["Expression"], expression, f"the expression of {name}")
+    check_equal(measured["Id"], expression.split()[0], f"what the expression of {name} reads")
+    check_equal(alarm["Threshold"], stack.given(threshold), f"the threshold of {name}")
 
 
 def check_metric(namespace, metric, where):
@@ -636,6 +748,21 @@ def check_dashboard(stack):
             check(widget["x"] + widget["width"] <= 24, f"the widget {title} is beyond the 24 columns")
             for metric in widget["properties"].get("metrics", []):
                 check_metric(metric[0], metric[1], f"the widget {title}")
+                if metric[1] in EMBEDDED:
+                    check_equal(metric[2:4], ["Stack", "flatfire"], f"the dimension of {metric[1]} in {title}")
+        shown = {metric[1] for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])}
+        check(EMBEDDED <= shown, f"{name} does not show {', '.join(sorted(EMBEDDED - shown))}")
+        check_overlaps(body["widgets"])
+
+
+def check_overlaps(widgets):
+    taken = {}
+    for widget in widgets:
+        title = widget["properties"]["title"]
+        for x in range(widget["x"], widget["x"] + widget["width"]):
+            for y in range(widget["y"], widget["y"] + widget["height"]):
+                other = taken.setdefault((x, y), title)
+                check(other == title, f"the widgets {other} and {title} overlap")
 
 
 CHECKS = [
@@ -643,8 +770,10 @@ CHECKS = [
     check_bucket,
     check_lifecycle,
     check_queues,
+    check_redrive,
     check_senders,
     check_operator,
+    check_large_objects,
     check_network,
     check_key,
     check_role,
