@@ -1,4 +1,4 @@
-"""Checks template.yaml with many combinations of its parameters.
+"""Checks template.yaml with many combinations of its parameters, then the worker's template.
 
 For each combination the script transforms the template as SAM does, evaluates its conditions and functions as
 CloudFormation does, and checks the resources that are left. Then cfn-lint reads the transformed template with all
@@ -7,7 +7,7 @@ combinations, because it ignores parameter values of a template that is not tran
 
 It prints one line for each combination, and ends with exit code 1 and a message at the first failure.
 
-usage: check_template.py [--template FILE]
+usage: check_template.py [--template FILE] [--worker FILE]
 """
 
 import argparse
@@ -15,8 +15,6 @@ import json
 import logging
 import os
 import pathlib
-import re
-import subprocess
 import sys
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -27,17 +25,24 @@ from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E40
 from samtranslator.translator.transform import transform  # noqa: E402  (after the region is set)
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-ACCOUNT = "123456789012"
-REGION = "us-east-1"
-PSEUDO_PARAMETERS = {
-    "AWS::AccountId": ACCOUNT,
-    "AWS::Partition": "aws",
-    "AWS::Region": REGION,
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/flatfire/1",
-    "AWS::StackName": "flatfire",
-    "AWS::URLSuffix": "amazonaws.com",
-}
+import check_worker  # noqa: E402
+from stack import (  # noqa: E402
+    ACCOUNT,
+    REGION,
+    ROOT,
+    Failure,
+    Stack,
+    alarm_metrics,
+    by_sid,
+    check,
+    check_equal,
+    check_parameters,
+    listed,
+    role_actions,
+    role_statements,
+    run,
+    statements,
+)
 
 BUCKET = "a-bucket-of-files"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
@@ -55,7 +60,8 @@ NETWORK = {"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d", "SecurityGroupIds": "
 ENCRYPTED = {"KmsKeyArn": KEY}
 GUARDED = {"PermissionsBoundaryArn": BOUNDARY, "OperatorRoleArn": OPERATOR}
 TOLD = {"AlarmTopicArn": TOPIC}
-WATCHED = {**TOLD, "SilenceAlarmHours": "72", "Dashboard": "true"}
+WATCHED = {**TOLD, "SilenceAlarmHours": "72", "LagAlarmMinutes": "60", "Dashboard": "true"}
+LARGE = {"LargeObjectMegabytes": "2000"}
 SENDERS = {"UploaderArns": UPLOADERS, "AccessLogBucket": "a-bucket-of-logs"}
 OFF = {
     "DaysToInfrequentAccess": "0",
@@ -82,6 +88,10 @@ COMBINATIONS = {
     "layers": {"Layers": f"{LAYER},{LAYER}"},
     "topic": TOLD,
     "silence": {"SilenceAlarmHours": "24"},
+    "lag": {"LagAlarmMinutes": "30"},
+    "large objects": LARGE,
+    "large objects, key": {**LARGE, **ENCRYPTED},
+    "large objects, operator, topic": {**LARGE, **GUARDED, **TOLD, "LargeObjectAlarmHours": "48"},
     "dashboard": {"Dashboard": "true"},
     "topic, silence, dashboard": WATCHED,
     "no lifecycle": OFF,
@@ -97,8 +107,18 @@ COMBINATIONS = {
     "existing bucket, operator, boundary": {**EXISTING, **GUARDED},
     "existing bucket, topic, silence, dashboard": {**EXISTING, **WATCHED},
     "existing bucket, no lifecycle": {**EXISTING, **OFF},
+    "existing bucket, large objects": {**EXISTING, **LARGE},
     "existing bucket, everything": {**EXISTING, **NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, "Layers": LAYER},
-    "everything": {**NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, **SENDERS, "Layers": LAYER, "MongodbSecretArn": SECRET},
+    "everything": {
+        **NETWORK,
+        **ENCRYPTED,
+        **GUARDED,
+        **WATCHED,
+        **SENDERS,
+        **LARGE,
+        "Layers": LAYER,
+        "MongodbSecretArn": SECRET,
+    },
 }
 
 # The template's own rules refuse these.
@@ -136,7 +156,19 @@ NETWORK_ACTIONS = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 }
-ALARMS = {"DeadLetterAlarm", "OldestMessageAlarm", "FunctionErrorAlarm", "IncompleteLoadAlarm"}
+ALARMS = {"DeadLetterAlarm", "OldestMessageAlarm", "FunctionErrorAlarm", "IncompleteLoadAlarm", "StopAlarm"}
+LARGE_OBJECT_ALARMS = {"LargeObjectDeadLetterAlarm", "LargeObjectOldestMessageAlarm"}
+QUEUES = {"Queue", "DeadLetterQueue"}
+LARGE_OBJECT_QUEUES = {"LargeObjectQueue", "LargeObjectDeadLetterQueue"}
+QUEUE_ACTIONS = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+    "sqs:SendMessage",
+}
+# The function writes these in CloudWatch's embedded metric format, with the stack as their dimension.
+EMBEDDED = {"Files", "Records", "Rows", "Unchanged", "Rejects", "Bytes", "Lag", "Interruptions", "Stops"}
 METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
@@ -145,182 +177,9 @@ METRICS = {
         "NumberOfMessagesSent",
     },
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
-    "Flatfire": {"flatfire-incomplete-loads"},
+    # The first is of the template's metric filter.
+    "Flatfire": {"flatfire-incomplete-loads", *EMBEDDED},
 }
-
-
-class Failure(Exception):
-    """The template is not as it should be."""
-
-
-def check(condition, message):
-    if not condition:
-        raise Failure(message)
-
-
-def check_equal(actual, expected, what):
-    check(actual == expected, f"{what} is {actual!r}, and should be {expected!r}")
-
-
-# --- evaluating the template -------------------------------------------------------------------------------------
-
-NO_VALUE = object()
-
-
-class Stack:
-    """The resources of the template with one combination of parameter values."""
-
-    def __init__(self, template, given):
-        self.template = template
-        self.parameters = parameter_values(template, given)
-        self.conditions = {}
-        self.references = {}
-        self.ids = {
-            name for name, resource in template["Resources"].items() if self.holds(resource.get("Condition"))
-        }
-        self.resources = {}
-        for name in sorted(self.ids):
-            resource = template["Resources"][name]
-            self.need(resource.get("DependsOn", []), name)
-            self.resources[name] = {**resource, "Properties": self.evaluate(resource.get("Properties", {}), name)}
-        self.outputs = {
-            name: self.evaluate(output["Value"], f"output {name}")
-            for name, output in template["Outputs"].items()
-            if self.holds(output.get("Condition"))
-        }
-        self.check_order()
-
-    def properties(self, name):
-        check(name in self.resources, f"there is no {name}")
-        return self.resources[name]["Properties"]
-
-    def given(self, name):
-        """Returns the value of a parameter; empty text and 0 count as not given."""
-        value = self.parameters[name]
-        return "" if value == "0" else value
-
-    def of_type(self, prefix):
-        return {name for name, resource in self.resources.items() if resource["Type"].startswith(prefix)}
-
-    def holds(self, condition):
-        if condition is None:
-            return True
-        if condition not in self.conditions:
-            check(condition in self.template["Conditions"], f"there is no condition {condition}")
-            self.conditions[condition] = self.truth(self.template["Conditions"][condition])
-        return self.conditions[condition]
-
-    def truth(self, expression):
-        """Evaluates a condition, or an assertion of a rule."""
-        ((function, argument),) = expression.items()
-        if function == "Condition":
-            return self.holds(argument)
-        if function == "Fn::Not":
-            return not self.truth(argument[0])
-        if function == "Fn::And":
-            return all([self.truth(part) for part in argument])
-        if function == "Fn::Or":
-            return any([self.truth(part) for part in argument])
-        if function == "Fn::Equals":
-            left, right = (str(self.evaluate(side, "a condition")) for side in argument)
-            return left == right
-        raise Failure(f"this script does not know {function} in a condition")
-
-    def need(self, names, where):
-        for name in [names] if isinstance(names, str) else names:
-            check(name in self.ids, f"{where} refers to {name}, which this combination does not make")
-            self.references.setdefault(where, set()).add(name)
-
-    def check_order(self):
-        """CloudFormation makes each resource after those that it refers to, so no circle may exist."""
-        waiting = set(self.ids)
-        while waiting:
-            ready = {name for name in waiting if not self.references.get(name, set()) & waiting}
-            check(ready, f"some of these resources refer to each other in a circle: {', '.join(sorted(waiting))}")
-            waiting -= ready
-
-    def evaluate(self, value, where):
-        if isinstance(value, list):
-            items = [self.evaluate(item, where) for item in value]
-            return [item for item in items if item is not NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            ((function, argument),) = value.items()
-            if function == "Ref" or function.startswith("Fn::"):
-                return self.call(function, argument, where)
-        members = {name: self.evaluate(member, where) for name, member in value.items()}
-        return {name: member for name, member in members.items() if member is not NO_VALUE}
-
-    def call(self, function, argument, where):
-        if function == "Ref":
-            return self.reference(argument, where)
-        if function == "Fn::GetAtt":
-            name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-            return self.attribute(name, attribute, where)
-        if function == "Fn::If":
-            condition, then, otherwise = argument
-            return self.evaluate(then if self.holds(condition) else otherwise, where)
-        if function == "Fn::Sub":
-            check(isinstance(argument, str), f"this script does not know Fn::Sub with values, in {where}")
-            return re.sub(r"\$\{([^!}][^}]*)\}", lambda found: self.substitute(found[1], where), argument)
-        if function == "Fn::Split":
-            separator, text = self.evaluate(argument, where)
-            return text.split(separator)
-        if function == "Fn::Join":
-            separator, parts = self.evaluate(argument, where)
-            return separator.join(parts)
-        if function == "Fn::FindInMap":
-            mapping, first, second = self.evaluate(argument, where)
-            check(first in self.template["Mappings"][mapping], f"the mapping {mapping} has no {first}")
-            return self.template["Mappings"][mapping][first][second]
-        raise Failure(f"this script does not know {function}, in {where}")
-
-    def reference(self, name, where):
-        if name == "AWS::NoValue":
-            return NO_VALUE
-        if name in PSEUDO_PARAMETERS:
-            return PSEUDO_PARAMETERS[name]
-        if name in self.parameters:
-            return self.parameters[name]
-        self.need(name, where)
-        return f"<{name}>"
-
-    def attribute(self, name, attribute, where):
-        self.need(name, where)
-        return f"<{name}.{attribute}>"
-
-    def substitute(self, name, where):
-        if "." in name:
-            return self.attribute(*name.split(".", 1), where)
-        return str(self.reference(name, where))
-
-    def broken_rule(self):
-        """Returns what the first rule says that these values break, if there is one."""
-        for rule in self.template["Rules"].values():
-            if "RuleCondition" in rule and not self.truth(rule["RuleCondition"]):
-                continue
-            for assertion in rule["Assertions"]:
-                if not self.truth(assertion["Assert"]):
-                    return assertion["AssertDescription"]
-        return None
-
-
-def parameter_values(template, given):
-    values = {}
-    for name, declared in template["Parameters"].items():
-        check(name in given or "Default" in declared, f"{name} has no default, and the combination does not give it")
-        value = str(given.get(name, declared.get("Default")))
-        if declared["Type"] == "Number":
-            check(float(value) >= declared.get("MinValue", float("-inf")), f"{name}={value} is below its minimum")
-            check(float(value) <= declared.get("MaxValue", float("inf")), f"{name}={value} is above its maximum")
-        allowed = [str(one) for one in declared.get("AllowedValues", [value])]
-        check(value in allowed, f"{name}={value} is not among its values")
-        check(re.fullmatch(declared.get("AllowedPattern", ".*"), value, re.DOTALL), f"{name}={value} has another form")
-        values[name] = value
-    unknown = given.keys() - values.keys()
-    check(not unknown, f"the template has no parameter {', '.join(sorted(unknown))}")
-    return values
 
 
 class NoManagedPolicies:
@@ -346,36 +205,6 @@ def complete(given):
 
 
 # --- what the resources must be ----------------------------------------------------------------------------------
-
-
-def statements(document):
-    found = document["Statement"]
-    return found if isinstance(found, list) else [found]
-
-
-def listed(value):
-    return value if isinstance(value, list) else [value]
-
-
-def role_statements(stack):
-    policies = stack.properties("IngestRole").get("Policies", [])
-    return [statement for policy in policies for statement in statements(policy["PolicyDocument"])]
-
-
-def role_actions(stack, service):
-    """Returns the resources of each action of a service that the role has."""
-    return {
-        action: listed(statement["Resource"])
-        for statement in role_statements(stack)
-        for action in listed(statement["Action"])
-        if action.startswith(service)
-    }
-
-
-def by_sid(document, sid):
-    found = [statement for statement in statements(document) if statement.get("Sid") == sid]
-    check(len(found) == 1, f"{len(found)} statements are called {sid}, and one should be")
-    return found[0]
 
 
 def check_logical_ids(stack):
@@ -473,8 +302,14 @@ def check_tls_only(policy, action):
     check_equal(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, "the condition of TlsOnly")
 
 
+def queues(stack):
+    return QUEUES | (LARGE_OBJECT_QUEUES if stack.given("LargeObjectMegabytes") else set())
+
+
 def check_queues(stack):
-    for name in ("Queue", "DeadLetterQueue"):
+    policies = {f"{name}Policy" for name in queues(stack)}
+    check_equal(stack.of_type("AWS::SQS::"), queues(stack) | policies, "the set of queues and their policies")
+    for name in sorted(queues(stack)):
         retention = stack.properties(name).get("MessageRetentionPeriod")
         check_equal(retention, FOURTEEN_DAYS, f"the retention of {name}")
         policy = stack.properties(f"{name}Policy")
@@ -486,8 +321,49 @@ def check_queues(stack):
     check_equal(stack.properties("Queue")["VisibilityTimeout"], 6 * timeout, "the queue's visibility timeout")
 
 
-def check_senders(stack):
-    policy = stack.properties("QueuePolicy")["PolicyDocument"]
+def check_redrive(stack):
+    """Each queue that delivers has a dead-letter queue of its own."""
+    for name in sorted(queues(stack)):
+        target = stack.properties(name).get("RedrivePolicy", {}).get("deadLetterTargetArn")
+        expected = None if name.endswith("DeadLetterQueue") else f"<{name.removesuffix('Queue')}DeadLetterQueue.Arn>"
+        check_equal(target, expected, f"the dead-letter queue of {name}")
+
+
+def check_large_objects(stack):
+    variables = stack.properties("IngestFunction")["Environment"]["Variables"]
+    check_equal(variables.get("STACK_NAME"), "flatfire", "STACK_NAME")
+    granted = {
+        (action, resource) for action, resources in role_actions(stack, "IngestRole", "sqs:").items() for resource in resources
+    }
+    expected = {(action, "<Queue.Arn>") for action in QUEUE_ACTIONS}
+    megabytes = stack.given("LargeObjectMegabytes")
+    outputs = {name: value for name, value in stack.outputs.items() if name.startswith("LargeObject")}
+    check_equal(variables.get("LARGE_OBJECT_MEGABYTES", ""), megabytes, "LARGE_OBJECT_MEGABYTES")
+    if not megabytes:
+        check_equal(variables.get("LARGE_OBJECT_QUEUE_URL"), None, "LARGE_OBJECT_QUEUE_URL")
+        check_equal(outputs, {}, "the outputs of a queue that is not there")
+        return check_equal(granted, expected, "what the role may do with queues")
+    check_equal(variables.get("LARGE_OBJECT_QUEUE_URL"), "<LargeObjectQueue>", "LARGE_OBJECT_QUEUE_URL")
+    check_equal(
+        outputs,
+        {
+            "LargeObjectQueueUrl": "<LargeObjectQueue>",
+            "LargeObjectQueueArn": "<LargeObjectQueue.Arn>",
+            "LargeObjectDeadLetterQueueUrl": "<LargeObjectDeadLetterQueue>",
+        },
+        "the outputs of the queue of large objects",
+    )
+    expected.add(("sqs:SendMessage", "<LargeObjectQueue.Arn>"))
+    check_equal(granted, expected, "what the role may do with queues")
+    policy = stack.properties("LargeObjectQueuePolicy")["PolicyDocument"]
+    check_deny(stack, policy)
+    allowed = [statement for statement in statements(policy) if statement["Effect"] == "Allow"]
+    check_equal(allowed, [], "what the policy of the queue of large objects allows")
+    # The worker's heartbeat assumes it, and a killed worker's message comes again after it.
+    check_equal(stack.properties("LargeObjectQueue")["VisibilityTimeout"], 120, "the visibility of large objects")
+
+
+def check_deny(stack, policy):
     deny = by_sid(policy, "NobodyElseMaySend")
     check_equal((deny["Effect"], deny["Principal"]), ("Deny", "*"), "whom NobodyElseMaySend refuses")
     check_equal(deny["Action"], "sqs:SendMessage", "what NobodyElseMaySend refuses")
@@ -497,6 +373,11 @@ def check_senders(stack):
         "ArnNotEquals": {"aws:PrincipalArn": ["<IngestRole.Arn>", *operator]},
     }
     check_equal(deny["Condition"], condition, "whom NobodyElseMaySend admits")
+
+
+def check_senders(stack):
+    policy = stack.properties("QueuePolicy")["PolicyDocument"]
+    check_deny(stack, policy)
     if stack.given("MakeBucket") == "no":
         service = "events.amazonaws.com"
         condition = {"ArnEquals": {"aws:SourceArn": "<ObjectCreatedRule.Arn>"}}
@@ -526,15 +407,15 @@ def check_operator(stack):
     bucket, key = f"arn:aws:s3:::{BUCKET}", stack.given("KmsKeyArn")
     files = f"{bucket}/{stack.given('WatchedPrefix')}*"
     expected = {
-        ("sqs:SendMessage", "<Queue.Arn>"),
-        ("sqs:ReceiveMessage", "<DeadLetterQueue.Arn>"),
-        ("sqs:DeleteMessage", "<DeadLetterQueue.Arn>"),
-        ("sqs:ListDeadLetterSourceQueues", "<DeadLetterQueue.Arn>"),
         ("s3:ListBucketVersions", bucket),
         ("s3:GetBucketVersioning", bucket),
         ("s3:GetObject", files),
         ("s3:GetObjectVersion", files),
     }
+    for name in queues(stack):
+        drains = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ListDeadLetterSourceQueues")
+        actions = drains if name.endswith("DeadLetterQueue") else ("sqs:SendMessage",)
+        expected |= {(action, f"<{name}.Arn>") for action in actions}
     expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
     check_equal(granted, expected, "what the operator may do")
     check(all(statement["Effect"] == "Allow" for statement in statements(document)), "the operator's policy denies")
@@ -543,7 +424,7 @@ def check_operator(stack):
 
 
 def check_network(stack):
-    actions = role_actions(stack, "ec2:")
+    actions = role_actions(stack, "IngestRole", "ec2:")
     network = stack.properties("IngestFunction").get("VpcConfig")
     if not stack.given("SubnetIds"):
         check_equal(set(actions), set(), "the set of ec2 actions without a network")
@@ -557,7 +438,7 @@ def check_key(stack):
     key, secret_key = stack.given("KmsKeyArn"), stack.given("MongodbSecretKmsKeyArn")
     granted = {
         (action, resource)
-        for statement in role_statements(stack)
+        for statement in role_statements(stack, "IngestRole")
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
         if action.startswith("kms:")
@@ -565,7 +446,7 @@ def check_key(stack):
     expected = {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
     expected |= {("kms:Decrypt", secret_key)} if secret_key else set()
     check_equal(granted, expected, "the set of kms actions of the role")
-    for name in ("Queue", "DeadLetterQueue"):
+    for name in sorted(queues(stack)):
         queue = stack.properties(name)
         check_equal(queue.get("KmsMasterKeyId", ""), key, f"the key of {name}")
         check_equal(queue.get("SqsManagedSseEnabled"), None if key else True, f"SqsManagedSseEnabled of {name}")
@@ -597,24 +478,49 @@ def check_role(stack):
         "s3:GetObjectVersion": [objects],
         "s3:ListBucket": [f"arn:aws:s3:::{BUCKET}"],
     }
-    check_equal(role_actions(stack, "s3:"), expected, "what the role may do in S3")
+    check_equal(role_actions(stack, "IngestRole", "s3:"), expected, "what the role may do in S3")
     secret = {"secretsmanager:GetSecretValue": [SECRET]} if stack.given("MongodbSecretArn") else {}
-    check_equal(role_actions(stack, "secretsmanager:"), secret, "what the role may do in Secrets Manager")
+    check_equal(role_actions(stack, "IngestRole", "secretsmanager:"), secret, "what the role may do in Secrets Manager")
 
 
 def check_alarms(stack):
     expected = ALARMS | ({"SilenceAlarm"} if stack.given("SilenceAlarmHours") else set())
+    expected |= {"LagAlarm"} if stack.given("LagAlarmMinutes") else set()
+    expected |= LARGE_OBJECT_ALARMS if stack.given("LargeObjectMegabytes") else set()
     check_equal(stack.of_type("AWS::CloudWatch::Alarm"), expected, "the set of alarms")
     topic = [stack.given("AlarmTopicArn")] if stack.given("AlarmTopicArn") else None
     for name in sorted(expected):
         alarm = stack.properties(name)
         for actions in ("AlarmActions", "OKActions"):
             check_equal(alarm.get(actions), topic, f"{actions} of {name}")
-        check_metric(alarm["Namespace"], alarm["MetricName"], name)
+        for metric in alarm_metrics(alarm):
+            check_metric(metric["Namespace"], metric["MetricName"], name)
+            if metric["Namespace"] == "Flatfire" and metric["MetricName"] in EMBEDDED:
+                check_equal(metric["Dimensions"], [{"Name": "Stack", "Value": "flatfire"}], f"the dimensions of {name}")
     if "SilenceAlarm" in expected:
         alarm = stack.properties("SilenceAlarm")
         check_equal(alarm["TreatMissingData"], "breaching", "what SilenceAlarm makes of missing data")
         check_equal(alarm["EvaluationPeriods"], stack.given("SilenceAlarmHours"), "the hours of SilenceAlarm")
+    alarm = stack.properties("StopAlarm")
+    rule = (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
+    check_equal(rule, ("Stops", "Sum", "GreaterThanThreshold", 0), "the rule of StopAlarm")
+    if "LagAlarm" in expected:
+        check_converted(stack, "LagAlarm", "Lag", "p95", "milliseconds / 60000", "LagAlarmMinutes")
+    if stack.given("LargeObjectMegabytes"):
+        alarm, metric = "LargeObjectOldestMessageAlarm", "ApproximateAgeOfOldestMessage"
+        check_converted(stack, alarm, metric, "Maximum", "seconds / 3600", "LargeObjectAlarmHours")
+
+
+def check_converted(stack, name, metric, statistic, expression, threshold):
+    """Checks an alarm over a metric in another unit than that of its threshold."""
+    alarm = stack.properties(name)
+    measured, converted = alarm["Metrics"]
+    check_equal(measured["MetricStat"]["Metric"]["MetricName"], metric, f"the metric of {name}")
+    check_equal(measured["MetricStat"]["Stat"], statistic, f"the statistic of {name}")
+    check_equal((measured["ReturnData"], converted["ReturnData"]), (False, True), f"which metric {name} compares")
+    check_equal(converted["Expression"], expression, f"the expression of {name}")
+    check_equal(measured["Id"], expression.split()[0], f"what the expression of {name} reads")
+    check_equal(alarm["Threshold"], stack.given(threshold), f"the threshold of {name}")
 
 
 def check_metric(namespace, metric, where):
@@ -636,6 +542,21 @@ def check_dashboard(stack):
             check(widget["x"] + widget["width"] <= 24, f"the widget {title} is beyond the 24 columns")
             for metric in widget["properties"].get("metrics", []):
                 check_metric(metric[0], metric[1], f"the widget {title}")
+                if metric[1] in EMBEDDED:
+                    check_equal(metric[2:4], ["Stack", "flatfire"], f"the dimension of {metric[1]} in {title}")
+        shown = {metric[1] for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])}
+        check(EMBEDDED <= shown, f"{name} does not show {', '.join(sorted(EMBEDDED - shown))}")
+        check_overlaps(body["widgets"])
+
+
+def check_overlaps(widgets):
+    taken = {}
+    for widget in widgets:
+        title = widget["properties"]["title"]
+        for x in range(widget["x"], widget["x"] + widget["width"]):
+            for y in range(widget["y"], widget["y"] + widget["height"]):
+                other = taken.setdefault((x, y), title)
+                check(other == title, f"the widgets {other} and {title} overlap")
 
 
 CHECKS = [
@@ -643,25 +564,16 @@ CHECKS = [
     check_bucket,
     check_lifecycle,
     check_queues,
+    check_redrive,
     check_senders,
     check_operator,
+    check_large_objects,
     check_network,
     check_key,
     check_role,
     check_alarms,
     check_dashboard,
 ]
-
-
-def check_parameters(template):
-    """Each parameter has a sentence, a place in the console's form and a row in the documentation."""
-    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    grouped = [name for group in groups for name in group["Parameters"]]
-    check_equal(sorted(grouped), sorted(template["Parameters"]), "the list of parameters in ParameterGroups")
-    documentation = (ROOT / "docs/operations.md").read_text()
-    for name, declared in template["Parameters"].items():
-        check(declared.get("Description", "").endswith("."), f"{name} has no sentence as its description")
-        check(f"`{name}`" in documentation, f"docs/operations.md lacks the parameter {name}")
 
 
 def check_refusals(source):
@@ -686,17 +598,6 @@ def check_combination(source, name, given):
 # --- the linters -------------------------------------------------------------------------------------------------
 
 
-def run(program, *arguments, text=None):
-    """Runs a program that stands beside this script's Python, with a text as its input."""
-    path = pathlib.Path(sys.executable).parent / program
-    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
-    ended = subprocess.run(
-        [path, *arguments], cwd=ROOT, env=environment, input=text or "", capture_output=True, text=True, check=False
-    )
-    check(ended.returncode == 0, f"{program} complains:\n{ended.stdout}{ended.stderr}")
-    print(f"ok       {program}")
-
-
 def lint_combinations(source):
     """Lints each transformed template; combinations that SAM transforms alike share one."""
     sets = {}
@@ -715,10 +616,13 @@ def lint(template):
 def main():
     parser = argparse.ArgumentParser(description="Checks the template with many combinations of its parameters.")
     parser.add_argument("--template", type=pathlib.Path, default=ROOT / "template.yaml")
-    path = parser.parse_args().template.resolve()
+    parser.add_argument("--worker", type=pathlib.Path, default=ROOT / "deploy/worker/template.yaml")
+    arguments = parser.parse_args()
+    path = arguments.template.resolve()
     source = path.read_text()
+    worker = arguments.worker.resolve()
     try:
-        check_parameters(yaml_parse(source))
+        check_parameters(yaml_parse(source), "docs/operations.md")
         for name, given in COMBINATIONS.items():
             check_combination(source, name, given)
         check_refusals(source)
@@ -726,6 +630,11 @@ def main():
         lint(path)
     except Failure as failure:
         sys.exit(f"template.yaml: {failure}")
+    try:
+        check_worker.check_all(yaml_parse(worker.read_text()), yaml_parse(source))
+        check_worker.lint(worker)
+    except Failure as failure:
+        sys.exit(f"deploy/worker/template.yaml: {failure}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Runs the local cloud as if a TLS terminator stood before it.
 
-The cloud speaks plain HTTP on the loopback interface and enforces the template's policies, also the ones that refuse
+The cloud speaks plain HTTP on one address of this machine and enforces the template's policies, also the ones that refuse
 requests without TLS. A load balancer would say in a header that the request came over TLS; here this file says it.
 
-usage: serve_cloud.py PORT
+usage: serve_cloud.py PORT [ADDRESS]
+
+ADDRESS is 127.0.0.1; containers need that of their engine's bridge.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ async def behind_tls(scope, receive, send):
 
 def main():
     config = Config()
-    config.bind = [f"127.0.0.1:{int(sys.argv[1])}"]
+    address = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+    config.bind = [f"{address}:{int(sys.argv[1])}"]
     config.loglevel = "WARNING"
     asyncio.run(serve(behind_tls, config))
 

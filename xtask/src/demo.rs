@@ -115,8 +115,8 @@ It is still running.
   run the function yourself (with .tools/build/bin on the PATH)
                  cargo lambda watch --env-file .tools/demo/function.env
                  cargo lambda invoke ingest --data-file events/s3-put.json
-                 sam local invoke IngestFunction -e events/s3-put.json \\
-                   --env-vars .tools/demo/env.json --docker-network host
+                 as SAM runs it, with servers of its own; needs a container engine:
+                 .tools/cloud/bin/python xtask/py/sam_invoke.py events/s3-put-unversioned.json
   stop           cargo xtask stop",
         upload_to = outputs.upload_to,
     );
