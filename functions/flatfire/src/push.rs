@@ -94,7 +94,7 @@ struct Pusher {
 
 /// Uploads what is new or changed.
 pub(crate) async fn run(arguments: Push) -> anyhow::Result<Outcome> {
-    let target = Target::parse(&arguments.target, Cloud::new().await)?;
+    let target = Target::parse(&arguments.target, &Cloud::new().await)?;
     if !arguments.folder.is_dir() {
         bail!("{}: is not a folder", arguments.folder.display());
     }
@@ -216,7 +216,7 @@ impl Pusher {
                     console::print(&file.path.display().to_string()).ok();
                 }
                 if let (Some(follower), Some(object)) = (&mut self.follower, object) {
-                    follower.add(object, file.clone());
+                    follower.add(&object, file.clone());
                     self.done.insert(file.path, file.stamp);
                     return;
                 }

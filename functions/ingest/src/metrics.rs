@@ -1,4 +1,4 @@
-//! Metrics: numbers in CloudWatch's embedded metric format, one line an object. CloudWatch reads them from the log.
+//! Metrics: numbers in the embedded metric format of `CloudWatch`, which reads them from the log. One line an object.
 
 use std::io::Write as _;
 

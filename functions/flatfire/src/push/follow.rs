@@ -30,7 +30,7 @@ impl Follower {
     }
 
     /// Follows one more object.
-    pub(super) fn add(&mut self, object: ObjectRef, file: LocalFile) {
+    pub(super) fn add(&mut self, object: &ObjectRef, file: LocalFile) {
         self.open.insert(object.load_id(), file);
     }
 
@@ -39,14 +39,13 @@ impl Follower {
         let ids: Vec<String> = self.open.keys().cloned().collect();
         for (id, load) in self.loads.of(&ids).await? {
             let (outcome, problem) = match load.state {
-                LoadState::Running => continue,
+                // Of one that is stuck the next delivery takes over.
+                LoadState::Running | LoadState::Stuck => continue,
                 LoadState::Done | LoadState::Superseded => (Outcome::Done, None),
                 LoadState::Partial => (Outcome::Partial, Some("loaded in part")),
                 LoadState::Refused => (Outcome::Failed, Some("refused by a gate")),
                 LoadState::Failed => (Outcome::Failed, Some("every record of it is a reject")),
                 LoadState::Gone => (Outcome::Failed, Some("deleted in the bucket before it was loaded")),
-                // The next delivery takes over.
-                LoadState::Stuck => continue,
             };
             let Some(file) = self.open.remove(&id) else { continue };
             self.outcome = self.outcome.max(outcome);

@@ -47,7 +47,7 @@ pub(super) enum Uploaded {
 
 impl Target {
     /// Reads `s3://bucket/prefix/`.
-    pub(super) fn parse(text: &str, cloud: Cloud) -> anyhow::Result<Self> {
+    pub(super) fn parse(text: &str, cloud: &Cloud) -> anyhow::Result<Self> {
         let (bucket, prefix) = place(text)?;
         Ok(Self { bucket, prefix, client: cloud.patient_s3().clone() })
     }
