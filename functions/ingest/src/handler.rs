@@ -13,13 +13,13 @@ use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{self, Event, InvalidNotification, Notification};
 use serde_json::{Value, json};
-use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use crate::invocation::{Failure, Invocation, InvocationFailure};
 use crate::queue::{Queue, deliveries_of, hidden_for};
 use crate::report::{self, Report};
-use crate::settings::{LargeObjects, Watched};
+use crate::watched::{LargeObjects, Watched};
 use pipeline::load::{Deadline, Loaded};
 
 /// Messages of one batch that are worked on at the same time: small objects wait mostly for S3 and the database.
@@ -33,43 +33,6 @@ pub(crate) struct Handler<L> {
     pub(crate) watched: Watched,
     pub(crate) large_objects: Option<LargeObjects>,
     pub(crate) report: Report,
-}
-
-/// What one invocation is told by the runtime.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    /// Stands in every log line.
-    pub request_id: String,
-    /// When work must stop, with time enough left to say so.
-    pub deadline: Deadline,
-}
-
-/// Why a message is to come again.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Failure {
-    /// It is no notification. It comes again until it ends in the dead-letter queue, where somebody sees it.
-    #[error(transparent)]
-    Invalid(#[from] InvalidNotification),
-    /// An object of it could not be loaded now.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    /// The program panicked. The panic's text is not kept: it may quote data.
-    #[error("the program panicked")]
-    Panicked,
-}
-
-/// Why an invocation as a whole fails, and Lambda is to try it again.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub enum InvocationFailure {
-    /// A notification that came without a queue.
-    #[error(transparent)]
-    Direct(#[from] Failure),
-    /// What looks like a batch of SQS is none.
-    #[error("the event is no batch of SQS")]
-    Envelope,
-    /// A message failed whose identifier is unknown, so that it cannot be named in the answer.
-    #[error("a message without an identifier failed")]
-    Unnamed,
 }
 
 impl<L, F> Handler<L>
@@ -281,17 +244,4 @@ where
 
 fn is_batch(event: &Value) -> bool {
     event.pointer("/Records/0/eventSource").and_then(Value::as_str) == Some("aws:sqs")
-}
-
-impl InvocationFailure {
-    /// Returns the word for it that Lambda shows.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Direct(Failure::Invalid(_)) => "InvalidNotification",
-            Self::Direct(Failure::Interrupted(_)) => "Interrupted",
-            Self::Direct(Failure::Panicked) => "Panicked",
-            Self::Envelope | Self::Unnamed => "InvalidBatch",
-        }
-    }
 }

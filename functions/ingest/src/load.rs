@@ -1,8 +1,8 @@
 //! One object through the pipeline: the seam between the function and the library.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use mongodb_store::{ConnectError, MongoStore, connect};
 use pipeline::assemble::BatchLimits;
@@ -14,11 +14,25 @@ use pipeline::source::Storage;
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
-use crate::service::LoadTime;
 use crate::settings::Settings;
+use crate::surroundings::{milliseconds_now, random_name};
 
 /// Batches of one object that are written at the same time. Two objects are loaded at once, and all is held in memory.
 const WRITES_AT_ONCE: usize = 2;
+
+/// How long a load may take.
+#[derive(Debug, Clone)]
+pub enum LoadTime {
+    /// Until the deadline of its invocation: a Lambda is killed behind it.
+    UntilDeadline,
+    /// As long as it takes. Once the flag is set, it stops behind what it has begun to write, and another attempt goes on.
+    UntilStopped {
+        /// Set by whoever wants an end.
+        is_stopped: Arc<AtomicBool>,
+        /// How long a load that is killed keeps others from its object.
+        lease: Duration,
+    },
+}
 
 /// Everything that loads have in common. It connects when the first object comes.
 #[derive(Debug)]
@@ -112,16 +126,4 @@ impl Loader {
         *connected = Some(Arc::clone(&made));
         Ok(made)
     }
-}
-
-/// Returns a text that nobody else has: 128 random bits.
-pub(crate) fn random_name() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
-}
-
-#[allow(clippy::disallowed_methods, reason = "this is the edge: the library is told the time")]
-pub(crate) fn milliseconds_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use pipeline::notification::Event;
 use pipeline::object::{Pin, hex};
 use sha2::{Digest as _, Sha256};
 
-use crate::settings::{LogKeys, Watched};
+use crate::watched::Watched;
 
 /// How many bytes of a hash are written: enough to tell files apart.
 const HASH_BYTES: usize = 8;
@@ -18,6 +18,15 @@ const HASH_BYTES: usize = 8;
 const VERSION_LENGTH: std::ops::RangeInclusive<usize> = 30..=64;
 /// The longest sequencer: S3's have 18 digits and may grow.
 const SEQUENCER_LENGTH: usize = 64;
+
+/// How object keys stand in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogKeys {
+    /// By their hash: file names may tell who a patient is.
+    Hash,
+    /// As they are.
+    Plain,
+}
 
 /// Hashes with the secret of a deployment (HMAC-SHA256): a reader of the log alone cannot find a file name by trying all
 /// possible ones.

@@ -7,7 +7,7 @@ use pipeline::load::Loaded;
 use pipeline::notification::{Cause, Event};
 use serde_json::{Map, Value, json};
 
-use crate::load::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// The namespace of all metrics.
 const NAMESPACE: &str = "Flatfire";

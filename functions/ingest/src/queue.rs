@@ -10,7 +10,7 @@ use pipeline::interrupted::Interrupted;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::handler::Failure;
+use crate::invocation::Failure;
 
 /// The queue, if there is one: a notification can also come straight to the function.
 #[derive(Debug, Clone)]
@@ -179,7 +179,7 @@ mod tests {
     use pipeline::notification::InvalidNotification;
 
     use super::hidden_for;
-    use crate::handler::Failure;
+    use crate::invocation::Failure;
 
     fn seconds(failure: &Failure, deliveries: &str) -> u64 {
         let mut message = SqsMessage::default();

@@ -9,7 +9,7 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::handler::{Failure, Invocation};
+use crate::invocation::{Failure, Invocation};
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::settings::LogLevel;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -16,8 +15,9 @@ use pipeline::notification::Event;
 use pipeline::source::{S3, Storage};
 use serde_json::Value;
 
-use crate::handler::{Handler, Invocation, InvocationFailure};
-use crate::load::Loader;
+use crate::handler::Handler;
+use crate::invocation::{Invocation, InvocationFailure};
+use crate::load::{LoadTime, Loader};
 use crate::log_names::LogNames;
 use crate::queue::Queue;
 use crate::report::Report;
@@ -25,20 +25,6 @@ use crate::settings::Settings;
 
 /// Loads one object.
 type Load = Box<dyn Fn(Event, Deadline) -> BoxFuture<'static, Result<Loaded, Interrupted>> + Send + Sync>;
-
-/// How long a load may take.
-#[derive(Debug, Clone)]
-pub enum LoadTime {
-    /// Until the deadline of its invocation: a Lambda is killed behind it.
-    UntilDeadline,
-    /// As long as it takes. Once the flag is set, it stops behind what it has begun to write, and another attempt goes on.
-    UntilStopped {
-        /// Set by whoever wants an end.
-        is_stopped: Arc<AtomicBool>,
-        /// How long a load that is killed keeps others from its object.
-        lease: Duration,
-    },
-}
 
 /// Handles messages.
 pub struct Service {

@@ -14,10 +14,10 @@ use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
 use mongodb_store::{Retention, Validation};
-use pipeline::object::ObjectRef;
 
-use crate::load::random_name;
-use crate::log_names::LogHash;
+use crate::log_names::{LogHash, LogKeys};
+use crate::surroundings::random_name;
+use crate::watched::{LargeObjects, Watched};
 
 /// What a deployment can choose. Nothing behind it sees the environment.
 #[derive(Debug)]
@@ -66,32 +66,6 @@ pub(crate) enum Connection {
     Uri(String),
     /// It is the value of this secret of Secrets Manager.
     SecretArn(String),
-}
-
-/// Which objects are loaded. The notification filters by the same rules, but a queue takes messages from others too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Watched {
-    bucket: Option<String>,
-    prefix: String,
-    suffix: String,
-}
-
-/// Objects that somebody else loads: a worker, which may take longer than a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LargeObjects {
-    /// The queue of the worker.
-    pub(crate) queue_url: String,
-    /// Objects above this go there, in bytes as stored.
-    pub(crate) above: u64,
-}
-
-/// How object keys stand in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogKeys {
-    /// By their hash: file names may tell who a patient is.
-    Hash,
-    /// As they are.
-    Plain,
 }
 
 /// What is logged. There is no `trace`: at that level the Lambda runtime prints whole payloads.
@@ -170,32 +144,6 @@ impl Settings {
         } else {
             Err(InvalidSettings { mistakes, catalog })
         }
-    }
-}
-
-impl Watched {
-    #[cfg(test)]
-    pub(crate) fn new(bucket: &str, prefix: &str) -> Self {
-        Self { bucket: Some(bucket.to_owned()), prefix: prefix.to_owned(), suffix: String::new() }
-    }
-
-    /// Returns whether this is the one bucket whose objects are loaded.
-    pub(crate) fn is_the_bucket(&self, bucket: &str) -> bool {
-        self.bucket.as_deref() == Some(bucket)
-    }
-
-    /// Whether an object is to be loaded. The key is compared as it is, not as it is encoded.
-    pub(crate) fn includes(&self, object: &ObjectRef) -> bool {
-        self.bucket.as_ref().is_none_or(|bucket| *bucket == object.bucket)
-            && object.key.starts_with(&self.prefix)
-            && object.key.ends_with(&self.suffix)
-    }
-}
-
-impl LargeObjects {
-    /// Returns whether an object is one. A message without a size is loaded here.
-    pub(crate) fn include(&self, object: &ObjectRef) -> bool {
-        object.size.is_some_and(|size| size > self.above)
     }
 }
 

@@ -13,9 +13,10 @@ use pipeline::load::Deadline;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::handler::Invocation;
+use crate::invocation::Invocation;
+use crate::load::LoadTime;
 use crate::queue::{ReceiveError, deliveries_of};
-use crate::service::{LoadTime, Service};
+use crate::service::Service;
 use crate::settings::Settings;
 
 /// A queue that does not answer is asked again after this.

@@ -16,10 +16,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Handler, Invocation, InvocationFailure};
+use crate::log_names::LogKeys;
 use crate::log_names::{LogHash, LogNames};
 use crate::queue::Queue;
 use crate::report::{Report, json_lines};
-use crate::settings::{LargeObjects, LogKeys, LogLevel, Watched};
+use crate::settings::LogLevel;
+use crate::watched::{LargeObjects, Watched};
 use pipeline::ledger::Status;
 use pipeline::load::{Deadline, Loaded};
 

@@ -11,7 +11,8 @@ use pipeline::notification::{self, Cause, Event, HOP_LIMIT, form_encode};
 use serde_json::{Value, json};
 
 use super::{Failure, InvocationFailure};
-use crate::settings::{LogKeys, LogLevel};
+use crate::log_names::LogKeys;
+use crate::settings::LogLevel;
 use doubles::{Bench, Fate, LARGE_OBJECT_QUEUE, VERSION, s3_record};
 
 /// A batch of messages that are delivered for the first time, each with an identifier and a body.
