@@ -22,6 +22,11 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "000000000000", "AWS_SECRET_ACCESS_KEY": "lo
 READY_WITHIN = 60
 
 
+def end_all_on_sigterm():
+    """Lets the script end by an exception when it is asked to stop, so that what it started ends too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+
+
 def docker(*arguments, check=True):
     """Runs the engine's client and returns what it prints."""
     ended = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)

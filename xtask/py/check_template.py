@@ -32,7 +32,6 @@ from stack import (  # noqa: E402
     ROOT,
     Failure,
     Stack,
-    alarm_metrics,
     by_sid,
     check,
     check_equal,
@@ -91,7 +90,7 @@ COMBINATIONS = {
     "lag": {"LagAlarmMinutes": "30"},
     "large objects": LARGE,
     "large objects, key": {**LARGE, **ENCRYPTED},
-    "large objects, operator, topic": {**LARGE, **GUARDED, **TOLD, "LargeObjectAlarmHours": "48"},
+    "large objects, operator, topic": {**LARGE, **GUARDED, **TOLD, "LargeObjectAlarmSeconds": "7200"},
     "dashboard": {"Dashboard": "true"},
     "topic, silence, dashboard": WATCHED,
     "no lifecycle": OFF,
@@ -493,10 +492,9 @@ def check_alarms(stack):
         alarm = stack.properties(name)
         for actions in ("AlarmActions", "OKActions"):
             check_equal(alarm.get(actions), topic, f"{actions} of {name}")
-        for metric in alarm_metrics(alarm):
-            check_metric(metric["Namespace"], metric["MetricName"], name)
-            if metric["Namespace"] == "Flatfire" and metric["MetricName"] in EMBEDDED:
-                check_equal(metric["Dimensions"], [{"Name": "Stack", "Value": "flatfire"}], f"the dimensions of {name}")
+        check_metric(alarm["Namespace"], alarm["MetricName"], name)
+        if alarm["MetricName"] in EMBEDDED:
+            check_equal(alarm["Dimensions"], [{"Name": "Stack", "Value": "flatfire"}], f"the dimensions of {name}")
     if "SilenceAlarm" in expected:
         alarm = stack.properties("SilenceAlarm")
         check_equal(alarm["TreatMissingData"], "breaching", "what SilenceAlarm makes of missing data")
@@ -505,22 +503,17 @@ def check_alarms(stack):
     rule = (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
     check_equal(rule, ("Stops", "Sum", "GreaterThanThreshold", 0), "the rule of StopAlarm")
     if "LagAlarm" in expected:
-        check_converted(stack, "LagAlarm", "Lag", "p95", "milliseconds / 60000", "LagAlarmMinutes")
+        alarm = stack.properties("LagAlarm")
+        rule = (alarm["MetricName"], alarm["ExtendedStatistic"], alarm["ComparisonOperator"], alarm["Threshold"])
+        milliseconds = 60_000 * int(stack.given("LagAlarmMinutes"))
+        check_equal(rule, ("Lag", "p95", "GreaterThanThreshold", milliseconds), "the rule of LagAlarm")
     if stack.given("LargeObjectMegabytes"):
-        alarm, metric = "LargeObjectOldestMessageAlarm", "ApproximateAgeOfOldestMessage"
-        check_converted(stack, alarm, metric, "Maximum", "seconds / 3600", "LargeObjectAlarmHours")
-
-
-def check_converted(stack, name, metric, statistic, expression, threshold):
-    """Checks an alarm over a metric in another unit than that of its threshold."""
-    alarm = stack.properties(name)
-    measured, converted = alarm["Metrics"]
-    check_equal(measured["MetricStat"]["Metric"]["MetricName"], metric, f"the metric of {name}")
-    check_equal(measured["MetricStat"]["Stat"], statistic, f"the statistic of {name}")
-    check_equal((measured["ReturnData"], converted["ReturnData"]), (False, True), f"which metric {name} compares")
-    check_equal(converted["Expression"], expression, f"the expression of {name}")
-    check_equal(measured["Id"], expression.split()[0], f"what the expression of {name} reads")
-    check_equal(alarm["Threshold"], stack.given(threshold), f"the threshold of {name}")
+        alarm = stack.properties("LargeObjectOldestMessageAlarm")
+        rule = (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"])
+        seconds = stack.given("LargeObjectAlarmSeconds")
+        check_equal(rule, ("ApproximateAgeOfOldestMessage", "Maximum", seconds), "the rule for large objects that wait")
+        queue = [{"Name": "QueueName", "Value": "<LargeObjectQueue.QueueName>"}]
+        check_equal(alarm["Dimensions"], queue, "the queue of large objects that wait")
 
 
 def check_metric(namespace, metric, where):
@@ -576,6 +569,17 @@ CHECKS = [
 ]
 
 
+def check_mappings(template):
+    """Checks the products that CloudFormation cannot reckon itself."""
+    for name, parameter, factor in (
+        ("VisibilitySeconds", "TimeoutSeconds", 6),
+        ("LagMilliseconds", "LagAlarmMinutes", 60_000),
+    ):
+        mapped = {int(key): value["Value"] for key, value in template["Mappings"][name].items()}
+        allowed = template["Parameters"][parameter]["AllowedValues"]
+        check_equal(mapped, {value: factor * value for value in allowed}, f"the mapping {name}")
+
+
 def check_refusals(source):
     for name, given in REFUSED.items():
         stack = Stack(transformed(source, complete(given)), complete(given))
@@ -623,6 +627,7 @@ def main():
     worker = arguments.worker.resolve()
     try:
         check_parameters(yaml_parse(source), "docs/operations.md")
+        check_mappings(yaml_parse(source))
         for name, given in COMBINATIONS.items():
             check_combination(source, name, given)
         check_refusals(source)

@@ -24,7 +24,17 @@ import tempfile
 
 from samtranslator.yaml_helper import yaml_parse
 
-from bridge import CREDENTIALS, REGION, bridge_address, client, cloud, database, docker, engine_answers
+from bridge import (
+    CREDENTIALS,
+    REGION,
+    bridge_address,
+    client,
+    cloud,
+    database,
+    docker,
+    end_all_on_sigterm,
+    engine_answers,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUCKET, PREFIX, DATABASE = "flatfire-local", "incoming/", "fhir"
@@ -133,6 +143,7 @@ def main():
     parser.add_argument("--local-base", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
+    end_all_on_sigterm()
     missing = [str(event) for event in arguments.event if not event.exists()]
     if missing:
         sys.exit(f"no such file: {', '.join(missing)}")
