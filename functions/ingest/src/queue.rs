@@ -35,7 +35,7 @@ impl Queue {
         }
     }
 
-    /// Waits up to 20 seconds for messages, and takes at most so many; they are hidden from others for as long as given.
+    /// Waits up to 5 seconds for messages, and takes at most so many; they are hidden from others for as long as given.
     pub(crate) async fn receive(
         &self,
         most: usize,
@@ -101,7 +101,7 @@ impl Queue {
 }
 
 /// How long a request waits for messages at most.
-const LONGEST_POLL: Duration = Duration::from_secs(20);
+const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 /// Why messages could not be received.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -73,7 +73,7 @@ impl fmt::Debug for Service {
     }
 }
 
-/// The queue and the secrets answer at once or not at all. A long poll takes 20 seconds and has a time of its own.
+/// The queue and the secrets answer at once or not at all. A request that waits for messages has a limit of its own.
 fn limits() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))

@@ -92,11 +92,14 @@ pub async fn run(settings: Settings, options: Options, stop: &Stop) -> anyhow::R
             tokio::select! { _ = running.join_next() => continue, () = stop.wait() => break }
         }
         let free = MOST_AT_ONCE.min(concurrency - running.len());
-        let received = tokio::select! {
-            received = worker.service.queue().receive(free, hidden) => received,
-            () = stop.wait() => break,
-        };
-        match received {
+        // A request that is dropped can still be given messages, which nobody would see before they come again.
+        match worker.service.queue().receive(free, hidden).await {
+            Ok(messages) if stop.is_set() => {
+                for message in &messages {
+                    worker.service.queue().hide(message, Duration::ZERO).await;
+                }
+                break;
+            }
             Ok(messages) if messages.is_empty() && until_empty && running.is_empty() => break,
             Ok(messages) => {
                 has_received = true;
