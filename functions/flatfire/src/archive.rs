@@ -2,14 +2,14 @@
 
 mod restore;
 
+use std::ops::ControlFlow;
+
 use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
-use flatten::model::UNKNOWN_TYPE;
-use futures::TryStreamExt as _;
-use mongodb::bson::{Document, doc};
+use pipeline::store::admin::ArchivedEntry;
+use pipeline::store::{Store, StoreError};
 
 use crate::console;
-use crate::database::{Database, DatabaseError, archived_text};
 use crate::outcome::Outcome;
 use crate::settings::Destination;
 
@@ -60,48 +60,32 @@ pub(crate) async fn run(arguments: Archive) -> anyhow::Result<Outcome> {
 }
 
 async fn print_list(list: &List) -> anyhow::Result<Outcome> {
-    let database = list.destination.connect().await?;
+    let store = list.destination.connect().await?;
     let Some(resource_type) = &list.resource_type else {
-        let text = types(&database).await?;
+        let text = types(&*store).await?;
         console::print(&text)?;
         return Ok(Outcome::Done);
     };
-    let fields = doc! { "_source.bucket": 1, "_source.key": 1, "_source.ordinal": 1 };
-    for resources in database.archives_of(resource_type) {
-        let of_type = if resources.name() == UNKNOWN_TYPE && resource_type != UNKNOWN_TYPE {
-            doc! { "resourceType": resource_type }
-        } else {
-            doc! {}
-        };
-        let found = resources.find(of_type).projection(fields.clone()).sort(doc! { "_id": 1 }).await;
-        let mut found = found.map_err(DatabaseError::from)?;
-        while let Some(resource) = found.try_next().await.map_err(DatabaseError::from)? {
-            console::print(&listed(&resource))?;
-        }
-    }
+    let mut printed = Ok(());
+    let mut print = |entry: ArchivedEntry| {
+        printed = console::print(&listed(&entry));
+        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    store.visit_archived(resource_type, &mut print).await?;
+    printed?;
     Ok(Outcome::Done)
 }
 
-fn listed(resource: &Document) -> String {
-    let source = resource.get_document("_source").cloned().unwrap_or_default();
-    let text = |name| source.get_str(name).unwrap_or_default().to_owned();
-    let ordinal = source.get_i64("ordinal").unwrap_or_default();
-    let id = resource.get_str("_id").unwrap_or_default();
-    format!("{id}\t{}/{}\trecord {ordinal}", text("bucket"), text("key"))
+fn listed(ArchivedEntry { key, source }: &ArchivedEntry) -> String {
+    format!("{key}\t{}/{}\trecord {}", source.bucket, source.key, source.ordinal)
 }
 
-async fn types(database: &Database) -> Result<String, DatabaseError> {
-    let mut names = database.archive.list_collection_names().await?;
-    names.retain(|name| !name.starts_with('_') && !name.starts_with("system."));
-    names.sort();
+async fn types(store: &dyn Store) -> Result<String, StoreError> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["type", "resources"]);
-    for name in names {
-        let count = database.archive.collection::<Document>(&name).count_documents(doc! {}).await?;
-        if count > 0 {
-            table.add_row([name, count.to_string()]);
-        }
+    for (name, count) in store.count_archived().await? {
+        table.add_row([name, count.to_string()]);
     }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -110,11 +94,11 @@ async fn types(database: &Database) -> Result<String, DatabaseError> {
 }
 
 async fn print_resources(show: &Show) -> anyhow::Result<Outcome> {
-    let database = show.destination.connect().await?;
+    let store = show.destination.connect().await?;
     let mut outcome = Outcome::Done;
     for key in &show.keys {
-        let archived = database.archived(key).await?;
-        if let Some(text) = archived.as_ref().and_then(|(resource, _)| archived_text(resource)) {
+        let archived = store.find_archived(key).await?;
+        if let Some(text) = archived.and_then(|archived| archived.text) {
             console::print(&String::from_utf8_lossy(&text))?;
         } else {
             console::line(&format!("flatfire: {key}: not in the archive"));

@@ -80,7 +80,7 @@ struct Auditor {
 /// Audits what the arguments select.
 pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
-    let loads = KnownLoads::new(&arguments.destination.connect().await?);
+    let loads = KnownLoads::new(arguments.destination.connect().await?);
     let cloud = Arc::new(Cloud::new().await);
     let expected = match &arguments.expect {
         Some(place) => Expected::read(&cloud, place).await?,
@@ -146,13 +146,15 @@ impl Auditor {
 
     /// Adds what the listing cannot show, and prints the sums.
     async fn finish(mut self, loads: &KnownLoads) -> anyhow::Result<Outcome> {
-        let mut gone = loads.gone(&self.selection).await?;
-        while let Some((id, created)) = gone.next().await? {
-            if !self.listed_gone.contains(&id) {
-                self.tally.add(created, Verdict::Gone, true);
-                self.bar.suspend(|| self.report.print_gone(&id, created))?;
+        let Self { selection, tally, report, listed_gone, bar, .. } = &mut self;
+        let visit = |id: &str, created: i64| {
+            if listed_gone.contains(id) {
+                return Ok(());
             }
-        }
+            tally.add(created, Verdict::Gone, true);
+            bar.suspend(|| report.print_gone(id, created))
+        };
+        loads.visit_gone(selection, visit).await?;
         let mut sent = 0;
         if let Some(sender) = &mut self.sender {
             sender.finish().await?;

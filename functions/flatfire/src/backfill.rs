@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use flatten::catalog::Catalog;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use pipeline::store::Store;
 
 use crate::archived::ArchivedObjects;
 use crate::cloud::Cloud;
 use crate::comparison::{Compared, compare};
 use crate::console;
-use crate::database::Database;
 use crate::known_loads::KnownLoads;
 use crate::listing::Objects;
 use crate::outcome::Outcome;
@@ -96,12 +97,16 @@ struct Counts {
 /// Sends or loads what the arguments select.
 pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
-    let database = arguments.destination.connect().await?;
-    let loads = KnownLoads::new(&database);
+    let catalog = if arguments.direct.is_wanted { Some(arguments.direct.catalog()?) } else { None };
+    let store = match &catalog {
+        Some(catalog) => arguments.destination.connect_to_load(&arguments.direct.loading(catalog)).await?,
+        None => arguments.destination.connect().await?,
+    };
+    let loads = KnownLoads::new(store.clone());
     let cloud = Arc::new(Cloud::new().await);
     let mut pages = arguments.objects.pages(&cloud, &selection).await?;
     let mut run = Run {
-        destiny: arguments.destiny(&cloud, &database).await?,
+        destiny: arguments.destiny(&cloud, store, catalog).await?,
         archived: ArchivedObjects::new(arguments.archived.as_deref())?,
         is_from_report: pages.are_from_report,
         counts: Counts::default(),
@@ -120,9 +125,14 @@ pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
 }
 
 impl Backfill {
-    async fn destiny(&self, cloud: &Cloud, database: &Database) -> anyhow::Result<Destiny> {
-        if self.direct.is_wanted {
-            return Ok(Destiny::Direct(self.direct.loader(cloud, database).await?));
+    async fn destiny(
+        &self,
+        cloud: &Cloud,
+        store: Arc<dyn Store>,
+        catalog: Option<Arc<Catalog>>,
+    ) -> anyhow::Result<Destiny> {
+        if let Some(catalog) = catalog {
+            return Ok(Destiny::Direct(self.direct.loader(cloud, store, catalog).await?));
         }
         if self.dry_run {
             return Ok(Destiny::Printed);

@@ -1,6 +1,7 @@
 //! Compares a page of a bucket's listing with the ledger.
 
-use crate::database::DatabaseError;
+use pipeline::store::StoreError;
+
 use crate::known_loads::{KnownLoad, KnownLoads, LoadState};
 use crate::listing::{ListedVersion, Page};
 
@@ -14,7 +15,7 @@ pub(crate) struct Compared {
 }
 
 /// Looks up all versions of a page.
-pub(crate) async fn compare(page: Page, loads: &KnownLoads) -> Result<Vec<Compared>, DatabaseError> {
+pub(crate) async fn compare(page: Page, loads: &KnownLoads) -> Result<Vec<Compared>, StoreError> {
     let ids = page
         .iter()
         .filter(|version| !version.is_skipped())

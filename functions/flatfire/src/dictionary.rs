@@ -1,10 +1,9 @@
 //! The dictionary of columns, for what is written resource by resource.
 
 use flatten::dictionary::Dictionary;
-use pipeline::ledger::Filled;
+use pipeline::ledger::{Filled, Ledger};
 
 use crate::console;
-use crate::database::Database;
 
 /// Why a resource is written apart from its load. Each counts by itself.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +26,12 @@ impl Apart {
 
 /// Enters the columns that a resource of a load fills, by where it stands in the object.
 pub(crate) async fn fill(
-    database: &Database,
+    ledger: &Ledger,
     load: &str,
     apart: Apart,
     offset: u64,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
-    let ledger = database.ledger();
     let (part, now) = (apart.part(offset), crate::load::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
     let filled = Filled { load, attempt: 1, part, columns, now };

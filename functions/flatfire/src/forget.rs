@@ -3,8 +3,6 @@
 mod compartment;
 mod objects;
 mod record;
-mod references;
-mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, IsTerminal as _};
@@ -12,13 +10,13 @@ use std::io::{BufRead as _, IsTerminal as _};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::reference::{Reference, is_type, parse};
-use mongodb::bson::{Document, doc};
-use mongodb_store::MongoStore;
 use pipeline::erasure::Eraser;
 use pipeline::interrupted::Interrupted;
+use pipeline::store::admin::KeptOut;
+use pipeline::store::standing::Standing;
+use pipeline::store::{Store, StoreError};
 
 use crate::console;
-use crate::database::{Database, DatabaseError};
 use crate::kept_out;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
@@ -26,7 +24,6 @@ use crate::settings::Destination;
 use compartment::Compartment;
 use objects::Objects;
 use record::Warrant;
-use standing::Standing;
 
 /// Erase resources for good, and keep them out of the tables.
 #[derive(Debug, Args)]
@@ -93,30 +90,27 @@ pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
     if let Some(wrong) = arguments.types.iter().find(|kind| !is_type(kind)) {
         bail!("--types: `{wrong}` is no resource type");
     }
-    let database = arguments.destination.connect().await?;
+    let store = arguments.destination.connect().await?;
+    let store = &*store;
     if arguments.lift {
-        return lift(&database, &arguments, &keys).await;
+        return lift(store, &arguments, &keys).await;
     }
-    has_its_archive(&database).await?;
-    let plan = Plan::of(&database, &arguments, &keys).await?;
-    plan.print(&database, arguments.dry_run).await?;
+    has_its_archive(store).await?;
+    let plan = Plan::of(store, &arguments, &keys).await?;
+    plan.print(store, arguments.dry_run).await?;
     let outcome = if plan.nowhere.is_empty() { Outcome::Done } else { Outcome::Partial };
     if arguments.dry_run || plan.standing.is_empty() || !is_wanted(&arguments, plan.standing.len())? {
         return Ok(outcome);
     }
-    Ok(outcome.max(erase(&database, &arguments, &plan).await?))
+    Ok(outcome.max(erase(store, &arguments, &plan).await?))
 }
 
 /// Refuses an archive that is not the one that loads have filled: a copy would stay there.
-async fn has_its_archive(database: &Database) -> anyhow::Result<()> {
-    let archived = doc! { "counts.archived": { "$gt": 0 } };
-    let loads = database.rows.collection::<Document>("_loads");
-    let has_archived = loads.find_one(archived).await.map_err(DatabaseError::from)?.is_some();
-    let collections = database.archive.list_collection_names().await.map_err(DatabaseError::from)?;
-    if has_archived && collections.is_empty() {
+async fn has_its_archive(store: &dyn Store) -> anyhow::Result<()> {
+    if store.is_other_archive().await? {
         bail!(
             "loads have archived resources, and the archive `{}` is empty; name theirs with --archive",
-            database.archive.name()
+            store.archive_database()
         );
     }
     Ok(())
@@ -133,31 +127,27 @@ pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
 }
 
 impl Plan {
-    async fn of(
-        database: &Database,
-        arguments: &Forget,
-        keys: &BTreeSet<String>,
-    ) -> Result<Self, DatabaseError> {
+    async fn of(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) -> Result<Self, StoreError> {
         let mut wanted = Compartment { erased: keys.clone(), ..Compartment::default() };
         if arguments.compartment {
             let types: BTreeSet<String> = arguments.types.iter().cloned().collect();
             for patient in keys {
-                let found = compartment::of(database, patient, &types).await?;
+                let found = compartment::of(store, patient, &types).await?;
                 wanted.erased.extend(found.erased);
                 wanted.spared.extend(found.spared);
             }
             wanted.spared.retain(|key, _| !wanted.erased.contains(key));
         }
-        let standing = standing::find(database, &wanted.erased).await?;
+        let standing = store.standing(&wanted.erased).await?;
         let nowhere = keys.iter().filter(|key| !standing.contains_key(*key)).cloned().collect();
-        let objects = Objects::of(database, standing.values()).await?;
+        let objects = Objects::of(store, standing.values()).await?;
         Ok(Self { standing, nowhere, spared: wanted.spared, objects })
     }
 
     /// Shows what goes, what stays and what is left to do, before anything happens: afterwards nobody knows it.
-    async fn print(&self, database: &Database, dry_run: bool) -> anyhow::Result<()> {
+    async fn print(&self, store: &dyn Store, dry_run: bool) -> anyhow::Result<()> {
         for key in &self.nowhere {
-            let known = kept_out::reason(database, key).await?.map(|reason| format!("; it is {reason}"));
+            let known = kept_out::reason(store, key).await?.map(|reason| format!("; it is {reason}"));
             console::line(&format!(
                 "flatfire: {key}: nothing of it stands anywhere{}",
                 known.unwrap_or_default()
@@ -199,19 +189,18 @@ fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
     bail!("nothing was erased")
 }
 
-async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::Result<Outcome> {
-    let sink = MongoStore::new(database.connection.clone(), database.archive.name());
-    let marks = sink.marks().await.map_err(|error| explained(error.into()))?;
+async fn erase(store: &dyn Store, arguments: &Forget, plan: &Plan) -> anyhow::Result<Outcome> {
+    let marks = store.erasure_marks().await?;
     let reason = arguments.reason.as_deref().unwrap_or_default();
-    let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
-    let eraser = Eraser::new(&sink, marks.clone());
+    let warrant = Warrant::of(store, arguments.by.as_deref(), reason).await?;
+    let eraser = Eraser::new(store, marks.clone());
     let mut outcome = Outcome::Done;
     for (key, standing) in &plan.standing {
         let objects = plan.objects.kept(standing, &marks);
-        let record = warrant.begin(database, &marks.of_resource(key), &standing.places, objects).await?;
-        match erase_one(database, &eraser, key, standing).await {
+        let record = warrant.begin(store, &marks.of_resource(key), &standing.places, objects).await?;
+        match erase_one(store, &eraser, key, standing).await {
             Ok(()) => {
-                record::end(database, record).await?;
+                record::end(store, &record).await?;
                 console::print(&format!("{key}: erased"))?;
             }
             Err(error) => {
@@ -220,7 +209,7 @@ async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::
             }
         }
     }
-    for name in plan.objects.rename(database, &marks).await? {
+    for name in plan.objects.rename(store, &marks).await? {
         console::line(&format!(
             "flatfire: the name of {name} stays in the ledger: it is being loaded, or was loaded again meanwhile"
         ));
@@ -230,20 +219,20 @@ async fn erase(database: &Database, arguments: &Forget, plan: &Plan) -> anyhow::
 
 /// Erases a resource, and makes sure that it is gone.
 async fn erase_one(
-    database: &Database,
+    store: &dyn Store,
     eraser: &Eraser<'_>,
     key: &str,
     standing: &Standing,
 ) -> anyhow::Result<()> {
     let keys = BTreeSet::from([key.to_owned()]);
     let look = async || {
-        let left = standing::find(database, &keys).await?.remove(key);
+        let left = store.standing(&keys).await?.remove(key);
         Ok::<_, anyhow::Error>(left.map(|left| left.tables))
     };
     if eraser.erase(key, standing.tables.clone(), look).await.map_err(explained)? {
         return Ok(());
     }
-    let left = standing::find(database, &keys).await?.remove(key).unwrap_or_default();
+    let left = store.standing(&keys).await?.remove(key).unwrap_or_default();
     if left.is_empty() { Ok(()) } else { bail!("somebody writes it again and again ({})", left.listed()) }
 }
 
@@ -256,14 +245,13 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Lets resources in again. Nothing of them may stand: a writer would take half of a resource for its own.
-async fn lift(database: &Database, arguments: &Forget, keys: &BTreeSet<String>) -> anyhow::Result<Outcome> {
-    let sink = MongoStore::new(database.connection.clone(), database.archive.name());
+async fn lift(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) -> anyhow::Result<Outcome> {
     let reason = arguments.reason.as_deref().unwrap_or_default();
-    let warrant = Warrant::of(database, arguments.by.as_deref(), reason).await?;
-    let standing = standing::find(database, keys).await?;
+    let warrant = Warrant::of(store, arguments.by.as_deref(), reason).await?;
+    let standing = store.standing(keys).await?;
     let mut outcome = Outcome::Done;
     for key in keys {
-        let Some(mark) = kept_out::mark(database, key).await? else {
+        let Some(KeptOut { mark, .. }) = store.kept_out(key).await? else {
             console::line(&format!("flatfire: {key}: was not erased"));
             outcome = outcome.max(Outcome::Partial);
             continue;
@@ -275,8 +263,8 @@ async fn lift(database: &Database, arguments: &Forget, keys: &BTreeSet<String>) 
             );
             outcome = Outcome::Failed;
         } else {
-            sink.lift(key).await.map_err(|error| explained(error.into()))?;
-            warrant.lift(database, &mark).await.context("the record of the erasure")?;
+            store.remove_mark(key).await?;
+            warrant.lift(store, &mark).await.context("the record of the erasure")?;
             console::print(&format!("{key}: let in again; load a file that holds it with --again"))?;
         }
     }

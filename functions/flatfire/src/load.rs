@@ -16,16 +16,18 @@ use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use mongodb_store::{MongoStore, Validation};
+use mongodb_store::Validation;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::ObjectRef;
 use pipeline::source::Storage;
+use pipeline::store::Store;
+use pipeline::store::admin::RejectFilter;
 use tokio::sync::Semaphore;
 
 use crate::console;
-use crate::database::Database;
+use crate::database::{self, Loading};
 use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
@@ -105,9 +107,8 @@ Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended
 /// What all files have in common.
 struct Loader {
     catalog: Arc<Catalog>,
-    sink: Arc<MongoStore>,
+    store: Arc<dyn Store>,
     ledger: Ledger,
-    database: Database,
     again: bool,
     jobs: usize,
     /// The turn of a large file.
@@ -118,22 +119,18 @@ struct Loader {
 /// Loads all files.
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
-    let database = arguments.destination.connect().await?;
-    other_catalogs::check(&database, &catalog, arguments.other_catalogs).await?;
-    let validation = arguments.validate_views.into();
-    let sink = database.sink(&catalog, validation, arguments.sql_schemas, arguments.indexes);
-    let loader = Loader::new(catalog, database, sink, arguments.again, arguments.jobs);
+    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
+    let loading =
+        Loading { catalog: &catalog, validation: arguments.validate_views.into(), sql_schemas, indexes };
+    let store = arguments.destination.connect_to_load(&loading).await?;
+    other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
+    let loader = Loader::new(catalog, store, arguments.again, arguments.jobs);
     Ok(loader.load_all(&arguments.files).await)
 }
 
 /// Loads files whatever the ledger says about them.
-pub(crate) async fn load_again(
-    files: &[PathBuf],
-    catalog: Arc<Catalog>,
-    database: Database,
-    sink: MongoStore,
-) -> Outcome {
-    Loader::new(catalog, database, sink, true, None).load_all(files).await
+pub(crate) async fn load_again(files: &[PathBuf], catalog: Arc<Catalog>, store: Arc<dyn Store>) -> Outcome {
+    Loader::new(catalog, store, true, None).load_all(files).await
 }
 
 /// Why a file was not loaded.
@@ -145,18 +142,12 @@ struct Failure {
 }
 
 impl Loader {
-    fn new(
-        catalog: Arc<Catalog>,
-        database: Database,
-        sink: MongoStore,
-        again: bool,
-        jobs: Option<NonZeroUsize>,
-    ) -> Self {
-        let ledger = database.ledger();
+    fn new(catalog: Arc<Catalog>, store: Arc<dyn Store>, again: bool, jobs: Option<NonZeroUsize>) -> Self {
+        let ledger = database::ledger(&store);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, sink: Arc::new(sink), ledger, database, again, jobs, large, bars }
+        Self { catalog, store, ledger, again, jobs, large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -207,8 +198,8 @@ impl Loader {
         for (input, entry, took) in entries.into_values() {
             report.add(input, &entry, took);
         }
-        report.print(self.database.rows.name());
-        tell_missing_indexes(&self.sink);
+        report.print(self.store.database());
+        tell_missing_indexes(&*self.store);
         outcome
     }
 
@@ -235,11 +226,11 @@ impl Loader {
             _ => loaded.summary,
         };
         if summary.rejected + summary.view_defects > 0 {
-            let rejects = self.database.rejects(&object.load_id()).await;
+            let rejects = self.store.rejects(&RejectFilter::of_load(&object.load_id())).await;
             let rejects = rejects.map_err(|error| failure(error.to_string()))?;
             self.bars.suspend(|| {
                 for reject in &rejects {
-                    console::line(&reject::line_of_document(reject, Some(&self.catalog)));
+                    console::line(&reject::line_of_stored(reject, Some(&self.catalog)));
                 }
             });
         }
@@ -264,7 +255,7 @@ impl Loader {
         let line = Pipeline {
             storage: input.storage.clone(),
             catalog: Arc::clone(&self.catalog),
-            store: self.sink.clone(),
+            store: self.store.clone(),
             limits: PipelineLimits::default(),
         };
         let loaded = line.load(&self.ledger, object, &job).await;
@@ -291,8 +282,8 @@ fn failure(reason: String) -> Failure {
 }
 
 /// Says which indexes were not made.
-pub(crate) fn tell_missing_indexes(sink: &MongoStore) {
-    for notice in sink.take_index_notices() {
+pub(crate) fn tell_missing_indexes(store: &dyn Store) {
+    for notice in store.take_index_notices() {
         console::line(&format!("flatfire: {notice}"));
     }
 }

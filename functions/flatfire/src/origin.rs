@@ -1,8 +1,8 @@
 //! Where a stored document came from, read back from its technical columns.
 
-use mongodb::bson::Document;
 use pipeline::ledger::Load;
 use pipeline::object::{ObjectRef, Pin};
+use pipeline::store::standing::StoredSource;
 
 /// The moment that a `_version` begins with, in nanoseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn nanoseconds(version: &str) -> Option<i128> {
@@ -10,10 +10,10 @@ pub(crate) fn nanoseconds(version: &str) -> Option<i128> {
     Some(i128::from_str_radix(moment, 16).ok()? - (1_i128 << 90))
 }
 
-/// The object that `bucket` and `key` of `pointer` name, pinned as the id of its load says, and as old as `created`
+/// The object that `bucket` and `key` of `source` name, pinned as the id of its load says, and as old as `created`
 /// (milliseconds since 1970-01-01T00:00:00Z).
-pub(crate) fn object(pointer: &Document, load: &str, created: i64) -> Option<ObjectRef> {
-    named(pointer.get_str("bucket").ok()?, pointer.get_str("key").ok()?, load, created)
+pub(crate) fn object(source: &StoredSource, load: &str, created: i64) -> Option<ObjectRef> {
+    named(&source.bucket, &source.key, load, created)
 }
 
 /// The object of a load, as its first notification told of it.
@@ -37,8 +37,8 @@ fn named(bucket: &str, key: &str, load: &str, created: i64) -> Option<ObjectRef>
 #[cfg(test)]
 mod tests {
     use super::{nanoseconds, object};
-    use mongodb::bson::doc;
     use pipeline::object::{ObjectRef, Pin, Source};
+    use pipeline::store::standing::StoredSource;
     use pipeline::version::Version;
 
     fn reference(pin: Pin) -> ObjectRef {
@@ -46,14 +46,17 @@ mod tests {
         ObjectRef { bucket, key, pin, sequencer: None, created: 5, size: None }
     }
 
+    fn stored(key: &str) -> StoredSource {
+        StoredSource { bucket: "b".to_owned(), key: key.to_owned(), ..StoredSource::default() }
+    }
+
     #[test]
     fn an_object_is_read_back() {
         for pin in [Pin::Latest, Pin::ETag("0123".to_owned()), Pin::Version("v.1@x".to_owned())] {
             let whole = reference(pin);
-            let pointer = doc! { "bucket": "b", "key": "a@b/c.json" };
-            assert_eq!(object(&pointer, &whole.load_id(), 5), Some(whole));
+            assert_eq!(object(&stored("a@b/c.json"), &whole.load_id(), 5), Some(whole));
         }
-        assert_eq!(object(&doc! { "bucket": "b", "key": "other" }, "b/a@latest", 5), None);
+        assert_eq!(object(&stored("other"), "b/a@latest", 5), None);
     }
 
     #[test]

@@ -103,8 +103,8 @@ pub(crate) async fn run(arguments: Push) -> anyhow::Result<Outcome> {
     }
     let follower = match &arguments.to {
         Some(to) => {
-            let database = Destination { to: to.clone(), archive: None }.connect().await?;
-            Some(Follower::new(&database))
+            let destination = Destination { to: to.clone(), archive: None };
+            Some(Follower::new(destination.connect().await?))
         }
         None => None,
     };

@@ -6,8 +6,8 @@
 
 use flatten::catalog::Catalog;
 use flatten::defect::DefectCode;
-use mongodb::bson::Document;
 use pipeline::batch::{Reason, Reject};
+use pipeline::store::admin::StoredReject;
 
 /// The line of a reject that was just met.
 pub(crate) fn line(reject: &Reject, catalog: &Catalog) -> String {
@@ -44,22 +44,22 @@ fn asked(code: &str, name: &str, catalog: Option<&Catalog>) -> String {
     check.map(|check| format!(": {}", check.message())).unwrap_or_default()
 }
 
-/// The line of a reject of the collection `_rejects`.
-pub(crate) fn line_of_document(reject: &Document, catalog: Option<&Catalog>) -> String {
-    let number = |name| reject.get_i64(name).unwrap_or_default().unsigned_abs();
-    let text = |name| reject.get_str(name).ok();
-    let mut what = text("code").unwrap_or("unknown").to_owned();
-    what.push_str(&at(text("path").unwrap_or_default()));
-    what.push_str(&in_view(text("view")));
-    what.push_str(&asked(text("code").unwrap_or_default(), text("path").unwrap_or_default(), catalog));
-    if let Some(table) = text("table") {
-        what.push_str(&by_table(table, reject.get_i32("status").unwrap_or_default()));
+/// The line of a reject that stands in a store.
+pub(crate) fn line_of_stored(reject: &StoredReject, catalog: Option<&Catalog>) -> String {
+    let StoredReject { source, code, path, view, refused, offset_in_record, .. } = reject;
+    let path = path.as_deref();
+    let mut what = code.clone();
+    what.push_str(&at(path.unwrap_or_default()));
+    what.push_str(&in_view(view.as_deref()));
+    what.push_str(&asked(code, path.unwrap_or_default(), catalog));
+    if let Some((table, code)) = refused {
+        what.push_str(&by_table(table, *code));
     }
     // What could not be cut out of its file has no path.
-    let has_place = reject.contains_key("offsetInRecord") || !reject.contains_key("path");
-    what.push_str(hint(text("code").unwrap_or_default(), has_place));
-    let byte = number("offset") + number("offsetInRecord");
-    whole(text("key").unwrap_or_default(), number("line"), number("ordinal"), byte, &what)
+    let has_place = offset_in_record.is_some() || path.is_none();
+    what.push_str(hint(code, has_place));
+    let byte = source.offset + offset_in_record.unwrap_or_default();
+    whole(&source.key, reject.line.unwrap_or_default(), source.ordinal, byte, &what)
 }
 
 /// What helps: a row that is too large is no place of the record's.
@@ -93,11 +93,12 @@ mod tests {
 
     use flatten::catalog::{Catalog, Choices};
     use flatten::defect::{Defect, DefectCode};
-    use mongodb::bson::doc;
     use pipeline::batch::{Reason, Reject};
     use pipeline::object::{ObjectRef, Pin, Source};
+    use pipeline::store::admin::StoredReject;
+    use pipeline::store::standing::StoredSource;
 
-    use super::{line, line_of_document};
+    use super::{line, line_of_stored};
 
     fn reject(reason: Reason) -> String {
         let (bucket, key) = ("file".to_owned(), "a b.ndjson".to_owned());
@@ -139,24 +140,30 @@ mod tests {
         assert!(told(Defect::whole(DefectCode::TooLarge)).ends_with("lists have rows of their own"));
         let large = Defect::at(DefectCode::TooLarge, "/contained", 5);
         assert_eq!(told(large), "a b.ndjson:7: record 4: byte 105: too-large at /contained");
-        let document = |extra: mongodb::bson::Document| {
-            let mut document =
-                doc! { "code": "too-large", "key": "a", "ordinal": 0_i64, "offset": 0_i64, "line": 1_i64 };
-            document.extend(extra);
-            line_of_document(&document, None).contains("--arrays tables")
+        let has_hint = |path: Option<&str>, offset_in_record| {
+            let path = path.map(str::to_owned);
+            let code = "too-large".to_owned();
+            let stored = StoredReject { code, path, offset_in_record, ..StoredReject::default() };
+            line_of_stored(&stored, None).contains("--arrays tables")
         };
-        assert!(document(doc! { "path": "" }));
-        assert!(!document(doc! { "path": "/a", "offsetInRecord": 7_i64 }) && !document(doc! {}));
+        assert!(has_hint(Some(""), None));
+        assert!(!has_hint(Some("/a"), Some(7)) && !has_hint(None, None));
     }
 
     #[test]
-    fn the_database_s_document_says_the_same() {
-        let document = doc! {
-            "code": "invalid-number", "path": "/birthDate", "offsetInRecord": 5_i64, "line": 7_i64, "view": "names",
-            "bucket": "file", "key": "a b.ndjson", "ordinal": 4_i64, "offset": 100_i64,
+    fn a_stored_reject_says_the_same() {
+        let (bucket, key) = ("file".to_owned(), "a b.ndjson".to_owned());
+        let stored = StoredReject {
+            source: StoredSource { bucket, key, ordinal: 4, offset: 100, ..StoredSource::default() },
+            line: Some(7),
+            code: "invalid-number".to_owned(),
+            path: Some("/birthDate".to_owned()),
+            offset_in_record: Some(5),
+            view: Some("names".to_owned()),
+            ..StoredReject::default()
         };
         assert_eq!(
-            line_of_document(&document, None),
+            line_of_stored(&stored, None),
             "a b.ndjson:7: record 4: byte 105: invalid-number at /birthDate in view names"
         );
     }

@@ -8,17 +8,20 @@ mod whole;
 pub(crate) use dead_letters::failure as queue_failure;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use mongodb_store::Validation;
 use pipeline::ledger::Load;
+use pipeline::store::Store;
+use pipeline::store::admin::RejectFilter;
 
-use crate::database::Database;
+use crate::database::{self, Loading};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas, Uri};
-use crate::status::{Kind, named, status, unreadable};
+use crate::status::{Kind, status, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
 #[derive(Debug, Args)]
@@ -80,33 +83,35 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
         return dead_letters::send_back(dead_letter, arguments.queue_url.as_deref()).await;
     }
     let to = arguments.to.clone().context("--to: say which database the ledger is in")?;
-    let database = Destination { to, archive: arguments.archive.clone() }.connect().await?;
-    let loads = chosen(&arguments, &database).await?;
     let catalog = arguments.flattening.catalog(None)?;
+    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
+    let loading = Loading { catalog: &catalog, validation: Validation::default(), sql_schemas, indexes };
+    let destination = Destination { to, archive: arguments.archive.clone() };
+    let store = destination.connect_to_load(&loading).await?;
+    let loads = chosen(&arguments, &store).await?;
     let writes_here = arguments.rejects || loads.iter().flatten().any(|load| load.bucket == "file");
     if writes_here {
-        other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
+        other_catalogs::check_tables(&*store, &catalog, arguments.other_catalogs).await?;
     }
-    let (schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
-    let sink = database.sink(&catalog, Validation::default(), schemas, indexes);
     if arguments.rejects {
-        let filter = rejects::filter(loads.as_deref(), arguments.code.as_deref());
-        return rejects::replay(&database, catalog, sink, filter).await;
+        let ids = |loads: Vec<Load>| loads.into_iter().map(|load| load.id).collect();
+        let filter = RejectFilter { loads: loads.map(ids), code: arguments.code.clone() };
+        return rejects::replay(store, catalog, &filter).await;
     }
     let Some(loads) = loads else { bail!("say what to replay: loads, --status, --rejects or --dead-letter") };
     let (files, objects): (Vec<Load>, Vec<Load>) = loads.into_iter().partition(|load| load.bucket == "file");
     let mut outcome = whole::send(&objects, arguments.queue_url.as_deref()).await?;
     if !files.is_empty() {
         let files: Vec<PathBuf> = files.into_iter().map(|load| PathBuf::from(load.key)).collect();
-        outcome = outcome.max(crate::load::load_again(&files, catalog, database, sink).await);
+        outcome = outcome.max(crate::load::load_again(&files, catalog, store).await);
     }
     Ok(outcome)
 }
 
 /// The loads that the arguments name; `None`: none in particular.
-async fn chosen(arguments: &Replay, database: &Database) -> anyhow::Result<Option<Vec<Load>>> {
-    let ledger = database.ledger();
+async fn chosen(arguments: &Replay, store: &Arc<dyn Store>) -> anyhow::Result<Option<Vec<Load>>> {
     if let Some(status) = arguments.status {
+        let ledger = database::ledger(store);
         let loads = ledger.list(Some(status.wanted()), MAX_LOADS).await.map_err(unreadable)?;
         return Ok(Some(loads));
     }
@@ -115,7 +120,7 @@ async fn chosen(arguments: &Replay, database: &Database) -> anyhow::Result<Optio
     }
     let mut loads = Vec::new();
     for name in &arguments.loads {
-        match named(database, &ledger, name).await? {
+        match store.loads_named(name).await? {
             found if found.is_empty() => bail!("the ledger knows no load `{name}`"),
             found => loads.extend(found),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use flatten::view::{Plan, schema};
-use mongodb::bson::{Bson, Document};
+use mongodb_store::sql_schema::{table_json, validator_json};
 use serde_json::{Map, Value as Json};
 
 use crate::check::compile;
@@ -74,13 +74,13 @@ fn json_schemas(plans: &[Arc<Plan>]) -> serde_json::Result<String> {
 }
 
 async fn of_database(to: &Uri, form: Form) -> anyhow::Result<String> {
-    let database = Destination { to: to.clone(), archive: None }.connect().await?;
-    let tables = standing::tables(&database).await?;
+    let store = Destination { to: to.clone(), archive: None }.connect().await?;
+    let tables = standing::tables(&*store).await?;
     if tables.is_empty() {
         bail!(
             "the database `{}` has no tables that Flatfire knows: `__sql_schemas` and `_columns` are empty; load a file \
              first, or name another database in --to",
-            database.rows.name()
+            store.database()
         );
     }
     let guessed = tables.iter().filter(|table| !table.is_exact).count();
@@ -93,36 +93,14 @@ async fn of_database(to: &Uri, form: Form) -> anyhow::Result<String> {
     }
     Ok(match form {
         Form::Mongosql => {
-            let documents = tables.iter().map(|table| json(table.schema.table_document(&table.name)));
+            let documents = tables.iter().map(|table| table_json(&table.name, &table.schema));
             serde_json::to_string_pretty(&documents.collect::<Vec<_>>())?
         }
         Form::JsonSchema => {
-            let schemas = tables.iter().map(|table| (table.name.clone(), json(validator(table))));
+            let schemas = tables.iter().map(|table| (table.name.clone(), validator_json(&table.schema)));
             serde_json::to_string_pretty(&schemas.collect::<Map<String, Json>>())?
         }
         Form::Sql => tables.iter().map(StandingTable::sql).collect::<Vec<_>>().join("\n"),
         Form::Columns => tables.iter().map(StandingTable::columns).collect(),
     })
-}
-
-fn validator(table: &StandingTable) -> Document {
-    let mut schema = table.schema.root_json_schema();
-    schema.insert("required", vec!["_id"]);
-    schema
-}
-
-/// A schema has texts, numbers, lists and documents.
-fn json(document: Document) -> Json {
-    document.into_iter().map(|(name, value)| (name, json_of(value))).collect()
-}
-
-fn json_of(value: Bson) -> Json {
-    match value {
-        Bson::String(text) => text.into(),
-        Bson::Int32(number) => number.into(),
-        Bson::Int64(number) => number.into(),
-        Bson::Array(items) => items.into_iter().map(json_of).collect(),
-        Bson::Document(inside) => json(inside),
-        _ => Json::Null,
-    }
 }

@@ -258,6 +258,13 @@ impl Settings {
     }
 }
 
+impl Uri {
+    /// Returns what stands before `://`: the kind of the store.
+    pub(crate) fn scheme(&self) -> Option<&str> {
+        self.0.split_once("://").map(|(scheme, _)| scheme)
+    }
+}
+
 impl From<String> for Uri {
     fn from(text: String) -> Self {
         Self(text)

@@ -3,15 +3,16 @@
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::{CellAlignment, Table, presets};
-use futures::TryStreamExt as _;
-use mongodb::bson::{DateTime, Document, doc};
+use jiff::Timestamp;
 use pipeline::batch::MAX_REJECTS;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{self, Ledger, Load, LoadFilter};
+use pipeline::store::admin::RejectFilter;
+use pipeline::store::{Store, StoreError};
 use pipeline::summary::Summary;
 
 use crate::console;
-use crate::database::{Database, DatabaseError};
+use crate::database;
 use crate::load::milliseconds_now;
 use crate::outcome::Outcome;
 use crate::reject;
@@ -70,8 +71,8 @@ pub(crate) fn status() -> impl TypedValueParser<Value = Kind> {
 
 /// Prints what is asked for.
 pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
-    let database = arguments.destination.connect().await?;
-    let ledger = database.ledger();
+    let store = arguments.destination.connect().await?;
+    let ledger = database::ledger(&store);
     let wanted = arguments.wanted.map(Kind::wanted);
     let Some(name) = &arguments.load else {
         let loads = ledger.list(wanted, arguments.limit).await.map_err(unreadable)?;
@@ -81,29 +82,15 @@ pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
         }
         return Ok(Outcome::Done);
     };
-    let mut loads = named(&database, &ledger, name).await?;
+    let mut loads = store.loads_named(name).await?;
     loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
     if loads.is_empty() {
         anyhow::bail!("the ledger knows no such load; give the `_id` of one, or the key of its object");
     }
     for load in &loads {
-        console::print(&explained(&database, load).await?)?;
+        console::print(&explained(&*store, load).await?)?;
     }
     Ok(Outcome::Done)
-}
-
-/// The load of that id, or all of the object with that key, the latest first.
-pub(crate) async fn named(database: &Database, ledger: &Ledger, name: &str) -> anyhow::Result<Vec<Load>> {
-    let filter = doc! { "$or": [{ "_id": name }, { "key": name }] };
-    let loads = database.rows.collection::<Document>("_loads");
-    let found = loads.find(filter).projection(doc! { "_id": 1 }).sort(doc! { "begun": -1 });
-    let found: Vec<Document> =
-        async { found.await?.try_collect().await }.await.map_err(DatabaseError::from)?;
-    let mut loads = Vec::new();
-    for id in found.iter().filter_map(|load| load.get_str("_id").ok()) {
-        loads.extend(ledger.find(id).await.map_err(unreadable)?);
-    }
-    Ok(loads)
 }
 
 /// The ledger could not be read.
@@ -157,7 +144,7 @@ fn listed(loads: &[Load]) -> String {
 }
 
 /// Everything about one load, and what to do about it.
-async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseError> {
+async fn explained(store: &dyn Store, load: &Load) -> Result<String, StoreError> {
     let Summary { bytes, inflated_bytes, types, codes, checks, drift, .. } = &load.summary;
     let mut lines = vec![load.id.clone(), format!("  {}: {}", word(load), advice(load, milliseconds_now()))];
     lines.push(format!("  begun {}, attempts {}", moment(load.begun), load.attempts));
@@ -187,9 +174,9 @@ async fn explained(database: &Database, load: &Load) -> Result<String, DatabaseE
     lines.push(format!("  code {}, catalog {}", load.code, load.catalog));
     lines.extend(checks.iter().map(|(check, count)| format!("  check {check} did not pass {count} times")));
     lines.extend(codes.iter().map(|(code, count)| format!("  rejects: {count} {code}")));
-    let rejects = database.rejects(&load.id).await?;
+    let rejects = store.rejects(&RejectFilter::of_load(&load.id)).await?;
     lines.extend(
-        rejects.iter().take(LISTED_REJECTS).map(|one| format!("  {}", reject::line_of_document(one, None))),
+        rejects.iter().take(LISTED_REJECTS).map(|one| format!("  {}", reject::line_of_stored(one, None))),
     );
     let met = load.summary.rejected + load.summary.view_defects;
     if met > MAX_REJECTS {
@@ -238,9 +225,9 @@ const fn settled(load: &Load) -> &'static str {
     }
 }
 
-/// RFC 3339, in UTC.
-fn moment(milliseconds: i64) -> String {
-    DateTime::from_millis(milliseconds).try_to_rfc3339_string().unwrap_or_default()
+/// Returns a moment as RFC 3339 writes it, in UTC.
+pub(crate) fn moment(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,19 +1,15 @@
 //! `flatfire tidy`: collections that earlier versions named after what senders made up.
 
-mod found;
-mod removal;
-
 use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::bail;
 use clap::Args;
+use pipeline::store::Store;
+use pipeline::store::outdated::{MadeUpKind, Outdated};
 
 use crate::console;
-use crate::database::Database;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
-
-use found::{Found, Kind};
 
 /// List, and remove, what earlier versions named after what senders made up.
 #[derive(Debug, Args)]
@@ -46,10 +42,10 @@ Exit codes: 0 done, 1 failed.";
 
 /// Lists what is there, and removes it when asked to.
 pub(crate) async fn run(arguments: Tidy) -> anyhow::Result<Outcome> {
-    let database = arguments.destination.connect().await?;
+    let store = arguments.destination.connect().await?;
     let types = arguments.resource_types.split([',', ' ']).filter(|name| !name.is_empty());
     let types: Vec<String> = types.map(str::to_owned).collect();
-    let found = found::find(&database, &types).await?;
+    let found = store.find_outdated(&types).await?;
     print(&found)?;
     if found.is_empty() {
         return Ok(Outcome::Done);
@@ -61,17 +57,17 @@ pub(crate) async fn run(arguments: Tidy) -> anyhow::Result<Outcome> {
     if !arguments.yes && !is_wanted()? {
         bail!("nothing was changed");
     }
-    carry_out(&database, &found).await
+    carry_out(&*store, &found).await
 }
 
-fn print(found: &Found) -> std::io::Result<()> {
+fn print(found: &Outdated) -> std::io::Result<()> {
     for table in &found.made_up {
         let what = match table.kind {
-            Kind::Archive => "archived resources of a type that nobody knows, to be moved to Unknown",
-            Kind::Contained => {
+            MadeUpKind::Archive => "archived resources of a type that nobody knows, to be moved to Unknown",
+            MadeUpKind::Contained => {
                 "contained resources of a type that nobody knows, to be moved to Unknown_contained"
             }
-            Kind::Child => "rows of an element that FHIR does not have, to be removed",
+            MadeUpKind::Child => "rows of an element that FHIR does not have, to be removed",
         };
         console::print(&format!("{}\t{} {what}", table.name, table.documents))?;
     }
@@ -101,16 +97,16 @@ fn is_wanted() -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-async fn carry_out(database: &Database, found: &Found) -> anyhow::Result<Outcome> {
-    removal::note(database, found).await?;
+async fn carry_out(store: &dyn Store, found: &Outdated) -> anyhow::Result<Outcome> {
+    store.note_tables(found).await?;
     let mut outcome = Outcome::Done;
     for table in &found.made_up {
-        if !removal::remove(database, table).await? {
+        if !store.remove_made_up(table).await? {
             console::line(&format!("flatfire: {}: somebody writes to it; run this again", table.name));
             outcome = Outcome::Failed;
         }
     }
-    removal::forget_names(database, found).await?;
+    store.forget_made_up(found).await?;
     console::print(&format!("{} collections removed", found.made_up.len()))?;
     Ok(outcome)
 }

@@ -124,7 +124,7 @@ fn facts(entry: &ColumnEntry) -> Document {
 }
 
 /// Reads an entry; `None`: it is not one of ours.
-fn entry(document: &Document) -> Option<ColumnEntry> {
+pub(crate) fn entry(document: &Document) -> Option<ColumnEntry> {
     let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
     let first = document.get_document("first").ok().map(|first| FirstFilled {
         load: first.get_str("load").unwrap_or_default().to_owned(),

@@ -87,6 +87,10 @@ impl Connection {
         &self.database
     }
 
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) fn secret(&self) -> &OnceCell<Marks> {
         &self.secret
     }

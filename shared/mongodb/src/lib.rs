@@ -28,15 +28,15 @@ mod records;
 pub mod sql_schema;
 mod loads;
 mod columns;
+mod admin;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 
 pub(crate) use trouble::Trouble;
 
 pub use connection::{ConnectError, Connection, connect};
-pub use refusal::Refusal;
 pub use replacement::RowKind;
-pub use rows::{Index, MAX_DOCUMENTS_TO_INDEX, MongoStore, Retention, Validation, wanted_indexes};
+pub use rows::{MAX_DOCUMENTS_TO_INDEX, MongoStore, Retention, Validation};
 
 use std::ops::Range;
 

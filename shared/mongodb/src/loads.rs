@@ -11,6 +11,8 @@ use pipeline::store::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError};
 use crate::columns;
 use crate::{Connection, MongoStore, Trouble};
 
+pub(crate) use document::load as load_of;
+
 const LOADS: &str = "_loads";
 /// `BadValue`.
 const BAD_VALUE: i32 = 2;

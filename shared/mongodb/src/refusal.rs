@@ -8,11 +8,11 @@ use super::trouble::{Trouble, named};
 
 /// Why the database refuses to work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The server's error code and its name, and what it refused.
-    pub code: String,
+    pub(crate) code: String,
     /// What to do about it.
-    pub remedy: String,
+    pub(crate) remedy: String,
 }
 
 /// A command, as refusals name it.
@@ -33,8 +33,7 @@ const DATABASE_DIFFERS_IN_CASE: i32 = 13297;
 
 impl Refusal {
     /// Returns the refusal that a failure of the driver means; `None`: trying again may help.
-    #[must_use]
-    pub fn of_error(error: &Error) -> Option<Self> {
+    pub(crate) fn of_error(error: &Error) -> Option<Self> {
         let Trouble::Stop(refusal) = Trouble::of_error(error) else { return None };
         match &*error.kind {
             ErrorKind::Command(failure) if failure.code == UNAUTHORIZED => {

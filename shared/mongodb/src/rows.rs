@@ -39,9 +39,10 @@ use parts::{
 use schemas::SqlSchemas;
 use views::ViewTables;
 
+pub(crate) use indexes::wanted_indexes;
 pub(crate) use parts::{carried_out, met_duplicates};
 
-pub use indexes::{Index, MAX_DOCUMENTS as MAX_DOCUMENTS_TO_INDEX, wanted_indexes};
+pub use indexes::MAX_DOCUMENTS as MAX_DOCUMENTS_TO_INDEX;
 pub use retention::Retention;
 pub use views::Validation;
 
@@ -107,6 +108,10 @@ impl MongoStore {
     #[must_use]
     pub const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    pub(crate) fn archive_name(&self) -> &str {
+        &self.archive
     }
 
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {

@@ -12,6 +12,7 @@ use pipeline::content::ContentHash;
 use pipeline::erasure::{Marks, SECRET_BYTES};
 use pipeline::interrupted::Interrupted;
 use pipeline::store::RowStore;
+use pipeline::store::schema::FieldSchema;
 use pipeline::summary::Summary;
 
 use crate::encode::{BsonWriter, RowEncoder};
@@ -19,7 +20,7 @@ use crate::replacement::{
     Answer, Bound, Command, Document, Expectations, Found, KnownTables, Note, Place, Removal, Replacement,
     RowKind, Written,
 };
-use crate::sql_schema::{FieldSchema, KnownSchema, schemas_of};
+use crate::sql_schema::{KnownSchema, schemas_of};
 use crate::{ids_with_suffix, records};
 
 /// Documents by `_id`.

@@ -1,25 +1,24 @@
-//! SQL schemas: the fields of a table's documents and the BSON types that stand in them, in the form that MongoDB's SQL
-//! interface reads from the collection `__sql_schemas`.
-//!
-//! A schema says what documents hold: it is worked out from the cells of rows, not from FHIR. Schemas only grow, and
-//! two of them are united field by field and type by type, so that several writers can extend one.
+//! SQL schemas: [`FieldSchema`]s in the form that MongoDB's SQL interface reads from the collection `__sql_schemas`, and
+//! how writers extend them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
 use flatten::dictionary::MAX_MADE_UP;
 use flatten::row::{Cells, ColumnId, NameList, TableId, Value};
+use serde_json::Value as Json;
 
 use crate::encode::is_anchor;
 use crate::records::HASH_FIELD;
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::object::Pin;
+use pipeline::store::schema::{CellType, CellTypes, FieldSchema};
 
 /// The collection of the schemas: `{_id: table, schema: {version: 1, jsonSchema: {bsonType: "object", properties}}}`.
-pub const SQL_SCHEMAS: &str = "__sql_schemas";
+pub(crate) const SQL_SCHEMAS: &str = "__sql_schemas";
 
 /// Says in a document of [`SQL_SCHEMAS`] that the table has fields for which the schema had no room.
-pub const LEFT_OUT: &str = "leftOut";
+pub(crate) const LEFT_OUT: &str = "leftOut";
 
 /// What a field costs in a document beside its name, at most, in bytes.
 const FIELD_BYTES: usize = 256;
@@ -33,230 +32,135 @@ const MAX_PATH_BYTES: usize = 4_096;
 /// A path of more steps is left out: a database takes about a hundred levels.
 const MAX_STEPS: usize = 90;
 
-/// A BSON type, by the alias that `bsonType` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CellType {
-    /// Text.
-    Text,
-    /// A 32-bit integer.
-    Int,
-    /// A 64-bit integer.
-    Long,
-    /// An IEEE 754-2008 decimal128.
-    Decimal,
-    /// An IEEE 754 binary64.
-    Double,
-    /// A truth value.
-    Boolean,
-    /// A moment.
-    Date,
-    /// A sub-document.
-    Object,
-    /// A list.
-    Array,
-    /// An empty value.
-    Null,
-}
-
-impl CellType {
-    const ALL: [Self; 10] = [
-        Self::Text,
-        Self::Int,
-        Self::Long,
-        Self::Decimal,
-        Self::Double,
-        Self::Boolean,
-        Self::Date,
-        Self::Object,
-        Self::Array,
-        Self::Null,
-    ];
-
-    /// Returns the alias: `string`, `int` …
-    #[must_use]
-    pub const fn alias(self) -> &'static str {
-        match self {
-            Self::Text => "string",
-            Self::Int => "int",
-            Self::Long => "long",
-            Self::Decimal => "decimal",
-            Self::Double => "double",
-            Self::Boolean => "bool",
-            Self::Date => "date",
-            Self::Object => "object",
-            Self::Array => "array",
-            Self::Null => "null",
-        }
-    }
-
-    fn of_alias(alias: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cell| cell.alias() == alias)
+/// Returns the alias of a type that `bsonType` takes: `string`, `int` …
+const fn alias(cell: CellType) -> &'static str {
+    match cell {
+        CellType::Text => "string",
+        CellType::Int => "int",
+        CellType::Long => "long",
+        CellType::Decimal => "decimal",
+        CellType::Double => "double",
+        CellType::Boolean => "bool",
+        CellType::Date => "date",
+        CellType::Object => "object",
+        CellType::Array => "array",
+        CellType::Null => "null",
     }
 }
 
-/// Some BSON types.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CellTypes(u16);
-
-impl CellTypes {
-    /// Returns the same types and one more.
-    #[must_use]
-    pub const fn with(self, cell: CellType) -> Self {
-        Self(self.0 | 1 << cell as u16)
-    }
-
-    /// Returns whether a type is among them.
-    #[must_use]
-    pub const fn has(self, cell: CellType) -> bool {
-        self.0 & 1 << cell as u16 != 0
-    }
-
-    /// Returns whether there are none.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Returns the types in a fixed order.
-    pub fn iter(self) -> impl Iterator<Item = CellType> {
-        CellType::ALL.into_iter().filter(move |cell| self.has(*cell))
-    }
-
-    fn aliases(self) -> Vec<&'static str> {
-        self.iter().map(CellType::alias).collect()
-    }
-
-    const fn and(self, others: Self) -> Self {
-        Self(self.0 | others.0)
-    }
-
-    const fn without(self, others: Self) -> Self {
-        Self(self.0 & !others.0)
-    }
-}
-
-/// What stands in a field of a table's documents. The root of a table is a field as well, of the type object.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FieldSchema {
-    /// The types of its values.
-    pub types: CellTypes,
-    /// The fields of its sub-documents.
-    pub properties: BTreeMap<String, Self>,
-    /// The items of its lists.
-    pub items: Option<Box<Self>>,
-}
-
-impl FieldSchema {
-    /// Returns a field of one type.
-    #[must_use]
-    pub fn of(cell: CellType) -> Self {
-        Self { types: CellTypes::default().with(cell), ..Self::default() }
-    }
-
-    /// Adds a type.
-    pub const fn add(&mut self, cell: CellType) {
-        self.types = self.types.with(cell);
-    }
-
-    /// Returns the field of the items, which is made if it is not there.
-    pub fn items_mut(&mut self) -> &mut Self {
-        self.items.get_or_insert_default()
-    }
-
-    /// Returns a field of the sub-documents, which is made if it is not there.
-    pub fn property_mut(&mut self, name: &str) -> &mut Self {
-        if !self.properties.contains_key(name) {
-            self.properties.insert(name.to_owned(), Self::default());
-        }
-        self.properties.entry(name.to_owned()).or_default()
-    }
-
-    /// Adds everything that another schema has.
-    pub fn unite(&mut self, other: &Self) {
-        self.types = self.types.and(other.types);
-        for (name, field) in &other.properties {
-            self.property_mut(name).unite(field);
-        }
-        if let Some(items) = &other.items {
-            self.items_mut().unite(items);
-        }
-    }
-
-    /// Reads a JSON schema: `bsonType`, `properties` and `items`.
-    #[must_use]
-    pub fn read(document: &Document) -> Self {
-        let mut field = Self::default();
-        match document.get("bsonType") {
-            Some(Bson::String(alias)) => field.types = of_aliases([alias.as_str()]),
-            Some(Bson::Array(aliases)) => field.types = of_aliases(aliases.iter().filter_map(Bson::as_str)),
-            _ => {}
-        }
-        if let Ok(properties) = document.get_document("properties") {
-            let properties =
-                properties.iter().filter_map(|(name, inside)| Some((name, inside.as_document()?)));
-            field.properties = properties.map(|(name, inside)| (name.clone(), Self::read(inside))).collect();
-        }
-        field.items = document.get_document("items").ok().map(|items| Box::new(Self::read(items)));
-        field
-    }
-
-    /// Returns the document of [`SQL_SCHEMAS`] that describes a table whose root this is.
-    #[must_use]
-    pub fn table_document(&self, table: &str) -> Document {
-        doc! { "_id": table, "schema": { "version": 1_i64, "jsonSchema": self.root_json_schema() } }
-    }
-
-    /// Returns the JSON schema of a table whose root this is.
-    #[must_use]
-    pub fn root_json_schema(&self) -> Document {
-        let mut schema = self.json_schema();
-        schema.insert("bsonType", "object");
-        schema
-    }
-
-    /// The types stand in an array even where there is one, so that a writer can add to it.
-    fn json_schema(&self) -> Document {
-        let mut schema = Document::new();
-        if !self.types.is_empty() {
-            schema.insert("bsonType", self.types.aliases());
-        }
-        if !self.properties.is_empty() {
-            let property = |(name, field): (&String, &Self)| (name.clone(), field.json_schema().into());
-            schema.insert("properties", self.properties.iter().map(property).collect::<Document>());
-        }
-        if let Some(items) = &self.items {
-            schema.insert("items", items.json_schema());
-        }
-        schema
-    }
-
-    /// Adds types to the field at a path such as `properties.name.items.properties.given`.
-    #[cfg(any(test, feature = "simulation"))]
-    fn add_at(&mut self, path: &str, types: CellTypes) {
-        let (mut field, mut steps) = (self, path.split('.'));
-        while let Some(step) = steps.next() {
-            field = if step == "items" {
-                field.items_mut()
-            } else {
-                field.property_mut(steps.next().unwrap_or_default())
-            };
-        }
-        field.types = field.types.and(types);
-    }
-
-    /// Returns how many fields there are below this one, and about how many bytes they take.
-    fn size(&self) -> (usize, usize) {
-        let inside = self.properties.iter().map(|(name, field)| {
-            let (fields, bytes) = field.size();
-            (fields + 1, bytes + name.len() + FIELD_BYTES)
-        });
-        let items = self.items.iter().map(|items| items.size());
-        inside.chain(items).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
-    }
+fn aliases(types: CellTypes) -> Vec<&'static str> {
+    types.iter().map(alias).collect()
 }
 
 fn of_aliases<'a>(aliases: impl IntoIterator<Item = &'a str>) -> CellTypes {
-    aliases.into_iter().filter_map(CellType::of_alias).fold(CellTypes::default(), CellTypes::with)
+    let of_alias = |text: &str| CellType::ALL.into_iter().find(|cell| alias(*cell) == text);
+    aliases.into_iter().filter_map(of_alias).fold(CellTypes::default(), CellTypes::with)
+}
+
+/// Reads a JSON schema: `bsonType`, `properties` and `items`.
+fn read_field(document: &Document) -> FieldSchema {
+    let mut field = FieldSchema::default();
+    match document.get("bsonType") {
+        Some(Bson::String(alias)) => field.types = of_aliases([alias.as_str()]),
+        Some(Bson::Array(aliases)) => field.types = of_aliases(aliases.iter().filter_map(Bson::as_str)),
+        _ => {}
+    }
+    if let Ok(properties) = document.get_document("properties") {
+        let properties = properties.iter().filter_map(|(name, inside)| Some((name, inside.as_document()?)));
+        field.properties = properties.map(|(name, inside)| (name.clone(), read_field(inside))).collect();
+    }
+    field.items = document.get_document("items").ok().map(|items| Box::new(read_field(items)));
+    field
+}
+
+/// Reads the schema in a document of [`SQL_SCHEMAS`]; `None`: it has none.
+pub(crate) fn read_table(document: &Document) -> Option<FieldSchema> {
+    let schema = document.get_document("schema").and_then(|schema| schema.get_document("jsonSchema"));
+    schema.ok().map(read_field)
+}
+
+/// Returns the document of `__sql_schemas` that describes a table with this root.
+#[must_use]
+pub fn table_document(table: &str, root: &FieldSchema) -> Document {
+    doc! { "_id": table, "schema": { "version": 1_i64, "jsonSchema": root_json_schema(root) } }
+}
+
+/// Returns the document of `__sql_schemas` that describes a table with this root, as JSON.
+#[must_use]
+pub fn table_json(table: &str, root: &FieldSchema) -> Json {
+    json(table_document(table, root))
+}
+
+/// Returns the `$jsonSchema` of a validator for a table with this root, as JSON.
+#[must_use]
+pub fn validator_json(root: &FieldSchema) -> Json {
+    let mut schema = root_json_schema(root);
+    schema.insert("required", vec!["_id"]);
+    json(schema)
+}
+
+/// Returns the JSON schema of a table with this root.
+#[must_use]
+pub fn root_json_schema(root: &FieldSchema) -> Document {
+    let mut schema = json_schema(root);
+    schema.insert("bsonType", "object");
+    schema
+}
+
+/// The types stand in an array even where there is one, so that a writer can add to it.
+fn json_schema(field: &FieldSchema) -> Document {
+    let mut schema = Document::new();
+    if !field.types.is_empty() {
+        schema.insert("bsonType", aliases(field.types));
+    }
+    if !field.properties.is_empty() {
+        let property = |(name, field): (&String, &FieldSchema)| (name.clone(), json_schema(field).into());
+        schema.insert("properties", field.properties.iter().map(property).collect::<Document>());
+    }
+    if let Some(items) = &field.items {
+        schema.insert("items", json_schema(items));
+    }
+    schema
+}
+
+/// A schema has texts, numbers, lists and documents.
+fn json(document: Document) -> Json {
+    document.into_iter().map(|(name, value)| (name, json_of(value))).collect()
+}
+
+fn json_of(value: Bson) -> Json {
+    match value {
+        Bson::String(text) => text.into(),
+        Bson::Int32(number) => number.into(),
+        Bson::Int64(number) => number.into(),
+        Bson::Array(items) => items.into_iter().map(json_of).collect(),
+        Bson::Document(inside) => json(inside),
+        _ => Json::Null,
+    }
+}
+
+/// Adds types to the field at a path such as `properties.name.items.properties.given`.
+#[cfg(any(test, feature = "simulation"))]
+fn add_at(root: &mut FieldSchema, path: &str, types: CellTypes) {
+    let (mut field, mut steps) = (root, path.split('.'));
+    while let Some(step) = steps.next() {
+        field = if step == "items" {
+            field.items_mut()
+        } else {
+            field.property_mut(steps.next().unwrap_or_default())
+        };
+    }
+    field.types = field.types.and(types);
+}
+
+/// Returns how many fields there are below a field, and about how many bytes they take in a document.
+fn size(field: &FieldSchema) -> (usize, usize) {
+    let inside = field.properties.iter().map(|(name, field)| {
+        let (fields, bytes) = size(field);
+        (fields + 1, bytes + name.len() + FIELD_BYTES)
+    });
+    let items = field.items.iter().map(|items| size(items));
+    inside.chain(items).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
 }
 
 /// The schema of a table, as far as a writer knows that it stands.
@@ -280,9 +184,8 @@ pub(crate) struct Additions {
 impl KnownSchema {
     /// Reads a document of [`SQL_SCHEMAS`].
     pub(crate) fn read(document: &Document) -> Self {
-        let schema = document.get_document("schema").and_then(|schema| schema.get_document("jsonSchema"));
-        let root = schema.map(FieldSchema::read).unwrap_or_default();
-        let (fields, bytes) = root.size();
+        let root = read_table(document).unwrap_or_default();
+        let (fields, bytes) = size(&root);
         Self { root, fields, bytes, has_told: document.get_bool(LEFT_OUT).unwrap_or_default() }
     }
 
@@ -300,16 +203,16 @@ impl KnownSchema {
     /// Takes everything of another schema for known.
     pub(crate) fn unite(&mut self, wanted: &FieldSchema) {
         self.root.unite(wanted);
-        (self.fields, self.bytes) = self.root.size();
+        (self.fields, self.bytes) = size(&self.root);
     }
 
     /// Enters what the database has been told.
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn enter(&mut self, additions: &Additions) {
         for (path, types) in &additions.fields {
-            self.root.add_at(path, *types);
+            add_at(&mut self.root, path, *types);
         }
-        (self.fields, self.bytes) = self.root.size();
+        (self.fields, self.bytes) = size(&self.root);
         self.has_told |= additions.leaves_out;
     }
 }
@@ -325,7 +228,7 @@ impl Additions {
     /// `{q: {_id: table}, u: {$addToSet: {"….bsonType": {$each: […]}}, $setOnInsert}, upsert: true}`
     pub(crate) fn statement(&self, table: &str) -> Document {
         let add = |(path, types): &(String, CellTypes)| {
-            (format!("schema.jsonSchema.{path}.bsonType"), doc! { "$each": types.aliases() }.into())
+            (format!("schema.jsonSchema.{path}.bsonType"), doc! { "$each": aliases(*types) }.into())
         };
         let adds: Document = self.fields.iter().map(add).collect();
         let mut update =
@@ -517,7 +420,10 @@ impl Seen {
 mod tests {
     use bson::{Document, doc};
 
-    use super::{CellType, FieldSchema, KnownSchema, MAX_MADE_UP, MAX_STEPS, complete};
+    use super::{
+        CellType, FieldSchema, KnownSchema, MAX_MADE_UP, MAX_STEPS, complete, root_json_schema,
+        table_document,
+    };
 
     fn table(fields: usize) -> FieldSchema {
         let mut root = FieldSchema::default();
@@ -568,7 +474,7 @@ mod tests {
         known.enter(&additions);
         assert_eq!(known.root().properties.len(), MAX_MADE_UP);
         assert!(known.additions(&wanted, usize::MAX).is_settled(&known));
-        let bytes = bson::serialize_to_vec(&known.root().table_document("T")).unwrap().len();
+        let bytes = bson::serialize_to_vec(&table_document("T", known.root())).unwrap().len();
         assert!(bytes < 12 << 20, "{bytes}");
     }
 
@@ -588,9 +494,9 @@ mod tests {
         let mut known = KnownSchema::default();
         let additions = known.additions(&wanted, usize::MAX);
         known.enter(&additions);
-        let bytes = bson::serialize_to_vec(&known.root().table_document("T")).unwrap().len();
+        let bytes = bson::serialize_to_vec(&table_document("T", known.root())).unwrap().len();
         assert!(bytes < 14 << 20, "{bytes}");
-        assert!(additions.leaves_out && depth(&known.root().table_document("T")) < 100);
+        assert!(additions.leaves_out && depth(&table_document("T", known.root())) < 100);
     }
 
     fn depth(document: &Document) -> usize {
@@ -603,7 +509,7 @@ mod tests {
         complete(&mut root, "subject_key");
         complete(&mut root, "result_keys.3");
         complete(&mut root, "component.12.valueReference_key");
-        let properties = root.root_json_schema().get_document("properties").unwrap().clone();
+        let properties = root_json_schema(&root).get_document("properties").unwrap().clone();
         let expected = doc! {
             "component": { "bsonType": ["array"], "items": {
                 "bsonType": ["object"], "properties": { "valueReference_key": { "bsonType": ["string"] } },
@@ -619,7 +525,7 @@ mod tests {
         let mut root = table(2);
         root.property_mut("c1").add(CellType::Decimal);
         complete(&mut root, "list.0.key");
-        let read = KnownSchema::read(&root.table_document("T"));
+        let read = KnownSchema::read(&table_document("T", &root));
         assert_eq!(read.root().properties, root.properties);
     }
 }

@@ -1,11 +1,16 @@
 //! Stores: where rows, the ledger and the dictionary of columns live.
 //!
-//! A store implements [`RowStore`] and [`LoadStore`]. Plain structs cross this border, so neither this crate nor its
-//! users know a database. Each store has its own way to keep the promises below; one contract suite
+//! A store implements [`RowStore`], [`LoadStore`] and [`Admin`]. Plain structs cross this border, so neither this crate
+//! nor its users know a database. Each store has its own way to keep the promises below; one contract suite
 //! (`tests/contract`) checks all of them.
 
+pub mod admin;
 mod column;
 pub mod memory;
+pub mod outdated;
+pub mod references;
+pub mod schema;
+pub mod standing;
 
 use std::fmt::Debug;
 
@@ -16,7 +21,13 @@ use crate::interrupted::Interrupted;
 use crate::ledger::{Load, LoadFilter};
 use crate::summary::Summary;
 
+pub use admin::{Admin, StoreError};
 pub use column::{ColumnChange, ColumnEntry, FirstFilled};
+
+/// Everything that a store does: loads write through it, and people ask it.
+pub trait Store: RowStore + LoadStore + Admin {}
+
+impl<S: RowStore + LoadStore + Admin> Store for S {}
 
 /// Keeps rows, tombstones, archived resources and rejects.
 #[async_trait]

@@ -26,12 +26,13 @@ use futures::TryStreamExt as _;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use mongodb_store::simulation::{SimulatedMongo, State};
-use mongodb_store::sql_schema::FieldSchema;
+use mongodb_store::sql_schema::table_document;
 use mongodb_store::{MongoStore, connect};
 use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::store::RowStore;
+use pipeline::store::schema::FieldSchema;
 use pipeline::summary::Summary;
 
 use endpoint::Endpoint;
@@ -120,7 +121,7 @@ fn shapes_of<'a>(documents: impl IntoIterator<Item = &'a Document>) -> BTreeSet<
 
 fn shapes_of_schema(schema: &FieldSchema) -> BTreeSet<Shape> {
     let mut shapes = BTreeSet::new();
-    add_schema(json_schema(&schema.table_document("t")), "", &mut shapes);
+    add_schema(json_schema(&table_document("t", schema)), "", &mut shapes);
     shapes
 }
 

@@ -100,6 +100,59 @@ fn flatten_is_pure() {
     }
 }
 
+/// What only the store in MongoDB may use. Everybody else asks a store through its traits.
+const OF_MONGODB: [&str; 2] = ["mongodb", "bson"];
+
+#[test]
+fn one_crate_depends_on_the_driver() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours = packages.iter().filter(|package| package["source"].is_null());
+    let mut users = BTreeSet::new();
+    for package in ours.filter(|package| text(package, "name") != "flatfire-tests") {
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        let mut shipped = dependencies.filter(|dependency| dependency["kind"].is_null());
+        if shipped.any(|dependency| OF_MONGODB.contains(&text(dependency, "name"))) {
+            users.insert(text(package, "name"));
+        }
+    }
+    assert_eq!(users, BTreeSet::from(["flatfire-mongodb"]));
+}
+
+#[test]
+fn one_crate_names_the_driver() {
+    let mut users = BTreeSet::new();
+    for (path, text) in sources() {
+        let Some((package, _)) = path.split_once("/src/").filter(|(package, _)| *package != "tests") else {
+            continue;
+        };
+        for line in text.lines().filter(|line| OF_MONGODB.iter().any(|name| names_crate(line, name))) {
+            assert_eq!(package, "shared/mongodb", "{path}: {line}");
+            users.insert(package.to_owned());
+        }
+    }
+    assert_eq!(users, BTreeSet::from(["shared/mongodb".to_owned()]), "the search finds what is there");
+}
+
+/// Returns whether the code in a line uses a path of a crate.
+fn names_crate(line: &str, name: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let mut before = code.match_indices(name).filter(|(at, _)| code[at + name.len()..].starts_with("::"));
+    before.any(|(at, _)| !code[..at].ends_with(|last: char| last.is_alphanumeric() || last == '_'))
+}
+
+#[test]
+fn a_path_of_a_crate_is_told_from_other_words() {
+    for line in ["use mongodb::Client;", "    let client: mongodb::Client = open();", "use {a, mongodb::b};"]
+    {
+        assert!(names_crate(line, "mongodb"), "{line}");
+    }
+    for line in ["use mongodb_store::connect;", "// mongodb::Client", "a_mongodb::b()", "\"mongodb://host\""]
+    {
+        assert!(!names_crate(line, "mongodb"), "{line}");
+    }
+}
+
 /// The project's own Rust files with their text, by path from the root.
 fn sources() -> BTreeMap<String, String> {
     let root = workspace::root();

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use clap::Args;
 use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
-use mongodb::bson::{Document, doc};
-use mongodb_store::{MongoStore, Validation};
+use mongodb_store::Validation;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, Reason, Reject, WriteBatch};
 use pipeline::decode::Place;
+use pipeline::ledger::Ledger;
 use pipeline::object::ObjectRef;
-use pipeline::store::RowStore as _;
+use pipeline::store::Store;
+use pipeline::store::admin::ArchivedResource;
+use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
 
 use crate::console;
-use crate::database::{Database, DatabaseError, archived_text};
+use crate::database::{self, Loading};
 use crate::dictionary::{self, Apart};
 use crate::kept_out;
 use crate::load::tell_missing_indexes;
@@ -49,13 +51,13 @@ pub(super) struct Restore {
 /// Restores resource by resource; one that cannot be restored stays where it is.
 pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.catalog(None)?;
-    let database = arguments.destination.connect().await?;
-    other_catalogs::check_tables(&database, &catalog, arguments.other_catalogs).await?;
-    let (schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
-    let sink = database.sink(&catalog, Validation::default(), schemas, indexes);
+    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
+    let loading = Loading { catalog: &catalog, validation: Validation::default(), sql_schemas, indexes };
+    let store = arguments.destination.connect_to_load(&loading).await?;
+    other_catalogs::check_tables(&*store, &catalog, arguments.other_catalogs).await?;
     let mut outcome = Outcome::Done;
     for key in &arguments.keys {
-        match restore(&database, &sink, &catalog, key).await? {
+        match restore(&store, &catalog, key).await? {
             Ok(rows) => console::print(&format!("{key}: restored; {rows} rows"))?,
             Err(reason) => {
                 console::line(&format!("flatfire: {key}: {reason}"));
@@ -63,23 +65,23 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
             }
         }
     }
-    tell_missing_indexes(&sink);
+    tell_missing_indexes(&*store);
     Ok(outcome)
 }
 
 /// The number of rows, or why there are none.
 async fn restore(
-    database: &Database,
-    sink: &MongoStore,
+    store: &Arc<dyn Store>,
     catalog: &Arc<Catalog>,
     key: &str,
 ) -> anyhow::Result<Result<u64, String>> {
-    let Some((archived, collection)) = database.archived(key).await? else {
+    let Some(archived) = store.find_archived(key).await? else {
         return Ok(Err("not in the archive".to_owned()));
     };
-    let origin = origin(database, &archived).await?;
-    let made = archived_text(&archived).zip(origin).and_then(|(text, origin)| {
-        Some((made(&archived, key, &text, origin, catalog)?, needs_bundle::refers_by_urn(&text)))
+    let ledger = database::ledger(store);
+    let origin = origin(&ledger, &archived).await?;
+    let made = archived.text.as_ref().zip(origin).and_then(|(text, origin)| {
+        Some((made(&archived, text, origin, catalog)?, needs_bundle::refers_by_urn(text)))
     });
     let Some((Made { batch, columns, offset }, refers_by_urn)) = made else {
         return Ok(Err("the archive holds it in a form that this version does not read".to_owned()));
@@ -95,30 +97,28 @@ async fn restore(
             return Ok(Err(reason.to_owned()));
         }
     }
-    let load = archived.get_str("_load").unwrap_or_default();
-    let written = sink.write(batch).await;
+    let written = store.write(batch).await;
     let written = written.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
     if written.rejected > 0 {
         let codes: Vec<_> = written.codes.into_keys().collect();
         return Ok(Err(format!("it is rejected: {}", codes.join(", "))));
     }
     if written.superseded > 0
-        && let Some(reason) = kept_out::reason(database, key).await?
+        && let Some(reason) = kept_out::reason(&**store, key).await?
     {
         return Ok(Err(reason));
     }
     if written.loaded == 0 {
         return Ok(Err("a newer version of it stands in the tables, or was deleted".to_owned()));
     }
-    dictionary::fill(database, load, Apart::Restored, offset, &columns).await?;
-    // Where no table had taken its type before, there is no tombstone that would have led the sink to it.
-    let version = archived.get_str("_version").unwrap_or_default();
-    let restored = doc! { "_id": key, "_version": version };
-    collection.delete_one(restored).await.map_err(DatabaseError::from)?;
+    dictionary::fill(&ledger, &archived.load, Apart::Restored, offset, &columns).await?;
+    // Where no table had taken its type before, there is no tombstone that would have led the store to it.
+    store.remove_archived(&archived).await?;
     if refers_by_urn {
         console::line(&format!(
             "flatfire: {key}: it refers to others by urn, which only its Bundle tells the keys of; to have them, run \
-             `flatfire replay '{load}'` with its type active"
+             `flatfire replay '{}'` with its type active",
+            archived.load
         ));
     }
     Ok(Ok(written.rows))
@@ -138,10 +138,8 @@ struct Made {
 
 /// The object that it came in, and an edition of its load above that of the archived form, so that a replay of the load
 /// makes it anew like all others. Where the ledger has forgotten the load, the next edition serves.
-async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Option<(ObjectRef, u32)>> {
-    let text = |name| archived.get_str(name).unwrap_or_default();
-    let (load, version) = (text("_load"), text("_version"));
-    let ledger = database.ledger();
+async fn origin(ledger: &Ledger, archived: &ArchivedResource) -> anyhow::Result<Option<(ObjectRef, u32)>> {
+    let (load, version) = (archived.load.as_str(), archived.version.as_str());
     let known = ledger.find(load).await.map_err(unreadable)?;
     if let Some(object) = known.as_ref().and_then(origin::object_of) {
         let edition = ledger.raise_edition(load, Version::edition(version)).await.map_err(unreadable)?;
@@ -149,7 +147,7 @@ async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Opti
     }
     let forgotten = || {
         let created = i64::try_from(origin::nanoseconds(version)? / 1_000_000).ok()?;
-        let object = origin::object(archived.get_document("_source").ok()?, load, created)?;
+        let object = origin::object(archived.source.as_ref()?, load, created)?;
         Some((object, Version::edition(version) + 1))
     };
     Ok(forgotten())
@@ -157,20 +155,16 @@ async fn origin(database: &Database, archived: &Document) -> anyhow::Result<Opti
 
 /// What the line makes of the resource, under the key that it had and standing where it stood.
 fn made(
-    archived: &Document,
-    key: &str,
+    archived: &ArchivedResource,
     text: &[u8],
     (object, edition): (ObjectRef, u32),
     catalog: &Arc<Catalog>,
 ) -> Option<Made> {
-    let source = archived.get_document("_source").ok()?;
-    let number = |name| source.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
-    let (ordinal, offset, length) = (number("ordinal")?, number("offset")?, number("length")?);
+    let &StoredSource { ordinal, offset, length, .. } = archived.source.as_ref()?;
     let assembler =
         Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
-    let version = archived.get_str("_version").ok().map(Version::from_token);
-    let mut assembler = assembler.with_version(version);
-    assembler.take_single(Place { ordinal, offset, length, line: 1 }, key, text);
+    let mut assembler = assembler.with_version(Some(Version::from_token(&archived.version)));
+    assembler.take_single(Place { ordinal, offset, length, line: 1 }, &archived.key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), offset })
 }

@@ -1,13 +1,13 @@
 //! What an audit prints: a line for each finding, then the sums.
 
 use comfy_table::{CellAlignment, Table, presets};
-use mongodb::bson::DateTime;
 use pipeline::object::{ObjectRef, Pin};
 use serde_json::{Value, json};
 
 use super::tally::{Counts, Tally, Verdict};
 use crate::console;
 use crate::listing::Selection;
+use crate::status::moment;
 
 /// An object version of which not everything is in.
 pub(super) struct Finding<'a> {
@@ -140,11 +140,6 @@ fn verdict(tally: &Tally, not_sent: usize, is_complete: bool) -> String {
     let not_sent = (not_sent > 0).then(|| format!("{not_sent} not sent"));
     let open: Vec<String> = open.chain(not_sent).collect();
     format!("not everything is in: {} of {total} object versions", open.join(", "))
-}
-
-/// RFC 3339, in UTC.
-fn moment(milliseconds: i64) -> String {
-    DateTime::from_millis(milliseconds).try_to_rfc3339_string().unwrap_or_default()
 }
 
 #[cfg(test)]

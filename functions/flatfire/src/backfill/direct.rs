@@ -6,23 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use flatten::catalog::Catalog;
 use indicatif::ProgressBar;
-use mongodb_store::{MongoStore, Validation};
+use mongodb_store::Validation;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::ObjectRef;
+use pipeline::store::Store;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cloud::Cloud;
 use crate::console;
-use crate::database::Database;
+use crate::database::{self, Loading};
 use crate::known_loads::LoadState;
 use crate::load::{LARGE_FILE_BYTES, milliseconds_now, new_owner, tell_missing_indexes};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::settings::{Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
+use crate::settings::{Flattening, InvalidSettings, NewIndexes, OtherCatalogs, SqlSchemas};
 
 /// How objects are loaded without the function.
 #[derive(Debug, Args)]
@@ -57,7 +59,7 @@ pub(super) struct DirectLoader {
 /// What all loads have in common.
 struct Shared {
     pipeline: Pipeline,
-    store: Arc<MongoStore>,
+    store: Arc<dyn Store>,
     ledger: Ledger,
     /// The turn of a large object.
     large: Semaphore,
@@ -66,14 +68,29 @@ struct Shared {
 }
 
 impl Direct {
-    /// Prepares to load into a database.
-    pub(super) async fn loader(&self, cloud: &Cloud, database: &Database) -> anyhow::Result<DirectLoader> {
-        let catalog = self.flattening.catalog(None)?;
-        other_catalogs::check(database, &catalog, self.other_catalogs).await?;
-        let store = database.sink(&catalog, Validation::default(), self.sql_schemas, self.indexes);
-        let (storage, store, limits) = (cloud.storage(), Arc::new(store), PipelineLimits::default());
+    /// Returns the catalog that the arguments describe.
+    pub(super) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+        self.flattening.catalog(None)
+    }
+
+    /// Returns how a store is opened for the loads.
+    pub(super) fn loading<'a>(&self, catalog: &'a Catalog) -> Loading<'a> {
+        let (sql_schemas, indexes) = (self.sql_schemas, self.indexes);
+        Loading { catalog, validation: Validation::default(), sql_schemas, indexes }
+    }
+
+    /// Prepares to load into a store.
+    pub(super) async fn loader(
+        &self,
+        cloud: &Cloud,
+        store: Arc<dyn Store>,
+        catalog: Arc<Catalog>,
+    ) -> anyhow::Result<DirectLoader> {
+        other_catalogs::check(&*store, &catalog, self.other_catalogs).await?;
+        let (storage, limits) = (cloud.storage(), PipelineLimits::default());
         let pipeline = Pipeline { storage, catalog, store: store.clone(), limits };
-        let (ledger, large, is_cancelled) = (database.ledger(), Semaphore::new(1), AtomicBool::new(false));
+        let (ledger, large, is_cancelled) =
+            (database::ledger(&store), Semaphore::new(1), AtomicBool::new(false));
         let shared = Arc::new(Shared { pipeline, store, ledger, large, is_cancelled });
         tokio::spawn(listen(Arc::clone(&shared)));
         let (tasks, ended) = (JoinSet::new(), BTreeMap::new());
@@ -110,7 +127,7 @@ impl DirectLoader {
             self.join_one(bar).await;
         }
         bar.finish_and_clear();
-        tell_missing_indexes(&self.shared.store);
+        tell_missing_indexes(&*self.shared.store);
         let ended = self.ended.iter().map(|(status, count)| format!("{count} {status}"));
         let ended: Vec<String> = ended.collect();
         if !ended.is_empty() {

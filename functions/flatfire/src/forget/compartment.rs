@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::references::{self, Element};
-use crate::database::{Database, DatabaseError};
+use pipeline::store::references::ReferenceElement;
+use pipeline::store::{Store, StoreError};
 
 /// The reference elements that put a resource into a patient's compartment, by type.
 const COMPARTMENT: [(&str, &[&str]); 81] = [
@@ -108,25 +108,25 @@ pub(super) struct Compartment {
 /// What is known of a resource that refers to the patient.
 #[derive(Debug, Default)]
 struct Referring {
-    elements: BTreeSet<Element>,
+    elements: BTreeSet<ReferenceElement>,
     others: BTreeSet<String>,
 }
 
 /// Finds a patient's compartment. All rows are read twice.
 pub(super) async fn of(
-    database: &Database,
+    store: &dyn Store,
     patient: &str,
     types: &BTreeSet<String>,
-) -> Result<Compartment, DatabaseError> {
+) -> Result<Compartment, StoreError> {
     let mut referring: BTreeMap<String, Referring> = BTreeMap::new();
-    references::each(database, |owner, element, target| {
+    let mut find_referring = |owner: &str, element: ReferenceElement, target: &str| {
         if target == patient && owner != patient {
             referring.entry(owner.to_owned()).or_default().elements.insert(element);
         }
-    })
-    .await?;
+    };
+    store.visit_references(&mut find_referring).await?;
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    references::each(database, |owner, _, target| {
+    let mut find_others = |owner: &str, _: ReferenceElement, target: &str| {
         if target.starts_with("Patient/")
             && target != patient
             && let Some(referring) = referring.get_mut(owner)
@@ -136,8 +136,8 @@ pub(super) async fn of(
         if referring.contains_key(target) {
             edges.entry(owner.to_owned()).or_default().insert(target.to_owned());
         }
-    })
-    .await?;
+    };
+    store.visit_references(&mut find_others).await?;
     Ok(decided(patient, &referring, &edges, types))
 }
 
@@ -186,8 +186,8 @@ fn why_spared(owner: &str, known: &Referring) -> Option<String> {
     let is_in = known
         .elements
         .iter()
-        .any(|element| matches!(element, Element::Path(path) if elements.contains(&path.as_str())));
-    let views_alone = known.elements.iter().all(|element| *element == Element::View);
+        .any(|element| matches!(element, ReferenceElement::Path(path) if elements.contains(&path.as_str())));
+    let views_alone = known.elements.iter().all(|element| *element == ReferenceElement::View);
     (!is_in && !views_alone).then(|| "names the patient elsewhere than as its own".to_owned())
 }
 
@@ -201,13 +201,13 @@ mod tests {
 
     use flatten::reference::is_type;
 
-    use super::{COMPARTMENT, Element, Referring, SPARED, decided};
+    use super::{COMPARTMENT, ReferenceElement, Referring, SPARED, decided};
 
     fn referring(cases: &[(&str, &[&str], &[&str])]) -> BTreeMap<String, Referring> {
         let path = |path: &&str| match *path {
-            "view" => Element::View,
-            "contained" => Element::Contained,
-            path => Element::Path(path.to_owned()),
+            "view" => ReferenceElement::View,
+            "contained" => ReferenceElement::Contained,
+            path => ReferenceElement::Path(path.to_owned()),
         };
         let of = |elements: &[&str], others: &[&str]| Referring {
             elements: elements.iter().map(path).collect(),

@@ -1,15 +1,16 @@
 //! Objects that were uploaded, until their rows stand.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use pipeline::object::ObjectRef;
+use pipeline::store::Store;
 
 use super::files::LocalFile;
 use super::{Push, put_away};
 use crate::console;
-use crate::database::Database;
 use crate::known_loads::{KnownLoads, LoadState};
 use crate::outcome::Outcome;
 
@@ -25,8 +26,8 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(database: &Database) -> Self {
-        Self { loads: KnownLoads::new(database), open: BTreeMap::new(), outcome: Outcome::Done }
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { loads: KnownLoads::new(store), open: BTreeMap::new(), outcome: Outcome::Done }
     }
 
     /// Follows one more object.

@@ -5,23 +5,22 @@ use std::sync::Arc;
 
 use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
-use futures::TryStreamExt as _;
-use mongodb::bson::{Document, doc};
-use mongodb_store::MongoStore;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{MAX_REJECTS, WriteBatch};
 use pipeline::decode::{Frame, Place};
 use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
 use pipeline::source::Storage;
-use pipeline::store::RowStore as _;
+use pipeline::store::Store;
+use pipeline::store::admin::{RejectFilter, StoredReject};
+use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
 
 use super::record;
 use crate::cloud::Cloud;
 use crate::console;
-use crate::database::{Database, DatabaseError};
+use crate::database;
 use crate::dictionary::{self, Apart};
 use crate::input::Inputs;
 use crate::kept_out;
@@ -42,51 +41,39 @@ enum Fate {
     Left(&'static str),
 }
 
-struct Replayer<'a> {
-    database: &'a Database,
+struct Replayer {
+    store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
-    sink: MongoStore,
     cloud: Cloud,
     ledger: Ledger,
     /// The loads that rejects name; `None`: the ledger does not know it.
     loads: BTreeMap<String, Option<Load>>,
 }
 
-/// Returns the filter of the rejects of some loads, or all, and of one code, or all.
-pub(super) fn filter(loads: Option<&[Load]>, code: Option<&str>) -> Document {
-    let mut filter = Document::new();
-    if let Some(loads) = loads {
-        filter.insert("_load", doc! { "$in": loads.iter().map(|load| load.id.as_str()).collect::<Vec<_>>() });
-    }
-    if let Some(code) = code {
-        filter.insert("code", code);
-    }
-    filter
-}
-
 /// Replays the rejects that a filter finds.
 pub(super) async fn replay(
-    database: &Database,
+    store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
-    sink: MongoStore,
-    filter: Document,
+    filter: &RejectFilter,
 ) -> anyhow::Result<Outcome> {
     let cloud = Cloud::new().await;
-    let ledger = database.ledger();
-    let mut replayer = Replayer { database, catalog, sink, cloud, ledger, loads: BTreeMap::new() };
+    let ledger = database::ledger(&store);
+    // Those that come while these are replayed are not among them.
+    let rejects = store.rejects(filter).await?;
+    let mut replayer = Replayer { store, catalog, cloud, ledger, loads: BTreeMap::new() };
     let (mut replayed, mut left) = (0_u64, 0_u64);
-    for reject in found(database, filter).await? {
+    for reject in rejects {
         match replayer.replay(&reject).await? {
             Fate::Replayed => replayed += 1,
             fate => {
                 left += 1;
                 let why = if let Fate::Left(why) = fate { why } else { "rejected again" };
-                let line = reject::line_of_document(&reject, Some(&replayer.catalog));
+                let line = reject::line_of_stored(&reject, Some(&replayer.catalog));
                 console::line(&format!("{line}: {why}"));
             }
         }
     }
-    tell_missing_indexes(&replayer.sink);
+    tell_missing_indexes(&*replayer.store);
     for load in replayer.loads.values().flatten().filter(|load| is_cut(load)) {
         console::line(&format!(
             "flatfire: {}: only its first {MAX_REJECTS} rejects are kept; replay the whole load",
@@ -102,23 +89,16 @@ const fn is_cut(load: &Load) -> bool {
     load.summary.rejected + load.summary.view_defects > MAX_REJECTS
 }
 
-/// Rejects are small; those that come while they are replayed are not among them.
-async fn found(database: &Database, filter: Document) -> Result<Vec<Document>, DatabaseError> {
-    let rejects = database.rows.collection::<Document>("_rejects");
-    Ok(rejects.find(filter).sort(doc! { "_load": 1, "ordinal": 1 }).await?.try_collect().await?)
-}
-
-impl Replayer<'_> {
-    async fn replay(&mut self, reject: &Document) -> anyhow::Result<Fate> {
-        let Ok(sha256) = reject.get_str("sha256") else {
+impl Replayer {
+    async fn replay(&mut self, reject: &StoredReject) -> anyhow::Result<Fate> {
+        let Some(sha256) = &reject.sha256 else {
             return Ok(Fate::Left("its bytes are no whole record; send the file again"));
         };
-        let number = |name| reject.get_i64(name).ok().and_then(|number| u64::try_from(number).ok());
-        let place = (number("ordinal"), number("offset"), number("length"), number("line"));
-        let (Some(ordinal), Some(offset), Some(length), Some(line)) = place else {
+        let StoredSource { ordinal, offset, length, .. } = reject.source;
+        let Some(line) = reject.line else {
             return Ok(Fate::Left("it is not one of this version"));
         };
-        let Some(load) = self.load(reject.get_str("_load").unwrap_or_default()).await? else {
+        let Some(load) = self.load(&reject.load).await? else {
             return Ok(Fate::Left("the ledger does not know its load"));
         };
         let Some((storage, object)) = self.object(&load) else {
@@ -126,7 +106,7 @@ impl Replayer<'_> {
         };
         let bytes = record::bytes(&storage, &object, offset, length).await;
         let bytes = bytes.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
-        let Some(bytes) = bytes.filter(|bytes| hex(&Sha256::digest(bytes), 32) == sha256) else {
+        let Some(bytes) = bytes.filter(|bytes| hex(&Sha256::digest(bytes), 32) == *sha256) else {
             return Ok(Fate::Left("its object is gone, or is no longer what it was"));
         };
         if needs_bundle(&bytes) {
@@ -134,12 +114,11 @@ impl Replayer<'_> {
         }
         let place = Place { ordinal, offset, length, line };
         // What is rejected again is what its reading rejected: the next reading of the whole object makes it anew.
-        let reading = number("reading").and_then(|reading| reading.try_into().ok()).unwrap_or_default();
         let mut assembler =
             Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default())
                 .in_edition(load.edition)
-                .in_reading(reading)
-                .with_version(reject.get_str("version").ok().map(Version::from_token));
+                .in_reading(reject.reading)
+                .with_version(reject.version.as_deref().map(Version::from_token));
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
             Some(batch) => self.write(reject, batch, offset, &assembler.take_dictionary()).await,
@@ -150,27 +129,24 @@ impl Replayer<'_> {
     /// Writes what became of the record, then removes the reject if it is not among that.
     async fn write(
         &self,
-        reject: &Document,
+        reject: &StoredReject,
         batch: WriteBatch,
         offset: u64,
         columns: &Dictionary,
     ) -> anyhow::Result<Fate> {
-        let id = reject.get_str("_id").unwrap_or_default();
         let is_rejected = !batch.rejects.is_empty();
-        let is_same = batch.rejects.iter().any(|reject| reject.id() == id);
+        let is_same = batch.rejects.iter().any(|again| again.id() == reject.id);
         let keys: Vec<String> = batch.resources.iter().map(|resource| resource.key.clone()).collect();
-        let written = self.sink.write(batch).await;
+        let written = self.store.write(batch).await;
         let written = written.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
         if is_same {
             return Ok(Fate::Again);
         }
-        let load = reject.get_str("_load").unwrap_or_default();
-        dictionary::fill(self.database, load, Apart::Replayed, offset, columns).await?;
-        let rejects = self.database.rows.collection::<Document>("_rejects");
-        rejects.delete_one(doc! { "_id": id }).await.map_err(DatabaseError::from)?;
+        dictionary::fill(&self.ledger, &reject.load, Apart::Replayed, offset, columns).await?;
+        self.store.remove_reject(&reject.id).await?;
         if written.superseded > 0 {
             for key in keys {
-                if let Some(reason) = kept_out::reason(self.database, &key).await? {
+                if let Some(reason) = kept_out::reason(&*self.store, &key).await? {
                     console::line(&format!("flatfire: {key}: {reason}"));
                 }
             }

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use futures::TryStreamExt as _;
-use mongodb::bson::{Document, doc};
-use mongodb_store::sql_schema::{CellType, FieldSchema, SQL_SCHEMAS};
-
-use crate::database::{Database, DatabaseError};
+use pipeline::store::schema::{CellType, FieldSchema};
+use pipeline::store::{ColumnEntry, Store, StoreError};
 
 use super::types::{add_words, sql_type, words};
 
@@ -24,25 +21,15 @@ pub(super) struct StandingTable {
 }
 
 /// Reads all tables of a database, in the order of their names.
-pub(super) async fn tables(database: &Database) -> Result<Vec<StandingTable>, DatabaseError> {
+pub(super) async fn tables(store: &dyn Store) -> Result<Vec<StandingTable>, StoreError> {
     let mut tables: BTreeMap<String, StandingTable> = BTreeMap::new();
-    let schemas = database.rows.collection::<Document>(SQL_SCHEMAS);
-    let mut schemas = schemas.find(doc! {}).await?;
-    while let Some(document) = schemas.try_next().await? {
-        let schema = document.get_document("schema").and_then(|schema| schema.get_document("jsonSchema"));
-        if let (Ok(name), Ok(schema)) = (document.get_str("_id"), schema) {
-            let table = table_of(&mut tables, name);
-            (table.schema, table.is_exact) = (FieldSchema::read(schema), true);
-        }
+    for (name, schema) in store.table_schemas().await? {
+        let table = table_of(&mut tables, &name);
+        (table.schema, table.is_exact) = (schema, true);
     }
     // A list comes before what is inside its items: `.` comes before every letter.
-    let fields = doc! { "table": 1, "column": 1, "type": 1, "datatype": 1, "path": 1 };
-    let columns = database.rows.collection::<Document>("_columns");
-    let mut columns = columns.find(doc! {}).sort(doc! { "_id": 1 }).projection(fields).await?;
-    while let Some(document) = columns.try_next().await? {
-        if let (Ok(name), Ok(column)) = (document.get_str("table"), document.get_str("column")) {
-            table_of(&mut tables, name).add_column(column, &document);
-        }
+    for entry in store.columns().await? {
+        table_of(&mut tables, &entry.table).add_column(&entry);
     }
     Ok(tables.into_values().collect())
 }
@@ -54,9 +41,10 @@ fn table_of<'t>(tables: &'t mut BTreeMap<String, StandingTable>, name: &str) -> 
 }
 
 impl StandingTable {
-    fn add_column(&mut self, column: &str, entry: &Document) {
-        let text = |name: &str| entry.get_str(name).unwrap_or_default().replace(['\n', '\r', '\t'], " ");
-        self.meanings.insert(column.to_owned(), (text("datatype"), text("path")));
+    fn add_column(&mut self, entry: &ColumnEntry) {
+        let text =
+            |text: &Option<String>| text.as_deref().unwrap_or_default().replace(['\n', '\r', '\t'], " ");
+        self.meanings.insert(entry.column.clone(), (text(&entry.datatype), text(&entry.path)));
         if self.is_exact {
             return;
         }
@@ -65,13 +53,13 @@ impl StandingTable {
         }
         *self.schema.property_mut("_source") = FieldSchema::of(CellType::Object);
         let mut field = &mut self.schema;
-        for (depth, step) in column.split('.').enumerate() {
+        for (depth, step) in entry.column.split('.').enumerate() {
             if depth > 0 {
                 field = inside_mut(field);
             }
             field = field.property_mut(step);
         }
-        add_words(field, &text("type"));
+        add_words(field, &text(&entry.types));
     }
 
     /// Returns the statement that creates the table.

@@ -1,6 +1,6 @@
 //! The types of fields: as words for people, and as types of SQL.
 
-use mongodb_store::sql_schema::{CellType, CellTypes, FieldSchema};
+use pipeline::store::schema::{CellType, CellTypes, FieldSchema};
 
 /// Adds the types that `_columns` names: `integer|text`, `[]` behind those of a list.
 pub(super) fn add_words(field: &mut FieldSchema, text: &str) {

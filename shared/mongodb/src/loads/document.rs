@@ -43,7 +43,7 @@ pub(super) fn of(load: &Load) -> Document {
 }
 
 /// The load of a document; `None` if it is none of ours.
-pub(super) fn load(document: &Document) -> Option<Load> {
+pub(crate) fn load(document: &Document) -> Option<Load> {
     let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
     Some(Load {
         id: text("_id")?,

@@ -34,7 +34,7 @@ const BAD_VALUE: i32 = 2;
 
 /// An index of a collection, by its fields and their directions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Index(BsonDocument);
+pub(crate) struct Index(BsonDocument);
 
 /// What a store knows of indexes.
 #[derive(Debug, Default)]
@@ -96,8 +96,7 @@ fn direction(value: &Bson) -> Option<bool> {
 
 /// Returns the indexes that a collection should have: those that the ledger and the rejects are asked by, or those of
 /// an automatic table.
-#[must_use]
-pub fn wanted_indexes(collection: &str, indexes: Indexes) -> Vec<Index> {
+pub(crate) fn wanted_indexes(collection: &str, indexes: Indexes) -> Vec<Index> {
     let keys = match (collection, indexes) {
         (_, Indexes::None) => Vec::new(),
         (LOADS, _) => vec![
@@ -115,7 +114,7 @@ pub fn wanted_indexes(collection: &str, indexes: Indexes) -> Vec<Index> {
 
 impl Connection {
     /// Returns those of some indexes that a collection lacks and has room for. `None`: there is no such collection.
-    pub async fn missing_indexes(
+    pub(crate) async fn missing_indexes(
         &self,
         collection: &str,
         wanted: Vec<Index>,
@@ -126,7 +125,11 @@ impl Connection {
 
     /// Builds indexes and waits for them, however long it takes. `false`: an index of the same name or the same fields
     /// with other options is in the way, and none was built.
-    pub async fn build_indexes(&self, collection: &str, indexes: &[Index]) -> Result<bool, Interrupted> {
+    pub(crate) async fn build_indexes(
+        &self,
+        collection: &str,
+        indexes: &[Index],
+    ) -> Result<bool, Interrupted> {
         match self.create_indexes(collection, indexes).await {
             Err(Trouble::Document(_)) => Ok(false),
             outcome => Ok(outcome.map(|()| true)?),

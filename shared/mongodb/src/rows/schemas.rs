@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document as BsonDocument, RawDocumentBuf, doc};
 use tokio::sync::Mutex;
 
-use crate::sql_schema::{Additions, FieldSchema, KnownSchema, SQL_SCHEMAS, schemas_of};
+use crate::sql_schema::{Additions, KnownSchema, SQL_SCHEMAS, schemas_of, table_document};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
+use pipeline::store::schema::FieldSchema;
 
 use super::MongoStore;
 use super::parts::{carried_out, first_batch, met_duplicates};
@@ -110,7 +111,7 @@ impl MongoStore {
             if is_in_this_form(&schema) {
                 return Ok(known);
             }
-            let own = known.root().table_document(table).remove("schema");
+            let own = table_document(table, known.root()).remove("schema");
             let update = doc! {
                 "q": { "_id": table, "schema": schema }, "u": { "$set": { "schema": own } },
             };

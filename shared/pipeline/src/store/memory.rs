@@ -2,8 +2,11 @@
 //!
 //! It keeps one entry a resource: the newest version with everything that was made of it.
 
+mod admin;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -19,17 +22,20 @@ use crate::object::Source;
 use crate::summary::Summary;
 use crate::version::Version;
 
+use super::admin::Erasure;
 use super::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError, RowStore};
 
 /// Makes the marks of erased resources. Nobody outside the process sees them.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
-/// Rows, rejects, loads and columns in ordered maps.
+/// Rows, rejects, loads, columns and records of erasures in ordered maps.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<StoredResources>,
     loads: Mutex<BTreeMap<String, Load>>,
     columns: Mutex<BTreeMap<String, ColumnEntry>>,
+    erasures: Mutex<Vec<Erasure>>,
+    erasure_ids: AtomicU64,
 }
 
 /// Everything that was written, in order.

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking; clippy's own exception covers test functions alone"
 )]
 
+mod admin;
 mod cases;
 mod columns;
 mod database;

@@ -50,6 +50,7 @@ use std::sync::Arc;
 
 use mongodb_store::RowKind;
 use mongodb_store::simulation::SimulatedMongo;
+use mongodb_store::sql_schema::root_json_schema;
 use pipeline::ledger::Ledger;
 use pipeline::store::memory::MemoryStore;
 
@@ -147,7 +148,7 @@ async fn in_simulation(history: &History) -> Vec<String> {
     wrong.extend(wrong_notes(history, &aside, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
-    let schemas = sink.sql_schemas().into_iter().map(|(table, schema)| (table, schema.root_json_schema()));
+    let schemas = sink.sql_schemas().into_iter().map(|(table, schema)| (table, root_json_schema(&schema)));
     let tables = state.tables.iter().map(|(table, documents)| (table, documents.values().collect()));
     // A schema keeps the fields of what was erased.
     let is_whole = history.earlier.is_none() && key_states.is_empty();

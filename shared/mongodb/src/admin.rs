@@ -1,0 +1,280 @@
+//! What people ask: the collections of both databases, read and changed through the driver itself.
+//!
+//! A command that fails here is not tried again beyond what the driver does: whoever asks sees the failure and asks again.
+
+mod archive;
+mod columns;
+mod erasures;
+mod failure;
+mod indexes;
+mod loads;
+mod outdated;
+mod references;
+mod rejects;
+mod removal;
+mod selection;
+mod standing;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+use bson::{Document, doc};
+use flatten::indexes::Indexes;
+use mongodb::{Collection, Database};
+use pipeline::erasure::Marks;
+use pipeline::ledger::Load;
+use pipeline::store::admin::{
+    Admin, ArchiveVisitor, ArchivedResource, DatabaseUser, Erasure, KeptOut, Lift, LoadOutline,
+    LoadSelection, LoadVisitor, MissingIndexes, NotedTable, ObjectName, ReferenceVisitor, RejectFilter,
+    StoredReject,
+};
+use pipeline::store::outdated::{MadeUpTable, Outdated};
+use pipeline::store::schema::FieldSchema;
+use pipeline::store::standing::{Standing, StoredSource};
+use pipeline::store::{ColumnEntry, StoreError};
+
+use crate::MongoStore;
+
+use failure::Failure;
+
+const COLUMNS: &str = "_columns";
+const LOADS: &str = "_loads";
+const REJECTS: &str = "_rejects";
+const TABLES: &str = "_tables";
+const TOMBSTONES: &str = "_tombstones";
+
+/// The databases of a store.
+struct Databases {
+    rows: Database,
+    archive: Database,
+}
+
+impl Databases {
+    /// Returns a collection beside the tables.
+    fn own(&self, name: &str) -> Collection<Document> {
+        self.rows.collection(name)
+    }
+
+    /// Returns all tables and all collections of the archive, each with its database.
+    async fn tables(&self) -> Result<Vec<(String, &Database)>, Failure> {
+        let mut tables = Vec::new();
+        for place in [&self.rows, &self.archive] {
+            tables.extend(table_names(place).await?.into_iter().map(|name| (name, place)));
+        }
+        Ok(tables)
+    }
+}
+
+/// Returns the collections of a database that hold rows or archived resources, in the order of their names.
+async fn table_names(database: &Database) -> Result<Vec<String>, Failure> {
+    let mut names = database.list_collection_names().await?;
+    names.retain(|name| !name.starts_with('_') && !name.starts_with("system."));
+    names.sort();
+    Ok(names)
+}
+
+/// Returns the key of the resource that a document belongs to.
+fn owner_of(document: &Document) -> Option<String> {
+    document.get_str("_id").ok()?.split('#').next().map(str::to_owned)
+}
+
+fn text(document: &Document, name: &str) -> Option<String> {
+    document.get_str(name).ok().map(str::to_owned)
+}
+
+fn number(document: &Document, name: &str) -> Option<u64> {
+    document.get_i64(name).ok().and_then(|number| u64::try_from(number).ok())
+}
+
+/// Reads where a document came from; what is missing stays empty.
+fn source_of(pointer: &Document) -> StoredSource {
+    StoredSource {
+        bucket: text(pointer, "bucket").unwrap_or_default(),
+        key: text(pointer, "key").unwrap_or_default(),
+        version: text(pointer, "versionId"),
+        ordinal: number(pointer, "ordinal").unwrap_or_default(),
+        offset: number(pointer, "offset").unwrap_or_default(),
+        length: number(pointer, "length").unwrap_or_default(),
+    }
+}
+
+impl MongoStore {
+    fn databases(&self) -> Databases {
+        let client = self.connection().client();
+        let archive = client.database(self.archive_name());
+        Databases { rows: client.database(self.connection().database()), archive }
+    }
+}
+
+#[async_trait]
+impl Admin for MongoStore {
+    fn database(&self) -> &str {
+        self.connection().database()
+    }
+
+    fn archive_database(&self) -> &str {
+        self.archive_name()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let answer = self.databases().rows.run_command(doc! { "ping": 1 }).await;
+        Ok(answer.map(drop).map_err(Failure::from)?)
+    }
+
+    fn take_index_notices(&self) -> Vec<String> {
+        Self::take_index_notices(self)
+    }
+
+    async fn loads_named(&self, name: &str) -> Result<Vec<Load>, StoreError> {
+        Ok(loads::named(&self.databases(), name).await?)
+    }
+
+    async fn load_outlines(
+        &self,
+        loads: &[String],
+        now: i64,
+    ) -> Result<BTreeMap<String, LoadOutline>, StoreError> {
+        Ok(selection::outlines(&self.databases(), loads, now).await?)
+    }
+
+    async fn count_loads(&self, selection: &LoadSelection) -> Result<u64, StoreError> {
+        Ok(selection::count(&self.databases(), selection).await?)
+    }
+
+    async fn visit_loads(
+        &self,
+        selection: &LoadSelection,
+        visit: &mut LoadVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        Ok(selection::visit(&self.databases(), selection, visit).await?)
+    }
+
+    async fn load_of_other_catalogs(&self, catalogs: &[&str]) -> Result<Option<Load>, StoreError> {
+        Ok(loads::of_other_catalogs(&self.databases(), catalogs).await?)
+    }
+
+    async fn noted_tables(&self) -> Result<Vec<NotedTable>, StoreError> {
+        Ok(loads::noted_tables(&self.databases()).await?)
+    }
+
+    async fn count_documents(&self, loads: &[&str]) -> Result<BTreeMap<String, u64>, StoreError> {
+        Ok(loads::count_documents(&self.databases(), loads).await?)
+    }
+
+    async fn count_records(&self, loads: &[&str]) -> Result<BTreeMap<String, u64>, StoreError> {
+        Ok(loads::count_records(&self.databases(), loads).await?)
+    }
+
+    async fn rejects(&self, filter: &RejectFilter) -> Result<Vec<StoredReject>, StoreError> {
+        Ok(rejects::find(&self.databases(), filter).await?)
+    }
+
+    async fn remove_reject(&self, id: &str) -> Result<(), StoreError> {
+        Ok(rejects::remove(&self.databases(), id).await?)
+    }
+
+    async fn find_archived(&self, key: &str) -> Result<Option<ArchivedResource>, StoreError> {
+        Ok(archive::find(&self.databases(), key).await?)
+    }
+
+    async fn remove_archived(&self, archived: &ArchivedResource) -> Result<(), StoreError> {
+        Ok(archive::remove(&self.databases(), archived).await?)
+    }
+
+    async fn count_archived(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        Ok(archive::count(&self.databases()).await?)
+    }
+
+    async fn visit_archived(
+        &self,
+        resource_type: &str,
+        visit: &mut ArchiveVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        Ok(archive::visit(&self.databases(), resource_type, visit).await?)
+    }
+
+    async fn is_other_archive(&self) -> Result<bool, StoreError> {
+        Ok(archive::is_another(&self.databases()).await?)
+    }
+
+    async fn standing(&self, keys: &BTreeSet<String>) -> Result<BTreeMap<String, Standing>, StoreError> {
+        Ok(standing::find(&self.databases(), keys).await?)
+    }
+
+    async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError> {
+        Ok(references::visit(&self.databases(), visit).await?)
+    }
+
+    async fn kept_out(&self, key: &str) -> Result<Option<KeptOut>, StoreError> {
+        Ok(erasures::kept_out(&self.databases(), key).await?)
+    }
+
+    async fn erasure_marks(&self) -> Result<Marks, StoreError> {
+        Ok(self.marks().await.map_err(Failure::from)?)
+    }
+
+    async fn remove_mark(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.lift(key).await.map_err(Failure::from)?)
+    }
+
+    async fn user(&self) -> Result<DatabaseUser, StoreError> {
+        Ok(erasures::user(&self.databases()).await?)
+    }
+
+    fn new_erasure_id(&self) -> String {
+        ObjectId::new().to_hex()
+    }
+
+    async fn begin_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
+        Ok(erasures::begin(&self.databases(), erasure).await?)
+    }
+
+    async fn end_erasure(&self, id: &str, at: i64) -> Result<(), StoreError> {
+        Ok(erasures::end(&self.databases(), id, at).await?)
+    }
+
+    async fn lift_erasures(&self, mark: &str, lift: &Lift) -> Result<(), StoreError> {
+        Ok(erasures::lift(&self.databases(), mark, lift).await?)
+    }
+
+    async fn rename_object(&self, load: &str, object: &ObjectName, mark: &str) -> Result<bool, StoreError> {
+        Ok(erasures::rename_object(&self.databases(), load, object, mark).await?)
+    }
+
+    async fn table_schemas(&self) -> Result<BTreeMap<String, FieldSchema>, StoreError> {
+        Ok(columns::schemas(&self.databases()).await?)
+    }
+
+    async fn columns(&self) -> Result<Vec<ColumnEntry>, StoreError> {
+        Ok(columns::all(&self.databases()).await?)
+    }
+
+    async fn tables_to_index(&self) -> Result<Vec<String>, StoreError> {
+        Ok(indexes::tables(&self.databases()).await?)
+    }
+
+    async fn missing_indexes(&self, table: &str, wanted: Indexes) -> Result<MissingIndexes, StoreError> {
+        Ok(indexes::missing(self.connection(), &self.databases(), table, wanted).await?)
+    }
+
+    async fn build_indexes(&self, table: &str, wanted: Indexes) -> Result<bool, StoreError> {
+        Ok(indexes::build(self.connection(), table, wanted).await?)
+    }
+
+    async fn find_outdated(&self, resource_types: &[String]) -> Result<Outdated, StoreError> {
+        Ok(outdated::find(&self.databases(), resource_types).await?)
+    }
+
+    async fn note_tables(&self, outdated: &Outdated) -> Result<(), StoreError> {
+        Ok(removal::note(&self.databases(), outdated).await?)
+    }
+
+    async fn remove_made_up(&self, table: &MadeUpTable) -> Result<bool, StoreError> {
+        Ok(removal::remove(&self.databases(), table).await?)
+    }
+
+    async fn forget_made_up(&self, outdated: &Outdated) -> Result<(), StoreError> {
+        Ok(removal::forget(&self.databases(), outdated).await?)
+    }
+}

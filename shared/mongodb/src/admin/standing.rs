@@ -1,0 +1,81 @@
+//! What stands under keys, in all tables, the archive, the tombstones and the rejects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bson::{Document, doc};
+use futures::TryStreamExt as _;
+use pipeline::store::standing::{Standing, StoredSource};
+
+use crate::ids_with_suffix;
+
+use super::failure::Failure;
+use super::{Databases, REJECTS, TOMBSTONES, owner_of, source_of};
+
+/// Keys that are looked for at once.
+const KEYS_AT_ONCE: usize = 100;
+
+pub(super) async fn find(
+    databases: &Databases,
+    keys: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Standing>, Failure> {
+    let mut found: BTreeMap<String, Standing> = BTreeMap::new();
+    let tables = databases.tables().await?;
+    let keys: Vec<&String> = keys.iter().collect();
+    for keys in keys.chunks(KEYS_AT_ONCE) {
+        for (name, place) in &tables {
+            let is_table = place.name() == databases.rows.name();
+            let fields = doc! { "_source": 1, "_load": 1 };
+            let mut rows = place.collection::<Document>(name).find(under(keys)).projection(fields).await?;
+            while let Some(row) = rows.try_next().await? {
+                let Some(owner) = owner_of(&row) else { continue };
+                let origin = origin(&row, row.get_document("_source").ok());
+                let standing = found.entry(owner).or_default();
+                if is_table {
+                    standing.add_row(name, origin);
+                } else {
+                    standing.add(&format!("archive {name}"), origin);
+                }
+            }
+        }
+        find_beside(databases, keys, &mut found).await?;
+    }
+    Ok(found)
+}
+
+/// Looks among the tombstones and the rejects.
+async fn find_beside(
+    databases: &Databases,
+    keys: &[&String],
+    found: &mut BTreeMap<String, Standing>,
+) -> Result<(), Failure> {
+    let named = |field: &str| doc! { field: { "$in": keys } };
+    let mut tombstones = databases.own(TOMBSTONES).find(named("_id")).await?;
+    while let Some(tombstone) = tombstones.try_next().await? {
+        if let Some(owner) = owner_of(&tombstone) {
+            found.entry(owner).or_default().add(TOMBSTONES, None);
+        }
+    }
+    let mut rejects = databases.own(REJECTS).find(named("resource")).await?;
+    while let Some(reject) = rejects.try_next().await? {
+        if let Ok(key) = reject.get_str("resource") {
+            found.entry(key.to_owned()).or_default().add(REJECTS, origin(&reject, Some(&reject)));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the load of a document and where the document came from.
+fn origin<'d>(document: &'d Document, pointer: Option<&Document>) -> Option<(&'d str, StoredSource)> {
+    Some((document.get_str("_load").ok()?, source_of(pointer?)))
+}
+
+/// What belongs to keys: the keys themselves and everything that goes on with `#`.
+fn under(keys: &[&String]) -> Document {
+    let inside = keys.iter().map(|key| {
+        let ids = ids_with_suffix(key);
+        doc! { "_id": { "$gte": ids.start, "$lt": ids.end } }
+    });
+    let themselves = doc! { "_id": { "$in": keys } };
+    let either: Vec<Document> = std::iter::once(themselves).chain(inside).collect();
+    doc! { "$or": either }
+}
