@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use xtask::bootstrap::Profile;
 use xtask::local_line::KeptLine;
 use xtask::settings::Settings;
-use xtask::steps::Steps;
+use xtask::steps::{Steps, run_command};
 use xtask::tools::Tools;
 use xtask::{bench, bootstrap, demo, metrics, model, soak, test};
 
@@ -57,6 +57,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Run the function with sample events as `sam local invoke` does, with a database and a cloud of its own. Needs Docker.
+    SamInvoke {
+        /// What `xtask/py/sam_invoke.py` takes: events such as events/s3-put.json, --local-base, --verbose.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Play thousands of random histories of deliveries, with every kind of failure, against a clean load.
     Soak(soak::Soak),
     /// Measure the command line beside other programs, after their answers were compared.
@@ -96,6 +102,10 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(&settings),
         Chore::Metrics { options } => metrics::run(&settings, &options),
+        Chore::SamInvoke { options } => {
+            let tools = steps.run("Install the tools", || Tools::install(&settings))?;
+            run_command(tools.cloud_command("python", &settings).arg("xtask/py/sam_invoke.py").args(options))
+        }
         Chore::Soak(soak) => soak::run(&settings, &soak),
         Chore::Bench(bench) => bench::run(&settings, bench),
     }

@@ -71,8 +71,24 @@ pub fn run(settings: &Settings) -> Result<()> {
                 .args(["--", END_TO_END_AT_ONCE]),
         )
     })?;
+    check_container(&tools, settings, &mut steps)?;
     steps.print_summary();
     Ok(())
+}
+
+/// Runs the worker in a container, where an engine answers.
+fn check_container(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+    let mut engine = Command::new("docker");
+    let answer = engine.arg("info").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !answer.is_ok_and(|status| status.success()) {
+        steps.note_not_run("the worker in a container", "no container engine answers");
+        return Ok(());
+    }
+    steps.run("Run the worker in a container", || {
+        let mut script = tools.cloud_command("python", settings);
+        let program = workspace::root().join("target/debug/flatfire");
+        run_command(script.arg("xtask/py/worker_container.py").arg("--binary").arg(program))
+    })
 }
 
 /// Checks the template as it stands, and with combinations of its parameters.

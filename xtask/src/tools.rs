@@ -125,6 +125,15 @@ impl Tools {
         self.cloud.join("bin").join(program)
     }
 
+    /// The same, with the programs that build on the search path.
+    #[must_use]
+    pub fn cloud_command(&self, program: &str, settings: &Settings) -> Command {
+        let mut command = Command::new(self.cloud_program(program));
+        command.env("PATH", self.search_path(settings)).env("SAM_CLI_TELEMETRY", "0");
+        command.current_dir(workspace::root());
+        command
+    }
+
     fn at(directory: &Path) -> Self {
         Self { build: directory.join("build"), cloud: directory.join("cloud") }
     }
