@@ -9,8 +9,8 @@ use std::time::UNIX_EPOCH;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 
+use crate::clock::milliseconds_now;
 use crate::console;
-use crate::load::milliseconds_now;
 use crate::outcome::Outcome;
 
 /// One file, or standard input.

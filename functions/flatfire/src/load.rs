@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
@@ -26,6 +26,7 @@ use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
 use tokio::sync::Semaphore;
 
+use crate::clock::milliseconds_now;
 use crate::console;
 use crate::database::{self, Loading};
 use crate::input::{Input, Inputs};
@@ -310,10 +311,4 @@ fn progress_bar(input: &Input) -> ProgressBar {
 pub(crate) fn new_owner() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
-}
-
-#[allow(clippy::disallowed_methods, reason = "this is the edge: the library is told the time")]
-pub(crate) fn milliseconds_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or_default()
 }

@@ -2,7 +2,9 @@
 //!
 //! The modules stand in the order in which an invocation meets them, then a command each.
 
+mod arguments;
 mod settings;
+mod clock;
 mod input;
 mod console;
 mod outcome;
@@ -40,15 +42,17 @@ mod tidy;
 use std::future::Future;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
+
+use arguments::{Arguments, Command};
 use outcome::Outcome;
-use settings::{Command, Settings};
 
 fn main() -> ExitCode {
-    let settings = match Settings::from_arguments() {
-        Ok(settings) => settings,
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
-    let outcome = match settings.command {
+    let outcome = match arguments.command {
         Command::Rows(arguments) => wait_for(rows::run(arguments)),
         Command::Load(arguments) => wait_for(load::run(arguments)),
         Command::Check(arguments) => check::run(&arguments),
@@ -64,8 +68,8 @@ fn main() -> ExitCode {
         Command::Audit(arguments) => wait_for(audit::run(arguments)),
         Command::Index(arguments) => wait_for(index::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Completions(arguments) => shell::completions(&arguments),
-        Command::Man(arguments) => shell::man(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments, Arguments::command()),
+        Command::Man(arguments) => shell::man(&arguments, Arguments::command()),
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {

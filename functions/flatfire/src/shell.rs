@@ -2,11 +2,10 @@
 
 use std::io;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::outcome::Outcome;
-use crate::settings::Settings;
 
 /// Print the completions of a shell.
 #[derive(Debug, Args)]
@@ -27,19 +26,18 @@ pub(crate) struct Man {
 }
 
 /// Prints the completions.
-pub(crate) fn completions(arguments: &Completions) -> anyhow::Result<Outcome> {
+pub(crate) fn completions(arguments: &Completions, mut program: Command) -> anyhow::Result<Outcome> {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Settings::command(), "flatfire", &mut text);
+    clap_complete::generate(arguments.shell, &mut program, "flatfire", &mut text);
     print(&text)
 }
 
 /// Prints a manual page.
-pub(crate) fn man(arguments: &Man) -> anyhow::Result<Outcome> {
-    let mut command = Settings::command();
-    command.build();
+pub(crate) fn man(arguments: &Man, mut program: Command) -> anyhow::Result<Outcome> {
+    program.build();
     let command = match &arguments.command {
-        None => command,
-        Some(name) => match command.find_subcommand(name) {
+        None => program,
+        Some(name) => match program.find_subcommand(name) {
             Some(found) => found.clone(),
             None => anyhow::bail!("there is no command `{name}`; `flatfire --help` lists all of them"),
         },

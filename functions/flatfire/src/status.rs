@@ -11,9 +11,9 @@ use pipeline::store::admin::RejectFilter;
 use pipeline::store::{Store, StoreError};
 use pipeline::summary::Summary;
 
+use crate::clock::milliseconds_now;
 use crate::console;
 use crate::database;
-use crate::load::milliseconds_now;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::Destination;

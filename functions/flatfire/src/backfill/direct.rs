@@ -17,11 +17,12 @@ use pipeline::store::Store;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::clock::milliseconds_now;
 use crate::cloud::Cloud;
 use crate::console;
 use crate::database::{self, Loading};
 use crate::known_loads::LoadState;
-use crate::load::{LARGE_FILE_BYTES, milliseconds_now, new_owner, tell_missing_indexes};
+use crate::load::{LARGE_FILE_BYTES, new_owner, tell_missing_indexes};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{Flattening, InvalidSettings, NewIndexes, OtherCatalogs, SqlSchemas};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipeline::store::admin::{ErasedObject, Erasure, Lift, Operator};
 use pipeline::store::{Store, StoreError};
 
-use crate::load::milliseconds_now;
+use crate::clock::milliseconds_now;
 
 /// Who erases, and why.
 #[derive(Debug)]
