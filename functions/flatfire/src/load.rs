@@ -3,6 +3,7 @@
 mod interrupt;
 mod pin;
 mod report;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -10,7 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
@@ -71,6 +72,15 @@ pub(crate) struct Load {
     /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Go on: load files as they come or change, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// With --watch: a file is loaded once nothing has written to it for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "watch")]
+    settle: u64,
+    /// List every file; by default, of more than 20, only those that need a look
+    #[arg(long)]
+    all: bool,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -112,6 +122,7 @@ struct Loader {
     ledger: Ledger,
     again: bool,
     jobs: usize,
+    lists_all: bool,
     /// The turn of a large file.
     large: Semaphore,
     bars: MultiProgress,
@@ -125,7 +136,12 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
         Loading { catalog: &catalog, validation: arguments.validate_views.into(), sql_schemas, indexes };
     let store = arguments.destination.connect_to_load(&loading).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
-    let loader = Loader::new(catalog, store, arguments.again, arguments.jobs);
+    let loader =
+        Loader { lists_all: arguments.all, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
+    if arguments.watch {
+        let settle = Duration::from_secs(arguments.settle);
+        return Ok(loader.watch(&arguments.files, settle).await);
+    }
     Ok(loader.load_all(&arguments.files).await)
 }
 
@@ -148,7 +164,7 @@ impl Loader {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, jobs, large, bars }
+        Self { catalog, store, ledger, again, jobs, lists_all: false, large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -156,14 +172,14 @@ impl Loader {
         let reported = found.report();
         tokio::select! {
             biased;
-            outcome = self.load_each(&found.readable, &interrupt) => outcome.max(reported),
+            (outcome, _) = self.load_each(&found.readable, &interrupt) => outcome.max(reported),
             never = interrupt.listen(&self.bars) => match never {},
         }
     }
 
     /// Loads several files at once; one that fails does not keep the others out, unless they would meet the same. Then
-    /// those under way end as they do, and no other begins.
-    async fn load_each(&self, inputs: &[Input], interrupt: &Interrupt) -> Outcome {
+    /// those under way end as they do, and no other begins. Returns the names of those that came to an end, too.
+    async fn load_each(&self, inputs: &[Input], interrupt: &Interrupt) -> (Outcome, Vec<String>) {
         let has_ended = &AtomicBool::new(false);
         let loads = inputs.iter().enumerate().map(|(number, input)| async move {
             if has_ended.load(Ordering::Relaxed) || interrupt.is_requested() {
@@ -176,8 +192,12 @@ impl Loader {
             Some((number, input, loaded, began.elapsed()))
         });
         let mut loads = stream::iter(loads).buffer_unordered(self.jobs);
+        let bar = (inputs.len() > 1).then(|| self.bars.add(bar_of_all(inputs.len())));
         let (mut outcome, mut entries, mut omitted) = (Outcome::Done, BTreeMap::new(), 0_u64);
         while let Some(ended) = loads.next().await {
+            if let Some(bar) = &bar {
+                bar.inc(1);
+            }
             match ended {
                 None => omitted += 1,
                 Some((number, input, Ok(entry), took)) => {
@@ -190,18 +210,23 @@ impl Loader {
                 }
             }
         }
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
         if omitted > 0 {
             console::line(&format!("flatfire: {omitted} more files were not begun"));
             outcome =
                 outcome.max(if interrupt.is_requested() { Outcome::Interrupted } else { Outcome::Failed });
         }
-        let mut report = Report::default();
+        let mut report = Report::new(self.lists_all);
+        let mut ended = Vec::new();
         for (input, entry, took) in entries.into_values() {
             report.add(input, &entry, took);
+            ended.push(input.name.clone());
         }
         report.print(self.store.database());
         tell_missing_indexes(&*self.store);
-        outcome
+        (outcome, ended)
     }
 
     /// Loads one file and lists its rejects.
@@ -244,7 +269,12 @@ impl Loader {
         object: &Arc<ObjectRef>,
         is_cancelled: &AtomicBool,
     ) -> Result<Loaded, Failure> {
-        let bar = self.bars.add(progress_bar(input));
+        // Hundreds of small files have one bar for all of them.
+        let bar = if input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES) {
+            self.bars.add(progress_bar(input))
+        } else {
+            ProgressBar::hidden()
+        };
         let job = Job {
             owner: new_owner(),
             again: self.again,
@@ -305,6 +335,13 @@ fn progress_bar(input: &Input) -> ProgressBar {
     let bar = ProgressBar::new(input.bytes.unwrap_or_default()).with_message(input.name.clone());
     let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Shows how many of all files are loaded.
+fn bar_of_all(files: usize) -> ProgressBar {
+    let template = "{human_pos} of {human_len} files {wide_bar} {per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(files as u64).with_style(style)
 }
 
 /// A name that no other attempt anywhere has: 128 random bits.

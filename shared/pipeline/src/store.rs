@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 use crate::batch::WriteBatch;
 use crate::interrupted::Interrupted;
-use crate::ledger::{Load, LoadFilter};
+use crate::ledger::load::{Load, LoadFilter};
 use crate::summary::Summary;
 
 pub use admin::{Admin, StoreError};

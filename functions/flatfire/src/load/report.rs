@@ -24,9 +24,21 @@ pub(super) struct Entry {
 /// What became of all files.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    lines: Vec<[String; COLUMNS]>,
+    lists_all: bool,
+    files: Vec<File>,
     sum: Summary,
 }
+
+#[derive(Debug)]
+struct File {
+    line: [String; COLUMNS],
+    needs_a_look: bool,
+    outcome: Outcome,
+    is_known: bool,
+}
+
+/// More files than this are not all listed unless that is asked for.
+const LISTED: usize = 20;
 
 const COLUMNS: usize = 11;
 const HEADER: [&str; COLUMNS] = [
@@ -54,19 +66,32 @@ impl Entry {
 }
 
 impl Report {
+    pub(super) fn new(lists_all: bool) -> Self {
+        Self { lists_all, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, input: &Input, entry: &Entry, took: Duration) {
         let before = if entry.is_known { ", before" } else { "" };
         let status = format!("{}{before}", entry.status.as_str());
-        self.lines.push(line(&input.name, status, &entry.summary, format!("{:.1}", took.as_secs_f64())));
+        let outcome = entry.outcome();
+        self.files.push(File {
+            line: line(&input.name, status, &entry.summary, format!("{:.1}", took.as_secs_f64())),
+            needs_a_look: outcome != Outcome::Done,
+            outcome,
+            is_known: entry.is_known,
+        });
         self.sum += entry.summary.clone();
     }
 
     /// Prints the table, and what is now in the database.
     pub(super) fn print(self, database: &str) {
-        if self.lines.is_empty() {
+        if self.files.is_empty() {
             return;
         }
         console::line(&self.table().to_string());
+        if self.files.len() > LISTED {
+            console::line(&self.counts());
+        }
         let types = self.sum.types.iter().map(|(name, count)| format!("{count} {name}"));
         let types: Vec<_> = types.collect();
         if !types.is_empty() {
@@ -74,12 +99,28 @@ impl Report {
         }
     }
 
+    /// Returns how many files came to what.
+    fn counts(&self) -> String {
+        let count =
+            |is_counted: &dyn Fn(&File) -> bool| self.files.iter().filter(|file| is_counted(file)).count();
+        let known = count(&|file| file.is_known);
+        let partial = count(&|file| !file.is_known && file.outcome == Outcome::Partial);
+        let failed = count(&|file| !file.is_known && file.outcome > Outcome::Partial);
+        let whole = self.files.len() - known - partial - failed;
+        format!(
+            "{} files: {whole} loaded, {partial} loaded in part, {failed} failed, {known} known before",
+            self.files.len()
+        )
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.use_stderr().load_style(presets::UTF8_FULL_CONDENSED);
         table.set_header(HEADER);
-        table.add_rows(&self.lines);
-        if self.lines.len() > 1 {
+        let lists_all = self.lists_all || self.files.len() <= LISTED;
+        let listed = self.files.iter().filter(|file| lists_all || file.needs_a_look);
+        table.add_rows(listed.map(|file| &file.line));
+        if self.files.len() > 1 {
             table.add_row(line("all", String::new(), &self.sum, String::new()));
         }
         for column in table.column_iter_mut().skip(2) {

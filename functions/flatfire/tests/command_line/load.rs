@@ -308,7 +308,7 @@ async fn a_small_file_costs_four_commands() {
     for number in 0..FILES {
         write(&format!("p{number}"));
     }
-    let ran = load(&database, &["--tables", "automatic", "--jobs", "3", &path_of(&folder, "")]);
+    let ran = load(&database, &["--tables", "automatic", "--jobs", "3", "--all", &path_of(&folder, "")]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let lines: Vec<_> = ran.stderr.lines().filter(|line| line.contains(".json")).collect();
     assert!(lines.is_sorted() && lines.len() as u64 == FILES + 1, "the order of the files: {ran:?}");
@@ -350,5 +350,48 @@ async fn ctrl_c_ends_several_loads_and_the_next_command_loads_the_rest() {
     assert_eq!(run(&arguments).code, 0);
     assert_eq!(patients.count_documents(doc! {}).await.unwrap(), FILES);
     assert_eq!(loads.count_documents(doc! { "status": "done" }).await.unwrap(), FILES);
+    database.remove().await;
+}
+
+/// Of more than 20 files only those that need a look are listed.
+#[tokio::test]
+async fn a_folder_is_watched_until_somebody_ends_it() {
+    let database = TestDatabase::of("load_watch").await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: String, family: &str| {
+        let text = format!(r#"{{"resourceType":"Patient","id":"{name}","name":[{{"family":"{family}"}}]}}"#);
+        std::fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
+    };
+    (0..25).for_each(|number| write(format!("f{number}"), "First"));
+    std::fs::write(folder.path().join("broken.json"), "{").unwrap();
+    let path = folder.path().display().to_string();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_flatfire"))
+        .args(["load", "--to", &database.uri, "--watch", "--settle", "0", &path])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let patients = database.rows.collection::<mongodb::bson::Document>("Patient");
+    let stands = async |filter: mongodb::bson::Document, wanted: u64| {
+        for _ in 0..600 {
+            if patients.count_documents(filter.clone()).await.unwrap() == wanted {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("{filter} never was {wanted}");
+    };
+    stands(mongodb::bson::doc! {}, 25).await;
+    write("late".to_owned(), "Late");
+    stands(mongodb::bson::doc! {}, 26).await;
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    write("f3".to_owned(), "Changed");
+    stands(mongodb::bson::doc! { "name_family": "Changed" }, 1).await;
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
+    assert!(told.contains("26 files: 25 loaded, 0 loaded in part, 1 failed, 0 known before"), "{told}");
+    assert!(told.contains("broken.json") && !told.contains("f7.json"), "{told}");
     database.remove().await;
 }

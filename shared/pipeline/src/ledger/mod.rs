@@ -5,7 +5,7 @@
 
 mod columns;
 mod held;
-mod load;
+pub(crate) mod load;
 
 use std::sync::Arc;
 

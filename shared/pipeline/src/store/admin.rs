@@ -12,7 +12,7 @@ use flatten::indexes::Indexes;
 use thiserror::Error;
 
 use crate::erasure::Marks;
-use crate::ledger::{Load, Status};
+use crate::ledger::load::{Load, Status};
 
 use super::ColumnEntry;
 use super::outdated::{MadeUpTable, Outdated};

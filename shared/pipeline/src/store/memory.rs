@@ -17,7 +17,7 @@ use crate::batch::{Completion, Fate, Reject, ResourceWrite, WriteBatch};
 use crate::content::ContentHash;
 use crate::erasure::{Marks, SECRET_BYTES};
 use crate::interrupted::Interrupted;
-use crate::ledger::{Load, LoadFilter};
+use crate::ledger::load::{Load, LoadFilter};
 use crate::object::Source;
 use crate::summary::Summary;
 use crate::version::Version;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::batch::{Reason, Reject};
 use crate::erasure::Marks;
-use crate::ledger::{Load, Status};
+use crate::ledger::load::{Load, Status};
 use crate::object::{Pin, Source};
 use crate::store::admin::{
     Admin, ArchiveVisitor, ArchivedEntry, ArchivedResource, Erasure, KeptOut, Lift, LoadOutline,
