@@ -31,7 +31,7 @@ pub(crate) struct Work {
     /// How long a message stays hidden from others while its worker does not say that it is alive
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u16).range(3..=3600))]
     hidden: u16,
-    /// Stop once the queue is empty
+    /// Stop once the queue has no messages, hidden ones included; needs sqs:GetQueueAttributes
     #[arg(long)]
     until_empty: bool,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsMessage;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use pipeline::interrupted::Interrupted;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -56,6 +56,25 @@ impl Queue {
         let answer = request.customize().config_override(config).send().await;
         let answer = answer.map_err(|error| ReceiveError::of(&error))?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
+    }
+
+    /// Returns whether no message is in the queue, those included that are hidden. Who may not ask is told so in the log,
+    /// and the queue counts as empty.
+    pub(crate) async fn is_empty(&self) -> bool {
+        let Some(url) = &self.url else { return true };
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let request = self.client.get_queue_attributes().queue_url(url);
+        match request.set_attribute_names(Some(counts.to_vec())).send().await {
+            Ok(answer) => answer.attributes.unwrap_or_default().values().all(|count| count == "0"),
+            Err(error) => {
+                tracing::warn!(error = %ReceiveError::of(&error), "the messages of the queue could not be counted");
+                true
+            }
+        }
     }
 
     /// Hides a message for so much longer, because it is being worked on.

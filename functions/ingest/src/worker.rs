@@ -34,7 +34,7 @@ pub struct Options {
     /// How long a message stays hidden from others unless the worker says that it is alive, which it does three times as
     /// often. Of a worker that is killed, the messages come again after this.
     pub hidden: Duration,
-    /// Stop when the queue gives nothing more.
+    /// Stop when the queue has no messages, hidden ones included.
     pub until_empty: bool,
 }
 
@@ -77,7 +77,7 @@ pub async fn run(settings: Settings, options: Options, stop: &Stop) -> anyhow::R
         bail!("no queue is named; give --queue-url or QUEUE_URL");
     }
     // A killed worker's message comes again after two thirds of this at the earliest. By then its lease has ended.
-    let time = LoadTime::UntilStopped { is_stopped: Arc::clone(&stop.is_set), lease: hidden * 2 / 3 };
+    let time = LoadTime::UntilStopped { is_stopped: Arc::clone(&stop.is_set), lease: hidden / 2 };
     let worker = Worker {
         service: Arc::new(Service::new(settings, time).await),
         places: Arc::new(Semaphore::new(concurrency)),
@@ -100,7 +100,11 @@ pub async fn run(settings: Settings, options: Options, stop: &Stop) -> anyhow::R
                 }
                 break;
             }
-            Ok(messages) if messages.is_empty() && until_empty && running.is_empty() => break,
+            Ok(messages) if messages.is_empty() && until_empty && running.is_empty() => {
+                if worker.service.queue().is_empty().await {
+                    break;
+                }
+            }
             Ok(messages) => {
                 has_received = true;
                 for message in messages {

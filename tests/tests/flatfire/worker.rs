@@ -10,7 +10,7 @@ const PREFIX: &str = "elsewhere/";
 const FILES: usize = 60;
 const KILLS: u32 = 12;
 /// Records of the file that takes long.
-const OBSERVATIONS: usize = 60_000;
+const OBSERVATIONS: usize = 80_000;
 
 fn patient(number: usize) -> String {
     format!(
@@ -29,7 +29,7 @@ async fn queue_of(stack: &Stack, name: &str) -> String {
 
 fn worker(stack: &Stack, queue: &str, options: &[&str]) -> tokio::process::Command {
     let uri = stack.uri();
-    let arguments = ["work", "--queue-url", queue, "--to", &uri, "--hidden", "3"];
+    let arguments = ["work", "--queue-url", queue, "--to", &uri, "--hidden", "6"];
     let mut command = stack.flatfire_command(&[&arguments[..], options].concat());
     command.env("WATCHED_PREFIX", PREFIX).stdout(std::process::Stdio::piped());
     command
@@ -81,7 +81,7 @@ async fn a_worker_keeps_its_message_and_stops_at_a_checkpoint() {
     };
     eventually("rows of the large file", async || (rows().await > 2_000).then_some(())).await;
     // Its message would have come again by now, were it not kept hidden.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     let process = begun.id().unwrap().to_string();
     let asked = tokio::process::Command::new("kill").args(["-TERM", &process]).status().await.unwrap();
     assert!(asked.success());
