@@ -9,7 +9,7 @@ use crate::defect::Defect;
 use crate::fhirpath::Context;
 use crate::json::{Limits, Tape};
 use crate::resource::Resource;
-use crate::row::{Cells, NameList, Names, Row, Rows, Value};
+use crate::row::{Cells, ColumnId, NameList, Names, Row, Rows, Value};
 use crate::view::{Evaluator, InvalidView, Plan, Unanswered, ViewSet};
 
 /// Flattens resources of any release of FHIR, one JSON text at a time.
@@ -165,7 +165,9 @@ impl TableRow {
         self.columns.iter().find(|(name, _)| name == column).map(|(_, value)| value)
     }
 
-    fn of(row: Row<'_>, names: &NameList) -> Self {
+    /// Copies a row of an arena. A cell that waits for a key is left out, in a list too; in a view's row it is null.
+    #[must_use]
+    pub fn of(row: Row<'_>, names: &NameList) -> Self {
         Self {
             table: names.table(row.table()).to_owned(),
             key: row.key().to_owned(),
@@ -185,12 +187,18 @@ impl CellValue {
             Value::Double(value) => Self::Double(value),
             Value::Text(text) => Self::Text(text.to_owned()),
             Value::Instant(milliseconds) => Self::Instant(milliseconds),
-            Value::List(items) => Self::List(items.map(|(_, value)| Self::of(value, names)).collect()),
+            Value::List(items) => Self::List(known(items).map(|(_, value)| Self::of(value, names)).collect()),
             Value::Record(cells) => Self::Record(record(cells, names)),
         }
     }
 }
 
 fn record(cells: Cells<'_>, names: &NameList) -> Vec<(String, CellValue)> {
-    cells.map(|(column, value)| (names.column(column).to_owned(), CellValue::of(value, names))).collect()
+    known(cells)
+        .map(|(column, value)| (names.column(column).to_owned(), CellValue::of(value, names)))
+        .collect()
+}
+
+fn known(cells: Cells<'_>) -> impl Iterator<Item = (ColumnId, Value<'_>)> {
+    cells.filter(|(_, value)| !matches!(value, Value::Pending(_)))
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use flatten::model::is_resource_type;
-use flatten::row::{Cells, NameList, Value};
+use flatten::{CellValue, TableRow};
 
 use crate::batch::{Completion, Fate, Reject, ResourceWrite, WriteBatch};
 use crate::content::ContentHash;
@@ -74,34 +74,9 @@ pub struct StoredResource {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRow {
     /// Names and values.
-    pub cells: Vec<(String, StoredValue)>,
+    pub cells: Vec<(String, CellValue)>,
     /// Whether it decides which version of its resource stands.
     pub is_anchor: bool,
-}
-
-/// A cell's value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StoredValue {
-    /// A column that is there without a value.
-    Null,
-    /// A truth value.
-    Boolean(bool),
-    /// A 32-bit integer.
-    Integer(i32),
-    /// A 64-bit integer.
-    Long(i64),
-    /// A decimal, its digits as written.
-    Decimal(String),
-    /// A decimal as the nearest double.
-    Double(f64),
-    /// Text.
-    Text(String),
-    /// A moment, in milliseconds since 1970-01-01T00:00:00Z.
-    Instant(i64),
-    /// A list.
-    List(Vec<Self>),
-    /// A sub-document.
-    Record(Vec<(String, Self)>),
 }
 
 impl MemoryStore {
@@ -237,9 +212,8 @@ impl StoredResource {
             _ => 0..0,
         };
         let rows = range.clone().zip(batch.rows.range(range)).map(|(index, row)| {
-            let place = (batch.names.table(row.table()).to_owned(), row.key().to_owned());
-            let cells = record(&batch.names, row.cells());
-            (place, StoredRow { cells, is_anchor: anchor == Some(index) })
+            let TableRow { table, key, columns: cells } = TableRow::of(row, &batch.names);
+            ((table, key), StoredRow { cells, is_anchor: anchor == Some(index) })
         });
         // Of two rows under one key the first stands.
         let mut first_rows = BTreeMap::new();
@@ -279,52 +253,28 @@ impl StoredResource {
     }
 }
 
-fn record(names: &NameList, cells: Cells<'_>) -> Vec<(String, StoredValue)> {
-    // A completion sets a cell that waits for its key.
-    let known = cells.filter(|(_, value)| !matches!(value, Value::Pending(_)));
-    known.map(|(column, value)| (names.column(column).to_owned(), value_of(names, value))).collect()
-}
-
-fn value_of(names: &NameList, value: Value<'_>) -> StoredValue {
-    match value {
-        Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => StoredValue::Null,
-        Value::Boolean(value) => StoredValue::Boolean(value),
-        Value::Integer(value) => StoredValue::Integer(value),
-        Value::Long(value) => StoredValue::Long(value),
-        Value::Decimal(digits) => StoredValue::Decimal(digits.to_owned()),
-        Value::Double(value) => StoredValue::Double(value),
-        Value::Text(text) => StoredValue::Text(text.to_owned()),
-        Value::Instant(moment) => StoredValue::Instant(moment),
-        Value::List(items) => {
-            let known = items.filter(|(_, value)| !matches!(value, Value::Pending(_)));
-            StoredValue::List(known.map(|(_, value)| value_of(names, value)).collect())
-        }
-        Value::Record(cells) => StoredValue::Record(record(names, cells)),
-    }
-}
-
 /// Sets the cell at a path through records and list items, or adds to the list there what it does not have.
-fn set(cells: &mut Vec<(String, StoredValue)>, path: &str, adds: bool, key: &str) {
+fn set(cells: &mut Vec<(String, CellValue)>, path: &str, adds: bool, key: &str) {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     let standing = cells.iter_mut().find(|(cell, _)| cell == name).map(|(_, value)| value);
     match (standing, rest) {
         (Some(value), Some(rest)) => set_inside(value, rest, adds, key),
-        (Some(StoredValue::List(items)), None) if adds => {
-            let key = StoredValue::Text(key.to_owned());
+        (Some(CellValue::List(items)), None) if adds => {
+            let key = CellValue::Text(key.to_owned());
             if !items.contains(&key) {
                 items.push(key);
             }
         }
-        (Some(value), None) => *value = StoredValue::Text(key.to_owned()),
-        (None, None) => cells.push((name.to_owned(), StoredValue::Text(key.to_owned()))),
+        (Some(value), None) => *value = CellValue::Text(key.to_owned()),
+        (None, None) => cells.push((name.to_owned(), CellValue::Text(key.to_owned()))),
         (None, Some(_)) => {}
     }
 }
 
-fn set_inside(value: &mut StoredValue, path: &str, adds: bool, key: &str) {
+fn set_inside(value: &mut CellValue, path: &str, adds: bool, key: &str) {
     match value {
-        StoredValue::Record(cells) => set(cells, path, adds, key),
-        StoredValue::List(items) => {
+        CellValue::Record(cells) => set(cells, path, adds, key),
+        CellValue::List(items) => {
             let Some((index, rest)) = path.split_once('.') else { return };
             if let Some(item) = index.parse().ok().and_then(|index: usize| items.get_mut(index)) {
                 set_inside(item, rest, adds, key);

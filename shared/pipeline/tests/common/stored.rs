@@ -1,11 +1,12 @@
 //! What a [`MemoryStore`] holds, as the documents that MongoDB would hold. Written apart from the store's own encoder, so
 //! that each is an oracle for the other.
 
+use flatten::CellValue;
 use mongodb::bson::{Binary, Bson, DateTime, Decimal128, Document, doc, spec::BinarySubtype};
 use mongodb_store::simulation::{Collection, State};
 use pipeline::batch::{Reason, Reject};
 use pipeline::object::{Pin, Source};
-use pipeline::store::memory::{MemoryStore, StoredResource, StoredRow, StoredValue};
+use pipeline::store::memory::{MemoryStore, StoredResource, StoredRow};
 
 /// Archived texts above this are kept compressed.
 const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
@@ -116,19 +117,20 @@ fn reject_document(reject: &Reject, reading: u32) -> Document {
     document
 }
 
-fn bson_of(value: &StoredValue) -> Bson {
+fn bson_of(value: &CellValue) -> Bson {
     match value {
-        StoredValue::Null => Bson::Null,
-        StoredValue::Boolean(value) => Bson::Boolean(*value),
-        StoredValue::Integer(value) => Bson::Int32(*value),
-        StoredValue::Long(value) => Bson::Int64(*value),
-        StoredValue::Decimal(digits) => Bson::Decimal128(digits.parse::<Decimal128>().unwrap()),
-        StoredValue::Double(value) => Bson::Double(*value),
-        StoredValue::Text(text) => Bson::String(text.clone()),
-        StoredValue::Instant(moment) => Bson::DateTime(DateTime::from_millis(*moment)),
-        StoredValue::List(items) => Bson::Array(items.iter().map(bson_of).collect()),
-        StoredValue::Record(cells) => {
+        CellValue::Null => Bson::Null,
+        CellValue::Boolean(value) => Bson::Boolean(*value),
+        CellValue::Integer(value) => Bson::Int32(*value),
+        CellValue::Long(value) => Bson::Int64(*value),
+        CellValue::Decimal(digits) => Bson::Decimal128(digits.parse::<Decimal128>().unwrap()),
+        CellValue::Double(value) => Bson::Double(*value),
+        CellValue::Text(text) => Bson::String(text.clone()),
+        CellValue::Instant(moment) => Bson::DateTime(DateTime::from_millis(*moment)),
+        CellValue::List(items) => Bson::Array(items.iter().map(bson_of).collect()),
+        CellValue::Record(cells) => {
             Bson::Document(cells.iter().map(|(name, value)| (name.clone(), bson_of(value))).collect())
         }
+        other => panic!("no store holds {other:?}"),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use flatten::CellValue;
 
 use crate::batch::{Reason, Reject};
 use crate::erasure::Marks;
@@ -18,7 +19,7 @@ use crate::store::schema::FieldSchema;
 use crate::store::standing::{Standing, StoredSource};
 use crate::store::{ColumnEntry, StoreError};
 
-use super::{MemoryStore, StoredResource, StoredValue, lock};
+use super::{MemoryStore, StoredResource, lock};
 
 #[async_trait]
 impl Admin for MemoryStore {
@@ -352,15 +353,15 @@ fn stored_reject(id: &str, reject: &Reject, reading: u32) -> StoredReject {
     stored
 }
 
-fn visit_cell(path: &str, value: &StoredValue, visit: &mut impl FnMut(&str, &str)) {
+fn visit_cell(path: &str, value: &CellValue, visit: &mut impl FnMut(&str, &str)) {
     match value {
-        StoredValue::Text(text) => {
+        CellValue::Text(text) => {
             if let Some(target) = key_in_cell(text) {
                 visit(path, target);
             }
         }
-        StoredValue::List(items) => items.iter().for_each(|item| visit_cell(path, item, visit)),
-        StoredValue::Record(cells) => {
+        CellValue::List(items) => items.iter().for_each(|item| visit_cell(path, item, visit)),
+        CellValue::Record(cells) => {
             for (name, cell) in cells {
                 visit_cell(&format!("{path}.{name}"), cell, visit);
             }
