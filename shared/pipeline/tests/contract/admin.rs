@@ -29,7 +29,8 @@ const LOAD: &str = "clinic/in/day 1.ndjson@v1";
 
 async fn each(check: impl AsyncFn(Arc<dyn Store>)) {
     check(Arc::new(MemoryStore::default())).await;
-    let scratch = Server::get().await.scratch().await;
+    let server = Server::get().await;
+    let scratch = server.scratch().await;
     check(Arc::new(scratch.sink().await)).await;
     scratch.discard().await;
 }
@@ -402,7 +403,8 @@ async fn the_store_in_memory_says_what_it_does_not_have() {
 
 #[tokio::test]
 async fn missing_indexes_are_counted_and_built() {
-    let scratch = Server::get().await.scratch().await;
+    let server = Server::get().await;
+    let scratch = server.scratch().await;
     let store = scratch.sink().await;
     let store: &dyn Store = &store;
     write(store, &batch([rows(P, 1, 1)])).await;

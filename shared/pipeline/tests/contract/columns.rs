@@ -130,7 +130,8 @@ async fn to_a_replay_of_what_has_ended_only_new_columns_are_new() {
 /// What earlier versions counted goes away with the next load that fills the column.
 #[tokio::test]
 async fn entries_of_earlier_versions_lose_what_they_counted() {
-    let scratch = Server::get().await.scratch().await;
+    let server = Server::get().await;
+    let scratch = server.scratch().await;
     let store = Arc::new(scratch.sink().await);
     let columns = scratch.database().collection::<Document>("_columns");
     fill(&Ledger::new(store.clone()), "one", 1, 0, &[MALE]).await;
