@@ -1,4 +1,4 @@
-//! Any bytes as an object: decoded, assembled into batches, written to a sink in memory, with the ledger.
+//! Any bytes as an object: decoded, assembled into batches, written to a store in memory, with the ledger.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

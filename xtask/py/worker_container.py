@@ -9,7 +9,7 @@ usage: worker_container.py --binary FILE [--records N] [--kill]
 
 --binary  the built program `flatfire`
 --records the records of the object in whose load the worker is stopped (200000)
---kill    also kills the worker; the load begins again when its lease ends, after five minutes
+--kill    also kills the worker; its message comes again after two minutes, and the load begins again with it
 """
 
 import argparse

@@ -20,7 +20,7 @@ const IN_MEMORY_PER_DATABASE: u64 = 50;
 /// How long, and from where on.
 #[derive(Debug, Clone, Args)]
 pub struct Soak {
-    /// Random histories on the sink in memory; a fiftieth of them on a database besides.
+    /// Random histories in the simulation of MongoDB; a fiftieth of them on a database besides.
     #[arg(long, default_value_t = 10_000)]
     histories: u64,
     /// Random histories on a replica set of three whose primary is killed and steps down; a fiftieth of the others if

@@ -9,9 +9,9 @@ use std::time::UNIX_EPOCH;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 
-use crate::clock::milliseconds_now;
 use crate::console;
 use crate::outcome::Outcome;
+use ingest::surroundings::milliseconds_now;
 
 /// One file, or standard input.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use pipeline::ledger::Status;
 use pipeline::store::admin::{LoadOutline, LoadSelection};
 use pipeline::store::{Store, StoreError};
 
-use crate::clock::milliseconds_now;
 use crate::listing::Selection;
+use ingest::surroundings::milliseconds_now;
 
 /// Reads the ledger in bulk.
 #[derive(Debug)]

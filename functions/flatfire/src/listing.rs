@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::object::{ObjectRef, Pin};
 use tokio::sync::mpsc;
 
-use crate::clock::milliseconds_now;
 use crate::cloud::Cloud;
+use ingest::surroundings::milliseconds_now;
 
 /// Which object versions are meant.
 #[derive(Debug, Args)]

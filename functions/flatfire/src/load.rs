@@ -6,7 +6,6 @@ mod report;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +26,6 @@ use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
 use tokio::sync::Semaphore;
 
-use crate::clock::milliseconds_now;
 use crate::console;
 use crate::database::{self, Loading};
 use crate::input::{Input, Inputs};
@@ -35,6 +33,7 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
+use ingest::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
 use report::{Entry, Report};
@@ -276,7 +275,7 @@ impl Loader {
             ProgressBar::hidden()
         };
         let job = Job {
-            owner: new_owner(),
+            owner: random_name(),
             again: self.again,
             deadline: None,
             is_cancelled: Some(is_cancelled),
@@ -342,10 +341,4 @@ fn bar_of_all(files: usize) -> ProgressBar {
     let template = "{human_pos} of {human_len} files {wide_bar} {per_sec}, {eta} left";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(files as u64).with_style(style)
-}
-
-/// A name that no other attempt anywhere has: 128 random bits.
-pub(crate) fn new_owner() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
 }

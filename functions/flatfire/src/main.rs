@@ -4,7 +4,7 @@
 
 mod arguments;
 mod settings;
-mod clock;
+mod signals;
 mod input;
 mod console;
 mod outcome;

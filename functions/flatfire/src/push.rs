@@ -18,6 +18,7 @@ use crate::cloud::Cloud;
 use crate::console;
 use crate::outcome::Outcome;
 use crate::settings::{Destination, Uri};
+use crate::signals::asked_to_end;
 
 use files::{LocalFile, Stamp};
 use follow::Follower;
@@ -109,25 +110,11 @@ pub(crate) async fn run(arguments: Push) -> anyhow::Result<Outcome> {
         None => None,
     };
     let mut pusher = Pusher { arguments, target, done: BTreeMap::new(), told: BTreeMap::new(), follower };
+    // A file that is being uploaded is not there before its last byte: nothing is left half done.
     tokio::select! {
         outcome = pusher.push() => outcome,
-        () = stopped() => Ok(Outcome::Interrupted),
+        () = asked_to_end() => Ok(Outcome::Interrupted),
     }
-}
-
-/// A file that is being uploaded is not there before its last byte: nothing is left half done.
-async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
-        }
-    }
-    drop(tokio::signal::ctrl_c().await);
 }
 
 impl Pusher {
@@ -136,7 +123,8 @@ impl Pusher {
         loop {
             let round = self.round().await?;
             sum.uploaded += round.uploaded;
-            (sum.failed, sum.unchanged) = (round.failed, sum.unchanged.max(round.unchanged));
+            sum.unchanged += round.unchanged;
+            sum.failed = round.failed;
             let is_over = round.unsettled == 0 && !self.arguments.watch;
             if is_over {
                 break;
@@ -168,9 +156,8 @@ impl Pusher {
         let (settled, unsettled): (Vec<LocalFile>, Vec<LocalFile>) =
             found.files.into_iter().partition(|file| file.has_settled(settle));
         round.unsettled = unsettled.len() as u64;
-        let (known, open): (Vec<LocalFile>, Vec<LocalFile>) =
-            settled.into_iter().partition(|file| self.done.get(&file.path) == Some(&file.stamp));
-        round.unchanged = known.len() as u64;
+        let mut open = settled;
+        open.retain(|file| self.done.get(&file.path) != Some(&file.stamp));
         if open.is_empty() {
             return Ok(round);
         }

@@ -119,7 +119,7 @@ fn header(table: Option<&str>, catalog: &Catalog) -> Vec<String> {
     header
 }
 
-/// Reads file after file; one that cannot be read does not keep the others from it. Says at last whether what the sink
+/// Reads file after file; one that cannot be read does not keep the others from it. Says at last whether what the printer
 /// holds is whole.
 async fn read_all(found: &Inputs, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -> (Outcome, Summary, bool) {
     let (mut outcome, mut sum) = (found.report(), Summary::default());

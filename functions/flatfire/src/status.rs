@@ -11,12 +11,12 @@ use pipeline::store::admin::RejectFilter;
 use pipeline::store::{Store, StoreError};
 use pipeline::summary::Summary;
 
-use crate::clock::milliseconds_now;
 use crate::console;
 use crate::database;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::Destination;
+use ingest::surroundings::milliseconds_now;
 
 /// Show loads, the latest first, or explain one.
 #[derive(Debug, Args)]

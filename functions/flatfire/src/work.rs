@@ -11,6 +11,7 @@ use ingest::{Settings, start_log};
 use crate::console;
 use crate::outcome::Outcome;
 use crate::settings::Uri;
+use crate::signals::asked_to_end;
 
 /// Load the objects that a queue announces, until it is stopped.
 #[derive(Debug, Args)]
@@ -75,27 +76,10 @@ pub(crate) async fn run(arguments: Work) -> anyhow::Result<Outcome> {
 
 /// Asks the worker to stop at the first signal, and returns at the second.
 async fn stop_on_signals(stop: &Stop) {
-    signal().await;
+    asked_to_end().await;
     console::line("flatfire: finishing what is under way; ask again to end at once");
     stop.set();
-    signal().await;
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    drop(tokio::signal::ctrl_c().await);
+    asked_to_end().await;
 }
 
 /// Returns the database that a connection string names.

@@ -26,7 +26,7 @@ use crate::{ids_with_suffix, records};
 /// Documents by `_id`.
 pub type Collection = BTreeMap<String, BsonDocument>;
 
-/// Everything that the sink holds, in order.
+/// Everything that the simulation holds, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// The tables by name.
@@ -70,7 +70,7 @@ pub struct Fault {
 }
 
 impl SimulatedMongo {
-    /// Returns a sink that keeps SQL schemas as well.
+    /// Returns a simulation that keeps SQL schemas as well.
     #[must_use]
     pub fn with_sql_schemas() -> Self {
         Self { inner: Mutex::new(Inner { sql_schemas: Some(BTreeMap::new()), ..Inner::default() }) }
@@ -84,7 +84,7 @@ impl SimulatedMongo {
         schemas.map(|(table, schema)| (table.clone(), schema.root().clone())).collect()
     }
 
-    /// What stands in the sink. Empty tables are left out.
+    /// Returns what stands. Empty tables are left out.
     #[must_use]
     pub fn state(&self) -> State {
         let mut state = self.lock().state.clone();

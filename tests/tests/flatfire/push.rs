@@ -27,7 +27,8 @@ fn write(folder: &Path, number: usize, family: &str) {
 async fn push(stack: &Stack, folder: &Path, options: &[&str]) -> Ran {
     let target = format!("s3://{}/incoming/", stack.bucket());
     let folder = folder.display().to_string();
-    stack.flatfire(&[&["push", &folder, &target, "--settle", "0"], options].concat()).await
+    let settle = if options.contains(&"--settle") { &[][..] } else { &["--settle", "0"][..] };
+    stack.flatfire(&[&["push", &folder, &target], settle, options].concat()).await
 }
 
 /// How many versions each key has.
@@ -78,6 +79,13 @@ async fn a_folder_is_in_the_bucket_once_though_the_command_is_killed() {
     );
     let ran = push(&stack, folder.path(), &["--to", &stack.uri()]).await;
     assert_eq!(ran.stdout, format!("1 uploaded, {} unchanged, 0 failed\n", FILES - 1), "{}", ran.stderr);
+    // One is uploaded at once, the other when it has settled; neither counts as unchanged.
+    write(folder.path(), 8, "Eighth");
+    write(folder.path(), 9, "Ninth");
+    let old = std::fs::File::options().write(true).open(folder.path().join(name(8))).unwrap();
+    old.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let ran = push(&stack, folder.path(), &["--settle", "3"]).await;
+    assert_eq!(ran.stdout, format!("2 uploaded, {} unchanged, 0 failed\n", FILES - 2), "{}", ran.stderr);
     let tables = stack.tables().await;
     assert!(format!("{:?}", tables.row("Patient", "Patient/p7")).contains("Fifth"));
 }

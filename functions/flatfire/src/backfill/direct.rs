@@ -17,15 +17,15 @@ use pipeline::store::Store;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::clock::milliseconds_now;
 use crate::cloud::Cloud;
 use crate::console;
 use crate::database::{self, Loading};
 use crate::known_loads::LoadState;
-use crate::load::{LARGE_FILE_BYTES, new_owner, tell_missing_indexes};
+use crate::load::{LARGE_FILE_BYTES, tell_missing_indexes};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{Flattening, InvalidSettings, NewIndexes, OtherCatalogs, SqlSchemas};
+use ingest::surroundings::{milliseconds_now, random_name};
 
 /// How objects are loaded without the function.
 #[derive(Debug, Args)]
@@ -171,7 +171,7 @@ impl Shared {
         let is_large = is_compressed || object.size.is_none_or(|bytes| bytes > LARGE_FILE_BYTES);
         let _turn = if is_large { self.large.acquire().await.ok() } else { None };
         let job = Job {
-            owner: new_owner(),
+            owner: random_name(),
             again: false,
             deadline: None,
             is_cancelled: Some(&self.is_cancelled),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipeline::store::admin::{ErasedObject, Erasure, Lift, Operator};
 use pipeline::store::{Store, StoreError};
 
-use crate::clock::milliseconds_now;
+use ingest::surroundings::milliseconds_now;
 
 /// Who erases, and why.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::Loader;
 use super::interrupt::Interrupt;
-use crate::clock::milliseconds_now;
 use crate::console;
 use crate::input::{Input, Inputs};
 use crate::outcome::Outcome;
+use ingest::surroundings::milliseconds_now;
 
 /// How long a watch waits between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
