@@ -21,9 +21,11 @@ pub mod proxy;
 pub mod stack;
 pub mod tables;
 
+use std::process::Output;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
 
 pub use line::{Line, line};
 pub use stack::{Bucket, Ran, Stack, Upload};
@@ -47,4 +49,20 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         assert!(Instant::now() < deadline, "after {PATIENCE:?} still not: {what}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Waits for a program to end and returns what it wrote.
+///
+/// # Panics
+/// When it does not end within [`PATIENCE`]; it is killed then, and what it wrote is told.
+pub async fn ended(program: Child) -> Output {
+    let process = program.id().unwrap().to_string();
+    let mut output = std::pin::pin!(program.wait_with_output());
+    if let Ok(output) = timeout(PATIENCE, &mut output).await {
+        return output.unwrap();
+    }
+    Command::new("kill").args(["-KILL", &process]).status().await.unwrap();
+    let output = output.await.unwrap();
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    panic!("after {PATIENCE:?} still running; it wrote:\n{}\n{}", told[0], told[1]);
 }

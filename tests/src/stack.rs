@@ -1,6 +1,7 @@
 //! One deployment of the template in the local cloud, and what a test does with it.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::builders::NotificationConfigurationBuilder;
@@ -17,7 +18,7 @@ use xtask::workspace;
 
 use crate::line::{HINT, Line, line};
 use crate::tables::{Tables, text};
-use crate::{PATIENCE, eventually};
+use crate::{PATIENCE, ended, eventually};
 
 /// A deployment of its own: bucket, queues, function and database.
 #[derive(Debug)]
@@ -227,7 +228,7 @@ impl Stack {
 
     /// Runs the command line with the local cloud as its AWS.
     pub async fn flatfire(&self, arguments: &[&str]) -> Ran {
-        let output = self.flatfire_command(arguments).output().await.unwrap();
+        let output = ended(self.flatfire_command(arguments).spawn().unwrap()).await;
         Ran {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -235,7 +236,7 @@ impl Stack {
         }
     }
 
-    /// The command line with the local cloud as its AWS, not started yet.
+    /// The command line with the local cloud as its AWS, not started yet; what it writes is kept.
     #[must_use]
     pub fn flatfire_command(&self, arguments: &[&str]) -> tokio::process::Command {
         let cloud = [
@@ -246,6 +247,7 @@ impl Stack {
         ];
         let mut command = tokio::process::Command::new(program());
         command.args(arguments).env_clear().envs(cloud);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
 

@@ -204,12 +204,12 @@ async fn ctrl_c_ends_a_backfill_behind_the_writes_under_way() {
     let stack = Stack::deploy_over("ctrl-c", &bucket).await;
     let (place, uri) = (format!("s3://{}/incoming/", stack.bucket()), stack.uri());
     let arguments = ["backfill", &place, "--to", &uri, "--direct", "--jobs", "2"];
-    let mut child = stack.flatfire_command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = stack.flatfire_command(&arguments).spawn().unwrap();
     flatfire_tests::eventually("the first loads", async || (loads(&stack).await.len() > 4).then_some(()))
         .await;
     let process = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
-    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+    assert_eq!(flatfire_tests::ended(child).await.status.code(), Some(130));
     let begun = loads(&stack).await;
     assert!(begun.len() < expected.len(), "{} were begun", begun.len());
     // What it was at has given up its lease, so that the next run can begin it at once.

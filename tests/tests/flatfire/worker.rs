@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flatfire_tests::{Stack, eventually, number, text};
+use flatfire_tests::{Stack, ended, eventually, number, text};
 use mongodb::bson::Document;
 
 /// Beside what the function watches.
@@ -31,7 +31,7 @@ fn worker(stack: &Stack, queue: &str, options: &[&str]) -> tokio::process::Comma
     let uri = stack.uri();
     let arguments = ["work", "--queue-url", queue, "--to", &uri, "--hidden", "6"];
     let mut command = stack.flatfire_command(&[&arguments[..], options].concat());
-    command.env("WATCHED_PREFIX", PREFIX).stdout(std::process::Stdio::piped());
+    command.env("WATCHED_PREFIX", PREFIX);
     command
 }
 
@@ -55,7 +55,7 @@ async fn workers_that_are_killed_again_and_again_lose_nothing() {
         first.kill().await.unwrap();
         second.kill().await.unwrap();
     }
-    let last = worker(&stack, &queue, &["--concurrency", "4", "--until-empty"]).output().await.unwrap();
+    let last = ended(worker(&stack, &queue, &["--concurrency", "4", "--until-empty"]).spawn().unwrap()).await;
     assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
     let loads = loads(&stack).await;
     assert_eq!(loads.len(), FILES);
@@ -85,13 +85,13 @@ async fn a_worker_keeps_its_message_and_stops_at_a_checkpoint() {
     let process = begun.id().unwrap().to_string();
     let asked = tokio::process::Command::new("kill").args(["-TERM", &process]).status().await.unwrap();
     assert!(asked.success());
-    let ended = begun.wait_with_output().await.unwrap();
-    let log = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert!(ended.status.success(), "{log}");
+    let stopped = ended(begun).await;
+    let log = String::from_utf8_lossy(&stopped.stdout).into_owned();
+    assert!(stopped.status.success(), "{log}");
     let load = stack.load(&upload).await.unwrap();
     assert_eq!(number(&load, "attempts"), 1, "{load}");
     assert!(text(&load, "status") == "done" || load.contains_key("checkpoint"), "{load} {log}");
-    let next = worker(&stack, &queue, &["--until-empty"]).output().await.unwrap();
+    let next = ended(worker(&stack, &queue, &["--until-empty"]).spawn().unwrap()).await;
     assert!(next.status.success());
     let load = stack.load(&upload).await.unwrap();
     let records = i64::try_from(OBSERVATIONS).unwrap();
@@ -103,7 +103,7 @@ async fn a_worker_keeps_its_message_and_stops_at_a_checkpoint() {
 async fn a_worker_that_cannot_read_its_queue_says_so() {
     let stack = Stack::deploy("worker-none").await;
     let queue = stack.make_queue("flatfire-test-worker-none").await.replace("worker-none", "no-such-queue");
-    let ran = worker(&stack, &queue, &[]).output().await.unwrap();
+    let ran = ended(worker(&stack, &queue, &[]).spawn().unwrap()).await;
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.status.code(), Some(1), "{told}");
     assert!(told.contains("the queue cannot be read"), "{told}");

@@ -23,13 +23,7 @@ pub(super) async fn bytes(
             return decoded(opened, &first, offset, length).await;
         }
         drop(opened);
-        match storage.open(object, offset).await {
-            // RFC 9110, section 14.2: a server may ignore a range, and some that stand in for S3 do.
-            Err(ReadFailure::Interrupted(Interrupted::Read { code })) if code == "range-not-honoured" => {
-                range(storage.open(object, 0).await?, offset, length).await
-            }
-            opened => range(opened?, 0, length).await,
-        }
+        range(storage.open(object, offset).await?, length).await
     };
     match read.await {
         Ok(bytes) => Ok(bytes),
@@ -38,15 +32,13 @@ pub(super) async fn bytes(
     }
 }
 
-/// So many bytes of what is read, after so many others.
-async fn range(mut opened: Opened, mut before: u64, length: u64) -> Result<Option<Vec<u8>>, ReadFailure> {
+/// The first bytes of what is read, so many of them.
+async fn range(mut opened: Opened, length: u64) -> Result<Option<Vec<u8>>, ReadFailure> {
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();
     while bytes.len() < length {
         let Some(chunk) = opened.next_chunk().await? else { return Ok(None) };
-        let passed = usize::try_from(before).unwrap_or(usize::MAX).min(chunk.len());
-        before -= passed as u64;
-        bytes.extend_from_slice(chunk.get(passed..).unwrap_or_default());
+        bytes.extend_from_slice(&chunk);
     }
     bytes.truncate(length);
     Ok(Some(bytes))

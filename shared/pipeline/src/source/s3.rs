@@ -92,7 +92,7 @@ impl Reader {
         };
         let object = ObjectRef { pin: answer.pin.clone(), ..object };
         let backoff = s3.retry_policy.backoff.build();
-        let Answer { body, total, modified, pin: _ } = answer;
+        let Answer { body, offset, total, modified, pin: _ } = answer;
         Ok(Self { s3, object, body, offset, from_offset, total, modified, backoff })
     }
 
@@ -123,31 +123,35 @@ impl Reader {
         }
     }
 
-    /// Counts the bytes and cuts off what was not wanted; `None` where nothing is left.
+    /// Counts the bytes and cuts off what was not wanted; `None` where nothing is left. Only wanted bytes are progress.
     fn take(&mut self, mut bytes: Bytes) -> Result<Option<Bytes>, ReadFailure> {
         let unwanted = self.from_offset.saturating_sub(self.offset).min(bytes.len() as u64);
         self.offset += bytes.len() as u64;
         if self.offset > self.total {
             return Err(interrupted("longer-than-announced"));
         }
-        if !bytes.is_empty() {
-            self.backoff = self.s3.retry_policy.backoff.build();
-        }
         bytes.advance(usize::try_from(unwanted).unwrap_or(bytes.len()));
-        Ok((!bytes.is_empty()).then_some(bytes))
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.backoff = self.s3.retry_policy.backoff.build();
+        Ok(Some(bytes))
     }
 
     async fn resume(&mut self, cause: Interrupted) -> Result<(), ReadFailure> {
         let total = Some(self.total);
+        self.from_offset = self.from_offset.max(self.offset);
         let answer =
             get_again(&self.s3.client, &self.object, self.offset, total, &mut self.backoff, cause).await?;
-        self.body = answer.body;
+        (self.body, self.offset) = (answer.body, answer.offset);
         Ok(())
     }
 }
 
 struct Answer {
     body: ByteStream,
+    /// Where `body` begins in the object.
+    offset: u64,
     total: u64,
     /// `Last-Modified`, in milliseconds since 1970-01-01T00:00:00Z.
     modified: Option<i64>,
@@ -174,7 +178,8 @@ async fn get_again(
     Err(cause.into())
 }
 
-/// One GET from a byte on. `total` is what the object's size is known to be.
+/// One GET from a byte on. `total` is what the object's size is known to be. A server may ignore the range and answer
+/// with the whole object (RFC 9110, section 14.2).
 async fn get(
     client: &Client,
     object: &ObjectRef,
@@ -191,24 +196,25 @@ async fn get(
         request = request.range(format!("bytes={offset}-"));
     }
     let output = request.send().await.map_err(|error| trouble(&error))?;
-    let announced =
-        announced_total(&output, offset).ok_or(Trouble::Final(interrupted("range-not-honoured")))?;
+    let (begins, announced) =
+        announced(&output, offset).ok_or(Trouble::Final(interrupted("range-not-honoured")))?;
     if total.is_some_and(|total| total != announced) {
         return Err(Trouble::Final(interrupted("size-changed")));
     }
     let modified = output.last_modified.and_then(|moment| moment.to_millis().ok());
-    Ok(Answer { total: announced, modified, pin: pin_of(object, &output), body: output.body })
+    let pin = pin_of(object, &output);
+    Ok(Answer { body: output.body, offset: begins, total: announced, modified, pin })
 }
 
-/// The whole object's size; `None` if the answer does not begin at `offset`.
-fn announced_total(output: &GetObjectOutput, offset: u64) -> Option<u64> {
-    if offset == 0 {
-        return u64::try_from(output.content_length?).ok();
-    }
+/// Where the answer begins and the whole object's size; `None` if it begins elsewhere than at `offset` or 0.
+fn announced(output: &GetObjectOutput, offset: u64) -> Option<(u64, u64)> {
+    let Some(range) = output.content_range.as_deref() else {
+        return Some((0, u64::try_from(output.content_length?).ok()?));
+    };
     // RFC 9110, section 14.4: `bytes 500-999/1000`
-    let (range, total) = output.content_range.as_deref()?.strip_prefix("bytes ")?.split_once('/')?;
-    let begin: u64 = range.split_once('-')?.0.parse().ok()?;
-    total.parse().ok().filter(|_| begin == offset)
+    let (range, total) = range.strip_prefix("bytes ")?.split_once('/')?;
+    let begins: u64 = range.split_once('-')?.0.parse().ok()?;
+    Some((begins, total.parse().ok()?)).filter(|_| begins == offset)
 }
 
 /// Whatever was read first is what must be read on.

@@ -244,9 +244,19 @@ async fn refusals_that_would_be_repeated_are_errors_at_once() {
 }
 
 #[tokio::test]
+async fn a_server_may_ignore_the_range() {
+    let (outcome, asked) = read_with(&[Reply::Cut(10), Reply::RangeIgnored]).await;
+    assert_eq!(outcome, Ok(bytes(1_000_000)));
+    assert_eq!(asked.len(), 2);
+    for from in [1, 999_999, 1_000_000] {
+        let server = Server::start(bytes(1_000_000), vec![Reply::RangeIgnored]).await;
+        let read = read_all(&storage(&server.address), &version(), from as u64).await;
+        assert_eq!(read, Ok(bytes(1_000_000)[from..].to_vec()), "{from}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_does_not_continue_the_object_is_an_error() {
-    let (outcome, _) = read_with(&[Reply::Cut(10), Reply::RangeIgnored]).await;
-    assert_eq!(interrupted_by(outcome), "range-not-honoured");
     let (outcome, _) = read_with(&[Reply::Cut(10), Reply::Longer]).await;
     assert_eq!(interrupted_by(outcome), "size-changed");
     let (outcome, _) = read_with(&[Reply::WrongChecksum]).await;
