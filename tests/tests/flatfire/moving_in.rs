@@ -204,7 +204,7 @@ async fn ctrl_c_ends_a_backfill_behind_the_writes_under_way() {
     let stack = Stack::deploy_over("ctrl-c", &bucket).await;
     let (place, uri) = (format!("s3://{}/incoming/", stack.bucket()), stack.uri());
     let arguments = ["backfill", &place, "--to", &uri, "--direct", "--jobs", "2"];
-    let mut child = stack.flatfire_command(&arguments).spawn().unwrap();
+    let child = stack.flatfire_command(&arguments).spawn().unwrap();
     flatfire_tests::eventually("the first loads", async || (loads(&stack).await.len() > 4).then_some(()))
         .await;
     let process = child.id().unwrap().to_string();
