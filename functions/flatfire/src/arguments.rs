@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::backfill::Backfill;
 use crate::check::Check;
 use crate::explain::Explain;
+use crate::export::Export;
 use crate::find::Find;
 use crate::forget::Forget;
 use crate::index::Index;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Erase resources for good, and keep them out of the tables
     Forget(Forget),
+    /// Write everything that stands of a patient, for a subject access request
+    Export(Export),
     /// Find the records of a resource in original files
     Find(Find),
     /// List archived resources, print them, or put them back into the tables

@@ -1,6 +1,5 @@
 //! `flatfire forget`: resources are erased, with everything that was made of them, and kept out for good.
 
-mod compartment;
 mod objects;
 mod record;
 
@@ -16,12 +15,12 @@ use pipeline::store::admin::KeptOut;
 use pipeline::store::standing::Standing;
 use pipeline::store::{Store, StoreError};
 
+use crate::compartment::{self, Compartment};
 use crate::console;
 use crate::kept_out;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
 
-use compartment::Compartment;
 use objects::Objects;
 use record::Warrant;
 
@@ -128,17 +127,17 @@ pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
 
 impl Plan {
     async fn of(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) -> Result<Self, StoreError> {
-        let mut wanted = Compartment { erased: keys.clone(), ..Compartment::default() };
+        let mut wanted = Compartment { members: keys.clone(), ..Compartment::default() };
         if arguments.compartment {
             let types: BTreeSet<String> = arguments.types.iter().cloned().collect();
             for patient in keys {
                 let found = compartment::of(store, patient, &types).await?;
-                wanted.erased.extend(found.erased);
+                wanted.members.extend(found.members);
                 wanted.spared.extend(found.spared);
             }
-            wanted.spared.retain(|key, _| !wanted.erased.contains(key));
+            wanted.spared.retain(|key, _| !wanted.members.contains(key));
         }
-        let standing = store.standing(&wanted.erased).await?;
+        let standing = store.standing(&wanted.members).await?;
         let nowhere = keys.iter().filter(|key| !standing.contains_key(*key)).cloned().collect();
         let objects = Objects::of(store, standing.values()).await?;
         Ok(Self { standing, nowhere, spared: wanted.spared, objects })

@@ -21,7 +21,9 @@ mod load;
 mod check;
 mod schema;
 mod status;
+mod compartment;
 mod forget;
+mod export;
 mod find;
 mod archive;
 mod replay;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => wait_for(schema::run(arguments)),
         Command::Status(arguments) => wait_for(status::run(arguments)),
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
+        Command::Export(arguments) => wait_for(export::run(arguments)),
         Command::Find(arguments) => wait_for(find::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),

@@ -14,6 +14,7 @@ mod rejects;
 mod removal;
 mod selection;
 mod standing;
+mod stored_rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ use pipeline::ledger::Load;
 use pipeline::store::admin::{
     Admin, ArchiveVisitor, ArchivedResource, DatabaseUser, Erasure, KeptOut, Lift, LoadOutline,
     LoadSelection, LoadVisitor, MissingIndexes, NotedTable, ObjectName, ReferenceVisitor, RejectFilter,
-    StoredReject,
+    RowVisitor, StoredReject,
 };
 use pipeline::store::outdated::{MadeUpTable, Outdated};
 use pipeline::store::schema::FieldSchema;
@@ -200,6 +201,14 @@ impl Admin for MongoStore {
 
     async fn standing(&self, keys: &BTreeSet<String>) -> Result<BTreeMap<String, Standing>, StoreError> {
         Ok(standing::find(&self.databases(), keys).await?)
+    }
+
+    async fn visit_rows(
+        &self,
+        keys: &BTreeSet<String>,
+        visit: &mut RowVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        Ok(stored_rows::visit(&self.databases(), keys, visit).await?)
     }
 
     async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ mod views;
 mod ledger;
 mod find;
 mod forget;
+mod export;
 mod archive;
 mod replay;
 mod audit;

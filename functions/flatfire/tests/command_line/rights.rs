@@ -70,6 +70,7 @@ impl Files {
             (0, "archive restore --catalog-differs-ok AuditEvent/a".to_owned()),
             (0, "schema --as sql".to_owned()),
             (0, "schema --as mongosql".to_owned()),
+            (0, "export --patient Patient/p".to_owned()),
             (0, "forget --dry-run Patient/p".to_owned()),
             (0, "forget --yes --reason test Patient/p".to_owned()),
             (0, "forget --compartment --yes --reason test Patient/pat-00".to_owned()),

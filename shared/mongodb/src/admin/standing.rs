@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::{Databases, REJECTS, TOMBSTONES, owner_of, source_of};
 
 /// Keys that are looked for at once.
-const KEYS_AT_ONCE: usize = 100;
+pub(super) const KEYS_AT_ONCE: usize = 100;
 
 pub(super) async fn find(
     databases: &Databases,
@@ -70,7 +70,7 @@ fn origin<'d>(document: &'d Document, pointer: Option<&Document>) -> Option<(&'d
 }
 
 /// What belongs to keys: the keys themselves and everything that goes on with `#`.
-fn under(keys: &[&String]) -> Document {
+pub(super) fn under(keys: &[&String]) -> Document {
     let inside = keys.iter().map(|key| {
         let ids = ids_with_suffix(key);
         doc! { "_id": { "$gte": ids.start, "$lt": ids.end } }

@@ -1,5 +1,6 @@
 //! The store that prints: rows as JSON lines or as CSV, to any writer.
 
+mod cells;
 mod csv;
 mod fill;
 mod json;
@@ -18,6 +19,8 @@ use crate::batch::{Fate, Reject, ResourceWrite, WriteBatch};
 use crate::interrupted::Interrupted;
 use crate::store::RowStore;
 use crate::summary::Summary;
+
+pub use cells::{archived_line, row_line};
 
 use csv::CsvTable;
 use json::{Hole, JsonWriter, MemberNames};

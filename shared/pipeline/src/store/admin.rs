@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 
 use async_trait::async_trait;
+use flatten::TableRow;
 use flatten::indexes::Indexes;
 use thiserror::Error;
 
@@ -22,6 +23,9 @@ use super::standing::{Standing, StoredSource};
 
 /// Receives references: who refers, in which element, and to whom.
 pub type ReferenceVisitor<'a> = dyn FnMut(&str, ReferenceElement, &str) + Send + 'a;
+
+/// Receives rows, until it breaks.
+pub type RowVisitor<'a> = dyn FnMut(TableRow) -> ControlFlow<()> + Send + 'a;
 
 /// Receives archived resources, until it breaks.
 pub type ArchiveVisitor<'a> = dyn FnMut(ArchivedEntry) -> ControlFlow<()> + Send + 'a;
@@ -143,6 +147,12 @@ pub trait Admin: Debug + Send + Sync {
     /// forms, tombstones, and rejects that name the key. Keys without anything are left out. Asks every table, by its
     /// primary key.
     async fn standing(&self, keys: &BTreeSet<String>) -> Result<BTreeMap<String, Standing>, StoreError>;
+
+    /// Visits the rows of these resources, those of contained resources and child tables included, table by table. A row
+    /// has the cells of its resource, and where it came from as `_source`; none of the other technical columns. Asks every
+    /// table, by its primary key.
+    async fn visit_rows(&self, keys: &BTreeSet<String>, visit: &mut RowVisitor<'_>)
+    -> Result<(), StoreError>;
 
     /// Visits every reference from one resource to another, in rows and in archived resources. Reads everything.
     async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError>;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use flatten::indexes::Indexes;
+use flatten::{CellValue, TableRow};
 use pipeline::erasure::Eraser;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ending, Ledger, Status};
@@ -164,6 +165,44 @@ async fn what_stands_of_a_resource_is_found_wherever_it_is() {
         assert!(standing["Patient/3"].records.is_empty() && standing["Patient/3"].tables.is_empty());
         assert!(standing["AuditEvent/1"].tables.is_empty(), "the archive is no table");
         assert_eq!(store.standing(&BTreeSet::new()).await.unwrap(), BTreeMap::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_are_read_back_as_cells_of_the_resources_that_are_named() {
+    each(async |store| {
+        let writes = vec![rows(P, 1, 2), rows("Patient/10", 1, 1), aside("Patient/2", 1, 1)];
+        let spec = BatchSpec {
+            writes: [writes, vec![archived("AuditEvent/1", 2)]].concat(),
+            ..BatchSpec::default()
+        };
+        write(&*store, &spec).await;
+        let mut found = Vec::new();
+        let mut visit = |row: TableRow| {
+            let (source, cells): (Vec<_>, Vec<_>) =
+                row.columns.into_iter().partition(|(name, _)| name == "_source");
+            let [(_, CellValue::Record(source))] = &source[..] else { panic!("{source:?}") };
+            assert!(source.contains(&("key".to_owned(), CellValue::Text("in/day 1.ndjson".to_owned()))));
+            assert!(
+                cells.iter().all(|(name, _)| !["_load", "_hash", "_version", "_id"].contains(&name.as_str()))
+            );
+            found.push((row.table, row.key, cells.len()));
+            ControlFlow::Continue(())
+        };
+        store.visit_rows(&keys(&[P, "Patient/2", "AuditEvent/1"]), &mut visit).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|(table, id, _)| (table.as_str(), id.as_str())).collect();
+        let expected =
+            [("Patient", P), ("names", "Patient/1#0"), ("names", "Patient/1#1"), ("names", "Patient/2#0")];
+        assert_eq!(ids, expected);
+        assert!(found.iter().all(|(_, _, cells)| *cells > 0), "{found:?}");
+        let mut first = 0;
+        let mut stop = |_: TableRow| {
+            first += 1;
+            ControlFlow::Break(())
+        };
+        store.visit_rows(&keys(&[P]), &mut stop).await.unwrap();
+        assert_eq!(first, 1);
     })
     .await;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use flatten::CellValue;
+use flatten::{CellValue, TableRow};
 
 use crate::batch::{Reason, Reject};
 use crate::erasure::Marks;
@@ -12,7 +12,8 @@ use crate::ledger::load::{Load, Status};
 use crate::object::{Pin, Source};
 use crate::store::admin::{
     Admin, ArchiveVisitor, ArchivedEntry, ArchivedResource, Erasure, KeptOut, Lift, LoadOutline,
-    LoadSelection, LoadVisitor, NotedTable, ObjectName, ReferenceVisitor, RejectFilter, StoredReject,
+    LoadSelection, LoadVisitor, NotedTable, ObjectName, ReferenceVisitor, RejectFilter, RowVisitor,
+    StoredReject,
 };
 use crate::store::references::{ReferenceElement, TableOfReferences, key_in_cell, visit_text};
 use crate::store::schema::FieldSchema;
@@ -213,6 +214,25 @@ impl Admin for MemoryStore {
         Ok(found)
     }
 
+    async fn visit_rows(
+        &self,
+        keys: &BTreeSet<String>,
+        visit: &mut RowVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        for (_, resource) in lock(&self.rows).resources.iter().filter(|(key, _)| keys.contains(*key)) {
+            let source = source_cell(&stored_source(&resource.source));
+            rows.extend(resource.rows.iter().map(|((table, id), row)| {
+                let mut columns = row.cells.clone();
+                columns.push(("_source".to_owned(), source.clone()));
+                TableRow { table: table.clone(), key: id.clone(), columns }
+            }));
+        }
+        rows.sort_by(|one, other| (&one.table, &one.key).cmp(&(&other.table, &other.key)));
+        let _stopped = rows.into_iter().try_for_each(visit);
+        Ok(())
+    }
+
     async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError> {
         // A visitor may ask the store.
         let stored = self.stored();
@@ -368,4 +388,19 @@ fn visit_cell(path: &str, value: &CellValue, visit: &mut impl FnMut(&str, &str))
         }
         _ => {}
     }
+}
+
+/// Where a row came from, as the cell of a stored row.
+fn source_cell(source: &StoredSource) -> CellValue {
+    let text = |name: &str, value: &str| (name.to_owned(), CellValue::Text(value.to_owned()));
+    let number =
+        |name: &str, value: u64| (name.to_owned(), CellValue::Long(i64::try_from(value).unwrap_or(i64::MAX)));
+    let mut cells = vec![text("bucket", &source.bucket), text("key", &source.key)];
+    cells.extend(source.version.as_deref().map(|version| text("versionId", version)));
+    cells.extend([
+        number("ordinal", source.ordinal),
+        number("offset", source.offset),
+        number("length", source.length),
+    ]);
+    CellValue::Record(cells)
 }

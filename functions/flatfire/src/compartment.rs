@@ -98,11 +98,11 @@ const SPARED: [&str; 5] = ["AuditEvent", "CareTeam", "Group", "List", "Provenanc
 
 /// A patient's compartment, as it stands in a database.
 #[derive(Debug, Default)]
-pub(super) struct Compartment {
+pub(crate) struct Compartment {
     /// The patient, and what belongs to the patient alone or is of a type that was named.
-    pub(super) erased: BTreeSet<String>,
+    pub(crate) members: BTreeSet<String>,
     /// What refers to any of these and stays, each with the reason.
-    pub(super) spared: BTreeMap<String, String>,
+    pub(crate) spared: BTreeMap<String, String>,
 }
 
 /// What is known of a resource that refers to the patient.
@@ -113,7 +113,7 @@ struct Referring {
 }
 
 /// Finds a patient's compartment. All rows are read twice.
-pub(super) async fn of(
+pub(crate) async fn of(
     store: &dyn Store,
     patient: &str,
     types: &BTreeSet<String>,
@@ -147,19 +147,19 @@ fn decided(
     edges: &BTreeMap<String, BTreeSet<String>>,
     types: &BTreeSet<String>,
 ) -> Compartment {
-    let mut compartment = Compartment { erased: [patient.to_owned()].into(), spared: BTreeMap::new() };
+    let mut compartment = Compartment { members: [patient.to_owned()].into(), spared: BTreeMap::new() };
     for (owner, known) in referring {
         match why_spared(owner, known).filter(|_| !types.contains(kind_of(owner))) {
-            None => drop(compartment.erased.insert(owner.clone())),
+            None => drop(compartment.members.insert(owner.clone())),
             Some(reason) => drop(compartment.spared.insert(owner.clone(), reason)),
         }
     }
     for (owner, targets) in edges {
-        let erased = targets.iter().find(|target| compartment.erased.contains(*target));
-        if let Some(target) = erased.filter(|_| !compartment.erased.contains(owner)) {
+        let member = targets.iter().find(|target| compartment.members.contains(*target));
+        if let Some(target) = member.filter(|_| !compartment.members.contains(owner)) {
             if types.contains(kind_of(owner)) {
                 compartment.spared.remove(owner);
-                compartment.erased.insert(owner.clone());
+                compartment.members.insert(owner.clone());
             } else {
                 let reason = format!("refers to {target}");
                 compartment.spared.entry(owner.clone()).or_insert(reason);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_patient_alone_is_erased() {
+    fn what_belongs_to_the_patient_alone_is_a_member() {
         let referring = referring(&[
             ("Observation/a", &["subject"], &[]),
             ("Observation/b", &["performer"], &["Patient/2"]),
@@ -241,7 +241,7 @@ mod tests {
         let edges = [edge("Provenance/b", "Observation/a"), edge("DiagnosticReport/x", "Observation/b")];
         let edges = BTreeMap::from(edges);
         let all = decided("Patient/1", &referring, &edges, &BTreeSet::new());
-        assert_eq!(all.erased.iter().collect::<Vec<_>>(), ["Observation/a", "Observation/d", "Patient/1"]);
+        assert_eq!(all.members.iter().collect::<Vec<_>>(), ["Observation/a", "Observation/d", "Patient/1"]);
         let spared: Vec<_> = all.spared.keys().collect();
         let expected = [
             "Appointment/a",
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(all.spared["Provenance/b"], "refers to Observation/a");
         let named = ["Provenance".to_owned(), "Appointment".to_owned()].into();
         let named = decided("Patient/1", &referring, &edges, &named);
-        assert_eq!(named.erased.len(), 6);
+        assert_eq!(named.members.len(), 6);
         assert!(!named.spared.contains_key("Provenance/b") && named.spared.contains_key("Group/a"));
     }
 }

@@ -1,0 +1,69 @@
+//! Rows that are read back: the documents of the tables, as rows of cells.
+
+use std::collections::BTreeSet;
+
+use bson::{Bson, Document, doc};
+use flatten::{CellValue, TableRow};
+use futures::TryStreamExt as _;
+use pipeline::store::admin::RowVisitor;
+
+use super::failure::Failure;
+use super::standing::{KEYS_AT_ONCE, under};
+use super::{Databases, table_names};
+
+/// Columns that a row has for the program alone.
+const OWN_COLUMNS: [&str; 3] = ["_hash", "_load", "_version"];
+
+pub(super) async fn visit(
+    databases: &Databases,
+    keys: &BTreeSet<String>,
+    visit: &mut RowVisitor<'_>,
+) -> Result<(), Failure> {
+    let keys: Vec<&String> = keys.iter().collect();
+    for table in table_names(&databases.rows).await? {
+        for keys in keys.chunks(KEYS_AT_ONCE) {
+            let rows = databases.rows.collection::<Document>(&table);
+            let mut rows = rows.find(under(keys)).sort(doc! { "_id": 1 }).await?;
+            while let Some(document) = rows.try_next().await? {
+                if visit(row(&table, document)).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn row(table: &str, document: Document) -> TableRow {
+    let key = super::text(&document, "_id").unwrap_or_default();
+    let own = |name: &str| name == "_id" || OWN_COLUMNS.contains(&name);
+    let columns = cells(document).into_iter().filter(|(name, _)| !own(name)).collect();
+    TableRow { table: table.to_owned(), key, columns }
+}
+
+fn cells(document: Document) -> Vec<(String, CellValue)> {
+    document.into_iter().map(|(name, value)| (name, cell(value))).collect()
+}
+
+fn cell(value: Bson) -> CellValue {
+    match value {
+        Bson::Boolean(value) => CellValue::Boolean(value),
+        Bson::Int32(value) => CellValue::Integer(value),
+        Bson::Int64(value) => CellValue::Long(value),
+        Bson::Double(value) => CellValue::Double(value),
+        Bson::Decimal128(value) => decimal(value.to_string()),
+        Bson::String(value) => CellValue::Text(value),
+        Bson::DateTime(value) => CellValue::Instant(value.timestamp_millis()),
+        Bson::Array(items) => CellValue::List(items.into_iter().map(cell).collect()),
+        Bson::Document(record) => CellValue::Record(cells(record)),
+        Bson::Null => CellValue::Null,
+        // A table of Flatfire has nothing else; what somebody else added stands as text.
+        other => CellValue::Text(other.to_string()),
+    }
+}
+
+/// A Decimal128 may be infinite, and JSON has no such number.
+fn decimal(digits: String) -> CellValue {
+    let is_number = digits.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
+    if is_number { CellValue::Decimal(digits) } else { CellValue::Text(digits) }
+}
