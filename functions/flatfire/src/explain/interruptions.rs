@@ -50,7 +50,7 @@ pub(super) const INTERRUPTIONS: &[Code] = &[
     read("RequestTimeTooSkewed", "the function's clock is wrong; that passes", COMES_AGAIN),
     read(
         "InvalidObjectState",
-        "the object is in Glacier",
+        "the object is in Glacier, or in an archive tier of Intelligent-Tiering",
         "restore the object, then `flatfire replay KEY`; `flatfire backfill` prints the command that restores it",
     ),
     read("checksum-mismatch", OTHER_BYTES, KEEP_VERSIONS),
