@@ -329,10 +329,11 @@ async fn read_the_log(shell: &mut Shell<'_>) {
         lines.iter().any(|line| line["key_hash"] == hash.as_str() && line["status"] == "partial"),
         "{hash}"
     );
-    for command in ["explain 'object interrupted'", "explain 13", "explain DeadLetterAlarm"] {
-        shell.run(&format!("flatfire {command}")).await;
+    for code in
+        ["'object interrupted'", "13", "AuthenticationFailed", "DeadLetterAlarm", "FunctionErrorAlarm"]
+    {
+        shell.run(&format!("flatfire explain {code}")).await;
     }
-    shell.run("flatfire explain AuthenticationFailed").await;
 }
 
 async fn move_in(shell: &mut Shell<'_>) {
@@ -393,6 +394,11 @@ async fn erase_and_bring_back(shell: &mut Shell<'_>) {
         assert!(!holds(stack, table, id).await, "{id}");
     }
     shell.run("flatfire forget Patient/p1 --lift").await;
+    shell.run("flatfire replay incoming/day1.ndjson").await;
+    eventually("the patient of the lifted erasure", async || {
+        holds(stack, "Patient", "Patient/p1").await.then_some(())
+    })
+    .await;
     shell.run("flatfire archive list AuditEvent").await;
     shell.run("flatfire archive restore AuditEvent/a1").await;
     assert!(holds(stack, "AuditEvent", "AuditEvent/a1").await);
