@@ -53,7 +53,7 @@ fn find(wanted: &str) -> Option<&'static Code> {
     whole.or_else(|| all().find(|code| numbered(code.name).is_some_and(|parts| parts.contains(&wanted))))
 }
 
-/// The number and the name of a database's error.
+/// Splits the code of a database's error into its number and its name.
 fn numbered(name: &str) -> Option<[&str; 2]> {
     let (number, name) = name.split_once(' ')?;
     number.parse::<u32>().is_ok().then_some([number, name])

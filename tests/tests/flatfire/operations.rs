@@ -43,6 +43,10 @@ impl Page {
             match (line.strip_prefix("```"), language) {
                 (Some(_), Some(_)) => language = None,
                 (Some(begun), None) => {
+                    assert!(
+                        ["sh", "console", "json", "text"].contains(&begun),
+                        "{PAGE} has a block of {begun}"
+                    );
                     language = Some(begun);
                     if begun == "json" {
                         page.json.push(String::new());
@@ -65,7 +69,7 @@ impl Page {
         }
     }
 
-    /// The variables that the page tells the reader to set.
+    /// Returns the variables that the page tells the reader to set.
     fn variables(&self) -> BTreeSet<&str> {
         let exports = self.examples.iter().filter_map(|example| example.command.strip_prefix("export "));
         exports.flat_map(|words| words.split(' ').filter_map(|word| Some(word.split_once('=')?.0))).collect()
@@ -85,7 +89,7 @@ impl Example {
     }
 }
 
-/// Whether a text is a pattern in which `…` stands for anything.
+/// Returns whether a text fits a pattern in which `…` stands for anything.
 fn is_like(text: &str, pattern: &str) -> bool {
     let mut pieces = pattern.split('…');
     let Some(mut rest) = text.strip_prefix(pieces.next().unwrap()) else { return false };
@@ -172,7 +176,7 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// What a variable is for one step; the value before is returned.
+    /// Sets a variable; returns its value before.
     fn set(&mut self, name: &'static str, value: String) -> String {
         self.variables.insert(name, value).unwrap()
     }
@@ -198,7 +202,7 @@ const DAY_2: &str = concat!(
 );
 const DAY_3: &str = r#"{"resourceType":"Patient","id":"p5","birthDate":"1970-01-01"}"#;
 
-/// As if the notification of the object had been lost.
+/// Removes an object from the ledger, as if its notification had been lost.
 async fn forget_load(stack: &Stack, upload: &Upload) {
     let loads = stack.database().collection::<Document>("_loads");
     assert_eq!(loads.delete_one(doc! { "key": &upload.key }).await.unwrap().deleted_count, 1);
@@ -419,13 +423,13 @@ fn a_pattern_is_told_from_other_text() {
     assert_eq!(Example::read("flatfire check views # or exit code 1").code, 0);
 }
 
-/// The name under which a heading is linked to, as GitHub makes it.
+/// Returns the name under which a heading is linked to, as GitHub makes it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|one| one.is_alphanumeric() || " -_".contains(*one));
     kept.map(|one| if one == ' ' { '-' } else { one.to_ascii_lowercase() }).collect()
 }
 
-/// The files that may link to the page: documentation at the root and in its folders.
+/// Lists the documentation that may link to the page.
 fn documents() -> Vec<PathBuf> {
     let folders = ["", "docs", "deploy/worker", "deploy/local-folder", "samples", "events"];
     let files = folders.iter().flat_map(|folder| {

@@ -357,6 +357,15 @@ mod tests {
     }
 
     #[test]
+    fn every_word_of_an_audit_is_explained() {
+        let tally = include_str!("../audit/tally.rs").lines();
+        let words = tally.filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\","));
+        let words: BTreeSet<&str> = words.chain(["not-sent"]).collect();
+        let known = CODES.iter().filter(|code| matches!(code.kind, Kind::Load | Kind::Finding));
+        assert_eq!(known.map(|code| code.name).collect::<BTreeSet<_>>(), words);
+    }
+
+    #[test]
     fn every_structural_check_is_explained() {
         let source = include_str!("../../../../shared/flatten/src/check.rs");
         let names = source.split("const NAMES: [&str; 6] = [").nth(1).unwrap().split(']').next().unwrap();
