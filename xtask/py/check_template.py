@@ -626,7 +626,7 @@ def main():
     source = path.read_text()
     worker = arguments.worker.resolve()
     try:
-        check_parameters(yaml_parse(source), "docs/operations.md")
+        check_parameters(yaml_parse(source))
         check_mappings(yaml_parse(source))
         for name, given in COMBINATIONS.items():
             check_combination(source, name, given)

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Push(Push),
     /// Load the objects that a queue announces
     Work(Work),
-    /// Explain a code of a reject or of a load
+    /// Explain a code: of rejects, interruptions, loads, checks, alarms or the log
     Explain(Explain),
     /// Load what a bucket already holds, by the function or here
     Backfill(Backfill),

@@ -1,6 +1,8 @@
 //! `flatfire explain`: what a code means, what is missing because of it, and what to do.
 
 mod codes;
+mod interruptions;
+mod stack;
 
 use clap::Args;
 
@@ -8,12 +10,14 @@ use crate::console;
 use crate::outcome::Outcome;
 
 use codes::{CODES, Code};
+use interruptions::INTERRUPTIONS;
+use stack::STACK;
 
-/// Explain a code of a reject, an interruption or a load.
+/// Explain a code of a reject, an interruption or a load, a check, an alarm or a line of the log.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 explained, 1 there is no such code.")]
 pub(crate) struct Explain {
-    /// The code, such as `invalid-json`; without one, all codes are listed
+    /// The code, such as `invalid-json` or `DeadLetterAlarm`; without one, all codes are listed
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
@@ -21,19 +25,38 @@ pub(crate) struct Explain {
 /// Prints what is asked for.
 pub(crate) fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
     let Some(wanted) = &arguments.code else {
-        for code in CODES {
+        for code in all() {
             console::print(&format!("{:<24} {}", code.name, code.meaning))?;
         }
         return Ok(Outcome::Done);
     };
-    let Some(code) = CODES.iter().find(|code| code.name == wanted) else {
-        let similar = CODES.iter().filter(|code| code.name.contains(wanted.as_str())).map(|code| code.name);
+    let Some(code) = find(wanted) else {
+        let similar = all().filter(|code| code.name.contains(wanted.as_str())).map(|code| code.name);
         let similar: Vec<&str> = similar.collect();
         console::line(&format!("flatfire: there is no code `{wanted}`{}", hint(&similar)));
         return Ok(Outcome::Failed);
     };
     console::print(&explained(code))?;
     Ok(Outcome::Done)
+}
+
+fn all() -> impl Iterator<Item = &'static Code> {
+    CODES.iter().chain(INTERRUPTIONS).chain(STACK)
+}
+
+/// Returns the code that is written so in the ledger or in the log: whole, without what follows a colon or a full stop,
+/// or one word of it, as the number of a database's error.
+fn find(wanted: &str) -> Option<&'static Code> {
+    let heads = [Some(wanted), wanted.split_once(": ").map(|(head, _)| head)];
+    let heads = heads.into_iter().chain([wanted.split_once(['.', ' ']).map(|(head, _)| head)]).flatten();
+    let whole = heads.map(str::to_owned).find_map(|head| all().find(|code| code.name == head));
+    whole.or_else(|| all().find(|code| numbered(code.name).is_some_and(|parts| parts.contains(&wanted))))
+}
+
+/// Splits the code of a database's error into its number and its name.
+fn numbered(name: &str) -> Option<[&str; 2]> {
+    let (number, name) = name.split_once(' ')?;
+    number.parse::<u32>().is_ok().then_some([number, name])
 }
 
 fn hint(similar: &[&str]) -> String {
@@ -51,4 +74,17 @@ fn explained(code: &Code) -> String {
     }
     lines.push(format!("  what to do  {remedy}"));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::all;
+
+    #[test]
+    fn no_code_is_explained_twice() {
+        let names: Vec<&str> = all().map(|code| code.name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
 }

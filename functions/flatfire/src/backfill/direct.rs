@@ -30,8 +30,8 @@ use ingest::surroundings::{milliseconds_now, random_name};
 /// How objects are loaded without the function.
 #[derive(Debug, Args)]
 pub(crate) struct Direct {
-    /// Load the objects here, without the function and its queue, with the settings given here
-    #[arg(long = "direct", conflicts_with_all = ["queue_url", "rate", "dry_run"])]
+    /// Load the objects here, with the settings given here; no queue is used, not even that of `QUEUE_URL`
+    #[arg(long = "direct", conflicts_with_all = ["rate", "dry_run"])]
     pub(super) is_wanted: bool,
     /// How many objects are loaded at once; those above 1 MiB and compressed ones take turns
     #[arg(long, value_name = "N", default_value = "8", requires = "is_wanted")]

@@ -1,4 +1,4 @@
-//! All codes: of records that were set aside, of attempts that were interrupted, of loads.
+//! What a code is, and the codes of rejects, loads and checks.
 
 /// A code and what there is to say about it.
 #[derive(Debug)]
@@ -20,6 +20,22 @@ pub(super) enum Kind {
     Record,
     /// In the status of a load.
     Load,
+    /// In an audit; `stuck` in the list of loads too.
+    Finding,
+    /// In `checks` of a load.
+    Check,
+    /// In `problem` of a load and in the log: reading the object failed.
+    Read,
+    /// The same: access to the object is denied.
+    Denied,
+    /// The same: writing to the database failed.
+    Write,
+    /// The same: the database refuses to work.
+    Refused,
+    /// An alarm of the template.
+    Alarm,
+    /// The `message` of a line of the log.
+    Line,
 }
 
 impl Kind {
@@ -28,6 +44,14 @@ impl Kind {
             Self::File => "a reject of a part of a file",
             Self::Record => "a reject of a record",
             Self::Load => "a status of a load",
+            Self::Finding => "a finding of an audit",
+            Self::Check => "a check of every resource; findings are counted, and the resource is loaded",
+            Self::Read => "an interruption: reading the object failed",
+            Self::Denied => "an interruption: access to the object is denied",
+            Self::Write => "an interruption: writing to the database failed",
+            Self::Refused => "an interruption: the database refuses to work",
+            Self::Alarm => "an alarm of the stack",
+            Self::Line => "a line of the log",
         }
     }
 }
@@ -54,12 +78,21 @@ const fn load(
     Code { name, kind: Kind::Load, meaning, missing, remedy }
 }
 
+const fn finding(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
+    Code { name, kind: Kind::Finding, meaning, missing: "this object version", remedy }
+}
+
+const fn check(name: &'static str, meaning: &'static str) -> Code {
+    Code { name, kind: Kind::Check, meaning, missing: "", remedy: TELL_THE_SENDER }
+}
+
+const TELL_THE_SENDER: &str = "tell the sender";
 const CORRECT_THE_FILE: &str = "correct the file at its source and send it again";
 const COMPRESS_AGAIN: &str = "compress the file again and send it again";
 const SEND_FHIR_JSON: &str = "send FHIR JSON: a resource, a Bundle, or one resource a line";
 const CORRECT_THE_RECORD: &str = "correct the record at its source and send it again";
 
-/// Every code, in the order of the kinds.
+/// The codes of rejects, loads, audits and checks, in the order of the kinds.
 pub(super) const CODES: &[Code] = &[
     file(
         "truncated",
@@ -228,14 +261,20 @@ pub(super) const CODES: &[Code] = &[
         "running",
         "an attempt is at work, was interrupted, or was killed",
         "",
-        "`flatfire status LOAD` says which; an interrupted load comes again by itself",
+        "`flatfire status LOAD` says which and when the next attempt can start; an interrupted load comes again by itself",
     ),
-    load("done", "everything in the file is in the tables", "", "nothing"),
+    load(
+        "done",
+        "everything in the file is in the tables; `manifest`: the files that it names are loaded on their own",
+        "",
+        "nothing",
+    ),
     load(
         "partial",
-        "some records were set aside",
+        "some records were set aside, a view refused some resources, or the object was removed while it was read",
         "the records in _rejects",
-        "`flatfire status LOAD` lists them; correct the file at its source and send it again",
+        "`flatfire status LOAD` lists them; correct the file at its source and send it again; if the sums do not add up, \
+         the program counted wrongly: report it and keep the file",
     ),
     load(
         "failed",
@@ -247,7 +286,7 @@ pub(super) const CODES: &[Code] = &[
         "refused",
         "a gate refused the whole file",
         "the file",
-        "correct the file or the gate, and send it again",
+        "correct the file or the gate, and send it again, or replay it",
     ),
     load("superseded", "a newer version of the object was loaded before", "", "nothing"),
     load(
@@ -256,32 +295,82 @@ pub(super) const CODES: &[Code] = &[
         "the file",
         "send it again if you want it",
     ),
+    finding(
+        "missing",
+        "the ledger does not know the object version, or calls it gone although it is there",
+        "`flatfire audit --send`; restore it first if it is in Glacier",
+    ),
+    finding(
+        "stuck",
+        "the function was killed and its lease has ended: mostly too little memory or time",
+        "nothing: the next delivery takes over; if it stays, `flatfire audit --send`, or `flatfire work` for a large file",
+    ),
+    finding(
+        "not-sent",
+        "the list of --expect names a file that the bucket does not hold",
+        "ask the sender for it",
+    ),
+    check(
+        "id",
+        "an id that is a key but not a FHIR id: above 64 characters, or with others than letters, digits, - and .",
+    ),
+    check("date", "a date or time that is none, or of a day that does not exist"),
+    check("code", "a code outside a small required value set, such as gender"),
+    check("reference", "a reference that is not a URI"),
+    check(
+        "value",
+        "a value of the wrong primitive type, 0 in a positiveInt, or a negative number in an unsignedInt",
+    ),
+    check(
+        "mandatory",
+        "a missing element that every release requires; an extension counts as a value, contained resources are not \
+         checked",
+    ),
+    check(
+        "future",
+        "a record that says that it is newer than its file plus 24 hours; the file's time counts for it",
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use flatten::check::FUTURE;
     use flatten::defect::DefectCode;
     use pipeline::decode::BrokenFrame;
     use pipeline::ledger::Status;
 
-    use super::CODES;
+    use super::{CODES, Kind};
 
     #[test]
-    fn every_code_is_explained_once_and_stands_in_the_documentation() {
-        let names: Vec<&str> = CODES.iter().map(|code| code.name).collect();
-        let known: BTreeSet<&str> = names.iter().copied().collect();
-        assert_eq!(known.len(), names.len());
+    fn every_code_is_explained_once() {
+        let known = CODES.iter().filter(|code| matches!(code.kind, Kind::File | Kind::Record | Kind::Load));
+        let known: Vec<&str> = known.map(|code| code.name).collect();
         let frames = BrokenFrame::ALL.into_iter().map(BrokenFrame::code);
         let defects = DefectCode::ALL.into_iter().map(DefectCode::as_str);
         let statuses = Status::ALL.into_iter().map(Status::as_str);
         let all: BTreeSet<&str> =
             frames.chain(defects).chain(statuses).chain(["refused-by-database"]).collect();
-        assert_eq!(known, all);
-        let page = include_str!("../../../../docs/operations.md");
-        for name in names {
-            assert!(page.contains(&format!("`{name}`")), "docs/operations.md does not name {name}");
-        }
+        assert_eq!(known.iter().copied().collect::<BTreeSet<_>>(), all);
+        assert_eq!(known.len(), all.len());
+    }
+
+    #[test]
+    fn every_word_of_an_audit_is_explained() {
+        let tally = include_str!("../audit/tally.rs").lines();
+        let words = tally.filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\","));
+        let words: BTreeSet<&str> = words.chain(["not-sent"]).collect();
+        let known = CODES.iter().filter(|code| matches!(code.kind, Kind::Load | Kind::Finding));
+        assert_eq!(known.map(|code| code.name).collect::<BTreeSet<_>>(), words);
+    }
+
+    #[test]
+    fn every_structural_check_is_explained() {
+        let source = include_str!("../../../../shared/flatten/src/check.rs");
+        let names = source.split("const NAMES: [&str; 6] = [").nth(1).unwrap().split(']').next().unwrap();
+        let names = names.split(", ").map(|name| name.trim_matches('"')).chain([FUTURE]);
+        let known = CODES.iter().filter(|code| code.kind == Kind::Check).map(|code| code.name);
+        assert_eq!(known.collect::<BTreeSet<_>>(), names.collect::<BTreeSet<_>>());
     }
 }
