@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::catalog::Catalog;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -32,8 +32,8 @@ pub(crate) struct Backfill {
     objects: Objects,
     #[command(flatten)]
     destination: Destination,
-    /// The function's queue
-    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL", required_unless_present_any = ["dry_run", "is_wanted"])]
+    /// The function's queue; --dry-run and --direct need none
+    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
     queue_url: Option<String>,
     /// Send so many messages a second at most
     #[arg(long, value_name = "N")]
@@ -97,9 +97,14 @@ struct Counts {
 /// Sends or loads what the arguments select.
 pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
-    let catalog = if arguments.direct.is_wanted { Some(arguments.direct.catalog()?) } else { None };
+    if arguments.queue_url.is_none() && !arguments.dry_run && !arguments.direct.is_wanted {
+        bail!("--queue-url: name the function's queue");
+    }
+    let catalog = if arguments.direct.is_wanted { Some(arguments.direct.settings.catalog()?) } else { None };
     let store = match &catalog {
-        Some(catalog) => arguments.destination.connect_to_load(&arguments.direct.loading(catalog)).await?,
+        Some(catalog) => {
+            arguments.destination.connect_to_load(&arguments.direct.settings.loading(catalog)).await?
+        }
         None => arguments.destination.connect().await?,
     };
     let loads = KnownLoads::new(store.clone());

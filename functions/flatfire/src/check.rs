@@ -21,14 +21,14 @@ pub(crate) struct Check {
     #[arg(value_name = "DIR")]
     views: PathBuf,
     /// Resource types that have tables although no release of FHIR has them, by comma or space
-    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true, env = "RESOURCE_TYPES")]
     resource_types: String,
     /// How decimals are written
-    #[arg(long, value_enum, default_value_t = Decimals::Exact)]
+    #[arg(long, value_enum, default_value_t = Decimals::Exact, env = "DECIMALS")]
     decimals: Decimals,
     /// Whether the views fit a profile of HL7 as well: to be shared between systems, or of simple values only
     #[arg(long, value_name = "PROFILE")]
-    profile: Option<ProfileName>,
+    view_profile: Option<ProfileName>,
 }
 
 /// The profiles of `ViewDefinition`s.
@@ -49,11 +49,11 @@ impl From<ProfileName> for Profile {
 
 /// Prints the tables of all views.
 pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
-    let Check { views, resource_types, decimals, profile } = arguments;
+    let Check { views, resource_types, decimals, view_profile } = arguments;
     let views =
         Views { folder: Some(views.clone()), resource_types: resource_types.clone(), decimals: *decimals };
     let catalog = compile(&views)?;
-    if let Some(name) = profile {
+    if let Some(name) = view_profile {
         check_profile(&views, *name)?;
     }
     let tables: Vec<_> = catalog.plans().iter().map(|plan| table(plan)).collect();

@@ -12,11 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use mongodb_store::Validation;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
@@ -27,12 +26,12 @@ use pipeline::store::admin::RejectFilter;
 use tokio::sync::Semaphore;
 
 use crate::console;
-use crate::database::{self, Loading};
+use crate::database;
 use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
+use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use ingest::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
@@ -50,24 +49,14 @@ const MOST_JOBS: usize = 64;
 #[command(after_help = NOTES)]
 pub(crate) struct Load {
     #[command(flatten)]
-    flattening: Flattening,
+    settings: LoadSettings,
     #[command(flatten)]
     destination: Destination,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
-    #[command(flatten)]
-    sql_schemas: SqlSchemas,
-    #[command(flatten)]
-    indexes: NewIndexes,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
-    /// What a file must be as a whole, else nothing of it is loaded: `max_reject_ratio`, `min_resources`, `required_types`
-    #[arg(long, value_name = "FILE")]
-    gates: Option<PathBuf>,
-    /// What the database does with documents that are not what their view says
-    #[arg(long, value_enum, default_value_t = ValidateViews::Error)]
-    validate_views: ValidateViews,
     /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -85,34 +74,18 @@ pub(crate) struct Load {
     files: Vec<PathBuf>,
 }
 
-/// What the database does with documents that are not what their view says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ValidateViews {
-    /// Nothing: the collections have no validators, or they are switched off
-    Off,
-    /// It writes them; its own log tells of it and quotes them
-    Warn,
-    /// It refuses them
-    Error,
-}
-
-impl From<ValidateViews> for Validation {
-    fn from(validate: ValidateViews) -> Self {
-        match validate {
-            ValidateViews::Off => Self::Off,
-            ValidateViews::Warn => Self::Warn,
-            ValidateViews::Error => Self::Error,
-        }
-    }
-}
-
 const NOTES: &str = "\
-A file is known in the ledger by its path as given and the SHA-256 of its content: loading it again changes nothing.
+A file is known in the ledger by its path, without links and `..`, and the SHA-256 of its content: loading it again changes
+nothing.
 Its resources are as new as they say (`meta.lastUpdated`), or else as the file's last change.
 
-Ctrl-C ends it behind the writes under way; loading the file again goes on there. A second Ctrl-C ends it at once.
+Ctrl-C or SIGTERM ends it behind the writes under way; loading the file again goes on there. A second one ends it at once.
 
-Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended by Ctrl-C.";
+Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended by Ctrl-C or SIGTERM.";
+
+/// What is said of folders without files to load.
+const NO_FHIR_FILE: &str =
+    "no file has a name that ends in .json, .ndjson or .jsonl, perhaps with .gz or .zst behind it";
 
 /// What all files have in common.
 struct Loader {
@@ -129,11 +102,8 @@ struct Loader {
 
 /// Loads all files.
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
-    let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
-    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
-    let loading =
-        Loading { catalog: &catalog, validation: arguments.validate_views.into(), sql_schemas, indexes };
-    let store = arguments.destination.connect_to_load(&loading).await?;
+    let catalog = arguments.settings.catalog()?;
+    let store = arguments.destination.connect_to_load(&arguments.settings.loading(&catalog)).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
     let loader =
         Loader { lists_all: arguments.all, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
@@ -169,6 +139,10 @@ impl Loader {
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
         let (found, interrupt) = (Inputs::find(files), Interrupt::default());
         let reported = found.report();
+        if found.readable.is_empty() && reported == Outcome::Done {
+            console::line(&format!("flatfire: nothing to load: {NO_FHIR_FILE}"));
+            return Outcome::Done;
+        }
         tokio::select! {
             biased;
             (outcome, _) = self.load_each(&found.readable, &interrupt) => outcome.max(reported),
@@ -252,9 +226,10 @@ impl Loader {
         };
         if summary.rejected + summary.view_defects > 0 {
             let rejects = self.store.rejects(&RejectFilter::of_load(&object.load_id())).await;
-            let rejects = rejects.map_err(|error| failure(error.to_string()))?;
+            let mut rejects = rejects.map_err(|error| failure(error.to_string()))?;
             self.bars.suspend(|| {
-                for reject in &rejects {
+                for reject in &mut rejects {
+                    reject.source.key.clone_from(&input.name);
                     console::line(&reject::line_of_stored(reject, Some(&self.catalog)));
                 }
             });
