@@ -35,7 +35,7 @@ use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use ingest::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
-use report::{Entry, Report};
+use report::{Entry, Form, Report};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.
 pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 20;
@@ -47,6 +47,7 @@ const MOST_JOBS: usize = 64;
 /// Load FHIR files into a database.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Load {
     #[command(flatten)]
     settings: LoadSettings,
@@ -69,6 +70,10 @@ pub(crate) struct Load {
     /// List every file; by default, of more than 20, only those that need a look
     #[arg(long)]
     all: bool,
+    /// Print one JSON object instead of the table: `files`, `failures`, `notBegun`, `sums` and `types`; with --watch one
+    /// for each look that finds files
+    #[arg(long)]
+    json: bool,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -94,7 +99,7 @@ struct Loader {
     ledger: Ledger,
     again: bool,
     jobs: usize,
-    lists_all: bool,
+    form: Form,
     /// The turn of a large file.
     large: Semaphore,
     bars: MultiProgress,
@@ -105,8 +110,8 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let catalog = arguments.settings.catalog()?;
     let store = arguments.destination.connect_to_load(&arguments.settings.loading(&catalog)).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
-    let loader =
-        Loader { lists_all: arguments.all, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
+    let form = Form { lists_all: arguments.all, is_json: arguments.json };
+    let loader = Loader { form, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
         let settle = Duration::from_secs(arguments.settle);
         return Ok(loader.watch(&arguments.files, settle).await);
@@ -133,7 +138,7 @@ impl Loader {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, jobs, lists_all: false, large, bars }
+        Self { catalog, store, ledger, again, jobs, form: Form::default(), large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -141,18 +146,23 @@ impl Loader {
         let reported = found.report();
         if found.readable.is_empty() && reported == Outcome::Done {
             console::line(&format!("flatfire: nothing to load: {NO_FHIR_FILE}"));
-            return Outcome::Done;
         }
         tokio::select! {
             biased;
-            (outcome, _) = self.load_each(&found.readable, &interrupt) => outcome.max(reported),
+            (outcome, _) = self.load_each(&found.readable, found.unreadable.clone(), &interrupt) => outcome.max(reported),
             never = interrupt.listen(&self.bars) => match never {},
         }
     }
 
     /// Loads several files at once; one that fails does not keep the others out, unless they would meet the same. Then
     /// those under way end as they do, and no other begins. Returns the names of those that came to an end, too.
-    async fn load_each(&self, inputs: &[Input], interrupt: &Interrupt) -> (Outcome, Vec<String>) {
+    /// `failures` are files that could not be found, which has been told.
+    async fn load_each(
+        &self,
+        inputs: &[Input],
+        failures: Vec<(String, String)>,
+        interrupt: &Interrupt,
+    ) -> (Outcome, Vec<String>) {
         let has_ended = &AtomicBool::new(false);
         let loads = inputs.iter().enumerate().map(|(number, input)| async move {
             if has_ended.load(Ordering::Relaxed) || interrupt.is_requested() {
@@ -167,6 +177,7 @@ impl Loader {
         let mut loads = stream::iter(loads).buffer_unordered(self.jobs);
         let bar = (inputs.len() > 1).then(|| self.bars.add(bar_of_all(inputs.len())));
         let (mut outcome, mut entries, mut omitted) = (Outcome::Done, BTreeMap::new(), 0_u64);
+        let mut report = Report::new(self.form, failures);
         while let Some(ended) = loads.next().await {
             if let Some(bar) = &bar {
                 bar.inc(1);
@@ -180,6 +191,7 @@ impl Loader {
                 Some((_, input, Err(failure), _)) => {
                     self.bars.suspend(|| console::file_error(&input.name, &failure.reason));
                     outcome = outcome.max(failure.outcome);
+                    report.add_failure(input.name.clone(), failure.reason);
                 }
             }
         }
@@ -191,13 +203,12 @@ impl Loader {
             outcome =
                 outcome.max(if interrupt.is_requested() { Outcome::Interrupted } else { Outcome::Failed });
         }
-        let mut report = Report::new(self.lists_all);
         let mut ended = Vec::new();
         for (input, entry, took) in entries.into_values() {
-            report.add(input, &entry, took);
+            report.add(input, entry, took);
             ended.push(input.name.clone());
         }
-        report.print(self.store.database());
+        report.print(self.store.database(), omitted);
         tell_missing_indexes(&*self.store);
         (outcome, ended)
     }

@@ -50,6 +50,22 @@ pub(crate) struct Flattening {
     inactive: Vec<String>,
 }
 
+/// The variables that the options of [`LoadSettings`] read.
+pub(crate) const TABLE_VARIABLES: [&str; 12] = [
+    "FLATTEN_TABLES",
+    "FLATTEN_ARRAYS",
+    "FLATTEN_NARRATIVE",
+    "DECIMALS",
+    "EXTENSION_NAMES",
+    "RESOURCE_TYPES",
+    "INACTIVE_TYPES",
+    "CHECKS",
+    "GATES",
+    "VALIDATE_VIEWS",
+    "SQL_SCHEMAS",
+    "INDEXES",
+];
+
 /// How resources are loaded into a database: everything that decides what stands there afterwards.
 #[derive(Debug, Args)]
 pub(crate) struct LoadSettings {

@@ -110,6 +110,18 @@ impl Settings {
         })
     }
 
+    /// Replaces what decides how tables look, for callers that read it from options.
+    #[must_use]
+    pub fn with_tables(
+        self,
+        catalog: Arc<Catalog>,
+        validation: Validation,
+        sql_schemas: bool,
+        indexes: Indexes,
+    ) -> Self {
+        Self { catalog, validation, sql_schemas, indexes, ..self }
+    }
+
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
         let mut reader = Reader { variable, mistakes: Vec::new(), invalid_catalog: None };
         let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());

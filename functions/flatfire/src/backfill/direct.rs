@@ -122,6 +122,11 @@ impl DirectLoader {
         self.outcome
     }
 
+    /// Returns how many loads have ended with each status.
+    pub(super) const fn ended(&self) -> &BTreeMap<&'static str, u64> {
+        &self.ended
+    }
+
     async fn join_one(&mut self, bar: &ProgressBar) {
         let Some(Ok((id, loaded))) = self.tasks.join_next().await else {
             self.outcome = self.outcome.max(Outcome::Failed);

@@ -23,6 +23,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// The word in JSON.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Record => "record",
+            Self::Load => "load",
+        }
+    }
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::File => "a reject of a part of a file",

@@ -22,6 +22,7 @@ mod terminal;
 mod database;
 mod rows;
 mod schema;
+mod json;
 mod shell;
 mod load;
 mod views;

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::database::TestDatabase;
 use crate::program::{Ran, flatfire, run};
 
