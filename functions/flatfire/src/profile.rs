@@ -21,6 +21,25 @@ const FILE: &str = "flatfire.toml";
 /// The option that holds the connection string.
 const URI: &str = "to";
 
+/// The ids of the other options that a profile can give a value.
+const IDS: [&str; 15] = [
+    "archive",
+    "queue_url",
+    "views",
+    "tables",
+    "arrays",
+    "narrative",
+    "decimals",
+    "extension_names",
+    "resource_types",
+    "checks",
+    "gates",
+    "inactive",
+    "validate_views",
+    "sql_schemas",
+    "indexes",
+];
+
 /// Which profile is used.
 #[derive(Debug, Args)]
 pub(crate) struct ProfileChoice {
@@ -153,23 +172,6 @@ fn innermost<'a>(program: &'a Command, given: &'a ArgMatches) -> (&'a Command, &
 /// Whether a profile can give an option a value. A connection string that no variable can give chooses what the command
 /// does.
 fn is_setting(argument: &Arg) -> bool {
-    const IDS: [&str; 15] = [
-        "archive",
-        "queue_url",
-        "views",
-        "tables",
-        "arrays",
-        "narrative",
-        "decimals",
-        "extension_names",
-        "resource_types",
-        "checks",
-        "gates",
-        "inactive",
-        "validate_views",
-        "sql_schemas",
-        "indexes",
-    ];
     let id = argument.get_id().as_str();
     IDS.contains(&id) || id == URI && argument.get_env().is_some()
 }
@@ -262,9 +264,13 @@ fn word(choice: Option<impl ValueEnum>) -> Option<Vec<OsString>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
-    use super::{Profile, ProfileUri, parse};
+    use clap::CommandFactory as _;
+
+    use super::{IDS, Profile, ProfileUri, parse};
+    use crate::arguments::Arguments;
 
     #[test]
     fn a_mistake_is_told_with_its_key_and_line_and_without_a_value() {
@@ -279,6 +285,28 @@ mod tests {
             let mistake = parse(text).unwrap_err();
             assert!(mistake.starts_with(line) && mistake.contains(key), "{text}\n{mistake}");
             assert!(!mistake.contains("canary"), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn the_documented_profile_has_every_setting() {
+        let page = include_str!("../../../docs/local-folder.md");
+        let (_, page) = page.split_once("```toml\n").unwrap();
+        let (text, _) = page.split_once("```").unwrap();
+        let mut written = parse(text).unwrap();
+        let named = written.profile.remove("test").unwrap();
+        assert!(matches!(named.uri(), Some(ProfileUri::Itself(_))));
+        assert!(matches!(written.uri(), Some(ProfileUri::Variable(_))));
+        let program = Arguments::command();
+        let values = written.values(Path::new("folder"));
+        let ids: BTreeSet<_> = values.keys().copied().collect();
+        assert_eq!(ids, IDS.into_iter().collect());
+        let load = super::fill(program, &values).try_get_matches_from(["flatfire", "load", "--to", "m", "f"]);
+        let load = load.unwrap();
+        let (_, load) = load.subcommand().unwrap();
+        for id in ids.iter().filter(|id| **id != "queue_url") {
+            let values: Vec<_> = load.get_raw(id).unwrap().collect();
+            assert!(!values.is_empty(), "{id}");
         }
     }
 
