@@ -5,9 +5,10 @@ mod restore;
 use std::ops::ControlFlow;
 
 use clap::{Args, Subcommand};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::CellAlignment;
+use pipeline::store::Store;
 use pipeline::store::admin::ArchivedEntry;
-use pipeline::store::{Store, StoreError};
+use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -33,15 +34,20 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 done, 1 failed.")]
 struct List {
     #[command(flatten)]
     destination: Destination,
     /// List the resources of this type; `Unknown` has those of all types that nobody knows
     #[arg(value_name = "TYPE")]
     resource_type: Option<String>,
+    /// Print JSON, an object a line: `type` and `resources`, or `resource`, `bucket`, `key` and `record`
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 all of them are printed, 1 some are not in the archive.")]
 struct Show {
     #[command(flatten)]
     destination: Destination,
@@ -62,13 +68,13 @@ pub(crate) async fn run(arguments: Archive) -> anyhow::Result<Outcome> {
 async fn print_list(list: &List) -> anyhow::Result<Outcome> {
     let store = list.destination.connect().await?;
     let Some(resource_type) = &list.resource_type else {
-        let text = types(&*store).await?;
-        console::print(&text)?;
+        print_types(&*store, list.json).await?;
         return Ok(Outcome::Done);
     };
     let mut printed = Ok(());
     let mut print = |entry: ArchivedEntry| {
-        printed = console::print(&listed(&entry));
+        printed =
+            if list.json { console::print_json(&described(&entry)) } else { console::print(&listed(&entry)) };
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     store.visit_archived(resource_type, &mut print).await?;
@@ -80,17 +86,26 @@ fn listed(ArchivedEntry { key, source }: &ArchivedEntry) -> String {
     format!("{key}\t{}/{}\trecord {}", source.bucket, source.key, source.ordinal)
 }
 
-async fn types(store: &dyn Store) -> Result<String, StoreError> {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["type", "resources"]);
-    for (name, count) in store.count_archived().await? {
-        table.add_row([name, count.to_string()]);
+fn described(ArchivedEntry { key, source }: &ArchivedEntry) -> Value {
+    json!({ "resource": key, "bucket": source.bucket, "key": source.key, "record": source.ordinal })
+}
+
+async fn print_types(store: &dyn Store, is_json: bool) -> anyhow::Result<()> {
+    let types = store.count_archived().await?;
+    if is_json {
+        let line = |(name, count): (&String, &u64)| json!({ "type": name, "resources": count });
+        return Ok(types.iter().map(line).try_for_each(|line| console::print_json(&line))?);
     }
+    if types.is_empty() {
+        return Ok(console::print("nothing is archived")?);
+    }
+    let mut table = console::table();
+    table.set_header(["type", "resources"]);
+    table.add_rows(types.into_iter().map(|(name, count)| [name, count.to_string()]));
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    Ok(if table.is_empty() { "nothing is archived".to_owned() } else { table.to_string() })
+    Ok(console::print(&table.to_string())?)
 }
 
 async fn print_resources(show: &Show) -> anyhow::Result<Outcome> {

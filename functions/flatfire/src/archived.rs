@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use pipeline::notification::form_encode;
 use pipeline::object::{ObjectRef, Pin};
+use serde_json::json;
 
 use crate::console;
 
@@ -17,16 +18,17 @@ pub(crate) struct ArchivedObjects {
     /// A manifest of S3 Batch Operations: bucket, key and version in CSV.
     list: Option<csv::Writer<File>>,
     count: u64,
+    is_json: bool,
 }
 
 impl ArchivedObjects {
     /// With a path, all are written to a file that S3 Batch Operations takes.
-    pub(crate) fn new(path: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn new(path: Option<&Path>, is_json: bool) -> anyhow::Result<Self> {
         let open = |path: &Path| {
             let file = File::create(path).with_context(|| format!("--archived {}", path.display()))?;
             anyhow::Ok(csv::WriterBuilder::new().has_headers(false).from_writer(file))
         };
-        Ok(Self { list: path.map(open).transpose()?, count: 0 })
+        Ok(Self { list: path.map(open).transpose()?, count: 0, is_json })
     }
 
     /// Returns how many there are.
@@ -37,7 +39,12 @@ impl ArchivedObjects {
     /// Prints the command that restores an object, for the first ones, and adds it to the file.
     pub(crate) fn add(&mut self, object: &ObjectRef) -> anyhow::Result<()> {
         if self.count < PRINTED {
-            console::print(&restore_command(object))?;
+            let command = restore_command(object);
+            if self.is_json {
+                console::print_json(&json!({ "load": object.load_id(), "restore": command }))?;
+            } else {
+                console::print(&command)?;
+            }
         }
         self.count += 1;
         if let Some(list) = &mut self.list {
@@ -113,7 +120,7 @@ mod tests {
     #[test]
     fn the_list_is_a_manifest_of_batch_operations() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut archived = ArchivedObjects::new(Some(file.path())).unwrap();
+        let mut archived = ArchivedObjects::new(Some(file.path()), false).unwrap();
         archived.add(&object(Pin::Version("v1".to_owned()))).unwrap();
         archived.finish().unwrap();
         assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "b,in/it%27s%2C+old.json,v1\n");

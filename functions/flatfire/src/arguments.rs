@@ -2,18 +2,20 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::archive::Archive;
 use crate::audit::Audit;
 use crate::backfill::Backfill;
 use crate::check::Check;
+use crate::console;
 use crate::explain::Explain;
 use crate::export::Export;
 use crate::find::Find;
 use crate::forget::Forget;
 use crate::index::Index;
 use crate::load::Load;
+use crate::profile::{Profile, ProfileChoice, without_empty_variables};
 use crate::push::Push;
 use crate::replay::Replay;
 use crate::rows::Rows;
@@ -30,9 +32,15 @@ use crate::work::Work;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    profile: ProfileChoice,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
+const EXIT_CODES: &str = "\
+Options come before the environment, the environment before the profile: a file flatfire.toml with settings for all
+commands (docs/local-folder.md).
+
+Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended by Ctrl-C or SIGTERM.";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -78,15 +86,31 @@ pub(crate) enum Command {
 }
 
 impl Arguments {
-    /// Reads arguments and environment. What was asked for instead of a command (help, the version) is answered here,
-    /// and so are arguments that are none: then the exit code is all that is left to do.
-    pub(crate) fn read() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+    /// Reads arguments, environment and profile, and returns which profile it was. What was asked for instead of a
+    /// command (help, the version) is answered here, and so are wrong arguments: then the exit code is all that is left.
+    pub(crate) fn read() -> Result<(Self, Option<String>), ExitCode> {
+        let program = without_empty_variables(Self::command());
+        let (program, profile) = with_profile(program).map_err(|error| {
+            console::error(&error);
+            ExitCode::FAILURE
+        })?;
+        let arguments = program.try_get_matches().and_then(|given| Self::from_arg_matches(&given));
+        let arguments = arguments.map_err(|error| {
             error.print().ok();
             // Clap's own code for wrong usage is 2, which means `partial` here.
             if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-        })
+        })?;
+        Ok((arguments, profile))
     }
+}
+
+/// Fills in the profile that the arguments choose, and returns where it stands.
+fn with_profile(program: clap::Command) -> anyhow::Result<(clap::Command, Option<String>)> {
+    // What is wrong with the arguments is told once they are read with the profile.
+    let Ok(given) = program.clone().ignore_errors(true).try_get_matches() else { return Ok((program, None)) };
+    let Some(profile) = Profile::find(&program, &given)? else { return Ok((program, None)) };
+    let label = profile.label.clone();
+    Ok((profile.fill(program, &given)?, Some(label)))
 }
 
 #[cfg(test)]

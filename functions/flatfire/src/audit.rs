@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar};
 
@@ -37,8 +37,8 @@ pub(crate) struct Audit {
     /// file or in S3
     #[arg(long, value_name = "MANIFEST")]
     expect: Option<String>,
-    /// Send what is missing, stuck or failed to the function
-    #[arg(long, requires = "queue_url")]
+    /// Send what is missing, stuck or failed to the function; needs its queue
+    #[arg(long)]
     send: bool,
     /// The function's queue
     #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
@@ -80,6 +80,9 @@ struct Auditor {
 /// Audits what the arguments select.
 pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
+    if arguments.send && arguments.queue_url.is_none() {
+        bail!("--queue-url: name the function's queue");
+    }
     let loads = KnownLoads::new(arguments.destination.connect().await?);
     let cloud = Arc::new(Cloud::new().await);
     let expected = match &arguments.expect {

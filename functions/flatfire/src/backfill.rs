@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::catalog::Catalog;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use pipeline::store::Store;
+use serde_json::json;
 
 use crate::archived::ArchivedObjects;
 use crate::cloud::Cloud;
@@ -32,8 +33,8 @@ pub(crate) struct Backfill {
     objects: Objects,
     #[command(flatten)]
     destination: Destination,
-    /// The function's queue
-    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL", required_unless_present_any = ["dry_run", "is_wanted"])]
+    /// The function's queue; --dry-run and --direct need none
+    #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
     queue_url: Option<String>,
     /// Send so many messages a second at most
     #[arg(long, value_name = "N")]
@@ -44,6 +45,10 @@ pub(crate) struct Backfill {
     /// List all objects that must be restored from Glacier in this file, as a manifest of S3 Batch Operations
     #[arg(long, value_name = "FILE")]
     archived: Option<PathBuf>,
+    /// Print JSON, an object a line: each `load` of --dry-run, each `restore` command for an object in Glacier, at the end
+    /// the sums
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     direct: Direct,
 }
@@ -81,6 +86,7 @@ struct Run {
     is_from_report: bool,
     counts: Counts,
     bar: ProgressBar,
+    is_json: bool,
 }
 
 /// Object versions between two changes of the progress line.
@@ -97,9 +103,14 @@ struct Counts {
 /// Sends or loads what the arguments select.
 pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
-    let catalog = if arguments.direct.is_wanted { Some(arguments.direct.catalog()?) } else { None };
+    if arguments.queue_url.is_none() && !arguments.dry_run && !arguments.direct.is_wanted {
+        bail!("--queue-url: name the function's queue");
+    }
+    let catalog = if arguments.direct.is_wanted { Some(arguments.direct.settings.catalog()?) } else { None };
     let store = match &catalog {
-        Some(catalog) => arguments.destination.connect_to_load(&arguments.direct.loading(catalog)).await?,
+        Some(catalog) => {
+            arguments.destination.connect_to_load(&arguments.direct.settings.loading(catalog)).await?
+        }
         None => arguments.destination.connect().await?,
     };
     let loads = KnownLoads::new(store.clone());
@@ -107,10 +118,11 @@ pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     let mut pages = arguments.objects.pages(&cloud, &selection).await?;
     let mut run = Run {
         destiny: arguments.destiny(&cloud, store, catalog).await?,
-        archived: ArchivedObjects::new(arguments.archived.as_deref())?,
+        archived: ArchivedObjects::new(arguments.archived.as_deref(), arguments.json)?,
         is_from_report: pages.are_from_report,
         counts: Counts::default(),
         bar: spinner(),
+        is_json: arguments.json,
     };
     while let Some(page) = pages.next().await? {
         for compared in compare(page, &loads).await? {
@@ -167,7 +179,16 @@ impl Run {
         } else {
             self.counts.sent += 1;
             match &mut self.destiny {
-                Destiny::Printed => self.bar.suspend(|| console::print(&version.object.load_id()))?,
+                Destiny::Printed => {
+                    let (load, is_json) = (version.object.load_id(), self.is_json);
+                    self.bar.suspend(|| {
+                        if is_json {
+                            console::print_json(&json!({ "load": load }))
+                        } else {
+                            console::print(&load)
+                        }
+                    })?;
+                }
                 Destiny::Queue(sender) => {
                     let reason = if is_wrong_in_ledger { Reason::WrongInLedger } else { Reason::NotLoaded };
                     sender.send(version.object, reason).await?;
@@ -194,6 +215,17 @@ impl Run {
         };
         self.bar.finish_and_clear();
         self.archived.finish()?;
+        if self.is_json {
+            let Counts { looked_at, sent, known, skipped } = self.counts;
+            let loaded = match &self.destiny {
+                Destiny::Direct(loader) => Some(loader.ended()),
+                Destiny::Printed | Destiny::Queue(_) => None,
+            };
+            console::print_json(&json!({
+                "versions": looked_at, "sent": sent, "known": known, "skipped": skipped,
+                "inGlacier": self.archived.count(), "loaded": loaded,
+            }))?;
+        }
         console::line(&format!("flatfire: {}", self.counts.sum(verb)));
         if self.archived.count() > 0 {
             outcome = outcome.max(Outcome::Partial);

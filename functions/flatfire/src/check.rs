@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use flatten::automatic;
 use flatten::catalog::{Catalog, Choices};
-use flatten::view::{Plan, Profile};
+use flatten::model::Primitive;
+use flatten::view::{Column, Plan, Profile};
+use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -21,14 +22,17 @@ pub(crate) struct Check {
     #[arg(value_name = "DIR")]
     views: PathBuf,
     /// Resource types that have tables although no release of FHIR has them, by comma or space
-    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true, env = "RESOURCE_TYPES")]
     resource_types: String,
     /// How decimals are written
-    #[arg(long, value_enum, default_value_t = Decimals::Exact)]
+    #[arg(long, value_enum, default_value_t = Decimals::Exact, env = "DECIMALS")]
     decimals: Decimals,
     /// Whether the views fit a profile of HL7 as well: to be shared between systems, or of simple values only
     #[arg(long, value_name = "PROFILE")]
-    profile: Option<ProfileName>,
+    view_profile: Option<ProfileName>,
+    /// Print a JSON array: `name`, `resourceType`, `atMostOneRow`, `columns` and `notices` of each table
+    #[arg(long)]
+    json: bool,
 }
 
 /// The profiles of `ViewDefinition`s.
@@ -49,12 +53,17 @@ impl From<ProfileName> for Profile {
 
 /// Prints the tables of all views.
 pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
-    let Check { views, resource_types, decimals, profile } = arguments;
+    let Check { views, resource_types, decimals, view_profile, json } = arguments;
     let views =
         Views { folder: Some(views.clone()), resource_types: resource_types.clone(), decimals: *decimals };
     let catalog = compile(&views)?;
-    if let Some(name) = profile {
+    if let Some(name) = view_profile {
         check_profile(&views, *name)?;
+    }
+    if *json {
+        let tables: Vec<_> = catalog.plans().iter().map(|plan| described(plan)).collect();
+        console::print_json(&tables.into())?;
+        return Ok(Outcome::Done);
     }
     let tables: Vec<_> = catalog.plans().iter().map(|plan| table(plan)).collect();
     console::print(&tables.join("\n\n"))?;
@@ -92,9 +101,22 @@ pub(crate) fn compile(views: &Views) -> anyhow::Result<Catalog> {
     Ok(Catalog::compile(Choices { views, automatic, ..Choices::default() })?)
 }
 
+fn described(plan: &Plan) -> Value {
+    let column = |column: &Column| {
+        json!({
+            "name": column.name, "type": column.cell.name(), "isList": column.collection,
+            "fhirType": column.datatype.map(Primitive::name), "path": column.path,
+        })
+    };
+    json!({
+        "name": plan.name(), "resourceType": plan.resource_type(), "atMostOneRow": plan.at_most_one_row(),
+        "columns": plan.columns().iter().map(column).collect::<Vec<_>>(),
+        "notices": plan.notices().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
 fn table(plan: &Plan) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    let mut table = console::table();
     table.set_header(["column", "type", "FHIR", "path"]);
     for column in plan.columns() {
         let array = if column.collection { "[]" } else { "" };

@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 
+use comfy_table::{ContentArrangement, Table, presets};
 use pipeline::interrupted::Interrupted;
 use pipeline::summary::Summary;
+use serde_json::Value;
 
 /// Writes one line. A closed standard error is nobody's concern.
 pub(crate) fn line(text: &str) {
@@ -16,6 +18,18 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Prints a JSON object, on a line of its own.
+pub(crate) fn print_json(object: &Value) -> std::io::Result<()> {
+    print(&object.to_string())
+}
+
+/// An empty table that fits the terminal, where there is one.
+pub(crate) fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table
 }
 
 /// Writes why a command failed, with its causes.

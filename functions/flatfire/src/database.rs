@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use flatten::catalog::Catalog;
+use flatten::indexes::Indexes;
 use mongodb_store::{ConnectError, MongoStore, Validation};
 use pipeline::ledger::Ledger;
 use pipeline::store::{Store, StoreError};
 use thiserror::Error;
 
-use crate::settings::{Destination, NewIndexes, SqlSchemas};
+use crate::settings::Destination;
 
 /// Why there is no store to work on.
 #[derive(Debug, Error)]
 pub(crate) enum DatabaseError {
     /// The arguments name none.
-    #[error("--to: {0}")]
+    #[error("--to")]
     Connect(#[from] ConnectError),
     /// No store has addresses of this kind. The address may hold a password, so nothing of it is repeated.
     #[error("--to: no database has such an address; it begins with mongodb:// or mongodb+srv://")]
@@ -32,8 +33,8 @@ pub(crate) struct Loading<'a> {
     /// Its views have validators.
     pub(crate) catalog: &'a Catalog,
     pub(crate) validation: Validation,
-    pub(crate) sql_schemas: SqlSchemas,
-    pub(crate) indexes: NewIndexes,
+    pub(crate) sql_schemas: bool,
+    pub(crate) indexes: Indexes,
 }
 
 impl Destination {
@@ -72,8 +73,8 @@ impl Destination {
             None => store,
             Some(Loading { catalog, validation, sql_schemas, indexes }) => store
                 .with_views(*validation, catalog.plans())
-                .with_sql_schemas(sql_schemas.are_kept)
-                .with_indexes(indexes.indexes.into()),
+                .with_sql_schemas(*sql_schemas)
+                .with_indexes(*indexes),
         }))
     }
 }

@@ -5,6 +5,7 @@ mod interruptions;
 mod stack;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -20,11 +21,18 @@ pub(crate) struct Explain {
     /// The code, such as `invalid-json` or `DeadLetterAlarm`; without one, all codes are listed
     #[arg(value_name = "CODE")]
     code: Option<String>,
+    /// Print JSON: an object of `code`, `kind`, `meaning`, `missing` and `remedy`, or an array of all
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints what is asked for.
 pub(crate) fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
     let Some(wanted) = &arguments.code else {
+        if arguments.json {
+            console::print_json(&all().map(described).collect())?;
+            return Ok(Outcome::Done);
+        }
         for code in all() {
             console::print(&format!("{:<24} {}", code.name, code.meaning))?;
         }
@@ -36,7 +44,11 @@ pub(crate) fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
         console::line(&format!("flatfire: there is no code `{wanted}`{}", hint(&similar)));
         return Ok(Outcome::Failed);
     };
-    console::print(&explained(code))?;
+    if arguments.json {
+        console::print_json(&described(code))?;
+    } else {
+        console::print(&explained(code))?;
+    }
     Ok(Outcome::Done)
 }
 
@@ -64,6 +76,11 @@ fn hint(similar: &[&str]) -> String {
         [] => "; `flatfire explain` lists all of them".to_owned(),
         similar => format!("; did you mean {}?", similar.join(", ")),
     }
+}
+
+fn described(code: &Code) -> Value {
+    let Code { name, kind, meaning, missing, remedy } = code;
+    json!({ "code": name, "kind": kind.word(), "meaning": meaning, "missing": missing, "remedy": remedy })
 }
 
 fn explained(code: &Code) -> String {

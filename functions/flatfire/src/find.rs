@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::bail;
 use clap::Args;
 use flatten::catalog::{Catalog, Choices, Tables};
 use pipeline::assemble::{Assembler, BatchLimits};
@@ -11,6 +10,7 @@ use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::decode::{Decoder, Limits};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::{ReadFailure, Storage};
+use serde_json::{Value, json};
 
 use crate::cloud::Cloud;
 use crate::console;
@@ -28,6 +28,9 @@ pub(crate) struct Find {
     /// Where the files are: `s3://bucket/prefix`, or a folder or file; may be given again
     #[arg(long = "in", value_name = "PLACE", required = true)]
     places: Vec<String>,
+    /// Print JSON, an object a line: one for each record, at the end one with the sums
+    #[arg(long)]
+    json: bool,
 }
 
 const NOTES: &str = "\
@@ -49,6 +52,8 @@ struct Met {
     records: u64,
     unreadable: u64,
     failed: u64,
+    /// Records are printed as JSON.
+    is_json: bool,
 }
 
 /// Looks through everything that the arguments name.
@@ -57,8 +62,8 @@ pub(crate) async fn run(arguments: Find) -> anyhow::Result<Outcome> {
     // Without tables nothing is flattened: only keys are of interest.
     let choices = Choices { tables: Tables::Views, ..Choices::default() };
     let catalog = Arc::new(Catalog::compile(choices).map_err(|invalid| anyhow::anyhow!("{invalid}"))?);
-    let candidates = candidates(&arguments.places).await?;
-    let mut met = Met::default();
+    let Some(candidates) = candidates(&arguments.places).await? else { return Ok(Outcome::Failed) };
+    let mut met = Met { is_json: arguments.json, ..Met::default() };
     for (number, candidate) in (1..).zip(&candidates) {
         let name = name_of(&candidate.object);
         console::line(&format!("reading {number} of {}: {name}", candidates.len()));
@@ -70,6 +75,12 @@ pub(crate) async fn run(arguments: Find) -> anyhow::Result<Outcome> {
     if met.unreadable > 0 {
         console::line(&format!("{} records could not be read; they may be of it too", met.unreadable));
     }
+    if met.is_json {
+        console::print_json(&json!({
+            "resource": key, "records": met.records, "objects": candidates.len(),
+            "unreadableRecords": met.unreadable, "unreadableObjects": met.failed,
+        }))?;
+    }
     console::line(&format!("{key}: {} records in {} objects read", met.records, candidates.len()));
     Ok(match met {
         Met { failed: 1.., .. } | Met { unreadable: 1.., .. } => Outcome::Failed,
@@ -78,7 +89,8 @@ pub(crate) async fn run(arguments: Find) -> anyhow::Result<Outcome> {
     })
 }
 
-async fn candidates(places: &[String]) -> anyhow::Result<Vec<Candidate>> {
+/// Returns the objects to read; `None`: some place cannot be read, which has been told.
+async fn candidates(places: &[String]) -> anyhow::Result<Option<Vec<Candidate>>> {
     let mut candidates = Vec::new();
     for place in places {
         if let Some(address) = place.strip_prefix("s3://") {
@@ -94,7 +106,7 @@ async fn candidates(places: &[String]) -> anyhow::Result<Vec<Candidate>> {
         } else {
             let inputs = Inputs::find(&[PathBuf::from(place)]);
             if inputs.report() != Outcome::Done {
-                bail!("--in {place}: not everything there can be read");
+                return Ok(None);
             }
             candidates.extend(inputs.readable.iter().map(|input| Candidate {
                 storage: input.storage.clone(),
@@ -102,7 +114,7 @@ async fn candidates(places: &[String]) -> anyhow::Result<Vec<Candidate>> {
             }));
         }
     }
-    Ok(candidates)
+    Ok(Some(candidates))
 }
 
 /// Prints the records of the resource in one object. The inner error says why the object could not be read.
@@ -160,9 +172,26 @@ fn report(batch: Option<WriteBatch>, key: &str, met: &mut Met) -> anyhow::Result
     met.unreadable += batch.rejects.len() as u64;
     for record in batch.resources.iter().filter(|record| record.key == key) {
         met.records += 1;
-        console::print(&line(record))?;
+        if met.is_json {
+            console::print_json(&described(record))?;
+        } else {
+            console::print(&line(record))?;
+        }
     }
     Ok(())
+}
+
+fn described(record: &ResourceWrite) -> Value {
+    let source = &record.source;
+    let version = match &source.object.pin {
+        Pin::Version(version) => Some(version),
+        Pin::ETag(_) | Pin::Latest => None,
+    };
+    json!({
+        "bucket": source.object.bucket, "key": source.object.key, "versionId": version, "line": source.line,
+        "firstByte": source.offset, "lastByte": source.offset + source.length.saturating_sub(1),
+        "isDeletion": matches!(record.fate, Fate::Deleted),
+    })
 }
 
 fn line(record: &ResourceWrite) -> String {

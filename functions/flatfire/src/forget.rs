@@ -14,6 +14,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::store::admin::KeptOut;
 use pipeline::store::standing::Standing;
 use pipeline::store::{Store, StoreError};
+use serde_json::{Value, json};
 
 use crate::compartment::{self, Compartment};
 use crate::console;
@@ -53,6 +54,9 @@ pub(crate) struct Forget {
     /// Who erases, for `_erasures`; by default the user of this machine
     #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
     by: Option<String>,
+    /// Print JSON, an object a line: `resource` and `fate` (found, stays, nowhere, erased, failed, let-in), or `advice`
+    #[arg(long)]
+    json: bool,
     /// The resources, as `Patient/123`
     #[arg(required = true, value_name = "TYPE/ID")]
     keys: Vec<String>,
@@ -96,7 +100,7 @@ pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
     }
     has_its_archive(store).await?;
     let plan = Plan::of(store, &arguments, &keys).await?;
-    plan.print(store, arguments.dry_run).await?;
+    plan.print(store, &arguments).await?;
     let outcome = if plan.nowhere.is_empty() { Outcome::Done } else { Outcome::Partial };
     if arguments.dry_run || plan.standing.is_empty() || !is_wanted(&arguments, plan.standing.len())? {
         return Ok(outcome);
@@ -144,7 +148,7 @@ impl Plan {
     }
 
     /// Shows what goes, what stays and what is left to do, before anything happens: afterwards nobody knows it.
-    async fn print(&self, store: &dyn Store, dry_run: bool) -> anyhow::Result<()> {
+    async fn print(&self, store: &dyn Store, arguments: &Forget) -> anyhow::Result<()> {
         for key in &self.nowhere {
             let known = kept_out::reason(store, key).await?.map(|reason| format!("; it is {reason}"));
             console::line(&format!(
@@ -152,7 +156,10 @@ impl Plan {
                 known.unwrap_or_default()
             ));
         }
-        let fate = if dry_run { "would be erased" } else { "to be erased" };
+        if arguments.json {
+            return Ok(self.described().iter().try_for_each(console::print_json)?);
+        }
+        let fate = if arguments.dry_run { "would be erased" } else { "to be erased" };
         for (key, standing) in &self.standing {
             console::print(&format!("{key}: {fate}: {}", standing.listed()))?;
         }
@@ -168,6 +175,21 @@ impl Plan {
             )?;
         }
         Ok(())
+    }
+}
+
+impl Plan {
+    fn described(&self) -> Vec<Value> {
+        let nowhere = self.nowhere.iter().map(|key| json!({ "resource": key, "fate": "nowhere" }));
+        let found = self
+            .standing
+            .iter()
+            .map(|(key, standing)| json!({ "resource": key, "fate": "found", "places": standing.places }));
+        let spared = self.spared.iter();
+        let spared =
+            spared.map(|(key, reason)| json!({ "resource": key, "fate": "stays", "reason": reason }));
+        let advice = self.objects.advice().into_iter().map(|advice| json!({ "advice": advice }));
+        nowhere.chain(found).chain(spared).chain(advice).collect()
     }
 }
 
@@ -200,9 +222,12 @@ async fn erase(store: &dyn Store, arguments: &Forget, plan: &Plan) -> anyhow::Re
         match erase_one(store, &eraser, key, standing).await {
             Ok(()) => {
                 record::end(store, &record).await?;
-                console::print(&format!("{key}: erased"))?;
+                print_fate(arguments, key, "erased", "erased")?;
             }
             Err(error) => {
+                if arguments.json {
+                    console::print_json(&json!({ "resource": key, "fate": "failed" }))?;
+                }
                 console::file_error(key, &format!("not erased, or not all of it: {error:#}"));
                 outcome = Outcome::Failed;
             }
@@ -264,10 +289,19 @@ async fn lift(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) ->
         } else {
             store.remove_mark(key).await?;
             warrant.lift(store, &mark).await.context("the record of the erasure")?;
-            console::print(&format!("{key}: let in again; load a file that holds it with --again"))?;
+            print_fate(arguments, key, "let-in", "let in again; load a file that holds it with --again")?;
         }
     }
     Ok(outcome)
+}
+
+/// Prints what became of a resource.
+fn print_fate(arguments: &Forget, key: &str, fate: &str, words: &str) -> std::io::Result<()> {
+    if arguments.json {
+        console::print_json(&json!({ "resource": key, "fate": fate }))
+    } else {
+        console::print(&format!("{key}: {words}"))
+    }
 }
 
 /// A reason that says something.

@@ -7,6 +7,7 @@ use flatten::indexes;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::store::Store;
 use pipeline::store::admin::MissingIndexes;
+use serde_json::json;
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -21,6 +22,9 @@ pub(crate) struct Index {
     /// Which indexes
     #[arg(long, value_enum, default_value_t = Built::Keys)]
     indexes: Built,
+    /// Print JSON, an object a line: one for each table that gets indexes, at the end one with the sums
+    #[arg(long)]
+    json: bool,
 }
 
 const NOTES: &str = "\
@@ -60,38 +64,46 @@ pub(crate) async fn run(arguments: Index) -> anyhow::Result<Outcome> {
         if missing.count == 0 {
             continue;
         }
-        if build(&*store, &table, wanted, missing).await? {
-            built += missing.count;
+        let took = build(&*store, &table, wanted, missing).await?;
+        let MissingIndexes { count, rows } = missing;
+        if arguments.json {
+            let (seconds, is_built) = (took.map(|took| took.as_secs_f64()), took.is_some());
+            let line = json!({ "table": table, "rows": rows, "indexes": count, "isBuilt": is_built, "seconds": seconds });
+            console::print_json(&line)?;
+        } else if let Some(took) = took {
+            console::print(&format!("{table}\t{rows} rows\t{count} indexes\t{:.1} s", took.as_secs_f64()))?;
+        }
+        if took.is_some() {
+            built += count;
         } else {
             let obstacle = "an index of the same name or fields with other options is in the way";
             console::line(&format!("flatfire: {table}: {obstacle}; drop it and run this again"));
             outcome = Outcome::Failed;
         }
     }
+    if arguments.json {
+        console::print_json(&json!({ "indexes": built, "tables": tables }))?;
+    }
     console::line(&format!("flatfire: {built} indexes built; {tables} tables looked at"));
     Ok(outcome)
 }
 
-/// Builds the indexes of one table in one pass over it, and shows on a terminal how long it has been at it. `false`:
-/// another index is in the way.
+/// Builds the indexes of one table in one pass over it, and shows on a terminal how long it has been at it. Returns
+/// how long it took; `None`: another index is in the way.
 async fn build(
     store: &dyn Store,
     table: &str,
     wanted: indexes::Indexes,
     missing: MissingIndexes,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<Duration>> {
     let MissingIndexes { count, rows } = missing;
-    let what = format!("{table}\t{rows} rows\t{count} indexes");
+    let what = format!("{table}  {rows} rows  {count} indexes");
     let template = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
-    let spinner = ProgressBar::new_spinner().with_message(what.replace('\t', "  "));
+    let spinner = ProgressBar::new_spinner().with_message(what);
     let spinner = spinner.with_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     spinner.enable_steady_tick(Duration::from_millis(200));
     let began = Instant::now();
     let is_built = store.build_indexes(table, wanted).await;
     spinner.finish_and_clear();
-    let is_built = is_built?;
-    if is_built {
-        console::print(&format!("{what}\t{:.1} s", began.elapsed().as_secs_f64()))?;
-    }
-    Ok(is_built)
+    Ok(is_built?.then(|| began.elapsed()))
 }

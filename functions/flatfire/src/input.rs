@@ -1,13 +1,16 @@
 //! Files given on the command line: what each is called, where its bytes are, what a folder stands for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use pipeline::ledger::Load;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
+use pipeline::store::{Store, StoreError};
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -18,6 +21,8 @@ use ingest::surroundings::milliseconds_now;
 pub(crate) struct Input {
     /// The path as given; `-` for standard input.
     pub(crate) name: String,
+    /// The path without links, `.` and `..`, which the ledger knows it by.
+    pub(crate) canonical: String,
     /// Where its bytes are.
     pub(crate) storage: Storage,
     /// Its size in bytes, where it has one before it ends.
@@ -52,6 +57,9 @@ impl Inputs {
                 found.add(path, true);
             }
         }
+        // A link, or another spelling, is not another file.
+        let mut seen = BTreeSet::new();
+        found.readable.retain(|input| input.bytes.is_none() || seen.insert(input.canonical.clone()));
         found
     }
 
@@ -64,6 +72,11 @@ impl Inputs {
             console::line(&format!("flatfire: {name}: passed over, its name is not that of a FHIR file"));
         }
         if self.unreadable.is_empty() { Outcome::Done } else { Outcome::Failed }
+    }
+
+    /// The names as given, by the canonical ones.
+    pub(crate) fn names(&self) -> BTreeMap<String, String> {
+        self.readable.iter().map(|input| (input.canonical.clone(), input.name.clone())).collect()
     }
 
     fn add(&mut self, path: &Path, is_named: bool) {
@@ -101,6 +114,7 @@ impl Input {
     fn standard_input() -> Self {
         Self {
             name: "-".to_owned(),
+            canonical: "-".to_owned(),
             storage: Storage::StandardInput,
             bytes: None,
             modified: milliseconds_now(),
@@ -111,6 +125,7 @@ impl Input {
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         Self {
             name: path.display().to_string(),
+            canonical: canonical(path),
             storage: Storage::File(path.to_owned()),
             bytes: metadata.is_file().then_some(metadata.len()),
             // No file is newer than now, whatever a tool that keeps times has said: nothing could correct it.
@@ -120,19 +135,31 @@ impl Input {
         }
     }
 
-    /// The object that it is to the pipeline: bucket `file`, its path as the key, its last change as its time. That
-    /// also stands where S3 has the sequencer: of two contents of one file the later one counts, also where both say
+    /// The object that it is to the pipeline: bucket `file`, its canonical path as the key, its last change as its time.
+    /// That also stands where S3 has the sequencer: of two contents of one file the later one counts, also where both say
     /// the same of their resources' last update.
     pub(crate) fn object(&self, pin: Pin) -> Arc<ObjectRef> {
         Arc::new(ObjectRef {
             bucket: "file".to_owned(),
-            key: self.name.clone(),
+            key: self.canonical.clone(),
             pin,
             sequencer: Some(format!("{:016X}", self.modified.max(0))),
             created: self.modified,
             size: self.bytes,
         })
     }
+}
+
+/// The path by which the ledger knows a file, however it is spelled.
+fn canonical(path: &Path) -> String {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// The loads that a text names: by their id, by the key of their object, or by any spelling of a file's path.
+pub(crate) async fn loads_named(store: &dyn Store, name: &str) -> Result<Vec<Load>, StoreError> {
+    let loads = store.loads_named(name).await?;
+    let path = canonical(Path::new(name));
+    if loads.is_empty() && path != name { store.loads_named(&path).await } else { Ok(loads) }
 }
 
 fn is_hidden(path: &Path) -> bool {

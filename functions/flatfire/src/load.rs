@@ -12,11 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use mongodb_store::Validation;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
@@ -27,16 +26,16 @@ use pipeline::store::admin::RejectFilter;
 use tokio::sync::Semaphore;
 
 use crate::console;
-use crate::database::{self, Loading};
+use crate::database;
 use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
+use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use ingest::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
-use report::{Entry, Report};
+use report::{Entry, Form, Report};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.
 pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 20;
@@ -48,26 +47,17 @@ const MOST_JOBS: usize = 64;
 /// Load FHIR files into a database.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Load {
     #[command(flatten)]
-    flattening: Flattening,
+    settings: LoadSettings,
     #[command(flatten)]
     destination: Destination,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
-    #[command(flatten)]
-    sql_schemas: SqlSchemas,
-    #[command(flatten)]
-    indexes: NewIndexes,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
-    /// What a file must be as a whole, else nothing of it is loaded: `max_reject_ratio`, `min_resources`, `required_types`
-    #[arg(long, value_name = "FILE")]
-    gates: Option<PathBuf>,
-    /// What the database does with documents that are not what their view says
-    #[arg(long, value_enum, default_value_t = ValidateViews::Error)]
-    validate_views: ValidateViews,
     /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -80,39 +70,27 @@ pub(crate) struct Load {
     /// List every file; by default, of more than 20, only those that need a look
     #[arg(long)]
     all: bool,
+    /// Print one JSON object instead of the table: `files`, `failures`, `notBegun`, `sums` and `types`; with --watch one
+    /// for each look that finds files
+    #[arg(long)]
+    json: bool,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// What the database does with documents that are not what their view says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ValidateViews {
-    /// Nothing: the collections have no validators, or they are switched off
-    Off,
-    /// It writes them; its own log tells of it and quotes them
-    Warn,
-    /// It refuses them
-    Error,
-}
-
-impl From<ValidateViews> for Validation {
-    fn from(validate: ValidateViews) -> Self {
-        match validate {
-            ValidateViews::Off => Self::Off,
-            ValidateViews::Warn => Self::Warn,
-            ValidateViews::Error => Self::Error,
-        }
-    }
-}
-
 const NOTES: &str = "\
-A file is known in the ledger by its path as given and the SHA-256 of its content: loading it again changes nothing.
+A file is known in the ledger by its path, without links and `..`, and the SHA-256 of its content: loading it again changes
+nothing.
 Its resources are as new as they say (`meta.lastUpdated`), or else as the file's last change.
 
-Ctrl-C ends it behind the writes under way; loading the file again goes on there. A second Ctrl-C ends it at once.
+Ctrl-C or SIGTERM ends it behind the writes under way; loading the file again goes on there. A second one ends it at once.
 
-Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended by Ctrl-C.";
+Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended by Ctrl-C or SIGTERM.";
+
+/// What is said of folders without files to load.
+const NO_FHIR_FILE: &str =
+    "no file has a name that ends in .json, .ndjson or .jsonl, perhaps with .gz or .zst behind it";
 
 /// What all files have in common.
 struct Loader {
@@ -121,7 +99,7 @@ struct Loader {
     ledger: Ledger,
     again: bool,
     jobs: usize,
-    lists_all: bool,
+    form: Form,
     /// The turn of a large file.
     large: Semaphore,
     bars: MultiProgress,
@@ -129,14 +107,11 @@ struct Loader {
 
 /// Loads all files.
 pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
-    let catalog = arguments.flattening.catalog(arguments.gates.as_deref())?;
-    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
-    let loading =
-        Loading { catalog: &catalog, validation: arguments.validate_views.into(), sql_schemas, indexes };
-    let store = arguments.destination.connect_to_load(&loading).await?;
+    let catalog = arguments.settings.catalog()?;
+    let store = arguments.destination.connect_to_load(&arguments.settings.loading(&catalog)).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
-    let loader =
-        Loader { lists_all: arguments.all, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
+    let form = Form { lists_all: arguments.all, is_json: arguments.json };
+    let loader = Loader { form, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
         let settle = Duration::from_secs(arguments.settle);
         return Ok(loader.watch(&arguments.files, settle).await);
@@ -163,22 +138,31 @@ impl Loader {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, jobs, lists_all: false, large, bars }
+        Self { catalog, store, ledger, again, jobs, form: Form::default(), large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
         let (found, interrupt) = (Inputs::find(files), Interrupt::default());
         let reported = found.report();
+        if found.readable.is_empty() && reported == Outcome::Done {
+            console::line(&format!("flatfire: nothing to load: {NO_FHIR_FILE}"));
+        }
         tokio::select! {
             biased;
-            (outcome, _) = self.load_each(&found.readable, &interrupt) => outcome.max(reported),
+            (outcome, _) = self.load_each(&found.readable, found.unreadable.clone(), &interrupt) => outcome.max(reported),
             never = interrupt.listen(&self.bars) => match never {},
         }
     }
 
     /// Loads several files at once; one that fails does not keep the others out, unless they would meet the same. Then
     /// those under way end as they do, and no other begins. Returns the names of those that came to an end, too.
-    async fn load_each(&self, inputs: &[Input], interrupt: &Interrupt) -> (Outcome, Vec<String>) {
+    /// `failures` are files that could not be found, which has been told.
+    async fn load_each(
+        &self,
+        inputs: &[Input],
+        failures: Vec<(String, String)>,
+        interrupt: &Interrupt,
+    ) -> (Outcome, Vec<String>) {
         let has_ended = &AtomicBool::new(false);
         let loads = inputs.iter().enumerate().map(|(number, input)| async move {
             if has_ended.load(Ordering::Relaxed) || interrupt.is_requested() {
@@ -193,6 +177,7 @@ impl Loader {
         let mut loads = stream::iter(loads).buffer_unordered(self.jobs);
         let bar = (inputs.len() > 1).then(|| self.bars.add(bar_of_all(inputs.len())));
         let (mut outcome, mut entries, mut omitted) = (Outcome::Done, BTreeMap::new(), 0_u64);
+        let mut report = Report::new(self.form, failures);
         while let Some(ended) = loads.next().await {
             if let Some(bar) = &bar {
                 bar.inc(1);
@@ -206,6 +191,7 @@ impl Loader {
                 Some((_, input, Err(failure), _)) => {
                     self.bars.suspend(|| console::file_error(&input.name, &failure.reason));
                     outcome = outcome.max(failure.outcome);
+                    report.add_failure(input.name.clone(), failure.reason);
                 }
             }
         }
@@ -217,13 +203,12 @@ impl Loader {
             outcome =
                 outcome.max(if interrupt.is_requested() { Outcome::Interrupted } else { Outcome::Failed });
         }
-        let mut report = Report::new(self.lists_all);
         let mut ended = Vec::new();
         for (input, entry, took) in entries.into_values() {
-            report.add(input, &entry, took);
+            report.add(input, entry, took);
             ended.push(input.name.clone());
         }
-        report.print(self.store.database());
+        report.print(self.store.database(), omitted);
         tell_missing_indexes(&*self.store);
         (outcome, ended)
     }
@@ -252,9 +237,10 @@ impl Loader {
         };
         if summary.rejected + summary.view_defects > 0 {
             let rejects = self.store.rejects(&RejectFilter::of_load(&object.load_id())).await;
-            let rejects = rejects.map_err(|error| failure(error.to_string()))?;
+            let mut rejects = rejects.map_err(|error| failure(error.to_string()))?;
             self.bars.suspend(|| {
-                for reject in &rejects {
+                for reject in &mut rejects {
+                    reject.source.key.clone_from(&input.name);
                     console::line(&reject::line_of_stored(reject, Some(&self.catalog)));
                 }
             });

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod settings;
+mod profile;
 mod signals;
 mod input;
 mod console;
@@ -42,6 +43,7 @@ mod index;
 mod tidy;
 
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -50,10 +52,19 @@ use arguments::{Arguments, Command};
 use outcome::Outcome;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read() {
-        Ok(arguments) => arguments,
+    let (arguments, profile) = match Arguments::read() {
+        Ok(read) => read,
         Err(exit) => return exit,
     };
+    let tell_profile = || {
+        if let Some(profile) = &profile {
+            console::line(&format!("flatfire: settings of {profile}"));
+        }
+    };
+    let is_seen = std::io::stderr().is_terminal();
+    if is_seen {
+        tell_profile();
+    }
     let outcome = match arguments.command {
         Command::Rows(arguments) => wait_for(rows::run(arguments)),
         Command::Load(arguments) => wait_for(load::run(arguments)),
@@ -79,6 +90,9 @@ fn main() -> ExitCode {
         console::error(&error);
         Outcome::Failed
     });
+    if outcome == Outcome::Failed && !is_seen {
+        tell_profile();
+    }
     outcome.into()
 }
 

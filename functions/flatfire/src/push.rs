@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use futures::stream::{self, StreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 
 use crate::cloud::Cloud;
 use crate::console;
@@ -27,6 +28,7 @@ use upload::{Target, Uploaded};
 /// Upload files of a folder to a bucket.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Push {
     /// The folder
     #[arg(value_name = "DIR")]
@@ -55,6 +57,10 @@ pub(crate) struct Push {
     /// Only say what would be uploaded
     #[arg(long, conflicts_with_all = ["watch", "delete_after", "move_to", "to"])]
     dry_run: bool,
+    /// Print JSON, an object a line: with --dry-run one for each `file`, at the end one with `uploaded`, `unchanged` and
+    /// `failed`
+    #[arg(long)]
+    json: bool,
 }
 
 const NOTES: &str = "\
@@ -140,7 +146,14 @@ impl Pusher {
         }
         let (verb, Round { uploaded, unchanged, failed, .. }) =
             (if self.arguments.dry_run { "would be uploaded" } else { "uploaded" }, sum);
-        console::print(&format!("{uploaded} {verb}, {unchanged} unchanged, {failed} failed"))?;
+        if self.arguments.json {
+            let is_dry = self.arguments.dry_run;
+            let sums =
+                json!({ "uploaded": uploaded, "unchanged": unchanged, "failed": failed, "isDryRun": is_dry });
+            console::print_json(&sums)?;
+        } else {
+            console::print(&format!("{uploaded} {verb}, {unchanged} unchanged, {failed} failed"))?;
+        }
         Ok(outcome)
     }
 
@@ -200,7 +213,12 @@ impl Pusher {
             Ok(Uploaded::Object(object)) => {
                 round.uploaded += 1;
                 if self.arguments.dry_run {
-                    console::print(&file.path.display().to_string()).ok();
+                    let name = file.path.display().to_string();
+                    if self.arguments.json {
+                        console::print_json(&json!({ "file": name })).ok();
+                    } else {
+                        console::print(&name).ok();
+                    }
                 }
                 if let (Some(follower), Some(object)) = (&mut self.follower, object) {
                     follower.add(&object, file.clone());

@@ -9,8 +9,8 @@ use flatten::defect::DefectCode;
 use pipeline::batch::{Reason, Reject};
 use pipeline::store::admin::StoredReject;
 
-/// The line of a reject that was just met.
-pub(crate) fn line(reject: &Reject, catalog: &Catalog) -> String {
+/// The line of a reject that was just met in the file of this name.
+pub(crate) fn line(reject: &Reject, file: &str, catalog: &Catalog) -> String {
     let (source, mut byte) = (&reject.source, reject.source.offset);
     if let Reason::Defect { defect, .. } = &reject.reason {
         byte += defect.offset.unwrap_or_default() as u64;
@@ -20,7 +20,7 @@ pub(crate) fn line(reject: &Reject, catalog: &Catalog) -> String {
         what.push_str(&asked(defect.code.as_str(), &defect.path, Some(catalog)));
         what.push_str(hint(defect.code.as_str(), defect.offset.is_some()));
     }
-    whole(&source.object.key, source.line, source.ordinal, byte, &what)
+    whole(file, source.line, source.ordinal, byte, &what)
 }
 
 /// `code at /path in view name`
@@ -107,7 +107,7 @@ mod tests {
         let text = r#"[{"name":"born","type":"Patient","path":"birthDate.exists()","severity":"reject","message":"say when"}]"#;
         let checks = vec![("checks.json".to_owned(), text.to_owned())];
         let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
-        line(&Reject { source, resource: None, sha256: None, version: None, reason }, &catalog)
+        line(&Reject { source, resource: None, sha256: None, version: None, reason }, "a b.ndjson", &catalog)
     }
 
     #[test]

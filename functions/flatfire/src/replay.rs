@@ -12,15 +12,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use mongodb_store::Validation;
 use pipeline::ledger::Load;
 use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
 
-use crate::database::{self, Loading};
+use crate::database;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas, Uri};
+use crate::settings::{Destination, LoadSettings, OtherCatalogs, Uri};
 use crate::status::{Kind, status, unreadable};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
@@ -29,19 +28,15 @@ use crate::status::{Kind, status, unreadable};
 pub(crate) struct Replay {
     /// The database, as `mongodb://host:27017/database`
     #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
-    #[arg(required_unless_present = "dead_letter", help_heading = "Database")]
+    #[arg(help_heading = "Database")]
     to: Option<Uri>,
     /// The database of archived resources; by default that of the rows with `_archive` behind its name
     #[arg(long, value_name = "DB", env = "ARCHIVE_DATABASE", help_heading = "Database")]
     archive: Option<String>,
     #[command(flatten)]
-    flattening: Flattening,
+    settings: LoadSettings,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
-    #[command(flatten)]
-    sql_schemas: SqlSchemas,
-    #[command(flatten)]
-    indexes: NewIndexes,
     /// Replay the rejected records alone, each by its exact bytes
     #[arg(long, conflicts_with = "dead_letter")]
     rejects: bool,
@@ -83,9 +78,8 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
         return dead_letters::send_back(dead_letter, arguments.queue_url.as_deref()).await;
     }
     let to = arguments.to.clone().context("--to: say which database the ledger is in")?;
-    let catalog = arguments.flattening.catalog(None)?;
-    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
-    let loading = Loading { catalog: &catalog, validation: Validation::default(), sql_schemas, indexes };
+    let catalog = arguments.settings.catalog()?;
+    let loading = arguments.settings.loading(&catalog);
     let destination = Destination { to, archive: arguments.archive.clone() };
     let store = destination.connect_to_load(&loading).await?;
     let loads = chosen(&arguments, &store).await?;
@@ -120,7 +114,7 @@ async fn chosen(arguments: &Replay, store: &Arc<dyn Store>) -> anyhow::Result<Op
     }
     let mut loads = Vec::new();
     for name in &arguments.loads {
-        match store.loads_named(name).await? {
+        match crate::input::loads_named(&**store, name).await? {
             found if found.is_empty() => bail!("the ledger knows no load `{name}`"),
             found => loads.extend(found),
         }

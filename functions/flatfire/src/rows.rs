@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use flatten::catalog::Catalog;
 use pipeline::assemble::BatchLimits;
+use pipeline::batch::Reject;
 use pipeline::interrupted::Interrupted;
 use pipeline::load::{Pipeline, PipelineLimits, Read};
 use pipeline::object::Pin;
@@ -70,10 +71,15 @@ const LIMITS: PipelineLimits = PipelineLimits {
 /// Prints the rows of all files.
 pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.printed_catalog()?;
+    let is_view = catalog.plans().iter().any(|view| arguments.table.as_deref() == Some(view.name()));
     let format = arguments.format.of(arguments.table, &catalog);
     let found = Inputs::find(&arguments.files);
     let checks = Arc::clone(&catalog);
-    let print_reject = move |reject: &_| console::line(&reject::line(reject, &checks));
+    let names = found.names();
+    let print_reject = move |reject: &Reject| {
+        let key = &reject.source.object.key;
+        console::line(&reject::line(reject, names.get(key).unwrap_or(key), &checks));
+    };
     let sink = Arc::new(Printer::new(format, print_reject));
     let (mut outcome, sum, is_whole) = read_all(&found, &catalog, &sink).await;
     // All writes have ended, so this is the only owner. Rows that are not whole are not printed.
@@ -89,6 +95,8 @@ pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
                 console::line(&format!("flatfire: {}", console::explained(&interrupted)));
                 outcome = Outcome::Failed;
             }
+            // A view exists, also where nothing fits it.
+            Err(PrintError::NoSuchTable { .. }) if is_view => {}
             Err(error) => return Err(error.into()),
         }
     }

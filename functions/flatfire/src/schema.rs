@@ -20,6 +20,7 @@ use standing::StandingTable;
 
 /// Print the schema of the tables that views make, or of all tables of a database.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 done, 1 failed.")]
 pub(crate) struct Schema {
     #[command(flatten)]
     views: Views,

@@ -1,18 +1,24 @@
 //! The arguments that several commands share, and what they become; every mistake is reported at once.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use flatten::automatic::{self, Arrays};
 use flatten::catalog::{self, Catalog, Choices};
 use flatten::decimals;
 use flatten::indexes;
 use flatten::model::ResourceTypes;
+use mongodb_store::Validation;
+use serde::Deserialize;
+
+use crate::database::Loading;
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
@@ -24,23 +30,64 @@ pub(crate) struct Flattening {
     views: Views,
     /// Which tables are filled; by default both, as the function does. `rows` prints the automatic ones alone unless it
     /// is given `--views`
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, env = "FLATTEN_TABLES")]
     tables: Option<Tables>,
     /// Where the items of repeating elements go
-    #[arg(long, value_enum, default_value_t = Layout::Embedded)]
+    #[arg(long, value_enum, default_value_t = Layout::Embedded, env = "FLATTEN_ARRAYS")]
     arrays: Layout,
     /// Write the narrative of resources (`text_div`)
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", env = "FLATTEN_NARRATIVE", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     narrative: bool,
-    /// A JSON object from extension URLs to column names
-    #[arg(long, value_name = "FILE")]
+    /// A JSON object from extension URLs to column names, or the file that holds it
+    #[arg(long, value_name = "FILE", env = "EXTENSION_NAMES")]
     extension_names: Option<PathBuf>,
-    /// Checks of resources, as a JSON array of {type, path, severity, message}; without it those of `checks.json`
-    #[arg(long, value_name = "FILE")]
+    /// Checks of resources besides those of `checks.json`: a JSON array of {type, path, severity, message}, or its file
+    #[arg(long, value_name = "FILE", env = "CHECKS")]
     checks: Option<PathBuf>,
     /// What goes to the archive instead of the tables: `TYPE` or `TYPE where <FHIRPath>`; may be given again
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", env = "INACTIVE_TYPES")]
     inactive: Vec<String>,
+}
+
+/// The variables that the options of [`LoadSettings`] read.
+pub(crate) const TABLE_VARIABLES: [&str; 12] = [
+    "FLATTEN_TABLES",
+    "FLATTEN_ARRAYS",
+    "FLATTEN_NARRATIVE",
+    "DECIMALS",
+    "EXTENSION_NAMES",
+    "RESOURCE_TYPES",
+    "INACTIVE_TYPES",
+    "CHECKS",
+    "GATES",
+    "VALIDATE_VIEWS",
+    "SQL_SCHEMAS",
+    "INDEXES",
+];
+
+/// How resources are loaded into a database: everything that decides what stands there afterwards.
+#[derive(Debug, Args)]
+pub(crate) struct LoadSettings {
+    #[command(flatten)]
+    flattening: Flattening,
+    /// Keep the schema of each table in `__sql_schemas`, for MongoDB's SQL interface
+    #[arg(long, value_name = "BOOL", env = "SQL_SCHEMAS", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(help_heading = "Tables")]
+    sql_schemas: bool,
+    /// The indexes that automatic tables, `_loads` and `_rejects` get while they are small; `flatfire index` makes them
+    /// later
+    #[arg(long, value_enum, default_value_t = Indexes::Keys, env = "INDEXES", help_heading = "Tables")]
+    indexes: Indexes,
+    /// What a file must be as a whole, else nothing of it is loaded: a JSON object of `max_reject_ratio`,
+    /// `min_resources` and `required_types`, or its file
+    #[arg(long, value_name = "FILE", env = "GATES", help_heading = "Tables")]
+    gates: Option<PathBuf>,
+    /// What the database does with documents that are not what their view says
+    #[arg(long, value_enum, default_value_t = ValidateViews::Error, env = "VALIDATE_VIEWS")]
+    #[arg(help_heading = "Tables")]
+    validate_views: ValidateViews,
 }
 
 /// The views that are run, and how their cells are written.
@@ -50,15 +97,16 @@ pub(crate) struct Views {
     #[arg(id = "views", long = "views", value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
     /// Resource types that have tables although no release of FHIR has them, by comma or space
-    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true, env = "RESOURCE_TYPES")]
     pub(crate) resource_types: String,
     /// How decimals are written
-    #[arg(long, value_enum, default_value_t = Decimals::Exact)]
+    #[arg(long, value_enum, default_value_t = Decimals::Exact, env = "DECIMALS")]
     pub(crate) decimals: Decimals,
 }
 
 /// How decimals are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Decimals {
     /// With the digits as written, as Decimal128 in MongoDB
     Exact,
@@ -76,8 +124,9 @@ impl From<Decimals> for decimals::Decimals {
 }
 
 /// Which tables are filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Tables {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tables {
     /// One for each resource type
     Automatic,
     /// One for each view
@@ -97,8 +146,9 @@ impl From<Tables> for catalog::Tables {
 }
 
 /// Where the items of repeating elements go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Layout {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Layout {
     /// Into array fields of the row
     Embedded,
     /// Into rows of tables of their own: the layout for CSV and SQL databases
@@ -113,26 +163,9 @@ pub(crate) struct OtherCatalogs {
     pub(crate) are_fine: bool,
 }
 
-/// Whether SQL schemas are kept.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct SqlSchemas {
-    /// Keep the schema of each table in `__sql_schemas`, for MongoDB's SQL interface, as the function does with
-    /// `SQL_SCHEMAS=on`
-    #[arg(long = "sql-schemas", help_heading = "Tables")]
-    pub(crate) are_kept: bool,
-}
-
-/// Which indexes are made.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct NewIndexes {
-    /// The indexes that automatic tables, `_loads` and `_rejects` get while they are small; `flatfire index` makes them
-    /// later
-    #[arg(long, value_enum, default_value_t = Indexes::Keys, help_heading = "Tables")]
-    pub(crate) indexes: Indexes,
-}
-
 /// The indexes of automatic tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Indexes {
     /// On the keys that joins use, identifiers and the code of the resource
     Keys,
@@ -148,6 +181,28 @@ impl From<Indexes> for indexes::Indexes {
             Indexes::Keys => Self::Keys,
             Indexes::All => Self::All,
             Indexes::None => Self::None,
+        }
+    }
+}
+
+/// What the database does with documents that are not what their view says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ValidateViews {
+    /// Nothing: the collections have no validators, or they are switched off
+    Off,
+    /// It writes them; its own log tells of it and quotes them
+    Warn,
+    /// It refuses them
+    Error,
+}
+
+impl From<ValidateViews> for Validation {
+    fn from(validate: ValidateViews) -> Self {
+        match validate {
+            ValidateViews::Off => Self::Off,
+            ValidateViews::Warn => Self::Warn,
+            ValidateViews::Error => Self::Error,
         }
     }
 }
@@ -194,6 +249,19 @@ impl fmt::Debug for Uri {
     }
 }
 
+impl LoadSettings {
+    /// Compiles the catalog that the settings describe.
+    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+        self.flattening.catalog(self.gates.as_deref())
+    }
+
+    /// Returns how a store is opened to load what the catalog makes.
+    pub(crate) fn loading<'a>(&self, catalog: &'a Catalog) -> Loading<'a> {
+        let (validation, indexes) = (self.validate_views.into(), self.indexes.into());
+        Loading { catalog, validation, sql_schemas: self.sql_schemas, indexes }
+    }
+}
+
 impl Flattening {
     /// The catalog that the settings describe. `gates` is a file of what a whole object must be.
     pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidSettings> {
@@ -229,7 +297,7 @@ impl Flattening {
                 ..automatic::Settings::default()
             },
             views,
-            inactive: self.inactive.clone(),
+            inactive: self.inactive.iter().flat_map(|rules| ingest::inactive_rules(rules)).collect(),
             checks: self.checks(&mut mistakes),
             gates: gates.and_then(|path| read_text(path, "--gates", &mut mistakes)),
         };
@@ -238,24 +306,52 @@ impl Flattening {
     }
 
     fn checks(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {
-        let Some(path) = &self.checks else { return vec![(CHECKS.0.to_owned(), CHECKS.1.to_owned())] };
-        let text = read_text(path, "--checks", mistakes);
-        text.map(|text| (path.display().to_string(), text)).into_iter().collect()
+        let mut checks = vec![(CHECKS.0.to_owned(), CHECKS.1.to_owned())];
+        if let Some(path) = &self.checks {
+            let text = read_text(path, "--checks", mistakes);
+            checks.extend(text.map(|text| (name_of(path, "CHECKS"), text)));
+        }
+        checks
     }
 
     fn extension_names(&self, mistakes: &mut Vec<String>) -> BTreeMap<String, String> {
         let Some(path) = &self.extension_names else { return BTreeMap::new() };
         let text = read_text(path, "--extension-names", mistakes).unwrap_or_else(|| "{}".to_owned());
         parse_names(&text).unwrap_or_else(|mistake| {
-            mistakes.push(format!("--extension-names {}: {mistake}", path.display()));
+            mistakes.push(format!("--extension-names {}: {mistake}", name_of(path, "EXTENSION_NAMES")));
             BTreeMap::new()
         })
     }
 }
 
+/// Reads the file, or returns the JSON that stands in place of its name, as in the function's environment.
 fn read_text(path: &Path, argument: &str, mistakes: &mut Vec<String>) -> Option<String> {
+    if let Some(text) = json_text(path) {
+        return Some(text.to_owned());
+    }
     let text = fs::read_to_string(path);
     text.map_err(|error| mistakes.push(format!("{argument} {}: {error}", path.display()))).ok()
+}
+
+fn json_text(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| text.trim_start().starts_with(['{', '[']))
+}
+
+/// What a mistake in the text is told under.
+fn name_of(path: &Path, variable: &str) -> String {
+    if json_text(path).is_some() { variable.to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a variable of the environment; an empty one counts as absent, as in the function.
+#[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    if is_empty(OsStr::new(name)) { None } else { std::env::var_os(name) }
+}
+
+/// Whether a variable of the environment is set and empty.
+#[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
+pub(crate) fn is_empty(name: &OsStr) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
 }
 
 impl Views {

@@ -8,9 +8,12 @@ pub(crate) async fn asked_to_end() {
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {
             tokio::select! {
                 _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
+                Ok(()) = tokio::signal::ctrl_c() => return,
             }
         }
     }
-    drop(tokio::signal::ctrl_c().await);
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without signals nobody can ask for an end.
+        std::future::pending::<()>().await;
+    }
 }

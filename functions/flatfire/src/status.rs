@@ -82,7 +82,7 @@ pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
         }
         return Ok(Outcome::Done);
     };
-    let mut loads = store.loads_named(name).await?;
+    let mut loads = crate::input::loads_named(&*store, name).await?;
     loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
     if loads.is_empty() {
         anyhow::bail!("the ledger knows no such load; give the `_id` of one, or the key of its object");

@@ -5,7 +5,8 @@ use std::io::{IsTerminal as _, Write as _};
 use anyhow::bail;
 use clap::Args;
 use pipeline::store::Store;
-use pipeline::store::outdated::{MadeUpKind, Outdated};
+use pipeline::store::outdated::{MadeUpKind, MadeUpTable, MissingNote, Outdated};
+use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
@@ -26,6 +27,9 @@ pub(crate) struct Tidy {
     /// Do not ask
     #[arg(long, requires = "remove")]
     yes: bool,
+    /// Print what is listed as one JSON object: `collections`, `missingNotes` and `earlierNotes`
+    #[arg(long)]
+    json: bool,
 }
 
 const NOTES: &str = "\
@@ -46,7 +50,11 @@ pub(crate) async fn run(arguments: Tidy) -> anyhow::Result<Outcome> {
     let types = arguments.resource_types.split([',', ' ']).filter(|name| !name.is_empty());
     let types: Vec<String> = types.map(str::to_owned).collect();
     let found = store.find_outdated(&types).await?;
-    print(&found)?;
+    if arguments.json {
+        console::print_json(&described(&found))?;
+    } else {
+        print(&found)?;
+    }
     if found.is_empty() {
         return Ok(Outcome::Done);
     }
@@ -58,6 +66,23 @@ pub(crate) async fn run(arguments: Tidy) -> anyhow::Result<Outcome> {
         bail!("nothing was changed");
     }
     carry_out(&*store, &found).await
+}
+
+fn described(found: &Outdated) -> Value {
+    let collection = |table: &MadeUpTable| {
+        let kind = match table.kind {
+            MadeUpKind::Archive => "archive",
+            MadeUpKind::Contained => "contained",
+            MadeUpKind::Child => "child",
+        };
+        json!({ "name": table.name, "kind": kind, "documents": table.documents })
+    };
+    let note = |note: &MissingNote| json!({ "table": note.table, "resourceType": note.resource_type });
+    json!({
+        "collections": found.made_up.iter().map(collection).collect::<Vec<_>>(),
+        "missingNotes": found.missing_notes.iter().map(note).collect::<Vec<_>>(),
+        "earlierNotes": found.earlier_notes,
+    })
 }
 
 fn print(found: &Outdated) -> std::io::Result<()> {
@@ -107,6 +132,6 @@ async fn carry_out(store: &dyn Store, found: &Outdated) -> anyhow::Result<Outcom
         }
     }
     store.forget_made_up(found).await?;
-    console::print(&format!("{} collections removed", found.made_up.len()))?;
+    console::line(&format!("flatfire: {} collections removed", found.made_up.len()));
     Ok(outcome)
 }

@@ -9,8 +9,9 @@ use ingest::worker::{self, Options, Stop};
 use ingest::{Settings, start_log};
 
 use crate::console;
+use crate::database::Loading;
 use crate::outcome::Outcome;
-use crate::settings::Uri;
+use crate::settings::{LoadSettings, TABLE_VARIABLES, Uri};
 use crate::signals::asked_to_end;
 
 /// Load the objects that a queue announces, until it is stopped.
@@ -26,6 +27,8 @@ pub(crate) struct Work {
     /// The database of archived resources; by default that of the rows with `_archive` behind its name
     #[arg(long, value_name = "DB", env = "ARCHIVE_DATABASE")]
     archive: Option<String>,
+    #[command(flatten)]
+    settings: LoadSettings,
     /// Load so many objects at once
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
@@ -38,8 +41,8 @@ pub(crate) struct Work {
 }
 
 const NOTES: &str = "\
-It does what the function does, with the settings of the function: the same variables of the environment, from
-FLATTEN_ARRAYS to WATCHED_PREFIX (see \"Settings\" in the README). A load takes as long as it takes. Each message stays
+It does what the function does, with the settings of the function: options, or the same variables of the environment (see
+\"Settings\" in the README). A load takes as long as it takes. Each message stays
 hidden from others while its object is loaded; it is deleted when the rows stand, and comes again when it failed.
 
 SIGTERM and Ctrl-C stop it: no message is taken any more, loads stop at a checkpoint, and others go on there. Of a worker
@@ -51,14 +54,19 @@ Exit codes: 0 stopped, 1 failed.";
 
 /// Handles messages until somebody stops it.
 pub(crate) async fn run(arguments: Work) -> anyhow::Result<Outcome> {
+    let catalog = arguments.settings.catalog()?;
+    let Loading { validation, sql_schemas, indexes, .. } = arguments.settings.loading(&catalog);
     let uri = arguments.to.map(|uri| uri.0);
-    let given = [
+    let mut given = vec![
         ("QUEUE_URL", Some(arguments.queue_url)),
         ("MONGODB_DATABASE", uri.as_deref().and_then(database_of)),
         ("MONGODB_URI", uri),
         ("ARCHIVE_DATABASE", arguments.archive),
     ];
+    // The options have read these, and may have got them from elsewhere.
+    given.extend(TABLE_VARIABLES.map(|name| (name, Some(String::new()))));
     let settings = Settings::from_environment_and(&given)?;
+    let settings = settings.with_tables(catalog, validation, sql_schemas, indexes);
     start_log(settings.log_level)?;
     let stop = Arc::new(Stop::default());
     let options = Options {

@@ -94,7 +94,7 @@ impl Loader {
         let uri = settings.connection.uri(&self.secrets).await?;
         let connection = connect(&uri, Some(&settings.database)).await.map_err(|error| match error {
             ConnectError::Interrupted(interrupted) => interrupted,
-            ConnectError::InvalidUri | ConnectError::NoDatabase => {
+            ConnectError::InvalidUri => {
                 let (code, remedy) =
                     ("invalid connection string", "it looks like mongodb+srv://USER:PASSWORD@HOST/");
                 Interrupted::Stopped { code: code.to_owned(), remedy: remedy.to_owned() }

@@ -110,6 +110,18 @@ impl Settings {
         })
     }
 
+    /// Replaces what decides how tables look, for callers that read it from options.
+    #[must_use]
+    pub fn with_tables(
+        self,
+        catalog: Arc<Catalog>,
+        validation: Validation,
+        sql_schemas: bool,
+        indexes: Indexes,
+    ) -> Self {
+        Self { catalog, validation, sql_schemas, indexes, ..self }
+    }
+
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
         let mut reader = Reader { variable, mistakes: Vec::new(), invalid_catalog: None };
         let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
@@ -312,14 +324,8 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
         })
     }
 
-    /// Rules with a condition stand between semicolons, because a condition may have commas of its own. Whether a
-    /// rule can be understood is found when the catalog is compiled.
     fn inactive(&mut self) -> Vec<String> {
-        let text = self.text("INACTIVE_TYPES").unwrap_or_default();
-        let rules = text
-            .split([';', '\n'])
-            .flat_map(|rule| if rule.contains(" where ") { vec![rule] } else { rule.split(',').collect() });
-        rules.map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect()
+        inactive_rules(&self.text("INACTIVE_TYPES").unwrap_or_default())
     }
 
     fn large_objects(&mut self) -> Option<LargeObjects> {
@@ -365,6 +371,16 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
     fn mistake(&mut self, name: &'static str, rule: &'static str) {
         self.mistakes.push(Mistake { name, rule });
     }
+}
+
+/// Splits rules of what goes to the archive. Those with a condition stand between semicolons, because a condition may
+/// have commas of its own. Whether a rule can be understood is found when the catalog is compiled.
+#[must_use]
+pub fn inactive_rules(text: &str) -> Vec<String> {
+    let rules = text
+        .split([';', '\n'])
+        .flat_map(|rule| if rule.contains(" where ") { vec![rule] } else { rule.split(',').collect() });
+    rules.map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect()
 }
 
 fn is_url(text: &str) -> bool {

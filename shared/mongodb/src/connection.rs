@@ -25,6 +25,8 @@ const LOG_IN_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 8;
 /// Thawed environments find idle connections dead; those that sat this long are not tried at all.
 const MAX_IDLE: Duration = Duration::from_mins(1);
+/// The database of connection strings that name none.
+const DEFAULT_DATABASE: &str = "fhir";
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
 /// Once a database has answered, it is looked for so many times longer: an election usually takes ten to twenty seconds.
@@ -36,9 +38,6 @@ pub enum ConnectError {
     /// The connection string is none. It holds a password, so nothing of it is repeated.
     #[error("the connection string cannot be read; it looks like mongodb://host:27017/database")]
     InvalidUri,
-    /// Neither the connection string nor the settings name a database.
-    #[error("no database is named; put it behind the host: mongodb://host:27017/database")]
-    NoDatabase,
     /// The name of a `mongodb+srv` host could not be resolved now.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -61,7 +60,7 @@ pub struct Connection {
 /// Prepares a connection; nothing is connected before the first command. Options in the connection string come
 /// before the defaults: 8 connections, 60 s of idling, 10 s to find a server.
 ///
-/// `database` comes before the database that the connection string names.
+/// `database` comes before the database that the connection string names; without either it is `fhir`.
 pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, ConnectError> {
     let mut options = ClientOptions::parse(uri).await.map_err(|error| match &*error.kind {
         ErrorKind::DnsResolve { .. } => ConnectError::Interrupted(Trouble::of_error(&error).into()),
@@ -73,7 +72,7 @@ pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, Co
     let selection = *options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
     let database = database.map(str::to_owned).or_else(|| options.default_database.clone());
-    let database = database.filter(|name| !name.is_empty()).ok_or(ConnectError::NoDatabase)?;
+    let database = database.filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
     let has_user = options.credential.is_some();
     let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
     let (has_answered, election) = (Arc::default(), selection * SELECTIONS_OF_AN_ELECTION);

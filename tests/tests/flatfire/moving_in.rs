@@ -179,8 +179,11 @@ async fn a_bucket_is_loaded_without_the_function() {
     expected.sort();
     bucket.put("broken.ndjson", "{\"resourceType\":").await;
     let stack = Stack::deploy_over("direct", &bucket).await;
-    let ran = command(&stack, "backfill", &["--direct"]).await;
+    let ran = command(&stack, "backfill", &["--direct", "--json"]).await;
     assert_eq!(ran.code, 2, "{ran:?}");
+    let sums =
+        r#"{"versions":101,"sent":101,"known":0,"skipped":0,"inGlacier":0,"loaded":{"done":100,"failed":1}}"#;
+    assert_eq!(ran.stdout.trim_end(), sums);
     assert!(ran.stderr.contains("loaded here: 100 done, 1 failed"), "{ran:?}");
     assert!(ran.stderr.contains("101 object versions: 101 begun, 0 known"), "{ran:?}");
     let loads = loads(&stack).await;

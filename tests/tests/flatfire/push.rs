@@ -77,6 +77,12 @@ async fn a_folder_is_in_the_bucket_once_though_the_command_is_killed() {
         ran.stdout.ends_with(&format!("1 would be uploaded, {} unchanged, 0 failed\n", FILES - 1)),
         "{ran:?}"
     );
+    let ran = push(&stack, folder.path(), &["--dry-run", "--json"]).await;
+    let [file, sums] = [0, 1].map(|line| ran.stdout.lines().nth(line).unwrap_or_default());
+    assert!(file.starts_with(r#"{"file":"#) && file.contains(&name(7)), "{ran:?}");
+    let unchanged = FILES - 1;
+    let expected = format!(r#"{{"uploaded":1,"unchanged":{unchanged},"failed":0,"isDryRun":true}}"#);
+    assert_eq!(sums, expected);
     let ran = push(&stack, folder.path(), &["--to", &stack.uri()]).await;
     assert_eq!(ran.stdout, format!("1 uploaded, {} unchanged, 0 failed\n", FILES - 1), "{}", ran.stderr);
     // One is uploaded at once, the other when it has settled; neither counts as unchanged.

@@ -99,6 +99,30 @@ async fn a_worker_keeps_its_message_and_stops_at_a_checkpoint() {
     assert_eq!(rows().await, OBSERVATIONS as u64);
 }
 
+/// As the function flattens with `FLATTEN_ARRAYS=tables` and `FLATTEN_TABLES=automatic`.
+#[tokio::test]
+async fn a_worker_takes_its_settings_from_a_profile() {
+    let stack = Stack::deploy("worker-profile").await;
+    let patient = r#"{"resourceType":"Patient","id":"p","name":[{"family":"A"},{"family":"B"}]}"#;
+    stack.put(&format!("{PREFIX}patient.json"), patient.to_owned()).await;
+    let queue = queue_of(&stack, "flatfire-test-worker-profile").await;
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("p.toml");
+    let text = format!(
+        "uri = \"{}\"\nqueue = \"{queue}\"\narrays = \"embedded\"\nresource-types = []\n\
+         [profile.tables]\narrays = \"tables\"\ntables = \"automatic\"\n",
+        stack.uri()
+    );
+    std::fs::write(&profile, text).unwrap();
+    let profile = profile.display().to_string();
+    let arguments = ["work", "--until-empty", "--profile", &profile, "--profile-name", "tables"];
+    let ran = ended(stack.flatfire_command(&arguments).spawn().unwrap()).await;
+    assert!(ran.status.success(), "{ran:?}");
+    let tables = stack.tables().await;
+    assert_eq!(tables.rows("Patient_name").count(), 2);
+    assert_eq!(tables.rows("patients").count(), 0);
+}
+
 #[tokio::test]
 async fn a_worker_that_cannot_read_its_queue_says_so() {
     let stack = Stack::deploy("worker-none").await;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use clap::Args;
 use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
-use mongodb_store::Validation;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, Reason, Reject, WriteBatch};
 use pipeline::decode::Place;
@@ -17,7 +16,7 @@ use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
 
 use crate::console;
-use crate::database::{self, Loading};
+use crate::database;
 use crate::dictionary::{self, Apart};
 use crate::kept_out;
 use crate::load::tell_missing_indexes;
@@ -26,7 +25,7 @@ use crate::origin;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
+use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use crate::status::unreadable;
 
 /// Put archived resources back into the tables.
@@ -34,15 +33,11 @@ use crate::status::unreadable;
 #[command(after_help = "Exit codes: 0 all of them are rows now, 1 some are not.")]
 pub(super) struct Restore {
     #[command(flatten)]
-    flattening: Flattening,
+    settings: LoadSettings,
     #[command(flatten)]
     destination: Destination,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
-    #[command(flatten)]
-    sql_schemas: SqlSchemas,
-    #[command(flatten)]
-    indexes: NewIndexes,
     /// The resources, as `AuditEvent/123`
     #[arg(required = true, value_name = "TYPE/ID")]
     keys: Vec<String>,
@@ -50,10 +45,8 @@ pub(super) struct Restore {
 
 /// Restores resource by resource; one that cannot be restored stays where it is.
 pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
-    let catalog = arguments.flattening.catalog(None)?;
-    let (sql_schemas, indexes) = (arguments.sql_schemas, arguments.indexes);
-    let loading = Loading { catalog: &catalog, validation: Validation::default(), sql_schemas, indexes };
-    let store = arguments.destination.connect_to_load(&loading).await?;
+    let catalog = arguments.settings.catalog()?;
+    let store = arguments.destination.connect_to_load(&arguments.settings.loading(&catalog)).await?;
     other_catalogs::check_tables(&*store, &catalog, arguments.other_catalogs).await?;
     let mut outcome = Outcome::Done;
     for key in &arguments.keys {

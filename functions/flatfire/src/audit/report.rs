@@ -1,6 +1,6 @@
 //! What an audit prints: a line for each finding, then the sums.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use pipeline::object::{ObjectRef, Pin};
 use serde_json::{Value, json};
 
@@ -112,8 +112,7 @@ fn by_word(counts: &Counts) -> Value {
 
 /// A row a day, a column for each verdict that occurs.
 fn table(tally: &Tally) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
+    let mut table = console::table();
     let verdicts: Vec<Verdict> =
         Verdict::ALL.into_iter().filter(|verdict| tally.all().contains_key(verdict)).collect();
     let words = verdicts.iter().map(|verdict| verdict.as_str());

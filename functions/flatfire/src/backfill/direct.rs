@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use flatten::catalog::Catalog;
 use indicatif::ProgressBar;
-use mongodb_store::Validation;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
@@ -19,12 +18,13 @@ use tokio::task::JoinSet;
 
 use crate::cloud::Cloud;
 use crate::console;
-use crate::database::{self, Loading};
+use crate::database;
 use crate::known_loads::LoadState;
 use crate::load::{LARGE_FILE_BYTES, tell_missing_indexes};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::settings::{Flattening, InvalidSettings, NewIndexes, OtherCatalogs, SqlSchemas};
+use crate::settings::{LoadSettings, OtherCatalogs};
+use crate::signals::asked_to_end;
 use ingest::surroundings::{milliseconds_now, random_name};
 
 /// How objects are loaded without the function.
@@ -37,13 +37,9 @@ pub(crate) struct Direct {
     #[arg(long, value_name = "N", default_value = "8", requires = "is_wanted")]
     jobs: NonZeroUsize,
     #[command(flatten)]
-    flattening: Flattening,
+    pub(super) settings: LoadSettings,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
-    #[command(flatten)]
-    sql_schemas: SqlSchemas,
-    #[command(flatten)]
-    indexes: NewIndexes,
 }
 
 /// Loads objects on tasks of their own.
@@ -64,22 +60,11 @@ struct Shared {
     ledger: Ledger,
     /// The turn of a large object.
     large: Semaphore,
-    /// Somebody has pressed Ctrl-C.
+    /// Somebody has asked for an end.
     is_cancelled: AtomicBool,
 }
 
 impl Direct {
-    /// Returns the catalog that the arguments describe.
-    pub(super) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
-        self.flattening.catalog(None)
-    }
-
-    /// Returns how a store is opened for the loads.
-    pub(super) fn loading<'a>(&self, catalog: &'a Catalog) -> Loading<'a> {
-        let (sql_schemas, indexes) = (self.sql_schemas, self.indexes);
-        Loading { catalog, validation: Validation::default(), sql_schemas, indexes }
-    }
-
     /// Prepares to load into a store.
     pub(super) async fn loader(
         &self,
@@ -137,6 +122,11 @@ impl DirectLoader {
         self.outcome
     }
 
+    /// Returns how many loads have ended with each status.
+    pub(super) const fn ended(&self) -> &BTreeMap<&'static str, u64> {
+        &self.ended
+    }
+
     async fn join_one(&mut self, bar: &ProgressBar) {
         let Some(Ok((id, loaded))) = self.tasks.join_next().await else {
             self.outcome = self.outcome.max(Outcome::Failed);
@@ -183,13 +173,11 @@ impl Shared {
     }
 }
 
-/// Ends the loads behind the writes under way at the first Ctrl-C, and everything at once at the second.
+/// Ends the loads behind the writes under way at the first Ctrl-C or SIGTERM, and everything at once at the second.
 async fn listen(shared: Arc<Shared>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        shared.is_cancelled.store(true, Ordering::Relaxed);
-        console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    }
+    asked_to_end().await;
+    shared.is_cancelled.store(true, Ordering::Relaxed);
+    console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
+    asked_to_end().await;
+    std::process::exit(130);
 }

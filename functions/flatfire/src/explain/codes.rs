@@ -39,6 +39,23 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// The word in JSON.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Record => "record",
+            Self::Load => "load",
+            Self::Finding => "finding",
+            Self::Check => "check",
+            Self::Read => "read",
+            Self::Denied => "denied",
+            Self::Write => "write",
+            Self::Refused => "refused",
+            Self::Alarm => "alarm",
+            Self::Line => "line",
+        }
+    }
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::File => "a reject of a part of a file",

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first ends all loads behind the writes under way, with checkpoints; the second ends them at once.
+//! Ctrl-C and SIGTERM: the first ends all loads behind the writes under way, with checkpoints; the second ends them at once.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -9,6 +9,7 @@ use pipeline::interrupted::Interrupted;
 use tokio::sync::watch;
 
 use crate::console;
+use crate::signals::asked_to_end;
 
 use super::Failure;
 
@@ -20,18 +21,15 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens to Ctrl-C.
+    /// Listens to Ctrl-C and SIGTERM.
     pub(super) async fn listen(&self, bars: &MultiProgress) -> Infallible {
-        // Without signals nobody can ask for an end.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            self.requested.store(true, Ordering::Relaxed);
-            bars.suspend(|| {
-                console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
-            });
-            if tokio::signal::ctrl_c().await.is_ok() {
-                self.at_once.send_replace(true);
-            }
-        }
+        asked_to_end().await;
+        self.requested.store(true, Ordering::Relaxed);
+        bars.suspend(|| {
+            console::line("flatfire: finishing the writes under way; press Ctrl-C again to end at once");
+        });
+        asked_to_end().await;
+        self.at_once.send_replace(true);
         pending().await
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use pipeline::ledger::Status;
 use pipeline::summary::Summary;
+use serde_json::{Map, Value, json};
 
 use crate::console;
 use crate::input::Input;
@@ -21,39 +22,51 @@ pub(super) struct Entry {
     pub(super) summary: Summary,
 }
 
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Form {
+    /// Every file is listed, however many there are.
+    pub(super) lists_all: bool,
+    /// As one JSON object on standard output.
+    pub(super) is_json: bool,
+}
+
 /// What became of all files.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    lists_all: bool,
+    form: Form,
     files: Vec<File>,
+    /// Files that were not loaded, and why.
+    failures: Vec<(String, String)>,
     sum: Summary,
 }
 
 #[derive(Debug)]
 struct File {
-    line: [String; COLUMNS],
-    needs_a_look: bool,
-    outcome: Outcome,
-    is_known: bool,
+    name: String,
+    entry: Entry,
+    took: Duration,
 }
+
+/// A number of a summary and its name in the table.
+type Count = (&'static str, fn(&Summary) -> u64);
 
 /// More files than this are not all listed unless that is asked for.
 const LISTED: usize = 20;
 
-const COLUMNS: usize = 11;
-const HEADER: [&str; COLUMNS] = [
-    "file",
-    "status",
-    "records",
-    "loaded",
-    "unchanged",
-    "superseded",
-    "deleted",
-    "archived",
-    "rejected",
-    "rows",
-    "seconds",
+const COUNTS: [Count; 8] = [
+    ("records", |summary| summary.records),
+    ("loaded", |summary| summary.loaded),
+    ("unchanged", |summary| summary.unchanged),
+    ("superseded", |summary| summary.superseded),
+    ("deleted", |summary| summary.deleted),
+    ("archived", |summary| summary.archived),
+    ("rejected", |summary| summary.rejected),
+    ("rows", |summary| summary.rows),
 ];
+
+/// What has a column although it is zero everywhere.
+const ALWAYS_SHOWN: [&str; 4] = ["records", "loaded", "rejected", "rows"];
 
 impl Entry {
     pub(super) const fn outcome(&self) -> Outcome {
@@ -66,25 +79,27 @@ impl Entry {
 }
 
 impl Report {
-    pub(super) fn new(lists_all: bool) -> Self {
-        Self { lists_all, ..Self::default() }
+    pub(super) fn new(form: Form, failures: Vec<(String, String)>) -> Self {
+        Self { form, failures, ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, input: &Input, entry: &Entry, took: Duration) {
-        let before = if entry.is_known { ", before" } else { "" };
-        let status = format!("{}{before}", entry.status.as_str());
-        let outcome = entry.outcome();
-        self.files.push(File {
-            line: line(&input.name, status, &entry.summary, format!("{:.1}", took.as_secs_f64())),
-            needs_a_look: outcome != Outcome::Done,
-            outcome,
-            is_known: entry.is_known,
-        });
+    pub(super) fn add(&mut self, input: &Input, entry: Entry, took: Duration) {
         self.sum += entry.summary.clone();
+        self.files.push(File { name: input.name.clone(), entry, took });
     }
 
-    /// Prints the table, and what is now in the database.
-    pub(super) fn print(self, database: &str) {
+    /// Adds a file that was not loaded. Why not has been told.
+    pub(super) fn add_failure(&mut self, name: String, reason: String) {
+        self.failures.push((name, reason));
+    }
+
+    /// Prints what became of the files, and what is now in the database.
+    pub(super) fn print(self, database: &str, not_begun: u64) {
+        if self.form.is_json {
+            // A reader who leaves has seen enough.
+            console::print_json(&self.described(database, not_begun)).ok();
+            return;
+        }
         if self.files.is_empty() {
             return;
         }
@@ -99,13 +114,34 @@ impl Report {
         }
     }
 
+    fn described(&self, database: &str, not_begun: u64) -> Value {
+        let file = |file: &File| {
+            let mut file_json = json!({
+                "file": file.name, "status": file.entry.status.as_str(), "isKnown": file.entry.is_known,
+                "seconds": file.took.as_secs_f64(),
+            });
+            if let Some(members) = file_json.as_object_mut() {
+                members.extend(counts(&file.entry.summary));
+            }
+            file_json
+        };
+        let failure = |(name, reason): &(String, String)| json!({ "file": name, "reason": reason });
+        json!({
+            "database": database,
+            "files": self.files.iter().map(file).collect::<Vec<_>>(),
+            "failures": self.failures.iter().map(failure).collect::<Vec<_>>(),
+            "notBegun": not_begun, "sums": counts(&self.sum), "types": self.sum.types,
+        })
+    }
+
     /// Returns how many files came to what.
     fn counts(&self) -> String {
-        let count =
-            |is_counted: &dyn Fn(&File) -> bool| self.files.iter().filter(|file| is_counted(file)).count();
-        let known = count(&|file| file.is_known);
-        let partial = count(&|file| !file.is_known && file.outcome == Outcome::Partial);
-        let failed = count(&|file| !file.is_known && file.outcome > Outcome::Partial);
+        let count = |is_counted: &dyn Fn(&Entry) -> bool| {
+            self.files.iter().filter(|file| is_counted(&file.entry)).count()
+        };
+        let known = count(&|entry| entry.is_known);
+        let partial = count(&|entry| !entry.is_known && entry.outcome() == Outcome::Partial);
+        let failed = count(&|entry| !entry.is_known && entry.outcome() > Outcome::Partial);
         let whole = self.files.len() - known - partial - failed;
         format!(
             "{} files: {whole} loaded, {partial} loaded in part, {failed} failed, {known} known before",
@@ -114,12 +150,24 @@ impl Report {
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.use_stderr().load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_header(HEADER);
-        let lists_all = self.lists_all || self.files.len() <= LISTED;
-        let listed = self.files.iter().filter(|file| lists_all || file.needs_a_look);
-        table.add_rows(listed.map(|file| &file.line));
+        let shown = COUNTS.iter().filter(|(name, of)| ALWAYS_SHOWN.contains(name) || of(&self.sum) > 0);
+        let shown: Vec<_> = shown.collect();
+        let line = |name: &str, status: String, summary: &Summary, seconds: String| {
+            let counts = shown.iter().map(|(_, of)| of(summary).to_string());
+            [name.to_owned(), status].into_iter().chain(counts).chain([seconds]).collect::<Vec<_>>()
+        };
+        let mut table = console::table();
+        table.use_stderr();
+        let names = shown.iter().map(|(name, _)| *name);
+        table.set_header(["file", "status"].into_iter().chain(names).chain(["seconds"]));
+        let lists_all = self.form.lists_all || self.files.len() <= LISTED;
+        for File { name, entry, took } in &self.files {
+            if lists_all || entry.outcome() != Outcome::Done {
+                let before = if entry.is_known { ", before" } else { "" };
+                let status = format!("{}{before}", entry.status.as_str());
+                table.add_row(line(name, status, &entry.summary, format!("{:.1}", took.as_secs_f64())));
+            }
+        }
         if self.files.len() > 1 {
             table.add_row(line("all", String::new(), &self.sum, String::new()));
         }
@@ -130,21 +178,8 @@ impl Report {
     }
 }
 
-fn line(name: &str, status: String, summary: &Summary, seconds: String) -> [String; COLUMNS] {
-    let Summary { records, loaded, unchanged, superseded, deleted, archived, rejected, rows, .. } = summary;
-    let [records, loaded, unchanged, superseded, deleted, archived, rejected, rows] =
-        [records, loaded, unchanged, superseded, deleted, archived, rejected, rows].map(ToString::to_string);
-    [
-        name.to_owned(),
-        status,
-        records,
-        loaded,
-        unchanged,
-        superseded,
-        deleted,
-        archived,
-        rejected,
-        rows,
-        seconds,
-    ]
+/// The counts of a summary by the names that JSON has for them.
+fn counts(summary: &Summary) -> Map<String, Value> {
+    let counts = COUNTS.iter().map(|(name, of)| ((*name).to_owned(), of(summary).into()));
+    counts.chain([("viewDefects".to_owned(), summary.view_defects.into())]).collect()
 }

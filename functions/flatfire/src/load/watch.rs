@@ -48,7 +48,7 @@ impl Loader {
             ready
                 .retain(|input| loaded.get(&input.name) != Some(&stamp(input)) && has_settled(input, settle));
             if !ready.is_empty() {
-                let (_, ended) = self.load_each(&ready, interrupt).await;
+                let (_, ended) = self.load_each(&ready, Vec::new(), interrupt).await;
                 // The others are tried again.
                 let ended = ready.iter().filter(|input| ended.contains(&input.name));
                 loaded.extend(ended.map(|input| (input.name.clone(), stamp(input))));

@@ -82,6 +82,54 @@ async fn the_content_of_a_file_decides_whether_it_is_loaded() {
     database.remove().await;
 }
 
+/// Absolute, relative, with dots, and through links: one load, which is found by each of its names.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_known_by_its_canonical_path() {
+    let database = TestDatabase::of("spellings").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("in/patient.json");
+    fs::create_dir_all(folder.path().join("in/empty")).unwrap();
+    fs::write(&file, r#"{"resourceType":"Patient","id":"p"}"#).unwrap();
+    std::os::unix::fs::symlink("patient.json", folder.path().join("in/link.json")).unwrap();
+    std::os::unix::fs::symlink("in", folder.path().join("linked")).unwrap();
+    let in_folder = |arguments: &[&str]| {
+        let arguments = [&arguments[..1], &["--to", &database.uri], &arguments[1..]].concat();
+        Ran::from(flatfire(&arguments).current_dir(folder.path()).output().unwrap())
+    };
+    let absolute = file.display().to_string();
+    let ran = in_folder(&["load", "in/patient.json"]);
+    assert!(ran.code == 0 && !ran.stderr.contains("before"), "{ran:?}");
+    let spellings =
+        ["./in/patient.json", "in/empty/../patient.json", "in/link.json", "linked/patient.json", &absolute];
+    for spelling in spellings {
+        let ran = in_folder(&["load", spelling]);
+        assert!(ran.code == 0 && ran.stderr.contains("done, before"), "{spelling}: {ran:?}");
+        let ran = in_folder(&["status", spelling]);
+        assert!(ran.code == 0 && ran.stdout.contains("done"), "{spelling}: {ran:?}");
+    }
+    let ran = in_folder(&["load", "in", "linked", &absolute]);
+    assert_eq!(ran.stderr.matches(".json").count(), 1, "{ran:?}");
+    let loads = &database.content().await["_loads"];
+    let ids: Vec<_> = loads.iter().map(|load| load.get_str("_id").unwrap()).collect();
+    assert!(matches!(ids[..], [id] if id.starts_with(&format!("file/{absolute}@etag:"))), "{ids:?}");
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_folder_without_fhir_files_is_said() {
+    let database = TestDatabase::of("no_files").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let ran = load(&database, &[&path]);
+    assert!(ran.code == 0 && ran.stderr.starts_with("flatfire: nothing to load: no file"), "{ran:?}");
+    fs::write(folder.path().join("notes.txt"), "notes").unwrap();
+    let ran = load(&database, &[&path]);
+    assert!(ran.code == 0 && ran.stderr.contains("notes.txt: passed over"), "{ran:?}");
+    assert!(ran.stderr.contains("flatfire: nothing to load: no file"), "{ran:?}");
+    database.remove().await;
+}
+
 #[tokio::test]
 async fn other_views_and_settings_make_the_rows_anew_when_a_file_is_loaded_again() {
     let database = TestDatabase::of("views").await;
@@ -208,12 +256,14 @@ fn a_database_that_is_not_there_is_said_at_once_and_without_the_password() {
     let uri = "mongodb://user:canary@127.0.0.1:1/db?serverSelectionTimeoutMS=300&connectTimeoutMS=300";
     for (uri, hint) in [
         (uri, "no database answers"),
-        ("mongodb://user:canary@127.0.0.1:1/", "no database is named"),
+        ("mongodb://user:canary@127.0.0.1:1/?serverSelectionTimeoutMS=300", "no database answers"),
+        ("mongodb//user:canary@127.0.0.1:1/", "cannot be read"),
         ("postgres://user:canary@127.0.0.1/db", "--to"),
     ] {
         let ran = run(&["load", "--to", uri, &file]);
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.stderr);
         assert!(ran.stderr.contains(hint) && !ran.stderr.contains("canary"), "{hint}: {}", ran.stderr);
+        assert_eq!(ran.stderr.trim().lines().count(), 1, "said once: {}", ran.stderr);
     }
 }
 
@@ -251,11 +301,21 @@ async fn a_load_without_views_leaves_nothing_older_in_their_tables() {
     database.remove().await;
 }
 
-/// As Ctrl-C does it, in the middle of the writes.
 #[tokio::test]
 async fn ctrl_c_ends_a_load_behind_its_writes_and_the_next_load_completes_it() {
+    a_signal_ends_a_load("load_ctrl_c", Signal::INT).await;
+}
+
+/// As systemd and container engines do it.
+#[tokio::test]
+async fn sigterm_ends_a_load_behind_its_writes_and_the_next_load_completes_it() {
+    a_signal_ends_a_load("load_sigterm", Signal::TERM).await;
+}
+
+/// Sends it in the middle of the writes.
+async fn a_signal_ends_a_load(name: &str, signal: Signal) {
     const PATIENTS: u64 = 40_000;
-    let database = TestDatabase::of("load_ctrl_c").await;
+    let database = TestDatabase::of(name).await;
     let folder = tempfile::tempdir().unwrap();
     let file = path_of(&folder, "large.ndjson");
     let patient = |id| format!("{{\"resourceType\":\"Patient\",\"id\":\"p{id}\",\"gender\":\"other\"}}\n");
@@ -267,7 +327,7 @@ async fn ctrl_c_ends_a_load_behind_its_writes_and_the_next_load_completes_it() {
         assert!(load.try_wait().unwrap().is_none(), "it ended before it wrote anything");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    kill_process(Pid::from_child(&load), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&load), signal).unwrap();
     let ran = Ran::from(load.wait_with_output().unwrap());
     assert_eq!(ran.code, 130, "{ran:?}");
     assert!(ran.stderr.contains("finishing the writes under way"), "{ran:?}");

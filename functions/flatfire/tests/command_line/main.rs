@@ -12,6 +12,7 @@ mod endpoint;
 #[path = "../../../../shared/pipeline/tests/common/objects.rs"]
 mod objects;
 mod program;
+mod profile;
 #[path = "../../../../shared/pipeline/tests/common/replica_set.rs"]
 mod replica_set;
 #[path = "../../../../shared/pipeline/tests/common/secured.rs"]
@@ -21,6 +22,7 @@ mod terminal;
 mod database;
 mod rows;
 mod schema;
+mod json;
 mod shell;
 mod load;
 mod views;

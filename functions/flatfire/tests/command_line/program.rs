@@ -46,9 +46,10 @@ pub fn run_with_input(arguments: &[&str], input: &str) -> Ran {
     child.wait_with_output().unwrap().into()
 }
 
-/// One of the project's own samples.
+/// One of the project's own samples, by its canonical path.
 pub fn sample(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples").join(name).display().to_string()
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples");
+    std::fs::canonicalize(samples).unwrap().join(name).display().to_string()
 }
 
 /// A file in a folder.

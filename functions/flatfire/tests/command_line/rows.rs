@@ -306,3 +306,19 @@ fn a_broken_view_stops_everything() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("no file in it ends in .json"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_table_that_is_not_there_is_said_with_those_that_are() {
+    let file = sample("patient-bundle.json");
+    for format in ["ndjson", "csv"] {
+        let ran = run(&["rows", "--format", format, "--table", "Nope", &file]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
+        assert!(ran.stderr.contains("no row of the table Nope; it yields:\n"), "{ran:?}");
+        assert!(ran.stderr.contains("\n  Patient (1 rows)"), "{ran:?}");
+    }
+    let views = format!("{}/../../views", env!("CARGO_MANIFEST_DIR"));
+    let ran = run(&["rows", "--views", &views, "--table", "questionnaire_answers", &file]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "a view that nothing fits: {ran:?}");
+    let ran = run_with_input(&["rows", "--table", "Nope", "-"], "");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "nothing came: {ran:?}");
+}

@@ -87,7 +87,7 @@ fn check_says_whether_views_fit_a_profile() {
         .replace(r#""collection""#, r#""type":"code","collection""#)
         .replace(r#"Quantity).value""#, r#"Quantity).value","type":"decimal""#);
     fs::write(&file, typed).unwrap();
-    let check = |profile: &str| run(&["check", "--profile", profile, folder.path().to_str().unwrap()]);
+    let check = |profile: &str| run(&["check", "--view-profile", profile, folder.path().to_str().unwrap()]);
     let shareable = check("shareable");
     assert_eq!((shareable.code, shareable.stderr.as_str()), (0, ""));
     let tabular = check("tabular");

@@ -61,6 +61,8 @@ struct State {
     hasher: KeyHasher,
     run: Run,
     csv: CsvTable,
+    /// Where only one table is printed as JSON lines: how many rows each table has had.
+    tables: BTreeMap<String, u64>,
     on_reject: Box<dyn FnMut(&Reject) + Send>,
 }
 
@@ -99,18 +101,26 @@ impl Printer {
             Format::JsonLines { .. } | Format::History => CsvTable::new(None, &[]),
         };
         let (hasher, run, on_reject) = (KeyHasher::default(), Run::default(), Box::new(on_reject));
-        Self { state: Mutex::new(State { format, hasher, run, csv, on_reject }) }
+        let tables = BTreeMap::new();
+        Self { state: Mutex::new(State { format, hasher, run, csv, tables, on_reject }) }
     }
 
     /// Ends the run and prints what stands at its end.
     ///
     /// # Errors
-    /// If the rows cannot be one CSV table, or cannot be written.
+    /// If the rows cannot be one CSV table, if none of them is of the table that was asked for, or if they cannot be
+    /// written.
     pub fn finish(self, output: impl Write) -> Result<(), PrintError> {
-        let State { format, run, csv, .. } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let State { format, run, csv, tables, .. } =
+            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut output = BufWriter::with_capacity(OUTPUT_BYTES, output);
         match format {
             Format::Csv { .. } => csv.print(run.decide()?, &mut output)?,
+            Format::JsonLines { table: Some(table) }
+                if !tables.is_empty() && !tables.contains_key(&table) =>
+            {
+                return Err(PrintError::NoSuchTable { table, tables });
+            }
             Format::JsonLines { .. } | Format::History => print_lines(run, &mut output)?,
         }
         Ok(output.flush()?)
@@ -134,7 +144,8 @@ impl State {
                 continue;
             }
             resource.count(&mut summary);
-            let mut writer = RowWriter { batch, names: &mut names, holes: Vec::new(), csv: &mut self.csv };
+            let (csv, tables) = (&mut self.csv, &mut self.tables);
+            let mut writer = RowWriter { batch, names: &mut names, holes: Vec::new(), csv, tables };
             let format = &self.format;
             self.run
                 .add(hash, &resource.version, |out, added| writer.resource(format, resource, out, added))?;
@@ -174,6 +185,7 @@ struct RowWriter<'w> {
     names: &'w mut MemberNames,
     holes: Vec<Hole>,
     csv: &'w mut CsvTable,
+    tables: &'w mut BTreeMap<String, u64>,
 }
 
 impl RowWriter<'_> {
@@ -208,6 +220,12 @@ impl RowWriter<'_> {
         added: &mut AddedRows,
     ) {
         let table = self.batch.names.table(row.table());
+        if matches!(format, Format::JsonLines { table: Some(_) }) {
+            match self.tables.get_mut(table) {
+                Some(rows) => *rows += 1,
+                None => drop(self.tables.insert(table.to_owned(), 1)),
+            }
+        }
         match format {
             Format::JsonLines { table: Some(wanted) } if wanted != table => {}
             Format::JsonLines { .. } => self.line(table, row.key(), out, added, |json| json.row(table, row)),

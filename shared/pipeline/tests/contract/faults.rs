@@ -113,6 +113,16 @@ async fn a_database_that_is_not_there_is_an_interruption() {
 async fn a_connection_string_that_is_none_is_not_repeated() {
     let error = connect("mongodb//user:geheim@host", Some("rows")).await.unwrap_err();
     assert!(!format!("{error:?} {error}").contains("geheim"));
-    let error = connect("mongodb://user:geheim@host/", None).await.unwrap_err();
-    assert_eq!(error, ConnectError::NoDatabase);
+}
+
+#[tokio::test]
+async fn a_connection_string_without_a_database_means_fhir() {
+    for (uri, database, expected) in [
+        ("mongodb://host/", None, "fhir"),
+        ("mongodb://host/?tls=true", Some(""), "fhir"),
+        ("mongodb://host/clinic", None, "clinic"),
+        ("mongodb://host/clinic", Some("rows"), "rows"),
+    ] {
+        assert_eq!(connect(uri, database).await.unwrap().database(), expected, "{uri} {database:?}");
+    }
 }

@@ -6,6 +6,7 @@ the rows of the answer, in any order. Where the hospital tells a story by hand, 
 
 import collections
 import datetime
+import pathlib
 import statistics
 from decimal import Decimal
 
@@ -296,8 +297,13 @@ def missing(_):
             ("usCoreRace_text", 1 / 40)]
 
 
+def key_of(name):
+    """Returns the key that the ledger has for a file of the hospital."""
+    return str(pathlib.Path("hospital").resolve() / name)
+
+
 def loads(fhir):
-    return [(f"hospital/{name}", "done", count) for name, count in fhir["files"].items()]
+    return [(key_of(name), "done", count) for name, count in fhir["files"].items()]
 
 
 def mongosh_patient(_):
@@ -305,7 +311,7 @@ def mongosh_patient(_):
 
 
 def mongosh_loads(fhir):
-    return [(f"hospital/{name}", count) for name, count in fhir["files"].items()]
+    return [(key_of(name), count) for name, count in fhir["files"].items()]
 
 
 def mongosh_report(fhir):
