@@ -53,7 +53,7 @@ fn line(column: &Column) -> String {
         meaning.path.as_deref().unwrap_or("-"),
         meaning.derived.unwrap_or("-"),
         meaning.datatype.unwrap_or("-"),
-        meaning.cell,
+        meaning.column_type,
         column.rows
     )
 }
@@ -96,7 +96,7 @@ fn every_kind_of_column_says_where_it_comes_from() {
         ("Patient.managingOrganization_key", "Patient.managingOrganization key - text 1".to_owned()),
         ("Patient.managingOrganization_type", "Patient.managingOrganization.type - uri text 1".to_owned()),
         ("Patient.shoeSize_left", "Patient.shoeSize.left - - any 1 unknown".to_owned()),
-        ("Patient._unknown", "- - - text 1 unknown".to_owned()),
+        ("Patient._unknown", "- - - json 1 unknown".to_owned()),
         ("Patient.contact_count", "Patient.contact count - integer 1".to_owned()),
         ("Patient.contact.gender", "Patient.contact.gender - code text 1".to_owned()),
         (

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::automatic::naming::ExtensionNaming;
 use crate::automatic::object_kind::ObjectKind;
+use crate::column_type::{CellType, ColumnType};
 use crate::decimals::Decimals;
 use crate::dictionary::{Meaning, cut};
+use crate::model::Element;
 use crate::model::extensions::without_version;
-use crate::model::{Datatype, Element};
 use crate::row::ColumnId;
 
 use super::columns::{Columns, Derived};
@@ -46,14 +47,13 @@ impl PathContext {
         Self { fhir_path: cut(&format!("{}.{step}", self.fhir_path)).into(), ..self.clone() }
     }
 
-    fn meaning(&self, derived: Option<&'static str>, cell: &str) -> Meaning {
+    fn meaning(&self, derived: Option<&'static str>, column_type: ColumnType) -> Meaning {
         Meaning {
             url: self.url.clone(),
             derived,
-            cell: cell.to_owned(),
             is_unknown: self.is_unknown,
             is_clash: self.is_clash,
-            ..Meaning::of(Some(Arc::clone(&self.fhir_path)))
+            ..Meaning::of(Some(Arc::clone(&self.fhir_path)), column_type)
         }
     }
 }
@@ -67,6 +67,9 @@ pub(crate) struct ListItems {
     pub(crate) namespace: Namespace,
 }
 
+const TEXT: ColumnType = ColumnType::One(CellType::Text);
+const TEXTS: ColumnType = ColumnType::List(CellType::Text);
+
 /// The meanings of the columns of one name space, or of several that share a table.
 #[derive(Debug)]
 pub(crate) struct Meanings<'c> {
@@ -74,18 +77,28 @@ pub(crate) struct Meanings<'c> {
     decimals: Decimals,
     elements: BTreeMap<ColumnId, Meaning>,
     derived: BTreeMap<ColumnId, Meaning>,
+    /// Objects that no release has in an array: only a deviating sender fills their own column.
+    single_objects: BTreeMap<ColumnId, Meaning>,
     items: Vec<ListItems>,
 }
 
 impl<'c> Meanings<'c> {
     /// Returns an empty set of meanings, of rows whose decimals are written like that.
     pub(crate) const fn new(cache: &'c PathCache, decimals: Decimals) -> Self {
-        Self { cache, decimals, elements: BTreeMap::new(), derived: BTreeMap::new(), items: Vec::new() }
+        Self {
+            cache,
+            decimals,
+            elements: BTreeMap::new(),
+            derived: BTreeMap::new(),
+            single_objects: BTreeMap::new(),
+            items: Vec::new(),
+        }
     }
 
     /// Returns what a column means. An element's own column comes before one that is derived from another element.
     pub(crate) fn get(&self, column: ColumnId) -> Option<&Meaning> {
-        self.elements.get(&column).or_else(|| self.derived.get(&column))
+        let all = [&self.elements, &self.derived, &self.single_objects];
+        all.into_iter().find_map(|meanings| meanings.get(&column))
     }
 
     /// Takes the lists of records that were found.
@@ -123,15 +136,15 @@ impl<'c> Meanings<'c> {
         match object.kind {
             ObjectKind::Concept | ObjectKind::Coding => {
                 if let Some(codings) = object.columns.derived(Derived::Codings) {
-                    self.add_derived(codings, context, "codings", "text[]");
+                    self.add_derived(codings, context, "codings", TEXTS);
                 }
             }
             ObjectKind::Reference => {
                 if let Some(key) = object.columns.derived(Derived::Key) {
-                    self.add_derived(key, context, "key", "text");
+                    self.add_derived(key, context, "key", TEXT);
                 }
                 if let Some(identifier) = object.columns.derived(Derived::Identifier) {
-                    self.add_derived(identifier, context, "identifier", "text");
+                    self.add_derived(identifier, context, "identifier", TEXT);
                 }
                 if let Some(kind) = object.columns.derived(Derived::Kind) {
                     self.add_element(kind, type_of_target(object, context));
@@ -173,21 +186,27 @@ impl<'c> Meanings<'c> {
         here.is_unknown |= element.is_none() && !on_primitive;
         // The value of an extension stands in the column that the extension has described.
         if !(base == Some("value") && object.kind == ObjectKind::Extension) {
-            let mut meaning = here.meaning(None, &cell_of(field, element.as_ref(), self.decimals));
+            let mut meaning = here.meaning(None, self.type_of(element.as_ref()));
             meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
             if is_label {
-                "text[]".clone_into(&mut meaning.cell);
+                meaning.column_type = TEXTS;
             }
-            self.add_element(field.columns.value, meaning);
+            let is_single_object = meaning.column_type == ColumnType::Records
+                && element.as_ref().is_some_and(|element| !element.uses.iter().any(|used| used.many));
+            if is_single_object {
+                keep_first(&mut self.single_objects, field.columns.value, meaning);
+            } else {
+                self.add_element(field.columns.value, meaning);
+            }
         }
         if let (Some(choice), Some(base)) = (field.choice, base) {
             let context = context.step(base);
-            self.add_derived(choice.kind, &context, "type", "text");
+            self.add_derived(choice.kind, &context, "type", TEXT);
             if let Some(at) = choice.at {
-                self.add_derived(at, &context, "at", "timestamp");
+                self.add_derived(at, &context, "at", ColumnType::One(CellType::Timestamp));
             }
             if let Some(yes_or_no) = choice.yes_or_no {
-                self.add_derived(yes_or_no.column, &context, "holds", "boolean");
+                self.add_derived(yes_or_no.column, &context, "holds", ColumnType::One(CellType::Boolean));
             }
         }
         self.add_field(field, &here);
@@ -195,7 +214,7 @@ impl<'c> Meanings<'c> {
 
     fn add_extension(&mut self, field: FieldId, context: &PathContext) {
         let field = self.cache.field(field);
-        self.add_element(field.columns.value, context.meaning(None, "any"));
+        self.add_element(field.columns.value, context.meaning(None, ColumnType::Any));
         self.add_field(field, context);
     }
 
@@ -203,7 +222,7 @@ impl<'c> Meanings<'c> {
     fn add_field(&mut self, field: &Field, context: &PathContext) {
         self.add_derived_columns(&field.columns, field.scalars, context);
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(field.telecoms.into_iter().flatten()) {
-            self.add_derived(column, context, system, "text");
+            self.add_derived(column, context, system, TEXT);
         }
         for known in field.types.used_since(self.cache.load()) {
             if let Some(path) = known.in_place {
@@ -224,7 +243,7 @@ impl<'c> Meanings<'c> {
         }
         if let Some(whole) = field.whole_labels {
             let whole = self.cache.field(whole);
-            self.add_element(whole.columns.value, context.meaning(None, "record[]"));
+            self.add_element(whole.columns.value, context.meaning(None, ColumnType::Records));
             self.add_field(whole, context);
         }
     }
@@ -232,22 +251,27 @@ impl<'c> Meanings<'c> {
     /// Adds the columns that a field's values may be written to besides their own.
     fn add_derived_columns(&mut self, columns: &Columns, scalars: Scalars, context: &PathContext) {
         let all = [
-            (Derived::At, "at", "timestamp"),
-            (Derived::Text, "text", "text"),
-            (Derived::Count, "count", "integer"),
-            (Derived::Key, "key", "text"),
-            (Derived::Values, "values", "text[]"),
-            (Derived::Keys, "keys", "text[]"),
-            (Derived::Size, "size", "long"),
-            (Derived::Sha256, "sha256", "text"),
+            (Derived::At, "at", ColumnType::One(CellType::Timestamp)),
+            (Derived::Text, "text", TEXT),
+            (Derived::Count, "count", ColumnType::One(CellType::Integer)),
+            (Derived::Key, "key", TEXT),
+            (Derived::Values, "values", TEXTS),
+            (Derived::Keys, "keys", TEXTS),
+            (Derived::Size, "size", ColumnType::One(CellType::Long)),
+            (Derived::Sha256, "sha256", TEXT),
         ];
-        for (derived, by, cell) in all {
+        for (derived, by, column_type) in all {
             if let Some(column) = columns.derived(derived)
                 && (derived != Derived::At || scalars.has(Scalars::MOMENT))
             {
-                self.add_derived(column, context, by, cell);
+                self.add_derived(column, context, by, column_type);
             }
         }
+    }
+
+    /// Returns the type of an element's own column; FHIR says nothing of an element that no release has.
+    fn type_of(&self, element: Option<&Element>) -> ColumnType {
+        element.map_or(ColumnType::Any, |element| ColumnType::of_element(element, self.decimals))
     }
 
     /// Adds an element. Of two elements in one column, which only extensions can be, the first by path is kept.
@@ -255,8 +279,14 @@ impl<'c> Meanings<'c> {
         keep_first(&mut self.elements, column, meaning);
     }
 
-    fn add_derived(&mut self, column: ColumnId, context: &PathContext, by: &'static str, cell: &str) {
-        keep_first(&mut self.derived, column, context.meaning(Some(by), cell));
+    fn add_derived(
+        &mut self,
+        column: ColumnId,
+        context: &PathContext,
+        by: &'static str,
+        column_type: ColumnType,
+    ) {
+        keep_first(&mut self.derived, column, context.meaning(Some(by), column_type));
     }
 }
 
@@ -281,37 +311,11 @@ fn extension_context(carrier: &PathContext, url: &str, naming: ExtensionNaming) 
 /// Returns the meaning of `Reference.type`, whether it was written or derived from the reference.
 fn type_of_target(object: &ObjectPath, context: &PathContext) -> Meaning {
     let element = object.type_id.and_then(|type_id| type_id.element("type"));
-    let mut meaning = context.step("type").meaning(None, "text");
+    let mut meaning = context.step("type").meaning(None, TEXT);
     meaning.datatype = element.as_ref().map(datatype_of);
     meaning
 }
 
 fn datatype_of(element: &Element) -> &'static str {
     element.newest().datatype.name()
-}
-
-/// The scalars that are written as text.
-const TEXTS: Scalars = Scalars::MOMENT.and(Scalars::TIME).and(Scalars::TEXT).and(Scalars::BINARY);
-
-/// Returns the type of the cells in an element's own column.
-fn cell_of(field: &Field, element: Option<&Element>, decimals: Decimals) -> String {
-    let Some(element) = element else { return "any".to_owned() };
-    let is_primitive = |datatype| matches!(datatype, Datatype::Primitive(_));
-    if field.scalars.none() || !element.uses.iter().any(|used| is_primitive(used.datatype)) {
-        return "record[]".to_owned();
-    }
-    let scalars = field.scalars;
-    let decimal = match decimals {
-        Decimals::Exact => "decimal",
-        Decimals::Double => "double",
-    };
-    let words = [
-        (scalars.has(Scalars::BOOLEAN), "boolean"),
-        (scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL), "integer"),
-        (scalars.has(Scalars::LONG), "long"),
-        (scalars.has(Scalars::DECIMAL), decimal),
-        (scalars.has(TEXTS), "text"),
-    ];
-    let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
-    words.join("|") + if element.newest().many { "[]" } else { "" }
 }
