@@ -224,3 +224,93 @@ fn every_cell_of_public_samples_has_its_columns_type() {
         assert!(cells > 100_000, "{cells}");
     }
 }
+
+/// What HL7's own tables say of the primitives of resources, by resource and element: datatype and whether it repeats, the
+/// newest published release first and R6 last.
+#[cfg(feature = "corpus")]
+fn primitives_by_hl7() -> BTreeMap<(String, String), Vec<(String, bool)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fhir/model");
+    let mut all: BTreeMap<(String, String), Vec<(String, bool)>> = BTreeMap::new();
+    for release in ["R5", "R4B", "R4", "STU3", "DSTU2", "R6"] {
+        let table = fs::read_to_string(folder.join(format!("elements-{release}.tsv"))).unwrap();
+        for line in table.lines().skip(1) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let key = (fields[0].to_owned(), fields[1].to_owned());
+            all.entry(key).or_default().push((fields[2].to_owned(), fields[3] == "*"));
+        }
+    }
+    all.retain(|_, uses| {
+        uses.iter().all(|(datatype, _)| datatype.starts_with(|c: char| c.is_ascii_lowercase()))
+    });
+    all
+}
+
+/// A value of a primitive datatype as JSON, and the type of its column.
+#[cfg(feature = "corpus")]
+fn sample(datatype: &str) -> (&'static str, &'static str) {
+    match datatype {
+        "boolean" => ("true", "boolean"),
+        "integer" | "positiveInt" | "unsignedInt" => ("7", "integer"),
+        "integer64" => ("\"7\"", "long"),
+        "decimal" => ("1.50", "decimal"),
+        "base64Binary" => ("\"AAAA\"", "binary"),
+        "date" | "dateTime" | "instant" => ("\"2026-01-05T10:00:00Z\"", "text"),
+        _ => ("\"x\"", "text"),
+    }
+}
+
+/// Where releases disagree: numbers are of the type that holds all, anything else is text.
+#[cfg(feature = "corpus")]
+fn expected(uses: &[(String, bool)]) -> String {
+    let mut words: Vec<&str> = uses.iter().map(|(datatype, _)| sample(datatype).1).collect();
+    words.sort_unstable();
+    words.dedup();
+    let word = match words.as_slice() {
+        [only] => only,
+        ["integer", "long"] => "long",
+        ["decimal", "integer"] => "decimal",
+        _ => "text",
+    };
+    format!("{word}{}", if uses[0].1 { "[]" } else { "" })
+}
+
+/// Flattens a resource of each type with all of its primitives, and compares the types of their columns with HL7's tables,
+/// which this test reads itself.
+#[cfg(feature = "corpus")]
+#[test]
+fn the_types_of_columns_are_those_of_hl7s_tables() {
+    let mut members: BTreeMap<String, Vec<(String, String, String)>> = BTreeMap::new();
+    for ((resource_type, element), uses) in primitives_by_hl7() {
+        let is_resource = flatten::model::is_resource_type(&resource_type) && element != "id";
+        if is_resource {
+            let (value, many) = (sample(&uses[0].0).0, uses[0].1);
+            let value = if many { format!("[{value}]") } else { value.to_owned() };
+            members.entry(resource_type).or_default().push((element, value, expected(&uses)));
+        }
+    }
+    let mut compared = 0;
+    for (resource_type, members) in members {
+        let written: String =
+            members.iter().map(|(element, value, _)| format!(",\"{element}\":{value}")).collect();
+        let text = format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"x\"{written}}}");
+        let (mut tape, mut rows) = (Tape::default(), Rows::default());
+        let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
+        let resource = Resource::read(document.root()).unwrap();
+        let mut flattener = ResourceFlattener::new(Arc::new(Catalog::default()));
+        let key = resource.key(None, None);
+        let outcome = flattener.flatten(&resource, &key, &Links::default(), &mut rows);
+        assert!(matches!(outcome, Ok(Flattened::Rows(_))), "{outcome:?} {text}");
+        flattener.count(&rows);
+        let columns = flattener.take_dictionary();
+        let types: BTreeMap<String, String> = columns
+            .columns()
+            .filter(|column| column.table == resource_type)
+            .map(|column| (column.name, column.meaning.column_type.to_string()))
+            .collect();
+        for (element, _, expected) in members {
+            assert_eq!(types.get(&element), Some(&expected), "{resource_type}.{element} of {text}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 1_500, "{compared}");
+}

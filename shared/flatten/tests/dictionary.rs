@@ -90,7 +90,7 @@ fn every_kind_of_column_says_where_it_comes_from() {
         ("Patient.birthDate", "Patient.birthDate - date text 1".to_owned()),
         ("Patient.birthDate_at", "Patient.birthDate at - timestamp 1".to_owned()),
         ("Patient.birthDate_patientBirthTime", format!("{birth_time} - - any 1")),
-        ("Patient.birthDate_patientBirthTime_at", format!("{birth_time}.value at - timestamp 1")),
+        ("Patient.birthDate_patientBirthTime_at", format!("{birth_time}.value at - any 1")),
         ("Patient.deceasedBoolean", "Patient.deceased.ofType(boolean) - boolean boolean 1".to_owned()),
         ("Patient.deceased_type", "Patient.deceased type - text 1".to_owned()),
         ("Patient.managingOrganization_key", "Patient.managingOrganization key - text 1".to_owned()),

@@ -8,11 +8,11 @@ use crate::automatic::object_kind::ObjectKind;
 use crate::column_type::{CellType, ColumnType};
 use crate::decimals::Decimals;
 use crate::dictionary::{Meaning, cut};
-use crate::model::Element;
 use crate::model::extensions::without_version;
+use crate::model::{Datatype, Element, type_named};
 use crate::row::ColumnId;
 
-use super::columns::{Columns, Derived};
+use super::columns::Derived;
 use super::field::{Field, Scalars, TELECOM_SYSTEMS};
 use super::lookup::PathCache;
 use super::member::{FieldId, Member, ObjectPathId};
@@ -29,7 +29,17 @@ impl Namespace {
     /// Returns the name space of a resource's row.
     pub(crate) fn of_resource(path: ObjectPathId, resource_type: &str) -> Self {
         let fhir_path = Arc::from(resource_type);
-        Self { path, context: PathContext { fhir_path, url: None, is_unknown: false, is_clash: false } }
+        Self {
+            path,
+            context: PathContext {
+                fhir_path,
+                url: None,
+                is_unknown: false,
+                is_clash: false,
+                is_open: false,
+                is_extension_value: false,
+            },
+        }
     }
 }
 
@@ -40,11 +50,16 @@ struct PathContext {
     url: Option<Arc<str>>,
     is_unknown: bool,
     is_clash: bool,
+    /// Whether objects of any type may stand here, so that a column has no type of its own.
+    is_open: bool,
+    /// Whether it is an extension's value, whose columns stand under the extension's name whatever its type.
+    is_extension_value: bool,
 }
 
 impl PathContext {
     fn step(&self, step: &str) -> Self {
-        Self { fhir_path: cut(&format!("{}.{step}", self.fhir_path)).into(), ..self.clone() }
+        let fhir_path = cut(&format!("{}.{step}", self.fhir_path)).into();
+        Self { fhir_path, is_extension_value: false, ..self.clone() }
     }
 
     fn meaning(&self, derived: Option<&'static str>, column_type: ColumnType) -> Meaning {
@@ -184,9 +199,15 @@ impl<'c> Meanings<'c> {
             _ => context.step(key),
         };
         here.is_unknown |= element.is_none() && !on_primitive;
+        let type_of = match &element {
+            Some(_) if in_extension || here.is_open => ColumnType::Any,
+            Some(_) if context.is_extension_value => type_in_extension(key, self.decimals),
+            Some(element) => ColumnType::of_element(element, self.decimals),
+            None => ColumnType::Any,
+        };
         // The value of an extension stands in the column that the extension has described.
         if !(base == Some("value") && object.kind == ObjectKind::Extension) {
-            let mut meaning = here.meaning(None, self.type_of(element.as_ref()));
+            let mut meaning = here.meaning(None, type_of);
             meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
             if is_label {
                 meaning.column_type = TEXTS;
@@ -209,6 +230,7 @@ impl<'c> Meanings<'c> {
                 self.add_derived(yes_or_no.column, &context, "holds", ColumnType::One(CellType::Boolean));
             }
         }
+        here.is_extension_value = in_extension && base == Some("value");
         self.add_field(field, &here);
     }
 
@@ -220,13 +242,14 @@ impl<'c> Meanings<'c> {
 
     /// Adds the columns that are derived from a field, and those of the objects in it.
     fn add_field(&mut self, field: &Field, context: &PathContext) {
-        self.add_derived_columns(&field.columns, field.scalars, context);
+        self.add_derived_columns(field, context);
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(field.telecoms.into_iter().flatten()) {
             self.add_derived(column, context, system, TEXT);
         }
         for known in field.types.used_since(self.cache.load()) {
             if let Some(path) = known.in_place {
-                self.add(&Namespace { path, context: context.clone() });
+                let is_open = context.is_open || field.is_resource;
+                self.add(&Namespace { path, context: PathContext { is_open, ..context.clone() } });
             }
             let shared_type = known.type_id.filter(|_| !field.is_extension);
             let shared = shared_type.and_then(|type_id| self.cache.shared_item(type_id));
@@ -249,9 +272,16 @@ impl<'c> Meanings<'c> {
     }
 
     /// Adds the columns that a field's values may be written to besides their own.
-    fn add_derived_columns(&mut self, columns: &Columns, scalars: Scalars, context: &PathContext) {
+    fn add_derived_columns(&mut self, field: &Field, context: &PathContext) {
+        let (columns, scalars) = (&field.columns, field.scalars);
+        // Repeated extensions have a list of moments.
+        let moments = match field.column_type {
+            Some(ColumnType::List(_)) => ColumnType::List(CellType::Timestamp),
+            Some(_) => ColumnType::One(CellType::Timestamp),
+            None => ColumnType::Any,
+        };
         let all = [
-            (Derived::At, "at", ColumnType::One(CellType::Timestamp)),
+            (Derived::At, "at", moments),
             (Derived::Text, "text", TEXT),
             (Derived::Count, "count", ColumnType::One(CellType::Integer)),
             (Derived::Key, "key", TEXT),
@@ -262,16 +292,11 @@ impl<'c> Meanings<'c> {
         ];
         for (derived, by, column_type) in all {
             if let Some(column) = columns.derived(derived)
-                && (derived != Derived::At || scalars.has(Scalars::MOMENT))
+                && (derived != Derived::At || scalars.has(Scalars::MOMENT) || field.is_extension)
             {
                 self.add_derived(column, context, by, column_type);
             }
         }
-    }
-
-    /// Returns the type of an element's own column; FHIR says nothing of an element that no release has.
-    fn type_of(&self, element: Option<&Element>) -> ColumnType {
-        element.map_or(ColumnType::Any, |element| ColumnType::of_element(element, self.decimals))
     }
 
     /// Adds an element. Of two elements in one column, which only extensions can be, the first by path is kept.
@@ -314,6 +339,21 @@ fn type_of_target(object: &ObjectPath, context: &PathContext) -> Meaning {
     let mut meaning = context.step("type").meaning(None, TEXT);
     meaning.datatype = element.as_ref().map(datatype_of);
     meaning
+}
+
+/// Returns the type of the column that a member of an extension's value fills, if all types of values agree on it. An
+/// object has no column of its own.
+fn type_in_extension(key: &str, decimals: Decimals) -> ColumnType {
+    let values = type_named("Extension").into_iter().flat_map(|extension| extension.choices("value"));
+    let types = values.flat_map(|value| value.uses).filter_map(|used| match used.datatype {
+        Datatype::Complex(complex) => complex.element(key),
+        Datatype::Primitive(_) | Datatype::Resource => None,
+    });
+    let types = types.map(|member| ColumnType::of_element(&member, decimals));
+    let has_scalars = |column_type: &ColumnType| *column_type != ColumnType::Records;
+    let agreed =
+        types.filter(has_scalars).reduce(|one, other| if one == other { one } else { ColumnType::Any });
+    agreed.unwrap_or(ColumnType::Records)
 }
 
 fn datatype_of(element: &Element) -> &'static str {
