@@ -8,6 +8,8 @@ mod tally;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::column_type::{CellType, ColumnType};
+
 pub(crate) use tally::{ScopeId, Tally};
 
 /// A column of a table: what it means and how many rows have filled it.
@@ -36,9 +38,8 @@ pub struct Meaning {
     pub derived: Option<&'static str>,
     /// The FHIR datatype of the element in the newest release that knows it.
     pub datatype: Option<&'static str>,
-    /// What stands in the cells: `boolean`, `integer`, `long`, `decimal`, `double`, `text`, `timestamp`,
-    /// `binary` or `record`, `|` between several, `[]` behind those of a list; `any` where FHIR does not say.
-    pub cell: String,
+    /// The type of the column, known before any value is read.
+    pub column_type: ColumnType,
     /// Whether no FHIR release knows the element, or what it stands in.
     pub is_unknown: bool,
     /// Whether extensions of two URLs that no registry knows have met in it, or were kept apart by a suffix.
@@ -48,13 +49,14 @@ pub struct Meaning {
 impl Meaning {
     /// Returns a column that stands for no element.
     pub(crate) fn technical(name: &str) -> Self {
-        let cell = match name {
-            "_modifier" => "boolean",
-            "_n" | "_depth" => "integer",
-            "dataSize" => "long",
-            _ => "text",
+        let column_type = match name {
+            "_modifier" => ColumnType::One(CellType::Boolean),
+            "_n" | "_depth" => ColumnType::One(CellType::Integer),
+            "dataSize" => ColumnType::One(CellType::Long),
+            "_unknown" => ColumnType::Json,
+            _ => ColumnType::One(CellType::Text),
         };
-        Self { cell: cell.to_owned(), is_unknown: name == "_unknown", ..Self::of(None) }
+        Self { is_unknown: name == "_unknown", ..Self::of(None, column_type) }
     }
 
     /// Returns whether a sender may have made up the column's name: it is of an unknown element, or of an extension.
@@ -65,16 +67,16 @@ impl Meaning {
 
     fn bytes(&self) -> usize {
         let texts = [self.path.as_deref(), self.url.as_deref()];
-        size_of::<Self>() + self.cell.len() + texts.into_iter().flatten().map(str::len).sum::<usize>()
+        size_of::<Self>() + texts.into_iter().flatten().map(str::len).sum::<usize>()
     }
 
-    pub(crate) fn of(path: Option<Arc<str>>) -> Self {
+    pub(crate) const fn of(path: Option<Arc<str>>, column_type: ColumnType) -> Self {
         Self {
             path,
             url: None,
             derived: None,
             datatype: None,
-            cell: String::new(),
+            column_type,
             is_unknown: false,
             is_clash: false,
         }

@@ -42,7 +42,7 @@
 //!   wrong with it;
 //! - [`mod@reference`], [`links`] and [`time`] read references, the entries of Bundles, dates;
 //! - [`model`] has the elements of all releases of FHIR; [`indexes`] and [`decimals`] follow from it;
-//! - [`row`] is the arena that rows are written to; [`dictionary`] says what their columns mean;
+//! - [`row`] is the arena that rows are written to; [`column_type`] and [`dictionary`] say what its columns hold and mean;
 //! - [`automatic`] makes rows of any resource, [`view`] makes those of a `ViewDefinition`, [`fhirpath`] runs paths;
 //! - [`check`] and [`catalog`] put them together for a deployment.
 
@@ -56,6 +56,7 @@ pub mod model;
 pub mod decimals;
 pub mod indexes;
 pub mod row;
+pub mod column_type;
 pub mod dictionary;
 pub mod automatic;
 pub mod fhirpath;

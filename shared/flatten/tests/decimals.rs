@@ -72,8 +72,9 @@ fn flattened(decimals: Decimals, resource: &str) -> (BTreeMap<String, Cell>, BTr
     });
     let cells = cells.collect();
     let types = flattener.take_dictionary();
-    let types =
-        types.columns().map(|column| (format!("{}.{}", column.table, column.name), column.meaning.cell));
+    let types = types
+        .columns()
+        .map(|column| (format!("{}.{}", column.table, column.name), column.meaning.column_type.to_string()));
     (cells, types.collect())
 }
 

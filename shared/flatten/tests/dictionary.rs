@@ -53,7 +53,7 @@ fn line(column: &Column) -> String {
         meaning.path.as_deref().unwrap_or("-"),
         meaning.derived.unwrap_or("-"),
         meaning.datatype.unwrap_or("-"),
-        meaning.cell,
+        meaning.column_type,
         column.rows
     )
 }
@@ -90,13 +90,13 @@ fn every_kind_of_column_says_where_it_comes_from() {
         ("Patient.birthDate", "Patient.birthDate - date text 1".to_owned()),
         ("Patient.birthDate_at", "Patient.birthDate at - timestamp 1".to_owned()),
         ("Patient.birthDate_patientBirthTime", format!("{birth_time} - - any 1")),
-        ("Patient.birthDate_patientBirthTime_at", format!("{birth_time}.value at - timestamp 1")),
+        ("Patient.birthDate_patientBirthTime_at", format!("{birth_time}.value at - any 1")),
         ("Patient.deceasedBoolean", "Patient.deceased.ofType(boolean) - boolean boolean 1".to_owned()),
         ("Patient.deceased_type", "Patient.deceased type - text 1".to_owned()),
         ("Patient.managingOrganization_key", "Patient.managingOrganization key - text 1".to_owned()),
         ("Patient.managingOrganization_type", "Patient.managingOrganization.type - uri text 1".to_owned()),
         ("Patient.shoeSize_left", "Patient.shoeSize.left - - any 1 unknown".to_owned()),
-        ("Patient._unknown", "- - - text 1 unknown".to_owned()),
+        ("Patient._unknown", "- - - json 1 unknown".to_owned()),
         ("Patient.contact_count", "Patient.contact count - integer 1".to_owned()),
         ("Patient.contact.gender", "Patient.contact.gender - code text 1".to_owned()),
         (

@@ -81,10 +81,10 @@ fn bytes_of(ColumnChange { entry, .. }: &ColumnChange) -> usize {
 fn statement(change: &ColumnChange) -> Document {
     let mut facts = facts(&change.entry);
     let mut later = Document::new();
-    if change.sets_types
-        && let Some(types) = &change.entry.types
+    if change.sets_type
+        && let Some(column_type) = change.entry.column_type
     {
-        later.insert("type", types);
+        later.insert("type", column_type.to_string());
     }
     if change.sets_clash {
         later.insert("clash", true);
@@ -102,10 +102,11 @@ fn statement(change: &ColumnChange) -> Document {
 
 /// Returns what is written of a new column.
 fn facts(entry: &ColumnEntry) -> Document {
-    let ColumnEntry { table, column, path, url, derived, datatype, types, is_unknown, first, .. } = entry;
+    let ColumnEntry { table, column, path, url, derived, datatype, column_type, is_unknown, first, .. } =
+        entry;
     let mut document = doc! { "table": table, "column": column };
-    if let Some(types) = types {
-        document.insert("type", types);
+    if let Some(column_type) = column_type {
+        document.insert("type", column_type.to_string());
     }
     if let Some(FirstFilled { load, at, part }) = first {
         let part = i64::try_from(*part).unwrap_or(i64::MAX);
@@ -138,7 +139,7 @@ pub(crate) fn entry(document: &Document) -> Option<ColumnEntry> {
         url: text("url"),
         derived: text("derived"),
         datatype: text("datatype"),
-        types: text("type"),
+        column_type: document.get_str("type").ok().and_then(|name| name.parse().ok()),
         is_unknown: document.get_bool("unknown").unwrap_or_default(),
         is_clash: document.get_bool("clash").unwrap_or_default(),
         first,

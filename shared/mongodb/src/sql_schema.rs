@@ -12,7 +12,7 @@ use crate::encode::is_anchor;
 use crate::records::HASH_FIELD;
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::object::Pin;
-use pipeline::store::schema::{CellType, CellTypes, FieldSchema};
+use pipeline::store::schema::{FieldSchema, FieldType, FieldTypes};
 
 /// The collection of the schemas: `{_id: table, schema: {version: 1, jsonSchema: {bsonType: "object", properties}}}`.
 pub(crate) const SQL_SCHEMAS: &str = "__sql_schemas";
@@ -33,28 +33,28 @@ const MAX_PATH_BYTES: usize = 4_096;
 const MAX_STEPS: usize = 90;
 
 /// Returns the alias of a type that `bsonType` takes: `string`, `int` …
-const fn alias(cell: CellType) -> &'static str {
+const fn alias(cell: FieldType) -> &'static str {
     match cell {
-        CellType::Text => "string",
-        CellType::Int => "int",
-        CellType::Long => "long",
-        CellType::Decimal => "decimal",
-        CellType::Double => "double",
-        CellType::Boolean => "bool",
-        CellType::Date => "date",
-        CellType::Object => "object",
-        CellType::Array => "array",
-        CellType::Null => "null",
+        FieldType::Text => "string",
+        FieldType::Int => "int",
+        FieldType::Long => "long",
+        FieldType::Decimal => "decimal",
+        FieldType::Double => "double",
+        FieldType::Boolean => "bool",
+        FieldType::Date => "date",
+        FieldType::Object => "object",
+        FieldType::Array => "array",
+        FieldType::Null => "null",
     }
 }
 
-fn aliases(types: CellTypes) -> Vec<&'static str> {
+fn aliases(types: FieldTypes) -> Vec<&'static str> {
     types.iter().map(alias).collect()
 }
 
-fn of_aliases<'a>(aliases: impl IntoIterator<Item = &'a str>) -> CellTypes {
-    let of_alias = |text: &str| CellType::ALL.into_iter().find(|cell| alias(*cell) == text);
-    aliases.into_iter().filter_map(of_alias).fold(CellTypes::default(), CellTypes::with)
+fn of_aliases<'a>(aliases: impl IntoIterator<Item = &'a str>) -> FieldTypes {
+    let of_alias = |text: &str| FieldType::ALL.into_iter().find(|cell| alias(*cell) == text);
+    aliases.into_iter().filter_map(of_alias).fold(FieldTypes::default(), FieldTypes::with)
 }
 
 /// Reads a JSON schema: `bsonType`, `properties` and `items`.
@@ -141,7 +141,7 @@ fn json_of(value: Bson) -> Json {
 
 /// Adds types to the field at a path such as `properties.name.items.properties.given`.
 #[cfg(any(test, feature = "simulation"))]
-fn add_at(root: &mut FieldSchema, path: &str, types: CellTypes) {
+fn add_at(root: &mut FieldSchema, path: &str, types: FieldTypes) {
     let (mut field, mut steps) = (root, path.split('.'));
     while let Some(step) = steps.next() {
         field = if step == "items" {
@@ -176,7 +176,7 @@ pub(crate) struct KnownSchema {
 /// What a schema lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Additions {
-    fields: Vec<(String, CellTypes)>,
+    fields: Vec<(String, FieldTypes)>,
     /// Whether there is no room for some.
     leaves_out: bool,
 }
@@ -227,7 +227,7 @@ impl Additions {
     ///
     /// `{q: {_id: table}, u: {$addToSet: {"….bsonType": {$each: […]}}, $setOnInsert}, upsert: true}`
     pub(crate) fn statement(&self, table: &str) -> Document {
-        let add = |(path, types): &(String, CellTypes)| {
+        let add = |(path, types): &(String, FieldTypes)| {
             (format!("schema.jsonSchema.{path}.bsonType"), doc! { "$each": aliases(*types) }.into())
         };
         let adds: Document = self.fields.iter().map(add).collect();
@@ -317,7 +317,7 @@ pub(crate) fn schemas_of(batch: &WriteBatch) -> BTreeMap<String, FieldSchema> {
     for (table, seen) in tables {
         let mut schema = provenance(versioned.get(&table).copied().unwrap_or_default());
         if hashed.contains(&table) {
-            schema.property_mut(HASH_FIELD).add(CellType::Text);
+            schema.property_mut(HASH_FIELD).add(FieldType::Text);
         }
         seen.enter(&batch.names, &mut schema);
         schemas.entry(batch.names.table(table).to_owned()).or_default().unite(&schema);
@@ -333,15 +333,15 @@ pub(crate) fn schemas_of(batch: &WriteBatch) -> BTreeMap<String, FieldSchema> {
 fn provenance(is_versioned: bool) -> FieldSchema {
     let mut root = FieldSchema::default();
     for name in ["_id", "_version", "_load"] {
-        root.property_mut(name).add(CellType::Text);
+        root.property_mut(name).add(FieldType::Text);
     }
     let source = root.property_mut("_source");
-    source.add(CellType::Object);
+    source.add(FieldType::Object);
     for name in ["bucket", "key"].into_iter().chain(is_versioned.then_some("versionId")) {
-        source.property_mut(name).add(CellType::Text);
+        source.property_mut(name).add(FieldType::Text);
     }
     for name in ["ordinal", "offset", "length"] {
-        source.property_mut(name).add(CellType::Long);
+        source.property_mut(name).add(FieldType::Long);
     }
     root
 }
@@ -352,22 +352,22 @@ fn complete(root: &mut FieldSchema, path: &str) {
     let mut field = root;
     for (index, step) in path.split('.').enumerate() {
         if step.bytes().all(|byte| byte.is_ascii_digit()) {
-            field.add(CellType::Array);
+            field.add(FieldType::Array);
             field = field.items_mut();
         } else {
             if index > 0 {
-                field.add(CellType::Object);
+                field.add(FieldType::Object);
             }
             field = field.property_mut(step);
         }
     }
-    field.add(CellType::Text);
+    field.add(FieldType::Text);
 }
 
 /// What cells hold, by column.
 #[derive(Debug, Default)]
 struct Seen {
-    types: CellTypes,
+    types: FieldTypes,
     columns: BTreeMap<ColumnId, Self>,
     items: Option<Box<Self>>,
 }
@@ -384,22 +384,22 @@ impl Seen {
 
     fn value(&mut self, value: Value<'_>) {
         let cell = match value {
-            Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => CellType::Null,
-            Value::Boolean(_) => CellType::Boolean,
-            Value::Integer(_) => CellType::Int,
-            Value::Long(_) => CellType::Long,
-            Value::Decimal(_) => CellType::Decimal,
-            Value::Double(_) => CellType::Double,
-            Value::Text(_) => CellType::Text,
-            Value::Instant(_) => CellType::Date,
+            Value::Null | Value::Pending(_) | Value::PendingOrNull(_) => FieldType::Null,
+            Value::Boolean(_) => FieldType::Boolean,
+            Value::Integer(_) => FieldType::Int,
+            Value::Long(_) => FieldType::Long,
+            Value::Decimal(_) => FieldType::Decimal,
+            Value::Double(_) => FieldType::Double,
+            Value::Text(_) => FieldType::Text,
+            Value::Instant(_) => FieldType::Date,
             Value::List(cells) => {
                 let items = cells.filter(|(_, item)| !matches!(item, Value::Pending(_)));
                 items.for_each(|(_, item)| self.items.get_or_insert_default().value(item));
-                CellType::Array
+                FieldType::Array
             }
             Value::Record(cells) => {
                 self.record(cells);
-                CellType::Object
+                FieldType::Object
             }
         };
         self.types = self.types.with(cell);
@@ -421,13 +421,13 @@ mod tests {
     use bson::{Document, doc};
 
     use super::{
-        CellType, FieldSchema, KnownSchema, MAX_MADE_UP, MAX_STEPS, complete, root_json_schema,
+        FieldSchema, FieldType, KnownSchema, MAX_MADE_UP, MAX_STEPS, complete, root_json_schema,
         table_document,
     };
 
     fn table(fields: usize) -> FieldSchema {
         let mut root = FieldSchema::default();
-        (0..fields).for_each(|number| root.property_mut(&format!("c{number}")).add(CellType::Text));
+        (0..fields).for_each(|number| root.property_mut(&format!("c{number}")).add(FieldType::Text));
         root
     }
 
@@ -437,11 +437,11 @@ mod tests {
         let mut wanted = table(1);
         known.enter(&known.additions(&wanted, usize::MAX));
         assert!(known.additions(&wanted, usize::MAX).is_settled(&known));
-        wanted.property_mut("c0").add(CellType::Int);
+        wanted.property_mut("c0").add(FieldType::Int);
         let list = wanted.property_mut("list");
-        list.add(CellType::Array);
-        list.items_mut().add(CellType::Object);
-        list.items_mut().property_mut("items").add(CellType::Null);
+        list.add(FieldType::Array);
+        list.items_mut().add(FieldType::Object);
+        list.items_mut().property_mut("items").add(FieldType::Null);
         let additions = known.additions(&wanted, usize::MAX);
         let update = additions.statement("Patient").get_document("u").unwrap().clone();
         let expected = doc! {
@@ -484,12 +484,12 @@ mod tests {
         let mut field = &mut wanted;
         for _ in 0..MAX_STEPS {
             field = field.property_mut("a");
-            field.add(CellType::Array);
+            field.add(FieldType::Array);
             field = field.items_mut();
-            field.add(CellType::Object);
+            field.add(FieldType::Object);
         }
         for number in 0..MAX_MADE_UP {
-            wanted.property_mut(&format!("{}{number}", "n".repeat(2_000))).add(CellType::Text);
+            wanted.property_mut(&format!("{}{number}", "n".repeat(2_000))).add(FieldType::Text);
         }
         let mut known = KnownSchema::default();
         let additions = known.additions(&wanted, usize::MAX);
@@ -523,7 +523,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let mut root = table(2);
-        root.property_mut("c1").add(CellType::Decimal);
+        root.property_mut("c1").add(FieldType::Decimal);
         complete(&mut root, "list.0.key");
         let read = KnownSchema::read(&table_document("T", &root));
         assert_eq!(read.root().properties, root.properties);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use pipeline::store::schema::{CellType, FieldSchema};
+use pipeline::store::schema::{FieldSchema, FieldType};
 use pipeline::store::{ColumnEntry, Store, StoreError};
 
-use super::types::{add_words, sql_type, words};
+use super::types::{add_type, sql_type, words};
 
 /// A table of a database.
 #[derive(Debug, Default)]
@@ -49,9 +49,9 @@ impl StandingTable {
             return;
         }
         for name in ["_id", "_version", "_load"] {
-            *self.schema.property_mut(name) = FieldSchema::of(CellType::Text);
+            *self.schema.property_mut(name) = FieldSchema::of(FieldType::Text);
         }
-        *self.schema.property_mut("_source") = FieldSchema::of(CellType::Object);
+        *self.schema.property_mut("_source") = FieldSchema::of(FieldType::Object);
         let mut field = &mut self.schema;
         for (depth, step) in entry.column.split('.').enumerate() {
             if depth > 0 {
@@ -59,7 +59,9 @@ impl StandingTable {
             }
             field = field.property_mut(step);
         }
-        add_words(field, &text(&entry.types));
+        if let Some(column_type) = entry.column_type {
+            add_type(field, column_type);
+        }
     }
 
     /// Returns the statement that creates the table.
@@ -98,12 +100,12 @@ impl StandingTable {
 
 /// Returns the field that holds what is inside a list's items, or inside a sub-document.
 fn inside_mut(field: &mut FieldSchema) -> &mut FieldSchema {
-    if field.types.has(CellType::Object) {
+    if field.types.has(FieldType::Object) {
         return field;
     }
-    field.add(CellType::Array);
+    field.add(FieldType::Array);
     let items = field.items_mut();
-    items.add(CellType::Object);
+    items.add(FieldType::Object);
     items
 }
 

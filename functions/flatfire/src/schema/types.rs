@@ -1,29 +1,34 @@
 //! The types of fields: as words for people, and as types of SQL.
 
-use pipeline::store::schema::{CellType, CellTypes, FieldSchema};
+use flatten::column_type::{CellType, ColumnType};
+use pipeline::store::schema::{FieldSchema, FieldType, FieldTypes};
 
-/// Adds the types that `_columns` names: `integer|text`, `[]` behind those of a list.
-pub(super) fn add_words(field: &mut FieldSchema, text: &str) {
-    let (words, is_list) = text.strip_suffix("[]").map_or((text, false), |words| (words, true));
-    let field = if is_list {
-        field.add(CellType::Array);
-        field.items_mut()
-    } else {
-        field
-    };
-    for word in words.split('|') {
-        match word {
-            "boolean" => field.add(CellType::Boolean),
-            "integer" => field.add(CellType::Int),
-            "long" => field.add(CellType::Long),
-            "decimal" => field.add(CellType::Decimal),
-            "double" => field.add(CellType::Double),
-            "text" => field.add(CellType::Text),
-            "timestamp" => field.add(CellType::Date),
-            "record" => field.add(CellType::Object),
-            // Anything can stand there.
-            _ => {}
-        }
+/// Adds the type that `_columns` names.
+pub(super) fn add_type(field: &mut FieldSchema, column_type: ColumnType) {
+    match column_type {
+        ColumnType::One(cell) => field.add(field_type(cell)),
+        ColumnType::List(cell) => add_list(field, field_type(cell)),
+        ColumnType::Records => add_list(field, FieldType::Object),
+        ColumnType::Json => field.add(FieldType::Text),
+        // Anything can stand there.
+        ColumnType::Any => {}
+    }
+}
+
+fn add_list(field: &mut FieldSchema, items: FieldType) {
+    field.add(FieldType::Array);
+    field.items_mut().add(items);
+}
+
+const fn field_type(cell: CellType) -> FieldType {
+    match cell {
+        CellType::Boolean => FieldType::Boolean,
+        CellType::Integer => FieldType::Int,
+        CellType::Long => FieldType::Long,
+        CellType::Decimal => FieldType::Decimal,
+        CellType::Double => FieldType::Double,
+        CellType::Timestamp => FieldType::Date,
+        CellType::Binary | CellType::Text => FieldType::Text,
     }
 }
 
@@ -32,16 +37,16 @@ pub(super) fn words(field: &FieldSchema) -> String {
     let mut words = Vec::new();
     for cell in field.types.iter() {
         words.push(match cell {
-            CellType::Text => "text".to_owned(),
-            CellType::Int => "integer".to_owned(),
-            CellType::Long => "long".to_owned(),
-            CellType::Decimal => "decimal".to_owned(),
-            CellType::Double => "double".to_owned(),
-            CellType::Boolean => "boolean".to_owned(),
-            CellType::Date => "timestamp".to_owned(),
-            CellType::Object => "record".to_owned(),
-            CellType::Null => "null".to_owned(),
-            CellType::Array => {
+            FieldType::Text => "text".to_owned(),
+            FieldType::Int => "integer".to_owned(),
+            FieldType::Long => "long".to_owned(),
+            FieldType::Decimal => "decimal".to_owned(),
+            FieldType::Double => "double".to_owned(),
+            FieldType::Boolean => "boolean".to_owned(),
+            FieldType::Date => "timestamp".to_owned(),
+            FieldType::Object => "record".to_owned(),
+            FieldType::Null => "null".to_owned(),
+            FieldType::Array => {
                 format!("{}[]", field.items.as_deref().map(words_of_items).unwrap_or_default())
             }
         });
@@ -57,10 +62,10 @@ fn words_of_items(items: &FieldSchema) -> String {
 /// Returns the type of a column in SQL, as PostgreSQL writes it. Sub-documents, and lists of them, are JSON there.
 pub(super) fn sql_type(field: &FieldSchema) -> String {
     let types = field.types;
-    if types.has(CellType::Object) || types.has(CellType::Array) && !is_only(types, &[CellType::Array]) {
+    if types.has(FieldType::Object) || types.has(FieldType::Array) && !is_only(types, &[FieldType::Array]) {
         return "jsonb".to_owned();
     }
-    if types.has(CellType::Array) {
+    if types.has(FieldType::Array) {
         let item = field.items.as_deref().map_or_else(|| "text".to_owned(), sql_type);
         return if item.ends_with(']') || item == "jsonb" { "jsonb".to_owned() } else { format!("{item}[]") };
     }
@@ -68,8 +73,8 @@ pub(super) fn sql_type(field: &FieldSchema) -> String {
 }
 
 /// One that holds them all: text, where nothing else does.
-fn scalar(types: CellTypes) -> &'static str {
-    use CellType::{Boolean, Date, Decimal, Double, Int, Long};
+fn scalar(types: FieldTypes) -> &'static str {
+    use FieldType::{Boolean, Date, Decimal, Double, Int, Long};
     if is_only(types, &[]) {
         "text"
     } else if is_only(types, &[Boolean]) {
@@ -90,17 +95,19 @@ fn scalar(types: CellTypes) -> &'static str {
 }
 
 /// Returns whether no other types than these are there; a null is in every column.
-fn is_only(types: CellTypes, these: &[CellType]) -> bool {
-    types.iter().all(|cell| cell == CellType::Null || these.contains(&cell))
+fn is_only(types: FieldTypes, these: &[FieldType]) -> bool {
+    types.iter().all(|cell| cell == FieldType::Null || these.contains(&cell))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CellType, FieldSchema, add_words, sql_type, words};
+    use super::{FieldSchema, FieldType, add_type, sql_type, words};
 
     fn field(text: &str) -> FieldSchema {
         let mut field = FieldSchema::default();
-        add_words(&mut field, text);
+        for text in text.split('|') {
+            add_type(&mut field, text.parse().unwrap());
+        }
         field
     }
 
@@ -111,8 +118,8 @@ mod tests {
         {
             assert_eq!(words(&field(text)), text);
         }
-        let mut list = field("decimal|text[]");
-        list.items_mut().add(CellType::Null);
+        let mut list = field("decimal[]|text[]");
+        list.items_mut().add(FieldType::Null);
         assert_eq!(words(&list), "(text|decimal|null)[]");
     }
 
@@ -138,7 +145,7 @@ mod tests {
             assert_eq!(sql_type(&field(text)), expected, "{text}");
         }
         let mut nullable = field("integer");
-        nullable.add(CellType::Null);
+        nullable.add(FieldType::Null);
         assert_eq!(sql_type(&nullable), "integer");
     }
 }

@@ -152,12 +152,20 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
     /// Writes the value of an element, and which choice it is.
     fn element(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         let flags = self.cells.paths.flags(field);
+        let value = if flags.is_one_scalar() { only_item(flags, value) } else { value };
         match value.kind() {
             Kind::Null => return Ok(()),
+            Kind::Array | Kind::Object if does_not_fit(flags, value) => {
+                self.cells.findings.values += count_of_others(flags, value);
+                self.row.unknown.push(value);
+            }
             Kind::Array => self.array(field, value)?,
             Kind::Object if flags.is_array() && !flags.is_resource() => self.objects(field, value)?,
             Kind::Object => self.single_object(field, value)?,
             Kind::String if flags.is_text() => self.cells.rows.text_of(flags.column, value),
+            _ if flags.is_scalar_list() && !flags.scalars.take_item(value) => {
+                self.cells.scalar(field, value)?
+            }
             _ if flags.is_array() && !flags.only_objects() => self.scalars(field, value)?,
             Kind::String | Kind::Number | Kind::True | Kind::False => {
                 if flags.only_objects() || flags.is_resource() {
@@ -717,6 +725,39 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         }
         self.record(path, extension)
     }
+}
+
+/// Returns the item of an array of one, where the column has one value.
+fn only_item(flags: FieldFlags, value: Node<'_>) -> Node<'_> {
+    if value.kind() != Kind::Array {
+        return value;
+    }
+    let mut items = value.as_items();
+    match (items.next(), items.next()) {
+        (Some(only), None) => match only.kind() {
+            Kind::Null | Kind::Array => value,
+            Kind::Object if !flags.has_objects() => value,
+            _ => only,
+        },
+        _ => value,
+    }
+}
+
+/// Returns whether an array or object cannot stand in the column of an element's scalars. An object beside one scalar
+/// has columns of its own.
+fn does_not_fit(flags: FieldFlags, value: Node<'_>) -> bool {
+    let has_values = items_kind(value).is_some();
+    let is_list_of_others =
+        flags.is_scalar_list() && !value.as_items().all(|item| flags.scalars.take_item(item));
+    has_values && (flags.is_one_scalar() && value.kind() == Kind::Array || is_list_of_others)
+}
+
+/// Returns how many of a list's items are of another type; an array where one value belongs counts once.
+fn count_of_others(flags: FieldFlags, value: Node<'_>) -> u64 {
+    if flags.is_one_scalar() {
+        return 1;
+    }
+    value.one_or_more().map(|item| u64::from(!flags.scalars.take_item(item))).sum()
 }
 
 /// Returns whether an array, or a single value, has an object.

@@ -11,7 +11,7 @@ use crate::row::{ColumnId, ITEM};
 
 use super::contained::ContainedResources;
 use super::datatypes::text_part;
-use super::paths::{Derived, ObjectPathId, items_kind};
+use super::paths::{Derived, ObjectPathId};
 use super::scalar::CellWriter;
 
 /// Finds the targets of the references of one resource.
@@ -147,7 +147,11 @@ enum Target<'t> {
 pub(super) fn has_type(reference: Node<'_>) -> bool {
     reference.get("type").is_some_and(|written| match written.kind() {
         Kind::String => true,
-        Kind::Array => items_kind(written).is_some(),
+        // Several are in `_unknown`.
+        Kind::Array => {
+            let mut items = written.as_items();
+            items.next().is_some_and(|only| only.kind() == Kind::String) && items.next().is_none()
+        }
         _ => false,
     })
 }

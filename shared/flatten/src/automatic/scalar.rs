@@ -36,6 +36,14 @@ impl<'a> CellWriter<'_, 'a> {
     pub(super) fn scalar(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         let FieldFlags { column, scalars, .. } = self.paths.flags(field);
         match value.kind() {
+            Kind::Number if scalars.has(Scalars::AS_TEXT) && scalars.has(Scalars::NUMBER) => {
+                self.rows.text(column, value.raw());
+                Ok(())
+            }
+            Kind::True | Kind::False if scalars.has(Scalars::AS_TEXT) && scalars.has(Scalars::BOOLEAN) => {
+                self.rows.text(column, value.raw());
+                Ok(())
+            }
             Kind::String => {
                 if scalars.has(Scalars::CODED) && !self.paths.codes(field).iter().any(|code| value.is(code)) {
                     self.findings.codes += 1;
@@ -170,7 +178,7 @@ impl<'a> CellWriter<'_, 'a> {
                 // Where some release has text instead, it may be anything.
                 None => self.findings.dates += u64::from(!scalars.has(Scalars::TEXT)),
             }
-        } else if scalars.has(Scalars::LONG) {
+        } else if scalars.has(Scalars::LONG) && !scalars.has(Scalars::AS_TEXT) {
             return self.long(field, value);
         } else if scalars.has(Scalars::BINARY) && self.is_large(value) {
             self.binary(field, value);
@@ -229,10 +237,6 @@ impl<'a> CellWriter<'_, 'a> {
     fn long(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         match self.whole(value)? {
             Some(number) => self.rows.long(self.paths.column(field), number),
-            // Some release has a text here.
-            None if self.paths.flags(field).scalars.has(Scalars::TEXT) && value.kind() == Kind::String => {
-                self.rows.text_of(self.paths.column(field), value);
-            }
             None => self.wrong_type(field, value),
         }
         Ok(())

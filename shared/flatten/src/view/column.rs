@@ -1,6 +1,6 @@
 //! Columns: their names, what stands in their cells, and how that follows from path, declaration and tag.
 
-use crate::decimals::Decimals;
+use crate::column_type::{CellType, ColumnType};
 use crate::fhirpath::{Pool, StaticType};
 use crate::model::{Datatype, Primitive};
 
@@ -43,118 +43,68 @@ pub enum KeyColumn {
     Reference,
 }
 
-/// What stands in a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CellType {
-    /// A truth value.
-    Boolean,
-    /// A 32-bit integer.
-    Integer,
-    /// A 64-bit integer.
-    Long,
-    /// A decimal with its digits as written.
-    Decimal,
-    /// A decimal as the nearest double.
-    Double,
-    /// A moment.
-    Timestamp,
-    /// Bytes, as text in base64.
-    Binary,
-    /// Text; dates and times are text as written.
-    Text,
+impl Column {
+    /// Returns the type of the column.
+    #[must_use]
+    pub const fn column_type(&self) -> ColumnType {
+        if self.collection { ColumnType::List(self.cell) } else { ColumnType::One(self.cell) }
+    }
 }
 
-impl CellType {
-    /// Returns the cells of a FHIR datatype.
-    #[must_use]
-    pub const fn of(primitive: Primitive) -> Self {
-        match (primitive, primitive.system()) {
-            (Primitive::Instant, _) => Self::Timestamp,
-            (Primitive::Base64Binary, _) => Self::Binary,
-            (_, Primitive::Boolean) => Self::Boolean,
-            (_, Primitive::Integer) => Self::Integer,
-            (_, Primitive::Integer64) => Self::Long,
-            (_, Primitive::Decimal) => Self::Decimal,
-            _ => Self::Text,
-        }
+/// Returns the type in which views hold a primitive.
+const fn cell_of(primitive: Primitive) -> CellType {
+    match (primitive, primitive.system()) {
+        (Primitive::Instant, _) => CellType::Timestamp,
+        (Primitive::Base64Binary, _) => CellType::Binary,
+        (_, Primitive::Boolean) => CellType::Boolean,
+        (_, Primitive::Integer) => CellType::Integer,
+        (_, Primitive::Integer64) => CellType::Long,
+        (_, Primitive::Decimal) => CellType::Decimal,
+        _ => CellType::Text,
     }
+}
 
-    /// Returns the name in listings.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Boolean => "boolean",
-            Self::Integer => "integer",
-            Self::Long => "long",
-            Self::Decimal => "decimal",
-            Self::Double => "double",
-            Self::Timestamp => "timestamp",
-            Self::Binary => "binary",
-            Self::Text => "text",
+/// Returns whether values of a primitive can be written to such cells.
+fn can_hold(cell: CellType, primitive: Primitive) -> bool {
+    let own = cell_of(primitive);
+    match cell {
+        CellType::Text => true,
+        CellType::Boolean => own == CellType::Boolean,
+        CellType::Integer | CellType::Long | CellType::Decimal | CellType::Double => {
+            matches!(own, CellType::Integer | CellType::Long | CellType::Decimal)
         }
-    }
-
-    /// Returns the cells of the same values where decimals are written like that.
-    pub(super) const fn with_decimals(self, decimals: Decimals) -> Self {
-        match (self, decimals) {
-            (Self::Decimal, Decimals::Double) => Self::Double,
-            _ => self,
+        CellType::Timestamp => {
+            matches!(primitive, Primitive::Instant | Primitive::DateTime | Primitive::Date)
         }
+        CellType::Binary => own == CellType::Binary || own == CellType::Text,
     }
+}
 
-    /// Returns the cells that hold both, where two branches of a union meet.
-    pub(super) fn join(self, other: Self) -> Option<Self> {
-        use CellType::{Decimal, Integer, Long};
-        match (self, other) {
-            (one, other) if one == other => Some(one),
-            (Integer, Long) | (Long, Integer) => Some(Long),
-            (Integer | Long, Decimal) | (Decimal, Integer | Long) => Some(Decimal),
-            _ => None,
-        }
-    }
-
-    /// Returns whether values of a datatype can stand in such cells.
-    fn takes(self, primitive: Primitive) -> bool {
-        let own = Self::of(primitive);
-        match self {
-            Self::Text => true,
-            Self::Boolean => own == Self::Boolean,
-            Self::Integer | Self::Long | Self::Decimal | Self::Double => {
-                matches!(own, Self::Integer | Self::Long | Self::Decimal)
-            }
-            Self::Timestamp => {
-                matches!(primitive, Primitive::Instant | Primitive::DateTime | Primitive::Date)
-            }
-            Self::Binary => own == Self::Binary || own == Self::Text,
-        }
-    }
-
-    /// Returns the cells of an SQL type as a tag `ansi/type` names it, such as `DECIMAL(10, 2)`.
-    fn of_ansi(name: &str) -> Option<Self> {
-        let name = name.split('(').next().unwrap_or_default().trim().to_ascii_uppercase();
-        Some(match name.as_str() {
-            "BOOLEAN" => Self::Boolean,
-            "SMALLINT" | "INTEGER" | "INT" => Self::Integer,
-            "BIGINT" => Self::Long,
-            "DECIMAL" | "DEC" | "NUMERIC" | "REAL" | "FLOAT" | "DOUBLE PRECISION" => Self::Decimal,
-            "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" | "TIMESTAMP WITHOUT TIME ZONE" => Self::Timestamp,
-            "BINARY" | "BINARY VARYING" | "VARBINARY" | "BINARY LARGE OBJECT" | "BLOB" => Self::Binary,
-            "CHARACTER"
-            | "CHAR"
-            | "CHARACTER VARYING"
-            | "CHAR VARYING"
-            | "VARCHAR"
-            | "NATIONAL CHARACTER"
-            | "NATIONAL CHARACTER VARYING"
-            | "CHARACTER LARGE OBJECT"
-            | "CLOB"
-            | "DATE"
-            | "TIME"
-            | "TIME WITH TIME ZONE"
-            | "TIME WITHOUT TIME ZONE" => Self::Text,
-            _ => return None,
-        })
-    }
+/// Returns the cells of an SQL type as a tag `ansi/type` names it, such as `DECIMAL(10, 2)`.
+fn cell_of_ansi(name: &str) -> Option<CellType> {
+    let name = name.split('(').next().unwrap_or_default().trim().to_ascii_uppercase();
+    Some(match name.as_str() {
+        "BOOLEAN" => CellType::Boolean,
+        "SMALLINT" | "INTEGER" | "INT" => CellType::Integer,
+        "BIGINT" => CellType::Long,
+        "DECIMAL" | "DEC" | "NUMERIC" | "REAL" | "FLOAT" | "DOUBLE PRECISION" => CellType::Decimal,
+        "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" | "TIMESTAMP WITHOUT TIME ZONE" => CellType::Timestamp,
+        "BINARY" | "BINARY VARYING" | "VARBINARY" | "BINARY LARGE OBJECT" | "BLOB" => CellType::Binary,
+        "CHARACTER"
+        | "CHAR"
+        | "CHARACTER VARYING"
+        | "CHAR VARYING"
+        | "VARCHAR"
+        | "NATIONAL CHARACTER"
+        | "NATIONAL CHARACTER VARYING"
+        | "CHARACTER LARGE OBJECT"
+        | "CLOB"
+        | "DATE"
+        | "TIME"
+        | "TIME WITH TIME ZONE"
+        | "TIME WITHOUT TIME ZONE" => CellType::Text,
+        _ => return None,
+    })
 }
 
 /// Returns the datatype that a column declares: a name of FHIR, a name of `System`, or the URL of either.
@@ -210,13 +160,13 @@ pub(super) fn resolve(
         Some(name) => Some(declared(name).ok_or_else(|| ("type", "a primitive type of FHIR".to_owned()))?),
     };
     let possible =
-        |cell: CellType| unknown || inferred.is_empty() || inferred.iter().any(|&kind| cell.takes(kind));
+        |cell: CellType| unknown || inferred.is_empty() || inferred.iter().any(|&kind| can_hold(cell, kind));
     let leads = || {
         let kinds: Vec<&str> = inferred.iter().map(|kind| kind.name()).collect();
         kinds.join(" or ")
     };
     if let Some(named) = named
-        && !possible(CellType::of(named))
+        && !possible(cell_of(named))
     {
         return Err(("type", format!("a type that the path can give, which is {}", leads())));
     }
@@ -224,12 +174,12 @@ pub(super) fn resolve(
         [only] if !unknown => Some(*only),
         _ => None,
     });
-    let usual = datatype.map_or_else(|| common(&inferred, unknown), CellType::of);
+    let usual = datatype.map_or_else(|| common(&inferred, unknown), cell_of);
     let cell = match ansi_type {
         None => usual,
         Some(name) => {
-            let cell = CellType::of_ansi(name)
-                .ok_or_else(|| ("tag", "an SQL type in the tag `ansi/type`".to_owned()))?;
+            let cell =
+                cell_of_ansi(name).ok_or_else(|| ("tag", "an SQL type in the tag `ansi/type`".to_owned()))?;
             if !possible(cell) {
                 return Err(("tag", format!("an SQL type in the tag `ansi/type` that can hold {}", leads())));
             }
@@ -241,9 +191,9 @@ pub(super) fn resolve(
 
 /// Returns the cells that hold all of the types, or text.
 fn common(inferred: &[Primitive], unknown: bool) -> CellType {
-    let mut cells = inferred.iter().map(|&kind| CellType::of(kind));
+    let mut cells = inferred.iter().map(|&kind| cell_of(kind));
     match cells.next() {
-        Some(first) if !unknown => cells.try_fold(first, CellType::join).unwrap_or(CellType::Text),
+        Some(first) if !unknown => cells.fold(first, CellType::join),
         _ => CellType::Text,
     }
 }

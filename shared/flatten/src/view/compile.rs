@@ -236,7 +236,7 @@ impl Builder<'_> {
                 let expected = format!("`collection` to be {} as in the first branch", column.collection);
                 self.mistakes.push(Mistake::new(format!("{}.collection", other.place), expected));
             }
-            if let Some(cell) = column.cell.join(other.column.cell) {
+            if let Some(cell) = column.cell.widen(other.column.cell) {
                 column.cell = cell;
             } else {
                 let expected = format!("a {} as in the first branch", column.cell.name());

@@ -1,5 +1,6 @@
 //! Writing items as cells of a column's type.
 
+use crate::column_type::CellType;
 use crate::decimals::NearestDouble;
 use crate::defect::DefectCode;
 use crate::fhirpath::{Decimal, Item, ItemValue, Machine, PathError};
@@ -7,7 +8,6 @@ use crate::json::Kind;
 use crate::row::{ColumnId, ITEM, Rows};
 use crate::time::moment;
 
-use super::column::CellType;
 use super::plan::CellFormat;
 use super::slot::Slot;
 

@@ -43,7 +43,7 @@ mod emit;
 mod profile;
 pub mod schema;
 
-pub use column::{CellType, Column, KeyColumn, Tag};
+pub use column::{Column, KeyColumn, Tag};
 pub use invalid::{InvalidView, Mistake};
 pub use plan::{NamedPlan, Plan};
 pub use profile::Profile;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::column_type::CellType;
 use crate::decimals::Decimals;
 use crate::dictionary::{Dictionary, Meaning, ScopeId, Tally};
 use crate::fhirpath::{Pool, SetId};
 use crate::model::Primitive;
 use crate::row::{ColumnId, Names, TableId};
 
-use super::column::{CellType, Column};
+use super::column::Column;
 use super::invalid::Mistake;
 use super::select::{PathProgram, Select};
 
@@ -122,11 +123,9 @@ impl NamedPlan {
         for (id, rows, _) in tally.columns(scope) {
             let at = self.columns.iter().position(|&known| known == id);
             let Some(column) = at.and_then(|at| self.plan.columns.get(at)) else { continue };
-            let list = if column.collection { "[]" } else { "" };
             let meaning = Meaning {
                 datatype: column.datatype.map(Primitive::name),
-                cell: format!("{}{list}", column.cell.name()),
-                ..Meaning::of(Some(column.path.as_str().into()))
+                ..Meaning::of(Some(column.path.as_str().into()), column.column_type())
             };
             dictionary.add(&self.plan.name, column.name.clone(), meaning, rows);
         }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::column::{CellType, Column};
+use crate::column_type::CellType;
+
+use super::column::Column;
 use super::plan::Plan;
 
 /// Returns the `$jsonSchema` that a MongoDB validator takes. A key that is still to be resolved leaves its cell out, so
@@ -27,7 +29,7 @@ pub fn json_schema(plan: &Plan) -> Json {
     json!({"bsonType": "object", "title": plan.name(), "required": ["_id"], "properties": properties})
 }
 
-/// Returns a decimal is text where nothing in MongoDB holds it: one of more than 34 digits, and `1e400` in a column of doubles.
+/// Returns the types of MongoDB for a cell. A decimal is text where nothing in MongoDB holds it: one of more than 34 digits, and `1e400` in a column of doubles.
 fn bson_types(cell: CellType) -> Json {
     match cell {
         CellType::Boolean => json!(["bool", "null"]),
@@ -79,11 +81,10 @@ pub fn sql_type(column: &Column) -> &str {
 pub fn columns(plan: &Plan) -> String {
     let mut lines = String::new();
     for column in plan.columns() {
-        let array = if column.collection { "[]" } else { "" };
         let datatype = column.datatype.map_or("", |datatype| datatype.name());
         let path = column.path.replace(['\n', '\r', '\t'], " ");
-        let cell = column.cell.name();
-        let _ = writeln!(lines, "{}\t{}\t{cell}{array}\t{datatype}\t{path}", plan.name(), column.name);
+        let kind = column.column_type();
+        let _ = writeln!(lines, "{}\t{}\t{kind}\t{datatype}\t{path}", plan.name(), column.name);
     }
     lines
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::json::{is_scalar, many, says_something, text, text_of};
 use crate::model::{Type, Use, tail, with_digits, without_version};
-use crate::oracle::{At, Object, Role, Walk, is_mistakable};
+use crate::oracle::{At, Object, Role, Walk, has_list, is_mistakable};
 use crate::values::{self, date, moment};
 
 /// An extension with where it stands in its array.
@@ -163,7 +163,8 @@ impl<'m> Walk<'m> {
             return self.set_aside(&here.address, value);
         }
         let under = At { prefix: at.column(name), ..here };
-        let is_list = value.is_array() || !uses.is_empty() && uses.iter().all(|used| used.many);
+        let every_release = !uses.is_empty() && uses.iter().all(|used| used.many);
+        let is_list = value.is_array() || has_list(uses).unwrap_or(every_release);
         if has_scalar || many(value).iter().any(Value::is_array) {
             self.is_defect = true;
         } else if is_list {

@@ -201,6 +201,10 @@ impl<'m> Walk<'m> {
         if name != bare {
             return;
         }
+        let value = match value.as_array().map(Vec::as_slice) {
+            Some([only]) if has_list(uses) == Some(false) => only,
+            _ => value,
+        };
         let said = if used.datatype == "Period" { value.get("start") } else { Some(value) };
         let time =
             said.and_then(text).and_then(moment).filter(|_| used.is_moment() || used.datatype == "Period");
@@ -216,7 +220,23 @@ impl<'m> Walk<'m> {
     }
 
     pub(crate) fn known(&mut self, here: &At<'m>, uses: &'m [Use], value: &Value, out: &mut Object) {
-        let is_list = value.is_array() || uses.iter().all(|used| used.many);
+        let has_list = has_list(uses).filter(|_| here.role != Role::Value);
+        match (has_list, value) {
+            (Some(false), Value::Array(items)) if !items.iter().all(Value::is_null) => match &items[..] {
+                [only] if is_scalar(only) || only.is_object() && !uses.iter().all(Use::is_primitive) => {
+                    return self.known(&here.item(0), uses, only, out);
+                }
+                _ => return self.set_aside(&here.address, value),
+            },
+            (Some(true), Value::Array(_) | Value::Object(_)) => {
+                if !many(value).iter().all(|item| values::fits(uses, item)) {
+                    return self.set_aside(&here.address, value);
+                }
+            }
+            (Some(true), value) if !values::fits(uses, value) => return self.scalar(here, uses, value, out),
+            _ => {}
+        }
+        let is_list = value.is_array() || has_list.unwrap_or_else(|| uses.iter().all(|used| used.many));
         let objects: Vec<&Object> = many(value).iter().filter_map(Value::as_object).collect();
         let kind = self.model.fitting(uses, &objects);
         if value.is_object() && self.strictness > 0 && kind.is_none() {
@@ -489,6 +509,14 @@ fn pairs<'v>(objects: impl Iterator<Item = &'v Object>, second: &str) -> Vec<Val
 fn is_plain_name(name: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphabetic();
     name.starts_with(is_letter) && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether the column of an element's scalars has a list: the newest release with a scalar says so. Nothing where some
+/// release has an array of objects.
+pub(crate) fn has_list(uses: &[Use]) -> Option<bool> {
+    let newest = uses.iter().find(|used| used.is_primitive())?;
+    let has_array_of_objects = uses.iter().any(|used| used.many && !used.is_primitive());
+    (!has_array_of_objects).then_some(newest.many)
 }
 
 /// Whether an unknown element could be mistaken for something else.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::json::{number, text};
 use crate::model::{Model, Use, hex_digest};
+use crate::oracle::has_list;
 
 /// Base64 text above this is replaced.
 const INLINE_BYTES: usize = 256 << 10;
@@ -20,6 +21,12 @@ pub(crate) enum Scalar {
 }
 
 pub(crate) fn scalar(uses: &[Use], value: &Value) -> Scalar {
+    if is_of_text_and_others(uses) {
+        let is_wrong = value.is_boolean() && !uses.iter().any(|used| used.datatype == "boolean")
+            || number(value).is_some() && !uses.iter().any(is_number);
+        let text = as_written(value);
+        return if is_wrong { Scalar::Wrong(text) } else { Scalar::Cell(text.into(), None) };
+    }
     let types = uses.iter().filter(|used| used.is_primitive());
     let found: Vec<Scalar> = types.filter_map(|used| of_type(used.datatype, value)).collect();
     // A number that needs 64 bits has them where some release does; others are integers where some release says so.
@@ -30,6 +37,22 @@ pub(crate) fn scalar(uses: &[Use], value: &Value) -> Scalar {
     };
     let fits = found.into_iter().min_by_key(rank);
     fits.unwrap_or_else(|| Scalar::Wrong(as_written(value)))
+}
+
+fn is_number(used: &Use) -> bool {
+    ["integer", "positiveInt", "unsignedInt", "integer64", "decimal"].contains(&used.datatype)
+}
+
+/// Whether releases disagree about text: the column is text then, unless some release has an array of objects.
+fn is_of_text_and_others(uses: &[Use]) -> bool {
+    let is_other = |used: &Use| used.datatype == "boolean" || is_number(used);
+    let primitives = || uses.iter().filter(|used| used.is_primitive());
+    primitives().any(is_other) && !primitives().all(is_other) && has_list(uses).is_some()
+}
+
+/// Whether an item may stand in a list.
+pub(crate) fn fits(uses: &[Use], item: &Value) -> bool {
+    item.is_null() || !item.is_array() && !item.is_object() && !matches!(scalar(uses, item), Scalar::Wrong(_))
 }
 
 fn of_type(datatype: &str, value: &Value) -> Option<Scalar> {

@@ -1,6 +1,6 @@
 //! The dictionary of columns: what every column means, and which load filled it first.
 //!
-//! An entry is written when a column is new, and again only when it gains a type or extensions of two URLs meet in it. A
+//! An entry is written when a column is new, and again only when its type becomes wider or extensions of two URLs meet in it. A
 //! process remembers entries for a while, so that a load whose columns are all known costs no command. A table has at
 //! most 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what comes behind them is
 //! counted in the load's `drift.unlisted` and has no entry. Rows do not depend on entries.
@@ -9,6 +9,7 @@ mod known;
 
 use std::collections::BTreeMap;
 
+use flatten::column_type::ColumnType;
 use flatten::dictionary::{Column, Dictionary, MAX_COLUMNS, MAX_MADE_UP, Meaning, cut};
 
 use crate::interrupted::Interrupted;
@@ -124,7 +125,7 @@ impl Ledger {
         known.is_none_or(|known| {
             known.is_outdated
                 || (self.clashes(column, Some(known)) && !known.is_clash)
-                || more_types(column, Some(known)).is_some()
+                || wider_type(column, Some(known)).is_some()
         })
     }
 
@@ -172,35 +173,21 @@ impl Filling<'_> {
         let Filled { load, part, now, .. } = self.filled;
         let first = FirstFilled { load: (*load).to_owned(), at: *now, part: *part };
         let mut entry = ColumnEntry::new(column, first);
-        let types = more_types(column, known);
-        let sets_types = types.is_some();
-        if types.is_some() {
-            entry.types = types;
+        let wider = wider_type(column, known);
+        if wider.is_some() {
+            entry.column_type = wider;
         }
         entry.is_clash = is_clash;
-        ColumnChange { entry, sets_types, sets_clash: is_clash }
+        ColumnChange { entry, sets_type: wider.is_some(), sets_clash: is_clash }
     }
 }
 
-/// The types of cells, in the order in which [`Meaning::cell`] names them.
-const TYPES: [&str; 10] =
-    ["boolean", "integer", "long", "decimal", "double", "text", "timestamp", "binary", "record", "any"];
-
-/// Returns the types of a column together with those that its entry has, if the entry lacks some: after a change of
-/// settings old rows hold decimals and new ones doubles. The order of loads makes no difference.
-fn more_types(column: &Column, known: Option<&Known>) -> Option<String> {
-    let (known, new) = (known?.types.as_deref()?, column.meaning.cell.as_str());
-    if known == new || known.ends_with("[]") != new.ends_with("[]") {
-        return None;
-    }
-    let (known_types, new_types) = (types_in(known), types_in(new));
-    let union = TYPES.into_iter().filter(|word| known_types.contains(word) || new_types.contains(word));
-    let union = union.collect::<Vec<_>>().join("|") + if new.ends_with("[]") { "[]" } else { "" };
-    (union != known).then_some(union)
-}
-
-fn types_in(cell: &str) -> Vec<&str> {
-    cell.trim_end_matches("[]").split('|').collect()
+/// Returns the type that holds a column's cells and those that stand already, if its entry has another: after a change
+/// of settings old rows hold decimals and new ones doubles. The order of loads makes no difference.
+fn wider_type(column: &Column, known: Option<&Known>) -> Option<ColumnType> {
+    let known = known?.column_type?;
+    let joined = known.join(column.meaning.column_type);
+    (joined != known).then_some(joined)
 }
 
 fn id_of(column: &Column) -> String {

@@ -1,5 +1,6 @@
 //! Entries of the dictionary of columns, as stores keep them.
 
+use flatten::column_type::ColumnType;
 use flatten::dictionary::{Column, cut};
 
 /// What is known of a column.
@@ -17,8 +18,8 @@ pub struct ColumnEntry {
     pub derived: Option<String>,
     /// The FHIR datatype of the element.
     pub datatype: Option<String>,
-    /// The types of its cells, such as `text` or `decimal|text`; `None` in entries that an earlier version wrote.
-    pub types: Option<String>,
+    /// The type of its cells; `None` in entries that an earlier version wrote.
+    pub column_type: Option<ColumnType>,
     /// Whether no FHIR release knows the element.
     pub is_unknown: bool,
     /// Whether extensions of two URLs meet in it.
@@ -45,8 +46,8 @@ pub struct FirstFilled {
 pub struct ColumnChange {
     /// The whole entry, for a column that has none.
     pub entry: ColumnEntry,
-    /// Whether an entry that stands takes the types of this one.
-    pub sets_types: bool,
+    /// Whether an entry that stands takes the type of this one.
+    pub sets_type: bool,
     /// Whether an entry that stands becomes a clash.
     pub sets_clash: bool,
 }
@@ -63,7 +64,7 @@ impl ColumnEntry {
             url: owned(meaning.url.as_deref()),
             derived: owned(meaning.derived),
             datatype: owned(meaning.datatype),
-            types: Some(meaning.cell.clone()),
+            column_type: Some(meaning.column_type),
             is_unknown: meaning.is_unknown,
             is_clash: false,
             first: Some(first),

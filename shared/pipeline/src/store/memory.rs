@@ -323,10 +323,10 @@ impl LoadStore for MemoryStore {
 
     async fn write_columns(&self, changes: &[ColumnChange]) -> Result<(), Interrupted> {
         let mut columns = lock(&self.columns);
-        for ColumnChange { entry, sets_types, sets_clash } in changes {
+        for ColumnChange { entry, sets_type, sets_clash } in changes {
             let standing = columns.entry(entry.id()).or_insert_with(|| entry.clone());
-            if *sets_types {
-                standing.types.clone_from(&entry.types);
+            if *sets_type {
+                standing.column_type = entry.column_type;
             }
             standing.is_clash |= sets_clash;
             standing.is_outdated = false;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CellType {
+pub enum FieldType {
     /// Text.
     Text,
     /// A 32-bit integer.
@@ -30,7 +30,7 @@ pub enum CellType {
     Null,
 }
 
-impl CellType {
+impl FieldType {
     /// All types, in a fixed order.
     pub const ALL: [Self; 10] = [
         Self::Text,
@@ -48,18 +48,18 @@ impl CellType {
 
 /// A set of types.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CellTypes(u16);
+pub struct FieldTypes(u16);
 
-impl CellTypes {
+impl FieldTypes {
     /// Returns the same types and one more.
     #[must_use]
-    pub const fn with(self, cell: CellType) -> Self {
+    pub const fn with(self, cell: FieldType) -> Self {
         Self(self.0 | 1 << cell as u16)
     }
 
     /// Returns whether a type is among them.
     #[must_use]
-    pub const fn has(self, cell: CellType) -> bool {
+    pub const fn has(self, cell: FieldType) -> bool {
         self.0 & 1 << cell as u16 != 0
     }
 
@@ -70,8 +70,8 @@ impl CellTypes {
     }
 
     /// Returns the types in a fixed order.
-    pub fn iter(self) -> impl Iterator<Item = CellType> {
-        CellType::ALL.into_iter().filter(move |cell| self.has(*cell))
+    pub fn iter(self) -> impl Iterator<Item = FieldType> {
+        FieldType::ALL.into_iter().filter(move |cell| self.has(*cell))
     }
 
     /// Returns these types and others.
@@ -91,7 +91,7 @@ impl CellTypes {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldSchema {
     /// The types of its values.
-    pub types: CellTypes,
+    pub types: FieldTypes,
     /// The fields of its sub-documents.
     pub properties: BTreeMap<String, Self>,
     /// The items of its lists.
@@ -101,12 +101,12 @@ pub struct FieldSchema {
 impl FieldSchema {
     /// Returns a field of one type.
     #[must_use]
-    pub fn of(cell: CellType) -> Self {
-        Self { types: CellTypes::default().with(cell), ..Self::default() }
+    pub fn of(cell: FieldType) -> Self {
+        Self { types: FieldTypes::default().with(cell), ..Self::default() }
     }
 
     /// Adds a type.
-    pub const fn add(&mut self, cell: CellType) {
+    pub const fn add(&mut self, cell: FieldType) {
         self.types = self.types.with(cell);
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use flatten::column_type::{CellType, ColumnType};
 use flatten::indexes::Indexes;
 use flatten::{CellValue, TableRow};
 use pipeline::erasure::Eraser;
@@ -406,13 +407,13 @@ fn column(name: &str, load: &str) -> ColumnChange {
         url: None,
         derived: None,
         datatype: Some("code".to_owned()),
-        types: Some("text".to_owned()),
+        column_type: Some(ColumnType::One(CellType::Text)),
         is_unknown: false,
         is_clash: false,
         first: Some(FirstFilled { load: load.to_owned(), at: 5, part: 0 }),
         is_outdated: false,
     };
-    ColumnChange { entry, sets_types: false, sets_clash: false }
+    ColumnChange { entry, sets_type: false, sets_clash: false }
 }
 
 #[tokio::test]

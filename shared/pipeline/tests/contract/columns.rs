@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flatten::automatic::Settings;
 use flatten::catalog::{Catalog, Choices, ResourceFlattener};
+use flatten::column_type::{CellType, ColumnType};
 use flatten::decimals::Decimals;
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Tape};
@@ -67,7 +68,7 @@ async fn columns_know_their_first_load() {
             column: "gender".to_owned(),
             path: Some("Patient.gender".to_owned()),
             datatype: Some("code".to_owned()),
-            types: Some("text".to_owned()),
+            column_type: Some(ColumnType::One(CellType::Text)),
             first: gender.first.clone(),
             url: None,
             derived: None,
@@ -82,19 +83,19 @@ async fn columns_know_their_first_load() {
 }
 
 #[tokio::test]
-async fn a_column_has_the_types_of_all_loads() {
+async fn a_column_has_the_type_that_holds_all_loads() {
     const WEIGHT: &str = r#"{"resourceType":"Observation","status":"final","valueQuantity":{"value":70.5}}"#;
     each(async |ledger| {
         let (double, exact) = (Decimals::Double, Decimals::Exact);
-        let types = [(exact, "decimal"), (double, "decimal|double"), (exact, "decimal|double")];
+        let types = [(double, CellType::Double), (exact, CellType::Decimal), (double, CellType::Decimal)];
         for (attempt, (decimals, expected)) in (1..).zip(types) {
             let columns = columns_of(&[WEIGHT], decimals);
             let filled = Filled { load: "one", attempt, part: u64::from(attempt), columns: &columns, now: 5 };
             ledger.fill(&filled).await.unwrap();
             let value = column(ledger, "Observation.valueQuantity_value").await;
-            assert_eq!(value.types.as_deref(), Some(expected));
+            assert_eq!(value.column_type, Some(ColumnType::One(expected)));
             let status = column(ledger, "Observation.status").await;
-            assert_eq!(status.types.as_deref(), Some("text"));
+            assert_eq!(status.column_type, Some(ColumnType::One(CellType::Text)));
         }
     })
     .await;

@@ -1,6 +1,9 @@
 //! Fields: what is known of a member's position before any value is seen there.
 
 use crate::check;
+use crate::column_type::{CellType, ColumnType};
+use crate::decimals::Decimals;
+use crate::json::{Kind, Node};
 use crate::model::{Datatype, Element, Primitive, TypeId};
 use crate::row::{ColumnId, Names};
 
@@ -24,8 +27,10 @@ pub(super) struct Field {
     pub(super) types: ObjectTypes,
     pub(super) columns: Columns,
     pub(super) choice: Option<ChoiceColumns>,
-    /// Whether every release has an array here.
+    /// Whether the column holds a list of scalars, or every release has an array of objects here.
     pub(super) is_array: bool,
+    /// The type of the column of an element that has scalars; `None` where anything may stand.
+    pub(super) column_type: Option<ColumnType>,
     pub(super) telecoms: Option<TelecomColumns>,
     pub(super) is_resource: bool,
     /// The codes of the element's required binding.
@@ -58,6 +63,7 @@ impl Field {
             columns: Columns::of(name, names),
             choice: None,
             is_array: false,
+            column_type: None,
             telecoms: None,
             is_resource: false,
             codes: &[],
@@ -74,7 +80,14 @@ impl Field {
 
     /// Adds what the model says of an element of a type.
     pub(super) fn add_element(&mut self, type_id: TypeId, element: &Element) {
-        self.is_array = element.uses.iter().all(|used| used.many);
+        self.column_type = match ColumnType::of_element(element, Decimals::Exact) {
+            ColumnType::Records | ColumnType::Json | ColumnType::Any => None,
+            scalars => Some(scalars),
+        };
+        self.is_array = match self.column_type {
+            Some(column_type) => matches!(column_type, ColumnType::List(_)),
+            None => element.uses.iter().all(|used| used.many),
+        };
         self.codes = check::codes(type_id.name(), element.name).unwrap_or_default();
         if !self.codes.is_empty() {
             self.scalars = self.scalars.and(Scalars::CODED);
@@ -85,6 +98,10 @@ impl Field {
                 Datatype::Complex(inner) => self.types.add_modelled(element, inner),
                 Datatype::Resource => self.is_resource = true,
             }
+        }
+        let is_text = matches!(self.column_type, Some(ColumnType::One(CellType::Text)));
+        if is_text && self.scalars.has(Scalars::BOOLEAN.and(Scalars::NUMBER)) {
+            self.scalars = self.scalars.and(Scalars::AS_TEXT);
         }
     }
 }
@@ -105,6 +122,9 @@ const ONLY_OBJECTS: u8 = 1 << 1;
 const CHOICE: u8 = 1 << 2;
 const MODELLED: u8 = 1 << 3;
 const ARRAY: u8 = 1 << 4;
+const ONE_SCALAR: u8 = 1 << 5;
+const SCALAR_LIST: u8 = 1 << 6;
+const OBJECTS: u8 = 1 << 7;
 
 impl FieldFlags {
     pub(super) fn of(field: &Field) -> Self {
@@ -115,6 +135,9 @@ impl FieldFlags {
             (field.choice.is_some(), CHOICE),
             (field.is_known && !field.is_extension, MODELLED),
             (field.is_array, ARRAY),
+            (matches!(field.column_type, Some(ColumnType::One(_))), ONE_SCALAR),
+            (matches!(field.column_type, Some(ColumnType::List(_))), SCALAR_LIST),
+            (field.types.has_modelled(), OBJECTS),
         ];
         Self {
             column: field.columns.value,
@@ -144,7 +167,22 @@ impl FieldFlags {
         self.bits & MODELLED != 0
     }
 
-    /// Returns whether every release has an array here. A single value is then read as an array of one.
+    /// Returns whether the column holds one scalar, so that an array cannot stand in it.
+    pub(crate) const fn is_one_scalar(self) -> bool {
+        self.bits & ONE_SCALAR != 0
+    }
+
+    /// Returns whether the column holds a list of scalars.
+    pub(crate) const fn is_scalar_list(self) -> bool {
+        self.bits & SCALAR_LIST != 0
+    }
+
+    /// Returns whether some release has an object here.
+    pub(crate) const fn has_objects(self) -> bool {
+        self.bits & OBJECTS != 0
+    }
+
+    /// Returns whether an array belongs here. A single value is then read as an array of one.
     pub(crate) const fn is_array(self) -> bool {
         self.bits & ARRAY != 0
     }
@@ -175,6 +213,12 @@ impl Scalars {
     /// Some release has a whole number here that may be 0, or less.
     pub(crate) const ZERO: Self = Self(1 << 9);
     pub(crate) const NEGATIVE: Self = Self(1 << 10);
+    /// Some release has text here and another a boolean or a number: all are written as text.
+    pub(crate) const AS_TEXT: Self = Self(1 << 11);
+
+    pub(crate) const NUMBER: Self = Self::INTEGER.and(Self::LONG).and(Self::DECIMAL);
+    /// What JSON writes as a string.
+    const WRITTEN: Self = Self::TEXT.and(Self::MOMENT).and(Self::TIME).and(Self::BINARY);
 
     pub(super) const UNKNOWN: Self = Self::BOOLEAN.and(Self::DECIMAL).and(Self::TEXT);
 
@@ -202,6 +246,24 @@ impl Scalars {
     /// Returns whether some of these kinds are among them.
     pub(crate) const fn has(self, some: Self) -> bool {
         self.0 & some.0 != 0
+    }
+
+    /// Returns whether an item may stand in a list of these kinds.
+    pub(crate) fn take_item(self, item: Node<'_>) -> bool {
+        let is_whole = |digits: &str| {
+            let digits = digits.strip_prefix('-').unwrap_or(digits);
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        match item.kind() {
+            Kind::Null => true,
+            Kind::String => {
+                self.has(Self::WRITTEN)
+                    || self.has(Self::LONG) && item.text().is_some_and(|digits| is_whole(&digits))
+            }
+            Kind::Number => self.has(Self::DECIMAL) || self.has(Self::NUMBER) && is_whole(item.raw()),
+            Kind::True | Kind::False => self.has(Self::BOOLEAN),
+            Kind::Array | Kind::Object => false,
+        }
     }
 
     /// Returns whether no release has a primitive here.

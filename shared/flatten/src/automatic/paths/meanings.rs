@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::automatic::naming::ExtensionNaming;
 use crate::automatic::object_kind::ObjectKind;
+use crate::column_type::{CellType, ColumnType};
 use crate::decimals::Decimals;
 use crate::dictionary::{Meaning, cut};
 use crate::model::extensions::without_version;
-use crate::model::{Datatype, Element};
+use crate::model::{Datatype, Element, type_named};
 use crate::row::ColumnId;
 
-use super::columns::{Columns, Derived};
+use super::columns::Derived;
 use super::field::{Field, Scalars, TELECOM_SYSTEMS};
 use super::lookup::PathCache;
 use super::member::{FieldId, Member, ObjectPathId};
@@ -28,7 +29,17 @@ impl Namespace {
     /// Returns the name space of a resource's row.
     pub(crate) fn of_resource(path: ObjectPathId, resource_type: &str) -> Self {
         let fhir_path = Arc::from(resource_type);
-        Self { path, context: PathContext { fhir_path, url: None, is_unknown: false, is_clash: false } }
+        Self {
+            path,
+            context: PathContext {
+                fhir_path,
+                url: None,
+                is_unknown: false,
+                is_clash: false,
+                is_open: false,
+                is_extension_value: false,
+            },
+        }
     }
 }
 
@@ -39,21 +50,25 @@ struct PathContext {
     url: Option<Arc<str>>,
     is_unknown: bool,
     is_clash: bool,
+    /// Whether objects of any type may stand here, so that a column has no type of its own.
+    is_open: bool,
+    /// Whether it is an extension's value, whose columns stand under the extension's name whatever its type.
+    is_extension_value: bool,
 }
 
 impl PathContext {
     fn step(&self, step: &str) -> Self {
-        Self { fhir_path: cut(&format!("{}.{step}", self.fhir_path)).into(), ..self.clone() }
+        let fhir_path = cut(&format!("{}.{step}", self.fhir_path)).into();
+        Self { fhir_path, is_extension_value: false, ..self.clone() }
     }
 
-    fn meaning(&self, derived: Option<&'static str>, cell: &str) -> Meaning {
+    fn meaning(&self, derived: Option<&'static str>, column_type: ColumnType) -> Meaning {
         Meaning {
             url: self.url.clone(),
             derived,
-            cell: cell.to_owned(),
             is_unknown: self.is_unknown,
             is_clash: self.is_clash,
-            ..Meaning::of(Some(Arc::clone(&self.fhir_path)))
+            ..Meaning::of(Some(Arc::clone(&self.fhir_path)), column_type)
         }
     }
 }
@@ -67,6 +82,9 @@ pub(crate) struct ListItems {
     pub(crate) namespace: Namespace,
 }
 
+const TEXT: ColumnType = ColumnType::One(CellType::Text);
+const TEXTS: ColumnType = ColumnType::List(CellType::Text);
+
 /// The meanings of the columns of one name space, or of several that share a table.
 #[derive(Debug)]
 pub(crate) struct Meanings<'c> {
@@ -74,18 +92,28 @@ pub(crate) struct Meanings<'c> {
     decimals: Decimals,
     elements: BTreeMap<ColumnId, Meaning>,
     derived: BTreeMap<ColumnId, Meaning>,
+    /// Objects that no release has in an array: only a deviating sender fills their own column.
+    single_objects: BTreeMap<ColumnId, Meaning>,
     items: Vec<ListItems>,
 }
 
 impl<'c> Meanings<'c> {
     /// Returns an empty set of meanings, of rows whose decimals are written like that.
     pub(crate) const fn new(cache: &'c PathCache, decimals: Decimals) -> Self {
-        Self { cache, decimals, elements: BTreeMap::new(), derived: BTreeMap::new(), items: Vec::new() }
+        Self {
+            cache,
+            decimals,
+            elements: BTreeMap::new(),
+            derived: BTreeMap::new(),
+            single_objects: BTreeMap::new(),
+            items: Vec::new(),
+        }
     }
 
     /// Returns what a column means. An element's own column comes before one that is derived from another element.
     pub(crate) fn get(&self, column: ColumnId) -> Option<&Meaning> {
-        self.elements.get(&column).or_else(|| self.derived.get(&column))
+        let all = [&self.elements, &self.derived, &self.single_objects];
+        all.into_iter().find_map(|meanings| meanings.get(&column))
     }
 
     /// Takes the lists of records that were found.
@@ -123,15 +151,15 @@ impl<'c> Meanings<'c> {
         match object.kind {
             ObjectKind::Concept | ObjectKind::Coding => {
                 if let Some(codings) = object.columns.derived(Derived::Codings) {
-                    self.add_derived(codings, context, "codings", "text[]");
+                    self.add_derived(codings, context, "codings", TEXTS);
                 }
             }
             ObjectKind::Reference => {
                 if let Some(key) = object.columns.derived(Derived::Key) {
-                    self.add_derived(key, context, "key", "text");
+                    self.add_derived(key, context, "key", TEXT);
                 }
                 if let Some(identifier) = object.columns.derived(Derived::Identifier) {
-                    self.add_derived(identifier, context, "identifier", "text");
+                    self.add_derived(identifier, context, "identifier", TEXT);
                 }
                 if let Some(kind) = object.columns.derived(Derived::Kind) {
                     self.add_element(kind, type_of_target(object, context));
@@ -171,43 +199,57 @@ impl<'c> Meanings<'c> {
             _ => context.step(key),
         };
         here.is_unknown |= element.is_none() && !on_primitive;
+        let type_of = match &element {
+            Some(_) if in_extension || here.is_open => ColumnType::Any,
+            Some(_) if context.is_extension_value => type_in_extension(key, self.decimals),
+            Some(element) => ColumnType::of_element(element, self.decimals),
+            None => ColumnType::Any,
+        };
         // The value of an extension stands in the column that the extension has described.
         if !(base == Some("value") && object.kind == ObjectKind::Extension) {
-            let mut meaning = here.meaning(None, &cell_of(field, element.as_ref(), self.decimals));
+            let mut meaning = here.meaning(None, type_of);
             meaning.datatype = element.as_ref().filter(|_| !in_extension).map(datatype_of);
             if is_label {
-                "text[]".clone_into(&mut meaning.cell);
+                meaning.column_type = TEXTS;
             }
-            self.add_element(field.columns.value, meaning);
+            let is_single_object = meaning.column_type == ColumnType::Records
+                && element.as_ref().is_some_and(|element| !element.uses.iter().any(|used| used.many));
+            if is_single_object {
+                keep_first(&mut self.single_objects, field.columns.value, meaning);
+            } else {
+                self.add_element(field.columns.value, meaning);
+            }
         }
         if let (Some(choice), Some(base)) = (field.choice, base) {
             let context = context.step(base);
-            self.add_derived(choice.kind, &context, "type", "text");
+            self.add_derived(choice.kind, &context, "type", TEXT);
             if let Some(at) = choice.at {
-                self.add_derived(at, &context, "at", "timestamp");
+                self.add_derived(at, &context, "at", ColumnType::One(CellType::Timestamp));
             }
             if let Some(yes_or_no) = choice.yes_or_no {
-                self.add_derived(yes_or_no.column, &context, "holds", "boolean");
+                self.add_derived(yes_or_no.column, &context, "holds", ColumnType::One(CellType::Boolean));
             }
         }
+        here.is_extension_value = in_extension && base == Some("value");
         self.add_field(field, &here);
     }
 
     fn add_extension(&mut self, field: FieldId, context: &PathContext) {
         let field = self.cache.field(field);
-        self.add_element(field.columns.value, context.meaning(None, "any"));
+        self.add_element(field.columns.value, context.meaning(None, ColumnType::Any));
         self.add_field(field, context);
     }
 
     /// Adds the columns that are derived from a field, and those of the objects in it.
     fn add_field(&mut self, field: &Field, context: &PathContext) {
-        self.add_derived_columns(&field.columns, field.scalars, context);
+        self.add_derived_columns(field, context);
         for (system, column) in TELECOM_SYSTEMS.into_iter().zip(field.telecoms.into_iter().flatten()) {
-            self.add_derived(column, context, system, "text");
+            self.add_derived(column, context, system, TEXT);
         }
         for known in field.types.used_since(self.cache.load()) {
             if let Some(path) = known.in_place {
-                self.add(&Namespace { path, context: context.clone() });
+                let is_open = context.is_open || field.is_resource;
+                self.add(&Namespace { path, context: PathContext { is_open, ..context.clone() } });
             }
             let shared_type = known.type_id.filter(|_| !field.is_extension);
             let shared = shared_type.and_then(|type_id| self.cache.shared_item(type_id));
@@ -224,28 +266,35 @@ impl<'c> Meanings<'c> {
         }
         if let Some(whole) = field.whole_labels {
             let whole = self.cache.field(whole);
-            self.add_element(whole.columns.value, context.meaning(None, "record[]"));
+            self.add_element(whole.columns.value, context.meaning(None, ColumnType::Records));
             self.add_field(whole, context);
         }
     }
 
     /// Adds the columns that a field's values may be written to besides their own.
-    fn add_derived_columns(&mut self, columns: &Columns, scalars: Scalars, context: &PathContext) {
+    fn add_derived_columns(&mut self, field: &Field, context: &PathContext) {
+        let (columns, scalars) = (&field.columns, field.scalars);
+        // Repeated extensions have a list of moments.
+        let moments = match field.column_type {
+            Some(ColumnType::List(_)) => ColumnType::List(CellType::Timestamp),
+            Some(_) => ColumnType::One(CellType::Timestamp),
+            None => ColumnType::Any,
+        };
         let all = [
-            (Derived::At, "at", "timestamp"),
-            (Derived::Text, "text", "text"),
-            (Derived::Count, "count", "integer"),
-            (Derived::Key, "key", "text"),
-            (Derived::Values, "values", "text[]"),
-            (Derived::Keys, "keys", "text[]"),
-            (Derived::Size, "size", "long"),
-            (Derived::Sha256, "sha256", "text"),
+            (Derived::At, "at", moments),
+            (Derived::Text, "text", TEXT),
+            (Derived::Count, "count", ColumnType::One(CellType::Integer)),
+            (Derived::Key, "key", TEXT),
+            (Derived::Values, "values", TEXTS),
+            (Derived::Keys, "keys", TEXTS),
+            (Derived::Size, "size", ColumnType::One(CellType::Long)),
+            (Derived::Sha256, "sha256", TEXT),
         ];
-        for (derived, by, cell) in all {
+        for (derived, by, column_type) in all {
             if let Some(column) = columns.derived(derived)
-                && (derived != Derived::At || scalars.has(Scalars::MOMENT))
+                && (derived != Derived::At || scalars.has(Scalars::MOMENT) || field.is_extension)
             {
-                self.add_derived(column, context, by, cell);
+                self.add_derived(column, context, by, column_type);
             }
         }
     }
@@ -255,8 +304,14 @@ impl<'c> Meanings<'c> {
         keep_first(&mut self.elements, column, meaning);
     }
 
-    fn add_derived(&mut self, column: ColumnId, context: &PathContext, by: &'static str, cell: &str) {
-        keep_first(&mut self.derived, column, context.meaning(Some(by), cell));
+    fn add_derived(
+        &mut self,
+        column: ColumnId,
+        context: &PathContext,
+        by: &'static str,
+        column_type: ColumnType,
+    ) {
+        keep_first(&mut self.derived, column, context.meaning(Some(by), column_type));
     }
 }
 
@@ -281,37 +336,26 @@ fn extension_context(carrier: &PathContext, url: &str, naming: ExtensionNaming) 
 /// Returns the meaning of `Reference.type`, whether it was written or derived from the reference.
 fn type_of_target(object: &ObjectPath, context: &PathContext) -> Meaning {
     let element = object.type_id.and_then(|type_id| type_id.element("type"));
-    let mut meaning = context.step("type").meaning(None, "text");
+    let mut meaning = context.step("type").meaning(None, TEXT);
     meaning.datatype = element.as_ref().map(datatype_of);
     meaning
 }
 
-fn datatype_of(element: &Element) -> &'static str {
-    element.newest().datatype.name()
+/// Returns the type of the column that a member of an extension's value fills, if all types of values agree on it. An
+/// object has no column of its own.
+fn type_in_extension(key: &str, decimals: Decimals) -> ColumnType {
+    let values = type_named("Extension").into_iter().flat_map(|extension| extension.choices("value"));
+    let types = values.flat_map(|value| value.uses).filter_map(|used| match used.datatype {
+        Datatype::Complex(complex) => complex.element(key),
+        Datatype::Primitive(_) | Datatype::Resource => None,
+    });
+    let types = types.map(|member| ColumnType::of_element(&member, decimals));
+    let has_scalars = |column_type: &ColumnType| *column_type != ColumnType::Records;
+    let agreed =
+        types.filter(has_scalars).reduce(|one, other| if one == other { one } else { ColumnType::Any });
+    agreed.unwrap_or(ColumnType::Records)
 }
 
-/// The scalars that are written as text.
-const TEXTS: Scalars = Scalars::MOMENT.and(Scalars::TIME).and(Scalars::TEXT).and(Scalars::BINARY);
-
-/// Returns the type of the cells in an element's own column.
-fn cell_of(field: &Field, element: Option<&Element>, decimals: Decimals) -> String {
-    let Some(element) = element else { return "any".to_owned() };
-    let is_primitive = |datatype| matches!(datatype, Datatype::Primitive(_));
-    if field.scalars.none() || !element.uses.iter().any(|used| is_primitive(used.datatype)) {
-        return "record[]".to_owned();
-    }
-    let scalars = field.scalars;
-    let decimal = match decimals {
-        Decimals::Exact => "decimal",
-        Decimals::Double => "double",
-    };
-    let words = [
-        (scalars.has(Scalars::BOOLEAN), "boolean"),
-        (scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL), "integer"),
-        (scalars.has(Scalars::LONG), "long"),
-        (scalars.has(Scalars::DECIMAL), decimal),
-        (scalars.has(TEXTS), "text"),
-    ];
-    let words: Vec<&str> = words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
-    words.join("|") + if element.newest().many { "[]" } else { "" }
+fn datatype_of(element: &Element) -> &'static str {
+    element.newest().datatype.name()
 }

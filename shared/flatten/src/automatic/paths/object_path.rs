@@ -162,6 +162,11 @@ impl ObjectPath {
             let base = element.uses.iter().find_map(|used| used.choice);
             field.mandatory_bits = check::met_by(type_id.name(), key, base);
         }
+        if in_extension {
+            // An extension may have a value of any type.
+            field.column_type = None;
+            field.is_array = element.uses.iter().all(|used| used.many);
+        }
         if of_value {
             if self.kind == ObjectKind::ExtensionItem && !field.scalars.none() {
                 field.name = "value".into();

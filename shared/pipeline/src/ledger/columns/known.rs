@@ -6,6 +6,7 @@ use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use flatten::column_type::ColumnType;
 use flatten::dictionary::Column;
 
 use crate::store::ColumnEntry;
@@ -19,8 +20,8 @@ const FORGET_AFTER: Duration = Duration::from_mins(5);
 /// What matters of an entry. Texts that senders choose are hashed, so that it is small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
-    /// The types of its cells.
-    pub(super) types: Option<Box<str>>,
+    /// The type of its cells.
+    pub(super) column_type: Option<ColumnType>,
     /// The hash of its extension's URL, see [`KnownColumns::url`].
     pub(super) url: u64,
     pub(super) is_clash: bool,
@@ -49,7 +50,7 @@ impl KnownColumns {
     pub(super) fn read(&self, entry: &ColumnEntry) -> Known {
         let first = entry.first.as_ref().map_or(("", 0), |first| (first.load.as_str(), first.part));
         Known {
-            types: entry.types.as_deref().map(Box::from),
+            column_type: entry.column_type,
             url: self.url(entry.url.as_deref()),
             is_clash: entry.is_clash,
             first: self.mark(first.0, first.1),
@@ -108,6 +109,7 @@ impl KnownColumns {
 
 #[cfg(test)]
 mod tests {
+    use flatten::column_type::ColumnType;
     use flatten::dictionary::{Column, Meaning};
 
     use super::{KnownColumns, MOST};
@@ -119,7 +121,7 @@ mod tests {
             url: None,
             derived: None,
             datatype: None,
-            cell: "text".to_owned(),
+            column_type: ColumnType::Any,
             is_unknown: true,
             is_clash: false,
         };
