@@ -126,7 +126,7 @@ async fn an_object_above_the_limit_is_handed_over_by_the_function_and_loaded_by_
     let load = stack.settled(&small).await;
     assert_eq!((text(&load, "status"), number(&load, "counts.records")), ("done", 100), "{load}");
     stack.quiet().await;
-    assert_eq!(stack.large_object_messages().await, 1, "it waits for a worker");
+    assert_eq!(stack.large_object_messages().await, 1, "it waits for a worker: {:?}", stack.log().await);
     assert_eq!(stack.load(&large).await, None);
 
     stack.start_worker_of_large_objects().await;
