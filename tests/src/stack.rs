@@ -168,13 +168,15 @@ impl Stack {
 
     /// As [`Stack::deploy`], over a bucket that exists already. From now on it sends its events to `EventBridge`.
     pub async fn deploy_over(name: &str, bucket: &Bucket) -> Self {
+        Self::deploy_over_with(name, bucket, &[]).await
+    }
+
+    /// As [`Stack::deploy_over`], with parameters of the template.
+    pub async fn deploy_over_with(name: &str, bucket: &Bucket, parameters: &[(&str, &str)]) -> Self {
         bucket.announce_uploads().await;
-        Self::deploy_with(
-            name,
-            line().await.servers.database.uri(),
-            &[("MakeBucket", "no"), ("BatchSize", "10")],
-        )
-        .await
+        let uri = line().await.servers.database.uri();
+        let own = [("MakeBucket", "no"), ("BatchSize", "10")];
+        Self::deploy_with(name, uri, &[&own[..], parameters].concat()).await
     }
 
     /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.

@@ -122,11 +122,7 @@ impl Auditor {
             return Ok(());
         }
         let is_gone = compared.is_gone();
-        let verdict = match compared.state {
-            Some(_) if is_gone && !self.is_from_report => Verdict::Missing,
-            Some(state) => state.into(),
-            None => Verdict::Missing,
-        };
+        let verdict = Verdict::of(compared.state, !self.is_from_report);
         self.tally.add(object.created, verdict, compared.state.is_some());
         if is_gone {
             let other = compared.version.other_load_id.clone();
