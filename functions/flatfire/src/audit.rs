@@ -12,13 +12,13 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar};
 
-use crate::backfill::spinner;
 use crate::cloud::Cloud;
 use crate::comparison::{Compared, compare};
 use crate::console;
 use crate::known_loads::KnownLoads;
 use crate::listing::{Objects, Selection};
 use crate::outcome::Outcome;
+use crate::progress::spinner;
 use crate::queue_sender::{QueueSender, Reason};
 use crate::settings::Destination;
 use expected::Expected;

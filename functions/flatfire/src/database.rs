@@ -14,7 +14,7 @@ use crate::settings::{Destination, NewIndexes, SqlSchemas};
 #[derive(Debug, Error)]
 pub(crate) enum DatabaseError {
     /// The arguments name none.
-    #[error("--to: {0}")]
+    #[error("--to")]
     Connect(#[from] ConnectError),
     /// No store has addresses of this kind. The address may hold a password, so nothing of it is repeated.
     #[error("--to: no database has such an address; it begins with mongodb:// or mongodb+srv://")]

@@ -7,6 +7,7 @@ mod settings;
 mod signals;
 mod input;
 mod console;
+mod progress;
 mod outcome;
 mod reject;
 mod database;
