@@ -18,6 +18,7 @@
 
 mod line;
 pub mod proxy;
+pub mod runner;
 pub mod stack;
 pub mod tables;
 
@@ -28,6 +29,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
 pub use line::{Line, line};
+pub use runner::Runner;
 pub use stack::{Bucket, Ran, Stack, Upload};
 pub use tables::{Tables, number, plain, text};
 

@@ -17,8 +17,12 @@ use xtask::local_line::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
 use xtask::workspace;
 
 use crate::line::{HINT, Line, line};
+use crate::runner::{Runner, Workers};
 use crate::tables::{Tables, text};
 use crate::{PATIENCE, ended, eventually};
+
+/// A message of a worker that was killed comes again after so many seconds.
+const HIDDEN_SECONDS: &str = "12";
 
 /// A deployment of its own: bucket, queues, function and database.
 #[derive(Debug)]
@@ -29,6 +33,11 @@ pub struct Stack {
     sqs: aws_sdk_sqs::Client,
     database: Database,
     archive: Database,
+    runner: Runner,
+    /// Workers at the queue that the function would read.
+    workers: Workers,
+    /// Workers at the queue of large objects, if the stack has one.
+    large_object_workers: Option<Workers>,
 }
 
 /// One object version.
@@ -157,32 +166,31 @@ impl Stack {
         Self::deploy_with(name, uri, &[]).await
     }
 
-    /// As [`Stack::deploy`], with checks of the deployment's own.
-    pub async fn deploy_checked(name: &str, checks: &str) -> Self {
-        let uri = line().await.servers.database.uri();
-        Self::deploy_with(name, uri, &[("Checks", checks)]).await
-    }
-
-    /// As [`Stack::deploy`], over a bucket that exists already, keeps versions and sends its events to `EventBridge`.
-    pub async fn deploy_over_bucket(name: &str) -> Self {
-        let bucket = Bucket::make(name).await;
-        bucket.keep_versions().await;
-        Self::deploy_over(name, &bucket).await
-    }
-
     /// As [`Stack::deploy`], over a bucket that exists already. From now on it sends its events to `EventBridge`.
     pub async fn deploy_over(name: &str, bucket: &Bucket) -> Self {
+        Self::deploy_over_with(name, bucket, &[]).await
+    }
+
+    /// As [`Stack::deploy_over`], with parameters of the template.
+    pub async fn deploy_over_with(name: &str, bucket: &Bucket, parameters: &[(&str, &str)]) -> Self {
         bucket.announce_uploads().await;
-        Self::deploy_with(
-            name,
-            line().await.servers.database.uri(),
-            &[("MakeBucket", "no"), ("BatchSize", "10")],
-        )
-        .await
+        let uri = line().await.servers.database.uri();
+        let own = [("MakeBucket", "no"), ("BatchSize", "10")];
+        Self::deploy_with(name, uri, &[&own[..], parameters].concat()).await
     }
 
     /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
     pub async fn deploy_with(name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Self {
+        Self::deploy_for(Runner::Function, name, mongodb_uri, parameters).await
+    }
+
+    /// Deploys a stack whose notifications go to this runner.
+    pub(crate) async fn deploy_for(
+        runner: Runner,
+        name: &str,
+        mongodb_uri: &str,
+        parameters: &[(&str, &str)],
+    ) -> Self {
         let line = line().await;
         let database = format!("flatfire-test-{name}");
         let client = Client::with_uri_str(line.servers.database.uri()).await.unwrap();
@@ -190,14 +198,45 @@ impl Stack {
         // A database that outlives its tests may hold the rows of an earlier run.
         client.database(&database).drop().await.unwrap();
         archive.drop().await.unwrap();
-        let deployment = line.deploy(name, mongodb_uri, parameters);
-        Self {
+        let deployment = line.deploy(runner, name, mongodb_uri, parameters);
+        let outputs = &deployment.outputs;
+        let workers = |url: &String, suffix: &str| Workers::new(format!("{name}{suffix}"), url.clone());
+        let stack = Self {
             s3: s3(&deployment.endpoint),
             sqs: sqs(&deployment.endpoint),
             database: client.database(&database),
             archive,
+            runner,
+            workers: workers(&outputs.queue_url, ""),
+            large_object_workers: outputs.large_object_queue_url.as_ref().map(|url| workers(url, "-large")),
             deployment,
+        };
+        if runner == Runner::Worker {
+            stack.start_worker().await;
         }
+        stack
+    }
+
+    /// Starts a worker at the queue of the notifications, as whatever runs workers does after one has ended.
+    pub async fn start_worker(&self) {
+        self.workers.start(&self.worker_command(&[]).await).await;
+    }
+
+    /// Starts a worker at the queue of large objects.
+    pub async fn start_worker_of_large_objects(&self) {
+        let queue_url = self.deployment.outputs.large_object_queue_url.as_deref().unwrap();
+        // As `deploy/worker/template.yaml` says: what the worker gets, it loads.
+        let own = [("QUEUE_URL", queue_url), ("LARGE_OBJECT_QUEUE_URL", ""), ("LARGE_OBJECT_MEGABYTES", "")];
+        let command = self.worker_command(&own).await;
+        self.large_object_workers.as_ref().unwrap().start(&command).await;
+    }
+
+    /// Returns the command of a worker that has the variables of the function, but for these.
+    async fn worker_command(&self, own: &[(&str, &str)]) -> std::process::Command {
+        let variables = self.deployment.environment_in_template(&line().await.tools).unwrap();
+        let mut command = self.flatfire_command(&["work", "--hidden", HIDDEN_SECONDS]).into_std();
+        command.envs(variables).envs(own.iter().copied());
+        command
     }
 
     /// Where rows are that are to be compared with those of a stack: an empty database beside its own.
@@ -374,6 +413,11 @@ impl Stack {
         .await
     }
 
+    /// How many large objects wait or are being loaded.
+    pub async fn large_object_messages(&self) -> u64 {
+        self.count(self.deployment.outputs.large_object_queue_url.as_ref().unwrap()).await
+    }
+
     /// How many messages failed every attempt.
     pub async fn dead_letters(&self) -> u64 {
         self.count(&self.deployment.outputs.dead_letter_queue_url).await
@@ -407,7 +451,7 @@ impl Stack {
             return load;
         }
         let (load, log) = (self.load(upload).await, self.log().await.join("\n"));
-        panic!("not: {what}; the ledger says {load:?}; the function's log:\n{log}");
+        panic!("not: {what}; the ledger says {load:?}; the log:\n{log}");
     }
 
     /// The ledger's entry of an object version as it stands.
@@ -424,36 +468,61 @@ impl Stack {
         tables
     }
 
-    /// Everything that the function has logged.
+    /// Everything that the function, or the workers in its place, have logged.
     pub async fn log(&self) -> Vec<String> {
-        self.deployment.function_log(&line().await.tools).unwrap()
+        match self.runner {
+            Runner::Function => self.deployment.function_log(&line().await.tools).unwrap(),
+            Runner::Worker => self.workers.log().await,
+        }
     }
 
-    /// The function's own lines with this message.
+    /// Those lines of the log that have this message.
     pub async fn log_lines(&self, message: &str) -> Vec<Value> {
-        let lines = self.log().await.into_iter().flat_map(|event| {
-            event.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect::<Vec<_>>()
-        });
-        lines.filter(|line| line["message"] == message).collect()
+        lines_with(&self.log().await, message)
     }
 
-    /// The processes in which the function runs.
+    /// The lines with this message that the workers at the queue of large objects have logged.
+    pub async fn large_object_log_lines(&self, message: &str) -> Vec<Value> {
+        lines_with(&self.large_object_workers.as_ref().unwrap().log().await, message)
+    }
+
+    /// The processes in which the function, or the worker in its place, runs.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
         let name = format!("AWS_LAMBDA_FUNCTION_NAME={}", self.deployment.outputs.function_name);
         let endpoint = format!("AWS_ENDPOINT_URL={}", self.deployment.endpoint);
-        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let process: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
-            let environment = std::fs::read(format!("/proc/{process}/environ")).ok()?;
-            let has = |wanted: &str| environment.split(|byte| *byte == 0).any(|it| it == wanted.as_bytes());
-            (has(&name) && has(&endpoint)).then_some(process)
-        });
-        processes.collect()
+        match self.runner {
+            Runner::Function => processes_with(&[name, endpoint]),
+            Runner::Worker => self.workers.processes(),
+        }
     }
 }
 
+/// Returns the processes whose environment has all of these variables.
+pub(crate) fn processes_with(variables: &[String]) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let process: u32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
+        let environment = std::fs::read(format!("/proc/{process}/environ")).ok()?;
+        let has = |wanted: &String| environment.split(|byte| *byte == 0).any(|it| it == wanted.as_bytes());
+        variables.iter().all(has).then_some(process)
+    });
+    processes.collect()
+}
+
+fn lines_with(log: &[String], message: &str) -> Vec<Value> {
+    let lines = log.iter().flat_map(|event| event.lines());
+    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"] == message).collect()
+}
+
 impl Line {
-    fn deploy(&self, name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Deployment {
+    fn deploy(
+        &self,
+        runner: Runner,
+        name: &str,
+        mongodb_uri: &str,
+        parameters: &[(&str, &str)],
+    ) -> Deployment {
         let bucket =
             if name == workspace::BUCKET { name.to_owned() } else { format!("flatfire-test-{name}") };
         let stack = local_line::Stack {
@@ -462,6 +531,7 @@ impl Line {
             mongodb_uri: mongodb_uri.to_owned(),
             database: format!("flatfire-test-{name}"),
             parameters: parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            queue_for_worker: runner == Runner::Worker,
         };
         self.servers.deploy(&self.tools, &self.bootstrap, stack).unwrap_or_else(|error| panic!("{error:#}"))
     }

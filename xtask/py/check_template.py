@@ -61,6 +61,7 @@ GUARDED = {"PermissionsBoundaryArn": BOUNDARY, "OperatorRoleArn": OPERATOR}
 TOLD = {"AlarmTopicArn": TOPIC}
 WATCHED = {**TOLD, "SilenceAlarmHours": "72", "LagAlarmMinutes": "60", "Dashboard": "true"}
 LARGE = {"LargeObjectMegabytes": "2000"}
+AUDITED = {"AuditSchedule": "cron(0 3 * * ? *)"}
 SENDERS = {"UploaderArns": UPLOADERS, "AccessLogBucket": "a-bucket-of-logs"}
 OFF = {
     "DaysToInfrequentAccess": "0",
@@ -88,6 +89,8 @@ COMBINATIONS = {
     "topic": TOLD,
     "silence": {"SilenceAlarmHours": "24"},
     "lag": {"LagAlarmMinutes": "30"},
+    "audit": {"AuditSchedule": "rate(1 day)"},
+    "audit, topic": {**AUDITED, **TOLD},
     "large objects": LARGE,
     "large objects, key": {**LARGE, **ENCRYPTED},
     "large objects, operator, topic": {**LARGE, **GUARDED, **TOLD, "LargeObjectAlarmSeconds": "7200"},
@@ -107,7 +110,8 @@ COMBINATIONS = {
     "existing bucket, topic, silence, dashboard": {**EXISTING, **WATCHED},
     "existing bucket, no lifecycle": {**EXISTING, **OFF},
     "existing bucket, large objects": {**EXISTING, **LARGE},
-    "existing bucket, everything": {**EXISTING, **NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, "Layers": LAYER},
+    "existing bucket, audit": {**EXISTING, **AUDITED},
+    "existing bucket, everything": {**EXISTING, **NETWORK, **ENCRYPTED, **GUARDED, **WATCHED, **AUDITED, "Layers": LAYER},
     "everything": {
         **NETWORK,
         **ENCRYPTED,
@@ -115,6 +119,7 @@ COMBINATIONS = {
         **WATCHED,
         **SENDERS,
         **LARGE,
+        **AUDITED,
         "Layers": LAYER,
         "MongodbSecretArn": SECRET,
     },
@@ -168,6 +173,7 @@ QUEUE_ACTIONS = {
 }
 # The function writes these in CloudWatch's embedded metric format, with the stack as their dimension.
 EMBEDDED = {"Files", "Records", "Rows", "Unchanged", "Rejects", "Bytes", "Lag", "Interruptions", "Stops"}
+AUDIT_METRICS = {"MissingObjects", "AuditedObjects"}
 METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
@@ -177,7 +183,7 @@ METRICS = {
     },
     "AWS/Lambda": {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
     # The first is of the template's metric filter.
-    "Flatfire": {"flatfire-incomplete-loads", *EMBEDDED},
+    "Flatfire": {"flatfire-incomplete-loads", *EMBEDDED, *AUDIT_METRICS},
 }
 
 
@@ -213,7 +219,7 @@ def check_logical_ids(stack):
 
 
 def check_bucket(stack):
-    rules = stack.of_type("AWS::Events::")
+    rules = stack.of_type("AWS::Events::") - {"AuditRule"}
     if stack.given("MakeBucket") == "no":
         check_equal(stack.of_type("AWS::S3::"), set(), "the set of bucket resources with MakeBucket=no")
         return check_rule(stack)
@@ -477,14 +483,45 @@ def check_role(stack):
         "s3:GetObjectVersion": [objects],
         "s3:ListBucket": [f"arn:aws:s3:::{BUCKET}"],
     }
+    if stack.given("AuditSchedule"):
+        expected["s3:ListBucketVersions"] = [f"arn:aws:s3:::{BUCKET}"]
     check_equal(role_actions(stack, "IngestRole", "s3:"), expected, "what the role may do in S3")
     secret = {"secretsmanager:GetSecretValue": [SECRET]} if stack.given("MongodbSecretArn") else {}
     check_equal(role_actions(stack, "IngestRole", "secretsmanager:"), secret, "what the role may do in Secrets Manager")
 
 
+def check_audit(stack):
+    """Without a schedule nothing of the audit is there; check_role looks after its right."""
+    permissions = stack.of_type("AWS::Lambda::Permission")
+    if not stack.given("AuditSchedule"):
+        check("AuditRule" not in stack.ids, "there is a rule for an audit that nobody asked for")
+        return check_equal(permissions, set(), "the set of rights to invoke the function")
+    rule = stack.properties("AuditRule")
+    check_equal(rule["ScheduleExpression"], stack.given("AuditSchedule"), "the schedule of the audit")
+    (target,) = rule["Targets"]
+    check_equal(target["Arn"], "<IngestFunction.Arn>", "the target of the audit")
+    check_equal(json.loads(target["Input"]), {"audit": {"olderThanMinutes": 360}}, "the event of the audit")
+    check_equal(permissions, {"AuditPermission"}, "the set of rights to invoke the function")
+    permission = {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": "<IngestFunction>",
+        "Principal": "events.amazonaws.com",
+        "SourceArn": "<AuditRule.Arn>",
+    }
+    check_equal(stack.properties("AuditPermission"), permission, "who may invoke the function")
+    listing = [one for one in role_statements(stack, "IngestRole") if one["Action"] == "s3:ListBucketVersions"]
+    condition = {"StringLike": {"s3:prefix": f"{stack.given('WatchedPrefix')}*"}}
+    check_equal([one["Condition"] for one in listing], [condition], "what the audit may list")
+    alarm = stack.properties("MissingObjectAlarm")
+    rule = (alarm["MetricName"], alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
+    check_equal(rule, ("MissingObjects", "Maximum", "GreaterThanThreshold", 0), "the rule of MissingObjectAlarm")
+    check_equal(alarm["TreatMissingData"], "ignore", "what MissingObjectAlarm makes of missing data")
+
+
 def check_alarms(stack):
     expected = ALARMS | ({"SilenceAlarm"} if stack.given("SilenceAlarmHours") else set())
     expected |= {"LagAlarm"} if stack.given("LagAlarmMinutes") else set()
+    expected |= {"MissingObjectAlarm"} if stack.given("AuditSchedule") else set()
     expected |= LARGE_OBJECT_ALARMS if stack.given("LargeObjectMegabytes") else set()
     check_equal(stack.of_type("AWS::CloudWatch::Alarm"), expected, "the set of alarms")
     topic = [stack.given("AlarmTopicArn")] if stack.given("AlarmTopicArn") else None
@@ -493,7 +530,7 @@ def check_alarms(stack):
         for actions in ("AlarmActions", "OKActions"):
             check_equal(alarm.get(actions), topic, f"{actions} of {name}")
         check_metric(alarm["Namespace"], alarm["MetricName"], name)
-        if alarm["MetricName"] in EMBEDDED:
+        if alarm["MetricName"] in EMBEDDED | AUDIT_METRICS:
             check_equal(alarm["Dimensions"], [{"Name": "Stack", "Value": "flatfire"}], f"the dimensions of {name}")
     if "SilenceAlarm" in expected:
         alarm = stack.properties("SilenceAlarm")
@@ -564,6 +601,7 @@ CHECKS = [
     check_network,
     check_key,
     check_role,
+    check_audit,
     check_alarms,
     check_dashboard,
 ]

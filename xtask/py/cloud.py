@@ -32,10 +32,13 @@ def upload_code(bootstrap):
     return f"s3://{CODE_BUCKET}/{CODE_KEY}"
 
 
-def packaged(template, code_uri):
+def packaged(template, code_uri, is_fed):
     """The template as `sam package` writes it: the same, but the code stands in a bucket."""
     document = yaml_parse(template.read_text())
-    document["Resources"][FUNCTION]["Properties"]["CodeUri"] = code_uri
+    function = document["Resources"][FUNCTION]["Properties"]
+    function["CodeUri"] = code_uri
+    if not is_fed:
+        del function["Events"]["Notifications"]
     return json.dumps(document)
 
 
@@ -66,7 +69,7 @@ def failed_events(cloudformation, stack):
 def deploy(arguments):
     parameters = dict(pair.split("=", 1) for pair in arguments.parameter)
     parameters["MongodbSecretArn"] = store_secret(arguments.stack, sys.stdin.read())
-    body = packaged(arguments.template, upload_code(arguments.bootstrap))
+    body = packaged(arguments.template, upload_code(arguments.bootstrap), not arguments.queue_for_worker)
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
         StackName=arguments.stack,
@@ -96,6 +99,11 @@ def upload(arguments):
     return uploaded
 
 
+def environment(arguments):
+    """The variables that the template gives the function."""
+    return client("lambda").get_function_configuration(FunctionName=arguments.function)["Environment"]["Variables"]
+
+
 def log(arguments):
     """The messages of a log group, oldest first."""
     pages = client("logs").get_paginator("filter_log_events").paginate(logGroupName=arguments.group)
@@ -110,12 +118,16 @@ def arguments():
     command.add_argument("--bootstrap", type=pathlib.Path, required=True)
     command.add_argument("--stack", required=True)
     command.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    command.add_argument("--queue-for-worker", action="store_true", help="leave the queue to a worker")
     command.set_defaults(run=deploy)
     command = commands.add_parser("upload")
     command.add_argument("--bucket", required=True)
     command.add_argument("--prefix", required=True)
     command.add_argument("file", type=pathlib.Path, nargs="+")
     command.set_defaults(run=upload)
+    command = commands.add_parser("environment")
+    command.add_argument("--function", required=True)
+    command.set_defaults(run=environment)
     command = commands.add_parser("log")
     command.add_argument("--group", required=True)
     command.set_defaults(run=log)

@@ -4,12 +4,14 @@ It starts both at the address of the engine's bridge network, uploads samples/ i
 invokes the function with each event. For each it prints one JSON line: the event and the answer. Everything that it
 starts ends with it.
 
-usage: sam_invoke.py [--function FILE] [--local-base] [--verbose] EVENT...
+usage: sam_invoke.py [--function FILE] [--local-base] [--verbose] [--expect FILE] [EVENT...]
 
 EVENT        a file such as events/s3-put-unversioned.json
 --function   the built function; otherwise target/lambda/ingest/bootstrap, then .aws-sam/build/IngestFunction/bootstrap
 --local-base makes the base image of this machine's own programs, where no registry can be reached
 --verbose    shows what SAM and the function print
+--expect     a JSON list of event and answer: the first answer that differs ends the script with exit code 1. Without
+             events, all of the list are sent. The base image is pulled, or made if it cannot be.
 """
 
 import argparse
@@ -124,6 +126,15 @@ def invoke(directory, arguments, files, event):
         sys.exit(f"{event.name}: sam local invoke gave no answer:\n{ended.stdout}{ended.stderr}")
 
 
+def invoke_all(directory, arguments, files):
+    """Prints the answer to each event; the first that is not as expected ends the script."""
+    for event in arguments.event:
+        answer = invoke(directory, arguments, files, event.resolve())
+        print(json.dumps({"event": event.name, "answer": answer}), flush=True)
+        if arguments.expected and answer != arguments.expected[event.name]:
+            sys.exit(f"{event.name}: expected {json.dumps(arguments.expected[event.name])}")
+
+
 def run(arguments, function):
     address = bridge_address()
     with tempfile.TemporaryDirectory(prefix="flatfire-sam-") as name:
@@ -131,19 +142,39 @@ def run(arguments, function):
         with database(directory, address) as uri, cloud(directory, address) as endpoint:
             queue_url = prepare_cloud(endpoint)
             files = (write_template(directory, function), write_environment(directory, uri, endpoint, queue_url))
-            for event in arguments.event:
-                answer = invoke(directory, arguments, files, event.resolve())
-                print(json.dumps({"event": event.name, "answer": answer}), flush=True)
+            invoke_all(directory, arguments, files)
+
+
+def read_expected(arguments):
+    """Reads the expected answers, and takes their events where none are given."""
+    lines = json.loads(arguments.expect.read_text()) if arguments.expect else []
+    arguments.expected = {line["event"]: line["answer"] for line in lines}
+    arguments.event = arguments.event or [ROOT / "events" / name for name in arguments.expected]
+    unknown = [event.name for event in arguments.event if lines and event.name not in arguments.expected]
+    if unknown:
+        sys.exit(f"{arguments.expect} has no answer to {', '.join(unknown)}")
+
+
+def is_base_there(arguments):
+    """Returns whether the base image is there or can be pulled; where answers are checked, it may be made instead."""
+    if docker("images", "--quiet", BASE_TAG):
+        return True
+    docker("pull", BASE_TAG, check=not arguments.expect)
+    return bool(docker("images", "--quiet", BASE_TAG))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("event", type=pathlib.Path, nargs="+", metavar="EVENT")
+    parser.add_argument("event", type=pathlib.Path, nargs="*", metavar="EVENT")
+    parser.add_argument("--expect", type=pathlib.Path)
     parser.add_argument("--function", type=pathlib.Path)
     parser.add_argument("--local-base", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
     end_all_on_sigterm()
+    read_expected(arguments)
+    if not arguments.event:
+        parser.error("name an event")
     missing = [str(event) for event in arguments.event if not event.exists()]
     if missing:
         sys.exit(f"no such file: {', '.join(missing)}")
@@ -153,9 +184,7 @@ def main():
         sys.exit("the function is not built; run: sam build --parameter-overrides Architecture=" + ARCHITECTURE)
     if not engine_answers():
         sys.exit("no container engine answers; `docker version` says why")
-    if not arguments.local_base:
-        if not docker("images", "--quiet", BASE_TAG):
-            docker("pull", BASE_TAG)
+    if not arguments.local_base and is_base_there(arguments):
         return run(arguments, function)
     if docker("images", "--quiet", BASE_TAG):
         sys.exit(f"--local-base would replace the image {BASE_TAG}, which is there")

@@ -59,7 +59,7 @@ enum Chore {
     },
     /// Run the function with sample events as `sam local invoke` does, with a database and a cloud of its own. Needs Docker.
     SamInvoke {
-        /// What `xtask/py/sam_invoke.py` takes: events such as events/s3-put.json, --local-base, --verbose.
+        /// What `xtask/py/sam_invoke.py` takes: events such as events/s3-put.json, --local-base, --verbose, --expect.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },

@@ -12,13 +12,13 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{HumanCount, ProgressBar};
 
-use crate::backfill::spinner;
 use crate::cloud::Cloud;
 use crate::comparison::{Compared, compare};
 use crate::console;
 use crate::known_loads::KnownLoads;
 use crate::listing::{Objects, Selection};
 use crate::outcome::Outcome;
+use crate::progress::spinner;
 use crate::queue_sender::{QueueSender, Reason};
 use crate::settings::Destination;
 use expected::Expected;
@@ -125,11 +125,7 @@ impl Auditor {
             return Ok(());
         }
         let is_gone = compared.is_gone();
-        let verdict = match compared.state {
-            Some(_) if is_gone && !self.is_from_report => Verdict::Missing,
-            Some(state) => state.into(),
-            None => Verdict::Missing,
-        };
+        let verdict = Verdict::of(compared.state, !self.is_from_report);
         self.tally.add(object.created, verdict, compared.state.is_some());
         if is_gone {
             let other = compared.version.other_load_id.clone();

@@ -5,12 +5,11 @@ mod direct;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::catalog::Catalog;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use pipeline::store::Store;
 use serde_json::json;
 
@@ -21,6 +20,7 @@ use crate::console;
 use crate::known_loads::KnownLoads;
 use crate::listing::Objects;
 use crate::outcome::Outcome;
+use crate::progress::spinner;
 use crate::queue_sender::{QueueSender, Reason};
 use crate::settings::Destination;
 use direct::{Direct, DirectLoader, is_open};
@@ -196,11 +196,21 @@ impl Run {
                 Destiny::Direct(loader) => loader.load(version.object, &self.bar).await,
             }
         }
-        if self.counts.looked_at.is_multiple_of(SHOWN_EVERY) {
-            self.bar.set_position(self.counts.looked_at);
-            self.bar.set_message(self.counts.to_string());
-        }
+        self.show();
         Ok(())
+    }
+
+    /// A load takes long enough to show each.
+    fn show(&self) {
+        let (every, verb) = match &self.destiny {
+            Destiny::Printed => (SHOWN_EVERY, "to be sent"),
+            Destiny::Queue(_) => (SHOWN_EVERY, "sent"),
+            Destiny::Direct(_) => (1, "begun"),
+        };
+        if self.counts.looked_at.is_multiple_of(every) {
+            self.bar.set_position(self.counts.looked_at);
+            self.bar.set_message(self.counts.shown(verb));
+        }
     }
 
     /// Waits for everything under way and prints the sums.
@@ -235,25 +245,14 @@ impl Run {
 }
 
 impl Counts {
+    fn shown(&self, verb: &str) -> String {
+        let [looked_at, sent, known] = [self.looked_at, self.sent, self.known].map(HumanCount);
+        format!("{looked_at} looked at · {sent} {verb} · {known} known")
+    }
+
     fn sum(&self, verb: &str) -> String {
         let Self { looked_at, sent, known, skipped } = self;
         let skipped = if *skipped > 0 { format!(", {skipped} empty or folders") } else { String::new() };
         format!("{looked_at} object versions: {sent} {verb}, {known} known to the ledger{skipped}")
     }
-}
-
-impl std::fmt::Display for Counts {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [looked_at, sent, known] = [self.looked_at, self.sent, self.known].map(HumanCount);
-        write!(formatter, "{looked_at} looked at · {sent} sent · {known} known")
-    }
-}
-
-/// Nobody knows how many objects a bucket has, so there is no end to draw a bar towards.
-pub(crate) fn spinner() -> ProgressBar {
-    let template = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg} · {per_sec}");
-    let spinner = ProgressBar::new_spinner();
-    spinner.set_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    spinner.enable_steady_tick(Duration::from_millis(200));
-    spinner
 }

@@ -16,17 +16,8 @@ pub(crate) struct Compared {
 
 /// Looks up all versions of a page.
 pub(crate) async fn compare(page: Page, loads: &KnownLoads) -> Result<Vec<Compared>, StoreError> {
-    let ids = page
-        .iter()
-        .filter(|version| !version.is_skipped())
-        .flat_map(|version| std::iter::once(version.object.load_id()).chain(version.other_load_id.clone()));
-    let known = loads.of(&ids.collect::<Vec<_>>()).await?;
-    let known_of = |version: &ListedVersion| {
-        let own = known.get(&version.object.load_id());
-        let other = version.other_load_id.as_ref().and_then(|id| known.get(id));
-        own.into_iter().chain(other).min_by_key(|load| load.state).cloned()
-    };
-    let page = page.into_iter().map(|version| (known_of(&version), version));
+    let known = loads.of_versions(&page).await?;
+    let page = known.into_iter().zip(page);
     Ok(with_sequencers(page))
 }
 

@@ -4,47 +4,19 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use pipeline::audit::known_loads;
+pub(crate) use pipeline::audit::{KnownLoad, LoadState};
 use pipeline::ledger::Status;
-use pipeline::store::admin::{LoadOutline, LoadSelection};
+use pipeline::store::admin::LoadSelection;
 use pipeline::store::{Store, StoreError};
 
-use crate::listing::Selection;
+use crate::listing::{ListedVersion, Selection};
 use ingest::surroundings::milliseconds_now;
 
 /// Reads the ledger in bulk.
 #[derive(Debug)]
 pub(crate) struct KnownLoads {
     store: Arc<dyn Store>,
-}
-
-/// Where a load stands, as of now: a status of the ledger, or stuck. Of two, the better one comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LoadState {
-    /// Everything is in the tables.
-    Done,
-    /// Everything but rejects is.
-    Partial,
-    /// A newer version of the object was loaded before.
-    Superseded,
-    /// A gate refused it.
-    Refused,
-    /// An attempt is at it, or was interrupted and will be followed by another.
-    Running,
-    /// Its last attempt was killed, and its lease has ended.
-    Stuck,
-    /// Every record is a reject.
-    Failed,
-    /// The object was deleted before it was loaded.
-    Gone,
-}
-
-/// What the ledger knows of one load.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KnownLoad {
-    /// Where it stands.
-    pub(crate) state: LoadState,
-    /// What its first notification stated to order versions of equal times.
-    pub(crate) sequencer: Option<String>,
 }
 
 impl KnownLoads {
@@ -57,6 +29,14 @@ impl KnownLoads {
     pub(crate) async fn of(&self, ids: &[String]) -> Result<BTreeMap<String, KnownLoad>, StoreError> {
         let outlines = self.store.load_outlines(ids, milliseconds_now()).await?;
         Ok(outlines.into_iter().map(|(id, outline)| (id, outline.into())).collect())
+    }
+
+    /// Returns what the ledger knows of each of these versions.
+    pub(crate) async fn of_versions(
+        &self,
+        versions: &[ListedVersion],
+    ) -> Result<Vec<Option<KnownLoad>>, StoreError> {
+        known_loads(self.store.as_ref(), versions, milliseconds_now()).await
     }
 
     /// Returns how many loads the ledger has of the objects that are selected.
@@ -84,20 +64,4 @@ impl KnownLoads {
 fn selected(selection: &Selection, status: Option<Status>) -> LoadSelection {
     let Selection { bucket, prefix, suffix, since, until } = selection.clone();
     LoadSelection { bucket, prefix, suffix, since, until, status }
-}
-
-impl From<LoadOutline> for KnownLoad {
-    fn from(LoadOutline { status, is_stuck, sequencer }: LoadOutline) -> Self {
-        let state = match status {
-            Status::Running if is_stuck => LoadState::Stuck,
-            Status::Running => LoadState::Running,
-            Status::Done => LoadState::Done,
-            Status::Partial => LoadState::Partial,
-            Status::Failed => LoadState::Failed,
-            Status::Superseded => LoadState::Superseded,
-            Status::Gone => LoadState::Gone,
-            Status::Refused => LoadState::Refused,
-        };
-        Self { state, sequencer }
-    }
 }

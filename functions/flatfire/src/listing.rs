@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use pipeline::object::{ObjectRef, Pin};
+pub(crate) use pipeline::listing::ListedVersion;
 use tokio::sync::mpsc;
 
 use crate::cloud::Cloud;
@@ -52,20 +52,6 @@ pub(crate) struct Selection {
     pub(crate) since: Option<i64>,
     /// The moment behind the last one.
     pub(crate) until: Option<i64>,
-}
-
-/// One object version of a bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ListedVersion {
-    /// The object, pinned as its notification pins it. Its size is known.
-    pub(crate) object: ObjectRef,
-    /// Another id that its load may have: the version `null` is announced by its `ETag` while it is the latest, and can
-    /// be read by its name only once it no longer is.
-    pub(crate) other_load_id: Option<String>,
-    /// It must be restored before it can be read.
-    pub(crate) is_archived: bool,
-    /// How many earlier versions of the key were made within the same second.
-    pub(crate) rank_in_second: u32,
 }
 
 /// A page of versions. All versions of a key are in one page, the oldest first, unless there are very many.
@@ -128,28 +114,6 @@ impl Selection {
     }
 }
 
-impl ListedVersion {
-    /// Returns a version as a listing states it. `version` is `None` or `null` where the bucket gave none.
-    fn new(mut object: ObjectRef, version: Option<&str>, e_tag: &str, is_latest: bool) -> Self {
-        if let Some(version) = version.filter(|version| !version.is_empty() && *version != "null") {
-            object.pin = Pin::Version(version.to_owned());
-            return Self { object, other_load_id: None, is_archived: false, rank_in_second: 0 };
-        }
-        let by_tag = Pin::ETag(e_tag.trim_matches('"').to_owned());
-        let by_name = Pin::Version("null".to_owned());
-        let (own, other) = if is_latest { (by_tag, by_name) } else { (by_name, by_tag) };
-        object.pin = other;
-        let other_load_id = Some(object.load_id());
-        object.pin = own;
-        Self { object, other_load_id, is_archived: false, rank_in_second: 0 }
-    }
-
-    /// Returns whether the function loads nothing of it: an empty object, or a folder that a console made.
-    pub(crate) fn is_skipped(&self) -> bool {
-        self.object.size == Some(0) || self.object.key.ends_with('/')
-    }
-}
-
 /// Returns bucket and key, or prefix, of an address `s3://…`.
 pub(crate) fn s3_address(text: &str) -> Option<(&str, &str)> {
     let address = text.strip_prefix("s3://")?;
@@ -181,26 +145,7 @@ fn moment(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::object::{ObjectRef, Pin};
-
-    use super::{ListedVersion, moment, s3_address};
-
-    fn listed(version: Option<&str>, is_latest: bool) -> ListedVersion {
-        let (bucket, key) = ("b".to_owned(), "k".to_owned());
-        let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: Some(1) };
-        ListedVersion::new(object, version, "\"0123\"", is_latest)
-    }
-
-    #[test]
-    fn versions_are_pinned_as_notifications_pin_them() {
-        let ids = |listed: ListedVersion| (listed.object.load_id(), listed.other_load_id);
-        assert_eq!(ids(listed(Some("v1"), true)), ("b/k@v1".to_owned(), None));
-        let (by_tag, by_name) = ("b/k@etag:0123".to_owned(), "b/k@null".to_owned());
-        for version in [None, Some(""), Some("null")] {
-            assert_eq!(ids(listed(version, true)), (by_tag.clone(), Some(by_name.clone())));
-            assert_eq!(ids(listed(version, false)), (by_name.clone(), Some(by_tag.clone())));
-        }
-    }
+    use super::{moment, s3_address};
 
     #[test]
     fn moments_are_dates_instants_or_ages() {

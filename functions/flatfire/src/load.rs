@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
@@ -30,6 +30,7 @@ use crate::database;
 use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
+use crate::progress::{bar_of_bytes, bar_of_files};
 use crate::reject;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use ingest::surroundings::{milliseconds_now, random_name};
@@ -175,7 +176,10 @@ impl Loader {
             Some((number, input, loaded, began.elapsed()))
         });
         let mut loads = stream::iter(loads).buffer_unordered(self.jobs);
-        let bar = (inputs.len() > 1).then(|| self.bars.add(bar_of_all(inputs.len())));
+        let bar = (inputs.len() > 1).then(|| self.bars.add(bar_of_files(inputs.len())));
+        if let Some(bar) = &bar {
+            bar.tick();
+        }
         let (mut outcome, mut entries, mut omitted) = (Outcome::Done, BTreeMap::new(), 0_u64);
         let mut report = Report::new(self.form, failures);
         while let Some(ended) = loads.next().await {
@@ -256,7 +260,7 @@ impl Loader {
     ) -> Result<Loaded, Failure> {
         // Hundreds of small files have one bar for all of them.
         let bar = if input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES) {
-            self.bars.add(progress_bar(input))
+            self.bars.add(bar_of_bytes(&input.name, input.bytes.unwrap_or_default()))
         } else {
             ProgressBar::hidden()
         };
@@ -313,18 +317,4 @@ fn regular_file(input: &Input) -> Result<&std::path::Path, Failure> {
                 .to_owned(),
         )),
     }
-}
-
-/// Seen on a terminal only.
-fn progress_bar(input: &Input) -> ProgressBar {
-    let bar = ProgressBar::new(input.bytes.unwrap_or_default()).with_message(input.name.clone());
-    let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// Shows how many of all files are loaded.
-fn bar_of_all(files: usize) -> ProgressBar {
-    let template = "{human_pos} of {human_len} files {wide_bar} {per_sec}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(files as u64).with_style(style)
 }

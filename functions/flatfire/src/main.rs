@@ -8,6 +8,7 @@ mod profile;
 mod signals;
 mod input;
 mod console;
+mod progress;
 mod outcome;
 mod reject;
 mod database;

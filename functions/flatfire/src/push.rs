@@ -12,12 +12,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use futures::stream::{self, StreamExt as _};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cloud::Cloud;
 use crate::console;
 use crate::outcome::Outcome;
+use crate::progress::bar_of_files;
 use crate::settings::{Destination, Uri};
 use crate::signals::asked_to_end;
 
@@ -175,7 +175,7 @@ impl Pusher {
             return Ok(round);
         }
         let sizes = self.target.sizes_of(&open).await?;
-        let bar = progress_bar(open.len());
+        let bar = bar_of_files(open.len());
         let (target, is_dry) = (&self.target, self.arguments.dry_run);
         let mut uploads = stream::iter(open.into_iter().zip(sizes))
             .map(|(file, size)| async move {
@@ -260,11 +260,4 @@ fn put_away(file: &LocalFile, arguments: &Push) -> anyhow::Result<()> {
         std::fs::remove_file(&file.path).context("copied, but cannot be deleted")?;
     }
     Ok(())
-}
-
-/// Seen on a terminal only.
-fn progress_bar(files: usize) -> ProgressBar {
-    let template = "{human_pos} of {human_len} files {wide_bar} {per_sec}, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(files as u64).with_style(style)
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use crate::audit::{AuditRequest, AuditStep, Auditor};
 use crate::invocation::{Failure, Invocation, InvocationFailure};
 use crate::queue::{Queue, deliveries_of, hidden_for};
 use crate::report::{self, Report};
@@ -29,6 +30,7 @@ const MESSAGES_AT_ONCE: usize = 2;
 #[derive(Debug, Clone)]
 pub(crate) struct Handler<L> {
     pub(crate) load: L,
+    pub(crate) auditor: Auditor,
     pub(crate) queue: Queue,
     pub(crate) watched: Watched,
     pub(crate) large_objects: Option<LargeObjects>,
@@ -58,6 +60,10 @@ where
             let batch: SqsEvent = serde_json::from_value(event).map_err(|_| InvocationFailure::Envelope)?;
             let response = self.handle_batch(batch, invocation).await?;
             return serde_json::to_value(response).map_err(|_| InvocationFailure::Envelope);
+        }
+        if let Some(request) = AuditRequest::of(&event) {
+            let audit = self.handle_audit(request, invocation).await.map_err(InvocationFailure::Direct)?;
+            return Ok(json!({ "audit": audit }));
         }
         let handled = match notification::parse_value(&event) {
             Ok(notification) => self.handle_notification(notification, invocation).await,
@@ -152,15 +158,45 @@ where
         // Once the time is up, what waits for a place is passed on, whatever the others do.
         let _place = timeout_at(invocation.deadline.stop.into(), places.acquire()).await;
         let body = message.body.as_deref().unwrap_or_default();
-        let handled = match notification::parse(body.as_bytes()) {
-            Ok(notification) => self.handle_notification(notification, invocation).await.map(drop),
-            Err(invalid) => Err(invalid.into()),
+        let handled = match AuditRequest::of_body(body) {
+            Some(request) => self.handle_audit(request, invocation).await.map(drop),
+            None => match notification::parse(body.as_bytes()) {
+                Ok(notification) => self.handle_notification(notification, invocation).await.map(drop),
+                Err(invalid) => Err(invalid.into()),
+            },
         };
         if let Err(failure) = &handled {
             report::failed_message(invocation, failure);
             self.queue.hide(message, hidden_for(failure, message)).await;
         }
         handled
+    }
+
+    /// Runs an audit for as long as there is time. What is left goes on in the next invocation.
+    async fn handle_audit(
+        &self,
+        request: AuditRequest,
+        invocation: &Invocation,
+    ) -> Result<&'static str, Failure> {
+        // On a task of its own, as a load.
+        let auditor = self.auditor.clone();
+        let deadline = invocation.deadline;
+        let audit = tokio::spawn(async move { auditor.run(request, deadline).await });
+        match audit.await {
+            Ok(Ok(AuditStep::Finished(sums))) => {
+                self.report.audited(invocation, &sums);
+                Ok("finished")
+            }
+            Ok(Ok(AuditStep::Stopped(next))) => {
+                let is_sent = self.queue.send(&next.to_message()).await;
+                if is_sent { Ok("continued") } else { Err(Interrupted::Deadline.into()) }
+            }
+            Ok(Err(interrupted)) => {
+                report::audit_interrupted(invocation, &interrupted);
+                Err(interrupted.into())
+            }
+            Err(_) => Err(Failure::Panicked),
+        }
     }
 
     /// Handles every object of a notification, also after one of them failed, and answers with their statuses.

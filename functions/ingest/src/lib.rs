@@ -14,6 +14,7 @@ mod invocation;
 mod handler;
 mod queue;
 mod load;
+mod audit;
 mod report;
 mod metrics;
 pub mod worker;

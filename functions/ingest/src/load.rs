@@ -1,8 +1,8 @@
 //! One object through the pipeline: the seam between the function and the library.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use mongodb_store::{ConnectError, MongoStore, connect};
 use pipeline::assemble::BatchLimits;
@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 
 use crate::settings::Settings;
 use crate::surroundings::{milliseconds_now, random_name};
+use crate::watched::Watched;
 
 /// Batches of one object that are written at the same time. Two objects are loaded at once, and all is held in memory.
 const WRITES_AT_ONCE: usize = 2;
@@ -49,6 +50,7 @@ pub(crate) struct Loader {
 struct Connected {
     pipeline: Pipeline,
     ledger: Ledger,
+    store: Arc<MongoStore>,
 }
 
 impl Loader {
@@ -83,6 +85,25 @@ impl Loader {
             *self.connected.lock().await = None;
         }
         outcome
+    }
+
+    /// Returns which objects are loaded.
+    pub(crate) const fn watched(&self) -> &Watched {
+        &self.settings.watched
+    }
+
+    /// Returns the store, connected. It ends in time whatever it waits for.
+    pub(crate) async fn store(&self, deadline: Deadline) -> Result<Arc<MongoStore>, Interrupted> {
+        let connected = timeout_at(deadline.give_up.into(), self.connected()).await;
+        Ok(Arc::clone(&connected.unwrap_or(Err(Interrupted::Deadline))?.store))
+    }
+
+    /// Returns whether nothing new may be begun.
+    pub(crate) fn is_time_over(&self, deadline: Deadline) -> bool {
+        match &self.time {
+            LoadTime::UntilDeadline => Instant::now() >= deadline.stop,
+            LoadTime::UntilStopped { is_stopped, .. } => is_stopped.load(Ordering::Relaxed),
+        }
     }
 
     async fn connected(&self) -> Result<Arc<Connected>, Interrupted> {
@@ -122,7 +143,7 @@ impl Loader {
                 ..PipelineLimits::default()
             },
         };
-        let made = Arc::new(Connected { pipeline, ledger: Ledger::new(store) });
+        let made = Arc::new(Connected { pipeline, ledger: Ledger::new(store.clone()), store });
         *connected = Some(Arc::clone(&made));
         Ok(made)
     }

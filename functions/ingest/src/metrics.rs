@@ -34,6 +34,14 @@ impl Metrics {
         self.write(|_| vec![("Interruptions", "Count", 1), ("Stops", "Count", i64::from(stops))]);
     }
 
+    /// Writes what an audit found.
+    pub(crate) fn audited(&self, missing: u64, versions: u64) {
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.write(|_| {
+            vec![("MissingObjects", "Count", count(missing)), ("AuditedObjects", "Count", count(versions))]
+        });
+    }
+
     fn write(&self, metrics: impl FnOnce(i64) -> Vec<(&'static str, &'static str, i64)>) {
         let Some(stack) = &self.stack else { return };
         let now = milliseconds_now();

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pipeline::audit::Verdict;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{Cause, Event, Ignored};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::audit::Sums;
 use crate::invocation::{Failure, Invocation};
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
@@ -161,6 +163,19 @@ impl Report {
         }
     }
 
+    /// The bucket was compared with the ledger.
+    pub(crate) fn audited(&self, invocation: &Invocation, sums: &Sums) {
+        let words: Vec<String> = sums.iter().map(|(status, count)| format!("{status}={count}")).collect();
+        let missing = missing_of(sums);
+        self.metrics.audited(missing, sums.values().sum());
+        let (request_id, versions) = (&invocation.request_id, words.join(" "));
+        if missing > 0 {
+            tracing::error!(request_id, missing, versions, "bucket audited");
+        } else {
+            tracing::info!(request_id, missing, versions, "bucket audited");
+        }
+    }
+
     /// An object goes on in another invocation.
     pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "continued", "object continued");
@@ -180,6 +195,18 @@ impl Report {
     pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "ignored", "object not watched");
     }
+}
+
+/// An audit did not come to its end; it is tried again.
+pub(crate) fn audit_interrupted(invocation: &Invocation, by: &Interrupted) {
+    tracing::error!(request_id = invocation.request_id, error = %by, "audit interrupted");
+}
+
+/// Returns how many versions are not in although nothing was ever said of them: those that no load began, and those of
+/// which a load was killed.
+fn missing_of(sums: &Sums) -> u64 {
+    let missing = [Verdict::Missing, Verdict::Stuck].map(Verdict::as_str);
+    missing.iter().filter_map(|status| sums.get(*status)).sum()
 }
 
 /// Something was announced that needs no load.

@@ -15,6 +15,7 @@ use pipeline::notification::Event;
 use pipeline::source::{S3, Storage};
 use serde_json::Value;
 
+use crate::audit::{self, Auditor};
 use crate::handler::Handler;
 use crate::invocation::{Invocation, InvocationFailure};
 use crate::load::{LoadTime, Loader};
@@ -35,7 +36,9 @@ impl Service {
     /// Makes a service. It reads the credentials of AWS where the AWS command line finds them.
     pub async fn new(settings: Settings, time: LoadTime) -> Self {
         let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits()).load().await;
-        let s3 = S3::new(aws_sdk_s3::config::Builder::from(&aws).force_path_style(settings.path_style));
+        let s3_config = aws_sdk_s3::config::Builder::from(&aws).force_path_style(settings.path_style);
+        let list_client = aws_sdk_s3::Client::from_conf(s3_config.clone().build());
+        let s3 = S3::new(s3_config);
         let queue = Queue::new(aws_sdk_sqs::Client::new(&aws), settings.queue_url.clone());
         let (watched, large_objects) = (settings.watched.clone(), settings.large_objects.clone());
         let names =
@@ -43,11 +46,16 @@ impl Service {
         let report = Report::new(names, settings.stack.clone());
         let secrets = aws_sdk_secretsmanager::Client::new(&aws);
         let loader = Arc::new(Loader::new(Storage::S3(s3), secrets, settings, time));
+        let audit_loader = Arc::clone(&loader);
+        let auditor = Auditor::new(move |request, deadline| {
+            let (loader, s3) = (Arc::clone(&audit_loader), list_client.clone());
+            async move { audit::run(&loader, &s3, request, deadline).await }.boxed()
+        });
         let load: Load = Box::new(move |event, deadline| {
             let loader = Arc::clone(&loader);
             async move { loader.load(event, deadline).await }.boxed()
         });
-        Self { handler: Handler { load, queue, watched, large_objects, report } }
+        Self { handler: Handler { load, auditor, queue, watched, large_objects, report } }
     }
 
     /// Handles the event of one invocation: a batch of SQS, or a notification by itself. The answer to a batch names the

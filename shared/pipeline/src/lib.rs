@@ -22,5 +22,7 @@ mod writes;
 mod spool;
 pub mod load;
 pub mod ledger;
+pub mod listing;
+pub mod audit;
 pub mod summary;
 pub mod interrupted;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flatfire_tests::{Stack, Upload, number, text};
+use flatfire_tests::{Runner, Stack, Upload, number, text, with_function_and_worker};
 use mongodb::bson::Document;
 
 /// What becomes of one file.
@@ -83,9 +83,12 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-#[tokio::test]
-async fn what_is_whole_is_loaded_and_what_is_broken_is_set_aside_with_its_place() {
-    let stack = Stack::deploy("broken").await;
+with_function_and_worker! {
+    what_is_whole_is_loaded_and_what_is_broken_is_set_aside_with_its_place,
+}
+
+async fn what_is_whole_is_loaded_and_what_is_broken_is_set_aside_with_its_place(runner: Runner) {
+    let stack = runner.deploy("broken").await;
     let mut uploads = Vec::new();
     for case in cases() {
         uploads.push((stack.upload(case.name, case.bytes.clone()).await, case));

@@ -1,7 +1,7 @@
 //! What is promised when the world misbehaves: objects vanish, databases go away, messages are none.
 
 use flatfire_tests::proxy::{Pace, Proxy};
-use flatfire_tests::{Stack, eventually, line, number, text};
+use flatfire_tests::{Runner, eventually, line, number, text, with_function_and_worker};
 
 fn patient(id: &str, updated: &str, family: &str) -> String {
     format!(
@@ -9,9 +9,16 @@ fn patient(id: &str, updated: &str, family: &str) -> String {
     )
 }
 
-#[tokio::test]
-async fn an_object_that_is_gone_is_nobody_s_fault() {
-    let stack = Stack::deploy("gone").await;
+with_function_and_worker! {
+    an_object_that_is_gone_is_nobody_s_fault,
+    a_bucket_that_exists_is_watched_through_eventbridge,
+    the_newest_version_wins_whatever_arrives_last,
+    a_database_that_is_down_delays_and_loses_nothing,
+    a_message_that_is_no_notification_ends_in_the_dead_letter_queue_and_holds_up_nobody,
+}
+
+async fn an_object_that_is_gone_is_nobody_s_fault(runner: Runner) {
+    let stack = runner.deploy("gone").await;
     let upload = stack.put("elsewhere/gone.json", patient("gone", "2026-01-05T10:00:00Z", "Gone")).await;
     stack.remove(&upload).await;
     let missing = flatfire_tests::Upload { key: "incoming/gone.json".into(), ..upload };
@@ -23,9 +30,8 @@ async fn an_object_that_is_gone_is_nobody_s_fault() {
     assert_eq!(stack.tables().await.rows("Patient").count(), 0);
 }
 
-#[tokio::test]
-async fn a_bucket_that_exists_is_watched_through_eventbridge() {
-    let stack = Stack::deploy_over_bucket("existing").await;
+async fn a_bucket_that_exists_is_watched_through_eventbridge(runner: Runner) {
+    let stack = runner.deploy_over_bucket("existing").await;
     stack.put("elsewhere/a.json", patient("a", "2026-01-05T10:00:00Z", "Elsewhere")).await;
     stack.upload("b c+ü.json", patient("b", "2026-01-05T10:00:00Z", "Watched")).await;
     // The local cloud leaves the version out of these events, so the ledger knows the object by its ETag.
@@ -40,9 +46,8 @@ async fn a_bucket_that_exists_is_watched_through_eventbridge() {
     assert_eq!(text(tables.row("Patient", "Patient/b"), "name_family"), "Watched");
 }
 
-#[tokio::test]
-async fn the_newest_version_wins_whatever_arrives_last() {
-    let stack = Stack::deploy("order").await;
+async fn the_newest_version_wins_whatever_arrives_last(runner: Runner) {
+    let stack = runner.deploy("order").await;
     let new = stack.upload("new.json", patient("p", "2026-02-01T00:00:00Z", "New")).await;
     stack.settled(&new).await;
     let old = stack.upload("old.json", patient("p", "2026-01-01T00:00:00Z", "Old")).await;
@@ -60,10 +65,9 @@ async fn the_newest_version_wins_whatever_arrives_last() {
     assert_eq!(stack.tables().await.rows("Patient").count(), 0, "an older version does not come back");
 }
 
-#[tokio::test]
-async fn a_database_that_is_down_delays_and_loses_nothing() {
+async fn a_database_that_is_down_delays_and_loses_nothing(runner: Runner) {
     let proxy = Proxy::before(line().await.servers.database.uri(), Pace::Full).await;
-    let stack = Stack::deploy_with("outage", proxy.uri(), &[]).await;
+    let stack = runner.deploy_with("outage", proxy.uri(), &[]).await;
     // The function has a connection already when the database goes away.
     let before = stack.upload("before.json", patient("before", "2026-01-05T10:00:00Z", "Before")).await;
     stack.settled(&before).await;
@@ -85,9 +89,8 @@ async fn a_database_that_is_down_delays_and_loses_nothing() {
     assert_eq!(stack.dead_letters().await, 0);
 }
 
-#[tokio::test]
-async fn a_message_that_is_no_notification_ends_in_the_dead_letter_queue_and_holds_up_nobody() {
-    let stack = Stack::deploy("poison").await;
+async fn a_message_that_is_no_notification_ends_in_the_dead_letter_queue_and_holds_up_nobody(runner: Runner) {
+    let stack = runner.deploy("poison").await;
     let poison = r#"{"this": "is no notification"}"#;
     stack.send(poison).await;
     let upload = stack.upload("beside.json", patient("beside", "2026-01-05T10:00:00Z", "Beside")).await;

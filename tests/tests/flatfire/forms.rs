@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use flatfire_tests::{Stack, Tables, number, text};
+use flatfire_tests::{Runner, Tables, number, text, with_function_and_worker};
 
 const RESOURCES: [&str; 3] = [
     r#"{"resourceType":"Patient","id":"f1","meta":{"lastUpdated":"2026-01-05T10:00:00Z"},"birthDate":"1990"}"#,
@@ -46,9 +46,12 @@ fn forms() -> Vec<(&'static str, Vec<u8>, i64)> {
     ]
 }
 
-#[tokio::test]
-async fn every_form_of_the_same_resources_gives_the_same_rows() {
-    let stack = Stack::deploy("forms").await;
+with_function_and_worker! {
+    every_form_of_the_same_resources_gives_the_same_rows,
+}
+
+async fn every_form_of_the_same_resources_gives_the_same_rows(runner: Runner) {
+    let stack = runner.deploy("forms").await;
     let mut first: Option<Tables> = None;
     for (name, bytes, records) in forms() {
         let upload = stack.upload(name, bytes).await;

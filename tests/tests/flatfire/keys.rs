@@ -1,14 +1,18 @@
 //! Which objects are loaded: keys that must be encoded on their way, and objects that are none of ours.
 
-use flatfire_tests::{Stack, text};
+use flatfire_tests::{Runner, text, with_function_and_worker};
 
 fn patient(id: &str) -> String {
     format!(r#"{{"resourceType":"Patient","id":"{id}","active":true}}"#)
 }
 
-#[tokio::test]
-async fn keys_survive_their_encodings() {
-    let stack = Stack::deploy("keys").await;
+with_function_and_worker! {
+    keys_survive_their_encodings,
+    objects_that_are_none_of_ours_leave_no_trace,
+}
+
+async fn keys_survive_their_encodings(runner: Runner) {
+    let stack = runner.deploy("keys").await;
     let names = [
         "a b",
         "a+b",
@@ -33,9 +37,8 @@ async fn keys_survive_their_encodings() {
     assert_eq!(stack.tables().await.rows("_loads").count(), names.len());
 }
 
-#[tokio::test]
-async fn objects_that_are_none_of_ours_leave_no_trace() {
-    let stack = Stack::deploy("others").await;
+async fn objects_that_are_none_of_ours_leave_no_trace(runner: Runner) {
+    let stack = runner.deploy("others").await;
     let outside = stack.put("elsewhere/patient.json", patient("outside")).await;
     let beside = stack.put("incomingX/patient.json", patient("beside")).await;
     let folder = stack.upload("folder/", "").await;

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::process::Command;
 
 use flatfire_tests::proxy::{Pace, Proxy};
-use flatfire_tests::{Stack, Tables, Upload, eventually, line, number, text};
+use flatfire_tests::{
+    Runner, Stack, Tables, Upload, eventually, line, number, text, with_function_and_worker,
+};
 use mongodb::bson::{Document, doc};
 
 const PATIENTS: usize = 8_000;
@@ -24,11 +26,14 @@ async fn rows(stack: &Stack) -> u64 {
     stack.database().collection::<Document>("Patient").count_documents(doc! {}).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_finish() {
+with_function_and_worker! {
+    a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_finish,
+}
+
+async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_finish(runner: Runner) {
     let proxy = Proxy::before(line().await.servers.database.uri(), Pace::Slow).await;
     // Several small batches, so that the first are written while the last have not begun.
-    let stack = Stack::deploy_with("killed", proxy.uri(), &[("BatchMegabytes", "1")]).await;
+    let stack = runner.deploy_with("killed", proxy.uri(), &[("BatchMegabytes", "1")]).await;
     // A killed function tells its queue nothing; the message comes again once its time is over. By then the lease
     // of the dead attempt has ended too.
     stack.hide_messages_for(85).await;
@@ -45,12 +50,15 @@ async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_fi
         assert!(killed.success(), "process {process}");
     }
     eventually("the end of the killed processes", async || stack.processes().is_empty().then_some(())).await;
+    if runner == Runner::Worker {
+        stack.start_worker().await;
+    }
     let cut = stack.load(&upload).await.unwrap();
     assert_eq!(text(&cut, "status"), "running", "killed too late, at {reached} rows: {cut}");
     assert!(reached < PATIENTS as u64, "killed too late");
     proxy.set(Pace::Full);
 
-    let undisturbed = undisturbed().await;
+    let undisturbed = undisturbed(runner).await;
     let load = stack.settled(&upload).await;
     assert_eq!((text(&load, "status"), number(&load, "attempts")), ("done", 2), "{load}");
     let counts =
@@ -60,8 +68,8 @@ async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_fi
 }
 
 /// The tables of the same file, loaded at once.
-async fn undisturbed() -> Tables {
-    let stack = Stack::deploy("undisturbed").await;
+async fn undisturbed(runner: Runner) -> Tables {
+    let stack = runner.deploy("undisturbed").await;
     let upload: Upload = stack.upload("large.ndjson", file()).await;
     let load = stack.settled(&upload).await;
     assert_eq!(number(&load, "attempts"), 1, "{load}");

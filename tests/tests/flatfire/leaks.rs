@@ -1,6 +1,6 @@
 //! Nothing that a resource says is in a log, the ledger or a reject, whichever way a load goes wrong.
 
-use flatfire_tests::{Stack, Upload, eventually, line, text};
+use flatfire_tests::{Runner, Stack, Upload, eventually, line, text, with_function_and_worker};
 use mongodb::bson::{Document, doc};
 
 #[path = "../../../functions/ingest/tests/canary/mod.rs"]
@@ -40,10 +40,13 @@ const BUNDLE: &str = r#"{"resourceType":"Bundle","id":"leak-bundle","type":"tran
     {"fullUrl":"urn:uuid:CANARY","resource":{"resourceType":"Basic","id":"leak-3","code":{"text":"CANARY-refused"}}},
     {"resource":{"resourceType":"Patient","id":"CANARY-cut","name":[{"family":"CANARY"#;
 
-#[tokio::test]
-async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject() {
+with_function_and_worker! {
+    nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject,
+}
+
+async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject(runner: Runner) {
     let uri = line().await.servers.database.uri();
-    let stack = Stack::deploy_with("leaks", uri, &[("LogLevel", "debug")]).await;
+    let stack = runner.deploy_with("leaks", uri, &[("LogLevel", "debug")]).await;
     refuse_documents(&stack).await;
     let uploads = [
         stack.upload("CANARY-lines.ndjson", lines()).await,

@@ -287,6 +287,51 @@ async fn an_audit_names_exactly_what_was_dropped_or_deleted_and_mends_it() {
     assert_eq!(sums["isComplete"], json!(true));
 }
 
+/// Waits for an audit of the function for which this holds, and returns its line of the log.
+async fn audit_of_function(stack: &Stack, holds: impl Fn(&Value) -> bool) -> Value {
+    let look = async || stack.log_lines("bucket audited").await.into_iter().find(&holds);
+    flatfire_tests::eventually("an audit in the log", look).await
+}
+
+#[tokio::test]
+async fn the_function_audits_the_bucket_on_a_schedule() {
+    // More than S3 lists on a page.
+    let uploads = uploads(1_050);
+    let bucket = Bucket::make("schedule").await;
+    bucket.keep_versions().await;
+    let mut ids = fill(&bucket, &uploads).await;
+    ids.sort();
+    let stack = Stack::deploy_over_with("schedule", &bucket, &[("AuditSchedule", "rate(1 minute)")]).await;
+    // What is on the schedule leaves out objects of the last hours, which all of these are.
+    let line = audit_of_function(&stack, |_| true).await;
+    assert_eq!(
+        (&line["level"], &line["missing"], &line["versions"]),
+        (&json!("INFO"), &json!(0), &json!(""))
+    );
+
+    let known = ids.iter().step_by(7).count();
+    let sample = ids.iter().step_by(7).map(|id| doc! { "_id": id, "status": "done" });
+    stack.database().collection::<Document>("_loads").insert_many(sample).await.unwrap();
+    stack.send(r#"{"audit": {"olderThanMinutes": 0}}"#).await;
+    let line = audit_of_function(&stack, |line| line["versions"] != "").await;
+    let missing = ids.len() - known;
+    assert_eq!((&line["level"], &line["missing"]), (&json!("ERROR"), &json!(missing)));
+    assert_eq!(line["versions"], format!("done={known} missing={missing}"));
+    let metrics = stack.log().await.join("\n");
+    assert!(metrics.contains(&format!(r#""MissingObjects":{missing}"#)), "{metrics}");
+
+    // An invocation that has run out of time says where the next one goes on.
+    let key_of = |id: &String| id.split_once('/').unwrap().1.rsplit_once('@').unwrap().0.to_owned();
+    let key = key_of(&ids[700]);
+    let rest = ids.iter().filter(|id| key_of(id) > key).count();
+    let began = DateTime::now().timestamp_millis();
+    let progress = json!({"began": began, "marker": {"key": key}, "sums": {"missing": 100_000}});
+    stack.send(&json!({"audit": {"olderThanMinutes": 0, "progress": progress}}).to_string()).await;
+    let line = audit_of_function(&stack, |line| line["missing"].as_u64() > Some(100_000)).await;
+    let sums = line["versions"].as_str().unwrap().split(' ').map(|sum| sum.split_once('=').unwrap().1);
+    assert_eq!(sums.map(|count| count.parse::<usize>().unwrap()).sum::<usize>(), 100_000 + rest);
+}
+
 #[tokio::test]
 async fn a_bucket_without_versions_is_known_by_its_etags() {
     let bucket = Bucket::make("etags").await;

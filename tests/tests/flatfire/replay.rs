@@ -1,6 +1,6 @@
 //! `flatfire replay` against a bucket, a queue and the dead-letter queue of a deployment.
 
-use flatfire_tests::{Stack, eventually, number, text};
+use flatfire_tests::{Runner, eventually, number, text, with_function_and_worker};
 
 const CHECKS: &str = r#"[{"type":"Patient","path":"birthDate.exists()","severity":"reject","message":"a patient has a birth date"}]"#;
 const LINES: &str = concat!(
@@ -10,9 +10,14 @@ const LINES: &str = concat!(
     "\n",
 );
 
-#[tokio::test]
-async fn dead_letters_come_back_and_are_loaded() {
-    let stack = Stack::deploy("letters").await;
+with_function_and_worker! {
+    dead_letters_come_back_and_are_loaded,
+    rejected_records_are_read_again_from_the_bucket,
+    a_load_is_sent_to_the_function_again,
+}
+
+async fn dead_letters_come_back_and_are_loaded(runner: Runner) {
+    let stack = runner.deploy("letters").await;
     let upload = stack.upload("patients.ndjson", LINES).await;
     stack.settled(&upload).await;
     // As if the notification had never led to anything.
@@ -32,9 +37,8 @@ async fn dead_letters_come_back_and_are_loaded() {
     stack.quiet().await;
 }
 
-#[tokio::test]
-async fn rejected_records_are_read_again_from_the_bucket() {
-    let stack = Stack::deploy_checked("rejects", CHECKS).await;
+async fn rejected_records_are_read_again_from_the_bucket(runner: Runner) {
+    let stack = runner.deploy_checked("rejects", CHECKS).await;
     let upload = stack.upload("patients.ndjson", LINES).await;
     assert_eq!(text(&stack.settled(&upload).await, "status"), "partial");
     // The bucket holds something else under that key by now.
@@ -54,9 +58,8 @@ async fn rejected_records_are_read_again_from_the_bucket() {
     assert_eq!(text(&source, "versionId"), upload.version);
 }
 
-#[tokio::test]
-async fn a_load_is_sent_to_the_function_again() {
-    let stack = Stack::deploy_checked("again", CHECKS).await;
+async fn a_load_is_sent_to_the_function_again(runner: Runner) {
+    let stack = runner.deploy_checked("again", CHECKS).await;
     let upload = stack.upload("patients.ndjson", LINES).await;
     stack.settled(&upload).await;
     let (uri, queue) = (stack.uri(), stack.deployment.outputs.queue_url.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flatfire_tests::{Stack, Tables, Upload, number, plain, text};
+use flatfire_tests::{Runner, Stack, Tables, Upload, number, plain, text, with_function_and_worker};
 use mongodb::bson::{Bson, Document};
 use serde_json::{Value, json};
 use xtask::demo::sample_files;
@@ -30,9 +30,12 @@ async fn upload_samples(stack: &Stack) -> BTreeMap<String, (Upload, Document)> {
     loads
 }
 
-#[tokio::test]
-async fn every_sample_becomes_rows_and_doing_it_again_changes_nothing() {
-    let stack = Stack::deploy("samples").await;
+with_function_and_worker! {
+    every_sample_becomes_rows_and_doing_it_again_changes_nothing,
+}
+
+async fn every_sample_becomes_rows_and_doing_it_again_changes_nothing(runner: Runner) {
+    let stack = runner.deploy("samples").await;
     let loads = upload_samples(&stack).await;
     stack.quiet().await;
     let tables = stack.tables().await;

@@ -223,7 +223,7 @@ fn every_sample_notification_is_used() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let found: BTreeSet<String> =
         found.filter(|name| Path::new(name).extension().is_none_or(|extension| extension != "md")).collect();
-    let used: BTreeSet<String> = events().into_iter().map(|(name, _)| name.to_owned()).collect();
+    let used: BTreeSet<String> = events().into_iter().map(|(name, _)| name).collect();
     assert_eq!(found, used);
 }
 

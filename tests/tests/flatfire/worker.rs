@@ -1,8 +1,9 @@
-//! `flatfire work`: a worker in place of the function, with a queue of its own.
+//! `flatfire work` with a queue of its own: killed, stopped, and beside the function as the loader of large objects. In
+//! place of the function it runs in the tests of the other modules.
 
 use std::time::Duration;
 
-use flatfire_tests::{Stack, ended, eventually, number, text};
+use flatfire_tests::{Stack, ended, eventually, line, number, text};
 use mongodb::bson::Document;
 
 /// Beside what the function watches.
@@ -131,4 +132,39 @@ async fn a_worker_that_cannot_read_its_queue_says_so() {
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.status.code(), Some(1), "{told}");
     assert!(told.contains("the queue cannot be read"), "{told}");
+}
+
+/// Patients, with blank lines at the end up to exactly this size.
+fn patients_of_size(first: usize, bytes: usize) -> String {
+    let text: String = (first..first + 100).map(|number| patient(number) + "\n").collect();
+    let blank = bytes - text.len();
+    text + &"\n".repeat(blank)
+}
+
+#[tokio::test]
+async fn an_object_above_the_limit_is_handed_over_by_the_function_and_loaded_by_the_worker() {
+    let uri = line().await.servers.database.uri();
+    let stack = Stack::deploy_with("large", uri, &[("LargeObjectMegabytes", "1")]).await;
+    let small = stack.upload("ü small.ndjson", patients_of_size(0, 1_000_000)).await;
+    let large = stack.upload("ü large.ndjson", patients_of_size(100, 1_000_001)).await;
+    let load = stack.settled(&small).await;
+    assert_eq!((text(&load, "status"), number(&load, "counts.records")), ("done", 100), "{load}");
+    stack.quiet().await;
+    assert_eq!(stack.large_object_messages().await, 1, "it waits for a worker: {:?}", stack.log().await);
+    assert_eq!(stack.load(&large).await, None);
+
+    stack.start_worker_of_large_objects().await;
+    let load = stack.settled(&large).await;
+    assert_eq!((text(&load, "status"), number(&load, "counts.records")), ("done", 100), "{load}");
+    eventually("an empty queue of large objects", async || {
+        (stack.large_object_messages().await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stack.tables().await.rows("Patient").count(), 200);
+    let lines = async |message| {
+        (stack.log_lines(message).await.len(), stack.large_object_log_lines(message).await.len())
+    };
+    assert_eq!(lines("object handed over").await, (1, 0));
+    assert_eq!(lines("object handled").await, (1, 1));
+    assert_eq!(stack.dead_letters().await, 0);
 }

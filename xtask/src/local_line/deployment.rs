@@ -1,5 +1,6 @@
 //! Deploys the template into the local cloud, uploads files and reads the function's log.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,6 +40,9 @@ pub struct Outputs {
     pub queue_url: String,
     /// The queue of the notifications that failed every attempt.
     pub dead_letter_queue_url: String,
+    /// The queue of large objects, if the stack has one.
+    #[serde(default)]
+    pub large_object_queue_url: Option<String>,
     /// The function's name.
     pub function_name: String,
     /// The function's log.
@@ -101,6 +105,15 @@ impl Deployment {
         lines.concat()
     }
 
+    /// Returns the variables that the template gives the function.
+    ///
+    /// # Errors
+    /// When the cloud does not answer.
+    pub fn environment_in_template(&self, tools: &Tools) -> Result<BTreeMap<String, String>> {
+        let mut command = cloud_command(tools, &self.endpoint);
+        parsed(&command_output(command.args(["environment", "--function", &self.outputs.function_name]))?)
+    }
+
     /// The messages of the function's log, oldest first.
     ///
     /// # Errors
@@ -136,6 +149,8 @@ pub struct Stack {
     pub database: String,
     /// Further parameters of the template.
     pub parameters: Vec<(String, String)>,
+    /// Leaves the queue of the notifications to a worker: the function is deployed, and nothing feeds it.
+    pub queue_for_worker: bool,
 }
 
 /// Puts the code into a bucket, the connection string into a secret, and creates the stack.
@@ -154,6 +169,9 @@ pub(super) fn deploy(tools: &Tools, cloud: &Cloud, bootstrap: &Path, stack: Stac
         ("MaximumConcurrency", "2"),
     ] {
         command.args(["--parameter", &format!("{name}={value}")]);
+    }
+    if stack.queue_for_worker {
+        command.arg("--queue-for-worker");
     }
     for (name, value) in &stack.parameters {
         command.args(["--parameter", &format!("{name}={value}")]);

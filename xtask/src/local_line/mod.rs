@@ -94,6 +94,7 @@ impl Servers {
             mongodb_uri: self.database.uri().to_owned(),
             database: workspace::DATABASE.to_owned(),
             parameters: Vec::new(),
+            queue_for_worker: false,
         }
     }
 }

@@ -63,6 +63,11 @@ pub(super) const STACK: &[Code] = &[
         "within five minutes a file ended partial, refused or failed",
         "`flatfire status --status partial`, `refused` and `failed` name the files; `flatfire status KEY` says why",
     ),
+    alarm(
+        "MissingObjectAlarm",
+        "the last audit of AuditSchedule found files that are missing or stuck",
+        "`flatfire audit` names them, `flatfire audit --send` sends them",
+    ),
     line(
         "object handled",
         "a load ended: status, counts, reject codes, checks, bytes, milliseconds; a warning if it is partial or refused, \
@@ -93,6 +98,12 @@ pub(super) const STACK: &[Code] = &[
          clashes and columns beyond the limit",
         "see who sends unknown elements",
     ),
+    line(
+        "bucket audited",
+        "an audit of AuditSchedule ended; an error if versions are missing or stuck",
+        "`flatfire audit` names them, `flatfire audit --send` sends them",
+    ),
+    line("audit interrupted", "an audit was interrupted and comes again", SEE_THE_CODE),
     line(
         "message failed",
         "a message is not a notification, or the program panicked over it",
@@ -129,7 +140,7 @@ mod tests {
     fn every_line_of_the_log_is_explained() {
         let report = include_str!("../../../ingest/src/report.rs").split("mod tests").next().unwrap();
         let texts = report.split('"').skip(1).step_by(2);
-        let begins = ["object ", "events ", "columns ", "message ", "panicked"];
+        let begins = ["object ", "events ", "columns ", "message ", "panicked", "bucket ", "audit "];
         let lines = texts.filter(|text| begins.iter().any(|begin| text.starts_with(begin)));
         assert_eq!(known(Kind::Line), lines.collect::<BTreeSet<_>>());
     }

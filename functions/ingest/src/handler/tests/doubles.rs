@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use futures::FutureExt as _;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{Event, form_encode};
 use pipeline::summary::Summary;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Handler, Invocation, InvocationFailure};
+use crate::audit::{AuditRequest, AuditStep, Auditor, Sums};
 use crate::log_names::LogKeys;
 use crate::log_names::{LogHash, LogNames};
 use crate::queue::Queue;
@@ -51,6 +53,8 @@ type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 pub(super) struct Bench {
     fates: BTreeMap<String, Fate>,
     begun: Arc<Mutex<Vec<(Event, Deadline)>>>,
+    audit: Result<AuditStep, Interrupted>,
+    audits: Arc<Mutex<Vec<AuditRequest>>>,
     calls: Calls,
     queue_url: Option<String>,
     refuses: Arc<Mutex<bool>>,
@@ -70,6 +74,8 @@ impl Bench {
         Self {
             fates: fates.iter().map(|(key, fate)| ((*key).to_owned(), fate.clone())).collect(),
             begun: Arc::default(),
+            audit: Ok(AuditStep::Finished(Sums::new())),
+            audits: Arc::default(),
             calls,
             queue_url: Some(queue_url),
             refuses,
@@ -120,8 +126,8 @@ impl Bench {
         };
         let (watched, hash) = (self.watched.clone(), LogHash::new("secret"));
         let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() }, None);
-        let handler =
-            Handler { load, queue: self.queue(), watched, large_objects: self.large_objects.clone(), report };
+        let (queue, large_objects) = (self.queue(), self.large_objects.clone());
+        let handler = Handler { load, auditor: self.auditor(), queue, watched, large_objects, report };
         let _logging = tracing::subscriber::set_default(json_lines(self.log_level, self.log.clone()));
         let deadline = Deadline::new(deadline, Duration::from_secs(1));
         handler.handle(event, &Invocation { request_id: "request".into(), deadline }).await
@@ -150,6 +156,24 @@ impl Bench {
         let log = self.log();
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| message.is_empty() || line["message"] == message).collect()
+    }
+
+    /// Its audits do what they are told, and note what they were asked.
+    fn auditor(&self) -> Auditor {
+        let (step, asked) = (self.audit.clone(), Arc::clone(&self.audits));
+        Auditor::new(move |request, _| {
+            asked.lock().unwrap().push(request);
+            futures::future::ready(step.clone()).boxed()
+        })
+    }
+
+    /// What audits were asked.
+    pub(super) fn audits(&self) -> Vec<AuditRequest> {
+        self.audits.lock().unwrap().clone()
+    }
+
+    pub(super) fn auditing(self, audit: Result<AuditStep, Interrupted>) -> Self {
+        Self { audit, ..self }
     }
 
     fn queue(&self) -> Queue {

@@ -1,5 +1,6 @@
 //! Every shape of invocation with a load whose outcome the case decides, and a queue that speaks SQS's protocol.
 
+mod audits;
 mod doubles;
 mod neighbours;
 
