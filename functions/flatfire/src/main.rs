@@ -21,6 +21,7 @@ mod load;
 mod check;
 mod schema;
 mod status;
+mod exports;
 mod forget;
 mod find;
 mod archive;

@@ -25,6 +25,7 @@ mod shell;
 mod load;
 mod views;
 mod ledger;
+mod exports;
 mod find;
 mod forget;
 mod archive;
