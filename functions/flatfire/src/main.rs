@@ -24,6 +24,7 @@ mod check;
 mod schema;
 mod status;
 mod compartment;
+mod exports;
 mod forget;
 mod export;
 mod find;

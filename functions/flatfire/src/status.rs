@@ -13,6 +13,7 @@ use pipeline::summary::Summary;
 
 use crate::console;
 use crate::database;
+use crate::exports::{self, ExportOptions};
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::Destination;
@@ -29,6 +30,8 @@ pub(crate) struct Status {
     /// Show so many loads at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
+    #[command(flatten)]
+    exports: ExportOptions,
     /// A load, by its id or by the key of its object: explain it
     #[arg(value_name = "LOAD")]
     load: Option<String>,
@@ -72,6 +75,9 @@ pub(crate) fn status() -> impl TypedValueParser<Value = Kind> {
 /// Prints what is asked for.
 pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect().await?;
+    if arguments.exports.exports {
+        return exports::run(&*store, arguments.exports, arguments.load.as_deref(), arguments.limit).await;
+    }
     let ledger = database::ledger(&store);
     let wanted = arguments.wanted.map(Kind::wanted);
     let Some(name) = &arguments.load else {

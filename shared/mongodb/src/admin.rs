@@ -5,6 +5,7 @@
 mod archive;
 mod columns;
 mod erasures;
+mod exports;
 mod failure;
 mod indexes;
 mod loads;
@@ -30,6 +31,7 @@ use pipeline::store::admin::{
     LoadSelection, LoadVisitor, MissingIndexes, NotedTable, ObjectName, ReferenceVisitor, RejectFilter,
     RowVisitor, StoredReject,
 };
+use pipeline::store::exports::{FileSelection, FileVisitor, ManifestVisitor};
 use pipeline::store::outdated::{MadeUpTable, Outdated};
 use pipeline::store::schema::FieldSchema;
 use pipeline::store::standing::{Standing, StoredSource};
@@ -149,6 +151,18 @@ impl Admin for MongoStore {
         visit: &mut LoadVisitor<'_>,
     ) -> Result<(), StoreError> {
         Ok(selection::visit(&self.databases(), selection, visit).await?)
+    }
+
+    async fn visit_files(
+        &self,
+        selection: &FileSelection<'_>,
+        visit: &mut FileVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        Ok(exports::visit_files(&self.databases(), selection, visit).await?)
+    }
+
+    async fn visit_manifests(&self, visit: &mut ManifestVisitor<'_>) -> Result<(), StoreError> {
+        Ok(exports::visit(&self.databases(), visit).await?)
     }
 
     async fn load_of_other_catalogs(&self, catalogs: &[&str]) -> Result<Option<Load>, StoreError> {

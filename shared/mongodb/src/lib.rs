@@ -28,6 +28,7 @@ mod records;
 pub mod sql_schema;
 mod loads;
 mod columns;
+mod exports;
 mod admin;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

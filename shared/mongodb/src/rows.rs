@@ -28,7 +28,7 @@ use pipeline::summary::Summary;
 
 use crate::encode::{BsonWriter, RowEncoder};
 use crate::replacement::{Answer, Command, Document, Expectations, Found, Place, Replacement, Written};
-use crate::{Connection, Trouble, ids_with_suffix, records};
+use crate::{Connection, Trouble, exports, ids_with_suffix, records};
 
 use chunks::{Chunk, UPDATE, cut};
 use indexes::TableIndexes;
@@ -385,6 +385,9 @@ impl RowStore for MongoStore {
         self.write_rejects(&batch, &rejects).await?;
         self.unname_erased(&rejects).await?;
         self.erase_rejects(&batch).await?;
+        for manifest in &batch.manifests {
+            exports::write(&self.connection, manifest).await?;
+        }
         batch.count_rejects(&refused, &mut summary);
         Ok(summary)
     }

@@ -10,6 +10,7 @@ use flatten::row::{NameList, Rows};
 
 use crate::content::ContentHash;
 use crate::object::Source;
+use crate::store::exports::ExportManifest;
 use crate::summary::Summary;
 use crate::version::Version;
 
@@ -26,6 +27,8 @@ pub struct WriteBatch {
     pub completions: Vec<Completion>,
     /// Records that were set aside.
     pub rejects: Vec<Reject>,
+    /// Manifests of Bulk Data exports.
+    pub manifests: Vec<ExportManifest>,
     /// Rejects that are counted only.
     pub unstored: Unstored,
     /// How many more rejects of the load are stored: those that the database makes of its documents take from it too.
@@ -68,6 +71,13 @@ impl WriteBatch {
             }
         }
         newest
+    }
+
+    /// Returns how many deletions it has.
+    #[must_use]
+    pub fn delete_entries(&self) -> u64 {
+        let deleted = self.resources.iter().filter(|resource| matches!(resource.fate, Fate::Deleted));
+        deleted.count() as u64
     }
 
     /// Returns the keys of the resources that the batch erases.

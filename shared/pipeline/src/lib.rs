@@ -18,6 +18,7 @@ pub mod content;
 pub mod erasure;
 pub mod store;
 pub mod print;
+pub mod exports;
 mod writes;
 mod spool;
 pub mod load;

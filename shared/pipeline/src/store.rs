@@ -9,6 +9,7 @@ mod column;
 pub mod memory;
 pub mod outdated;
 pub mod references;
+pub mod exports;
 pub mod schema;
 pub mod standing;
 

@@ -20,6 +20,8 @@ pub struct Summary {
     pub superseded: u64,
     /// Resources that a DELETE entry removed.
     pub deleted: u64,
+    /// DELETE entries read, whatever became of them.
+    pub delete_entries: u64,
     /// Resources that went to the archive.
     pub archived: u64,
     /// Records that were set aside.
@@ -103,6 +105,7 @@ impl AddAssign for Summary {
         self.unchanged += other.unchanged;
         self.superseded += other.superseded;
         self.deleted += other.deleted;
+        self.delete_entries += other.delete_entries;
         self.archived += other.archived;
         self.rejected += other.rejected;
         self.rows += other.rows;

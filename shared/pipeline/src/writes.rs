@@ -49,6 +49,8 @@ struct Sent {
     checks: BTreeMap<String, u64>,
     /// The place behind its records; `None` while completions of rows before it wait to be sent.
     mark: Option<Mark>,
+    /// How many resources it deletes.
+    delete_entries: u64,
     /// The bytes of its rows.
     bytes: usize,
     written: Option<Summary>,
@@ -79,12 +81,12 @@ impl Writes {
         checks: BTreeMap<String, u64>,
         mark: Option<Mark>,
     ) -> Result<(), Interrupted> {
-        let bytes = batch.rows.bytes();
+        let (bytes, delete_entries) = (batch.rows.bytes(), batch.delete_entries());
         while !self.has_room(bytes) {
             self.join_one().await?;
         }
         let (store, number) = (Arc::clone(&self.store), self.durable + self.sent.len() as u64);
-        self.sent.push_back(Sent { checks, mark, bytes, written: None });
+        self.sent.push_back(Sent { checks, mark, delete_entries, bytes, written: None });
         self.bytes += bytes;
         self.running.spawn(async move { (number, store.write(batch).await) });
         // A worker that only ever reads would not let the writes begin.
@@ -173,8 +175,11 @@ impl Writes {
             self.bytes -= sent.bytes;
         }
         while self.sent.front().is_some_and(|sent| sent.written.is_some()) {
-            let Some(Sent { checks, mark, written, .. }) = self.sent.pop_front() else { break };
+            let Some(Sent { checks, mark, delete_entries, written, .. }) = self.sent.pop_front() else {
+                break;
+            };
             self.summary += written.unwrap_or_default();
+            self.summary.delete_entries += delete_entries;
             self.durable += 1;
             self.summary.add_checks(checks);
             if let Some(Mark { offset, ordinal, line, records }) = mark {

@@ -240,6 +240,7 @@ async fn every_command_of_the_page_runs_as_it_says() {
     restore_a_backup(&mut shell, &day_1).await;
     erase_and_bring_back(&mut shell).await;
     ask_about_the_rest(&mut shell).await;
+    complete_an_export(&mut shell).await;
     assert!(page.left().is_empty(), "nothing here runs these commands of {PAGE}: {:#?}", page.left());
 }
 
@@ -412,6 +413,21 @@ async fn ask_about_the_rest(shell: &mut Shell<'_>) {
     for command in ["status incoming/day1.ndjson", "check views", "tidy", "index"] {
         shell.run(&format!("flatfire {command}")).await;
     }
+}
+
+const MANIFEST: &str = r#"{"transactionTime":"2026-01-05T10:00:00Z","request":"https://example.org/$export","requiresAccessToken":false,"output":[{"type":"Patient","url":"https://example.org/a.ndjson","count":1}],"error":[]}"#;
+
+async fn complete_an_export(shell: &mut Shell<'_>) {
+    let stack = shell.stack;
+    let manifest = stack.upload("day4/manifest.json", MANIFEST).await;
+    assert_eq!(text(&stack.settled(&manifest).await, "status"), "done");
+    shell.run_to(2, "flatfire status --exports").await;
+    let ran = shell.run_to(2, "flatfire status --exports incoming/day4").await;
+    assert!(ran.stdout.contains("a.ndjson"), "{ran:?}");
+    let file = stack.upload("day4/a.ndjson", DAY_3).await;
+    stack.settled(&file).await;
+    let ran = shell.run_anything("flatfire status --exports").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
 }
 
 #[test]

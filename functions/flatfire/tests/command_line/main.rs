@@ -27,6 +27,7 @@ mod shell;
 mod load;
 mod views;
 mod ledger;
+mod exports;
 mod find;
 mod forget;
 mod export;

@@ -62,6 +62,7 @@ impl Files {
             (0, format!("load --catalog-differs-ok --views {changed} --again {new}")),
             (0, "status".to_owned()),
             (0, format!("status {broken}")),
+            (0, "status --exports".to_owned()),
             (2, format!("replay --catalog-differs-ok {broken}")),
             (2, "replay --catalog-differs-ok --rejects --status partial".to_owned()),
             (0, "archive list".to_owned()),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Child;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::program::flatfire;
 
@@ -20,9 +21,16 @@ pub struct Terminal {
 impl Terminal {
     /// Starts the program with standard input, output and error on a new terminal.
     pub fn run(arguments: &[&str]) -> Self {
+        Self::run_in(80, arguments)
+    }
+
+    /// As [`run`](Self::run), on a terminal of that many columns.
+    pub fn run_in(columns: u16, arguments: &[&str]) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
+        let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&person, size).unwrap();
         let name = ptsname(&person, Vec::new()).unwrap();
         let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let open = || File::options().read(true).write(true).open(path).unwrap();

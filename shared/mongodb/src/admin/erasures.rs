@@ -5,6 +5,7 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::erasure::{ERASURES, Marks, SECRET_BYTES, SECRET_ID};
 use pipeline::store::admin::{DatabaseUser, ErasedObject, Erasure, KeptOut, Lift, ObjectName, Operator};
 
+use super::exports;
 use super::failure::Failure;
 use super::{COLUMNS, Databases, LOADS, TOMBSTONES};
 
@@ -85,6 +86,7 @@ pub(super) async fn rename_object(
     if !rename_load(databases, load, &renamed, mark).await? {
         return Ok(false);
     }
+    exports::rename_file(databases, bucket, key, mark).await?;
     for field in ["first.load", "last.load"] {
         let columns = databases.own(COLUMNS);
         columns.update_many(doc! { field: load }, doc! { "$set": { field: &renamed } }).await?;

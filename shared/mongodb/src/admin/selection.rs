@@ -30,7 +30,7 @@ pub(super) async fn outlines(
 }
 
 /// Reads an entry of the ledger; `None`: it has no status of this version of the program.
-fn outline(load: &Document, now: DateTime) -> Option<LoadOutline> {
+pub(super) fn outline(load: &Document, now: DateTime) -> Option<LoadOutline> {
     let status = Status::from_word(load.get_str("status").ok()?)?;
     let lease = load.get_document("lease").ok().and_then(|lease| lease.get_datetime("until").ok());
     let is_stuck = status == Status::Running
@@ -61,7 +61,7 @@ pub(super) async fn visit(
 }
 
 /// Returns the filter of the loads of all objects that are selected. The id begins with bucket and key.
-fn filter(selection: &LoadSelection) -> Document {
+pub(super) fn filter(selection: &LoadSelection) -> Document {
     let LoadSelection { bucket, prefix, suffix, since, until, status } = selection;
     let begin = format!("{bucket}/{prefix}");
     let mut filter = doc! { "_id": { "$gte": &begin, "$lt": format!("{begin}\u{10ffff}") } };

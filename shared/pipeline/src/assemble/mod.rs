@@ -6,6 +6,7 @@ mod deletions;
 mod entry;
 mod held;
 mod identity;
+mod manifest;
 mod order;
 mod references;
 mod rejects;
@@ -29,8 +30,10 @@ use crate::object::{ObjectRef, Source};
 use crate::version::{ObjectOrder, Version};
 
 use bundle::{Closing, OpenBundle};
+use manifest::{is_manifest, is_model};
 use order::EntryFacts;
-use rejects::is_manifest;
+
+pub use manifest::{MAX_LISTED_FILES, MAX_MANIFESTS_OF_OBJECT, MAX_NAMES_BYTES};
 
 /// What an entry calls its resource, beside the resource's own id.
 #[derive(Debug, Clone, Copy, Default)]
@@ -238,7 +241,7 @@ impl Assembler {
         match *frame {
             Frame::Resource { place, bytes } => self.parsed(place, bytes, RESOURCE, |this, node| {
                 if is_manifest(node) {
-                    this.manifests += 1;
+                    this.manifest(place, node);
                 } else {
                     this.resource(place, node, Urls::default());
                 }
@@ -264,8 +267,8 @@ impl Assembler {
 
     /// The batch so far, if there is anything in it.
     pub fn take_batch(&mut self) -> Option<WriteBatch> {
-        if self.batch.resources.is_empty() && self.batch.rejects.is_empty() && self.batch.unstored.is_empty()
-        {
+        let WriteBatch { resources, rejects, unstored, manifests, .. } = &self.batch;
+        if resources.is_empty() && rejects.is_empty() && unstored.is_empty() && manifests.is_empty() {
             return None;
         }
         self.batch.names = self.flattener.names();
@@ -488,11 +491,14 @@ impl Assembler {
     }
 }
 
-/// Returns whether an object says first of all that it is a resource other than a Bundle.
+/// Returns whether an object says first of all that it is a resource other than a Bundle. A manifest may say a URL.
 fn begins_resource(object: Node<'_>) -> bool {
     object.members().next().is_some_and(|(name, value)| {
         let is_type = name.plain_text() == Some("resourceType");
-        is_type && value.plain_text().is_some_and(|resource_type| resource_type != "Bundle")
+        is_type
+            && value
+                .plain_text()
+                .is_some_and(|resource_type| resource_type != "Bundle" && !is_model(resource_type))
     })
 }
 

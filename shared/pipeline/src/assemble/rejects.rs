@@ -88,16 +88,4 @@ impl Assembler {
     pub(super) fn unusable(&mut self, place: Place, node: Node<'_>, code: DefectCode) {
         self.defective(place, node, None, Defect::whole(code));
     }
-
-    /// Whether a manifest of a Bulk Data export was met; it is no record.
-    #[must_use]
-    pub const fn has_manifest(&self) -> bool {
-        self.manifests > 0
-    }
-}
-
-/// Whether an object is the manifest of a Bulk Data export: it lists files that are loaded on their own.
-pub(super) fn is_manifest(node: Node<'_>) -> bool {
-    let has = |name| node.get(name).is_some();
-    has("transactionTime") && has("output") && !has("resourceType")
 }

@@ -41,9 +41,12 @@ pub(super) async fn refuse(
         Some(stop) => timeout_at(stop.into(), work).await.unwrap_or(Err(Interrupted::GateCheckTimedOut))?,
     };
     let Surveyor { assembler, survey, summary, .. } = surveyor;
+    // The files that a manifest lists are judged, and it has no records itself.
+    let has_manifest = assembler.has_manifest();
     assembler.rest();
+    let is_judged = is_read && !(has_manifest && survey.records == 0);
     let closed = catalog.gates().violations(&survey);
-    Ok((is_read && !closed.is_empty()).then_some((closed, summary)))
+    Ok((is_judged && !closed.is_empty()).then_some((closed, summary)))
 }
 
 struct Surveyor<'a> {

@@ -16,6 +16,7 @@ use crate::erasure::Marks;
 use crate::ledger::load::{Load, Status};
 
 use super::ColumnEntry;
+use super::exports::{FileSelection, FileVisitor, ManifestVisitor};
 use super::outdated::{MadeUpTable, Outdated};
 use super::references::ReferenceElement;
 use super::schema::FieldSchema;
@@ -103,6 +104,16 @@ pub trait Admin: Debug + Send + Sync {
         visit: &mut LoadVisitor<'_>,
     ) -> Result<(), StoreError>;
 
+    /// Visits the loads of objects, in any order. Reads all of them.
+    async fn visit_files(
+        &self,
+        selection: &FileSelection<'_>,
+        visit: &mut FileVisitor<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Visits the manifests of Bulk Data exports, the latest export first.
+    async fn visit_manifests(&self, visit: &mut ManifestVisitor<'_>) -> Result<(), StoreError>;
+
     /// Returns a settled load that was made under none of these catalogs, if there is one.
     async fn load_of_other_catalogs(&self, catalogs: &[&str]) -> Result<Option<Load>, StoreError>;
 
@@ -183,7 +194,7 @@ pub trait Admin: Debug + Send + Sync {
     /// Notes on all erasures with this mark that it was removed.
     async fn lift_erasures(&self, mark: &str, lift: &Lift) -> Result<(), StoreError>;
 
-    /// Replaces the key of a load's object by a mark, in the ledger and wherever the load is named. Returns `false`, and
+    /// Replaces the key of a load's object by a mark, in the ledger, in manifests and wherever the load is named. Returns `false`, and
     /// changes nothing, while the object is being loaded. Nothing else may point to the load.
     async fn rename_object(&self, load: &str, object: &ObjectName, mark: &str) -> Result<bool, StoreError>;
 

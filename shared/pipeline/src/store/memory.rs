@@ -23,17 +23,19 @@ use crate::summary::Summary;
 use crate::version::Version;
 
 use super::admin::Erasure;
+use super::exports::ExportManifest;
 use super::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError, RowStore};
 
 /// Makes the marks of erased resources. Nobody outside the process sees them.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
-/// Rows, rejects, loads, columns and records of erasures in ordered maps.
+/// Rows, rejects, loads, columns, manifests and records of erasures in ordered maps.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<StoredResources>,
     loads: Mutex<BTreeMap<String, Load>>,
     columns: Mutex<BTreeMap<String, ColumnEntry>>,
+    manifests: Mutex<BTreeMap<String, ExportManifest>>,
     erasures: Mutex<Vec<Erasure>>,
     erasure_ids: AtomicU64,
 }
@@ -92,6 +94,14 @@ impl MemoryStore {
         Marks::new(&SECRET)
     }
 
+    fn write_manifest(&self, manifest: ExportManifest) {
+        let mut manifests = lock(&self.manifests);
+        let is_newer = |standing: &ExportManifest| standing.version < manifest.version;
+        if manifests.get(&manifest.id).is_none_or(is_newer) {
+            manifests.insert(manifest.id.clone(), manifest);
+        }
+    }
+
     /// Removes the mark of an erased resource, so that it may be written again. Returns `false` if there is none.
     pub fn lift(&self, key: &str) -> bool {
         lock(&self.rows).marks.remove(&self.marks().of_resource(key)).is_some()
@@ -119,6 +129,9 @@ impl RowStore for MemoryStore {
             stored.reject(reject, batch.reading, &marks);
         }
         batch.count_rejects(&[], &mut summary);
+        for manifest in batch.manifests {
+            self.write_manifest(manifest);
+        }
         Ok(summary)
     }
 

@@ -29,7 +29,7 @@ const P: &str = "Patient/1";
 /// The load of the object that batches of this suite come from.
 const LOAD: &str = "clinic/in/day 1.ndjson@v1";
 
-async fn each(check: impl AsyncFn(Arc<dyn Store>)) {
+pub(crate) async fn each(check: impl AsyncFn(Arc<dyn Store>)) {
     check(Arc::new(MemoryStore::default())).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;

@@ -38,6 +38,7 @@ fn summary() -> Summary {
         unchanged: 3,
         superseded: 2,
         deleted: 1,
+        delete_entries: 2,
         archived: 1,
         rejected: 3,
         rows: 12,

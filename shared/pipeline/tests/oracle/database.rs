@@ -143,7 +143,7 @@ impl Scratch {
         let mut written = Written::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
             let names = self.collections(&database).await;
-            let beside = ["_loads", "_columns", "_tables", "_erasures", "__sql_schemas"];
+            let beside = ["_loads", "_columns", "_tables", "_erasures", "_exports", "__sql_schemas"];
             for name in names.into_iter().filter(|name| !beside.contains(&name.as_str())) {
                 let documents = self.documents_in(&database, &name).await;
                 let documents = documents.iter();

@@ -15,10 +15,12 @@ use crate::store::admin::{
     LoadSelection, LoadVisitor, NotedTable, ObjectName, ReferenceVisitor, RejectFilter, RowVisitor,
     StoredReject,
 };
+use crate::store::exports::{ExportManifest, FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
 use crate::store::references::{ReferenceElement, TableOfReferences, key_in_cell, visit_text};
 use crate::store::schema::FieldSchema;
 use crate::store::standing::{Standing, StoredSource};
 use crate::store::{ColumnEntry, StoreError};
+use crate::summary::Summary;
 
 use super::{MemoryStore, StoredResource, lock};
 
@@ -71,6 +73,24 @@ impl Admin for MemoryStore {
         let loads: Vec<Load> = lock(&self.loads).values().cloned().collect();
         let mut selected = loads.iter().filter(|load| is_selected(load, selection));
         let _stopped = selected.try_for_each(|load| visit(&load.id, load.created));
+        Ok(())
+    }
+
+    async fn visit_files(
+        &self,
+        selection: &FileSelection<'_>,
+        visit: &mut FileVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        let FileSelection { bucket, prefix, now } = *selection;
+        let loads: Vec<Load> = lock(&self.loads).values().cloned().collect();
+        let selected = loads.into_iter().filter(|load| load.bucket == bucket && load.key.starts_with(prefix));
+        selected.map(|load| loaded_file(load, now)).for_each(visit);
+        Ok(())
+    }
+
+    async fn visit_manifests(&self, visit: &mut ManifestVisitor<'_>) -> Result<(), StoreError> {
+        let manifests: Vec<ExportManifest> = lock(&self.manifests).values().cloned().collect();
+        let _stopped = manifests.into_iter().rev().try_for_each(visit);
         Ok(())
     }
 
@@ -300,6 +320,12 @@ impl Admin for MemoryStore {
             loads.insert(renamed.clone(), Load { id: renamed.clone(), key: mark.to_owned(), ..entry });
         }
         drop(loads);
+        let mut manifests = lock(&self.manifests);
+        let listing = manifests.values().filter(|manifest| manifest.lists(bucket, key)).cloned().collect();
+        for manifest in ExportManifest::with_mark(listing, key, mark) {
+            manifests.insert(manifest.id.clone(), manifest);
+        }
+        drop(manifests);
         let mut columns = lock(&self.columns);
         let first = columns.values_mut().filter_map(|entry| entry.first.as_mut());
         for first in first.filter(|first| first.load == load) {
@@ -320,6 +346,24 @@ impl Admin for MemoryStore {
 
     async fn columns(&self) -> Result<Vec<ColumnEntry>, StoreError> {
         Ok(lock(&self.columns).values().cloned().collect())
+    }
+}
+
+fn loaded_file(load: Load, now: i64) -> LoadedFile {
+    let is_stuck = load.is_stuck(now);
+    let Load { id, key, created, sequencer, status, summary, .. } = load;
+    let Summary { records, rejected, delete_entries, types, .. } = summary;
+    LoadedFile {
+        load: id,
+        key,
+        created,
+        sequencer,
+        status,
+        is_stuck,
+        records,
+        rejected,
+        delete_entries,
+        types,
     }
 }
 
