@@ -401,7 +401,58 @@ fn is_column_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_names;
+    use std::collections::BTreeSet;
+
+    use clap::{Args as _, Command, Parser};
+
+    use super::{LoadSettings, TABLE_VARIABLES, parse_names};
+
+    #[derive(Debug, Parser)]
+    struct Options {
+        #[command(flatten)]
+        settings: LoadSettings,
+    }
+
+    #[test]
+    fn the_command_line_reads_the_variables_of_the_function_that_shape_tables() {
+        let command = LoadSettings::augment_args(Command::new("load"));
+        let variables = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+        assert_eq!(variables.collect::<BTreeSet<_>>(), BTreeSet::from(TABLE_VARIABLES));
+    }
+
+    #[test]
+    fn the_function_and_the_command_line_make_the_same_catalog_of_the_same_settings() {
+        let settings = [
+            ("FLATTEN_TABLES", "--tables", "automatic"),
+            ("FLATTEN_ARRAYS", "--arrays", "tables"),
+            ("FLATTEN_NARRATIVE", "--narrative", "true"),
+            ("DECIMALS", "--decimals", "double"),
+            ("EXTENSION_NAMES", "--extension-names", r#"{"http://x.example/e":"mine"}"#),
+            ("RESOURCE_TYPES", "--resource-types", "Odd"),
+            ("INACTIVE_TYPES", "--inactive", "AuditEvent, Provenance; Encounter where status = 'planned'"),
+            (
+                "CHECKS",
+                "--checks",
+                r#"[{"type":"Patient","path":"id.exists()","severity":"warn","message":"m"}]"#,
+            ),
+            ("GATES", "--gates", r#"{"min_resources":1}"#),
+        ];
+        let uri = ("MONGODB_URI", Some("mongodb://host/".to_owned()));
+        let mut versions = BTreeSet::new();
+        for count in 0..=settings.len() {
+            let settings = settings.iter().take(count);
+            let variables =
+                settings.clone().map(|(variable, _, value)| (*variable, Some((*value).to_owned())));
+            let variables: Vec<_> = variables.chain([uri.clone()]).collect();
+            let function = ingest::Settings::from_environment_and(&variables).unwrap();
+            let options = settings.map(|(_, option, value)| format!("{option}={value}"));
+            let options = Options::parse_from(["load".to_owned()].into_iter().chain(options));
+            let catalog = options.settings.catalog().unwrap();
+            assert_eq!(catalog.version(), function.catalog().version(), "{variables:?}");
+            versions.insert(catalog.version().to_owned());
+        }
+        assert!(versions.len() >= settings.len(), "all but gates show in the version: {versions:?}");
+    }
 
     #[test]
     fn extension_names_are_column_names() {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use flatten::catalog::{Catalog, Choices, InvalidCatalog};
+use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
 /// Compiles the environment's choices: a deployment whose views or rules are wrong does not start.
 pub(crate) fn compile(choices: Choices) -> Result<Arc<Catalog>, InvalidCatalog> {
-    let views = VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
+    // Views that fill nothing must not show in the catalog's version: the command line leaves them out, too.
+    let views = if choices.tables == Tables::Automatic { &[] } else { VIEWS };
+    let views = views.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
     let (file, text) = CHECKS;
     let mut checks = vec![(file.to_owned(), text.to_owned())];
     checks.extend(choices.checks);

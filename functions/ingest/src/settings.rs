@@ -110,6 +110,12 @@ impl Settings {
         })
     }
 
+    /// Returns what resources become.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Replaces what decides how tables look, for callers that read it from options.
     #[must_use]
     pub fn with_tables(
