@@ -165,3 +165,47 @@ fn values_are_bounded_and_names_do_not_count() {
     assert_eq!(error.kind, E::TooLarge);
     assert_eq!(error.offset, 1 + 2 * (most - 1));
 }
+
+/// A resource of values that stand in others as well, some of them with a byte changed, a bracket missing or deeper.
+fn any_resource() -> impl Strategy<Value = String> {
+    let value = (0..6usize, 0..4usize, 0..200usize, any::<u8>()).prop_map(|(kind, wraps, at, byte)| {
+        let code =
+            r#"{"coding":[{"system":"http://loinc.org","code":"8302-2","display":"Body \"height\""}]}"#;
+        let mut text = match kind {
+            0 => code.to_owned(),
+            1 => code.replace("8302-2", "29463-7"),
+            2 => format!(r#"[{code}, {code},{{"a":[1,2.50,true,null]}}]"#),
+            3 => r#"{"reference":"urn:uuid:10000000-0000-4000-8000-000000000001","display":"é"}"#.to_owned(),
+            4 => format!(r#"[{}]"#, vec!["1"; 700].join(",")),
+            _ => "{}".to_owned(),
+        };
+        (0..wraps).for_each(|_| text = format!(r#"{{"wrapped":{text}}}"#));
+        if byte < 40 && at < text.len() && text.is_char_boundary(at) && text.is_char_boundary(at + 1) {
+            text.replace_range(at..=at, &char::from(byte + 32).to_string());
+        }
+        text
+    });
+    (0..1000usize, proptest::collection::vec(value, 0..5)).prop_map(|(id, values)| {
+        let members = values.iter().enumerate().map(|(index, value)| format!(r#","m{index}":{value}"#));
+        format!(r#"{{"resourceType":"X","id":"{id}"{}}}"#, members.collect::<String>())
+    })
+}
+
+proptest! {
+    /// The same tape and the same errors, whatever was parsed before.
+    #[test]
+    fn values_that_repeat_are_parsed_as_if_they_were_new(
+        texts in proptest::collection::vec((any_resource(), 3..8usize, 5..800usize), 1..12),
+    ) {
+        let mut used = Tape { documents: u32::MAX, ..Tape::default() };
+        for (text, depth, values) in &texts {
+            for limits in [Limits { depth: *depth, values: *values, ..Limits::default() }, Limits::default()] {
+                let mut fresh = Tape::default();
+                let expected = fresh.parse(text.as_bytes(), limits).map(|document| format!("{document:?}"));
+                let found = used.parse(text.as_bytes(), limits).map(|document| format!("{document:?}"));
+                prop_assert_eq!(found, expected, "{}", text);
+            }
+        }
+        prop_assert!(used.repeats.has_begun());
+    }
+}
