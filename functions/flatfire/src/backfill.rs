@@ -21,6 +21,7 @@ use crate::known_loads::KnownLoads;
 use crate::listing::Objects;
 use crate::outcome::Outcome;
 use crate::queue_sender::{QueueSender, Reason};
+use crate::run_by::RunBy;
 use crate::settings::Destination;
 use direct::{Direct, DirectLoader, is_open};
 
@@ -44,6 +45,8 @@ pub(crate) struct Backfill {
     /// List all objects that must be restored from Glacier in this file, as a manifest of S3 Batch Operations
     #[arg(long, value_name = "FILE")]
     archived: Option<PathBuf>,
+    #[command(flatten)]
+    run_by: RunBy,
     #[command(flatten)]
     direct: Direct,
 }
@@ -132,13 +135,15 @@ impl Backfill {
         catalog: Option<Arc<Catalog>>,
     ) -> anyhow::Result<Destiny> {
         if let Some(catalog) = catalog {
-            return Ok(Destiny::Direct(self.direct.loader(cloud, store, catalog).await?));
+            return Ok(Destiny::Direct(
+                self.direct.loader(cloud, store, catalog, self.run_by.requester()).await?,
+            ));
         }
         if self.dry_run {
             return Ok(Destiny::Printed);
         }
         let queue = self.queue_url.clone().context("--queue-url: name the function's queue")?;
-        Ok(Destiny::Queue(QueueSender::new(cloud, queue, self.rate)))
+        Ok(Destiny::Queue(QueueSender::new(cloud, queue, self.rate).by(self.run_by.requester())))
     }
 }
 

@@ -36,6 +36,11 @@ pub(crate) fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Returns what a code means, in one sentence.
+pub(crate) fn meaning_of(name: &str) -> Option<&'static str> {
+    CODES.iter().find(|code| code.name == name).map(|code| code.meaning)
+}
+
 fn hint(similar: &[&str]) -> String {
     match similar {
         [] => "; `flatfire explain` lists all of them".to_owned(),

@@ -6,8 +6,9 @@ mod report;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ use mongodb_store::Validation;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
-use pipeline::object::ObjectRef;
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::requester::Requester;
 use pipeline::source::Storage;
 use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
@@ -32,6 +34,7 @@ use crate::input::{Input, Inputs};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
+use crate::run_by::RunBy;
 use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
 use ingest::surroundings::{milliseconds_now, random_name};
 
@@ -59,6 +62,8 @@ pub(crate) struct Load {
     sql_schemas: SqlSchemas,
     #[command(flatten)]
     indexes: NewIndexes,
+    #[command(flatten)]
+    run_by: RunBy,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
@@ -120,6 +125,7 @@ struct Loader {
     store: Arc<dyn Store>,
     ledger: Ledger,
     again: bool,
+    by: Option<Requester>,
     jobs: usize,
     lists_all: bool,
     /// The turn of a large file.
@@ -135,8 +141,9 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
         Loading { catalog: &catalog, validation: arguments.validate_views.into(), sql_schemas, indexes };
     let store = arguments.destination.connect_to_load(&loading).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
-    let loader =
-        Loader { lists_all: arguments.all, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
+    let by = arguments.run_by.requester();
+    let loader = Loader::new(catalog, store, arguments.again, arguments.jobs);
+    let loader = Loader { lists_all: arguments.all, by, ..loader };
     if arguments.watch {
         let settle = Duration::from_secs(arguments.settle);
         return Ok(loader.watch(&arguments.files, settle).await);
@@ -145,8 +152,18 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
 }
 
 /// Loads files whatever the ledger says about them.
-pub(crate) async fn load_again(files: &[PathBuf], catalog: Arc<Catalog>, store: Arc<dyn Store>) -> Outcome {
-    Loader::new(catalog, store, true, None).load_all(files).await
+pub(crate) async fn load_again(
+    files: &[PathBuf],
+    catalog: Arc<Catalog>,
+    store: Arc<dyn Store>,
+    by: Option<Requester>,
+) -> Outcome {
+    Loader { by, ..Loader::new(catalog, store, true, None) }.load_all(files).await
+}
+
+/// Returns what pins a file's content in the ledger.
+pub(crate) async fn content_of(path: &Path) -> io::Result<Pin> {
+    Ok(pin::of_content(path).await?.pin)
 }
 
 /// Why a file was not loaded.
@@ -163,7 +180,7 @@ impl Loader {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, jobs, lists_all: false, large, bars }
+        Self { catalog, store, ledger, again, by: None, jobs, lists_all: false, large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -277,6 +294,7 @@ impl Loader {
         let job = Job {
             owner: random_name(),
             again: self.again,
+            by: self.by.clone(),
             deadline: None,
             is_cancelled: Some(is_cancelled),
             clock: milliseconds_now,

@@ -5,6 +5,7 @@
 mod arguments;
 mod settings;
 mod signals;
+mod run_by;
 mod input;
 mod console;
 mod outcome;
@@ -23,6 +24,7 @@ mod schema;
 mod status;
 mod forget;
 mod find;
+mod original;
 mod archive;
 mod replay;
 mod work;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => wait_for(status::run(arguments)),
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
         Command::Find(arguments) => wait_for(find::run(arguments)),
+        Command::Original(arguments) => wait_for(original::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
         Command::Push(arguments) => wait_for(push::run(arguments)),

@@ -26,6 +26,7 @@ mod load;
 mod views;
 mod ledger;
 mod find;
+mod original;
 mod forget;
 mod archive;
 mod replay;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Child;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::program::flatfire;
 
@@ -20,15 +21,28 @@ pub struct Terminal {
 impl Terminal {
     /// Starts the program with standard input, output and error on a new terminal.
     pub fn run(arguments: &[&str]) -> Self {
+        Self::start(arguments, None)
+    }
+
+    fn start(arguments: &[&str], columns: Option<u16>) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
         let name = ptsname(&person, Vec::new()).unwrap();
         let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let open = || File::options().read(true).write(true).open(path).unwrap();
+        if let Some(columns) = columns {
+            let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            tcsetwinsize(&person, size).unwrap();
+        }
         let mut command = flatfire(arguments);
         let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
         Self { child, person: person.into(), shown: String::new() }
+    }
+
+    /// As [`Terminal::run`], on a terminal of so many columns.
+    pub fn run_in(columns: u16, arguments: &[&str]) -> Self {
+        Self::start(arguments, Some(columns))
     }
 
     /// Reads what the program shows until it has shown that text, and returns everything so far.
