@@ -118,7 +118,8 @@ pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
 impl Status {
     /// Prints the loads that the arguments ask for.
     async fn list(&self, store: &dyn Store) -> anyhow::Result<Outcome> {
-        let period = LoadPeriod { since: self.since, keys: self.load.as_deref().map(KeyPattern::new) };
+        let period =
+            LoadPeriod { since: self.since, until: None, keys: self.load.as_deref().map(KeyPattern::new) };
         let kinds: Vec<LoadFilter> = self.wanted.map(Kind::wanted).into_iter().collect();
         let loads = store.latest_loads(&period, &kinds, self.limit).await?;
         if loads.is_empty() && self.load.is_some() {

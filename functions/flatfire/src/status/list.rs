@@ -130,7 +130,7 @@ mod tests {
                 table.contains("day-1.ndjson") && table.contains("2026-01-05 10:01"),
                 "{width}:\n{table}"
             );
-            assert_eq!(table.contains("Unauthorized"), width >= 160, "{width}:\n{table}");
+            assert_eq!(table.contains("Unauthorized"), width >= 250, "{width}:\n{table}");
         }
         assert!(table_of(&loads, None).contains(&format!("clinic/{long}")));
     }

@@ -75,16 +75,7 @@ pub(super) async fn print(store: &dyn Store, arguments: &Status) -> anyhow::Resu
 impl Page {
     async fn read(store: &dyn Store, arguments: &Status, depths: Vec<Depth>) -> Result<Self, StoreError> {
         let now = milliseconds_now();
-        let spans = match arguments.since {
-            Some(since) => vec![(format!("since {}", moment(since)), since)],
-            None => {
-                vec![("today".to_owned(), now - now.rem_euclid(DAY)), ("7 days".to_owned(), now - 7 * DAY)]
-            }
-        };
-        let columns = future::try_join_all(spans.into_iter().map(async |(name, since)| {
-            let sums = store.sum_loads(&period(Some(since))).await?;
-            Ok(Column { name, since, sums })
-        }));
+        let columns = columns(store, arguments.since, now);
         let folders = period(Some(arguments.since.unwrap_or(now - FOLDERS_WITHIN)));
         let folders = store.last_successes(&folders);
         let (columns, folders, open, loads) =
@@ -216,7 +207,24 @@ impl Page {
 }
 
 const fn period(since: Option<i64>) -> LoadPeriod {
-    LoadPeriod { since, keys: None }
+    LoadPeriod { since, until: None, keys: None }
+}
+
+/// Sums what came since a moment, or today and within seven days: each load is read once.
+async fn columns(store: &dyn Store, since: Option<i64>, now: i64) -> Result<Vec<Column>, StoreError> {
+    if let Some(since) = since {
+        let sums = store.sum_loads(&period(Some(since))).await?;
+        return Ok(vec![Column { name: format!("since {}", moment(since)), since, sums }]);
+    }
+    let (today, week) = (now - now.rem_euclid(DAY), now - 7 * DAY);
+    let before = LoadPeriod { until: Some(today), ..period(Some(week)) };
+    let today_alone = period(Some(today));
+    let (of_today, mut of_week) = try_join!(store.sum_loads(&today_alone), store.sum_loads(&before))?;
+    of_week += of_today.clone();
+    Ok(vec![
+        Column { name: "today".to_owned(), since: today, sums: of_today },
+        Column { name: "7 days".to_owned(), since: week, sums: of_week },
+    ])
 }
 
 /// Counts what needs somebody, however many others came after it.

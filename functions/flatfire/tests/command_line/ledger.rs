@@ -175,6 +175,6 @@ async fn the_page_is_quick_at_a_hundred_thousand_loads() {
     let page: Value = serde_json::from_str(&page.stdout).unwrap();
     assert_eq!(page["periods"][1]["loads"], 100_001);
     println!("the page of 100,000 loads took {took:?}");
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
     database.remove().await;
 }

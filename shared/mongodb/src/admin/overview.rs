@@ -106,14 +106,13 @@ async fn answer(databases: &Databases, stages: Vec<Document>) -> Result<Vec<Sum>
 
 /// Groups by status and lag: some thousand sums at the most, however many loads there are.
 fn statuses_and_lags(period: &LoadPeriod) -> Vec<Document> {
-    let loaded = doc! { "$ifNull": ["$firstEnded", "$ended"] };
-    let since = DateTime::from_millis(period.since.unwrap_or(i64::MIN / 2).max(-1 << 50));
     let has_lag = doc! { "$and": [
         { "$in": ["$status", SUCCESSES.map(Status::as_str).to_vec()] },
         { "$gt": ["$created", DateTime::from_millis(0)] },
-        { "$gte": [&loaded, since] },
+        { "$gt": ["$ended", Bson::Null] },
+        { "$not": ["$firstEnded"] },
     ] };
-    let lag = doc! { "$max": [0_i64, { "$subtract": [loaded, "$created"] }] };
+    let lag = doc! { "$max": [0_i64, { "$subtract": ["$ended", "$created"] }] };
     vec![
         doc! { "$match": filter(period) },
         doc! { "$project": {
@@ -172,8 +171,13 @@ fn add_status(sums: &mut LoadSums, sum: &Sum) {
 /// Returns the filter of the loads of a period.
 fn filter(period: &LoadPeriod) -> Document {
     let mut filter = Document::new();
-    if let Some(since) = period.since {
-        filter.insert("begun", doc! { "$gte": DateTime::from_millis(since) });
+    let bounds = [("$gte", period.since), ("$lt", period.until)];
+    let bounds = bounds.into_iter().filter_map(|(operator, bound)| {
+        Some((operator.to_owned(), Bson::from(DateTime::from_millis(bound?))))
+    });
+    let begun: Document = bounds.collect();
+    if !begun.is_empty() {
+        filter.insert("begun", begun);
     }
     if let Some(keys) = &period.keys {
         filter.insert("key", doc! { "$regex": expression(keys), "$options": "s" });

@@ -1,6 +1,7 @@
 //! The loads of a time, summed: how many, how late, how often what was rejected, and which folders have fallen silent.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use crate::ledger::load::{Load, Status};
 
@@ -9,6 +10,8 @@ use crate::ledger::load::{Load, Status};
 pub struct LoadPeriod {
     /// From when on their latest attempt began, in milliseconds since 1970-01-01T00:00:00Z.
     pub since: Option<i64>,
+    /// Before when it began, in milliseconds since 1970-01-01T00:00:00Z.
+    pub until: Option<i64>,
     /// What the keys of their objects are.
     pub keys: Option<KeyPattern>,
 }
@@ -125,21 +128,20 @@ impl LoadPeriod {
     #[must_use]
     pub fn includes(&self, load: &Load) -> bool {
         self.since.is_none_or(|since| load.begun >= since)
+            && self.until.is_none_or(|until| load.begun < until)
             && self.keys.as_ref().is_none_or(|keys| keys.matches(&load.key))
-    }
-
-    /// Returns the time from a load's object to its rows, in milliseconds, if these came within the period: a replay is
-    /// not late.
-    #[must_use]
-    pub fn lag_of(&self, load: &Load) -> Option<i64> {
-        let loaded = load.first_ended.filter(|_| SUCCESSES.contains(&load.status) && load.created > 0)?;
-        self.since.is_none_or(|since| loaded >= since).then(|| (loaded - load.created).max(0))
     }
 }
 
+/// Returns the time from a load's object to its rows, in milliseconds. One that was replayed has none: it is not late.
+fn lag_of(load: &Load) -> Option<i64> {
+    let is_late = SUCCESSES.contains(&load.status) && load.created > 0 && load.first_ended == load.ended;
+    load.ended.filter(|_| is_late).map(|ended| (ended - load.created).max(0))
+}
+
 impl LoadSums {
-    /// Adds a load of a period.
-    pub fn add(&mut self, load: &Load, period: &LoadPeriod) {
+    /// Adds a load.
+    pub fn add(&mut self, load: &Load) {
         *self.statuses.entry(load.status).or_default() += 1;
         self.records += load.summary.records;
         self.rows += load.summary.rows;
@@ -147,7 +149,7 @@ impl LoadSums {
         for (code, count) in &load.summary.codes {
             *self.codes.entry(code.clone()).or_default() += count;
         }
-        if let Some(lag) = period.lag_of(load) {
+        if let Some(lag) = lag_of(load) {
             *self.lags.entry(rounded_lag(lag)).or_default() += 1;
             self.worst_lag = self.worst_lag.max(Some(lag));
         }
@@ -168,6 +170,24 @@ impl LoadSums {
             before += loads;
             (before >= half).then_some(*lag)
         })
+    }
+}
+
+impl AddAssign for LoadSums {
+    fn add_assign(&mut self, other: Self) {
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        for (code, count) in other.codes {
+            *self.codes.entry(code).or_default() += count;
+        }
+        for (lag, count) in other.lags {
+            *self.lags.entry(lag).or_default() += count;
+        }
+        self.records += other.records;
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.worst_lag = self.worst_lag.max(other.worst_lag);
     }
 }
 

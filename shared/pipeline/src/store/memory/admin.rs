@@ -78,7 +78,7 @@ impl Admin for MemoryStore {
     async fn sum_loads(&self, period: &LoadPeriod) -> Result<LoadSums, StoreError> {
         let mut sums = LoadSums::default();
         for load in lock(&self.loads).values().filter(|load| period.includes(load)) {
-            sums.add(load, period);
+            sums.add(load);
         }
         Ok(sums)
     }
