@@ -78,6 +78,7 @@ async fn run(line: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
     let job = Job {
         owner: "fuzz".to_owned(),
         again,
+        by: None,
         deadline: None,
         is_cancelled: None,
         clock: || 1_800_000_000_000,

@@ -420,7 +420,7 @@ def check_operator(stack):
     for name in queues(stack):
         drains = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ListDeadLetterSourceQueues")
         actions = drains if name.endswith("DeadLetterQueue") else ("sqs:SendMessage",)
-        expected |= {(action, f"<{name}.Arn>") for action in actions}
+        expected |= {(action, f"<{name}.Arn>") for action in (*actions, "sqs:GetQueueAttributes")}
     expected |= {("kms:Decrypt", key), ("kms:GenerateDataKey", key)} if key else set()
     check_equal(granted, expected, "what the operator may do")
     check(all(statement["Effect"] == "Allow" for statement in statements(document)), "the operator's policy denies")

@@ -76,7 +76,7 @@ impl ArchivedObjects {
 }
 
 /// Returns the command of AWS that restores an object for a week.
-fn restore_command(object: &ObjectRef) -> String {
+pub(crate) fn restore_command(object: &ObjectRef) -> String {
     let version =
         version_of(object).map(|version| format!(" --version-id {}", quoted(version))).unwrap_or_default();
     format!(

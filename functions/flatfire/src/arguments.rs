@@ -15,6 +15,7 @@ use crate::find::Find;
 use crate::forget::Forget;
 use crate::index::Index;
 use crate::load::Load;
+use crate::original::Original;
 use crate::profile::{Profile, ProfileChoice, without_empty_variables};
 use crate::push::Push;
 use crate::replay::Replay;
@@ -53,7 +54,7 @@ pub(crate) enum Command {
     Check(Check),
     /// Print the schema of the tables that views make, or of all tables of a database
     Schema(Schema),
-    /// Show loads, the latest first, or explain one
+    /// Show how loading goes and the latest loads, or explain one
     Status(Status),
     /// Erase resources for good, and keep them out of the tables
     Forget(Forget),
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Export(Export),
     /// Find the records of a resource in original files
     Find(Find),
+    /// Print the exact bytes that a row came from
+    Original(Original),
     /// List archived resources, print them, or put them back into the tables
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue

@@ -20,6 +20,7 @@ use crate::listing::{Objects, Selection};
 use crate::outcome::Outcome;
 use crate::progress::spinner;
 use crate::queue_sender::{QueueSender, Reason};
+use crate::run_by::RunBy;
 use crate::settings::Destination;
 use expected::Expected;
 use report::{Finding, Report};
@@ -46,6 +47,8 @@ pub(crate) struct Audit {
     /// Send so many messages a second at most
     #[arg(long, value_name = "N")]
     rate: Option<NonZeroU32>,
+    #[command(flatten)]
+    run_by: RunBy,
     /// Print JSON, an object a line: one for each finding, at the end one with the sums
     #[arg(long)]
     json: bool,
@@ -93,7 +96,7 @@ pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
     let mut pages = arguments.objects.pages(&cloud, &selection).await?;
     let sender = if arguments.send {
         let queue = arguments.queue_url.clone().context("--queue-url: name the function's queue")?;
-        Some(QueueSender::new(&cloud, queue, arguments.rate))
+        Some(QueueSender::new(&cloud, queue, arguments.rate).by(arguments.run_by.requester()))
     } else {
         None
     };

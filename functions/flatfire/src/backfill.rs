@@ -22,6 +22,7 @@ use crate::listing::Objects;
 use crate::outcome::Outcome;
 use crate::progress::spinner;
 use crate::queue_sender::{QueueSender, Reason};
+use crate::run_by::RunBy;
 use crate::settings::Destination;
 use direct::{Direct, DirectLoader, is_open};
 
@@ -49,6 +50,8 @@ pub(crate) struct Backfill {
     /// the sums
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    run_by: RunBy,
     #[command(flatten)]
     direct: Direct,
 }
@@ -144,13 +147,15 @@ impl Backfill {
         catalog: Option<Arc<Catalog>>,
     ) -> anyhow::Result<Destiny> {
         if let Some(catalog) = catalog {
-            return Ok(Destiny::Direct(self.direct.loader(cloud, store, catalog).await?));
+            return Ok(Destiny::Direct(
+                self.direct.loader(cloud, store, catalog, self.run_by.requester()).await?,
+            ));
         }
         if self.dry_run {
             return Ok(Destiny::Printed);
         }
         let queue = self.queue_url.clone().context("--queue-url: name the function's queue")?;
-        Ok(Destiny::Queue(QueueSender::new(cloud, queue, self.rate)))
+        Ok(Destiny::Queue(QueueSender::new(cloud, queue, self.rate).by(self.run_by.requester())))
     }
 }
 

@@ -3,9 +3,9 @@
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::BucketVersioningStatus;
+use aws_sdk_s3::types::{BucketVersioningStatus, StorageClass};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::{S3, Storage};
 
@@ -96,22 +96,45 @@ impl Cloud {
         Ok(matches!(status, Some(BucketVersioningStatus::Enabled | BucketVersioningStatus::Suspended)))
     }
 
-    /// Whether an object version is still there.
-    pub(crate) async fn holds(&self, object: &ObjectRef) -> anyhow::Result<bool> {
+    /// Returns whether an object version is still there, and can be read.
+    pub(crate) async fn presence(&self, object: &ObjectRef) -> anyhow::Result<Presence> {
         let version = match &object.pin {
             Pin::Version(version) => Some(version.clone()),
             Pin::ETag(_) | Pin::Latest => None,
         };
         let head = self.s3.head_object().bucket(&object.bucket).key(&object.key).set_version_id(version);
         match head.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
+            Ok(head) if is_archived(&head) => Ok(Presence::Archived),
+            Ok(_) => Ok(Presence::There),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {
+                Ok(Presence::Gone)
+            }
             Err(error) => {
                 let code = error.as_service_error().and_then(|error| error.code());
                 anyhow::bail!("S3 does not answer ({})", code.unwrap_or("no connection or no credentials"))
             }
         }
     }
+}
+
+/// Whether an object version can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It can.
+    There,
+    /// It is in Glacier: somebody must restore it first.
+    Archived,
+    /// It does not exist.
+    Gone,
+}
+
+/// An object of an archive class can be read while a restored copy stands.
+fn is_archived(head: &HeadObjectOutput) -> bool {
+    let is_in_archive =
+        matches!(head.storage_class(), Some(StorageClass::Glacier | StorageClass::DeepArchive))
+            || head.archive_status().is_some();
+    let is_restored = head.restore().is_some_and(|restore| restore.contains("ongoing-request=\"false\""));
+    is_in_archive && !is_restored
 }
 
 /// Explains why a place cannot be listed. Messages of S3 quote keys, so the code alone is kept.

@@ -71,6 +71,11 @@ fn numbered(name: &str) -> Option<[&str; 2]> {
     number.parse::<u32>().is_ok().then_some([number, name])
 }
 
+/// Returns what a code means, in one sentence.
+pub(crate) fn meaning_of(name: &str) -> Option<&'static str> {
+    all().find(|code| code.name == name).map(|code| code.meaning)
+}
+
 fn hint(similar: &[&str]) -> String {
     match similar {
         [] => "; `flatfire explain` lists all of them".to_owned(),

@@ -20,9 +20,15 @@ pub(crate) struct ExportOptions {
     /// Show Bulk Data exports instead: is everything in that their manifests list? LOAD is an export, or its folder
     #[arg(long, conflicts_with = "wanted")]
     pub(crate) exports: bool,
-    /// With --exports: print JSON, an object a line for each export
-    #[arg(long, requires = "exports")]
-    json: bool,
+}
+
+/// How exports are printed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExportForm {
+    /// As JSON, an object a line.
+    pub(crate) is_json: bool,
+    /// At most so many rows of a table.
+    pub(crate) limit: usize,
 }
 
 /// Open files of an export that are listed without its name.
@@ -30,12 +36,7 @@ const MAX_LISTED_FILES: usize = 20;
 
 /// Prints the exports, those that are not complete first, or one of them. Returns [`Outcome::Partial`] if one of these is
 /// not complete.
-pub(crate) async fn run(
-    store: &dyn Store,
-    options: ExportOptions,
-    name: Option<&str>,
-    limit: u32,
-) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(store: &dyn Store, form: ExportForm, name: Option<&str>) -> anyhow::Result<Outcome> {
     let mut all = reports(store, milliseconds_now()).await?;
     if let Some(name) = name {
         all.retain(|report| is_named(report, name));
@@ -45,7 +46,7 @@ pub(crate) async fn run(
     }
     all.sort_by_key(ExportReport::is_complete);
     let is_complete = all.iter().all(ExportReport::is_complete);
-    if options.json {
+    if form.is_json {
         for report in &all {
             console::print(&as_json(report, name.is_some()).to_string())?;
         }
@@ -54,7 +55,7 @@ pub(crate) async fn run(
             console::print(&explained(report))?;
         }
     } else {
-        console::print(&listed(&all, limit as usize))?;
+        console::print(&listed(&all, form.limit))?;
     }
     Ok(if is_complete { Outcome::Done } else { Outcome::Partial })
 }

@@ -122,7 +122,7 @@ pub(crate) fn s3_address(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Reads a moment in milliseconds since 1970-01-01T00:00:00Z: a date, an instant, or an age.
-fn moment(text: &str) -> Result<i64, String> {
+pub(crate) fn moment(text: &str) -> Result<i64, String> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant.as_millisecond());
     }
@@ -130,16 +130,14 @@ fn moment(text: &str) -> Result<i64, String> {
     if let Some(Ok(instant)) = text.parse::<Date>().ok().map(instant) {
         return Ok(instant.as_millisecond());
     }
-    let age = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()).map(|days| (days, 24));
-    let age = age.or_else(|| text.strip_suffix('h').and_then(|hours| Some((hours.parse().ok()?, 1))));
-    let hours = age.and_then(|(count, hours)| count.checked_mul(hours)).filter(|hours| *hours >= 0);
-    match hours {
-        Some(hours) if hours < 10_000_000 => {
-            Ok(milliseconds_now() - SignedDuration::from_hours(hours).as_secs() * 1_000)
+    let age = |unit: char, minutes: i64| text.strip_suffix(unit)?.parse::<i64>().ok()?.checked_mul(minutes);
+    let minutes = age('d', 24 * 60).or_else(|| age('h', 60)).or_else(|| age('m', 1));
+    match minutes {
+        Some(minutes @ 0..600_000_000) => {
+            Ok(milliseconds_now() - SignedDuration::from_mins(minutes).as_secs() * 1_000)
         }
-        _ => {
-            Err("write a date (2024-01-31), an instant (2024-01-31T08:00:00Z) or an age (7d, 24h)".to_owned())
-        }
+        _ => Err("write a date (2024-01-31), an instant (2024-01-31T08:00:00Z) or an age (7d, 24h, 90m)"
+            .to_owned()),
     }
 }
 
@@ -153,6 +151,8 @@ mod tests {
         assert_eq!(moment("1970-01-01T01:00:00+01:00"), Ok(0));
         let day = moment("24h").unwrap() - moment("2d").unwrap();
         assert!((86_400_000..86_401_000).contains(&day), "{day}");
+        let hour = moment("30m").unwrap() - moment("90m").unwrap();
+        assert!((3_599_000..3_601_000).contains(&hour), "{hour}");
         for wrong in ["", "d", "yesterday", "-1d", "2024-13-01", "9999999999999999d"] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }

@@ -6,8 +6,9 @@ mod report;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ use indicatif::{MultiProgress, ProgressBar};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Load as Entered, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
-use pipeline::object::ObjectRef;
+use pipeline::object::{ObjectRef, Pin};
+use pipeline::requester::Requester;
 use pipeline::source::Storage;
 use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
@@ -32,6 +34,7 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::progress::{bar_of_bytes, bar_of_files};
 use crate::reject;
+use crate::run_by::RunBy;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use ingest::surroundings::{milliseconds_now, random_name};
 
@@ -56,6 +59,8 @@ pub(crate) struct Load {
     destination: Destination,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
+    #[command(flatten)]
+    run_by: RunBy,
     /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
     #[arg(long)]
     again: bool,
@@ -99,6 +104,7 @@ struct Loader {
     store: Arc<dyn Store>,
     ledger: Ledger,
     again: bool,
+    by: Option<Requester>,
     jobs: usize,
     form: Form,
     /// The turn of a large file.
@@ -112,7 +118,8 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect_to_load(&arguments.settings.loading(&catalog)).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
     let form = Form { lists_all: arguments.all, is_json: arguments.json };
-    let loader = Loader { form, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
+    let by = arguments.run_by.requester();
+    let loader = Loader { form, by, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
         let settle = Duration::from_secs(arguments.settle);
         return Ok(loader.watch(&arguments.files, settle).await);
@@ -121,8 +128,18 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
 }
 
 /// Loads files whatever the ledger says about them.
-pub(crate) async fn load_again(files: &[PathBuf], catalog: Arc<Catalog>, store: Arc<dyn Store>) -> Outcome {
-    Loader::new(catalog, store, true, None).load_all(files).await
+pub(crate) async fn load_again(
+    files: &[PathBuf],
+    catalog: Arc<Catalog>,
+    store: Arc<dyn Store>,
+    by: Option<Requester>,
+) -> Outcome {
+    Loader { by, ..Loader::new(catalog, store, true, None) }.load_all(files).await
+}
+
+/// Returns what pins a file's content in the ledger.
+pub(crate) async fn content_of(path: &Path) -> io::Result<Pin> {
+    Ok(pin::of_content(path).await?.pin)
 }
 
 /// Why a file was not loaded.
@@ -139,7 +156,7 @@ impl Loader {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, jobs, form: Form::default(), large, bars }
+        Self { catalog, store, ledger, again, by: None, jobs, form: Form::default(), large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -267,6 +284,7 @@ impl Loader {
         let job = Job {
             owner: random_name(),
             again: self.again,
+            by: self.by.clone(),
             deadline: None,
             is_cancelled: Some(is_cancelled),
             clock: milliseconds_now,

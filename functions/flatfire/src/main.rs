@@ -6,6 +6,7 @@ mod arguments;
 mod settings;
 mod profile;
 mod signals;
+mod run_by;
 mod input;
 mod console;
 mod progress;
@@ -28,6 +29,7 @@ mod exports;
 mod forget;
 mod export;
 mod find;
+mod original;
 mod archive;
 mod replay;
 mod work;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
         Command::Export(arguments) => wait_for(export::run(arguments)),
         Command::Find(arguments) => wait_for(find::run(arguments)),
+        Command::Original(arguments) => wait_for(original::run(arguments)),
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
         Command::Push(arguments) => wait_for(push::run(arguments)),

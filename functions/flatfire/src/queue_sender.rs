@@ -8,6 +8,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use pipeline::notification::{Cause, Event};
 use pipeline::object::ObjectRef;
+use pipeline::requester::Requester;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -29,6 +30,8 @@ pub(crate) enum Reason {
     NotLoaded,
     /// The ledger calls it gone although it is there: only a replay is loaded then.
     WrongInLedger,
+    /// Its rows were made by another program, catalog or view.
+    Outdated,
 }
 
 /// Sends messages.
@@ -36,6 +39,7 @@ pub(crate) enum Reason {
 pub(crate) struct QueueSender {
     client: Client,
     queue: String,
+    by: Option<Requester>,
     waiting: Vec<String>,
     requests: JoinSet<anyhow::Result<()>>,
     /// The pause between two requests.
@@ -52,12 +56,18 @@ impl QueueSender {
         Self {
             client: cloud.patient_queues(),
             queue,
+            by: None,
             waiting: Vec::new(),
             requests: JoinSet::new(),
             pause,
             next: Instant::now(),
             sent: 0,
         }
+    }
+
+    /// Says in every message who asks for it.
+    pub(crate) fn by(self, by: Option<Requester>) -> Self {
+        Self { by, ..self }
     }
 
     /// Returns how many messages the queue was given so far.
@@ -69,9 +79,9 @@ impl QueueSender {
     pub(crate) async fn send(&mut self, object: ObjectRef, reason: Reason) -> anyhow::Result<()> {
         let cause = match reason {
             Reason::NotLoaded => Cause::Continuation { hops: 1 },
-            Reason::WrongInLedger => Cause::Replay { hops: 0 },
+            Reason::WrongInLedger | Reason::Outdated => Cause::Replay { hops: 0 },
         };
-        self.waiting.push(Event { object, cause }.to_message());
+        self.waiting.push(Event { object, cause, by: self.by.clone() }.to_message());
         self.sent += 1;
         if self.waiting.len() >= BATCH { self.begin_request().await } else { Ok(()) }
     }

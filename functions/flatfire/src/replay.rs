@@ -1,11 +1,13 @@
 //! `flatfire replay`: what did not work the first time is tried again.
 
 mod dead_letters;
+mod outdated;
 mod record;
 mod rejects;
 mod whole;
 
 pub(crate) use dead_letters::failure as queue_failure;
+pub(crate) use record::record_bytes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +18,11 @@ use pipeline::ledger::Load;
 use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
 
+use crate::console;
 use crate::database;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
+use crate::run_by::RunBy;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs, Uri};
 use crate::status::{Kind, status, unreadable};
 
@@ -37,6 +41,8 @@ pub(crate) struct Replay {
     settings: LoadSettings,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
+    #[command(flatten)]
+    run_by: RunBy,
     /// Replay the rejected records alone, each by its exact bytes
     #[arg(long, conflicts_with = "dead_letter")]
     rejects: bool,
@@ -46,6 +52,12 @@ pub(crate) struct Replay {
     /// Replay the loads of this status
     #[arg(long, value_parser = status(), conflicts_with_all = ["loads", "dead_letter"])]
     status: Option<Kind>,
+    /// Replay what another version of the program, or other views or settings than those given here, have made
+    #[arg(long, conflicts_with_all = ["loads", "status", "rejects", "dead_letter"])]
+    outdated: bool,
+    /// Replay nothing: print the loads that would be, one a line
+    #[arg(long, conflicts_with_all = ["rejects", "dead_letter"])]
+    dry_run: bool,
     /// Send the messages of this dead-letter queue back to the function's queue
     #[arg(long, value_name = "QUEUE_URL", conflicts_with = "loads")]
     dead_letter: Option<String>,
@@ -61,13 +73,19 @@ const NOTES: &str = "\
 Whole loads: those of files are loaded here, those of buckets by the function, which gets a message for each. Rows are
 made anew where the program, views or settings have changed since; else a replay fills gaps.
 
+Outdated loads (--outdated) are what a changed view, setting or program asks for: give this command the settings that the
+function has now. It may be stopped and run again; what is made anew by then is not outdated. Loads of a newer program
+are left. `--dry-run` lists what would be replayed, and by whom it was made.
+
 Rejected records (--rejects) are read again by their exact bytes, flattened with the settings given here, and written;
 their rejects go away. The ledger keeps what the load met. A record that refers to others by urn, or has no id, needs
 its Bundle around it: replay the whole load.
 
 Credentials and region of AWS are found where the AWS command line finds them.
 
-Exit codes: 0 done, 2 partial (something is still rejected), 1 failed.";
+Exit codes: 0 done, 2 partial (something is still rejected, or with --outdated gone, changed or in Glacier), 1 failed.";
+
+const NOTHING_CHOSEN: &str = "say what to replay: loads, --status, --outdated, --rejects or --dead-letter";
 
 /// How many loads of a status are replayed at once.
 const MAX_LOADS: u32 = 1_000;
@@ -82,7 +100,13 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
     let loading = arguments.settings.loading(&catalog);
     let destination = Destination { to, archive: arguments.archive.clone() };
     let store = destination.connect_to_load(&loading).await?;
+    if arguments.outdated {
+        return outdated::replay(&arguments, store, catalog).await;
+    }
     let loads = chosen(&arguments, &store).await?;
+    if arguments.dry_run {
+        return list(loads.as_deref());
+    }
     let writes_here = arguments.rejects || loads.iter().flatten().any(|load| load.bucket == "file");
     if writes_here {
         other_catalogs::check_tables(&*store, &catalog, arguments.other_catalogs).await?;
@@ -92,14 +116,23 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
         let filter = RejectFilter { loads: loads.map(ids), code: arguments.code.clone() };
         return rejects::replay(store, catalog, &filter).await;
     }
-    let Some(loads) = loads else { bail!("say what to replay: loads, --status, --rejects or --dead-letter") };
+    let loads = loads.context(NOTHING_CHOSEN)?;
     let (files, objects): (Vec<Load>, Vec<Load>) = loads.into_iter().partition(|load| load.bucket == "file");
-    let mut outcome = whole::send(&objects, arguments.queue_url.as_deref()).await?;
+    let by = arguments.run_by.requester();
+    let mut outcome = whole::send(&objects, arguments.queue_url.as_deref(), by.as_ref()).await?;
     if !files.is_empty() {
         let files: Vec<PathBuf> = files.into_iter().map(|load| PathBuf::from(load.key)).collect();
-        outcome = outcome.max(crate::load::load_again(&files, catalog, store).await);
+        outcome = outcome.max(crate::load::load_again(&files, catalog, store, by).await);
     }
     Ok(outcome)
+}
+
+/// Prints what would be replayed.
+fn list(loads: Option<&[Load]>) -> anyhow::Result<Outcome> {
+    for load in loads.context(NOTHING_CHOSEN)? {
+        console::print(&load.id)?;
+    }
+    Ok(Outcome::Done)
 }
 
 /// The loads that the arguments name; `None`: none in particular.

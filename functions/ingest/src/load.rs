@@ -74,6 +74,7 @@ impl Loader {
         let job = Job {
             owner: random_name(),
             again: matches!(event.cause, Cause::Replay { .. }),
+            by: event.by,
             deadline,
             is_cancelled,
             clock: milliseconds_now,

@@ -164,7 +164,7 @@ mod tests {
             created: 0,
             size: None,
         };
-        Event { object, cause: Cause::Created }
+        Event { object, cause: Cause::Created, by: None }
     }
 
     #[test]

@@ -95,6 +95,7 @@ mod tests {
         Event {
             object: ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 1_000, size: None },
             cause,
+            by: None,
         }
     }
 

@@ -17,3 +17,11 @@ pub fn milliseconds_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or_default()
 }
+
+/// Returns the name of this machine, where the system tells it.
+#[must_use]
+pub fn host_name() -> Option<String> {
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let name = files.iter().find_map(|file| std::fs::read_to_string(file).ok())?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}

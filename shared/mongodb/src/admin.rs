@@ -10,6 +10,7 @@ mod failure;
 mod indexes;
 mod loads;
 mod outdated;
+mod overview;
 mod references;
 mod rejects;
 mod removal;
@@ -25,16 +26,17 @@ use bson::{Document, doc};
 use flatten::indexes::Indexes;
 use mongodb::{Collection, Database};
 use pipeline::erasure::Marks;
-use pipeline::ledger::Load;
+use pipeline::ledger::{Load, LoadFilter};
 use pipeline::store::admin::{
     Admin, ArchiveVisitor, ArchivedResource, DatabaseUser, Erasure, KeptOut, Lift, LoadOutline,
     LoadSelection, LoadVisitor, MissingIndexes, NotedTable, ObjectName, ReferenceVisitor, RejectFilter,
-    RowVisitor, StoredReject,
+    RowVisitor, StoredReject, WholeLoadVisitor,
 };
 use pipeline::store::exports::{FileSelection, FileVisitor, ManifestVisitor};
 use pipeline::store::outdated::{MadeUpTable, Outdated};
+use pipeline::store::overview::{Folder, LoadPeriod, LoadSums, Maker};
 use pipeline::store::schema::FieldSchema;
-use pipeline::store::standing::{Standing, StoredSource};
+use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
 use pipeline::store::{ColumnEntry, StoreError};
 
 use crate::MongoStore;
@@ -165,6 +167,32 @@ impl Admin for MongoStore {
         Ok(exports::visit(&self.databases(), visit).await?)
     }
 
+    async fn sum_loads(&self, period: &LoadPeriod) -> Result<LoadSums, StoreError> {
+        Ok(overview::sum(&self.databases(), period).await?)
+    }
+
+    async fn latest_loads(
+        &self,
+        period: &LoadPeriod,
+        kinds: &[LoadFilter],
+        limit: u32,
+    ) -> Result<Vec<Load>, StoreError> {
+        Ok(overview::latest(&self.databases(), period, kinds, limit).await?)
+    }
+
+    async fn last_successes(&self, period: &LoadPeriod) -> Result<BTreeMap<Folder, i64>, StoreError> {
+        Ok(overview::last_successes(&self.databases(), period).await?)
+    }
+
+    async fn visit_outdated_loads(
+        &self,
+        maker: &Maker,
+        after: &str,
+        visit: &mut WholeLoadVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        Ok(overview::visit_outdated(&self.databases(), maker, after, visit).await?)
+    }
+
     async fn load_of_other_catalogs(&self, catalogs: &[&str]) -> Result<Option<Load>, StoreError> {
         Ok(loads::of_other_catalogs(&self.databases(), catalogs).await?)
     }
@@ -223,6 +251,10 @@ impl Admin for MongoStore {
         visit: &mut RowVisitor<'_>,
     ) -> Result<(), StoreError> {
         Ok(stored_rows::visit(&self.databases(), keys, visit).await?)
+    }
+
+    async fn row_origin(&self, id: &str) -> Result<Option<RowOrigin>, StoreError> {
+        Ok(standing::origin_of(&self.databases(), id).await?)
     }
 
     async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError> {

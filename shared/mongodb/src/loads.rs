@@ -1,6 +1,7 @@
 //! The collection `_loads`, and the store of loads and columns over it.
 
 mod document;
+mod history;
 
 use async_trait::async_trait;
 use bson::{DateTime, Document, RawDocumentBuf, doc};
@@ -61,19 +62,23 @@ async fn list(
     wanted: Option<LoadFilter>,
     limit: u32,
 ) -> Result<Vec<Load>, Interrupted> {
-    let filter = match wanted {
-        None => doc! {},
-        Some(LoadFilter::Of(status)) => doc! { "status": status.as_str() },
-        Some(LoadFilter::Stuck { now }) => doc! {
-            "status": Status::Running.as_str(), "problem": { "$exists": false },
-            "lease.until": { "$lte": DateTime::from_millis(now) },
-        },
-    };
+    let filter = wanted.map(filter_of).unwrap_or_default();
     let command = doc! {
         "find": LOADS, "filter": filter, "sort": { "begun": -1, "_id": 1 },
         "limit": i64::from(limit), "batchSize": i64::from(limit), "singleBatch": true,
     };
     Ok(first_batch(&run(connection, &command).await?).collect())
+}
+
+/// The filter of the loads of a kind.
+pub(crate) fn filter_of(wanted: LoadFilter) -> Document {
+    match wanted {
+        LoadFilter::Of(status) => doc! { "status": status.as_str() },
+        LoadFilter::Stuck { now } => doc! {
+            "status": Status::Running.as_str(), "problem": { "$exists": false },
+            "lease.until": { "$lte": DateTime::from_millis(now) },
+        },
+    }
 }
 
 /// Writes an entry in place of that revision. Without one it is inserted; a concurrent insert is met as a

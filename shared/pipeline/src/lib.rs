@@ -9,6 +9,7 @@
 
 pub mod notification;
 pub mod object;
+pub mod requester;
 pub mod source;
 pub mod decode;
 pub mod assemble;

@@ -16,8 +16,11 @@ use tokio::time::timeout_at;
 use crate::assemble::BatchLimits;
 use crate::decode::{self, BrokenFrame};
 use crate::interrupted::Interrupted;
-use crate::ledger::{Attempt, Begun, Checkpoint, Ending, Filled, Lease, Ledger, Left, Past, Status};
+use crate::ledger::{
+    Attempt, Begun, Checkpoint, Ending, Filled, Interruption, Lease, Ledger, Left, Past, Status,
+};
 use crate::object::ObjectRef;
+use crate::requester::Requester;
 use crate::source::Storage;
 use crate::store::RowStore;
 use crate::summary::{Drift, Summary};
@@ -71,6 +74,8 @@ pub struct Job<'a> {
     pub owner: String,
     /// Load it even if the ledger calls it done.
     pub again: bool,
+    /// Who asks for it.
+    pub by: Option<Requester>,
     /// When work stops, with a checkpoint; without one the lease is renewed for as long as it takes.
     pub deadline: Option<Deadline>,
     /// Set by whoever wants an end: what is under way is finished, and noted.
@@ -137,6 +142,7 @@ struct Run {
     object: Arc<ObjectRef>,
     checkpoint: Option<Checkpoint>,
     past: Past,
+    clock: fn() -> i64,
 }
 
 impl Pipeline {
@@ -171,12 +177,14 @@ impl Pipeline {
         let limit = Limit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
         let run = match ledger.begin(object, &attempt).await? {
             Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
-                Run { id, attempt, generation: Generation { edition, reading }, object, checkpoint, past }
+                let (generation, clock) = (Generation { edition, reading }, job.clock);
+                Run { id, attempt, generation, object, checkpoint, past, clock }
             }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
             Begun::Unanswered(by) => {
-                let withdraw = || ledger.withdraw(&id, &attempt.lease.owner, &by);
+                let interruption = Interruption { by: &by, at: (job.clock)() };
+                let withdraw = || ledger.withdraw(&id, &attempt.lease.owner, interruption);
                 lease::give_up(limit.settle_until(), withdraw).await;
                 return Err(by);
             }
@@ -200,7 +208,7 @@ impl Pipeline {
         limit: Limit<'_>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
-        let Run { id, attempt, generation, object, checkpoint, past } = run;
+        let Run { id, attempt, generation, object, checkpoint, past, .. } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_empty() {
             match survey::refuse(&self.storage, &self.catalog, self.limits, object, limit).await {
                 Ok(None) => {}
@@ -257,7 +265,8 @@ impl Pipeline {
             }
             Ok(End::Abandoned(checkpoint)) => {
                 // The place first: the database is slow, and the dictionary bears a gap.
-                if ledger.abandon(id, attempt, checkpoint.as_ref(), &stop).await.is_ok() {
+                let interruption = Interruption { by: &stop, at: now };
+                if ledger.abandon(id, attempt, checkpoint.as_ref(), interruption).await.is_ok() {
                     let _gap = ledger.fill(&filled).await;
                 }
                 return Err(stop);
@@ -334,6 +343,7 @@ impl Pipeline {
             again: job.again,
             code: env!("CARGO_PKG_VERSION").to_owned(),
             catalog: self.catalog.version().to_owned(),
+            by: job.by.clone(),
         }
     }
 }
@@ -350,7 +360,9 @@ async fn release(
     left: Left,
     limit: Limit<'_>,
 ) -> Result<Loaded, Interrupted> {
-    lease::give_up(limit.settle_until(), || ledger.release(&run.id, run.attempt, &by, left)).await;
+    let interruption = Interruption { by: &by, at: (run.clock)() };
+    let release = || ledger.release(&run.id, run.attempt, interruption, left);
+    lease::give_up(limit.settle_until(), release).await;
     Err(by)
 }
 

@@ -8,6 +8,7 @@ pub mod admin;
 mod column;
 pub mod memory;
 pub mod outdated;
+pub mod overview;
 pub mod references;
 pub mod exports;
 pub mod schema;

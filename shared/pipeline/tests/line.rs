@@ -172,6 +172,7 @@ fn job(owner: &str, stop: Option<Instant>) -> Job<'static> {
     Job {
         owner: owner.to_owned(),
         again: false,
+        by: None,
         deadline,
         is_cancelled: None,
         clock: || 0,

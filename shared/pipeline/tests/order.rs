@@ -53,6 +53,7 @@ impl Fed {
         let job = Job {
             owner: "a".into(),
             again: false,
+            by: None,
             deadline: None,
             is_cancelled: None,
             clock: || 0,

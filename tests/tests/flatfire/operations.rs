@@ -287,6 +287,11 @@ async fn load_again(shell: &mut Shell<'_>, day_1: &Upload) {
     let ran = shell.run("flatfire backfill s3://$BUCKET/incoming/ --direct --to $SCRATCH_URI").await;
     assert!(ran.stderr.contains("loaded here: 2 done"), "{ran:?}");
     shell.run("flatfire find Patient/p1 --in s3://$BUCKET/incoming/").await;
+    shell.run("flatfire original Patient/p1").await;
+    shell.run("flatfire status --queue-url $QUEUE_URL").await;
+    let ran = shell.run("flatfire status --since 24h '*/day*.ndjson'").await;
+    assert!(ran.stdout.contains("day1.ndjson"), "{ran:?}");
+    shell.run("flatfire replay --outdated --dry-run").await;
 }
 
 async fn send_dead_letters_back(shell: &mut Shell<'_>, day_1: &Upload) {

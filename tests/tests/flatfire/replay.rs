@@ -1,6 +1,7 @@
 //! `flatfire replay` against a bucket, a queue and the dead-letter queue of a deployment.
 
-use flatfire_tests::{Runner, eventually, number, text, with_function_and_worker};
+use flatfire_tests::{Runner, Stack, eventually, number, text, with_function_and_worker};
+use mongodb::bson::{Document, doc};
 
 const CHECKS: &str = r#"[{"type":"Patient","path":"birthDate.exists()","severity":"reject","message":"a patient has a birth date"}]"#;
 const LINES: &str = concat!(
@@ -77,4 +78,42 @@ async fn a_load_is_sent_to_the_function_again(runner: Runner) {
     let ran = stack.flatfire(&[&to[..], &[upload.key.as_str()]].concat()).await;
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("the object is gone"), "{}", ran.stderr);
+}
+
+/// What an older program made goes through the function once more; the ledger says who sent the object, who asked again,
+/// and how the first attempt ended. The page shows the depth of the queues.
+#[tokio::test]
+async fn an_outdated_load_goes_through_the_function_and_the_ledger_says_who_asked() {
+    let stack = Stack::deploy("outdated").await;
+    let upload = stack.upload("patients.ndjson", LINES).await;
+    stack.settled(&upload).await;
+    let (uri, queue) = (stack.uri(), stack.deployment.outputs.queue_url.clone());
+    let older = doc! { "$set": { "code": "0.0.9" } };
+    stack.database().collection::<Document>("_loads").update_one(doc! {}, older).await.unwrap();
+    let to = ["replay", "--to", &uri, "--queue-url", &queue, "--operator", "tester", "--outdated"];
+    // The catalog of the function is its own, so what it made is outdated here by its code or its catalog.
+    let dry = stack.flatfire(&[&to[..], &["--dry-run"]].concat()).await;
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    assert!(dry.stdout.contains(&upload.key) && dry.stdout.contains("code 0.0.9"), "{}", dry.stdout);
+    let ran = stack.flatfire(&to).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 sent to the function"), "{}", ran.stderr);
+    let load = eventually("another attempt", async || {
+        let load = stack.load(&upload).await?;
+        (number(&load, "attempts") == 2 && text(&load, "status") == "done").then_some(load)
+    })
+    .await;
+    assert_ne!(text(&load, "code"), "0.0.9");
+    let operator = load.get_document("by").unwrap().get_str("operator").unwrap();
+    assert!(operator.starts_with("tester@"), "{operator}");
+    let first = load.get_array("history").unwrap()[0].as_document().unwrap().clone();
+    assert_eq!((text(&first, "end"), text(&first, "code")), ("done", "0.0.9"));
+    stack.quiet().await;
+
+    let status = stack.flatfire(&["status", "--to", &uri, "--queue-url", &queue, "--json"]).await;
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    let names: Vec<&str> = status.stdout.matches(r#""waiting":0"#).collect();
+    assert_eq!(names.len(), 2, "the queue and its dead letters: {}", status.stdout);
+    let row = stack.flatfire(&["original", "--to", &uri, "Patient/2"]).await;
+    assert_eq!((row.code, row.stdout.as_str()), (0, LINES.lines().last().unwrap()), "{}", row.stderr);
 }

@@ -12,6 +12,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::ObjectRef;
+use pipeline::requester::Requester;
 use pipeline::store::Store;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -58,6 +59,7 @@ struct Shared {
     pipeline: Pipeline,
     store: Arc<dyn Store>,
     ledger: Ledger,
+    by: Option<Requester>,
     /// The turn of a large object.
     large: Semaphore,
     /// Somebody has asked for an end.
@@ -71,13 +73,14 @@ impl Direct {
         cloud: &Cloud,
         store: Arc<dyn Store>,
         catalog: Arc<Catalog>,
+        by: Option<Requester>,
     ) -> anyhow::Result<DirectLoader> {
         other_catalogs::check(&*store, &catalog, self.other_catalogs).await?;
         let (storage, limits) = (cloud.storage(), PipelineLimits::default());
         let pipeline = Pipeline { storage, catalog, store: store.clone(), limits };
         let (ledger, large, is_cancelled) =
             (database::ledger(&store), Semaphore::new(1), AtomicBool::new(false));
-        let shared = Arc::new(Shared { pipeline, store, ledger, large, is_cancelled });
+        let shared = Arc::new(Shared { pipeline, store, ledger, by, large, is_cancelled });
         tokio::spawn(listen(Arc::clone(&shared)));
         let (tasks, ended) = (JoinSet::new(), BTreeMap::new());
         let (jobs, outcome) = (self.jobs.get(), Outcome::Done);
@@ -163,6 +166,7 @@ impl Shared {
         let job = Job {
             owner: random_name(),
             again: false,
+            by: self.by.clone(),
             deadline: None,
             is_cancelled: Some(&self.is_cancelled),
             clock: milliseconds_now,

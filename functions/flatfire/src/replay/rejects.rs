@@ -10,14 +10,14 @@ use pipeline::batch::{MAX_REJECTS, WriteBatch};
 use pipeline::decode::{Frame, Place};
 use pipeline::ledger::{Ledger, Load};
 use pipeline::object::{ObjectRef, hex};
-use pipeline::source::Storage;
+use pipeline::source::{ReadFailure, Storage};
 use pipeline::store::Store;
 use pipeline::store::admin::{RejectFilter, StoredReject};
 use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
 use sha2::{Digest as _, Sha256};
 
-use super::record;
+use super::record::record_bytes;
 use crate::cloud::Cloud;
 use crate::console;
 use crate::database;
@@ -104,8 +104,11 @@ impl Replayer {
         let Some((storage, object)) = self.object(&load) else {
             return Ok(Fate::Left("its object is gone"));
         };
-        let bytes = record::bytes(&storage, &object, offset, length).await;
-        let bytes = bytes.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
+        let bytes = match record_bytes(&storage, &object, offset, length).await {
+            Ok(bytes) => bytes,
+            Err(ReadFailure::Gone) => None,
+            Err(ReadFailure::Interrupted(error)) => anyhow::bail!(console::explained(&error)),
+        };
         let Some(bytes) = bytes.filter(|bytes| hex(&Sha256::digest(bytes), 32) == *sha256) else {
             return Ok(Fate::Left("its object is gone, or is no longer what it was"));
         };

@@ -3,15 +3,20 @@
 use anyhow::Context as _;
 use pipeline::ledger::Load;
 use pipeline::notification::{Cause, Event};
+use pipeline::requester::Requester;
 
 use super::dead_letters::failure;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Presence};
 use crate::console;
 use crate::origin;
 use crate::outcome::Outcome;
 
 /// Sends a message for each load.
-pub(super) async fn send(loads: &[Load], queue: Option<&str>) -> anyhow::Result<Outcome> {
+pub(super) async fn send(
+    loads: &[Load],
+    queue: Option<&str>,
+    by: Option<&Requester>,
+) -> anyhow::Result<Outcome> {
     if loads.is_empty() {
         return Ok(Outcome::Done);
     }
@@ -22,12 +27,17 @@ pub(super) async fn send(loads: &[Load], queue: Option<&str>) -> anyhow::Result<
     let mut outcome = Outcome::Done;
     for load in loads {
         let object = origin::object_of(load).context("the ledger's entry is not one of this version")?;
-        if !cloud.holds(&object).await? {
-            console::line(&format!("flatfire: {}: the object is gone", load.id));
+        let missing = match cloud.presence(&object).await? {
+            Presence::There => None,
+            Presence::Archived => Some("the object is in Glacier; restore it first"),
+            Presence::Gone => Some("the object is gone"),
+        };
+        if let Some(missing) = missing {
+            console::line(&format!("flatfire: {}: {missing}", load.id));
             outcome = Outcome::Failed;
             continue;
         }
-        let message = Event { object, cause: Cause::Replay { hops: 0 } }.to_message();
+        let message = Event { object, cause: Cause::Replay { hops: 0 }, by: by.cloned() }.to_message();
         let sent = queues.send_message().queue_url(queue).message_body(message).send().await;
         sent.map_err(|error| failure(&error, "written to"))?;
         console::print(&format!("{}: sent to the function", load.id))?;

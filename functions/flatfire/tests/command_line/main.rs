@@ -29,6 +29,7 @@ mod views;
 mod ledger;
 mod exports;
 mod find;
+mod original;
 mod forget;
 mod export;
 mod archive;

@@ -98,3 +98,59 @@ async fn whole_loads_fill_their_gaps() {
     assert!(unknown.code == 1 && unknown.stderr.contains("no load `no/such/load`"), "{}", unknown.stderr);
     database.remove().await;
 }
+
+/// What another program or other views have made is made again, once, and nothing else.
+#[tokio::test]
+async fn outdated_loads_are_made_again() {
+    const VIEW: &str = r#"{"resourceType":"ViewDefinition","name":"patients","status":"active","resource":"Patient",
+        "select":[{"column":[{"name":"id","path":"getResourceKey()"},{"name":"born","path":"birthDate"}]}]}"#;
+    let database = TestDatabase::of("replay_outdated").await;
+    let folder = tempfile::tempdir().unwrap();
+    let (views, one, two) =
+        (path_of(&folder, "view.json"), path_of(&folder, "one.ndjson"), path_of(&folder, "two.ndjson"));
+    fs::write(&views, VIEW).unwrap();
+    fs::write(&one, LINES[0]).unwrap();
+    fs::write(&two, LINES[4]).unwrap();
+    let load =
+        |path: &str| run(&["load", "--to", &database.uri, "--views", &views, "--catalog-differs-ok", path]);
+    assert_eq!(load(&one).code, 0);
+    fs::write(&views, VIEW.replace("\"born\"", "\"birth\"")).unwrap();
+    assert_eq!(load(&two).code, 0);
+    let outdated =
+        |arguments: &[&str]| replay(&database, &[&["--outdated", "--views", &views], arguments].concat());
+    let columns = async || {
+        let content = database.content().await;
+        let rows = content["patients"].iter();
+        rows.map(|row| (row.contains_key("born"), row.contains_key("birth"))).collect::<Vec<_>>()
+    };
+    let dry = outdated(&["--dry-run"]);
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    assert_eq!(dry.stdout.lines().count(), 1, "{}", dry.stdout);
+    assert!(dry.stdout.contains("one.ndjson") && dry.stdout.contains("load again here"), "{}", dry.stdout);
+    assert!(dry.stderr.contains("1 made by code "), "{}", dry.stderr);
+    assert_eq!(columns().await, [(true, false), (false, true)], "a dry run changes nothing");
+
+    let ran = outdated(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(columns().await, [(false, true), (false, true)]);
+    let again = outdated(&[]);
+    assert!(again.code == 0 && again.stderr.contains("all loads were made by"), "{}", again.stderr);
+    let content = database.content().await;
+    let attempts: Vec<i64> = content["_loads"].iter().map(|load| load.get_i64("attempts").unwrap()).collect();
+    assert_eq!(attempts, [2, 1]);
+
+    let loads = database.rows.collection::<mongodb::bson::Document>("_loads");
+    let of = |path: &str| mongodb::bson::doc! { "key": path };
+    let made_by = |code: &str| mongodb::bson::doc! { "$set": { "code": code } };
+    loads.update_one(of(&one), made_by("99.0.0")).await.unwrap();
+    loads.update_one(of(&two), made_by("0.0.9")).await.unwrap();
+    fs::write(&two, LINES[1]).unwrap();
+    let ran = outdated(&[]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    for part in
+        ["1 made by code 0.0.9", "1 left: a newer program", "1 left: their object is gone, or their file"]
+    {
+        assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
+    }
+    database.remove().await;
+}

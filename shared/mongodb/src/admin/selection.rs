@@ -80,7 +80,7 @@ pub(super) fn filter(selection: &LoadSelection) -> Document {
 }
 
 /// Returns a regular expression that matches exactly this text.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let special = |character: char| character.is_ascii_punctuation();
     text.chars()
         .flat_map(|character| special(character).then_some('\\').into_iter().chain([character]))

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Document, doc};
 use futures::TryStreamExt as _;
-use pipeline::store::standing::{Standing, StoredSource};
+use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
 
 use crate::ids_with_suffix;
 
 use super::failure::Failure;
-use super::{Databases, REJECTS, TOMBSTONES, owner_of, source_of};
+use super::{Databases, REJECTS, TOMBSTONES, owner_of, source_of, text};
 
 /// Keys that are looked for at once.
 pub(super) const KEYS_AT_ONCE: usize = 100;
@@ -40,6 +40,21 @@ pub(super) async fn find(
         find_beside(databases, keys, &mut found).await?;
     }
     Ok(found)
+}
+
+pub(super) async fn origin_of(databases: &Databases, id: &str) -> Result<Option<RowOrigin>, Failure> {
+    let mut newest: Option<(String, RowOrigin)> = None;
+    for (name, place) in databases.tables().await? {
+        let fields = doc! { "_source": 1, "_load": 1, "_version": 1 };
+        let rows = place.collection::<Document>(&name);
+        let Some(row) = rows.find_one(doc! { "_id": id }).projection(fields).await? else { continue };
+        let (Some(load), Ok(source)) = (text(&row, "_load"), row.get_document("_source")) else { continue };
+        let version = text(&row, "_version").unwrap_or_default();
+        if newest.as_ref().is_none_or(|(newest, _)| *newest < version) {
+            newest = Some((version, RowOrigin { load, source: source_of(source) }));
+        }
+    }
+    Ok(newest.map(|(_, origin)| origin))
 }
 
 /// Looks among the tombstones and the rejects.

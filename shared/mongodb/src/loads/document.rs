@@ -7,6 +7,8 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::ledger::{Checkpoint, Lease, Load, Status};
 use pipeline::summary::{Drift, Summary};
 
+use super::history;
+
 /// The document of a load. Counts and sizes are 64-bit integers, moments are dates.
 pub(super) fn of(load: &Load) -> Document {
     let mut document = doc! {
@@ -24,6 +26,10 @@ pub(super) fn of(load: &Load) -> Document {
         ("sequencer", load.sequencer.clone().map(Bson::from)),
         ("etag", load.etag.clone().map(Bson::from)),
         ("ended", load.ended.map(|moment| DateTime::from_millis(moment).into())),
+        ("firstEnded", first_ended(load).map(|moment| DateTime::from_millis(moment).into())),
+        ("interrupted", load.interrupted.map(|moment| DateTime::from_millis(moment).into())),
+        ("by", load.by.as_ref().map(|by| history::requester_document(by).into())),
+        ("history", (!load.history.is_empty()).then(|| history::history_array(&load.history).into())),
         ("problem", load.problem.clone().map(Bson::from)),
         ("lease", load.lease.as_ref().map(|lease| lease_document(lease).into())),
         ("counted", load.has_columns.then(|| true.into())),
@@ -59,6 +65,10 @@ pub(crate) fn load(document: &Document) -> Option<Load> {
         lease: document.get_document("lease").ok().map(lease),
         begun: moment(document, "begun")?,
         ended: moment(document, "ended"),
+        first_ended: moment(document, "firstEnded").or_else(|| moment(document, "ended")),
+        interrupted: moment(document, "interrupted"),
+        by: document.get_document("by").ok().and_then(history::requester),
+        history: history::history(document),
         summary: summary(document),
         problem: text("problem"),
         code: text("code")?,
@@ -72,6 +82,11 @@ pub(crate) fn load(document: &Document) -> Option<Load> {
         has_columns: document.get_bool("counted").unwrap_or_default(),
         revision: number(document, "revision"),
     })
+}
+
+/// When it ended for the first time, if that is not when it ended.
+fn first_ended(load: &Load) -> Option<i64> {
+    load.first_ended.filter(|_| load.first_ended != load.ended)
 }
 
 fn lease_document(lease: &Lease) -> Document {
@@ -182,10 +197,10 @@ fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn number(document: &Document, name: &str) -> u64 {
+pub(super) fn number(document: &Document, name: &str) -> u64 {
     document.get_i64(name).ok().and_then(|value| u64::try_from(value).ok()).unwrap_or_default()
 }
 
-fn moment(document: &Document, name: &str) -> Option<i64> {
+pub(super) fn moment(document: &Document, name: &str) -> Option<i64> {
     document.get_datetime(name).ok().map(|moment| moment.timestamp_millis())
 }

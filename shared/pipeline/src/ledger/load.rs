@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
+use crate::requester::Requester;
 use crate::summary::Summary;
 
+use super::history::EarlierAttempt;
+
 /// Where a load stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// A function holds it, or held it when it was interrupted.
     Running,
@@ -135,6 +138,14 @@ pub struct Load {
     pub begun: i64,
     /// When the load ended.
     pub ended: Option<i64>,
+    /// When it ended for the first time: a replay does not change that.
+    pub first_ended: Option<i64>,
+    /// When the latest attempt was interrupted, and has said so.
+    pub interrupted: Option<i64>,
+    /// Who asked for the latest attempt.
+    pub by: Option<Requester>,
+    /// The attempts before the latest: the first, and the latest of the others.
+    pub history: Vec<EarlierAttempt>,
     /// What became of its records, once it has ended.
     pub summary: Summary,
     /// Why it failed or was interrupted: codes only.
@@ -177,6 +188,8 @@ pub struct Attempt {
     pub code: String,
     /// Version of the catalog of tables.
     pub catalog: String,
+    /// Who asked for it.
+    pub by: Option<Requester>,
 }
 
 /// The answer to who wants to begin.
@@ -263,6 +276,7 @@ impl Load {
         let was_killed = known.is_stuck(attempt.now);
         let mut past = known.past();
         past.may_have_rows |= was_killed;
+        let history = known.history_at(attempt.now);
         let lease_end = known.lease.as_ref().map(|lease| lease.until);
         let is_other = known.code != attempt.code || known.catalog != attempt.catalog;
         let checkpoint = known.checkpoint.filter(|_| known.status == Status::Running && !is_other);
@@ -276,6 +290,8 @@ impl Load {
             stalls: if is_other { 0 } else { known.stalls },
             may_have_rows: past.may_have_rows,
             has_columns: known.has_columns,
+            first_ended: known.first_ended.or(known.ended),
+            history,
             revision: known.revision,
             ..Self::first(object, attempt)
         };
@@ -318,6 +334,10 @@ impl Load {
             lease: Some(attempt.lease.clone()),
             begun: attempt.now,
             ended: None,
+            first_ended: None,
+            interrupted: None,
+            by: attempt.by.clone().and_then(Requester::checked),
+            history: Vec::new(),
             summary: Summary::default(),
             problem: None,
             code: attempt.code.clone(),

@@ -5,6 +5,7 @@
 
 mod columns;
 mod held;
+mod history;
 pub(crate) mod load;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::summary::Summary;
 pub use columns::Filled;
 use columns::KnownColumns;
 use held::Held;
+pub use history::{AttemptEnd, EarlierAttempt, MAX_EARLIER_ATTEMPTS};
 pub use load::{Attempt, Begun, Checkpoint, Lease, Load, LoadFilter, Past, Status};
 
 /// What an attempt leaves that gives up its lease.
@@ -27,6 +29,15 @@ pub struct Left {
     pub has_written: bool,
     /// It had the time of an invocation and got no record further.
     pub has_stalled: bool,
+}
+
+/// Why an attempt stops before the end, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Interruption<'a> {
+    /// Why.
+    pub by: &'a Interrupted,
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub at: i64,
 }
 
 /// The catalog of a load of which parts were made under others.
@@ -127,7 +138,7 @@ impl Ledger {
         id: &str,
         attempt: u32,
         checkpoint: Option<&Checkpoint>,
-        by: &Interrupted,
+        interruption: Interruption<'_>,
     ) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {
             if let Some(checkpoint) = checkpoint {
@@ -135,7 +146,7 @@ impl Ledger {
                 load.stalls = 0;
             }
             load.may_have_rows = true;
-            load.problem = Some(by.to_string());
+            load.note(interruption);
         })
         .await
     }
@@ -157,27 +168,33 @@ impl Ledger {
         &self,
         id: &str,
         attempt: u32,
-        by: &Interrupted,
+        interruption: Interruption<'_>,
         left: Left,
     ) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {
             // Without a lease it was given up before, and the answer was lost.
             load.stalls += u32::from(left.has_stalled && load.lease.is_some());
             load.lease = None;
-            load.problem = Some(by.to_string());
+            load.note(interruption);
             load.may_have_rows |= left.has_written;
         })
         .await
     }
 
     /// Gives up the lease of an attempt that does not know whether it holds one.
-    pub async fn withdraw(&self, id: &str, owner: &str, by: &Interrupted) -> Result<(), Interrupted> {
+    pub async fn withdraw(
+        &self,
+        id: &str,
+        owner: &str,
+        interruption: Interruption<'_>,
+    ) -> Result<(), Interrupted> {
         for _ in 0..MAX_MISSES {
             let held = self.find(id).await?.filter(|load| load.is_leased_to(owner));
-            let Some(load) = held else { return Ok(()) };
+            let Some(mut load) = held else { return Ok(()) };
             let revision = load.revision;
-            let given_up = Load { lease: None, problem: Some(by.to_string()), ..load };
-            if self.write(given_up, Some(revision)).await? {
+            load.lease = None;
+            load.note(interruption);
+            if self.write(load, Some(revision)).await? {
                 return Ok(());
             }
         }
@@ -195,6 +212,8 @@ impl Ledger {
             load.lease = None;
             load.checkpoint = None;
             load.ended = Some(now);
+            load.first_ended = load.first_ended.or(Some(now));
+            load.interrupted = None;
             load.summary = summary.clone();
             load.has_columns |= matches!(status, Status::Done | Status::Partial | Status::Failed);
             load.problem = problem.map(str::to_owned);

@@ -5,13 +5,14 @@
 //!  "object": {"bucket": "clinic", "key": "incoming/day 1.ndjson", "versionId": "v1", "created": 1767607200000}}
 //! ```
 //! The key is plain. `versionId` or `eTag`, `sequencer` and `size` (bytes) may be absent; `created` counts
-//! milliseconds since 1970-01-01T00:00:00Z.
+//! milliseconds since 1970-01-01T00:00:00Z. `by` may say who asked: `principal`, `address`, `requestId`, `operator`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Event, InvalidNotification};
 use crate::object::{ObjectRef, Pin};
+use crate::requester::Requester;
 
 /// A load may be continued so often. Lambda stops a function that feeds itself after about 16 rounds unless its
 /// `RecursiveLoop` is `Allow`; this is the limit that stands in its place.
@@ -37,7 +38,7 @@ pub enum Cause {
 impl Event {
     /// The event that carries on where this one stopped; an error once [`HOP_LIMIT`] is reached.
     pub fn continued(&self) -> Result<Self, InvalidNotification> {
-        Ok(Self { object: self.object.clone(), cause: Cause::Continuation { hops: self.next_hop()? } })
+        Ok(Self { cause: Cause::Continuation { hops: self.next_hop()? }, ..self.clone() })
     }
 
     /// The same event for an invocation that has the time to begin it; an error once [`HOP_LIMIT`] is reached. A replay
@@ -48,7 +49,7 @@ impl Event {
             Cause::Replay { .. } => Cause::Replay { hops },
             Cause::Created | Cause::Continuation { .. } => Cause::Continuation { hops },
         };
-        Ok(Self { object: self.object.clone(), cause })
+        Ok(Self { cause, ..self.clone() })
     }
 
     fn next_hop(&self) -> Result<u32, InvalidNotification> {
@@ -71,7 +72,8 @@ impl Event {
             flatfire: VERSION,
             cause,
             hops,
-            object: WrittenObject::from(&self.object)
+            object: WrittenObject::from(&self.object),
+            by: self.by.clone().map(WrittenRequester::from),
         })
         .to_string()
     }
@@ -95,7 +97,8 @@ pub(super) fn read(message: &Value) -> Result<Event, InvalidNotification> {
             return Err(InvalidNotification::TooManyHops);
         }
     };
-    Ok(Event { object: message.object.into(), cause })
+    let by = message.by.map(Requester::from).and_then(Requester::checked);
+    Ok(Event { object: message.object.into(), cause, by })
 }
 
 /// The version of the messages' layout.
@@ -108,6 +111,8 @@ struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     hops: Option<u32>,
     object: WrittenObject,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<WrittenRequester>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -163,5 +168,30 @@ impl From<WrittenObject> for ObjectRef {
             created: object.created,
             size: object.size,
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenRequester {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+}
+
+impl From<Requester> for WrittenRequester {
+    fn from(Requester { principal, address, request_id, operator }: Requester) -> Self {
+        Self { principal, address, request_id, operator }
+    }
+}
+
+impl From<WrittenRequester> for Requester {
+    fn from(WrittenRequester { principal, address, request_id, operator }: WrittenRequester) -> Self {
+        Self { principal, address, request_id, operator }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::object::ObjectRef;
+use crate::requester::Requester;
 
 pub use key::{form_decode, form_encode};
 pub use message::{Cause, HOP_LIMIT};
@@ -33,6 +34,8 @@ pub struct Event {
     pub object: ObjectRef,
     /// Why they are to be loaded.
     pub cause: Cause,
+    /// Who asked for it, as the message says.
+    pub by: Option<Requester>,
 }
 
 /// What was announced and needs no load, by reason.
@@ -87,6 +90,9 @@ pub enum InvalidNotification {
     #[error("the load was continued too often")]
     TooManyHops,
 }
+
+/// A created object, and who made it.
+type Announced = (ObjectRef, Option<Requester>);
 
 /// A batch of SQS holds a message of SNS, which holds one of `EventBridge`: three. One more for slack.
 const WRAPPINGS: u8 = 4;
@@ -148,13 +154,18 @@ impl Notification {
         self.add(&read(text.as_bytes())?, wrappings)
     }
 
-    fn announce(&mut self, announced: Option<ObjectRef>) -> Result<(), InvalidNotification> {
-        match announced {
-            None => self.ignored.not_created += 1,
-            Some(object) if object.key.is_empty() => return Err(InvalidNotification::Field { name: "key" }),
-            Some(object) if object.key.ends_with('/') => self.ignored.folders += 1,
-            Some(object) if object.size == Some(0) => self.ignored.empty += 1,
-            Some(object) => self.events.push(Event { object, cause: Cause::Created }),
+    fn announce(&mut self, announced: Option<Announced>) -> Result<(), InvalidNotification> {
+        let Some((object, by)) = announced else {
+            self.ignored.not_created += 1;
+            return Ok(());
+        };
+        match &object {
+            ObjectRef { key, .. } if key.is_empty() => {
+                return Err(InvalidNotification::Field { name: "key" });
+            }
+            ObjectRef { key, .. } if key.ends_with('/') => self.ignored.folders += 1,
+            ObjectRef { size: Some(0), .. } => self.ignored.empty += 1,
+            ObjectRef { .. } => self.events.push(Event { object, cause: Cause::Created, by }),
         }
         Ok(())
     }

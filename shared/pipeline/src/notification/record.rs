@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{InvalidNotification, form_decode};
+use super::{Announced, InvalidNotification, form_decode};
 use crate::object::{ObjectRef, Pin};
+use crate::requester::Requester;
 
 /// Reads an element of `Records` with an `s3` member (S3 User Guide, "Event message structure"). `None`: the event
 /// is no creation.
-pub(super) fn read_s3(record: &Value) -> Result<Option<ObjectRef>, InvalidNotification> {
+pub(super) fn read_s3(record: &Value) -> Result<Option<Announced>, InvalidNotification> {
     if !text(record, "/eventVersion", "eventVersion")?.starts_with("2.") {
         return Err(InvalidNotification::UnsupportedVersion);
     }
@@ -17,19 +18,26 @@ pub(super) fn read_s3(record: &Value) -> Result<Option<ObjectRef>, InvalidNotifi
     if !name.strip_prefix("s3:").unwrap_or(name).starts_with("ObjectCreated:") {
         return Ok(None);
     }
-    Ok(Some(ObjectRef {
+    let object = ObjectRef {
         bucket: text(record, "/s3/bucket/name", "bucket")?.to_owned(),
         key: form_decode(text(record, "/s3/object/key", "key")?)?,
         pin: pin(record, "/s3/object/versionId", "/s3/object/eTag"),
         sequencer: optional_text(record, "/s3/object/sequencer"),
         created: time(record, "/eventTime", "eventTime")?,
         size: record.pointer("/s3/object/size").and_then(Value::as_u64),
-    }))
+    };
+    let by = Requester {
+        principal: optional_text(record, "/userIdentity/principalId"),
+        address: optional_text(record, "/requestParameters/sourceIPAddress"),
+        request_id: optional_text(record, "/responseElements/x-amz-request-id"),
+        operator: None,
+    };
+    Ok(Some((object, by.checked())))
 }
 
 /// Reads an event of `EventBridge` (S3 User Guide, the section on its messages): keys are plain there.
 /// `None`: the event is no creation.
-pub(super) fn read_event_bridge(event: &Value) -> Result<Option<ObjectRef>, InvalidNotification> {
+pub(super) fn read_event_bridge(event: &Value) -> Result<Option<Announced>, InvalidNotification> {
     // Another service's event is not a missing file but a rule that matches too much: it must be seen.
     if text(event, "/source", "source")? != "aws.s3" {
         return Err(InvalidNotification::UnknownShape);
@@ -37,14 +45,21 @@ pub(super) fn read_event_bridge(event: &Value) -> Result<Option<ObjectRef>, Inva
     if text(event, "/detail-type", "detail-type")? != "Object Created" {
         return Ok(None);
     }
-    Ok(Some(ObjectRef {
+    let object = ObjectRef {
         bucket: text(event, "/detail/bucket/name", "bucket")?.to_owned(),
         key: text(event, "/detail/object/key", "key")?.to_owned(),
         pin: pin(event, "/detail/object/version-id", "/detail/object/etag"),
         sequencer: optional_text(event, "/detail/object/sequencer"),
         created: time(event, "/time", "time")?,
         size: event.pointer("/detail/object/size").and_then(Value::as_u64),
-    }))
+    };
+    let by = Requester {
+        principal: optional_text(event, "/detail/requester"),
+        address: optional_text(event, "/detail/source-ip-address"),
+        request_id: optional_text(event, "/detail/request-id"),
+        operator: None,
+    };
+    Ok(Some((object, by.checked())))
 }
 
 /// The version, or else the `ETag`. The version `null` of a bucket whose versioning is off or suspended names

@@ -7,6 +7,7 @@ use super::{
     Cause, Event, HOP_LIMIT, Ignored, InvalidNotification, Notification, form_encode, parse, parse_value,
 };
 use crate::object::{ObjectRef, Pin};
+use crate::requester::Requester;
 
 const KEYS: &[&str] =
     &["incoming/day 1+2.ndjson", "incoming/a%2Bb", "incoming/müller.json", "incoming/🔥.json", "x"];
@@ -22,10 +23,22 @@ fn object(key: &str) -> ObjectRef {
     }
 }
 
+fn sender() -> Requester {
+    Requester {
+        principal: Some("AWS:AIDAJDPLRKLG7UEXAMPLE".into()),
+        address: Some("192.0.2.7".into()),
+        request_id: Some("C3D13FE58DE4C810".into()),
+        operator: None,
+    }
+}
+
 fn s3_record(key: &str) -> Value {
     json!({
         "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "eu-central-1",
         "eventTime": "2026-01-05T10:00:00.123Z", "eventName": "ObjectCreated:Put",
+        "userIdentity": {"principalId": "AWS:AIDAJDPLRKLG7UEXAMPLE"},
+        "requestParameters": {"sourceIPAddress": "192.0.2.7"},
+        "responseElements": {"x-amz-request-id": "C3D13FE58DE4C810", "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG"},
         "s3": {
             "s3SchemaVersion": "1.0", "configurationId": "incoming",
             "bucket": {"name": "clinic", "ownerIdentity": {"principalId": "A3"}, "arn": "arn:aws:s3:::clinic"},
@@ -46,6 +59,7 @@ fn event_bridge(key: &str) -> Value {
         "region": "eu-central-1", "resources": ["arn:aws:s3:::clinic"],
         "detail": {
             "version": "0", "bucket": {"name": "clinic"}, "reason": "CompleteMultipartUpload",
+            "request-id": "C3D13FE58DE4C810", "requester": "AWS:AIDAJDPLRKLG7UEXAMPLE", "source-ip-address": "192.0.2.7",
             "object": {"key": key, "size": 1024, "etag": "0123456789abcdef0123456789abcdef-2",
                        "version-id": "v1", "sequencer": "0055AED6DCD90281E5"},
         },
@@ -94,7 +108,7 @@ fn every_wrapping_of_every_key_announces_the_same_object() {
     for key in KEYS {
         for (shape, message) in wrappings(&s3(key), &event_bridge(key)) {
             let notification = parse_text(&message.to_string()).expect(shape);
-            let expected = vec![Event { object: object(key), cause: Cause::Created }];
+            let expected = vec![Event { object: object(key), cause: Cause::Created, by: Some(sender()) }];
             assert_eq!(
                 notification,
                 Notification { events: expected, ignored: Ignored::default() },
@@ -220,9 +234,10 @@ fn own_messages_survive_the_round_trip_in_every_wrapping() {
         Cause::Continuation { hops: 1 },
         Cause::Continuation { hops: HOP_LIMIT },
     ];
+    let requesters = [None, Some(sender()), Some(Requester::operator("root@ingest-1")), Some(sender())];
     for pin in pins {
-        for cause in causes {
-            let event = Event { object: ObjectRef { pin: pin.clone(), ..object("a b+c🔥") }, cause };
+        for (cause, by) in causes.into_iter().zip(requesters.clone()) {
+            let event = Event { object: ObjectRef { pin: pin.clone(), ..object("a b+c🔥") }, cause, by };
             let message: Value = serde_json::from_str(&event.to_message()).unwrap();
             for wrapped in [message.clone(), in_sqs(&message), in_sqs(&in_sns_body(&message))] {
                 assert_eq!(parse_value(&wrapped).unwrap().events, std::slice::from_ref(&event));
@@ -232,11 +247,26 @@ fn own_messages_survive_the_round_trip_in_every_wrapping() {
 }
 
 #[test]
+fn who_asked_is_left_out_where_it_is_not_shaped_like_one() {
+    let mut s3 = s3("x");
+    s3["Records"][0]["userIdentity"]["principalId"] = json!("Doe, Jane");
+    s3["Records"][0]["requestParameters"] = json!("Jane");
+    s3["Records"][0]["responseElements"] = json!({});
+    assert_eq!(parse_value(&s3).unwrap().events[0].by, None);
+    let mut own: Value = serde_json::from_str(
+        &Event { object: object("x"), cause: Cause::Replay { hops: 0 }, by: Some(sender()) }.to_message(),
+    )
+    .unwrap();
+    own["by"] = json!({"principal": "Doe, Jane", "operator": "root@ingest-1"});
+    assert_eq!(parse_value(&own).unwrap().events[0].by, Some(Requester::operator("root@ingest-1")));
+}
+
+#[test]
 fn continuations_count_their_hops_up_to_the_limit() {
-    let mut event = Event { object: object("x"), cause: Cause::Created };
+    let mut event = Event { object: object("x"), cause: Cause::Created, by: Some(sender()) };
     for hops in 1..=HOP_LIMIT {
         event = event.continued().unwrap();
-        assert_eq!(event.cause, Cause::Continuation { hops });
+        assert_eq!((event.cause, &event.by), (Cause::Continuation { hops }, &Some(sender())));
     }
     assert_eq!(event.continued(), Err(InvalidNotification::TooManyHops));
     let beyond =
@@ -246,10 +276,10 @@ fn continuations_count_their_hops_up_to_the_limit() {
 
 #[test]
 fn replays_that_are_passed_on_count_their_hops_up_to_the_limit() {
-    let mut event = Event { object: object("x"), cause: Cause::Replay { hops: 0 } };
+    let mut event = Event { object: object("x"), cause: Cause::Replay { hops: 0 }, by: Some(sender()) };
     for hops in 1..=HOP_LIMIT {
         event = event.passed_on().unwrap();
-        assert_eq!(event.cause, Cause::Replay { hops });
+        assert_eq!((event.cause, &event.by), (Cause::Replay { hops }, &Some(sender())));
     }
     assert_eq!(event.passed_on(), Err(InvalidNotification::TooManyHops));
     assert_eq!(event.continued(), Err(InvalidNotification::TooManyHops));

@@ -13,14 +13,15 @@ use flatten::indexes::Indexes;
 use thiserror::Error;
 
 use crate::erasure::Marks;
-use crate::ledger::load::{Load, Status};
+use crate::ledger::load::{Load, LoadFilter, Status};
 
 use super::ColumnEntry;
 use super::exports::{FileSelection, FileVisitor, ManifestVisitor};
 use super::outdated::{MadeUpTable, Outdated};
+use super::overview::{Folder, LoadPeriod, LoadSums, Maker};
 use super::references::ReferenceElement;
 use super::schema::FieldSchema;
-use super::standing::{Standing, StoredSource};
+use super::standing::{RowOrigin, Standing, StoredSource};
 
 /// Receives references: who refers, in which element, and to whom.
 pub type ReferenceVisitor<'a> = dyn FnMut(&str, ReferenceElement, &str) + Send + 'a;
@@ -33,6 +34,9 @@ pub type ArchiveVisitor<'a> = dyn FnMut(ArchivedEntry) -> ControlFlow<()> + Send
 
 /// Receives the id of a load, and when its object was made, in milliseconds since 1970-01-01T00:00:00Z, until it breaks.
 pub type LoadVisitor<'a> = dyn FnMut(&str, i64) -> ControlFlow<()> + Send + 'a;
+
+/// Receives loads, until it breaks.
+pub type WholeLoadVisitor<'a> = dyn FnMut(Load) -> ControlFlow<()> + Send + 'a;
 
 /// Why a store did not do what it was asked. The words of drivers and servers quote data, so they are not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -114,6 +118,31 @@ pub trait Admin: Debug + Send + Sync {
     /// Visits the manifests of Bulk Data exports, the latest export first.
     async fn visit_manifests(&self, visit: &mut ManifestVisitor<'_>) -> Result<(), StoreError>;
 
+    /// Sums the loads of a period. Reads each of them.
+    async fn sum_loads(&self, period: &LoadPeriod) -> Result<LoadSums, StoreError>;
+
+    /// Returns the loads of a period and of any of these kinds that began last, latest first; with no kinds, of all.
+    async fn latest_loads(
+        &self,
+        period: &LoadPeriod,
+        kinds: &[LoadFilter],
+        limit: u32,
+    ) -> Result<Vec<Load>, StoreError>;
+
+    /// Returns when the last load of each folder ended that has rows in the tables, of the loads of a period, in
+    /// milliseconds since 1970-01-01T00:00:00Z. At most [`MAX_FOLDERS`](super::overview::MAX_FOLDERS) folders, those of
+    /// the latest successes. Reads each load.
+    async fn last_successes(&self, period: &LoadPeriod) -> Result<BTreeMap<Folder, i64>, StoreError>;
+
+    /// Visits the loads that [`Maker::is_outdated`] finds, in the order of their ids, from the first one after an id on.
+    /// Reads the ledger; memory stays bounded.
+    async fn visit_outdated_loads(
+        &self,
+        maker: &Maker,
+        after: &str,
+        visit: &mut WholeLoadVisitor<'_>,
+    ) -> Result<(), StoreError>;
+
     /// Returns a settled load that was made under none of these catalogs, if there is one.
     async fn load_of_other_catalogs(&self, catalogs: &[&str]) -> Result<Option<Load>, StoreError>;
 
@@ -164,6 +193,10 @@ pub trait Admin: Debug + Send + Sync {
     /// table, by its primary key.
     async fn visit_rows(&self, keys: &BTreeSet<String>, visit: &mut RowVisitor<'_>)
     -> Result<(), StoreError>;
+
+    /// Returns where the row of any table with this id, or the archived resource with it as its key, came from. Of
+    /// several versions the newest counts. Asks every table, by its primary key.
+    async fn row_origin(&self, id: &str) -> Result<Option<RowOrigin>, StoreError>;
 
     /// Visits every reference from one resource to another, in rows and in archived resources. Reads everything.
     async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError>;

@@ -19,6 +19,15 @@ pub struct StoredSource {
     pub length: u64,
 }
 
+/// Where a row, or an archived resource, came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowOrigin {
+    /// The load that wrote it.
+    pub load: String,
+    /// Its record.
+    pub source: StoredSource,
+}
+
 /// What stands of one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {

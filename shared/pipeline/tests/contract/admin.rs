@@ -17,7 +17,7 @@ use pipeline::store::admin::{
 };
 use pipeline::store::memory::MemoryStore;
 use pipeline::store::references::ReferenceElement;
-use pipeline::store::standing::{Standing, StoredSource};
+use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
 use pipeline::store::{ColumnChange, ColumnEntry, FirstFilled, Store, StoreError};
 use pipeline::summary::Summary;
 
@@ -315,6 +315,22 @@ async fn loads_are_selected_by_the_place_and_the_time_of_their_objects() {
             assert_eq!(outlines[&gone], outline(Status::Gone, false));
             assert_eq!(outlines[&ids[1]], outline(Status::Running, is_stuck));
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_and_an_archived_resource_say_where_they_came_from() {
+    each(async |store| {
+        write(&*store, &batch([rows(P, 1, 3), archived("AuditEvent/1", 2)])).await;
+        let origin = async |id: &str| store.row_origin(id).await.unwrap();
+        let of = |ordinal| Some(RowOrigin { load: LOAD.to_owned(), source: source(ordinal) });
+        for (key, ordinal) in [(P, 0), ("AuditEvent/1", 1)] {
+            assert_eq!(origin(key).await, of(ordinal), "{key}");
+        }
+        assert_eq!((origin("Patient/9").await, origin("Patient").await), (None, None));
+        write(&*store, &batch([deleted(P, 4)])).await;
+        assert_eq!(origin(P).await, None, "a tombstone came from no bytes");
     })
     .await;
 }

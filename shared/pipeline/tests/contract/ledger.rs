@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{Attempt, Begun, Checkpoint, Ending, Lease, Ledger, Left, LoadFilter, Past, Status};
+use pipeline::ledger::{
+    Attempt, AttemptEnd, Begun, Checkpoint, EarlierAttempt, Ending, Interruption, Lease, Ledger, Left,
+    LoadFilter, MAX_EARLIER_ATTEMPTS, Past, Status,
+};
 use pipeline::object::{ObjectRef, Pin};
+use pipeline::requester::Requester;
 use pipeline::summary::{Drift, Summary};
 
 use crate::database::Server;
@@ -17,7 +21,7 @@ pub(crate) fn object(key: &str) -> ObjectRef {
 
 pub(crate) fn attempt(owner: &str, now: i64) -> Attempt {
     let lease = Lease { owner: owner.into(), until: now + 1_000 };
-    Attempt { now, lease, again: false, code: "0.1.0".into(), catalog: "abc".into() }
+    Attempt { now, lease, again: false, code: "0.1.0".into(), catalog: "abc".into(), by: None }
 }
 
 pub(crate) fn ending<'a>(
@@ -27,6 +31,10 @@ pub(crate) fn ending<'a>(
     now: i64,
 ) -> Ending<'a> {
     Ending { status, summary, problem, created: Some(6), now }
+}
+
+const fn deadline(at: i64) -> Interruption<'static> {
+    Interruption { by: &Interrupted::Deadline, at }
 }
 
 fn summary() -> Summary {
@@ -150,7 +158,7 @@ async fn a_killed_attempt_is_counted_and_found() {
         let id = object.load_id();
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
         ledger.begin(&other, &attempt("other", 0)).await.unwrap();
-        ledger.abandon(&other.load_id(), 1, None, &Interrupted::Deadline).await.unwrap();
+        ledger.abandon(&other.load_id(), 1, None, deadline(7)).await.unwrap();
         let load = ledger.find(&id).await.unwrap().unwrap();
         let end = load.lease.as_ref().unwrap().until;
         assert_eq!((load.is_stuck(end - 1), load.is_stuck(end)), (false, true));
@@ -164,7 +172,7 @@ async fn a_killed_attempt_is_counted_and_found() {
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.killed, load.last_killed_at, load.may_have_rows), (1, Some(end), true));
         let here = Checkpoint { offset: 1, ordinal: 1, line: None, summary: summary() };
-        ledger.abandon(&id, 2, Some(&here), &Interrupted::Deadline).await.unwrap();
+        ledger.abandon(&id, 2, Some(&here), deadline(7)).await.unwrap();
         let held = ledger.begin(&object, &attempt("three", end + 1)).await;
         assert_eq!(held, Ok(Begun::Busy), "the database may still be at work");
         let begun = ledger.begin(&object, &attempt("three", end + 100_000)).await.unwrap();
@@ -197,7 +205,7 @@ async fn an_interrupted_load_goes_on_at_once() {
         let id = object.load_id();
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
         let left = Left { has_written: true, has_stalled: true };
-        ledger.release(&id, 1, &Interrupted::Deadline, left).await.unwrap();
+        ledger.release(&id, 1, deadline(7), left).await.unwrap();
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!(
             (load.status, load.problem.clone()),
@@ -251,6 +259,72 @@ async fn loads_are_listed_latest_first() {
         assert_eq!(keys(Some(LoadFilter::Of(Status::Failed)), 10).await, "ca");
         assert_eq!(keys(Some(LoadFilter::Of(Status::Running)), 10).await, "b");
         assert_eq!(keys(Some(LoadFilter::Of(Status::Gone)), 10).await, "");
+    })
+    .await;
+}
+
+/// The first attempt stays, and so do the latest; each says when it was, how it ended, and who asked for it.
+#[tokio::test]
+async fn earlier_attempts_are_remembered_and_bounded() {
+    each(async |ledger| {
+        let object = object("a");
+        let id = object.load_id();
+        let sender = Requester {
+            principal: Some("AWS:AIDAJDPLRKLG7UEXAMPLE".into()),
+            address: Some("192.0.2.7".into()),
+            request_id: Some("C3D13FE58DE4C810".into()),
+            operator: None,
+        };
+        let by = Some(sender.clone());
+        ledger.begin(&object, &Attempt { by: by.clone(), ..attempt("one", 0) }).await.unwrap();
+        ledger.release(&id, 1, deadline(10), Left::default()).await.unwrap();
+        ledger.begin(&object, &Attempt { by, ..attempt("two", 20) }).await.unwrap();
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        assert_eq!((load.by, load.interrupted), (Some(sender.clone()), None));
+        let lease_end = load.lease.unwrap().until;
+        let operator = Requester::operator("root@ingest-1");
+        let third = Attempt { by: Some(operator.clone()), ..attempt("three", lease_end + 5) };
+        ledger.begin(&object, &Attempt { code: "0.2.0".into(), ..third }).await.unwrap();
+        ledger.finish(&id, 3, &ending(Status::Partial, &summary(), Some("manifest"), 5_000)).await.unwrap();
+        let nobody = Requester { principal: Some("Doe, Jane".into()), ..Requester::default() };
+        let replay = |number: u32, by| Attempt { again: true, by, ..attempt(&number.to_string(), 6_000) };
+        ledger.begin(&object, &replay(4, Some(nobody))).await.unwrap();
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        let earlier = |number, begun, ended, end| EarlierAttempt {
+            number,
+            begun,
+            ended: Some(ended),
+            end,
+            problem: None,
+            code: "0.1.0".into(),
+            by: Some(sender.clone()),
+        };
+        let first = EarlierAttempt {
+            problem: Some(Interrupted::Deadline.to_string()),
+            ..earlier(1, 0, 10, AttemptEnd::Interrupted)
+        };
+        let second = earlier(2, 20, lease_end, AttemptEnd::Killed);
+        let third = EarlierAttempt {
+            problem: Some("manifest".into()),
+            code: "0.2.0".into(),
+            by: Some(operator),
+            ..earlier(3, lease_end + 5, 5_000, AttemptEnd::Settled(Status::Partial))
+        };
+        assert_eq!(load.history, [first.clone(), second, third]);
+        assert_eq!(
+            (load.by, load.ended, load.first_ended),
+            (None, None, Some(5_000)),
+            "no words of a message"
+        );
+        for number in 5..=40 {
+            ledger.finish(&id, number - 1, &ending(Status::Done, &summary(), None, 7_000)).await.unwrap();
+            ledger.begin(&object, &replay(number, None)).await.unwrap();
+        }
+        let load = ledger.find(&id).await.unwrap().unwrap();
+        assert_eq!((load.history.len(), load.first_ended), (MAX_EARLIER_ATTEMPTS, Some(5_000)));
+        assert_eq!(load.history[0], first);
+        let numbers: Vec<u32> = load.history[1..].iter().map(|attempt| attempt.number).collect();
+        assert_eq!(numbers, (21..=39).collect::<Vec<u32>>());
     })
     .await;
 }

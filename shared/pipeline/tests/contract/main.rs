@@ -22,6 +22,7 @@ mod histories;
 mod indexes;
 mod ledger;
 mod no_primary;
+mod overview;
 mod programs;
 mod readings;
 #[path = "../common/replica_set.rs"]

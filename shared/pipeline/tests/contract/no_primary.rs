@@ -73,6 +73,7 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
     let job = |owner: &str| Job {
         owner: owner.to_owned(),
         again: false,
+        by: None,
         deadline: None,
         is_cancelled: None,
         clock: || 1_740_000_000_000,

@@ -266,6 +266,7 @@ impl<'a> World<'a> {
         let job = Job {
             owner: format!("{seed:x}-{number}"),
             again: delivery.again,
+            by: None,
             deadline: is_timed.then(|| Deadline::new(Instant::now() + patience, RESERVE)),
             is_cancelled: None,
             clock: now,

@@ -438,6 +438,7 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
     let job = Job {
         owner: "oracle".to_owned(),
         again: false,
+        by: None,
         deadline: None,
         is_cancelled: None,
         clock: || 0,

@@ -19,7 +19,7 @@ fn run(attempt: u32, edition: u32, checkpoint: Option<Checkpoint>) -> Begun {
 
 fn attempt(owner: &str, now: i64) -> Attempt {
     let lease = Lease { owner: owner.into(), until: now + 100 };
-    Attempt { now, lease, again: false, code: "1".into(), catalog: "c".into() }
+    Attempt { now, lease, again: false, code: "1".into(), catalog: "c".into(), by: None }
 }
 
 fn running(checkpoint: Option<Checkpoint>) -> Load {

@@ -8,17 +8,18 @@ use flatten::{CellValue, TableRow};
 
 use crate::batch::{Reason, Reject};
 use crate::erasure::Marks;
-use crate::ledger::load::{Load, Status};
+use crate::ledger::load::{Load, LoadFilter, Status};
 use crate::object::{Pin, Source};
 use crate::store::admin::{
     Admin, ArchiveVisitor, ArchivedEntry, ArchivedResource, Erasure, KeptOut, Lift, LoadOutline,
     LoadSelection, LoadVisitor, NotedTable, ObjectName, ReferenceVisitor, RejectFilter, RowVisitor,
-    StoredReject,
+    StoredReject, WholeLoadVisitor,
 };
 use crate::store::exports::{ExportManifest, FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
+use crate::store::overview::{Folder, LoadPeriod, LoadSums, MAX_FOLDERS, Maker, SUCCESSES};
 use crate::store::references::{ReferenceElement, TableOfReferences, key_in_cell, visit_text};
 use crate::store::schema::FieldSchema;
-use crate::store::standing::{Standing, StoredSource};
+use crate::store::standing::{RowOrigin, Standing, StoredSource};
 use crate::store::{ColumnEntry, StoreError};
 use crate::summary::Summary;
 
@@ -91,6 +92,56 @@ impl Admin for MemoryStore {
     async fn visit_manifests(&self, visit: &mut ManifestVisitor<'_>) -> Result<(), StoreError> {
         let manifests: Vec<ExportManifest> = lock(&self.manifests).values().cloned().collect();
         let _stopped = manifests.into_iter().rev().try_for_each(visit);
+        Ok(())
+    }
+
+    async fn sum_loads(&self, period: &LoadPeriod) -> Result<LoadSums, StoreError> {
+        let mut sums = LoadSums::default();
+        for load in lock(&self.loads).values().filter(|load| period.includes(load)) {
+            sums.add(load);
+        }
+        Ok(sums)
+    }
+
+    async fn latest_loads(
+        &self,
+        period: &LoadPeriod,
+        kinds: &[LoadFilter],
+        limit: u32,
+    ) -> Result<Vec<Load>, StoreError> {
+        let is_wanted = |load: &Load| kinds.is_empty() || kinds.iter().any(|kind| kind.includes(load));
+        let mut loads: Vec<Load> = lock(&self.loads).values().cloned().collect();
+        loads.retain(|load| period.includes(load) && is_wanted(load));
+        loads.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));
+        loads.truncate(limit as usize);
+        Ok(loads)
+    }
+
+    async fn last_successes(&self, period: &LoadPeriod) -> Result<BTreeMap<Folder, i64>, StoreError> {
+        let loads = lock(&self.loads);
+        let successes =
+            loads.values().filter(|load| SUCCESSES.contains(&load.status) && period.includes(load));
+        let mut folders: BTreeMap<Folder, i64> = BTreeMap::new();
+        for load in successes {
+            let last = folders.entry(Folder::of(load)).or_insert(i64::MIN);
+            *last = (*last).max(load.ended.unwrap_or(load.begun));
+        }
+        drop(loads);
+        let mut latest: Vec<(Folder, i64)> = folders.into_iter().collect();
+        latest.sort_by_key(|(_, ended)| std::cmp::Reverse(*ended));
+        latest.truncate(MAX_FOLDERS);
+        Ok(latest.into_iter().collect())
+    }
+
+    async fn visit_outdated_loads(
+        &self,
+        maker: &Maker,
+        after: &str,
+        visit: &mut WholeLoadVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        let loads: Vec<Load> = lock(&self.loads).values().cloned().collect();
+        let is_wanted = |load: &Load| load.id.as_str() > after && maker.is_outdated(load);
+        let _stopped = loads.into_iter().filter(is_wanted).try_for_each(visit);
         Ok(())
     }
 
@@ -251,6 +302,18 @@ impl Admin for MemoryStore {
         rows.sort_by(|one, other| (&one.table, &one.key).cmp(&(&other.table, &other.key)));
         let _stopped = rows.into_iter().try_for_each(visit);
         Ok(())
+    }
+
+    async fn row_origin(&self, id: &str) -> Result<Option<RowOrigin>, StoreError> {
+        let stored = lock(&self.rows);
+        let is_of = |key: &str, resource: &StoredResource| {
+            (resource.archived.is_some() && key == id) || resource.rows.keys().any(|(_, row)| row == id)
+        };
+        let found = stored.resources.iter().find(|(key, resource)| is_of(key, resource));
+        Ok(found.map(|(_, resource)| RowOrigin {
+            load: resource.source.object.load_id(),
+            source: stored_source(&resource.source),
+        }))
     }
 
     async fn visit_references(&self, visit: &mut ReferenceVisitor<'_>) -> Result<(), StoreError> {
