@@ -58,7 +58,7 @@ pub(super) async fn replay(
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Outcome> {
     let maker = Maker { code: env!("CARGO_PKG_VERSION").to_owned(), catalog: catalog.version().to_owned() };
-    let (sender, archived) = (None, ArchivedObjects::new(None)?);
+    let (sender, archived) = (None, ArchivedObjects::new(None, false)?);
     let (counts, outcome) = (Counts::default(), Outcome::Done);
     let mut run = Run { arguments, store, catalog, sender, archived, counts, outcome };
     let mut after = String::new();
