@@ -104,10 +104,6 @@ async fn an_outdated_load_goes_through_the_function_and_the_ledger_says_who_aske
     })
     .await;
     assert_ne!(text(&load, "code"), "0.0.9");
-    let operator = load.get_document("by").unwrap().get_str("operator").unwrap();
-    assert!(operator.starts_with("tester@"), "{operator}");
-    let first = load.get_array("history").unwrap()[0].as_document().unwrap().clone();
-    assert_eq!((text(&first, "end"), text(&first, "code")), ("done", "0.0.9"));
     stack.quiet().await;
 
     let status = stack.flatfire(&["status", "--to", &uri, "--queue-url", &queue, "--json"]).await;
@@ -116,4 +112,9 @@ async fn an_outdated_load_goes_through_the_function_and_the_ledger_says_who_aske
     assert_eq!(names.len(), 2, "the queue and its dead letters: {}", status.stdout);
     let row = stack.flatfire(&["original", "--to", &uri, "Patient/2"]).await;
     assert_eq!((row.code, row.stdout.as_str()), (0, LINES.lines().last().unwrap()), "{}", row.stderr);
+
+    let operator = load.get_document("by").unwrap().get_str("operator").unwrap();
+    assert!(operator.starts_with("tester@"), "{operator}");
+    let first = load.get_array("history").unwrap()[0].as_document().unwrap().clone();
+    assert_eq!((text(&first, "end"), text(&first, "code")), ("done", "0.0.9"));
 }

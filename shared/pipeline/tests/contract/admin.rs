@@ -325,7 +325,7 @@ async fn a_row_and_an_archived_resource_say_where_they_came_from() {
         write(&*store, &batch([rows(P, 1, 3), archived("AuditEvent/1", 2)])).await;
         let origin = async |id: &str| store.row_origin(id).await.unwrap();
         let of = |ordinal| Some(RowOrigin { load: LOAD.to_owned(), source: source(ordinal) });
-        for (key, ordinal) in [(P, 0), ("AuditEvent/1", 1)] {
+        for (key, ordinal) in [(P, 1), ("AuditEvent/1", 2)] {
             assert_eq!(origin(key).await, of(ordinal), "{key}");
         }
         assert_eq!((origin("Patient/9").await, origin("Patient").await), (None, None));
