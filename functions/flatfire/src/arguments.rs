@@ -4,22 +4,34 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "mongodb")]
 use crate::archive::Archive;
+#[cfg(feature = "s3")]
 use crate::audit::Audit;
+#[cfg(feature = "s3")]
 use crate::backfill::Backfill;
 use crate::check::Check;
 use crate::explain::Explain;
+#[cfg(feature = "s3")]
 use crate::find::Find;
+#[cfg(feature = "mongodb")]
 use crate::forget::Forget;
+#[cfg(feature = "mongodb")]
 use crate::index::Index;
+#[cfg(feature = "mongodb")]
 use crate::load::Load;
+#[cfg(feature = "s3")]
 use crate::push::Push;
+#[cfg(feature = "s3")]
 use crate::replay::Replay;
 use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::shell::{Completions, Man};
+#[cfg(feature = "mongodb")]
 use crate::status::Status;
+#[cfg(feature = "mongodb")]
 use crate::tidy::Tidy;
+#[cfg(feature = "s3")]
 use crate::work::Work;
 
 /// FHIR files to readable rows.
@@ -39,34 +51,46 @@ pub(crate) enum Command {
     /// Print the rows of FHIR files to standard output
     Rows(Rows),
     /// Load FHIR files into a database
+    #[cfg(feature = "mongodb")]
     Load(Load),
     /// Compile views and print the tables they make, or every mistake in them
     Check(Check),
     /// Print the schema of the tables that views make, or of all tables of a database
     Schema(Schema),
     /// Show loads, the latest first, or explain one
+    #[cfg(feature = "mongodb")]
     Status(Status),
     /// Erase resources for good, and keep them out of the tables
+    #[cfg(feature = "mongodb")]
     Forget(Forget),
     /// Find the records of a resource in original files
+    #[cfg(feature = "s3")]
     Find(Find),
     /// List archived resources, print them, or put them back into the tables
+    #[cfg(feature = "mongodb")]
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
+    #[cfg(feature = "s3")]
     Replay(Replay),
     /// Upload files of a folder to a bucket
+    #[cfg(feature = "s3")]
     Push(Push),
     /// Load the objects that a queue announces
+    #[cfg(feature = "s3")]
     Work(Work),
     /// Explain a code of a reject or of a load
     Explain(Explain),
     /// Load what a bucket already holds, by the function or here
+    #[cfg(feature = "s3")]
     Backfill(Backfill),
     /// Compare a bucket with the ledger: is everything in?
+    #[cfg(feature = "s3")]
     Audit(Audit),
     /// Build the indexes of tables that stand
+    #[cfg(feature = "mongodb")]
     Index(Index),
     /// List, and remove, what earlier versions named after what senders made up
+    #[cfg(feature = "mongodb")]
     Tidy(Tidy),
     /// Print the completions of a shell
     Completions(Completions),

@@ -11,7 +11,7 @@ use pipeline::source::Storage;
 
 use crate::console;
 use crate::outcome::Outcome;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// One file, or standard input.
 #[derive(Debug)]

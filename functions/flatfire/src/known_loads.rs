@@ -9,7 +9,7 @@ use pipeline::store::admin::{LoadOutline, LoadSelection};
 use pipeline::store::{Store, StoreError};
 
 use crate::listing::Selection;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// Reads the ledger in bulk.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use pipeline::object::{ObjectRef, Pin};
 use tokio::sync::mpsc;
 
 use crate::cloud::Cloud;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// Which object versions are meant.
 #[derive(Debug, Args)]

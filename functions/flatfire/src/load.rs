@@ -33,7 +33,7 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::{Destination, Flattening, NewIndexes, OtherCatalogs, SqlSchemas};
-use ingest::surroundings::{milliseconds_now, random_name};
+use crate::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
 use report::{Entry, Report};

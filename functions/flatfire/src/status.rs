@@ -16,7 +16,7 @@ use crate::database;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::Destination;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// Show loads, the latest first, or explain one.
 #[derive(Debug, Args)]

@@ -25,7 +25,7 @@ use crate::load::{LARGE_FILE_BYTES, tell_missing_indexes};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{Flattening, InvalidSettings, NewIndexes, OtherCatalogs, SqlSchemas};
-use ingest::surroundings::{milliseconds_now, random_name};
+use crate::surroundings::{milliseconds_now, random_name};
 
 /// How objects are loaded without the function.
 #[derive(Debug, Args)]
