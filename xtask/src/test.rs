@@ -51,6 +51,7 @@ pub fn run(settings: &Settings) -> Result<()> {
     })?;
     check_advisories(&tools, settings, &mut steps)?;
     steps.run("Run clippy", run_clippy)?;
+    steps.run("Check the combinations of features", check_features)?;
     let features = corpus_features(&mut steps);
     let mongod = mongod_for_tests(&tools, settings, &mut steps);
     steps.run("Build the tests", || {
@@ -135,6 +136,20 @@ fn run_clippy() -> Result<()> {
     let mut clippy = cargo();
     clippy.args(["clippy", "--locked", "--workspace", "--all-targets"]).args(CORPUS);
     run_command(clippy.args(["--", "-D", "warnings"]))
+}
+
+/// Combinations of features beside the default ones: `flatfire rows` needs no database and no cloud.
+const FEATURES: [&[&str]; 4] = [
+    &["--package", "flatfire-pipeline"],
+    &["--package", "ingest"],
+    &["--package", "flatfire"],
+    &["--package", "flatfire", "--features", "mongodb"],
+];
+
+fn check_features() -> Result<()> {
+    FEATURES.iter().try_for_each(|features| {
+        run_command(cargo().args(["check", "--locked", "--no-default-features"]).args(*features))
+    })
 }
 
 /// For this machine's architecture: it shares the build that the tests use.

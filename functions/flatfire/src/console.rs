@@ -56,6 +56,14 @@ pub(crate) fn explained(interrupted: &Interrupted) -> String {
     }
 }
 
+/// The ledger could not be read.
+pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
+    anyhow::Error::msg(match interrupted {
+        Interrupted::Write { code } => format!("the ledger cannot be read now ({code})"),
+        other => other.to_string(),
+    })
+}
+
 /// The sum in one line.
 pub(crate) fn sum(summary: &Summary) -> String {
     let Summary { records, loaded, unchanged, superseded, deleted, archived, rejected, rows, .. } = summary;

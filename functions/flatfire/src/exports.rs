@@ -1,10 +1,10 @@
 //! `flatfire status --exports`: is everything in that the manifests of Bulk Data exports list?
 
+use crate::surroundings::milliseconds_now;
 use anyhow::bail;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
-use ingest::surroundings::milliseconds_now;
 use pipeline::exports::{ExportReport, FileReport, FileState, Sums, reports};
 use pipeline::store::Store;
 use pipeline::store::exports::FileRole;

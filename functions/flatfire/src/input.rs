@@ -14,7 +14,7 @@ use pipeline::store::{Store, StoreError};
 
 use crate::console;
 use crate::outcome::Outcome;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// One file, or standard input.
 #[derive(Debug)]

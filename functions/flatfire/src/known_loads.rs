@@ -11,7 +11,7 @@ use pipeline::store::admin::LoadSelection;
 use pipeline::store::{Store, StoreError};
 
 use crate::listing::{ListedVersion, Selection};
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// Reads the ledger in bulk.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ pub(crate) use pipeline::listing::ListedVersion;
 use tokio::sync::mpsc;
 
 use crate::cloud::Cloud;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// Which object versions are meant.
 #[derive(Debug, Args)]

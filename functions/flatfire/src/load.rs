@@ -36,7 +36,7 @@ use crate::progress::{bar_of_bytes, bar_of_files};
 use crate::reject;
 use crate::run_by::RunBy;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs};
-use ingest::surroundings::{milliseconds_now, random_name};
+use crate::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
 use report::{Entry, Form, Report};

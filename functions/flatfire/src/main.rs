@@ -1,49 +1,87 @@
 //! The command line: the same line as the Lambda, from a terminal.
 //!
-//! The modules stand in the order in which an invocation meets them, then a command each.
+//! The modules stand in the order in which an invocation meets them, then a command each. Without the feature `mongodb`
+//! there is no database, and without `s3` no bucket and no queue: `rows`, `check`, `schema` and `explain` need neither.
+
+#![cfg_attr(
+    not(feature = "s3"),
+    allow(dead_code, reason = "the commands that are left out share modules with the others")
+)]
 
 mod arguments;
 mod settings;
 mod profile;
+#[cfg(feature = "mongodb")]
 mod signals;
+#[cfg(feature = "mongodb")]
 mod run_by;
+#[path = "../../ingest/src/surroundings.rs"]
+mod surroundings;
 mod input;
 mod console;
 mod progress;
 mod outcome;
 mod reject;
+#[cfg(feature = "mongodb")]
 mod database;
+#[cfg(feature = "mongodb")]
 mod other_catalogs;
+#[cfg(feature = "mongodb")]
 mod dictionary;
+#[cfg(feature = "mongodb")]
 mod origin;
+#[cfg(feature = "s3")]
 mod cloud;
+#[cfg(feature = "mongodb")]
 mod kept_out;
+#[cfg(feature = "mongodb")]
 mod needs_bundle;
 mod rows;
+#[cfg(feature = "mongodb")]
 mod load;
 mod check;
 mod schema;
+#[cfg(feature = "s3")]
 mod status;
+#[cfg(feature = "mongodb")]
 mod compartment;
+#[cfg(feature = "s3")]
 mod exports;
+#[cfg(feature = "mongodb")]
 mod forget;
+#[cfg(feature = "mongodb")]
 mod export;
+#[cfg(feature = "s3")]
 mod find;
+#[cfg(feature = "s3")]
 mod original;
+#[cfg(feature = "mongodb")]
 mod archive;
+#[cfg(feature = "s3")]
 mod replay;
+#[cfg(feature = "s3")]
 mod work;
+#[cfg(feature = "s3")]
 mod push;
 mod explain;
 mod shell;
+#[cfg(feature = "s3")]
 mod listing;
+#[cfg(feature = "s3")]
 mod known_loads;
+#[cfg(feature = "s3")]
 mod comparison;
+#[cfg(feature = "mongodb")]
 mod archived;
+#[cfg(feature = "s3")]
 mod queue_sender;
+#[cfg(feature = "s3")]
 mod backfill;
+#[cfg(feature = "s3")]
 mod audit;
+#[cfg(feature = "mongodb")]
 mod index;
+#[cfg(feature = "mongodb")]
 mod tidy;
 
 use std::future::Future;
@@ -71,24 +109,38 @@ fn main() -> ExitCode {
     }
     let outcome = match arguments.command {
         Command::Rows(arguments) => wait_for(rows::run(arguments)),
+        #[cfg(feature = "mongodb")]
         Command::Load(arguments) => wait_for(load::run(arguments)),
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => wait_for(schema::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Status(arguments) => wait_for(status::run(arguments)),
+        #[cfg(feature = "mongodb")]
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
+        #[cfg(feature = "mongodb")]
         Command::Export(arguments) => wait_for(export::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Find(arguments) => wait_for(find::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Original(arguments) => wait_for(original::run(arguments)),
+        #[cfg(feature = "mongodb")]
         Command::Archive(arguments) => wait_for(archive::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Replay(arguments) => wait_for(replay::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Push(arguments) => wait_for(push::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Work(arguments) => wait_for(work::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Backfill(arguments) => wait_for(backfill::run(arguments)),
+        #[cfg(feature = "s3")]
         Command::Audit(arguments) => wait_for(audit::run(arguments)),
+        #[cfg(feature = "mongodb")]
         Command::Index(arguments) => wait_for(index::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments, Arguments::command()),
         Command::Man(arguments) => shell::man(&arguments, Arguments::command()),
+        #[cfg(feature = "mongodb")]
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     };
     let outcome = outcome.unwrap_or_else(|error| {

@@ -19,12 +19,13 @@ use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
 
 use crate::console;
+use crate::console::unreadable;
 use crate::database;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::run_by::RunBy;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs, Uri};
-use crate::status::{Kind, status, unreadable};
+use crate::status::{Kind, status};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
 #[derive(Debug, Args)]

@@ -1,7 +1,6 @@
 //! Who runs a command, as the ledger notes it.
 
 use clap::Args;
-use ingest::surroundings::host_name;
 use pipeline::requester::Requester;
 
 /// Who runs the command.
@@ -25,6 +24,13 @@ impl RunBy {
 fn plain(text: &str) -> String {
     let is_plain = |character: &char| character.is_ascii_alphanumeric() || "._+-".contains(*character);
     text.chars().take(60).map(|character| if is_plain(&character) { character } else { '_' }).collect()
+}
+
+/// Returns the name of this machine, where the system tells it.
+fn host_name() -> Option<String> {
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let name = files.iter().find_map(|file| std::fs::read_to_string(file).ok())?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! `flatfire schema`: the tables that views make, or those of a database, for databases and people.
 
+#[cfg(feature = "mongodb")]
 mod standing;
+#[cfg(feature = "mongodb")]
 mod types;
 
 use std::sync::Arc;
@@ -8,14 +10,18 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use flatten::view::{Plan, schema};
+#[cfg(feature = "mongodb")]
 use mongodb_store::sql_schema::{table_json, validator_json};
 use serde_json::{Map, Value as Json};
 
 use crate::check::compile;
 use crate::console;
 use crate::outcome::Outcome;
-use crate::settings::{Destination, Uri, Views};
+use crate::settings::Views;
+#[cfg(feature = "mongodb")]
+use crate::settings::{Destination, Uri};
 
+#[cfg(feature = "mongodb")]
 use standing::StandingTable;
 
 /// Print the schema of the tables that views make, or of all tables of a database.
@@ -25,6 +31,7 @@ pub(crate) struct Schema {
     #[command(flatten)]
     views: Views,
     /// Print the tables of this database instead: `mongodb://host:27017/database`
+    #[cfg(feature = "mongodb")]
     #[arg(long, value_name = "URI", conflicts_with = "views")]
     to: Option<Uri>,
     /// What is printed
@@ -47,11 +54,12 @@ enum Form {
 
 /// Prints the schema of all views, or that of the tables of a database.
 pub(crate) async fn run(arguments: Schema) -> anyhow::Result<Outcome> {
-    let text = match &arguments.to {
-        Some(to) => of_database(to, arguments.form).await?,
-        None => of_views(&arguments.views, arguments.form)?,
-    };
-    console::print(text.trim_end())?;
+    #[cfg(feature = "mongodb")]
+    if let Some(to) = &arguments.to {
+        console::print(of_database(to, arguments.form).await?.trim_end())?;
+        return Ok(Outcome::Done);
+    }
+    console::print(of_views(&arguments.views, arguments.form)?.trim_end())?;
     Ok(Outcome::Done)
 }
 
@@ -74,6 +82,7 @@ fn json_schemas(plans: &[Arc<Plan>]) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&schemas)
 }
 
+#[cfg(feature = "mongodb")]
 async fn of_database(to: &Uri, form: Form) -> anyhow::Result<String> {
     let store = Destination { to: to.clone(), archive: None }.connect().await?;
     let tables = standing::tables(&*store).await?;

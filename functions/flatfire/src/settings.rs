@@ -15,9 +15,11 @@ use flatten::catalog::{self, Catalog, Choices};
 use flatten::decimals;
 use flatten::indexes;
 use flatten::model::ResourceTypes;
+#[cfg(feature = "mongodb")]
 use mongodb_store::Validation;
 use serde::Deserialize;
 
+#[cfg(feature = "mongodb")]
 use crate::database::Loading;
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
@@ -197,6 +199,7 @@ pub(crate) enum ValidateViews {
     Error,
 }
 
+#[cfg(feature = "mongodb")]
 impl From<ValidateViews> for Validation {
     fn from(validate: ValidateViews) -> Self {
         match validate {
@@ -256,6 +259,7 @@ impl LoadSettings {
     }
 
     /// Returns how a store is opened to load what the catalog makes.
+    #[cfg(feature = "mongodb")]
     pub(crate) fn loading<'a>(&self, catalog: &'a Catalog) -> Loading<'a> {
         let (validation, indexes) = (self.validate_views.into(), self.indexes.into());
         Loading { catalog, validation, sql_schemas: self.sql_schemas, indexes }
@@ -297,7 +301,7 @@ impl Flattening {
                 ..automatic::Settings::default()
             },
             views,
-            inactive: self.inactive.iter().flat_map(|rules| ingest::inactive_rules(rules)).collect(),
+            inactive: self.inactive.iter().flat_map(|rules| catalog::inactive_rules(rules)).collect(),
             checks: self.checks(&mut mistakes),
             gates: gates.and_then(|path| read_text(path, "--gates", &mut mistakes)),
         };

@@ -19,7 +19,7 @@ use crate::exports::{self, ExportForm, ExportOptions};
 use crate::listing;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 use queues::Queues;
 
 /// Show how loading goes and the latest loads, or explain one.
@@ -143,14 +143,6 @@ impl Status {
         }
         Ok(Outcome::Done)
     }
-}
-
-/// The ledger could not be read.
-pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
-    anyhow::Error::msg(match interrupted {
-        Interrupted::Write { code } => format!("the ledger cannot be read now ({code})"),
-        other => other.to_string(),
-    })
 }
 
 /// The word for where a load stands.

@@ -3,7 +3,7 @@
 //! Two programs feed it messages: the Lambda (`main.rs`), which gets them from the runtime, and `flatfire work`, which polls
 //! the queue ([`worker`]). Both handle them in the same way.
 
-pub mod surroundings;
+mod surroundings;
 mod watched;
 mod log_names;
 mod settings;
@@ -23,4 +23,4 @@ pub use invocation::{Failure, Invocation, InvocationFailure};
 pub use load::LoadTime;
 pub use report::start as start_log;
 pub use service::Service;
-pub use settings::{InvalidSettings, LogLevel, Settings, inactive_rules};
+pub use settings::{InvalidSettings, LogLevel, Settings};

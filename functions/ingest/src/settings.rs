@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use flatten::automatic::{self, Arrays};
-use flatten::catalog::{Catalog, Choices, InvalidCatalog, Tables};
+use flatten::catalog::{self, Catalog, Choices, InvalidCatalog, Tables};
 use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
@@ -331,7 +331,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
     }
 
     fn inactive(&mut self) -> Vec<String> {
-        inactive_rules(&self.text("INACTIVE_TYPES").unwrap_or_default())
+        catalog::inactive_rules(&self.text("INACTIVE_TYPES").unwrap_or_default())
     }
 
     fn large_objects(&mut self) -> Option<LargeObjects> {
@@ -377,16 +377,6 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
     fn mistake(&mut self, name: &'static str, rule: &'static str) {
         self.mistakes.push(Mistake { name, rule });
     }
-}
-
-/// Splits rules of what goes to the archive. Those with a condition stand between semicolons, because a condition may
-/// have commas of its own. Whether a rule can be understood is found when the catalog is compiled.
-#[must_use]
-pub fn inactive_rules(text: &str) -> Vec<String> {
-    let rules = text
-        .split([';', '\n'])
-        .flat_map(|rule| if rule.contains(" where ") { vec![rule] } else { rule.split(',').collect() });
-    rules.map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect()
 }
 
 fn is_url(text: &str) -> bool {

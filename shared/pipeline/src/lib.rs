@@ -24,7 +24,9 @@ mod writes;
 mod spool;
 pub mod load;
 pub mod ledger;
+#[cfg(feature = "s3")]
 pub mod listing;
+#[cfg(feature = "s3")]
 pub mod audit;
 pub mod summary;
 pub mod interrupted;

@@ -16,6 +16,7 @@ use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
 
 use crate::console;
+use crate::console::unreadable;
 use crate::database;
 use crate::dictionary::{self, Apart};
 use crate::kept_out;
@@ -26,7 +27,6 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::reject;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs};
-use crate::status::unreadable;
 
 /// Put archived resources back into the tables.
 #[derive(Debug, Args)]

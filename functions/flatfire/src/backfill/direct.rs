@@ -26,7 +26,7 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{LoadSettings, OtherCatalogs};
 use crate::signals::asked_to_end;
-use ingest::surroundings::{milliseconds_now, random_name};
+use crate::surroundings::{milliseconds_now, random_name};
 
 /// How objects are loaded without the function.
 #[derive(Debug, Args)]

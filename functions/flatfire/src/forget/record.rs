@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipeline::store::admin::{ErasedObject, Erasure, Lift, Operator};
 use pipeline::store::{Store, StoreError};
 
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// Who erases, and why.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::interrupt::Interrupt;
 use crate::console;
 use crate::input::{Input, Inputs};
 use crate::outcome::Outcome;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 /// How long a watch waits between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);

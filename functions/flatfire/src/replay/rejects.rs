@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::record::record_bytes;
 use crate::cloud::Cloud;
 use crate::console;
+use crate::console::unreadable;
 use crate::database;
 use crate::dictionary::{self, Apart};
 use crate::input::Inputs;
@@ -29,7 +30,6 @@ use crate::needs_bundle::needs_bundle;
 use crate::origin;
 use crate::outcome::Outcome;
 use crate::reject;
-use crate::status::unreadable;
 
 /// What became of a reject.
 enum Fate {

@@ -10,7 +10,7 @@ use pipeline::summary::Summary;
 use crate::console;
 use crate::explain;
 use crate::reject;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 use super::{moment, word};
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
-use ingest::surroundings::milliseconds_now;
+use crate::surroundings::milliseconds_now;
 
 use super::json::{self, object, time};
 use super::queues::Depth;

@@ -30,3 +30,13 @@ pub enum Tables {
     #[default]
     Both,
 }
+
+/// Splits rules of what goes to the archive. Those with a condition stand between semicolons, because a condition may
+/// have commas of its own. Whether a rule can be understood is found when the catalog is compiled.
+#[must_use]
+pub fn inactive_rules(text: &str) -> Vec<String> {
+    let rules = text
+        .split([';', '\n'])
+        .flat_map(|rule| if rule.contains(" where ") { vec![rule] } else { rule.split(',').collect() });
+    rules.map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect()
+}

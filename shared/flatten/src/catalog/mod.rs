@@ -7,6 +7,6 @@ mod pool;
 mod compiled;
 mod flattener;
 
-pub use choices::{Choices, Tables};
+pub use choices::{Choices, Tables, inactive_rules};
 pub use compiled::{Catalog, InvalidCatalog};
 pub use flattener::{Flattened, ResourceFlattener};

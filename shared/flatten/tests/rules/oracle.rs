@@ -228,11 +228,12 @@ impl<'m> Walk<'m> {
                 }
                 _ => return self.set_aside(&here.address, value),
             },
-            (Some(true), Value::Array(_) | Value::Object(_)) => {
-                if !many(value).iter().all(|item| values::fits(uses, item)) {
-                    return self.set_aside(&here.address, value);
-                }
+            (Some(true), Value::Array(_) | Value::Object(_))
+                if !many(value).iter().all(|item| values::fits(uses, item)) =>
+            {
+                return self.set_aside(&here.address, value);
             }
+            (Some(true), Value::Array(_) | Value::Object(_)) => {}
             (Some(true), value) if !values::fits(uses, value) => return self.scalar(here, uses, value, out),
             _ => {}
         }

@@ -2,8 +2,9 @@
 
 mod file;
 mod read_ahead;
+#[cfg(feature = "s3")]
 mod s3;
-#[cfg(test)]
+#[cfg(all(test, feature = "s3"))]
 mod tests;
 
 use std::path::PathBuf;
@@ -15,12 +16,14 @@ use crate::interrupted::Interrupted;
 use crate::object::ObjectRef;
 
 use read_ahead::ReadAhead;
+#[cfg(feature = "s3")]
 pub use s3::S3;
 
 /// Where objects are kept.
 #[derive(Debug, Clone)]
 pub enum Storage {
     /// Amazon S3, or what speaks its protocol.
+    #[cfg(feature = "s3")]
     S3(S3),
     /// A file of this machine; the object's bucket, key and pin are names only.
     File(PathBuf),
@@ -61,8 +64,13 @@ impl Storage {
     /// Failures that pass are retried here, for about ten seconds, with growing pauses; so are those that
     /// [`Opened::next_chunk`] meets. The caller's deadline is the caller's to keep: every future of this module may
     /// be dropped at any point.
+    #[cfg_attr(
+        not(feature = "s3"),
+        expect(unused_variables, reason = "only a bucket is asked for an object")
+    )]
     pub async fn open(&self, object: &ObjectRef, from_offset: u64) -> Result<Opened, ReadFailure> {
         let reader = match self {
+            #[cfg(feature = "s3")]
             Self::S3(s3) => {
                 Reader::S3(Box::new(s3::Reader::open(s3.clone(), object.clone(), from_offset).await?))
             }
@@ -109,6 +117,7 @@ impl Opened {
 
 #[derive(Debug)]
 enum Reader {
+    #[cfg(feature = "s3")]
     S3(Box<s3::Reader>),
     File(file::Reader),
     StandardInput,
@@ -117,6 +126,7 @@ enum Reader {
 impl Reader {
     fn total_bytes(&self) -> Option<u64> {
         match self {
+            #[cfg(feature = "s3")]
             Self::S3(reader) => Some(reader.total_bytes()),
             Self::File(reader) => reader.total_bytes(),
             Self::StandardInput => None,
@@ -125,6 +135,7 @@ impl Reader {
 
     fn modified(&self) -> Option<i64> {
         match self {
+            #[cfg(feature = "s3")]
             Self::S3(reader) => reader.modified(),
             Self::File(reader) => reader.modified(),
             Self::StandardInput => None,
@@ -134,6 +145,7 @@ impl Reader {
     /// Some bytes, as they come; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         match self {
+            #[cfg(feature = "s3")]
             Self::S3(reader) => reader.next().await,
             Self::File(reader) => reader.next().await,
             Self::StandardInput => file::read_standard_input().await,

@@ -44,6 +44,7 @@ impl Namespace {
 }
 
 /// What the steps from a resource to an object or a field say.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one path")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct PathContext {
     fhir_path: Arc<str>,
