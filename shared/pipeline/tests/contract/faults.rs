@@ -1,7 +1,7 @@
 //! Failures of the real protocol: each is tried again, told apart, or blamed on one document.
 
 use mongodb::bson::{Document, doc};
-use mongodb_store::{ConnectError, MongoStore, connect};
+use mongodb_store::{MongoStore, connect};
 use pipeline::interrupted::Interrupted;
 use pipeline::store::RowStore;
 
