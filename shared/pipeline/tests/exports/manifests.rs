@@ -8,6 +8,7 @@ use flatten::catalog::{Catalog, Choices};
 use pipeline::assemble::{MAX_LISTED_FILES, MAX_MANIFESTS_OF_OBJECT};
 use pipeline::exports::{FileState, reports};
 use pipeline::ledger::Status;
+use pipeline::store::admin::ObjectName;
 use pipeline::store::exports::{ExportManifest, FileRole};
 use pipeline::store::memory::MemoryStore;
 
@@ -225,4 +226,21 @@ async fn manifests_are_bounded() {
     assert_eq!(loaded(&place, "many/manifests", &many).await, Status::Done);
     let kept = standing(&place).await.iter().filter(|manifest| manifest.key == "many/manifests").count();
     assert_eq!(kept as u64, MAX_MANIFESTS_OF_OBJECT);
+}
+
+/// The mark of an erased object takes the place of its name in the manifest too.
+#[tokio::test]
+async fn an_export_stays_complete_when_a_file_of_it_is_erased() {
+    let place = Place::new(Arc::new(MemoryStore::default()));
+    let manifest =
+        r#"{"transactionTime":"1960-01-05","output":[{"type":"Patient","url":"anna.ndjson","count":1}]}"#;
+    loaded(&place, "in/manifest.json", manifest).await;
+    loaded(&place, "in/anna.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n").await;
+    let (bucket, key) = ("clinic".to_owned(), "in/anna.ndjson".to_owned());
+    let mark = place.store.erasure_marks().await.unwrap().of_object("clinic/in/anna.ndjson");
+    let object = ObjectName { bucket, key };
+    assert!(place.store.rename_object("clinic/in/anna.ndjson@v1", &object, &mark).await.unwrap());
+    let report = reports(&*place.store, NOW).await.unwrap().remove(0);
+    assert!(report.is_complete(), "{report:?}");
+    assert!(!format!("{report:?}").contains("anna"), "{report:?}");
 }
