@@ -31,3 +31,5 @@ mod leaks;
 mod by_hand;
 
 mod tidy;
+
+mod exports;
