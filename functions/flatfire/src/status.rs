@@ -9,7 +9,6 @@ mod queues;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
-use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{self, Load, LoadFilter};
 use pipeline::store::Store;
 use pipeline::store::overview::{KeyPattern, LoadPeriod};

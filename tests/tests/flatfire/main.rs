@@ -32,3 +32,5 @@ mod leaks;
 mod by_hand;
 
 mod tidy;
+
+mod exports;

@@ -14,7 +14,7 @@ use super::Assembler;
 
 /// The most files of a manifest that are kept.
 pub const MAX_LISTED_FILES: usize = 100_000;
-/// The most bytes of their names: with this, a manifest fits into a document of MongoDB.
+/// The most bytes of their names and types: with this, a manifest fits into a document of MongoDB.
 pub const MAX_NAMES_BYTES: usize = 6 << 20;
 /// The most manifests of one object that are kept.
 pub const MAX_MANIFESTS_OF_OBJECT: u64 = 100;
@@ -60,7 +60,7 @@ impl Assembler {
         for (name, role) in LISTS {
             for file in list(node, name) {
                 let file = self.expected(file, role);
-                names_bytes += file.name.len();
+                names_bytes += file.name.len() + file.resource_type.as_ref().map_or(0, String::len);
                 if manifest.files.len() >= MAX_LISTED_FILES || names_bytes > MAX_NAMES_BYTES {
                     manifest.beyond += 1;
                 } else {

@@ -23,7 +23,7 @@ pub struct Exports {
     all: Vec<Export>,
     /// The exports that list a name, by bucket and name.
     listing: BTreeMap<(String, String), Vec<usize>>,
-    /// The loads of files around which no manifest lies, with the name that counts, by bucket and load.
+    /// The loads of files around which no manifest lies, by bucket and load.
     apart: BTreeMap<(String, String), LoadedFile>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use pipeline::assemble::{MAX_LISTED_FILES, MAX_NAMES_BYTES};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
@@ -178,6 +179,25 @@ async fn erased_names_leave_manifests() {
         );
         rename("in/no such file", "~m3").await;
         assert!(!format!("{:?}", names_of().await).contains("~m3"));
+    })
+    .await;
+}
+
+/// The largest manifest that the assembler hands on.
+#[tokio::test]
+async fn the_largest_manifest_fits() {
+    each(async |store| {
+        let bytes = MAX_NAMES_BYTES / MAX_LISTED_FILES;
+        let resource_type = "OperationOutcome";
+        let files = (0..MAX_LISTED_FILES).map(|file| ExpectedFile {
+            name: format!("{file:0width$}", width = bytes - resource_type.len()),
+            role: FileRole::Outcome,
+            resource_type: Some(resource_type.to_owned()),
+            count: Some(u64::MAX >> 1),
+        });
+        let largest = ExportManifest { files: files.collect(), ..manifest("e", "in/m", 3, &[]) };
+        write(&*store, &[&largest]).await.unwrap();
+        assert!(standing(&*store).await == [largest]);
     })
     .await;
 }

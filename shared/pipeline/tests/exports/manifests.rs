@@ -8,6 +8,7 @@ use flatten::catalog::{Catalog, Choices};
 use pipeline::assemble::{MAX_LISTED_FILES, MAX_MANIFESTS_OF_OBJECT};
 use pipeline::exports::{FileState, reports};
 use pipeline::ledger::Status;
+use pipeline::store::admin::ObjectName;
 use pipeline::store::exports::{ExportManifest, FileRole};
 use pipeline::store::memory::MemoryStore;
 
@@ -205,15 +206,19 @@ async fn manifests_are_bounded() {
         }
         text + r#"],"output":[]}"#
     };
-    for (files, name, kept) in [
+    let long = "n".repeat(234);
+    let cases = [
         (MAX_LISTED_FILES, "", MAX_LISTED_FILES),
         (MAX_LISTED_FILES + 1, "", MAX_LISTED_FILES),
-        (26_214, &*"n".repeat(234), 26_214),
-        (26_215, &*"n".repeat(234), 26_214),
-    ] {
+        (26_214, &long, 26_214),
+        (26_215, &long, 26_214),
+    ];
+    for (files, name, _) in cases {
         let (key, text) = (format!("{files}/manifest.json"), manifest(files, name));
         assert_eq!(loaded(&place, &key, &text).await, Status::Done);
-        let reports = reports(&*place.store, NOW).await.unwrap();
+    }
+    let reports = reports(&*place.store, NOW).await.unwrap();
+    for (files, _, kept) in cases {
         let report = reports.iter().find(|report| report.folder == format!("{files}/")).unwrap();
         assert_eq!((report.files.len(), report.beyond), (kept, (files - kept) as u64));
         assert_eq!(report.is_complete(), files == kept);
@@ -225,4 +230,21 @@ async fn manifests_are_bounded() {
     assert_eq!(loaded(&place, "many/manifests", &many).await, Status::Done);
     let kept = standing(&place).await.iter().filter(|manifest| manifest.key == "many/manifests").count();
     assert_eq!(kept as u64, MAX_MANIFESTS_OF_OBJECT);
+}
+
+/// The mark of an erased object takes the place of its name in the manifest too.
+#[tokio::test]
+async fn an_export_stays_complete_when_a_file_of_it_is_erased() {
+    let place = Place::new(Arc::new(MemoryStore::default()));
+    let manifest =
+        r#"{"transactionTime":"1960-01-05","output":[{"type":"Patient","url":"anna.ndjson","count":1}]}"#;
+    loaded(&place, "in/manifest.json", manifest).await;
+    loaded(&place, "in/anna.ndjson", "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n").await;
+    let (bucket, key) = ("clinic".to_owned(), "in/anna.ndjson".to_owned());
+    let mark = place.store.erasure_marks().await.unwrap().of_object("clinic/in/anna.ndjson");
+    let object = ObjectName { bucket, key };
+    assert!(place.store.rename_object("clinic/in/anna.ndjson@v1", &object, &mark).await.unwrap());
+    let report = reports(&*place.store, NOW).await.unwrap().remove(0);
+    assert!(report.is_complete(), "{report:?}");
+    assert!(!format!("{report:?}").contains("anna"), "{report:?}");
 }
