@@ -198,13 +198,24 @@ impl Stack {
         // A database that outlives its tests may hold the rows of an earlier run.
         client.database(&database).drop().await.unwrap();
         archive.drop().await.unwrap();
-        let deployment = line.deploy(runner, name, mongodb_uri, parameters);
+        let parameters = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let bucket =
+            if name == workspace::BUCKET { name.to_owned() } else { format!("flatfire-test-{name}") };
+        let wanted = local_line::Stack {
+            name: format!("test-{name}"),
+            bucket,
+            mongodb_uri: mongodb_uri.to_owned(),
+            database,
+            parameters,
+            queue_for_worker: runner == Runner::Worker,
+        };
+        let deployment = aside(move || line.deploy(wanted)).await;
         let outputs = &deployment.outputs;
         let workers = |url: &String, suffix: &str| Workers::new(format!("{name}{suffix}"), url.clone());
         let stack = Self {
             s3: s3(&deployment.endpoint),
             sqs: sqs(&deployment.endpoint),
-            database: client.database(&database),
+            database: client.database(&deployment.database),
             archive,
             runner,
             workers: workers(&outputs.queue_url, ""),
@@ -233,7 +244,8 @@ impl Stack {
 
     /// Returns the command of a worker that has the variables of the function, but for these.
     async fn worker_command(&self, own: &[(&str, &str)]) -> std::process::Command {
-        let variables = self.deployment.environment_in_template(&line().await.tools).unwrap();
+        let (line, deployment) = (line().await, self.deployment.clone());
+        let variables = aside(move || deployment.environment_in_template(&line.tools).unwrap()).await;
         let mut command = self.flatfire_command(&["work", "--hidden", HIDDEN_SECONDS]).into_std();
         command.envs(variables).envs(own.iter().copied());
         command
@@ -516,25 +528,15 @@ fn lines_with(log: &[String], message: &str) -> Vec<Value> {
 }
 
 impl Line {
-    fn deploy(
-        &self,
-        runner: Runner,
-        name: &str,
-        mongodb_uri: &str,
-        parameters: &[(&str, &str)],
-    ) -> Deployment {
-        let bucket =
-            if name == workspace::BUCKET { name.to_owned() } else { format!("flatfire-test-{name}") };
-        let stack = local_line::Stack {
-            name: format!("test-{name}"),
-            bucket,
-            mongodb_uri: mongodb_uri.to_owned(),
-            database: format!("flatfire-test-{name}"),
-            parameters: parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-            queue_for_worker: runner == Runner::Worker,
-        };
+    fn deploy(&self, stack: local_line::Stack) -> Deployment {
         self.servers.deploy(&self.tools, &self.bootstrap, stack).unwrap_or_else(|error| panic!("{error:#}"))
     }
+}
+
+/// Runs what waits for other programs aside from the tasks of the test. The driver takes a server for dead that it cannot
+/// ask for seconds.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 /// The command line, which Cargo builds with the other tests into the directory above that of the tests.
