@@ -1,7 +1,7 @@
 //! Automatic rows: every resource readable with no configuration.
 //!
-//! A column's name is a function of FHIR path, extension URL and settings, never of the data. The rules and
-//! their reasons stand in `docs/flattening.md`; here they are in the order in which a resource meets them:
+//! A column's name is a function of FHIR path, extension URL and settings, never of the data. The rules stand
+//! in `docs/flattening.md`; here they are in the order in which a resource meets them:
 //!
 //! - `resource`: a resource, its contained resources and its child tables become rows;
 //! - `objects`: members, arrays with a primary item, extensions;
