@@ -37,9 +37,6 @@ pub enum Reference<'a> {
 /// ```
 #[must_use]
 pub fn parse(reference: &str) -> Reference<'_> {
-    if let Some(found) = parse_relative(reference) {
-        return found;
-    }
     if let Some(fragment) = reference.strip_prefix('#') {
         return Reference::Contained(fragment);
     }
@@ -62,17 +59,6 @@ pub fn parse(reference: &str) -> Reference<'_> {
         return Reference::Resource { kind, id };
     }
     if scheme.is_some() { Reference::Urn(address) } else { Reference::Other }
-}
-
-/// Reads the form that most references have: a type and an id, and no more. `None` for every other form.
-fn parse_relative(reference: &str) -> Option<Reference<'_>> {
-    let at = reference.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
-    let (kind, id) = reference.split_at_checked(at)?;
-    let id = id.strip_prefix('/')?;
-    // A colon could end a scheme.
-    let is_plain = |byte: u8| matches!(byte, b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z');
-    let is_id = !id.is_empty() && id.len() <= 256 && id.bytes().fold(true, |all, byte| all & is_plain(byte));
-    (is_id && is_type(kind)).then_some(Reference::Resource { kind, id })
 }
 
 /// Reads a conditional reference (R5, section 3.2.0.13.2): the type that is searched, and the identifier as

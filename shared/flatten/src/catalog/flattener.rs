@@ -37,8 +37,6 @@ pub struct ResourceFlattener {
     tally: Tally,
     dictionary: Dictionary,
     findings: Vec<(String, u64)>,
-    /// The type that was asked for last: resources of one type follow each other.
-    last: Option<Arc<OfType>>,
 }
 
 /// A larger cache is dropped: hostile input could make up names without end.
@@ -57,7 +55,6 @@ impl ResourceFlattener {
             tally: Tally::default(),
             dictionary: Dictionary::default(),
             findings: Vec::new(),
-            last: None,
         }
     }
 
@@ -260,13 +257,9 @@ impl ResourceFlattener {
     }
 
     fn of_type(&mut self, resource_type: &str) -> Arc<OfType> {
-        if let Some(last) = self.last.as_ref().filter(|last| *last.name == *resource_type) {
-            return Arc::clone(last);
-        }
         let resource_type = self.catalog.automatic.resource_types.table_of(resource_type);
         let known = self.state.types.get(resource_type).map(Arc::clone);
-        let of_type = known.unwrap_or_else(|| self.add_type(resource_type));
-        Arc::clone(self.last.insert(of_type))
+        known.unwrap_or_else(|| self.add_type(resource_type))
     }
 
     fn add_type(&mut self, resource_type: &str) -> Arc<OfType> {

@@ -1,6 +1,6 @@
 //! A trie of the paths that begin at one object: all of them are found in one pass over the object.
 
-use crate::json::{Ends, Kind, Node};
+use crate::json::{Kind, Node};
 
 use super::program::Key;
 
@@ -21,8 +21,6 @@ struct TrieNode {
 #[derive(Debug, Clone)]
 struct TrieEdge {
     name: Box<str>,
-    /// The ends of the name, which tell it from most others.
-    ends: Ends,
     /// For a name behind which only the first item is wanted: its place among the marks of those found.
     first: Option<usize>,
     /// The leaves that end here.
@@ -57,7 +55,12 @@ impl PathTrie {
             let index = known.unwrap_or_else(|| {
                 let first = key.first.then_some(self.firsts);
                 self.firsts += usize::from(key.first);
-                node.edges.push(TrieEdge::new(&key.name, first));
+                node.edges.push(TrieEdge {
+                    name: key.name.clone(),
+                    first,
+                    leaves: Vec::new(),
+                    node: TrieNode::default(),
+                });
                 node.edges.len() - 1
             });
             let Some(edge) = node.edges.get_mut(index) else { break };
@@ -102,17 +105,15 @@ impl TrieNode {
         let index = known.unwrap_or_else(|| {
             let first = only_first.then_some(*firsts);
             *firsts += usize::from(only_first);
-            self.edges.push(TrieEdge::new(name, first));
+            self.edges.push(TrieEdge {
+                name: name.into(),
+                first,
+                leaves: Vec::new(),
+                node: TrieNode::default(),
+            });
             self.edges.len() - 1
         });
         self.edges.get_mut(index)
-    }
-}
-
-impl TrieEdge {
-    fn new(name: &str, first: Option<usize>) -> Self {
-        let ends = Ends::of(name.as_bytes());
-        Self { name: name.into(), ends, first, leaves: Vec::new(), node: TrieNode::default() }
     }
 }
 
@@ -136,9 +137,8 @@ fn pass(wanted: &TrieNode, object: Node<'_>, found: &mut [PathMatch], taken: &mu
                 .for_each(|edge| follow(edge, value, found, taken));
             continue;
         };
-        let ends = Ends::of(name);
         for edge in &wanted.edges {
-            if edge.ends == ends && (ends.are_all() || edge.name.as_bytes() == name) {
+            if edge.name.as_bytes() == name {
                 follow(edge, value, found, taken);
                 missing -= 1;
             }

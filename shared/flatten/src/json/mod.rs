@@ -12,7 +12,6 @@
 mod escape;
 mod node;
 mod parse;
-mod repeats;
 mod scan;
 mod short;
 
@@ -26,8 +25,6 @@ pub use parse::{JsonError, JsonErrorKind, Limits};
 #[derive(Debug, Default)]
 pub struct Tape {
     entries: Vec<node::Entry>,
-    repeats: repeats::Repeats,
-    documents: u32,
 }
 
 /// Returns the position from `from` on of the first byte that a JSON string must escape: a quote, a backslash or a
@@ -35,14 +32,11 @@ pub struct Tape {
 #[must_use]
 #[inline]
 pub fn escape_position(text: &[u8], from: usize) -> Option<usize> {
-    scan::stop_in(text, from)
+    scan::string_stop(text, from)
 }
 
 /// A tape of so many entries is kept for whatever comes next.
 const KEPT_ENTRIES: usize = 1 << 18;
-
-/// After so many documents, values that repeat are remembered.
-const FEW_DOCUMENTS: u32 = 16;
 
 impl Tape {
     /// Parses exactly one JSON value (RFC 8259) with optional white space around it.
@@ -54,11 +48,7 @@ impl Tape {
             self.entries.clear();
             self.entries.shrink_to(bytes.len().max(KEPT_ENTRIES));
         }
-        self.documents = self.documents.saturating_add(1);
-        if self.documents > FEW_DOCUMENTS {
-            self.repeats.begin();
-        }
-        let text = parse::fill((&mut self.entries, &mut self.repeats), bytes, limits)?;
+        let text = parse::fill(&mut self.entries, bytes, limits)?;
         Ok(Document::new(text, &self.entries))
     }
 }

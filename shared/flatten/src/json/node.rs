@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::escape;
-use super::short::{Ends, same};
+use super::short::same;
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,12 +199,7 @@ impl<'a> Node<'a> {
     /// Returns the value of an object's member. Keys are unique: the parser refuses duplicates.
     #[must_use]
     pub fn get(self, key: &str) -> Option<Node<'a>> {
-        let wanted = Ends::of(key.as_bytes());
-        let is_wanted = |name: Node<'_>| match name.plain_bytes() {
-            Some(name) => wanted.are_of(name) && (wanted.are_all() || name == key.as_bytes()),
-            None => name.is(key),
-        };
-        self.members().find(|(name, _)| is_wanted(*name)).map(|(_, value)| value)
+        self.members().find(|(name, _)| name.is(key)).map(|(_, value)| value)
     }
 
     /// Returns the text of an object's string member, where it needs no decoding or is worth copying.
@@ -239,7 +234,6 @@ impl<'a> Node<'a> {
     }
 
     /// Returns the bytes of a string that needs no decoding; `None` for anything else.
-    #[inline]
     pub(crate) fn plain_bytes(self) -> Option<&'a [u8]> {
         let entry = self.entry();
         if entry.kind != Kind::String || entry.escaped {

@@ -3,7 +3,6 @@
 use thiserror::Error;
 
 use super::node::{Entry, Kind};
-use super::repeats::Repeats;
 use super::{escape, scan};
 
 /// How deep and how large a document may be.
@@ -79,7 +78,7 @@ pub enum JsonErrorKind {
 
 /// Fills `entries` with the tape of `bytes` and returns the bytes as text.
 pub(super) fn fill<'a>(
-    (entries, repeats): (&mut Vec<Entry>, &mut Repeats),
+    entries: &mut Vec<Entry>,
     bytes: &'a [u8],
     limits: Limits,
 ) -> Result<&'a str, JsonError> {
@@ -93,9 +92,7 @@ pub(super) fn fill<'a>(
             return Err(JsonError { kind: JsonErrorKind::InvalidUtf8, offset: error.valid_up_to() });
         }
     };
-    let (room, values) = (limits.depth, limits.values);
-    let mut parser =
-        Parser { text, bytes, at: 0, depth: room, room, least_room: room, values, entries, repeats };
+    let mut parser = Parser { text, bytes, at: 0, room: limits.depth, values: limits.values, entries };
     parser.skip_space();
     parser.value()?;
     parser.skip_space();
@@ -106,20 +103,12 @@ struct Parser<'a, 'e> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    /// How many levels may open.
-    depth: usize,
     /// How many more levels may open.
     room: usize,
-    /// The least room that there was.
-    least_room: usize,
     /// How many more values may come.
     values: usize,
     entries: &'e mut Vec<Entry>,
-    repeats: &'e mut Repeats,
 }
-
-/// Values at these depths are looked for among those that repeat: the members of a resource and what stands in them.
-const REPEATING: std::ops::RangeInclusive<usize> = 1..=3;
 
 /// Objects with more members than this are checked for duplicates by sorting, at their end.
 const MANY_MEMBERS: usize = 64;
@@ -132,8 +121,8 @@ impl Parser<'_, '_> {
         self.values = values;
         match self.peek() {
             Some(b'"') => self.string(),
-            Some(b'{') => self.repeating(Kind::Object),
-            Some(b'[') => self.repeating(Kind::Array),
+            Some(b'{') => self.nested(Kind::Object),
+            Some(b'[') => self.nested(Kind::Array),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal("true", Kind::True),
             Some(b'f') => self.literal("false", Kind::False),
@@ -143,45 +132,9 @@ impl Parser<'_, '_> {
         }
     }
 
-    /// Takes an object or an array, which may be one that was parsed before.
-    fn repeating(&mut self, kind: Kind) -> Result<(), JsonError> {
-        if !self.repeats.has_begun() || !REPEATING.contains(&(self.depth - self.room)) {
-            return self.nested(kind);
-        }
-        let (start, bytes) = (self.at, self.bytes);
-        let rest = bytes.get(start..).unwrap_or_default();
-        let Some(set) = Repeats::set_of(rest) else { return self.nested(kind) };
-        if let Some(known) = self.repeats.find(set, rest)
-            && known.depth <= self.room
-            && known.values <= self.values
-        {
-            let base = narrow(self.entries.len());
-            known.push(narrow(start), base, self.entries);
-            self.at += known.bytes();
-            self.values -= known.values;
-            self.least_room = self.least_room.min(self.room - known.depth);
-            return Ok(());
-        }
-        self.remember(kind, set)
-    }
-
-    /// Parses an object or an array, and remembers it.
-    fn remember(&mut self, kind: Kind, set: usize) -> Result<(), JsonError> {
-        let (start, values, first) = (self.at, self.values, self.entries.len());
-        let least_room = std::mem::replace(&mut self.least_room, self.room);
-        self.nested(kind)?;
-        let (depth, values) = (self.room - self.least_room, values - self.values);
-        self.least_room = self.least_room.min(least_room);
-        let text = self.bytes.get(start..self.at).unwrap_or_default();
-        let tape = self.entries.get(first..).unwrap_or_default();
-        self.repeats.keep(set, (text, start), (tape, first), (depth, values));
-        Ok(())
-    }
-
     fn nested(&mut self, kind: Kind) -> Result<(), JsonError> {
         let Some(room) = self.room.checked_sub(1) else { return Err(self.error(JsonErrorKind::TooDeep)) };
         self.room = room;
-        self.least_room = self.least_room.min(room);
         let index = self.entries.len();
         let start = self.at;
         self.push(kind, false, start, start);

@@ -25,23 +25,6 @@ pub(super) fn string_stop(bytes: &[u8], from: usize) -> Option<usize> {
     Some(at + rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?)
 }
 
-/// Returns what [`string_stop`] returns, for text that ends at a string's end: without a step for each of its last bytes.
-#[inline]
-pub(super) fn stop_in(text: &[u8], from: usize) -> Option<usize> {
-    let mut rest = text.get(from..)?;
-    while let Some((block, behind)) = rest.split_first_chunk() {
-        let stops = string_stops(block);
-        if stops != 0 {
-            return Some(text.len() - rest.len() + stops.trailing_zeros() as usize);
-        }
-        rest = behind;
-    }
-    let mut block = [b' '; 16];
-    block.get_mut(..rest.len())?.copy_from_slice(rest);
-    let stops = string_stops(&block);
-    (stops != 0).then(|| text.len() - rest.len() + stops.trailing_zeros() as usize)
-}
-
 /// Returns where the white space that begins at `from` ends.
 pub(super) fn space_end(bytes: &[u8], from: usize) -> usize {
     let mut rest = bytes.get(from..).unwrap_or_default();
@@ -76,7 +59,7 @@ fn others_than_space(block: &Block) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{space_end, stop_in, string_stop};
+    use super::{space_end, string_stop};
     use proptest::prelude::*;
 
     proptest! {
@@ -84,7 +67,6 @@ mod tests {
         fn stops_where_a_byte_by_byte_search_stops(bytes in proptest::collection::vec(any::<u8>(), 0..80), from in 0usize..90) {
             let expected = bytes.iter().enumerate().skip(from).find(|(_, b)| matches!(b, b'"' | b'\\' | 0..0x20)).map(|(i, _)| i);
             prop_assert_eq!(string_stop(&bytes, from), expected);
-            prop_assert_eq!(stop_in(&bytes, from), expected);
         }
 
         #[test]

@@ -25,12 +25,6 @@ impl Ends {
         Self { length, first, last }
     }
 
-    /// Returns whether a text has this length and these ends. Most texts have another length.
-    #[inline]
-    pub(crate) fn are_of(self, text: &[u8]) -> bool {
-        self.length == text.len() && self == Self::of(text)
-    }
-
     /// Returns whether they are the whole text.
     pub(crate) const fn are_all(self) -> bool {
         self.length <= 16

@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use flatten::json::{Kind, Limits, Node, Tape, escape_position};
+use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::row::{ColumnId, NameList, Row, Value};
-use memchr::memchr;
 
 use super::PrintError;
 use super::json::{Hole, JsonWriter, MemberNames, moment, plain};
@@ -361,10 +360,9 @@ fn push_node(out: &mut Vec<u8>, value: Node<'_>) {
 
 /// Appends a cell, in quotes if it must have them.
 fn quoted(out: &mut Vec<u8>, cell: &[u8]) {
-    // What JSON must escape holds all of these but the comma.
-    let may_be_special = escape_position(cell, 0).is_some() || memchr(b',', cell).is_some();
+    // Without a stop in between, which lets sixteen bytes be looked at together.
     let is_special = |byte: &u8| matches!(byte, b'"' | b',' | b'\r' | b'\n');
-    if !may_be_special || !cell.iter().any(is_special) {
+    if !cell.iter().fold(false, |any, byte| any | is_special(byte)) {
         return out.extend_from_slice(cell);
     }
     out.push(b'"');

@@ -256,28 +256,29 @@ pub(super) fn moment(out: &mut Vec<u8>, milliseconds: i64) {
     let (year, month, day) = date_of(milliseconds.div_euclid(86_400_000));
     let rest = milliseconds.rem_euclid(86_400_000);
     // Formatting takes longer than all the rest of a small row.
-    let mut text = *b"0000-00-00T00:00:00.000Z";
-    let is_usual = (0..10_000).contains(&year);
-    if is_usual {
-        set_digits(&mut text, 0..4, year);
+    if (0..10_000).contains(&year) {
+        digits::<4>(out, year);
     } else {
         write!(out, "{year:04}").ok();
     }
     let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    for (at, part) in [(5, month), (8, day), (11, hour), (14, minute), (17, second)] {
-        set_digits(&mut text, at..at + 2, part);
+    for (separator, part) in [(b'-', month), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
+        out.push(separator);
+        digits::<2>(out, part);
     }
-    set_digits(&mut text, 20..23, rest % 1_000);
-    let from = if is_usual { 0 } else { 4 };
-    out.extend_from_slice(text.get(from..).unwrap_or_default());
+    out.push(b'.');
+    digits::<3>(out, rest % 1_000);
+    out.push(b'Z');
 }
 
-/// Writes the last digits of a number that is not negative.
-fn set_digits(text: &mut [u8], range: std::ops::Range<usize>, mut number: i64) {
-    for digit in text.get_mut(range).into_iter().flatten().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+/// Appends the last digits of a number that is not negative.
+fn digits<const DIGITS: usize>(out: &mut Vec<u8>, mut number: i64) {
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789".get(usize::try_from(number % 10).unwrap_or_default()).copied().unwrap_or(b'0');
         number /= 10;
     }
+    out.extend_from_slice(&digits);
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.

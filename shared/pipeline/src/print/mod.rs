@@ -24,7 +24,7 @@ pub use cells::{archived_line, row_line};
 
 use csv::CsvTable;
 use json::{Hole, JsonWriter, MemberNames};
-use run::{AddedRows, ByHash, KeyHash, KeyHasher, Run, Stored};
+use run::{AddedRows, KeyHash, KeyHasher, Run, Stored};
 
 /// What is printed, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,17 +162,18 @@ impl State {
 /// Says of each resource of a batch whether a newer version, or the same, stands in it too.
 fn repeated(batch: &WriteBatch, hashes: &[KeyHash]) -> Vec<bool> {
     let mut repeated = vec![false; hashes.len()];
-    let mut newest: ByHash<(usize, &ResourceWrite)> = ByHash::default();
-    newest.reserve(hashes.len());
-    for (index, (hash, resource)) in hashes.iter().zip(&batch.resources).enumerate() {
-        let other = newest.get(hash).copied();
-        let is_newer = other.is_none_or(|(_, other)| other.version < resource.version);
-        if is_newer {
-            newest.insert(*hash, (index, resource));
-        }
-        let replaced = if is_newer { other.map(|(index, _)| index) } else { Some(index) };
+    let mut sorted: Vec<_> = hashes.iter().zip(&batch.resources).enumerate().collect();
+    sorted.sort_unstable_by_key(|(index, (hash, _))| (**hash, *index));
+    let mut newest: Option<(usize, KeyHash, &ResourceWrite)> = None;
+    for (index, (hash, resource)) in sorted {
+        let other = newest.filter(|(_, other, _)| other == hash);
+        let is_newer = other.is_none_or(|(_, _, other)| other.version < resource.version);
+        let replaced = if is_newer { other.map(|(index, _, _)| index) } else { Some(index) };
         if let Some(place) = replaced.and_then(|index| repeated.get_mut(index)) {
             *place = true;
+        }
+        if is_newer {
+            newest = Some((index, *hash, resource));
         }
     }
     repeated

@@ -4,9 +4,8 @@
 //! they came; beside them, spread over partitions by the resource's key, wait what decides about them: versions and keys
 //! of references. At the end one partition after the other is in memory: a 32nd of the run's keys and versions.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use crate::batch::{Completion, list_of};
@@ -34,24 +33,6 @@ impl KeyHasher {
     pub(super) fn hash(&self, key: &str) -> KeyHash {
         let Self([high, low]) = self;
         KeyHash::from(high.hash_one(key)) << 64 | KeyHash::from(low.hash_one(key))
-    }
-}
-
-/// Values by the hash of a key.
-#[expect(clippy::disallowed_types, reason = "only looked up; nothing depends on its order")]
-pub(super) type ByHash<T> = std::collections::HashMap<KeyHash, T, BuildHasherDefault<HashOfHash>>;
-
-/// Takes a part of a key's hash as it is.
-#[derive(Debug, Default, Clone)]
-pub(super) struct HashOfHash(u64);
-
-impl Hasher for HashOfHash {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -127,13 +108,14 @@ struct Fill {
 struct Versions {
     /// One behind the other.
     tokens: Vec<u8>,
-    /// Of each key the newest so far.
-    newest: ByHash<VersionOf>,
+    /// Sorted by the hash once all are read; then of each key the newest.
+    all: Vec<VersionOf>,
 }
 
 /// A version of a resource.
 #[derive(Clone, Copy)]
 struct VersionOf {
+    hash: KeyHash,
     number: u64,
     /// Where its token stands.
     start: usize,
@@ -297,18 +279,23 @@ impl Decided {
         Ok(())
     }
 
-    /// Finds the newest version of each key of a partition; of equal ones the first. The others are marked as replaced.
+    /// Finds the newest version of each key of a partition. The others are marked as replaced.
     fn newest(&mut self, reader: &mut SpoolReader) -> io::Result<Versions> {
-        let mut versions = Versions::default();
-        while let Some(record) = reader.next_record() {
-            let Some((number, rest)) = record.split_first_chunk() else { continue };
-            let Some((hash, token)) = rest.split_first_chunk() else { continue };
-            let (hash, number) = (KeyHash::from_le_bytes(*hash), u64::from_le_bytes(*number));
-            if let Some(replaced) = versions.add(hash, number, token) {
-                self.replace(replaced);
+        let mut versions = Versions::read(reader)?;
+        let mut newest: Vec<VersionOf> = Vec::with_capacity(versions.all.len());
+        for version in std::mem::take(&mut versions.all) {
+            match newest.last_mut().filter(|other| other.hash == version.hash) {
+                Some(other) if versions.token(*other) >= versions.token(version) => {
+                    self.replace(version.number);
+                }
+                Some(other) => {
+                    self.replace(other.number);
+                    *other = version;
+                }
+                None => newest.push(version),
             }
         }
-        whole(reader)?;
+        versions.all = newest;
         Ok(versions)
     }
 
@@ -367,26 +354,19 @@ impl Decided {
 }
 
 impl Versions {
-    /// Adds a version. Returns the number of the resource that is replaced: an older one, or the one that comes.
-    fn add(&mut self, hash: KeyHash, number: u64, token: &[u8]) -> Option<u64> {
-        let start = self.tokens.len();
-        let version = VersionOf { number, start, end: start + token.len() };
-        let replaced = match self.newest.entry(hash) {
-            Entry::Vacant(place) => {
-                place.insert(version);
-                None
-            }
-            Entry::Occupied(mut place) => {
-                let other = *place.get();
-                if self.tokens.get(other.start..other.end) >= Some(token) {
-                    return Some(number);
-                }
-                place.insert(version);
-                Some(other.number)
-            }
-        };
-        self.tokens.extend_from_slice(token);
-        replaced
+    fn read(reader: &mut SpoolReader) -> io::Result<Self> {
+        let mut versions = Self::default();
+        while let Some(record) = reader.next_record() {
+            let Some((number, rest)) = record.split_first_chunk() else { continue };
+            let Some((hash, token)) = rest.split_first_chunk() else { continue };
+            let start = versions.tokens.len();
+            versions.tokens.extend_from_slice(token);
+            let (hash, number) = (KeyHash::from_le_bytes(*hash), u64::from_le_bytes(*number));
+            versions.all.push(VersionOf { hash, number, start, end: versions.tokens.len() });
+        }
+        whole(reader)?;
+        versions.all.sort_unstable_by_key(|version| (version.hash, version.number));
+        Ok(versions)
     }
 
     fn token(&self, version: VersionOf) -> &[u8] {
@@ -394,7 +374,8 @@ impl Versions {
     }
 
     fn of(&self, hash: KeyHash) -> Option<VersionOf> {
-        self.newest.get(&hash).copied()
+        let index = self.all.binary_search_by_key(&hash, |version| version.hash).ok()?;
+        self.all.get(index).copied()
     }
 }
 

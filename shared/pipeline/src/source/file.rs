@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{ReadFailure, interrupted};
 
-const READ_BYTES: u64 = 256 * 1024;
+const READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -22,19 +22,16 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) async fn open(path: &Path, from_offset: u64) -> Result<Self, ReadFailure> {
-        // What is no regular file, such as a pipe without a writer, may wait for ever.
-        let is_regular = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
         let path = path.to_owned();
-        let open = move || {
+        let (file, metadata) = blocking(move || {
             let mut file = File::open(path)?;
             let metadata = file.metadata()?;
             if from_offset > 0 {
                 file.seek(SeekFrom::Start(from_offset))?;
             }
             Ok((file, metadata))
-        };
-        let (file, metadata) =
-            if is_regular { open().map_err(|error| failure(&error))? } else { blocking(open).await? };
+        })
+        .await?;
         // A pipe has no size, and neither can be begun in the middle.
         let total = metadata.is_file().then_some(metadata.len());
         let modified = metadata.modified().ok().filter(|_| metadata.is_file()).map(milliseconds);
@@ -50,26 +47,15 @@ impl Reader {
         self.modified
     }
 
-    /// Returns whether its bytes are there at once, so that reading ahead costs more than it saves.
-    pub(super) const fn is_regular(&self) -> bool {
-        self.total.is_some()
-    }
-
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
-        let length = match self.total {
-            // One byte more than there should be shows a file that grows.
-            Some(total) => total.saturating_sub(self.offset).clamp(1, READ_BYTES),
-            None => READ_BYTES,
-        };
         let file = Arc::clone(&self.file);
         // Straight into the chunk: a reader of the runtime would copy it.
-        let read = move || {
-            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-            (&*file).take(length).read_to_end(&mut bytes)?;
+        let bytes = blocking(move || {
+            let mut bytes = Vec::with_capacity(READ_BYTES);
+            (&*file).take(READ_BYTES as u64).read_to_end(&mut bytes)?;
             Ok(bytes)
-        };
-        let bytes =
-            if self.is_regular() { read().map_err(|error| failure(&error))? } else { blocking(read).await? };
+        })
+        .await?;
         let length = bytes.len();
         self.offset += length as u64;
         match self.total {
@@ -91,7 +77,7 @@ fn milliseconds(time: SystemTime) -> i64 {
 /// The next bytes of standard input. A read cannot be called off, so it stands on a thread of its own.
 pub(super) async fn read_standard_input() -> Result<Option<Bytes>, ReadFailure> {
     let bytes = blocking(|| {
-        let mut bytes = vec![0; usize::try_from(READ_BYTES).unwrap_or_default()];
+        let mut bytes = vec![0; READ_BYTES];
         let length = std::io::stdin().read(&mut bytes)?;
         bytes.truncate(length);
         Ok(Bytes::from(bytes))

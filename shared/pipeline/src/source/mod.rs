@@ -36,14 +36,7 @@ pub enum Storage {
 pub struct Opened {
     total_bytes: Option<u64>,
     modified: Option<i64>,
-    chunks: Chunks,
-}
-
-/// Where the chunks come from.
-#[derive(Debug)]
-enum Chunks {
-    Ahead(ReadAhead),
-    Regular(file::Reader),
+    ahead: ReadAhead,
 }
 
 /// Why there are no more bytes.
@@ -79,11 +72,7 @@ impl Storage {
             Self::StandardInput => return Err(interrupted("standard-input-read-before")),
         };
         let (total_bytes, modified) = (reader.total_bytes(), reader.modified());
-        let chunks = match reader {
-            Reader::File(file) if file.is_regular() => Chunks::Regular(file),
-            reader => Chunks::Ahead(ReadAhead::new(reader)),
-        };
-        Ok(Opened { total_bytes, modified, chunks })
+        Ok(Opened { total_bytes, modified, ahead: ReadAhead::new(reader) })
     }
 }
 
@@ -108,10 +97,7 @@ impl Opened {
     /// A connection that is cut, reset or stalled is replaced by another one that goes on at the same byte of the
     /// same version, unseen from here. After an error the object must be opened again.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, ReadFailure> {
-        match &mut self.chunks {
-            Chunks::Ahead(ahead) => ahead.next_chunk().await,
-            Chunks::Regular(file) => file.next().await,
-        }
+        self.ahead.next_chunk().await
     }
 }
 
