@@ -20,7 +20,7 @@ use pipeline::summary::Summary;
 const LIMITS: PipelineLimits = PipelineLimits {
     batch: BatchLimits { bytes: 20_000, resources: 3 },
     writes_at_once: 3,
-    decode: decode::Limits { max_resource_bytes: 60_000 },
+    decode: decode::DecoderLimits { max_resource_bytes: 60_000 },
     lease: Duration::from_mins(5),
 };
 

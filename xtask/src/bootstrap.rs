@@ -11,14 +11,14 @@ use crate::workspace;
 
 /// The profile of a build: what a deployment runs, or the same code built in less time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub enum BuildProfile {
     /// What is deployed and tested.
     Release,
     /// What the demo runs.
     Demo,
 }
 
-impl Profile {
+impl BuildProfile {
     const fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
@@ -44,7 +44,7 @@ impl Profile {
 ///
 /// # Errors
 /// When the build fails, or this machine cannot run what Lambda runs (only Linux can).
-pub fn build(tools: &Tools, settings: &Settings, profile: Profile) -> Result<PathBuf> {
+pub fn build(tools: &Tools, settings: &Settings, profile: BuildProfile) -> Result<PathBuf> {
     if !cfg!(target_os = "linux") {
         bail!(
             "the local cloud runs the function's Linux binary itself, so this needs Linux (or WSL on Windows)"
@@ -66,7 +66,7 @@ pub fn build(tools: &Tools, settings: &Settings, profile: Profile) -> Result<Pat
 /// # Errors
 /// When there has been none.
 pub fn existing() -> Result<PathBuf> {
-    let zip = Profile::Release.zip();
+    let zip = BuildProfile::Release.zip();
     if !zip.is_file() {
         bail!("the function is not built for Lambda yet; run `cargo xtask build`");
     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::bootstrap::{self, Profile};
+use crate::bootstrap::{self, BuildProfile};
 use crate::local_line::{ACCESS_KEY, Deployment, KeptLine, LocalLine, REGION, SECRET_KEY};
-use crate::report::{self, Document};
+use crate::report::{self, ReportDocument};
 use crate::settings::Settings;
 use crate::steps::Steps;
 use crate::tools::Tools;
@@ -19,8 +19,8 @@ use crate::workspace;
 pub async fn run(settings: &Settings, keep: bool) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
-    let zip =
-        steps.run("Build the function for Lambda", || bootstrap::build(&tools, settings, Profile::Demo))?;
+    let zip = steps
+        .run("Build the function for Lambda", || bootstrap::build(&tools, settings, BuildProfile::Demo))?;
     let title = "Start the database and the local cloud, deploy template.yaml";
     if keep {
         let line = KeptLine::of_this_checkout();
@@ -71,7 +71,7 @@ async fn load(steps: &mut Steps, tools: &Tools, deployment: &Deployment, files: 
 }
 
 /// `partial` is a result, and the demo has one on purpose; `failed` is not.
-fn none_failed(loads: &[Document]) -> Result<()> {
+fn none_failed(loads: &[ReportDocument]) -> Result<()> {
     let failed = loads.iter().filter(|load| load.get("status").is_some_and(|status| status == "failed"));
     let keys: Vec<&str> = failed.filter_map(|load| load.get("key")?.as_str()).collect();
     if !keys.is_empty() {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use xtask::bootstrap::Profile;
+use xtask::bootstrap::BuildProfile;
 use xtask::local_line::KeptLine;
 use xtask::settings::Settings;
 use xtask::steps::{Steps, run_command};
@@ -90,7 +90,7 @@ async fn run(chore: Chore) -> Result<()> {
         Chore::Build => {
             let tools = steps.run("Install the tools", || Tools::install(&settings))?;
             let zip = steps.run("Build the function for Lambda", || {
-                bootstrap::build(&tools, &settings, Profile::Release)
+                bootstrap::build(&tools, &settings, BuildProfile::Release)
             })?;
             println!("    {}", zip.display());
             Ok(())

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::local_line::{Deployment, Uploaded, ask};
+use crate::local_line::{Deployment, UploadedVersion, ask};
 use crate::tools::Tools;
 
 /// How long the loads of a few small files may take, cold start included.
@@ -25,14 +25,14 @@ const CELL_WIDTH: usize = 34;
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
 
 /// A document as JSON.
-pub type Document = Map<String, Value>;
+pub type ReportDocument = Map<String, Value>;
 
 /// A table with its first rows.
 #[derive(Debug, Deserialize)]
 struct TableSample {
     name: String,
     count: u64,
-    first: Vec<Document>,
+    first: Vec<ReportDocument>,
 }
 
 /// Waits until the ledger has come to an end with every uploaded object version, and returns its entries in the
@@ -43,8 +43,8 @@ struct TableSample {
 pub async fn wait_for_loads(
     tools: &Tools,
     deployment: &Deployment,
-    uploads: &[Uploaded],
-) -> Result<Vec<Document>> {
+    uploads: &[UploadedVersion],
+) -> Result<Vec<ReportDocument>> {
     let progress = ProgressBar::new(uploads.len() as u64);
     progress
         .set_style(ProgressStyle::with_template("    {spinner} {pos} of {len} files loaded ({elapsed})")?);
@@ -72,7 +72,7 @@ pub async fn wait_for_loads(
     }
 }
 
-fn is_finished(load: &Document, bucket: &str, upload: &Uploaded) -> bool {
+fn is_finished(load: &ReportDocument, bucket: &str, upload: &UploadedVersion) -> bool {
     let is = |field: &str, value: &str| load.get(field).and_then(Value::as_str) == Some(value);
     is("bucket", bucket)
         && is("key", &upload.key)
@@ -80,7 +80,7 @@ fn is_finished(load: &Document, bucket: &str, upload: &Uploaded) -> bool {
         && FINAL_STATUSES.iter().any(|status| is("status", status))
 }
 
-fn documents(tools: &Tools, deployment: &Deployment, collection: &str) -> Result<Vec<Document>> {
+fn documents(tools: &Tools, deployment: &Deployment, collection: &str) -> Result<Vec<ReportDocument>> {
     ask(tools, &deployment.mongodb_uri, &["all", &deployment.database, collection])
 }
 
@@ -123,9 +123,9 @@ fn print_rows(TableSample { name, count, first: rows }: &TableSample) {
 
 /// Prints a technical collection as one table. `columns` picks what is shown of a document; `None` leaves it out.
 fn print_all(
-    documents: &[Document],
+    documents: &[ReportDocument],
     title: &str,
-    columns: impl Fn(&Document) -> Option<Vec<(&'static str, String)>>,
+    columns: impl Fn(&ReportDocument) -> Option<Vec<(&'static str, String)>>,
 ) {
     let rows: Vec<_> = documents.iter().filter_map(columns).collect();
     println!("\n{title}: {})", rows.len());
@@ -148,7 +148,7 @@ fn new_table(columns: &[String]) -> Table {
 }
 
 /// The key and the first columns that a person reads: single values, no technical columns, no code systems.
-fn readable_columns(rows: &[Document]) -> Vec<String> {
+fn readable_columns(rows: &[ReportDocument]) -> Vec<String> {
     let mut columns = vec!["_id".to_owned()];
     for (column, value) in rows.iter().flatten() {
         let technical = column.starts_with('_') || column == "id" || column.starts_with("meta_");

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::bootstrap::{self, Profile};
+use crate::bootstrap::{self, BuildProfile};
 use crate::local_line::{Database, Lifetime, find_mongod};
 use crate::settings::Settings;
 use crate::steps::{Steps, run_command};
@@ -64,7 +64,7 @@ pub fn run(settings: &Settings) -> Result<()> {
         run_command(cargo().args(["test", "--locked", "--workspace", "--doc"]).args(features))
     })?;
     steps.run("Build the function for Lambda", || {
-        bootstrap::build(&tools, settings, Profile::Release).map(drop)
+        bootstrap::build(&tools, settings, BuildProfile::Release).map(drop)
     })?;
     steps.run("Build the stack as `sam deploy` would", || sam_build(&tools, settings))?;
     steps.run("Build the function as `cargo lambda watch` does", || {

@@ -20,11 +20,11 @@ use restore::Restore;
 #[derive(Debug, Args)]
 pub(crate) struct Archive {
     #[command(subcommand)]
-    command: Command,
+    command: ArchiveCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ArchiveCommand {
     /// List the types that are archived, or the resources of one type
     List(List),
     /// Print archived resources as they came, one after the other
@@ -59,9 +59,9 @@ struct Show {
 /// Does what is asked for.
 pub(crate) async fn run(arguments: Archive) -> anyhow::Result<Outcome> {
     match arguments.command {
-        Command::List(list) => print_list(&list).await,
-        Command::Show(show) => print_resources(&show).await,
-        Command::Restore(restore) => restore::run(restore).await,
+        ArchiveCommand::List(list) => print_list(&list).await,
+        ArchiveCommand::Show(show) => print_resources(&show).await,
+        ArchiveCommand::Restore(restore) => restore::run(restore).await,
     }
 }
 

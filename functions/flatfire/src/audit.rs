@@ -19,12 +19,12 @@ use crate::known_loads::KnownLoads;
 use crate::listing::{Objects, Selection};
 use crate::outcome::Outcome;
 use crate::progress::spinner;
-use crate::queue_sender::{QueueSender, Reason};
+use crate::queue_sender::{QueueSender, SendReason};
 use crate::run_by::RunBy;
 use crate::settings::Destination;
 use expected::Expected;
-use report::{Finding, Report};
-use tally::{Tally, Verdict};
+use report::{AuditReport, Finding};
+use tally::{AuditSums, AuditVerdict};
 
 /// Compare a bucket with the ledger: is everything in?
 #[derive(Debug, Args)]
@@ -71,8 +71,8 @@ failed.";
 struct Auditor {
     selection: Selection,
     is_from_report: bool,
-    tally: Tally,
-    report: Report,
+    tally: AuditSums,
+    report: AuditReport,
     expected: Expected,
     sender: Option<QueueSender>,
     /// Versions that are listed and that the ledger calls gone.
@@ -103,8 +103,8 @@ pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
     let mut auditor = Auditor {
         selection,
         is_from_report: pages.are_from_report,
-        tally: Tally::new(in_ledger),
-        report: Report::new(arguments.json),
+        tally: AuditSums::new(in_ledger),
+        report: AuditReport::new(arguments.json),
         expected,
         sender,
         listed_gone: BTreeSet::new(),
@@ -128,7 +128,7 @@ impl Auditor {
             return Ok(());
         }
         let is_gone = compared.is_gone();
-        let verdict = Verdict::of(compared.state, !self.is_from_report);
+        let verdict = AuditVerdict::of(compared.state, !self.is_from_report);
         self.tally.add(object.created, verdict, compared.state.is_some());
         if is_gone {
             let other = compared.version.other_load_id.clone();
@@ -140,7 +140,7 @@ impl Auditor {
         }
         let can_be_sent = verdict.is_sent() && !compared.version.is_archived;
         if let (true, Some(sender)) = (can_be_sent, &mut self.sender) {
-            let reason = if is_gone { Reason::WrongInLedger } else { Reason::NotLoaded };
+            let reason = if is_gone { SendReason::WrongInLedger } else { SendReason::NotLoaded };
             sender.send(compared.version.object, reason).await?;
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Auditor {
             if listed_gone.contains(id) {
                 return Ok(());
             }
-            tally.add(created, Verdict::Gone, true);
+            tally.add(created, AuditVerdict::Gone, true);
             bar.suspend(|| report.print_gone(id, created))
         };
         loads.visit_gone(selection, visit).await?;

@@ -21,7 +21,7 @@ use crate::known_loads::KnownLoads;
 use crate::listing::Objects;
 use crate::outcome::Outcome;
 use crate::progress::spinner;
-use crate::queue_sender::{QueueSender, Reason};
+use crate::queue_sender::{QueueSender, SendReason};
 use crate::run_by::RunBy;
 use crate::settings::Destination;
 use direct::{Direct, DirectLoader, is_open};
@@ -82,7 +82,7 @@ enum Destiny {
 }
 
 /// What a run does and has seen.
-struct Run {
+struct BackfillRun {
     destiny: Destiny,
     archived: ArchivedObjects,
     /// A report may be older than the ledger: what the ledger calls gone is gone.
@@ -119,7 +119,7 @@ pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     let loads = KnownLoads::new(store.clone());
     let cloud = Arc::new(Cloud::new().await);
     let mut pages = arguments.objects.pages(&cloud, &selection).await?;
-    let mut run = Run {
+    let mut run = BackfillRun {
         destiny: arguments.destiny(&cloud, store, catalog).await?,
         archived: ArchivedObjects::new(arguments.archived.as_deref(), arguments.json)?,
         is_from_report: pages.are_from_report,
@@ -159,7 +159,7 @@ impl Backfill {
     }
 }
 
-impl Run {
+impl BackfillRun {
     fn stopped(&self) -> Option<Outcome> {
         match &self.destiny {
             Destiny::Direct(loader) => loader.stopped(),
@@ -195,7 +195,8 @@ impl Run {
                     })?;
                 }
                 Destiny::Queue(sender) => {
-                    let reason = if is_wrong_in_ledger { Reason::WrongInLedger } else { Reason::NotLoaded };
+                    let reason =
+                        if is_wrong_in_ledger { SendReason::WrongInLedger } else { SendReason::NotLoaded };
                     sender.send(version.object, reason).await?;
                 }
                 Destiny::Direct(loader) => loader.load(version.object, &self.bar).await,

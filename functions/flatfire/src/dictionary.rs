@@ -1,7 +1,7 @@
 //! The dictionary of columns, for what is written resource by resource.
 
 use flatten::dictionary::Dictionary;
-use pipeline::ledger::{Filled, Ledger};
+use pipeline::ledger::{FilledColumns, Ledger};
 
 use crate::console;
 
@@ -34,7 +34,7 @@ pub(crate) async fn fill(
 ) -> anyhow::Result<()> {
     let (part, now) = (apart.part(offset), crate::surroundings::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
-    let filled = Filled { load, attempt: 1, part, columns, now };
+    let filled = FilledColumns { load, attempt: 1, part, columns, now };
     let drift = ledger.fill(&filled).await;
     drift.map(drop).map_err(|error| anyhow::Error::msg(console::explained(&error)))
 }

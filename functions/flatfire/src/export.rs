@@ -57,8 +57,8 @@ pub(crate) async fn run(arguments: Export) -> anyhow::Result<Outcome> {
         bail!("--types: `{wrong}` is no resource type");
     }
     let mut lines = match &arguments.out {
-        Some(folder) => Lines::InFolder(Folder::make(folder)?),
-        None => Lines::Together(BufWriter::new(io::stdout())),
+        Some(folder) => ExportWriter::InFolder(Folder::make(folder)?),
+        None => ExportWriter::Together(BufWriter::new(io::stdout())),
     };
     let store = arguments.destination.connect().await?;
     let types = arguments.types.iter().cloned().collect();
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Export) -> anyhow::Result<Outcome> {
 async fn written(
     store: &dyn Store,
     found: &Compartment,
-    lines: &mut Lines,
+    lines: &mut ExportWriter,
 ) -> anyhow::Result<BTreeMap<String, u64>> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut outcome = Ok(());
@@ -108,12 +108,12 @@ fn report(patient: &str, found: &Compartment, written: &BTreeMap<String, u64>) {
 }
 
 /// Where lines go.
-enum Lines {
+enum ExportWriter {
     Together(BufWriter<io::Stdout>),
     InFolder(Folder),
 }
 
-impl Lines {
+impl ExportWriter {
     fn write(&mut self, table: &str, mut line: Vec<u8>) -> io::Result<()> {
         line.push(b'\n');
         match self {

@@ -7,7 +7,7 @@ use clap::Args;
 use flatten::catalog::{Catalog, Choices, Tables};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
-use pipeline::decode::{Decoder, Limits};
+use pipeline::decode::{Decoder, DecoderLimits};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::{ReadFailure, Storage};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ async fn search(
         Ok(opened) => opened,
         Err(failure) => return Ok(Err(explained(&failure))),
     };
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(DecoderLimits::default());
     let mut assembler =
         Assembler::new(Arc::clone(&candidate.object), Arc::clone(catalog), BatchLimits::default());
     loop {

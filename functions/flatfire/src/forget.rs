@@ -22,7 +22,7 @@ use crate::kept_out;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
 
-use objects::Objects;
+use objects::ErasedObjects;
 use record::Warrant;
 
 /// Erase resources for good, and keep them out of the tables.
@@ -75,12 +75,12 @@ versions are found by `flatfire find`), backups, the database's own log, and who
 Exit codes: 0 erased, 2 some of it stands nowhere, 1 failed.";
 
 /// What is going to be erased, and what is known of it.
-struct Plan {
+struct ErasurePlan {
     standing: BTreeMap<String, Standing>,
     /// Keys of which nothing stands.
     nowhere: Vec<String>,
     spared: BTreeMap<String, String>,
-    objects: Objects,
+    objects: ErasedObjects,
 }
 
 /// Erases what the arguments name, or lets it in again.
@@ -99,7 +99,7 @@ pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
         return lift(store, &arguments, &keys).await;
     }
     has_its_archive(store).await?;
-    let plan = Plan::of(store, &arguments, &keys).await?;
+    let plan = ErasurePlan::of(store, &arguments, &keys).await?;
     plan.print(store, &arguments).await?;
     let outcome = if plan.nowhere.is_empty() { Outcome::Done } else { Outcome::Partial };
     if arguments.dry_run || plan.standing.is_empty() || !is_wanted(&arguments, plan.standing.len())? {
@@ -129,7 +129,7 @@ pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
     }
 }
 
-impl Plan {
+impl ErasurePlan {
     async fn of(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) -> Result<Self, StoreError> {
         let mut wanted = Compartment { members: keys.clone(), ..Compartment::default() };
         if arguments.compartment {
@@ -143,7 +143,7 @@ impl Plan {
         }
         let standing = store.standing(&wanted.members).await?;
         let nowhere = keys.iter().filter(|key| !standing.contains_key(*key)).cloned().collect();
-        let objects = Objects::of(store, standing.values()).await?;
+        let objects = ErasedObjects::of(store, standing.values()).await?;
         Ok(Self { standing, nowhere, spared: wanted.spared, objects })
     }
 
@@ -178,7 +178,7 @@ impl Plan {
     }
 }
 
-impl Plan {
+impl ErasurePlan {
     fn described(&self) -> Vec<Value> {
         let nowhere = self.nowhere.iter().map(|key| json!({ "resource": key, "fate": "nowhere" }));
         let found = self
@@ -210,7 +210,7 @@ fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
     bail!("nothing was erased")
 }
 
-async fn erase(store: &dyn Store, arguments: &Forget, plan: &Plan) -> anyhow::Result<Outcome> {
+async fn erase(store: &dyn Store, arguments: &Forget, plan: &ErasurePlan) -> anyhow::Result<Outcome> {
     let marks = store.erasure_marks().await?;
     let reason = arguments.reason.as_deref().unwrap_or_default();
     let warrant = Warrant::of(store, arguments.by.as_deref(), reason).await?;

@@ -88,7 +88,7 @@ impl Objects {
         let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
         let (cloud, selection) = (Arc::clone(cloud), selection.clone());
         if let Some(manifest) = &self.inventory {
-            let report = inventory::Report::open(&cloud, manifest, &selection.bucket).await?;
+            let report = inventory::InventoryReport::open(&cloud, manifest, &selection.bucket).await?;
             tokio::spawn(async move { report.list(&cloud, selection, sender).await });
         } else {
             tokio::spawn(async move { bucket::list(&cloud, &selection, &sender).await });

@@ -39,7 +39,7 @@ use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 use crate::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
-use report::{Entry, Form, Report};
+use report::{FileEntry, Form, LoadReport};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.
 pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 20;
@@ -99,7 +99,7 @@ const NO_FHIR_FILE: &str =
     "no file has a name that ends in .json, .ndjson or .jsonl, perhaps with .gz or .zst behind it";
 
 /// What all files have in common.
-struct Loader {
+struct FileLoader {
     catalog: Arc<Catalog>,
     store: Arc<dyn Store>,
     ledger: Ledger,
@@ -119,7 +119,7 @@ pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
     let form = Form { lists_all: arguments.all, is_json: arguments.json };
     let by = arguments.run_by.requester();
-    let loader = Loader { form, by, ..Loader::new(catalog, store, arguments.again, arguments.jobs) };
+    let loader = FileLoader { by, form, ..FileLoader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
         let settle = Duration::from_secs(arguments.settle);
         return Ok(loader.watch(&arguments.files, settle).await);
@@ -134,7 +134,7 @@ pub(crate) async fn load_again(
     store: Arc<dyn Store>,
     by: Option<Requester>,
 ) -> Outcome {
-    Loader { by, ..Loader::new(catalog, store, true, None) }.load_all(files).await
+    FileLoader { by, ..FileLoader::new(catalog, store, true, None) }.load_all(files).await
 }
 
 /// Returns what pins a file's content in the ledger.
@@ -143,14 +143,14 @@ pub(crate) async fn content_of(path: &Path) -> io::Result<Pin> {
 }
 
 /// Why a file was not loaded.
-struct Failure {
+struct LoadFailure {
     reason: String,
     /// The next file would meet the same.
     ends_all: bool,
     outcome: Outcome,
 }
 
-impl Loader {
+impl FileLoader {
     fn new(catalog: Arc<Catalog>, store: Arc<dyn Store>, again: bool, jobs: Option<NonZeroUsize>) -> Self {
         let ledger = database::ledger(&store);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -198,7 +198,7 @@ impl Loader {
             bar.tick();
         }
         let (mut outcome, mut entries, mut omitted) = (Outcome::Done, BTreeMap::new(), 0_u64);
-        let mut report = Report::new(self.form, failures);
+        let mut report = LoadReport::new(self.form, failures);
         while let Some(ended) = loads.next().await {
             if let Some(bar) = &bar {
                 bar.inc(1);
@@ -235,7 +235,7 @@ impl Loader {
     }
 
     /// Loads one file and lists its rejects.
-    async fn load(&self, input: &Input, interrupt: &Interrupt) -> Result<Entry, Failure> {
+    async fn load(&self, input: &Input, interrupt: &Interrupt) -> Result<FileEntry, LoadFailure> {
         let path = regular_file(input)?;
         let content = pin::of_content(path).await.map_err(|error| failure(error.to_string()))?;
         let is_large = content.is_compressed || input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES);
@@ -266,7 +266,7 @@ impl Loader {
                 }
             });
         }
-        Ok(Entry { status: loaded.status, is_known, summary })
+        Ok(FileEntry { status: loaded.status, is_known, summary })
     }
 
     async fn run(
@@ -274,7 +274,7 @@ impl Loader {
         input: &Input,
         object: &Arc<ObjectRef>,
         is_cancelled: &AtomicBool,
-    ) -> Result<Loaded, Failure> {
+    ) -> Result<Loaded, LoadFailure> {
         // Hundreds of small files have one bar for all of them.
         let bar = if input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES) {
             self.bars.add(bar_of_bytes(&input.name, input.bytes.unwrap_or_default()))
@@ -303,7 +303,7 @@ impl Loader {
     }
 }
 
-impl From<Interrupted> for Failure {
+impl From<Interrupted> for LoadFailure {
     fn from(interrupted: Interrupted) -> Self {
         let ends_all = matches!(
             interrupted,
@@ -315,8 +315,8 @@ impl From<Interrupted> for Failure {
     }
 }
 
-fn failure(reason: String) -> Failure {
-    Failure { reason, ends_all: false, outcome: Outcome::Failed }
+fn failure(reason: String) -> LoadFailure {
+    LoadFailure { reason, ends_all: false, outcome: Outcome::Failed }
 }
 
 /// Says which indexes were not made.
@@ -327,7 +327,7 @@ pub(crate) fn tell_missing_indexes(store: &dyn Store) {
 }
 
 /// Anything else can be read only once, and would be another file each time.
-fn regular_file(input: &Input) -> Result<&std::path::Path, Failure> {
+fn regular_file(input: &Input) -> Result<&std::path::Path, LoadFailure> {
     match &input.storage {
         Storage::File(path) if input.bytes.is_some() => Ok(path),
         _ => Err(failure(

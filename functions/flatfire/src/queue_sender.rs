@@ -24,7 +24,7 @@ const ATTEMPTS: u32 = 6;
 
 /// Why an object version is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum SendReason {
     /// Its load is not settled. If it is settled by the time the message is read, the function does nothing: so a
     /// version may be sent any number of times.
     NotLoaded,
@@ -76,10 +76,10 @@ impl QueueSender {
     }
 
     /// Sends a message for an object version, or keeps it until a request is full.
-    pub(crate) async fn send(&mut self, object: ObjectRef, reason: Reason) -> anyhow::Result<()> {
+    pub(crate) async fn send(&mut self, object: ObjectRef, reason: SendReason) -> anyhow::Result<()> {
         let cause = match reason {
-            Reason::NotLoaded => Cause::Continuation { hops: 1 },
-            Reason::WrongInLedger | Reason::Outdated => Cause::Replay { hops: 0 },
+            SendReason::NotLoaded => Cause::Continuation { hops: 1 },
+            SendReason::WrongInLedger | SendReason::Outdated => Cause::Replay { hops: 0 },
         };
         self.waiting.push(Event { object, cause, by: self.by.clone() }.to_message());
         self.sent += 1;

@@ -28,8 +28,8 @@ pub(crate) struct Rows {
     #[command(flatten)]
     pub(crate) flattening: Flattening,
     /// How rows are printed
-    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Ndjson)]
+    format: OutputFormat,
     /// Print the rows of this table alone
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
@@ -53,7 +53,7 @@ Exit codes: 0 done, 2 partial (some records were set aside), 1 failed.";
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum OutputFormat {
     /// One JSON object a row: `_table`, `_id`, then the cells
     Ndjson,
     /// One table with a header: `_id`, then the columns in the order in which they first appear
@@ -64,7 +64,7 @@ enum Format {
 const LIMITS: PipelineLimits = PipelineLimits {
     batch: BatchLimits { bytes: 1 << 20, resources: 1_000 },
     writes_at_once: 1,
-    decode: pipeline::decode::Limits { max_resource_bytes: 64 << 20 },
+    decode: pipeline::decode::DecoderLimits { max_resource_bytes: 64 << 20 },
     lease: Duration::from_mins(5),
 };
 
@@ -104,7 +104,7 @@ pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
     Ok(outcome.max(Outcome::of(&sum)))
 }
 
-impl Format {
+impl OutputFormat {
     fn of(self, table: Option<String>, catalog: &Catalog) -> print::Format {
         match self {
             Self::Ndjson => print::Format::JsonLines { table },

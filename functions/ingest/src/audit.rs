@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use pipeline::audit::{KnownLoad, Verdict, known_loads};
+use pipeline::audit::{AuditVerdict, KnownLoad, known_loads};
 use pipeline::interrupted::Interrupted;
 use pipeline::listing::{ListError, ListMarker, ListedVersion, list_versions};
 use pipeline::load::Deadline;
@@ -154,7 +154,7 @@ fn is_audited(version: &ListedVersion, watched: &Watched, before: i64) -> bool {
 
 fn add(sums: &mut Sums, known: &[Option<KnownLoad>]) {
     for load in known {
-        let verdict = Verdict::of(load.as_ref().map(|load| load.state), true);
+        let verdict = AuditVerdict::of(load.as_ref().map(|load| load.state), true);
         *sums.entry(verdict.as_str().to_owned()).or_default() += 1;
     }
 }

@@ -3,9 +3,9 @@
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use pipeline::interrupted::Interrupted;
 
-use crate::settings::Connection;
+use crate::settings::ConnectionSource;
 
-impl Connection {
+impl ConnectionSource {
     /// The connection string. A secret is asked for anew each time, so that a rotated one is found.
     pub(crate) async fn uri(&self, secrets: &aws_sdk_secretsmanager::Client) -> Result<String, Interrupted> {
         match self {

@@ -84,7 +84,7 @@ where
         let suspect = self.suspect_of(&batch.records);
         let places = Semaphore::new(if suspect.is_some() { 1 } else { MESSAGES_AT_ONCE });
         let passed_on = batch.records.iter().enumerate().map(async |(index, message)| match suspect {
-            Some(suspect) => self.is_passed_on(message, suspect == index, invocation).await,
+            Some(suspect) => self.pass_objects_on(message, suspect == index, invocation).await,
             None => false,
         });
         let passed_on = join_all(passed_on).await;
@@ -131,7 +131,7 @@ where
 
     /// Sends every object of a message on as a message of its own; that of the suspect only if there are several. Where
     /// it fails the message is handled here: an object that is announced twice does no harm.
-    async fn is_passed_on(&self, message: &SqsMessage, is_suspect: bool, invocation: &Invocation) -> bool {
+    async fn pass_objects_on(&self, message: &SqsMessage, is_suspect: bool, invocation: &Invocation) -> bool {
         let body = message.body.as_deref().unwrap_or_default();
         let Ok(notification) = notification::parse(body.as_bytes()) else { return false };
         let watched = notification.events.iter().filter(|event| self.watched.includes(&event.object));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pipeline::audit::Verdict;
+use pipeline::audit::AuditVerdict;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{Cause, Event, Ignored};
 use tracing::Subscriber;
@@ -205,7 +205,7 @@ pub(crate) fn audit_interrupted(invocation: &Invocation, by: &Interrupted) {
 /// Returns how many versions are not in although nothing was ever said of them: those that no load began, and those of
 /// which a load was killed.
 fn missing_of(sums: &Sums) -> u64 {
-    let missing = [Verdict::Missing, Verdict::Stuck].map(Verdict::as_str);
+    let missing = [AuditVerdict::Missing, AuditVerdict::Stuck].map(AuditVerdict::as_str);
     missing.iter().filter_map(|status| sums.get(*status)).sum()
 }
 

@@ -25,11 +25,12 @@ use crate::report::Report;
 use crate::settings::Settings;
 
 /// Loads one object.
-type Load = Box<dyn Fn(Event, Deadline) -> BoxFuture<'static, Result<Loaded, Interrupted>> + Send + Sync>;
+type LoadFunction =
+    Box<dyn Fn(Event, Deadline) -> BoxFuture<'static, Result<Loaded, Interrupted>> + Send + Sync>;
 
 /// Handles messages.
 pub struct Service {
-    handler: Handler<Load>,
+    handler: Handler<LoadFunction>,
 }
 
 impl Service {
@@ -51,7 +52,7 @@ impl Service {
             let (loader, s3) = (Arc::clone(&audit_loader), list_client.clone());
             async move { audit::run(&loader, &s3, request, deadline).await }.boxed()
         });
-        let load: Load = Box::new(move |event, deadline| {
+        let load: LoadFunction = Box::new(move |event, deadline| {
             let loader = Arc::clone(&loader);
             async move { loader.load(event, deadline).await }.boxed()
         });

@@ -23,7 +23,7 @@ use crate::watched::{LargeObjects, Watched};
 #[derive(Debug)]
 pub struct Settings {
     /// `MONGODB_URI` or `MONGODB_SECRET_ARN`: where the database is.
-    pub(crate) connection: Connection,
+    pub(crate) connection: ConnectionSource,
     /// `MONGODB_DATABASE`: the database that receives the rows; `fhir`.
     pub(crate) database: String,
     /// `ARCHIVE_DATABASE`: the one that receives inactive resources; that of the rows with `_archive` behind it.
@@ -61,7 +61,7 @@ pub struct Settings {
 
 /// Where the connection string of the database is found. It is a secret: nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Connection {
+pub(crate) enum ConnectionSource {
     /// It is this.
     Uri(String),
     /// It is the value of this secret of Secrets Manager.
@@ -84,13 +84,13 @@ pub enum LogLevel {
 /// All that is wrong with the environment. It names variables and rules, never values.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidSettings {
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<SettingMistake>,
     /// What is wrong with the rules in them: these are the deployment's own words, and are quoted.
     catalog: Option<InvalidCatalog>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Mistake {
+struct SettingMistake {
     name: &'static str,
     rule: &'static str,
 }
@@ -129,7 +129,7 @@ impl Settings {
     }
 
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
-        let mut reader = Reader { variable, mistakes: Vec::new(), invalid_catalog: None };
+        let mut reader = VariableReader { variable, mistakes: Vec::new(), invalid_catalog: None };
         let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
         let archive_database = reader.archive_database(&database);
         let settings = Self {
@@ -156,7 +156,7 @@ impl Settings {
             stack: reader.text("STACK_NAME"),
             batch_bytes: reader.batch_bytes(),
         };
-        let Reader { mistakes, invalid_catalog: catalog, .. } = reader;
+        let VariableReader { mistakes, invalid_catalog: catalog, .. } = reader;
         if mistakes.is_empty() && catalog.is_none() {
             Ok(settings)
         } else {
@@ -201,13 +201,13 @@ const ARCHIVE_RULE: &str =
 const EXTENSIONS_RULE: &str = "a JSON object from extension URLs to column names of letters, digits and _";
 
 /// Reads variables and remembers what is wrong with them.
-struct Reader<F> {
+struct VariableReader<F> {
     variable: F,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<SettingMistake>,
     invalid_catalog: Option<InvalidCatalog>,
 }
 
-impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
+impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
     fn text(&mut self, name: &'static str) -> Option<String> {
         let text = (self.variable)(name)?.into_string();
         let text = text.map_err(|_| self.mistake(name, "must be UTF-8")).ok()?;
@@ -239,7 +239,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
         )
     }
 
-    fn connection(&mut self) -> Connection {
+    fn connection(&mut self) -> ConnectionSource {
         let uri = self.text_if(
             "MONGODB_URI",
             "a string that begins with mongodb:// or mongodb+srv://",
@@ -247,11 +247,11 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
         );
         let secret = self.text_if("MONGODB_SECRET_ARN", "the ARN of a secret", |arn| arn.starts_with("arn:"));
         match (uri, secret) {
-            (Some(uri), None) => Connection::Uri(uri),
-            (None, Some(arn)) => Connection::SecretArn(arn),
+            (Some(uri), None) => ConnectionSource::Uri(uri),
+            (None, Some(arn)) => ConnectionSource::SecretArn(arn),
             (Some(_), Some(_)) | (None, None) => {
                 self.mistake("MONGODB_URI", CONNECTION_RULE);
-                Connection::Uri(String::new())
+                ConnectionSource::Uri(String::new())
             }
         }
     }
@@ -375,7 +375,7 @@ impl<F: Fn(&str) -> Option<OsString>> Reader<F> {
     }
 
     fn mistake(&mut self, name: &'static str, rule: &'static str) {
-        self.mistakes.push(Mistake { name, rule });
+        self.mistakes.push(SettingMistake { name, rule });
     }
 }
 
@@ -397,7 +397,7 @@ fn is_column_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-impl fmt::Debug for Connection {
+impl fmt::Debug for ConnectionSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uri(_) => formatter.write_str("Uri(…)"),

@@ -41,7 +41,7 @@ use pipeline::store::{ColumnEntry, StoreError};
 
 use crate::MongoStore;
 
-use failure::Failure;
+use failure::DriverFailure;
 
 const COLUMNS: &str = "_columns";
 const LOADS: &str = "_loads";
@@ -62,7 +62,7 @@ impl Databases {
     }
 
     /// Returns all tables and all collections of the archive, each with its database.
-    async fn tables(&self) -> Result<Vec<(String, &Database)>, Failure> {
+    async fn tables(&self) -> Result<Vec<(String, &Database)>, DriverFailure> {
         let mut tables = Vec::new();
         for place in [&self.rows, &self.archive] {
             tables.extend(table_names(place).await?.into_iter().map(|name| (name, place)));
@@ -72,7 +72,7 @@ impl Databases {
 }
 
 /// Returns the collections of a database that hold rows or archived resources, in the order of their names.
-async fn table_names(database: &Database) -> Result<Vec<String>, Failure> {
+async fn table_names(database: &Database) -> Result<Vec<String>, DriverFailure> {
     let mut names = database.list_collection_names().await?;
     names.retain(|name| !name.starts_with('_') && !name.starts_with("system."));
     names.sort();
@@ -124,7 +124,7 @@ impl Admin for MongoStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let answer = self.databases().rows.run_command(doc! { "ping": 1 }).await;
-        Ok(answer.map(drop).map_err(Failure::from)?)
+        Ok(answer.map(drop).map_err(DriverFailure::from)?)
     }
 
     fn take_index_notices(&self) -> Vec<String> {
@@ -266,11 +266,11 @@ impl Admin for MongoStore {
     }
 
     async fn erasure_marks(&self) -> Result<Marks, StoreError> {
-        Ok(self.marks().await.map_err(Failure::from)?)
+        Ok(self.marks().await.map_err(DriverFailure::from)?)
     }
 
     async fn remove_mark(&self, key: &str) -> Result<bool, StoreError> {
-        Ok(self.lift(key).await.map_err(Failure::from)?)
+        Ok(self.lift(key).await.map_err(DriverFailure::from)?)
     }
 
     async fn user(&self) -> Result<DatabaseUser, StoreError> {

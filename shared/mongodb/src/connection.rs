@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use pipeline::erasure::Marks;
 use pipeline::interrupted::Interrupted;
 
-use super::refusal::{Refusal, Target};
+use super::refusal::{Refusal, RefusedCommand};
 use super::trouble::{Trouble, command_code};
 
 /// A member that is shutting down or starting answers a log-in with an error, which the driver tells like a wrong
@@ -126,7 +126,7 @@ impl Connection {
         }
     }
 
-    fn trouble(&self, error: &Error, target: Target<'_>, begun: Instant) -> Trouble {
+    fn trouble(&self, error: &Error, target: RefusedCommand<'_>, begun: Instant) -> Trouble {
         let trouble = Trouble::of_error(error);
         let is_log_in = matches!(&*error.kind, ErrorKind::Authentication { .. });
         match trouble {
@@ -141,16 +141,16 @@ impl Connection {
         }
     }
 
-    fn target<'a>(&self, database: &'a str, command: &'a RawDocumentBuf) -> Target<'a> {
+    fn target<'a>(&self, database: &'a str, command: &'a RawDocumentBuf) -> RefusedCommand<'a> {
         let first = command.iter().next().and_then(Result::ok);
         let (command, collection) =
             first.map_or(("command", None), |(name, value)| (name.as_str(), value.as_str()));
-        Target { command, collection, database, has_user: self.has_user }
+        RefusedCommand { command, collection, database, has_user: self.has_user }
     }
 }
 
 /// Says in a refusal which command was refused.
-fn refused(trouble: Trouble, code: Option<i32>, target: Target<'_>) -> Trouble {
+fn refused(trouble: Trouble, code: Option<i32>, target: RefusedCommand<'_>) -> Trouble {
     match (trouble, code) {
         (Trouble::Stop(_), Some(code)) => Trouble::Stop(Refusal::at(code, target)),
         (trouble, _) => trouble,
@@ -166,7 +166,7 @@ fn backoff() -> ExponentialBuilder {
 }
 
 /// An answer that says `ok` may still hold statements that failed, or writes that are not durable yet.
-fn refuse_transient(answer: &Document, target: Target<'_>) -> Result<(), Trouble> {
+fn refuse_transient(answer: &Document, target: RefusedCommand<'_>) -> Result<(), Trouble> {
     for (_, code) in write_errors(answer) {
         match Trouble::of_code(code) {
             Trouble::Duplicate | Trouble::Document(_) => {}

@@ -32,31 +32,31 @@ pub struct BsonWriter {
 /// A document or array that has been opened and must be closed.
 #[derive(Debug)]
 #[must_use = "what is opened must be closed"]
-pub struct Opened(usize);
+pub struct OpenDocument(usize);
 
 impl BsonWriter {
     /// Begins a document that is no element of another.
-    pub fn open(&mut self) -> Opened {
+    pub fn open(&mut self) -> OpenDocument {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 4]);
-        Opened(start)
+        OpenDocument(start)
     }
 
     /// Begins a sub-document.
-    pub fn open_document(&mut self, name: impl ElementName) -> Opened {
+    pub fn open_document(&mut self, name: impl ElementName) -> OpenDocument {
         self.element(DOCUMENT, name);
         self.open()
     }
 
     /// Begins an array, whose elements are named `0`, `1`, ….
-    pub fn open_array(&mut self, name: impl ElementName) -> Opened {
+    pub fn open_array(&mut self, name: impl ElementName) -> OpenDocument {
         self.element(ARRAY, name);
         self.open()
     }
 
     /// Ends a document or array.
     #[expect(clippy::needless_pass_by_value, reason = "a document closes once")]
-    pub fn close(&mut self, opened: Opened) {
+    pub fn close(&mut self, opened: OpenDocument) {
         self.bytes.push(0);
         let length = length_of(self.bytes.len() - opened.0);
         if let Some(head) = self.bytes.get_mut(opened.0..opened.0 + 4) {
@@ -128,12 +128,12 @@ impl BsonWriter {
 
     /// Begins a document as an item of an array; [`open`](Self::open) must follow.
     pub(crate) fn document_item(&mut self, index: usize) {
-        self.element(DOCUMENT, Index(index));
+        self.element(DOCUMENT, ItemNumber(index));
     }
 
     /// Adds text as an item of an array.
     pub(crate) fn text_item(&mut self, index: usize, value: &str) {
-        self.text(Index(index), value);
+        self.text(ItemNumber(index), value);
     }
 
     /// Begins a document as an element; [`open`](Self::open) must follow.
@@ -214,9 +214,9 @@ impl ElementName for &str {
 
 /// The place of an item in its array.
 #[derive(Debug, Clone, Copy)]
-struct Index(usize);
+struct ItemNumber(usize);
 
-impl ElementName for Index {
+impl ElementName for ItemNumber {
     fn write(self, bytes: &mut Vec<u8>) {
         if let (0..10, Ok(digit)) = (self.0, u8::try_from(self.0)) {
             bytes.extend_from_slice(&[b'0' + digit, 0]);
@@ -321,7 +321,7 @@ fn list(writer: &mut BsonWriter, names: &NameList, cells: Cells<'_>) {
     let known = cells.filter(|(_, value)| !matches!(value, Value::Pending(_)));
     for (index, (column, value)) in known.enumerate() {
         debug_assert_eq!(column, ITEM, "the items of a list have no name");
-        element(writer, names, Index(index), value);
+        element(writer, names, ItemNumber(index), value);
     }
 }
 

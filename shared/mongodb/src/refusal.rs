@@ -17,7 +17,7 @@ pub(crate) struct Refusal {
 
 /// A command, as refusals name it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(super) struct RefusedCommand<'a> {
     pub(super) command: &'a str,
     pub(super) collection: Option<&'a str>,
     pub(super) database: &'a str,
@@ -39,7 +39,8 @@ impl Refusal {
             ErrorKind::Command(failure) if failure.code == UNAUTHORIZED => {
                 let needs_user = failure.message.contains("requires authentication");
                 let target = refused_command(&failure.message, !needs_user);
-                let without_user = || Target { command: "", collection: None, database: "", has_user: false };
+                let without_user =
+                    || RefusedCommand { command: "", collection: None, database: "", has_user: false };
                 let target = target.or_else(|| needs_user.then(without_user));
                 Some(target.map_or(refusal, |target| Self::at(UNAUTHORIZED, target)))
             }
@@ -76,8 +77,8 @@ impl Refusal {
     }
 
     /// Returns what a code means for that command.
-    pub(super) fn at(code: i32, target: Target<'_>) -> Self {
-        let Target { command, database, has_user, .. } = target;
+    pub(super) fn at(code: i32, target: RefusedCommand<'_>) -> Self {
+        let RefusedCommand { command, database, has_user, .. } = target;
         let place = target.place();
         let refusal = Self::of_code(code);
         match code {
@@ -100,7 +101,7 @@ impl Refusal {
     }
 }
 
-impl Target<'_> {
+impl RefusedCommand<'_> {
     fn place(self) -> String {
         let database = self.database;
         match self.collection {
@@ -126,7 +127,7 @@ fn actions(command: &str) -> String {
 }
 
 /// Reads `not authorized on DATABASE to execute command { COMMAND: "COLLECTION", …`, and nothing behind that.
-fn refused_command(message: &str, has_user: bool) -> Option<Target<'_>> {
+fn refused_command(message: &str, has_user: bool) -> Option<RefusedCommand<'_>> {
     let rest = message.strip_prefix("not authorized on ")?;
     let (database, rest) = rest.split_once(" to execute command { ")?;
     let (command, rest) = rest.split_once(": ")?;
@@ -136,25 +137,29 @@ fn refused_command(message: &str, has_user: bool) -> Option<Target<'_>> {
         !text.is_empty() && text.bytes().all(is_plain)
     };
     let collection = collection.filter(|collection| is_name(collection));
-    let target = Target { command, collection, database, has_user };
+    let target = RefusedCommand { command, collection, database, has_user };
     (is_name(command) && is_name(database)).then_some(target)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, Target, UNAUTHORIZED, refused_command};
+    use super::{Refusal, RefusedCommand, UNAUTHORIZED, refused_command};
 
     #[test]
     fn a_missing_right_names_the_action_the_place_and_the_remedy() {
-        let target =
-            Target { command: "collMod", collection: Some("patients"), database: "fhir", has_user: true };
+        let target = RefusedCommand {
+            command: "collMod",
+            collection: Some("patients"),
+            database: "fhir",
+            has_user: true,
+        };
         let refusal = Refusal::at(UNAUTHORIZED, target);
         assert_eq!(refusal.code, "13 Unauthorized: collMod on patients in the database fhir");
         assert_eq!(
             refusal.remedy,
             "grant the database user the action collMod on the database fhir, by the role of docs/security.md"
         );
-        let nobody = Refusal::at(UNAUTHORIZED, Target { has_user: false, ..target });
+        let nobody = Refusal::at(UNAUTHORIZED, RefusedCommand { has_user: false, ..target });
         assert_eq!(nobody.code, "13 Unauthorized: the connection string names no user");
     }
 

@@ -27,16 +27,19 @@ use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
 use crate::encode::{BsonWriter, RowEncoder};
-use crate::replacement::{Answer, Command, Document, Expectations, Found, Place, Replacement, Written};
+use crate::replacement::{
+    CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, Replacement, ReplacementCommand,
+    WriteOutcome,
+};
 use crate::{Connection, Trouble, exports, ids_with_suffix, records};
 
 use chunks::{Chunk, UPDATE, cut};
 use indexes::TableIndexes;
-use notes::Notes;
+use notes::NoteCache;
 use parts::{
     Guard, Part, accounts_for_all, collection_of, enter, fates, first_batch, statements_of, unanswered,
 };
-use schemas::SqlSchemas;
+use schemas::SchemaCache;
 use views::ViewTables;
 
 pub(crate) use indexes::wanted_indexes;
@@ -69,26 +72,26 @@ pub struct MongoStore {
     tombstones_seen: AtomicBool,
     /// Whether there has ever been a mark of an erased resource.
     marks_seen: AtomicBool,
-    notes: Notes,
+    notes: NoteCache,
     expectations: Mutex<Expectations>,
     retention: Retention,
     /// Resource types whose archived resources have that retention for certain.
     retained: Mutex<BTreeSet<String>>,
     views: ViewTables,
-    sql_schemas: SqlSchemas,
+    sql_schemas: SchemaCache,
     indexes: TableIndexes,
 }
 
 impl MongoStore {
-    /// A sink into the connection's database; archived resources go into the database `archive`.
+    /// A store in the connection's database; archived resources go into the database `archive`.
     #[must_use]
     pub fn new(connection: Connection, archive: &str) -> Self {
         let (archive, tombstones_seen, marks_seen) =
             (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
-        let (notes, retained) = (Notes::default(), Mutex::default());
+        let (notes, retained) = (NoteCache::default(), Mutex::default());
         let expectations = Mutex::default();
         let (retention, views) = (Retention::default(), ViewTables::default());
-        let (sql_schemas, indexes) = (SqlSchemas::default(), TableIndexes::default());
+        let (sql_schemas, indexes) = (SchemaCache::default(), TableIndexes::default());
         Self {
             connection,
             archive,
@@ -132,8 +135,12 @@ impl MongoStore {
     }
 
     /// Runs the commands of a stage: several messages at once, each encoded when its turn comes.
-    async fn run(&self, batch: &WriteBatch, commands: &[Command<'_>]) -> Result<Vec<Answer>, Interrupted> {
-        let mut answers: Vec<Answer> = commands.iter().map(unanswered).collect();
+    async fn run(
+        &self,
+        batch: &WriteBatch,
+        commands: &[ReplacementCommand<'_>],
+    ) -> Result<Vec<CommandAnswer>, Interrupted> {
+        let mut answers: Vec<CommandAnswer> = commands.iter().map(unanswered).collect();
         let mut results = stream::iter(parts::parts(commands, batch))
             .map(|part| self.run_part(batch, commands, part))
             .buffer_unordered(IN_FLIGHT);
@@ -148,39 +155,40 @@ impl MongoStore {
     async fn run_part(
         &self,
         batch: &WriteBatch,
-        commands: &[Command<'_>],
+        commands: &[ReplacementCommand<'_>],
         (index, chunk): Part,
-    ) -> Result<(usize, usize, Answer), Interrupted> {
+    ) -> Result<(usize, usize, CommandAnswer), Interrupted> {
         let first = chunk.first;
         let answer = match commands.get(index) {
-            None => Answer::Done,
-            Some(Command::Versions { place, documents }) => {
+            None => CommandAnswer::Done,
+            Some(ReplacementCommand::Versions { place, documents }) => {
                 let documents = documents.get(first..first + chunk.count).unwrap_or_default();
-                Answer::Versions(self.versions(batch, *place, documents).await?)
+                CommandAnswer::Versions(self.versions(batch, *place, documents).await?)
             }
-            Some(Command::VersionsIn { table, documents }) => {
+            Some(ReplacementCommand::VersionsIn { table, documents }) => {
                 let documents = documents.get(first..first + chunk.count).unwrap_or_default();
-                Answer::Versions(self.versions(batch, Place::Table(table), documents).await?)
+                CommandAnswer::Versions(self.versions(batch, DocumentPlace::Table(table), documents).await?)
             }
-            Some(Command::Standing { place, documents }) => {
+            Some(ReplacementCommand::Standing { place, documents }) => {
                 let documents = documents.get(first..first + chunk.count).unwrap_or_default();
-                Answer::Found(self.found(batch, *place, documents).await?)
+                CommandAnswer::Found(self.found(batch, *place, documents).await?)
             }
-            Some(Command::FindTables { types, may_be_remembered }) => {
-                Answer::Tables(self.find_tables(types, *may_be_remembered).await?)
+            Some(ReplacementCommand::FindTables { types, may_be_remembered }) => {
+                CommandAnswer::Tables(self.find_tables(types, *may_be_remembered).await?)
             }
-            Some(Command::NoteTables { notes }) => {
+            Some(ReplacementCommand::NoteTables { notes }) => {
                 let notes = notes.get(first..first + chunk.count).unwrap_or_default();
                 self.note_tables(notes, chunk).await?;
-                Answer::Done
+                CommandAnswer::Done
             }
-            Some(Command::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
-            Some(Command::DeleteIn { table, .. } | Command::DeleteAside { table, .. }) => {
-                self.carry_out(Place::Table(table), chunk).await?
-            }
-            Some(command @ (Command::Insert { place, .. } | Command::Replace { place, .. })) => {
-                Answer::Written(self.written(batch, command, *place, chunk).await?)
-            }
+            Some(ReplacementCommand::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
+            Some(
+                ReplacementCommand::DeleteIn { table, .. } | ReplacementCommand::DeleteAside { table, .. },
+            ) => self.carry_out(DocumentPlace::Table(table), chunk).await?,
+            Some(
+                command @ (ReplacementCommand::Insert { place, .. }
+                | ReplacementCommand::Replace { place, .. }),
+            ) => CommandAnswer::Written(self.written(batch, command, *place, chunk).await?),
         };
         Ok((index, first, answer))
     }
@@ -190,23 +198,23 @@ impl MongoStore {
     async fn written(
         &self,
         batch: &WriteBatch,
-        command: &Command<'_>,
-        place: Place<'_>,
+        command: &ReplacementCommand<'_>,
+        place: DocumentPlace<'_>,
         chunk: Chunk,
-    ) -> Result<Vec<Written>, Interrupted> {
-        if place == Place::Tombstones {
+    ) -> Result<Vec<WriteOutcome>, Interrupted> {
+        if place == DocumentPlace::Tombstones {
             self.tombstones_seen.store(true, Ordering::Relaxed);
             self.marks_seen.fetch_or(batch.erased_keys().next().is_some(), Ordering::Relaxed);
         }
         let (first, count) = (chunk.first, chunk.count);
         let is_told = |answer: &BsonDocument| {
-            matches!(command, Command::Insert { .. }) || accounts_for_all(answer, count)
+            matches!(command, ReplacementCommand::Insert { .. }) || accounts_for_all(answer, count)
         };
         match self.send(place, chunk).await {
             Ok(answer) if is_told(&answer) => Ok(fates(&answer, count)?),
             // What has just been replaced is met as a document of the same version, as after a lost answer.
             Ok(_) => self.written_again(batch, command, place, first..first + count).await,
-            Err(Trouble::Document(code)) if count == 1 => Ok(vec![Written::Refused(code)]),
+            Err(Trouble::Document(code)) if count == 1 => Ok(vec![WriteOutcome::Refused(code)]),
             Err(Trouble::Document(_)) => {
                 let mut fates_of_all = Vec::with_capacity(count);
                 for statement in first..first + count {
@@ -223,16 +231,16 @@ impl MongoStore {
     async fn written_again(
         &self,
         batch: &WriteBatch,
-        command: &Command<'_>,
-        place: Place<'_>,
+        command: &ReplacementCommand<'_>,
+        place: DocumentPlace<'_>,
         statements: Range<usize>,
-    ) -> Result<Vec<Written>, Interrupted> {
+    ) -> Result<Vec<WriteOutcome>, Interrupted> {
         let mut fates_of_all = Vec::with_capacity(statements.len());
         for chunk in statements_of(command, batch, statements, Guard::Query) {
             let count = chunk.count;
             match self.send(place, chunk).await {
                 Ok(answer) => fates_of_all.extend(fates(&answer, count)?),
-                Err(Trouble::Document(code)) if count == 1 => fates_of_all.push(Written::Refused(code)),
+                Err(Trouble::Document(code)) if count == 1 => fates_of_all.push(WriteOutcome::Refused(code)),
                 Err(trouble) => return Err(trouble.into()),
             }
         }
@@ -240,12 +248,12 @@ impl MongoStore {
     }
 
     /// Sends statements that nothing should stand against.
-    async fn carry_out(&self, place: Place<'_>, chunk: Chunk) -> Result<Answer, Interrupted> {
+    async fn carry_out(&self, place: DocumentPlace<'_>, chunk: Chunk) -> Result<CommandAnswer, Interrupted> {
         carried_out(&self.send(place, chunk).await?)?;
-        Ok(Answer::Done)
+        Ok(CommandAnswer::Done)
     }
 
-    async fn send(&self, place: Place<'_>, chunk: Chunk) -> Result<BsonDocument, Trouble> {
+    async fn send(&self, place: DocumentPlace<'_>, chunk: Chunk) -> Result<BsonDocument, Trouble> {
         let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
         let is_large = body.as_bytes().len() > LARGE_MESSAGE_BYTES;
         let _turn = if is_large { LARGE_MESSAGE.acquire().await.ok() } else { None };
@@ -256,10 +264,10 @@ impl MongoStore {
     async fn versions(
         &self,
         batch: &WriteBatch,
-        place: Place<'_>,
+        place: DocumentPlace<'_>,
         documents: &[Document],
     ) -> Result<Vec<Option<String>>, Interrupted> {
-        if place == Place::Tombstones {
+        if place == DocumentPlace::Tombstones {
             return self.tombstones(batch, documents).await;
         }
         let ids = documents.iter().map(|document| document.id(batch));
@@ -273,16 +281,16 @@ impl MongoStore {
     async fn found(
         &self,
         batch: &WriteBatch,
-        place: Place<'_>,
+        place: DocumentPlace<'_>,
         documents: &[Document],
-    ) -> Result<Vec<Option<Found>>, Interrupted> {
+    ) -> Result<Vec<Option<FoundDocument>>, Interrupted> {
         let ids = documents.iter().map(|document| document.id(batch));
         let command = statements::find_contents(collection_of(place), ids);
         let mut found = contents_of(self.find(place, command).await?);
         Ok(documents.iter().map(|document| found.remove(document.id(batch))).collect())
     }
 
-    async fn find(&self, place: Place<'_>, command: BsonWriter) -> Result<BsonDocument, Interrupted> {
+    async fn find(&self, place: DocumentPlace<'_>, command: BsonWriter) -> Result<BsonDocument, Interrupted> {
         let body = RawDocumentBuf::from_bytes(command.into_bytes()).map_err(|_| Trouble::Document(0))?;
         Ok(self.connection.run(self.database_of(place), body).await?)
     }
@@ -340,10 +348,10 @@ impl MongoStore {
         Ok(())
     }
 
-    fn database_of(&self, place: Place<'_>) -> &str {
+    fn database_of(&self, place: DocumentPlace<'_>) -> &str {
         match place {
-            Place::Archive(_) => &self.archive,
-            Place::Table(_) | Place::Tombstones => self.connection.database(),
+            DocumentPlace::Archive(_) => &self.archive,
+            DocumentPlace::Table(_) | DocumentPlace::Tombstones => self.connection.database(),
         }
     }
 }
@@ -358,14 +366,14 @@ fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
 }
 
 /// What an answer to a look found, by `_id`.
-fn contents_of(answer: BsonDocument) -> BTreeMap<String, Found> {
+fn contents_of(answer: BsonDocument) -> BTreeMap<String, FoundDocument> {
     let content = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
         (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => {
             let hash = match found.get(records::HASH_FIELD) {
                 Some(bson::Bson::String(hash)) => ContentHash::from_text(hash),
                 _ => None,
             };
-            Some((id, Found { version, hash }))
+            Some((id, FoundDocument { version, hash }))
         }
         _ => None,
     };

@@ -17,8 +17,8 @@ use pipeline::summary::Summary;
 
 use crate::encode::{BsonWriter, RowEncoder};
 use crate::replacement::{
-    Answer, Bound, Command, Document, Expectations, Found, KnownTables, Note, Place, Removal, Replacement,
-    RowKind, Written,
+    Bound, CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, KnownTables, Note, Removal,
+    Replacement, ReplacementCommand, RowKind, WriteOutcome,
 };
 use crate::sql_schema::{KnownSchema, schemas_of};
 use crate::{ids_with_suffix, records};
@@ -41,10 +41,10 @@ pub struct State {
     pub noted: BTreeSet<(String, String, RowKind)>,
 }
 
-/// The secret of the marks: this sink tells it to nobody but tests.
+/// The secret of the marks: this store tells it to nobody but tests.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
-/// A sink whose tables are ordered maps.
+/// A store whose tables are ordered maps.
 #[derive(Debug, Default)]
 pub struct SimulatedMongo {
     inner: Mutex<Inner>,
@@ -141,54 +141,60 @@ impl SimulatedMongo {
         }
     }
 
-    fn run(&self, batch: &WriteBatch, command: &Command<'_>) -> Result<Answer, Interrupted> {
+    fn run(
+        &self,
+        batch: &WriteBatch,
+        command: &ReplacementCommand<'_>,
+    ) -> Result<CommandAnswer, Interrupted> {
         match command {
-            Command::Insert { place, documents } => (documents.iter())
+            ReplacementCommand::Insert { place, documents } => (documents.iter())
                 .map(|&document| self.statement(|state| state.insert(batch, *place, document)))
                 .collect::<Result<_, _>>()
-                .map(Answer::Written),
-            Command::Replace { place, documents } => (documents.iter())
+                .map(CommandAnswer::Written),
+            ReplacementCommand::Replace { place, documents } => (documents.iter())
                 .map(|&document| self.statement(|state| state.replace(batch, *place, document)))
                 .collect::<Result<_, _>>()
-                .map(Answer::Written),
-            Command::Versions { place, documents } => (documents.iter())
+                .map(CommandAnswer::Written),
+            ReplacementCommand::Versions { place, documents } => (documents.iter())
                 .map(|&document| self.statement(|state| state.look(batch, *place, document)))
                 .collect::<Result<_, _>>()
-                .map(Answer::Versions),
-            Command::Standing { place, documents } => (documents.iter())
+                .map(CommandAnswer::Versions),
+            ReplacementCommand::Standing { place, documents } => (documents.iter())
                 .map(|&document| self.statement(|state| state.find(batch, *place, document)))
                 .collect::<Result<_, _>>()
-                .map(Answer::Found),
-            Command::Delete { place, removals } => {
+                .map(CommandAnswer::Found),
+            ReplacementCommand::Delete { place, removals } => {
                 for &removal in removals {
                     self.statement(|state| state.remove(batch, *place, removal))?;
                 }
-                Ok(Answer::Done)
+                Ok(CommandAnswer::Done)
             }
-            Command::DeleteAside { table, removals } => {
+            ReplacementCommand::DeleteAside { table, removals } => {
                 for &removal in removals {
                     self.statement(|state| state.remove_aside(batch, table, removal))?;
                 }
-                Ok(Answer::Done)
+                Ok(CommandAnswer::Done)
             }
-            Command::VersionsIn { table, documents } => (documents.iter())
-                .map(|&document| self.statement(|state| state.version(batch, Place::Table(table), document)))
+            ReplacementCommand::VersionsIn { table, documents } => (documents.iter())
+                .map(|&document| {
+                    self.statement(|state| state.version(batch, DocumentPlace::Table(table), document))
+                })
                 .collect::<Result<_, _>>()
-                .map(Answer::Versions),
-            Command::DeleteIn { table, removals } => {
+                .map(CommandAnswer::Versions),
+            ReplacementCommand::DeleteIn { table, removals } => {
                 for &removal in removals {
-                    self.statement(|state| state.remove(batch, Place::Table(table), removal))?;
+                    self.statement(|state| state.remove(batch, DocumentPlace::Table(table), removal))?;
                 }
-                Ok(Answer::Done)
+                Ok(CommandAnswer::Done)
             }
-            Command::NoteTables { notes } => {
+            ReplacementCommand::NoteTables { notes } => {
                 for &note in notes {
                     self.statement(|state| state.note(note))?;
                 }
-                Ok(Answer::Done)
+                Ok(CommandAnswer::Done)
             }
-            Command::FindTables { types, .. } => {
-                self.statement(|state| Answer::Tables(state.find_tables(types)))
+            ReplacementCommand::FindTables { types, .. } => {
+                self.statement(|state| CommandAnswer::Tables(state.find_tables(types)))
             }
         }
     }
@@ -257,39 +263,49 @@ impl RowStore for SimulatedMongo {
 
 /// The statements of the database, each atomic.
 impl State {
-    pub(super) fn insert(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Written {
+    pub(super) fn insert(
+        &mut self,
+        batch: &WriteBatch,
+        place: DocumentPlace<'_>,
+        document: Document,
+    ) -> WriteOutcome {
         let id = document.id(batch);
         let collection = self.collection(place);
         if collection.contains_key(id) {
-            return Written::Exists;
+            return WriteOutcome::Exists;
         }
         collection.insert(id.to_owned(), encoded(batch, document));
-        Written::Done
+        WriteOutcome::Done
     }
 
-    pub(super) fn replace(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Written {
+    pub(super) fn replace(
+        &mut self,
+        batch: &WriteBatch,
+        place: DocumentPlace<'_>,
+        document: Document,
+    ) -> WriteOutcome {
         let new = document.write_of(batch).map_or("", |resource| resource.version.as_str());
         let standing = self.version(batch, place, document);
         if standing.is_some_and(|standing| standing.as_str() >= new) {
-            return Written::Exists;
+            return WriteOutcome::Exists;
         }
         self.collection(place).insert(document.id(batch).to_owned(), encoded(batch, document));
-        Written::Done
+        WriteOutcome::Done
     }
 
     pub(super) fn version(
         &mut self,
         batch: &WriteBatch,
-        place: Place<'_>,
+        place: DocumentPlace<'_>,
         document: Document,
     ) -> Option<String> {
         self.collection(place).get(document.id(batch)).map(|document| version_of(document).to_owned())
     }
 
     /// The version of a document, or of its resource's mark among the tombstones.
-    fn look(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Option<String> {
+    fn look(&mut self, batch: &WriteBatch, place: DocumentPlace<'_>, document: Document) -> Option<String> {
         let standing = self.version(batch, place, document);
-        standing.max(if place == Place::Tombstones { self.mark(batch, document) } else { None })
+        standing.max(if place == DocumentPlace::Tombstones { self.mark(batch, document) } else { None })
     }
 
     /// The version of the mark that keeps a document's resource out.
@@ -298,7 +314,7 @@ impl State {
         self.tombstones.get(&mark).map(|mark| version_of(mark).to_owned())
     }
 
-    pub(super) fn remove(&mut self, batch: &WriteBatch, place: Place<'_>, removal: Removal) {
+    pub(super) fn remove(&mut self, batch: &WriteBatch, place: DocumentPlace<'_>, removal: Removal) {
         let Some(resource) = batch.resources.get(removal.resource) else { return };
         let collection = self.collection(place);
         if collection.get(&resource.key).is_some_and(|document| is_meant(document, resource, removal)) {
@@ -308,7 +324,7 @@ impl State {
 
     pub(super) fn remove_aside(&mut self, batch: &WriteBatch, table: &str, removal: Removal) {
         let Some(resource) = batch.resources.get(removal.resource) else { return };
-        let collection = self.collection(Place::Table(table));
+        let collection = self.collection(DocumentPlace::Table(table));
         let gone: Vec<String> = (collection.range(ids_with_suffix(&resource.key)))
             .filter(|(_, document)| is_meant(document, resource, removal))
             .map(|(id, _)| id.clone())
@@ -318,13 +334,18 @@ impl State {
         }
     }
 
-    pub(super) fn find(&mut self, batch: &WriteBatch, place: Place<'_>, document: Document) -> Option<Found> {
+    pub(super) fn find(
+        &mut self,
+        batch: &WriteBatch,
+        place: DocumentPlace<'_>,
+        document: Document,
+    ) -> Option<FoundDocument> {
         let found = self.collection(place).get(document.id(batch))?;
         let hash = match found.get(records::HASH_FIELD) {
             Some(Bson::String(hash)) => ContentHash::from_text(hash),
             _ => None,
         };
-        Some(Found { version: version_of(found).to_owned(), hash })
+        Some(FoundDocument { version: version_of(found).to_owned(), hash })
     }
 
     pub(super) fn note(&mut self, Note { resource_type, table, kind }: Note<'_>) {
@@ -375,11 +396,11 @@ impl State {
         }
     }
 
-    fn collection(&mut self, place: Place<'_>) -> &mut Collection {
+    fn collection(&mut self, place: DocumentPlace<'_>) -> &mut Collection {
         match place {
-            Place::Table(name) => self.tables.entry(name.to_owned()).or_default(),
-            Place::Archive(name) => self.archive.entry(name.to_owned()).or_default(),
-            Place::Tombstones => &mut self.tombstones,
+            DocumentPlace::Table(name) => self.tables.entry(name.to_owned()).or_default(),
+            DocumentPlace::Archive(name) => self.archive.entry(name.to_owned()).or_default(),
+            DocumentPlace::Tombstones => &mut self.tombstones,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::Write;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pipeline::decode::{Decoder, Frame, Limits};
+use pipeline::decode::{Decoder, DecoderLimits, Frame};
 
 /// Large enough not to fit into a processor's caches.
 const OBJECT_BYTES: usize = 32 << 20;
@@ -23,7 +23,7 @@ struct Counts {
 }
 
 fn decode(raw: &[u8]) -> Counts {
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(DecoderLimits::default());
     let mut counts = Counts::default();
     for chunk in raw.chunks(CHUNK_BYTES) {
         decoder.push(chunk);

@@ -21,7 +21,7 @@ use flatten::catalog::Catalog;
 use mongodb_store::encode::{BsonWriter, RowEncoder};
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::Fate;
-use pipeline::decode::{Decoder, Frame, Limits, Place};
+use pipeline::decode::{Decoder, DecoderLimits, Frame, FramePlace};
 use pipeline::object::{ObjectRef, Pin};
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ fn observations() -> Vec<u8> {
 }
 
 fn to_bson(bytes: &[u8], catalog: &Arc<Catalog>, object: &Arc<ObjectRef>, writer: &mut BsonWriter) -> usize {
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(DecoderLimits::default());
     let mut assembler = Assembler::new(Arc::clone(object), Arc::clone(catalog), BatchLimits::default());
     let mut documents = 0;
     let mut drain = |decoder: &mut Decoder, assembler: &mut Assembler, last: bool| {
@@ -114,7 +114,7 @@ fn records(bytes: &[u8]) -> Vec<&[u8]> {
 fn records_to_bson(records: &[&[u8]], assembler: &mut Assembler, writer: &mut BsonWriter) -> usize {
     let mut documents = 0;
     for (ordinal, &bytes) in (0..).zip(records) {
-        let place = Place { ordinal, offset: 0, length: bytes.len() as u64, line: ordinal + 1 };
+        let place = FramePlace { ordinal, offset: 0, length: bytes.len() as u64, line: ordinal + 1 };
         assembler.take(&Frame::Resource { place, bytes });
         if assembler.is_full() {
             documents += encode(assembler, writer);

@@ -39,7 +39,7 @@ pub struct KnownLoad {
 
 /// What became of an object version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum AuditVerdict {
     /// Everything is in.
     Done,
     /// Everything but rejects is in.
@@ -60,7 +60,7 @@ pub enum Verdict {
     Gone,
 }
 
-impl Verdict {
+impl AuditVerdict {
     /// All of them, in the order of the columns.
     pub const ALL: [Self; 9] = [
         Self::Done,
@@ -123,7 +123,7 @@ impl Verdict {
     }
 }
 
-impl From<LoadState> for Verdict {
+impl From<LoadState> for AuditVerdict {
     fn from(state: LoadState) -> Self {
         match state {
             LoadState::Stuck => Self::Stuck,

@@ -51,7 +51,7 @@ impl WriteBatch {
 
     /// Returns whether a resource needs a tombstone: none of its rows, and no archived text, says which version stands.
     #[must_use]
-    pub fn has_tombstone(&self, resource: &ResourceWrite) -> bool {
+    pub fn needs_tombstone(&self, resource: &ResourceWrite) -> bool {
         match &resource.fate {
             Fate::Rows(_) => !resource.tables.is_empty() && self.anchor_row(resource).is_none(),
             Fate::Archived(_) => !resource.tables.is_empty(),

@@ -17,7 +17,7 @@ use crate::assemble::BatchLimits;
 use crate::decode::{self, BrokenFrame};
 use crate::interrupted::Interrupted;
 use crate::ledger::{
-    Attempt, Begun, Checkpoint, Ending, Filled, Interruption, Lease, Ledger, Left, Past, Status,
+    Attempt, Begun, Checkpoint, Ending, FilledColumns, Interruption, Lease, Ledger, Left, Past, Status,
 };
 use crate::object::ObjectRef;
 use crate::requester::Requester;
@@ -27,7 +27,7 @@ use crate::summary::{Drift, Summary};
 
 pub use deadline::Deadline;
 use deadline::Limit;
-use ends::{Beginning, End, Ended, Notes};
+use ends::{Beginning, CheckpointNotes, End, Ended};
 
 /// Where objects come from, what they become, where the rows go.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub struct PipelineLimits {
     /// meant to be.
     pub writes_at_once: usize,
     /// The largest resource.
-    pub decode: decode::Limits,
+    pub decode: decode::DecoderLimits,
     /// How long a load without a deadline holds its object against others unless it renews its lease, which it does four
     /// times as often. Of a load that is killed, nobody can begin before.
     pub lease: Duration,
@@ -62,7 +62,7 @@ impl Default for PipelineLimits {
         Self {
             batch: BatchLimits::default(),
             writes_at_once: 3,
-            decode: decode::Limits::default(),
+            decode: decode::DecoderLimits::default(),
             lease: Duration::from_mins(5),
         }
     }
@@ -135,7 +135,7 @@ const MANIFEST: &str = "manifest";
 const OBJECT_GONE: &str = "the object is gone; what was read of it before stands";
 
 /// An attempt that the ledger has let begin.
-struct Run {
+struct BegunAttempt {
     id: String,
     attempt: u32,
     generation: Generation,
@@ -178,7 +178,7 @@ impl Pipeline {
         let run = match ledger.begin(object, &attempt).await? {
             Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
                 let (generation, clock) = (Generation { edition, reading }, job.clock);
-                Run { id, attempt, generation, object, checkpoint, past, clock }
+                BegunAttempt { id, attempt, generation, object, checkpoint, past, clock }
             }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
@@ -204,11 +204,11 @@ impl Pipeline {
     async fn carry_out(
         &self,
         ledger: &Ledger,
-        run: &Run,
+        run: &BegunAttempt,
         limit: Limit<'_>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
-        let Run { id, attempt, generation, object, checkpoint, past, .. } = run;
+        let BegunAttempt { id, attempt, generation, object, checkpoint, past, .. } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_empty() {
             match survey::refuse(&self.storage, &self.catalog, self.limits, object, limit).await {
                 Ok(None) => {}
@@ -230,7 +230,7 @@ impl Pipeline {
             generation: *generation,
             checkpoint: checkpoint.clone(),
             is_last: past.stalls + 1 >= MOST_STALLS,
-            notes: Some(Notes { ledger, id, attempt: *attempt, clock: job.clock }),
+            notes: Some(CheckpointNotes { ledger, id, attempt: *attempt, clock: job.clock }),
         };
         let ended = reading::read(self, object, beginning, limit, job.progress).await;
         self.tell(ledger, run, ended, limit, job).await
@@ -240,14 +240,14 @@ impl Pipeline {
     async fn tell(
         &self,
         ledger: &Ledger,
-        run: &Run,
+        run: &BegunAttempt,
         ended: Ended,
         limit: Limit<'_>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
         let Ended { end, columns, part, has_written, has_manifest, created } = ended;
         let (id, attempt, now) = (run.id.as_str(), run.attempt, (job.clock)());
-        let filled = Filled { load: id, attempt, part, columns: &columns, now };
+        let filled = FilledColumns { load: id, attempt, part, columns: &columns, now };
         let stop = if limit.is_cancelled() { Interrupted::Cancelled } else { Interrupted::Deadline };
         let left = Left { has_written, has_stalled: false };
         let (status, summary, problem) = match end {
@@ -299,7 +299,7 @@ impl Pipeline {
     /// What is left to do when everything is durable.
     async fn complete(
         &self,
-        run: &Run,
+        run: &BegunAttempt,
         drift: Result<Drift, Interrupted>,
         mut summary: Summary,
     ) -> Result<Summary, Interrupted> {
@@ -355,7 +355,7 @@ fn milliseconds(time: Duration) -> i64 {
 /// Gives the lease up. The interruption is what matters.
 async fn release(
     ledger: &Ledger,
-    run: &Run,
+    run: &BegunAttempt,
     by: Interrupted,
     left: Left,
     limit: Limit<'_>,

@@ -27,12 +27,12 @@ pub const SECRET_KEY: &str = "local";
 
 /// A local cloud that answers.
 #[derive(Debug)]
-pub struct Cloud {
+pub struct LocalCloud {
     endpoint: String,
     server: Leash,
 }
 
-impl Cloud {
+impl LocalCloud {
     /// Starts the cloud and waits until it answers.
     ///
     /// # Errors

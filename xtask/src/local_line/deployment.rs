@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
+use super::cloud::{ACCESS_KEY, LocalCloud, REGION, SECRET_KEY};
 use crate::bootstrap::architecture;
 use crate::steps::command_output;
 use crate::tools::Tools;
@@ -52,7 +52,7 @@ pub struct Outputs {
 /// One object version that an upload made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Uploaded {
+pub struct UploadedVersion {
     /// The decoded key.
     pub key: String,
     /// The version that the bucket gave it.
@@ -66,7 +66,7 @@ impl Deployment {
     ///
     /// # Errors
     /// When a file cannot be read or the cloud refuses it.
-    pub fn upload(&self, tools: &Tools, files: &[PathBuf]) -> Result<Vec<Uploaded>> {
+    pub fn upload(&self, tools: &Tools, files: &[PathBuf]) -> Result<Vec<UploadedVersion>> {
         let mut command = cloud_command(tools, &self.endpoint);
         command.args(["upload", "--bucket", &self.outputs.bucket_name, "--prefix", workspace::PREFIX]);
         parsed(&command_output(command.args(files))?)
@@ -154,7 +154,12 @@ pub struct Stack {
 }
 
 /// Puts the code into a bucket, the connection string into a secret, and creates the stack.
-pub(super) fn deploy(tools: &Tools, cloud: &Cloud, bootstrap: &Path, stack: Stack) -> Result<Deployment> {
+pub(super) fn deploy(
+    tools: &Tools,
+    cloud: &LocalCloud,
+    bootstrap: &Path,
+    stack: Stack,
+) -> Result<Deployment> {
     let mut command = cloud_command(tools, cloud.endpoint());
     command
         .args(["deploy", "--stack", &stack.name, "--template"])

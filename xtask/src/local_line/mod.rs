@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-pub use cloud::{ACCESS_KEY, Cloud, REGION, SECRET_KEY};
+pub use cloud::{ACCESS_KEY, LocalCloud, REGION, SECRET_KEY};
 pub use database::{Database, ask, find_mongod};
-pub use deployment::{Deployment, Outputs, Stack, Uploaded, cloud_command};
+pub use deployment::{Deployment, Outputs, Stack, UploadedVersion, cloud_command};
 pub use leash::{Leash, Lifetime, any_is_running, free_port};
 
 use crate::settings::Settings;
@@ -57,7 +57,7 @@ impl LocalLine {
 #[derive(Debug)]
 pub struct Servers {
     /// The local cloud.
-    pub cloud: Cloud,
+    pub cloud: LocalCloud,
     /// The database.
     pub database: Database,
 }
@@ -75,7 +75,7 @@ impl Servers {
         test_commands: bool,
     ) -> Result<Self> {
         let database = Database::start(tools, settings, directory, lifetime, test_commands)?;
-        let cloud = Cloud::start(tools, settings, directory, lifetime).await?;
+        let cloud = LocalCloud::start(tools, settings, directory, lifetime).await?;
         Ok(Self { cloud, database })
     }
 

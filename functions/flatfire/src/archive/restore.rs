@@ -7,7 +7,7 @@ use flatten::catalog::Catalog;
 use flatten::dictionary::Dictionary;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::{Fate, Reason, Reject, WriteBatch};
-use pipeline::decode::Place;
+use pipeline::decode::FramePlace;
 use pipeline::ledger::Ledger;
 use pipeline::object::ObjectRef;
 use pipeline::store::Store;
@@ -157,7 +157,7 @@ fn made(
     let assembler =
         Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
     let mut assembler = assembler.with_version(Some(Version::from_token(&archived.version)));
-    assembler.take_single(Place { ordinal, offset, length, line: 1 }, &archived.key, text);
+    assembler.take_single(FramePlace { ordinal, offset, length, line: 1 }, &archived.key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), offset })
 }

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table};
 use pipeline::object::{ObjectRef, Pin};
 use serde_json::{Value, json};
 
-use super::tally::{Counts, Tally, Verdict};
+use super::tally::{AuditSums, AuditVerdict, VerdictCounts};
 use crate::console;
 use crate::listing::Selection;
 use crate::status::moment;
@@ -12,7 +12,7 @@ use crate::status::moment;
 /// An object version of which not everything is in.
 pub(super) struct Finding<'a> {
     /// What became of it.
-    pub(super) verdict: Verdict,
+    pub(super) verdict: AuditVerdict,
     /// It must be restored from Glacier first.
     pub(super) is_archived: bool,
     /// The object.
@@ -20,11 +20,11 @@ pub(super) struct Finding<'a> {
 }
 
 /// Prints for a person, or as JSON.
-pub(super) struct Report {
+pub(super) struct AuditReport {
     is_json: bool,
 }
 
-impl Report {
+impl AuditReport {
     pub(super) const fn new(is_json: bool) -> Self {
         Self { is_json }
     }
@@ -58,7 +58,7 @@ impl Report {
 
     /// Prints a load whose object was deleted before it was loaded.
     pub(super) fn print_gone(&self, id: &str, created: i64) -> std::io::Result<()> {
-        let (status, created) = (Verdict::Gone.as_str(), moment(created));
+        let (status, created) = (AuditVerdict::Gone.as_str(), moment(created));
         console::print(&if self.is_json {
             json!({ "status": status, "load": id, "created": created }).to_string()
         } else {
@@ -79,7 +79,7 @@ impl Report {
     pub(super) fn print_sums(
         &self,
         selection: &Selection,
-        tally: &Tally,
+        tally: &AuditSums,
         not_sent: usize,
         is_complete: bool,
     ) -> std::io::Result<()> {
@@ -105,16 +105,16 @@ impl Report {
     }
 }
 
-fn by_word(counts: &Counts) -> Value {
+fn by_word(counts: &VerdictCounts) -> Value {
     let counts = counts.iter().map(|(verdict, count)| (verdict.as_str().to_owned(), json!(count)));
     counts.collect::<serde_json::Map<_, _>>().into()
 }
 
 /// A row a day, a column for each verdict that occurs.
-fn table(tally: &Tally) -> Table {
+fn table(tally: &AuditSums) -> Table {
     let mut table = console::table();
-    let verdicts: Vec<Verdict> =
-        Verdict::ALL.into_iter().filter(|verdict| tally.all().contains_key(verdict)).collect();
+    let verdicts: Vec<AuditVerdict> =
+        AuditVerdict::ALL.into_iter().filter(|verdict| tally.all().contains_key(verdict)).collect();
     let words = verdicts.iter().map(|verdict| verdict.as_str());
     table.set_header(std::iter::once("day").chain(words));
     let days = tally.days().iter().map(|(day, counts)| (day.as_str(), counts));
@@ -129,12 +129,13 @@ fn table(tally: &Tally) -> Table {
 }
 
 /// The answer in one sentence.
-fn verdict(tally: &Tally, not_sent: usize, is_complete: bool) -> String {
+fn verdict(tally: &AuditSums, not_sent: usize, is_complete: bool) -> String {
     let total = tally.total();
     if is_complete {
         return format!("everything is in: {total} object versions");
     }
-    let open = tally.all().iter().filter(|(verdict, _)| verdict.is_finding() && **verdict != Verdict::Gone);
+    let open =
+        tally.all().iter().filter(|(verdict, _)| verdict.is_finding() && **verdict != AuditVerdict::Gone);
     let open = open.map(|(verdict, count)| format!("{count} {}", verdict.as_str()));
     let not_sent = (not_sent > 0).then(|| format!("{not_sent} not sent"));
     let open: Vec<String> = open.chain(not_sent).collect();
@@ -143,16 +144,16 @@ fn verdict(tally: &Tally, not_sent: usize, is_complete: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, Verdict, table, verdict};
+    use super::{AuditSums, AuditVerdict, table, verdict};
 
     #[test]
     fn the_answer_names_what_is_open() {
-        let mut tally = Tally::default();
-        for verdict in [Verdict::Done, Verdict::Done, Verdict::Gone] {
+        let mut tally = AuditSums::default();
+        for verdict in [AuditVerdict::Done, AuditVerdict::Done, AuditVerdict::Gone] {
             tally.add(0, verdict, true);
         }
         assert_eq!(verdict(&tally, 0, true), "everything is in: 3 object versions");
-        tally.add(86_400_000, Verdict::Missing, false);
+        tally.add(86_400_000, AuditVerdict::Missing, false);
         assert_eq!(
             verdict(&tally, 2, false),
             "not everything is in: 1 missing, 2 not sent of 4 object versions"

@@ -4,7 +4,7 @@
 #[derive(Debug)]
 pub(super) struct Code {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: CodeKind,
     pub(super) meaning: &'static str,
     /// What does not stand in the tables; empty where nothing is missing for good.
     pub(super) missing: &'static str,
@@ -13,7 +13,7 @@ pub(super) struct Code {
 
 /// Where a code is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CodeKind {
     /// In `_rejects`: the bytes of a record could not be cut out of the file.
     File,
     /// In `_rejects`: a record is defective.
@@ -38,7 +38,7 @@ pub(super) enum Kind {
     Line,
 }
 
-impl Kind {
+impl CodeKind {
     /// The word in JSON.
     pub(super) const fn word(self) -> &'static str {
         match self {
@@ -79,11 +79,11 @@ const fn file(
     missing: &'static str,
     remedy: &'static str,
 ) -> Code {
-    Code { name, kind: Kind::File, meaning, missing, remedy }
+    Code { name, kind: CodeKind::File, meaning, missing, remedy }
 }
 
 const fn record(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Record, meaning, missing: "this record", remedy }
+    Code { name, kind: CodeKind::Record, meaning, missing: "this record", remedy }
 }
 
 const fn load(
@@ -92,15 +92,15 @@ const fn load(
     missing: &'static str,
     remedy: &'static str,
 ) -> Code {
-    Code { name, kind: Kind::Load, meaning, missing, remedy }
+    Code { name, kind: CodeKind::Load, meaning, missing, remedy }
 }
 
 const fn finding(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Finding, meaning, missing: "this object version", remedy }
+    Code { name, kind: CodeKind::Finding, meaning, missing: "this object version", remedy }
 }
 
 const fn check(name: &'static str, meaning: &'static str) -> Code {
-    Code { name, kind: Kind::Check, meaning, missing: "", remedy: TELL_THE_SENDER }
+    Code { name, kind: CodeKind::Check, meaning, missing: "", remedy: TELL_THE_SENDER }
 }
 
 const TELL_THE_SENDER: &str = "tell the sender";
@@ -358,11 +358,13 @@ mod tests {
     use pipeline::decode::BrokenFrame;
     use pipeline::ledger::Status;
 
-    use super::{CODES, Kind};
+    use super::{CODES, CodeKind};
 
     #[test]
     fn every_code_is_explained_once() {
-        let known = CODES.iter().filter(|code| matches!(code.kind, Kind::File | Kind::Record | Kind::Load));
+        let known = CODES
+            .iter()
+            .filter(|code| matches!(code.kind, CodeKind::File | CodeKind::Record | CodeKind::Load));
         let known: Vec<&str> = known.map(|code| code.name).collect();
         let frames = BrokenFrame::ALL.into_iter().map(BrokenFrame::code);
         let defects = DefectCode::ALL.into_iter().map(DefectCode::as_str);
@@ -378,7 +380,7 @@ mod tests {
         let tally = include_str!("../audit/tally.rs").lines();
         let words = tally.filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\","));
         let words: BTreeSet<&str> = words.chain(["not-sent"]).collect();
-        let known = CODES.iter().filter(|code| matches!(code.kind, Kind::Load | Kind::Finding));
+        let known = CODES.iter().filter(|code| matches!(code.kind, CodeKind::Load | CodeKind::Finding));
         assert_eq!(known.map(|code| code.name).collect::<BTreeSet<_>>(), words);
     }
 
@@ -387,7 +389,7 @@ mod tests {
         let source = include_str!("../../../../shared/flatten/src/check.rs");
         let names = source.split("const NAMES: [&str; 6] = [").nth(1).unwrap().split(']').next().unwrap();
         let names = names.split(", ").map(|name| name.trim_matches('"')).chain([FUTURE]);
-        let known = CODES.iter().filter(|code| code.kind == Kind::Check).map(|code| code.name);
+        let known = CODES.iter().filter(|code| code.kind == CodeKind::Check).map(|code| code.name);
         assert_eq!(known.collect::<BTreeSet<_>>(), names.collect::<BTreeSet<_>>());
     }
 }

@@ -1,21 +1,21 @@
 //! Codes of interruptions: what stands in parentheses in `problem` of a load and in `error` of the log.
 
-use super::codes::{Code, Kind};
+use super::codes::{Code, CodeKind};
 
 const fn read(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Read, meaning, missing: "", remedy }
+    Code { name, kind: CodeKind::Read, meaning, missing: "", remedy }
 }
 
 const fn denied(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Denied, meaning, missing: "", remedy }
+    Code { name, kind: CodeKind::Denied, meaning, missing: "", remedy }
 }
 
 const fn write(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Write, meaning, missing: "", remedy }
+    Code { name, kind: CodeKind::Write, meaning, missing: "", remedy }
 }
 
 const fn refused(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Refused, meaning, missing: "", remedy }
+    Code { name, kind: CodeKind::Refused, meaning, missing: "", remedy }
 }
 
 const NETWORK: &str = "the network between the function and S3 failed";

@@ -1,13 +1,13 @@
 //! The alarms of the template, and the lines of the function's log.
 
-use super::codes::{Code, Kind};
+use super::codes::{Code, CodeKind};
 
 const fn alarm(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Alarm, meaning, missing: "", remedy }
+    Code { name, kind: CodeKind::Alarm, meaning, missing: "", remedy }
 }
 
 const fn line(name: &'static str, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { name, kind: Kind::Line, meaning, missing: "", remedy }
+    Code { name, kind: CodeKind::Line, meaning, missing: "", remedy }
 }
 
 const TOO_SLOW: &str = "see whether the database answers and how busy it is; else raise MaximumConcurrency";
@@ -120,10 +120,10 @@ pub(super) const STACK: &[Code] = &[
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::codes::Kind;
+    use super::super::codes::CodeKind;
     use super::STACK;
 
-    fn known(kind: Kind) -> BTreeSet<&'static str> {
+    fn known(kind: CodeKind) -> BTreeSet<&'static str> {
         STACK.iter().filter(|code| code.kind == kind).map(|code| code.name).collect()
     }
 
@@ -133,7 +133,7 @@ mod tests {
         let lines: Vec<&str> = template.lines().collect();
         let alarms = lines.windows(2).filter(|pair| pair[1].trim() == "Type: AWS::CloudWatch::Alarm");
         let alarms = alarms.map(|pair| pair[0].trim().trim_end_matches(':')).collect::<BTreeSet<_>>();
-        assert_eq!(known(Kind::Alarm), alarms);
+        assert_eq!(known(CodeKind::Alarm), alarms);
     }
 
     #[test]
@@ -142,6 +142,6 @@ mod tests {
         let texts = report.split('"').skip(1).step_by(2);
         let begins = ["object ", "events ", "columns ", "message ", "panicked", "bucket ", "audit "];
         let lines = texts.filter(|text| begins.iter().any(|begin| text.starts_with(begin)));
-        assert_eq!(known(Kind::Line), lines.collect::<BTreeSet<_>>());
+        assert_eq!(known(CodeKind::Line), lines.collect::<BTreeSet<_>>());
     }
 }

@@ -9,7 +9,7 @@ use pipeline::store::{Store, StoreError};
 
 /// What the objects of an erasure held, by load.
 #[derive(Debug, Default)]
-pub(super) struct Objects {
+pub(super) struct ErasedObjects {
     pub(super) records: BTreeMap<String, RecordsOfObject>,
     /// The loads to which nothing else points that stands in the tables, the archive or the rejects.
     pub(super) alone: BTreeSet<String>,
@@ -17,7 +17,7 @@ pub(super) struct Objects {
     counts: BTreeMap<String, u64>,
 }
 
-impl Objects {
+impl ErasedObjects {
     /// Looks at the objects of everything that is going to be erased.
     pub(super) async fn of<'a>(
         store: &dyn Store,
@@ -117,7 +117,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Objects, RecordsOfObject};
+    use super::{ErasedObjects, RecordsOfObject};
 
     #[test]
     fn the_advice_is_a_command_where_the_object_held_nothing_else() {
@@ -134,7 +134,7 @@ mod tests {
             ("3".to_owned(), record("file", None)),
         ]);
         let counts = BTreeMap::from([("1".to_owned(), 2), ("2".to_owned(), 3), ("3".to_owned(), 2)]);
-        let advice = Objects { records, counts, ..Objects::default() }.advice();
+        let advice = ErasedObjects { records, counts, ..ErasedObjects::default() }.advice();
         assert_eq!(
             advice,
             [

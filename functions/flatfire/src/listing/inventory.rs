@@ -11,7 +11,7 @@ use pipeline::notification::form_decode;
 use pipeline::object::{ObjectRef, Pin};
 use tokio::sync::mpsc;
 
-use super::manifest::{Columns, Manifest};
+use super::manifest::{Manifest, ManifestColumns};
 use super::order::{Incoming, VersionOrder};
 use super::sorting::{Line, Sorter};
 use super::{ListedVersion, Page, Selection, s3_address};
@@ -19,13 +19,13 @@ use crate::cloud::Cloud;
 
 /// A report whose manifest has been read.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct InventoryReport {
     manifest: Manifest,
     /// The folder of the manifest, if it is no object.
     folder: Option<PathBuf>,
 }
 
-impl Report {
+impl InventoryReport {
     /// Reads the manifest of a report about a bucket.
     pub(super) async fn open(cloud: &Cloud, place: &str, bucket: &str) -> anyhow::Result<Self> {
         let (text, folder) = if let Some((from, key)) = s3_address(place) {
@@ -102,7 +102,7 @@ impl Report {
 /// Reads the selected lines of a data file.
 fn read_lines(
     file: impl Read,
-    columns: &Columns,
+    columns: &ManifestColumns,
     selection: &Selection,
     sorter: &mut Sorter,
 ) -> anyhow::Result<()> {
@@ -123,7 +123,7 @@ fn read_lines(
 /// Returns a line; `None` if it is a delete marker or is not selected.
 fn line_of(
     record: &csv::StringRecord,
-    columns: &Columns,
+    columns: &ManifestColumns,
     selection: &Selection,
 ) -> anyhow::Result<Option<Line>> {
     let field = |index: usize| record.get(index).context("a column is missing");
@@ -178,10 +178,10 @@ fn listed(line: Line, bucket: &str) -> ListedVersion {
 mod tests {
     use std::io::Write as _;
 
-    use super::{Columns, Selection, Sorter, listed, read_lines};
+    use super::{ManifestColumns, Selection, Sorter, listed, read_lines};
     use crate::listing::manifest::VersionColumns;
 
-    const COLUMNS: Columns = Columns {
+    const COLUMNS: ManifestColumns = ManifestColumns {
         bucket: 0,
         key: 1,
         versions: Some(VersionColumns { version: 2, is_latest: 3, is_delete_marker: 4 }),

@@ -11,12 +11,12 @@ pub(super) struct Manifest {
     /// The keys of the data files.
     pub(super) files: Vec<String>,
     /// Where the columns stand.
-    pub(super) columns: Columns,
+    pub(super) columns: ManifestColumns,
 }
 
 /// The places of the columns in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Columns {
+pub(super) struct ManifestColumns {
     pub(super) bucket: usize,
     pub(super) key: usize,
     pub(super) size: usize,
@@ -56,7 +56,7 @@ impl Manifest {
         }
         let destination = needed("destinationBucket")?;
         let destination = destination.rsplit(':').next().unwrap_or(destination).to_owned();
-        let columns = Columns::read(needed("fileSchema")?)?;
+        let columns = ManifestColumns::read(needed("fileSchema")?)?;
         let files = manifest.get("files").and_then(Value::as_array).context("it has no files")?;
         let keys = files.iter().map(|file| file.get("key").and_then(Value::as_str).map(str::to_owned));
         let files = keys.collect::<Option<Vec<_>>>().context("a file in it has no key")?;
@@ -64,7 +64,7 @@ impl Manifest {
     }
 }
 
-impl Columns {
+impl ManifestColumns {
     /// Reads a schema such as `Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate`.
     fn read(schema: &str) -> anyhow::Result<Self> {
         let names: Vec<&str> = schema.split(',').map(str::trim).collect();

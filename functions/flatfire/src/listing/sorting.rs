@@ -55,7 +55,7 @@ impl Sorter {
             return Ok(());
         }
         self.write_run()?;
-        let mut runs: Vec<Run> = self.runs.into_iter().map(Run::new).collect();
+        let mut runs: Vec<SortedRun> = self.runs.into_iter().map(SortedRun::new).collect();
         let mut heads = BinaryHeap::new();
         for (index, run) in runs.iter_mut().enumerate() {
             heads.extend(run.next()?.map(|line| Reverse((line, index))));
@@ -92,12 +92,12 @@ impl Sorter {
 }
 
 /// A sorted run in a temporary file.
-struct Run {
+struct SortedRun {
     reader: csv::Reader<BufReader<File>>,
     record: csv::StringRecord,
 }
 
-impl Run {
+impl SortedRun {
     fn new(file: File) -> Self {
         let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(BufReader::new(file));
         Self { reader, record: csv::StringRecord::new() }

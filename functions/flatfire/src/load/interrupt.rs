@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::console;
 use crate::signals::asked_to_end;
 
-use super::Failure;
+use super::LoadFailure;
 
 /// What somebody at the terminal has asked for.
 #[derive(Debug, Default)]
@@ -46,8 +46,8 @@ impl Interrupt {
     /// Runs a load until it is to end at once.
     pub(super) async fn unless_at_once<T>(
         &self,
-        load: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        load: impl Future<Output = Result<T, LoadFailure>>,
+    ) -> Result<T, LoadFailure> {
         let mut at_once = self.at_once.subscribe();
         tokio::select! {
             biased;

@@ -13,7 +13,7 @@ use crate::outcome::Outcome;
 
 /// What became of one file.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     /// As in the ledger.
     pub(super) status: Status,
     /// Whether it had been loaded before, so that nothing was done now.
@@ -33,7 +33,7 @@ pub(super) struct Form {
 
 /// What became of all files.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct LoadReport {
     form: Form,
     files: Vec<File>,
     /// Files that were not loaded, and why.
@@ -44,7 +44,7 @@ pub(super) struct Report {
 #[derive(Debug)]
 struct File {
     name: String,
-    entry: Entry,
+    entry: FileEntry,
     took: Duration,
 }
 
@@ -68,7 +68,7 @@ const COUNTS: [Count; 8] = [
 /// What has a column although it is zero everywhere.
 const ALWAYS_SHOWN: [&str; 4] = ["records", "loaded", "rejected", "rows"];
 
-impl Entry {
+impl FileEntry {
     pub(super) const fn outcome(&self) -> Outcome {
         match self.status {
             Status::Done | Status::Superseded => Outcome::Done,
@@ -78,12 +78,12 @@ impl Entry {
     }
 }
 
-impl Report {
+impl LoadReport {
     pub(super) fn new(form: Form, failures: Vec<(String, String)>) -> Self {
         Self { form, failures, ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, input: &Input, entry: Entry, took: Duration) {
+    pub(super) fn add(&mut self, input: &Input, entry: FileEntry, took: Duration) {
         self.sum += entry.summary.clone();
         self.files.push(File { name: input.name.clone(), entry, took });
     }
@@ -136,7 +136,7 @@ impl Report {
 
     /// Returns how many files came to what.
     fn counts(&self) -> String {
-        let count = |is_counted: &dyn Fn(&Entry) -> bool| {
+        let count = |is_counted: &dyn Fn(&FileEntry) -> bool| {
             self.files.iter().filter(|file| is_counted(&file.entry)).count()
         };
         let known = count(&|entry| entry.is_known);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Loader;
+use super::FileLoader;
 use super::interrupt::Interrupt;
 use crate::console;
 use crate::input::{Input, Inputs};
@@ -17,7 +17,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Size and last change of a file.
 type Stamp = (Option<u64>, i64);
 
-impl Loader {
+impl FileLoader {
     /// Loads what is there, and then what comes or changes, until somebody asks for an end.
     pub(super) async fn watch(&self, files: &[PathBuf], settle: Duration) -> Outcome {
         let interrupt = Interrupt::default();

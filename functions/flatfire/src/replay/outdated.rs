@@ -22,7 +22,7 @@ use crate::load::{content_of, load_again};
 use crate::origin;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
-use crate::queue_sender::{QueueSender, Reason};
+use crate::queue_sender::{QueueSender, SendReason};
 
 /// Loads that are looked at, and then begun, at once.
 const LOADS_AT_ONCE: usize = 10_000;
@@ -128,7 +128,7 @@ impl Run<'_> {
         let mut looked_at = stream::iter(looked_at).buffered(REQUESTS);
         while let Some((object, presence)) = looked_at.try_next().await? {
             match presence {
-                Presence::There => sender.send(object, Reason::Outdated).await?,
+                Presence::There => sender.send(object, SendReason::Outdated).await?,
                 Presence::Archived => self.archived.add(&object)?,
                 Presence::Gone => self.counts.gone += 1,
             }

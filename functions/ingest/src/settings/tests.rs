@@ -9,7 +9,9 @@ use flatten::indexes::Indexes;
 use mongodb_store::{Retention, Validation};
 use pipeline::object::{ObjectRef, Pin};
 
-use super::{Choices, Connection, InvalidSettings, LogKeys, LogLevel, Reader, Settings, Tables};
+use super::{
+    Choices, ConnectionSource, InvalidSettings, LogKeys, LogLevel, Settings, Tables, VariableReader,
+};
 
 const URI: (&str, &str) = ("MONGODB_URI", "mongodb://user:CANARY@localhost/");
 
@@ -21,7 +23,7 @@ fn choices(variables: &[(&str, &str)]) -> Choices {
     let variable = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
     };
-    Reader { variable, mistakes: Vec::new(), invalid_catalog: None }.choices()
+    VariableReader { variable, mistakes: Vec::new(), invalid_catalog: None }.choices()
 }
 
 /// The names of the variables that are reported, for an environment that is right but for these.
@@ -44,7 +46,7 @@ fn object(bucket: &str, key: &str) -> ObjectRef {
 #[test]
 fn a_connection_is_enough() {
     let settings = read(&[URI]).unwrap();
-    assert_eq!(settings.connection, Connection::Uri(URI.1.into()));
+    assert_eq!(settings.connection, ConnectionSource::Uri(URI.1.into()));
     assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("fhir", "fhir_archive"));
     assert!(settings.watched.includes(&object("any", "thing")));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Hash, LogLevel::Info));
@@ -95,7 +97,7 @@ fn every_variable_is_read() {
     assert_eq!((settings.retention, settings.validation), (Retention::Days(30), Validation::Warn));
     assert_eq!(choices.checks, [("CHECKS".to_owned(), "[]".to_owned())]);
     assert_eq!(choices.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
-    assert!(matches!(&settings.connection, Connection::SecretArn(arn) if arn.ends_with(":secret:s")));
+    assert!(matches!(&settings.connection, ConnectionSource::SecretArn(arn) if arn.ends_with(":secret:s")));
     assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("clinic", "attic"));
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));

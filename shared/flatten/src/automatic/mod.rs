@@ -41,7 +41,7 @@ use crate::row::{NameList, Names, Rows};
 use describe::Describer;
 use naming::NamingPolicy;
 use paths::PathCache;
-use resource::{ResourceWriter, Source};
+use resource::{ResourceInput, ResourceWriter};
 
 pub(crate) use naming::mistakes;
 pub use pointer::pointer_at;
@@ -83,7 +83,7 @@ impl Automatic {
         let mut outcome = Ok(Structural::default());
         for policy in NamingPolicy::ALL {
             rows.rewind(mark);
-            let source = Source { resource, key: context.key, links, settings: &self.settings };
+            let source = ResourceInput { resource, key: context.key, links, settings: &self.settings };
             outcome = ResourceWriter::new(source, &mut self.paths, names, rows).write(policy);
             if !outcome.as_ref().is_err_and(|defect| defect.code == DefectCode::AmbiguousColumn) {
                 break;

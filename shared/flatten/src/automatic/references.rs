@@ -33,29 +33,29 @@ impl ReferenceTargets<'_, '_> {
         let Some(text) = literal.text() else { return };
         cells.findings.references += u64::from(!is_uri_reference(&text));
         match self.find(&text) {
-            Target::Resource { kind, id } => {
+            ReferenceTarget::Resource { kind, id } => {
                 let column = cells.paths.object_column(path, Derived::Key);
                 cells.rows.text_with(column, |out| out.extend([kind, "/", id]));
                 self.write_type(cells, path, kind);
             }
-            Target::Key(key) => {
+            ReferenceTarget::Key(key) => {
                 let column = cells.paths.object_column(path, Derived::Key);
                 cells.rows.text(column, &key);
                 self.write_type(cells, path, key.split('/').next().unwrap_or_default());
             }
-            Target::Contained { kind, key } => {
+            ReferenceTarget::Contained { kind, key } => {
                 let column = cells.paths.object_column(path, Derived::Key);
                 cells.rows.text(column, &key);
                 self.write_type(cells, path, &kind);
             }
-            Target::Later(urn) => {
+            ReferenceTarget::Later(urn) => {
                 cells.rows.pending(cells.paths.object_column(path, Derived::Key), &urn);
                 if !self.has_type {
                     cells.rows.pending_type(cells.paths.object_column(path, Derived::Kind), &urn);
                 }
             }
-            Target::Conditional(kind) => self.write_type(cells, path, kind),
-            Target::None => {}
+            ReferenceTarget::Conditional(kind) => self.write_type(cells, path, kind),
+            ReferenceTarget::None => {}
         }
     }
 
@@ -69,10 +69,10 @@ impl ReferenceTargets<'_, '_> {
         let (mut seen, mut known, mut later) = (BTreeSet::new(), Vec::new(), Vec::new());
         for text in references.as_items().filter_map(|reference| reference.get_text("reference")) {
             let (key, keys) = match self.find(&text) {
-                Target::Resource { kind, id } => ([kind, "/", id].concat(), &mut known),
-                Target::Key(key) | Target::Contained { key, .. } => (key, &mut known),
-                Target::Later(urn) => (urn.into_owned(), &mut later),
-                Target::Conditional(_) | Target::None => continue,
+                ReferenceTarget::Resource { kind, id } => ([kind, "/", id].concat(), &mut known),
+                ReferenceTarget::Key(key) | ReferenceTarget::Contained { key, .. } => (key, &mut known),
+                ReferenceTarget::Later(urn) => (urn.into_owned(), &mut later),
+                ReferenceTarget::Conditional(_) | ReferenceTarget::None => continue,
             };
             if seen.insert(key.clone()) {
                 keys.push(key);
@@ -97,38 +97,41 @@ impl ReferenceTargets<'_, '_> {
         }
     }
 
-    fn find<'t>(&mut self, literal: &'t str) -> Target<'t> {
+    fn find<'t>(&mut self, literal: &'t str) -> ReferenceTarget<'t> {
         let link = match reference::parse(literal) {
             Reference::Resource { kind, id } => match self.links.look_up_url(literal) {
-                Some((url, Link::Later)) => return Target::Later(url),
+                Some((url, Link::Later)) => return ReferenceTarget::Later(url),
                 Some((_, link)) => link,
-                None => return Target::Resource { kind, id },
+                None => return ReferenceTarget::Resource { kind, id },
             },
             Reference::Contained("") => Link::Key(self.contained.resource_key().to_owned()),
             Reference::Contained(id) => {
                 let target = self.contained.target(id);
-                let contained =
-                    |(kind, key): (Cow<'_, str>, _)| Target::Contained { kind: kind.into_owned(), key };
-                return target.map_or(Target::None, contained);
+                let contained = |(kind, key): (Cow<'_, str>, _)| ReferenceTarget::Contained {
+                    kind: kind.into_owned(),
+                    key,
+                };
+                return target.map_or(ReferenceTarget::None, contained);
             }
             Reference::Urn(urn) => match self.links.resolve(urn) {
-                Link::Later => return Target::Later(Cow::Borrowed(urn)),
+                Link::Later => return ReferenceTarget::Later(Cow::Borrowed(urn)),
                 link => link,
             },
             Reference::Other => {
                 let conditional = reference::conditional(literal);
-                return conditional.map_or(Target::None, |(kind, _)| Target::Conditional(kind));
+                return conditional
+                    .map_or(ReferenceTarget::None, |(kind, _)| ReferenceTarget::Conditional(kind));
             }
         };
         match link {
-            Link::Key(key) => Target::Key(key),
-            Link::Later | Link::Nowhere => Target::None,
+            Link::Key(key) => ReferenceTarget::Key(key),
+            Link::Later | Link::Nowhere => ReferenceTarget::None,
         }
     }
 }
 
 /// What a literal reference points to.
-enum Target<'t> {
+enum ReferenceTarget<'t> {
     /// The resource that the reference names itself.
     Resource { kind: &'t str, id: &'t str },
     /// The resource with this key.

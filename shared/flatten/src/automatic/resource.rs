@@ -23,7 +23,7 @@ use super::settings::Settings;
 
 /// A resource to be flattened, and what its rows depend on.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'w, 'a> {
+pub(super) struct ResourceInput<'w, 'a> {
     pub(super) resource: &'w Resource<'a>,
     pub(super) key: &'w str,
     pub(super) links: &'w Links,
@@ -37,12 +37,12 @@ pub(super) struct ResourceWriter<'w> {
 
 impl<'w> ResourceWriter<'w> {
     pub(super) fn new(
-        source: Source<'w, 'w>,
+        source: ResourceInput<'w, 'w>,
         cache: &'w mut PathCache,
         names: &'w mut Names,
         rows: &'w mut Rows,
     ) -> Self {
-        let Source { resource, key, links, settings } = source;
+        let ResourceInput { resource, key, links, settings } = source;
         let table = settings.resource_types.table_of(resource.resource_type());
         let node = resource.node();
         let paths = Paths::new(cache, settings, names);

@@ -138,7 +138,7 @@ impl<'a> CellWriter<'_, 'a> {
         if let Some(number) = if is_long { self.whole(value)? } else { None } {
             self.rows.long(ITEM, number);
         } else if !is_whole || !self.integer(ITEM, scalars, value)? {
-            let fits = scalars.has(Scalars::DECIMAL.and(Scalars::LONG)) || scalars.none();
+            let fits = scalars.has(Scalars::DECIMAL.or(Scalars::LONG)) || scalars.none();
             self.findings.values += u64::from(!fits);
             self.decimal_item(value.raw());
         }
@@ -147,7 +147,7 @@ impl<'a> CellWriter<'_, 'a> {
 
     /// Counts a text in a list that should be something else. Dates are checked where they are parsed.
     fn check_text_item(&mut self, scalars: Scalars, value: Node<'a>) {
-        if scalars.none() || scalars.has(Scalars::TEXT.and(Scalars::BINARY).and(Scalars::MOMENT)) {
+        if scalars.none() || scalars.has(Scalars::TEXT.or(Scalars::BINARY).or(Scalars::MOMENT)) {
             return;
         }
         let text = value.text().unwrap_or_default();

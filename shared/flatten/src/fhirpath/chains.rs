@@ -10,7 +10,7 @@ use super::compile::{Compiled, CompiledPath, Compiler, PathScope};
 use super::decimal::Decimal;
 use super::literal::Literal;
 use super::program::{ChainLink, Op};
-use super::syntax::{Operator, Syntax, SyntaxKind, SyntaxLink};
+use super::syntax::{BinaryOperator, Syntax, SyntaxKind, SyntaxLink};
 use super::types::{StaticType, TypeSet};
 
 /// What arithmetic tells apart.
@@ -34,7 +34,7 @@ impl Compiler<'_> {
             let right = self.expression(&link.operand, scope)?;
             self.check_operands(link, &of, &right.of)?;
             let result = self.result(link.operator, &of, &right.of);
-            let is_arithmetic = link.operator.binding() >= Operator::Add.binding();
+            let is_arithmetic = link.operator.binding() >= BinaryOperator::Add.binding();
             let is_integer = is_arithmetic && self.is_integer(&result);
             compiled.push(ChainLink { operator: link.operator, operand: right.op, is_integer });
             of = result;
@@ -48,7 +48,7 @@ impl Compiler<'_> {
 
     /// Returns the literals of a union of texts, such as a list of codes, which are compared once, when the path is compiled.
     fn literals(&self, first: &Op, links: &[ChainLink]) -> Option<Box<[u32]>> {
-        if links.iter().any(|link| link.operator != Operator::Union) {
+        if links.iter().any(|link| link.operator != BinaryOperator::Union) {
             return None;
         }
         let (mut texts, mut literals) = (BTreeSet::new(), Vec::new());
@@ -63,14 +63,17 @@ impl Compiler<'_> {
     }
 
     /// Returns what is known of an operator's result.
-    fn result(&mut self, operator: Operator, left: &StaticType, right: &StaticType) -> StaticType {
+    fn result(&mut self, operator: BinaryOperator, left: &StaticType, right: &StaticType) -> StaticType {
         match operator {
-            Operator::Union => left.clone().join(right, false),
-            Operator::Concatenate => self.one(Primitive::String),
-            Operator::Divide => self.one(Primitive::Decimal),
-            Operator::IntegerDivide => self.one(Primitive::Integer),
-            Operator::Add | Operator::Subtract if self.is_moved(left, right) => self.moved(left),
-            Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Remainder => {
+            BinaryOperator::Union => left.clone().join(right, false),
+            BinaryOperator::Concatenate => self.one(Primitive::String),
+            BinaryOperator::Divide => self.one(Primitive::Decimal),
+            BinaryOperator::IntegerDivide => self.one(Primitive::Integer),
+            BinaryOperator::Add | BinaryOperator::Subtract if self.is_moved(left, right) => self.moved(left),
+            BinaryOperator::Add
+            | BinaryOperator::Subtract
+            | BinaryOperator::Multiply
+            | BinaryOperator::Remainder => {
                 let kind = self.sum(left, right);
                 self.one(kind)
             }
@@ -152,17 +155,18 @@ impl Compiler<'_> {
         right: &StaticType,
     ) -> Result<(), InvalidPath> {
         let works: fn(Operand, Operand) -> bool = match link.operator {
-            Operator::Add => |left, right| {
+            BinaryOperator::Add => |left, right| {
                 left == right && matches!(left, Operand::Number | Operand::Text)
                     || (left, right) == (Operand::Temporal, Operand::Quantity)
             },
-            Operator::Subtract => |left, right| {
+            BinaryOperator::Subtract => |left, right| {
                 (left, right) == (Operand::Number, Operand::Number)
                     || (left, right) == (Operand::Temporal, Operand::Quantity)
             },
-            Operator::Multiply | Operator::Divide | Operator::IntegerDivide | Operator::Remainder => {
-                |left, right| (left, right) == (Operand::Number, Operand::Number)
-            }
+            BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::IntegerDivide
+            | BinaryOperator::Remainder => |left, right| (left, right) == (Operand::Number, Operand::Number),
             _ => return Ok(()),
         };
         let (lefts, rights) = (self.operands(left), self.operands(right));

@@ -128,7 +128,7 @@ impl Compiler<'_> {
             op => (Box::new(op), Vec::new()),
         };
         let test = self.type_test(name)?;
-        let (name, run, of): (_, functions::Run, _) = match operator {
+        let (name, run, of): (_, functions::FunctionRun, _) = match operator {
             TypeOperator::Is => ("is", functions::is, self.one(Primitive::Boolean)),
             TypeOperator::As => ("as", functions::of_type, self.narrow(&mut steps, &of, &test)),
         };

@@ -20,7 +20,7 @@ pub(crate) use keys::plain_reference;
 
 /// How a function is run: the machine, the call with its arguments, where the input begins on the stack, and the
 /// item that the call stands in.
-pub(super) type Run = for<'m> fn(&mut Machine<'m>, &'m Call, usize, Item) -> Result<(), PathError>;
+pub(super) type FunctionRun = for<'m> fn(&mut Machine<'m>, &'m Call, usize, Item) -> Result<(), PathError>;
 
 /// A function as paths know it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Function {
     /// How many of the parameters must be given.
     required: usize,
     pub(super) returns: Returns,
-    pub(super) run: Run,
+    pub(super) run: FunctionRun,
 }
 
 /// What a function takes.
@@ -123,7 +123,7 @@ const fn function(
     name: &'static str,
     (parameters, required): (&'static [Parameter], usize),
     returns: Returns,
-    run: Run,
+    run: FunctionRun,
 ) -> Function {
     Function { name, parameters, required, returns, run }
 }

@@ -9,7 +9,7 @@ use super::functions::make_distinct;
 use super::item::{Item, ItemValue, PathError};
 use super::machine::Machine;
 use super::program::{ChainLink, Op};
-use super::syntax::Operator;
+use super::syntax::BinaryOperator;
 
 impl<'m> Machine<'m> {
     /// Runs the operands on the focus, applies the operators from left to right and leaves the result on the stack.
@@ -21,7 +21,7 @@ impl<'m> Machine<'m> {
     ) -> Result<(), PathError> {
         let base = self.len();
         self.run(first, focus)?;
-        if let [ChainLink { operator: Operator::Union, .. }, ..] = links {
+        if let [ChainLink { operator: BinaryOperator::Union, .. }, ..] = links {
             // What binds as tightly as a union is a union.
             links.iter().try_for_each(|link| self.run(&link.operand, focus))?;
             return make_distinct(self, base);
@@ -32,7 +32,9 @@ impl<'m> Machine<'m> {
     /// Applies an operator to what stands from `base` on and to its right side.
     fn link(&mut self, base: usize, link: &'m ChainLink, focus: Item) -> Result<(), PathError> {
         let operator = link.operator;
-        if let Operator::And | Operator::Or | Operator::Xor | Operator::Implies = operator {
+        if let BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor | BinaryOperator::Implies =
+            operator
+        {
             let left = self.truth(base)?;
             self.truncate(base);
             let answer = self.logic(operator, left, &link.operand, focus)?;
@@ -42,21 +44,24 @@ impl<'m> Machine<'m> {
         self.run(&link.operand, focus)?;
         self.expect_known(base)?;
         match operator {
-            Operator::Equal => {
+            BinaryOperator::Equal => {
                 let answer = self.equal(base, middle)?;
                 self.answer(base, answer)
             }
-            Operator::NotEqual => {
+            BinaryOperator::NotEqual => {
                 let answer = self.equal(base, middle)?;
                 self.answer(base, answer.map(|answer| !answer))
             }
-            Operator::In => self.member_of(base, base..middle, middle..self.len()),
-            Operator::Contains => self.member_of(base, middle..self.len(), base..middle),
-            Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
+            BinaryOperator::In => self.member_of(base, base..middle, middle..self.len()),
+            BinaryOperator::Contains => self.member_of(base, middle..self.len(), base..middle),
+            BinaryOperator::Less
+            | BinaryOperator::LessOrEqual
+            | BinaryOperator::Greater
+            | BinaryOperator::GreaterOrEqual => {
                 let order = self.pair(base, middle)?.map(|(a, b)| compare(&a, &b)).transpose()?.flatten();
                 self.answer(base, order.map(|order| holds(operator, order)))
             }
-            Operator::Concatenate => self.concatenate(base, middle),
+            BinaryOperator::Concatenate => self.concatenate(base, middle),
             _ => self.arithmetic(link, base, middle),
         }
     }
@@ -75,29 +80,31 @@ impl<'m> Machine<'m> {
     /// Applies Kleene's logic. The right side is not run where the left one decides.
     fn logic(
         &mut self,
-        operator: Operator,
+        operator: BinaryOperator,
         left: Option<bool>,
         right: &'m Op,
         focus: Item,
     ) -> Result<Option<bool>, PathError> {
         match (operator, left) {
-            (Operator::And, Some(false)) => return Ok(Some(false)),
-            (Operator::Or, Some(true)) | (Operator::Implies, Some(false)) => return Ok(Some(true)),
+            (BinaryOperator::And, Some(false)) => return Ok(Some(false)),
+            (BinaryOperator::Or, Some(true)) | (BinaryOperator::Implies, Some(false)) => {
+                return Ok(Some(true));
+            }
             _ => {}
         }
         let right = self.condition(right, focus)?;
         Ok(match operator {
-            Operator::And => match (left, right) {
+            BinaryOperator::And => match (left, right) {
                 (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
                 _ => None,
             },
-            Operator::Or => match (left, right) {
+            BinaryOperator::Or => match (left, right) {
                 (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
             },
-            Operator::Implies => match (left, right) {
+            BinaryOperator::Implies => match (left, right) {
                 (_, Some(true)) => Some(true),
                 (Some(true), Some(false)) => Some(false),
                 _ => None,
@@ -167,14 +174,14 @@ impl<'m> Machine<'m> {
         let result = match self.pair(base, middle)? {
             None => None,
             Some((ItemValue::Number(left), ItemValue::Number(right))) => calculate(operator, left, right),
-            Some((ItemValue::Text(left), ItemValue::Text(right))) if operator == Operator::Add => {
+            Some((ItemValue::Text(left), ItemValue::Text(right))) if operator == BinaryOperator::Add => {
                 self.append_text(base, &left, &right);
                 return Ok(());
             }
             Some((ItemValue::Temporal(text, temporal), ItemValue::Quantity(quantity))) => {
                 let amount = match operator {
-                    Operator::Add => Some(quantity.value),
-                    Operator::Subtract => quantity.value.negate(),
+                    BinaryOperator::Add => Some(quantity.value),
+                    BinaryOperator::Subtract => quantity.value.negate(),
                     _ => return Err(fault),
                 };
                 let amount = amount.and_then(|amount| Amount::of(amount, &quantity.unit)).ok_or(fault)?;
@@ -208,23 +215,23 @@ impl<'m> Machine<'m> {
     }
 }
 
-fn calculate(operator: Operator, left: Decimal, right: Decimal) -> Option<Decimal> {
+fn calculate(operator: BinaryOperator, left: Decimal, right: Decimal) -> Option<Decimal> {
     match operator {
-        Operator::Add => left.add(right),
-        Operator::Subtract => left.subtract(right),
-        Operator::Multiply => left.multiply(right),
-        Operator::Divide => left.divide(right),
-        Operator::IntegerDivide => left.divide_whole(right),
-        Operator::Remainder => left.remainder(right),
+        BinaryOperator::Add => left.add(right),
+        BinaryOperator::Subtract => left.subtract(right),
+        BinaryOperator::Multiply => left.multiply(right),
+        BinaryOperator::Divide => left.divide(right),
+        BinaryOperator::IntegerDivide => left.divide_whole(right),
+        BinaryOperator::Remainder => left.remainder(right),
         _ => None,
     }
 }
 
-const fn holds(operator: Operator, order: Ordering) -> bool {
+const fn holds(operator: BinaryOperator, order: Ordering) -> bool {
     match operator {
-        Operator::Less => order.is_lt(),
-        Operator::LessOrEqual => order.is_le(),
-        Operator::Greater => order.is_gt(),
+        BinaryOperator::Less => order.is_lt(),
+        BinaryOperator::LessOrEqual => order.is_le(),
+        BinaryOperator::Greater => order.is_gt(),
         _ => order.is_ge(),
     }
 }

@@ -2,7 +2,9 @@
 
 use super::InvalidPath;
 use super::lexer::{PathToken, TokenKind, tokens};
-use super::syntax::{Operator, StepKind, Syntax, SyntaxKind, SyntaxLink, SyntaxStep, TypeName, TypeOperator};
+use super::syntax::{
+    BinaryOperator, StepKind, Syntax, SyntaxKind, SyntaxLink, SyntaxStep, TypeName, TypeOperator,
+};
 
 /// Deeper trees are refused, so that neither compiling nor evaluating can exhaust a thread's stack.
 const DEPTH: usize = 100;
@@ -44,7 +46,7 @@ impl PathParser {
         self.room = room;
         let mut left = self.unary()?;
         loop {
-            if let Some(operator) = self.type_operator().filter(|_| Operator::TYPE_BINDING >= least) {
+            if let Some(operator) = self.type_operator().filter(|_| BinaryOperator::TYPE_BINDING >= least) {
                 let at = self.advance();
                 let name = self.type_name()?;
                 left = Self::node(at, SyntaxKind::Typed { operator, left: Box::new(left), name })?;
@@ -229,10 +231,10 @@ impl PathParser {
         }
     }
 
-    fn operator(&self) -> Option<Operator> {
+    fn operator(&self) -> Option<BinaryOperator> {
         match self.peek() {
-            TokenKind::Word(word) => Operator::of_word(word),
-            TokenKind::Symbol(symbol) => Operator::of_symbol(symbol),
+            TokenKind::Word(word) => BinaryOperator::of_word(word),
+            TokenKind::Symbol(symbol) => BinaryOperator::of_symbol(symbol),
             _ => None,
         }
     }

@@ -4,9 +4,9 @@ use regex::Regex;
 
 use crate::model::{Datatype, type_named};
 
-use super::functions::Run;
+use super::functions::FunctionRun;
 use super::literal::Literal;
-use super::syntax::Operator;
+use super::syntax::BinaryOperator;
 use super::types::{ScalarReading, SetId, TypeSet};
 
 /// What the paths of one view share: type sets, literals and regular expressions.
@@ -103,7 +103,7 @@ pub(crate) enum Op {
 /// An operator of a chain and its right side.
 #[derive(Debug)]
 pub(crate) struct ChainLink {
-    pub(super) operator: Operator,
+    pub(super) operator: BinaryOperator,
     pub(super) operand: Op,
     /// Whether the result is an integer, which has 32 bits.
     pub(super) is_integer: bool,
@@ -241,7 +241,7 @@ pub(crate) enum Shortcut {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: &'static str,
-    pub(super) run: Run,
+    pub(super) run: FunctionRun,
     pub(super) arguments: Vec<Argument>,
 }
 

@@ -49,7 +49,7 @@ pub(super) enum SyntaxKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SyntaxLink {
     pub(super) at: usize,
-    pub(super) operator: Operator,
+    pub(super) operator: BinaryOperator,
     pub(super) operand: Syntax,
 }
 
@@ -83,7 +83,7 @@ pub(super) enum TypeOperator {
 
 /// The binary operators, FHIRPath section 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operator {
+pub(crate) enum BinaryOperator {
     Implies,
     Or,
     Xor,
@@ -106,8 +106,8 @@ pub(crate) enum Operator {
     Remainder,
 }
 
-impl Operator {
-    /// Returns how tightly it binds; higher is tighter. `is` and `as` bind at [`Operator::TYPE_BINDING`].
+impl BinaryOperator {
+    /// Returns how tightly it binds; higher is tighter. `is` and `as` bind at [`BinaryOperator::TYPE_BINDING`].
     pub(super) const fn binding(self) -> u8 {
         match self {
             Self::Implies => 1,

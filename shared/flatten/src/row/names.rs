@@ -26,7 +26,7 @@ pub const ITEM: ColumnId = ColumnId(u32::MAX);
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     list: NameList,
-    index: Index,
+    index: NameIndex,
     bytes: usize,
     longest: usize,
 }
@@ -35,7 +35,7 @@ pub struct Names {
     clippy::disallowed_types,
     reason = "names are looked up here and listed there, in the order they came"
 )]
-type Index = std::collections::HashMap<Arc<str>, u32>;
+type NameIndex = std::collections::HashMap<Arc<str>, u32>;
 
 /// A snapshot of [`Names`], to read rows while the worker adds names. A clone is one counter.
 #[derive(Debug, Clone, Default)]

@@ -10,10 +10,13 @@ use mongodb::Collection;
 use pipeline::store::admin::{ArchiveVisitor, ArchivedEntry, ArchivedResource};
 use pipeline::store::standing::StoredSource;
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, LOADS, number, source_of, table_names, text};
 
-pub(super) async fn find(databases: &Databases, key: &str) -> Result<Option<ArchivedResource>, Failure> {
+pub(super) async fn find(
+    databases: &Databases,
+    key: &str,
+) -> Result<Option<ArchivedResource>, DriverFailure> {
     let mut newest: Option<ArchivedResource> = None;
     for collection in collections_of(databases, key.split('/').next().unwrap_or_default()) {
         let Some(document) = collection.find_one(doc! { "_id": key }).await? else { continue };
@@ -25,13 +28,13 @@ pub(super) async fn find(databases: &Databases, key: &str) -> Result<Option<Arch
     Ok(newest)
 }
 
-pub(super) async fn remove(databases: &Databases, archived: &ArchivedResource) -> Result<(), Failure> {
+pub(super) async fn remove(databases: &Databases, archived: &ArchivedResource) -> Result<(), DriverFailure> {
     let collection = databases.archive.collection::<Document>(&archived.table);
     collection.delete_one(doc! { "_id": &archived.key, "_version": &archived.version }).await?;
     Ok(())
 }
 
-pub(super) async fn count(databases: &Databases) -> Result<BTreeMap<String, u64>, Failure> {
+pub(super) async fn count(databases: &Databases) -> Result<BTreeMap<String, u64>, DriverFailure> {
     let mut counts = BTreeMap::new();
     for name in table_names(&databases.archive).await? {
         let count = databases.archive.collection::<Document>(&name).count_documents(doc! {}).await?;
@@ -46,7 +49,7 @@ pub(super) async fn visit(
     databases: &Databases,
     resource_type: &str,
     visit: &mut ArchiveVisitor<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let fields = doc! { "_source": 1 };
     for collection in collections_of(databases, resource_type) {
         let of_type = if collection.name() == UNKNOWN_TYPE && resource_type != UNKNOWN_TYPE {
@@ -67,7 +70,7 @@ pub(super) async fn visit(
     Ok(())
 }
 
-pub(super) async fn is_another(databases: &Databases) -> Result<bool, Failure> {
+pub(super) async fn is_another(databases: &Databases) -> Result<bool, DriverFailure> {
     let archived = doc! { "counts.archived": { "$gt": 0 } };
     let has_archived = databases.own(LOADS).find_one(archived).await?.is_some();
     let collections = databases.archive.list_collection_names().await?;

@@ -10,10 +10,10 @@ use pipeline::store::schema::FieldSchema;
 use crate::columns::entry;
 use crate::sql_schema::{SQL_SCHEMAS, read_table};
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{COLUMNS, Databases, text};
 
-pub(super) async fn schemas(databases: &Databases) -> Result<BTreeMap<String, FieldSchema>, Failure> {
+pub(super) async fn schemas(databases: &Databases) -> Result<BTreeMap<String, FieldSchema>, DriverFailure> {
     let mut schemas = BTreeMap::new();
     let mut documents = databases.own(SQL_SCHEMAS).find(doc! {}).await?;
     while let Some(document) = documents.try_next().await? {
@@ -24,7 +24,7 @@ pub(super) async fn schemas(databases: &Databases) -> Result<BTreeMap<String, Fi
     Ok(schemas)
 }
 
-pub(super) async fn all(databases: &Databases) -> Result<Vec<ColumnEntry>, Failure> {
+pub(super) async fn all(databases: &Databases) -> Result<Vec<ColumnEntry>, DriverFailure> {
     let found = databases.own(COLUMNS).find(doc! {}).sort(doc! { "_id": 1 }).await?;
     let entries: Vec<Document> = found.try_collect().await?;
     Ok(entries.iter().filter_map(entry).collect())

@@ -6,10 +6,10 @@ use pipeline::erasure::{ERASURES, Marks, SECRET_BYTES, SECRET_ID};
 use pipeline::store::admin::{DatabaseUser, ErasedObject, Erasure, KeptOut, Lift, ObjectName, Operator};
 
 use super::exports;
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{COLUMNS, Databases, LOADS, TOMBSTONES};
 
-pub(super) async fn kept_out(databases: &Databases, key: &str) -> Result<Option<KeptOut>, Failure> {
+pub(super) async fn kept_out(databases: &Databases, key: &str) -> Result<Option<KeptOut>, DriverFailure> {
     let erasures = databases.own(ERASURES);
     let secret = erasures.find_one(doc! { "_id": SECRET_ID }).await?;
     let secret = secret.as_ref().and_then(|secret| secret.get_binary_generic("key").ok());
@@ -23,7 +23,7 @@ pub(super) async fn kept_out(databases: &Databases, key: &str) -> Result<Option<
     Ok(Some(KeptOut { mark, since: since.map(DateTime::timestamp_millis) }))
 }
 
-pub(super) async fn user(databases: &Databases) -> Result<DatabaseUser, Failure> {
+pub(super) async fn user(databases: &Databases) -> Result<DatabaseUser, DriverFailure> {
     let status = databases.rows.run_command(doc! { "connectionStatus": 1 }).await?;
     let users = status.get_document("authInfo").and_then(|info| info.get_array("authenticatedUsers"));
     let users = users.map(Vec::as_slice).unwrap_or_default();
@@ -40,7 +40,7 @@ fn user_name(user: &Document) -> String {
     format!("{}@{}", text("user"), text("db"))
 }
 
-pub(super) async fn begin(databases: &Databases, erasure: &Erasure) -> Result<(), Failure> {
+pub(super) async fn begin(databases: &Databases, erasure: &Erasure) -> Result<(), DriverFailure> {
     let Erasure { id, command, mark, reason, by, begun, counts, objects, program } = erasure;
     let counts: Document = (counts.iter())
         .map(|(place, count)| (place.clone(), i64::try_from(*count).unwrap_or(i64::MAX).into()))
@@ -60,13 +60,13 @@ pub(super) async fn begin(databases: &Databases, erasure: &Erasure) -> Result<()
     Ok(())
 }
 
-pub(super) async fn end(databases: &Databases, id: &str, at: i64) -> Result<(), Failure> {
+pub(super) async fn end(databases: &Databases, id: &str, at: i64) -> Result<(), DriverFailure> {
     let ended = doc! { "$set": { "ended": DateTime::from_millis(at) } };
     databases.own(ERASURES).update_one(doc! { "_id": id_of(id) }, ended).await?;
     Ok(())
 }
 
-pub(super) async fn lift(databases: &Databases, mark: &str, lift: &Lift) -> Result<(), Failure> {
+pub(super) async fn lift(databases: &Databases, mark: &str, lift: &Lift) -> Result<(), DriverFailure> {
     let Lift { at, by, reason } = lift;
     let lifted = doc! { "at": DateTime::from_millis(*at), "by": operator(by), "reason": reason };
     let standing = doc! { "mark": mark, "lifted": { "$exists": false } };
@@ -79,7 +79,7 @@ pub(super) async fn rename_object(
     load: &str,
     object: &ObjectName,
     mark: &str,
-) -> Result<bool, Failure> {
+) -> Result<bool, DriverFailure> {
     let ObjectName { bucket, key } = object;
     let pin = load.strip_prefix(&format!("{bucket}/{key}")).unwrap_or_default();
     let renamed = format!("{bucket}/{mark}{pin}");
@@ -101,7 +101,12 @@ pub(super) async fn rename_object(
 }
 
 /// Gives the entry of a load another id. Returns `false` if the object is being loaded.
-async fn rename_load(databases: &Databases, load: &str, renamed: &str, mark: &str) -> Result<bool, Failure> {
+async fn rename_load(
+    databases: &Databases,
+    load: &str,
+    renamed: &str,
+    mark: &str,
+) -> Result<bool, DriverFailure> {
     let loads = databases.own(LOADS);
     let Some(entry) = loads.find_one(doc! { "_id": load }).await? else { return Ok(true) };
     if entry.get_str("status").is_ok_and(|status| status == "running") {

@@ -9,11 +9,14 @@ use pipeline::store::exports::{ExportManifest, FileSelection, FileVisitor, Loade
 
 use crate::exports::{EXPORTS, document, manifest};
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::selection::{filter, outline};
 use super::{Databases, LOADS, number, text};
 
-pub(super) async fn visit(databases: &Databases, visit: &mut ManifestVisitor<'_>) -> Result<(), Failure> {
+pub(super) async fn visit(
+    databases: &Databases,
+    visit: &mut ManifestVisitor<'_>,
+) -> Result<(), DriverFailure> {
     let mut found = databases.own(EXPORTS).find(doc! {}).sort(doc! { "_id": -1 }).await?;
     while let Some(found) = found.try_next().await? {
         if manifest(&found).is_some_and(|manifest| visit(manifest).is_break()) {
@@ -27,7 +30,7 @@ pub(super) async fn visit_files(
     databases: &Databases,
     selection: &FileSelection<'_>,
     visit: &mut FileVisitor<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let FileSelection { bucket, prefix, now } = *selection;
     let selected =
         LoadSelection { bucket: bucket.to_owned(), prefix: prefix.to_owned(), ..LoadSelection::default() };
@@ -51,7 +54,7 @@ pub(super) async fn rename_file(
     bucket: &str,
     key: &str,
     mark: &str,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let exports = databases.own(EXPORTS);
     let mut listing = Vec::new();
     let mut found = exports.find(doc! { "bucket": bucket }).await?;

@@ -8,15 +8,15 @@ use crate::refusal::Refusal;
 
 /// A [`StoreError`] that `?` makes of a failure of the driver.
 #[derive(Debug)]
-pub(super) struct Failure(StoreError);
+pub(super) struct DriverFailure(StoreError);
 
-impl From<Failure> for StoreError {
-    fn from(Failure(error): Failure) -> Self {
+impl From<DriverFailure> for StoreError {
+    fn from(DriverFailure(error): DriverFailure) -> Self {
         error
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for DriverFailure {
     fn from(error: Error) -> Self {
         let failed = |code: String| Self(StoreError::Failed { code });
         if let Some(Refusal { code, remedy }) = Refusal::of_error(&error) {
@@ -33,7 +33,7 @@ impl From<Error> for Failure {
 }
 
 /// Some answers come through the connection that loads write through.
-impl From<Interrupted> for Failure {
+impl From<Interrupted> for DriverFailure {
     fn from(interrupted: Interrupted) -> Self {
         Self(match interrupted {
             Interrupted::Stopped { code, remedy } => StoreError::Refused { code, remedy },

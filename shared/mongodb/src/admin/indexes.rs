@@ -7,11 +7,11 @@ use pipeline::store::admin::MissingIndexes;
 use crate::Connection;
 use crate::rows::wanted_indexes;
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, LOADS, REJECTS};
 
 /// Returns the automatic tables, `_loads` and `_rejects`, in the order of their names.
-pub(super) async fn tables(databases: &Databases) -> Result<Vec<String>, Failure> {
+pub(super) async fn tables(databases: &Databases) -> Result<Vec<String>, DriverFailure> {
     let collections = databases.rows.list_collection_names().filter(doc! { "type": "collection" });
     let (mut names, mut tables) = (collections.await?, Vec::new());
     names.sort();
@@ -24,7 +24,7 @@ pub(super) async fn tables(databases: &Databases) -> Result<Vec<String>, Failure
 }
 
 /// Returns whether a collection is an automatic table, by its name and one of its rows: views can have similar names.
-async fn is_automatic(databases: &Databases, table: &str) -> Result<bool, Failure> {
+async fn is_automatic(databases: &Databases, table: &str) -> Result<bool, DriverFailure> {
     if !table.starts_with(|first: char| first.is_ascii_uppercase()) {
         return Ok(false);
     }
@@ -45,14 +45,18 @@ pub(super) async fn missing(
     databases: &Databases,
     table: &str,
     wanted: Indexes,
-) -> Result<MissingIndexes, Failure> {
+) -> Result<MissingIndexes, DriverFailure> {
     let missing = connection.missing_indexes(table, wanted_indexes(table, wanted)).await?;
     let count = missing.unwrap_or_default().len();
     let rows = if count > 0 { databases.own(table).estimated_document_count().await? } else { 0 };
     Ok(MissingIndexes { count, rows })
 }
 
-pub(super) async fn build(connection: &Connection, table: &str, wanted: Indexes) -> Result<bool, Failure> {
+pub(super) async fn build(
+    connection: &Connection,
+    table: &str,
+    wanted: Indexes,
+) -> Result<bool, DriverFailure> {
     let missing = connection.missing_indexes(table, wanted_indexes(table, wanted)).await?;
     match missing.unwrap_or_default() {
         missing if missing.is_empty() => Ok(true),

@@ -9,13 +9,13 @@ use pipeline::store::admin::NotedTable;
 
 use crate::loads::load_of;
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, LOADS, REJECTS, TABLES, number, text};
 
 /// Loads that are asked for at once.
 const LOADS_AT_ONCE: usize = 1_000;
 
-pub(super) async fn named(databases: &Databases, name: &str) -> Result<Vec<Load>, Failure> {
+pub(super) async fn named(databases: &Databases, name: &str) -> Result<Vec<Load>, DriverFailure> {
     let filter = doc! { "$or": [{ "_id": name }, { "key": name }] };
     let found = databases.own(LOADS).find(filter).sort(doc! { "begun": -1 }).await?;
     let found: Vec<Document> = found.try_collect().await?;
@@ -25,7 +25,7 @@ pub(super) async fn named(databases: &Databases, name: &str) -> Result<Vec<Load>
 pub(super) async fn of_other_catalogs(
     databases: &Databases,
     catalogs: &[&str],
-) -> Result<Option<Load>, Failure> {
+) -> Result<Option<Load>, DriverFailure> {
     let settled = Status::ALL.into_iter().filter(|status| status.is_settled()).map(Status::as_str);
     let filter = doc! {
         "catalog": { "$nin": catalogs },
@@ -35,7 +35,7 @@ pub(super) async fn of_other_catalogs(
     Ok(found.as_ref().and_then(load_of))
 }
 
-pub(super) async fn noted_tables(databases: &Databases) -> Result<Vec<NotedTable>, Failure> {
+pub(super) async fn noted_tables(databases: &Databases) -> Result<Vec<NotedTable>, DriverFailure> {
     let with_rows = doc! { "$or": [{ "anchors": true }, { "keys": true }] };
     let notes: Vec<Document> = databases.own(TABLES).find(with_rows).await?.try_collect().await?;
     let noted = |note: &Document| {
@@ -48,7 +48,7 @@ pub(super) async fn noted_tables(databases: &Databases) -> Result<Vec<NotedTable
 pub(super) async fn count_documents(
     databases: &Databases,
     loads: &[&str],
-) -> Result<BTreeMap<String, u64>, Failure> {
+) -> Result<BTreeMap<String, u64>, DriverFailure> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut tables = databases.tables().await?;
     tables.push((REJECTS.to_owned(), &databases.rows));
@@ -73,7 +73,7 @@ pub(super) async fn count_documents(
 pub(super) async fn count_records(
     databases: &Databases,
     loads: &[&str],
-) -> Result<BTreeMap<String, u64>, Failure> {
+) -> Result<BTreeMap<String, u64>, DriverFailure> {
     let mut counts = BTreeMap::new();
     for loads in loads.chunks(LOADS_AT_ONCE) {
         let entries = databases.own(LOADS);

@@ -10,13 +10,13 @@ use futures::TryStreamExt as _;
 use mongodb::Database;
 use pipeline::store::outdated::{MadeUpKind, MadeUpTable, MissingNote, Outdated};
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, TABLES, table_names, text};
 
 /// Where earlier versions kept the notes of tables.
 pub(super) const EARLIER_NOTES: &str = "_side_tables";
 
-pub(super) async fn find(databases: &Databases, types: &[String]) -> Result<Outdated, Failure> {
+pub(super) async fn find(databases: &Databases, types: &[String]) -> Result<Outdated, DriverFailure> {
     let is_known = |name: &str| {
         is_resource_type(name) || name == UNKNOWN_TYPE || types.iter().any(|known| known == name)
     };
@@ -62,7 +62,7 @@ async fn made_up_table(
     database: &Database,
     name: String,
     kind: MadeUpKind,
-) -> Result<Option<MadeUpTable>, Failure> {
+) -> Result<Option<MadeUpTable>, DriverFailure> {
     let collection = database.collection::<Document>(&name);
     let Some(sample) = collection.find_one(doc! {}).await? else { return Ok(None) };
     let is_whole =
@@ -87,7 +87,7 @@ async fn missing_note(
     databases: &Databases,
     table: &str,
     tables: &[String],
-) -> Result<Option<MissingNote>, Failure> {
+) -> Result<Option<MissingNote>, DriverFailure> {
     let by_key = doc! { "_id": { "$not": { "$regex": "#" } } };
     let row = databases.own(table).find_one(by_key).await?;
     let Some(row) = row.filter(is_of_flatfire) else { return Ok(None) };
@@ -101,7 +101,7 @@ async fn noted_in(
     databases: &Databases,
     collection: &str,
     filter: Document,
-) -> Result<BTreeSet<String>, Failure> {
+) -> Result<BTreeSet<String>, DriverFailure> {
     let notes: Vec<Document> = databases.own(collection).find(filter).await?.try_collect().await?;
     Ok(notes.iter().filter_map(|note| text(note, "table")).collect())
 }

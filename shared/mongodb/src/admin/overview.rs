@@ -13,14 +13,14 @@ use pipeline::store::overview::{
 
 use crate::loads::{filter_of, load_of};
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::selection::literal;
 use super::{Databases, LOADS, text};
 
 /// A document that a server answered with, of sums.
 type Sum = Document;
 
-pub(super) async fn sum(databases: &Databases, period: &LoadPeriod) -> Result<LoadSums, Failure> {
+pub(super) async fn sum(databases: &Databases, period: &LoadPeriod) -> Result<LoadSums, DriverFailure> {
     let (statuses, codes) =
         try_join!(answer(databases, statuses_and_lags(period)), answer(databases, codes(period)))?;
     let mut sums = LoadSums::default();
@@ -40,7 +40,7 @@ pub(super) async fn latest(
     period: &LoadPeriod,
     kinds: &[LoadFilter],
     limit: u32,
-) -> Result<Vec<Load>, Failure> {
+) -> Result<Vec<Load>, DriverFailure> {
     let mut filter = filter(period);
     let kinds: Vec<Document> = kinds.iter().map(|kind| filter_of(*kind)).collect();
     if !kinds.is_empty() {
@@ -55,7 +55,7 @@ pub(super) async fn latest(
 pub(super) async fn last_successes(
     databases: &Databases,
     period: &LoadPeriod,
-) -> Result<BTreeMap<Folder, i64>, Failure> {
+) -> Result<BTreeMap<Folder, i64>, DriverFailure> {
     let mut filter = filter(period);
     filter.insert("status", any_of(&SUCCESSES));
     // The key without its last part.
@@ -82,7 +82,7 @@ pub(super) async fn visit_outdated(
     maker: &Maker,
     after: &str,
     visit: &mut WholeLoadVisitor<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let Maker { code, catalog } = maker;
     let by_others = [doc! { "code": { "$ne": code } }, doc! { "catalog": { "$ne": catalog } }];
     let filter = doc! { "_id": { "$gt": after }, "status": any_of(&REMAKEABLE), "$or": by_others };
@@ -100,7 +100,7 @@ fn by_id() -> Hint {
     Hint::Keys(doc! { "_id": 1 })
 }
 
-async fn answer(databases: &Databases, stages: Vec<Document>) -> Result<Vec<Sum>, Failure> {
+async fn answer(databases: &Databases, stages: Vec<Document>) -> Result<Vec<Sum>, DriverFailure> {
     Ok(databases.own(LOADS).aggregate(stages).await?.try_collect().await?)
 }
 

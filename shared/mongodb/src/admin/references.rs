@@ -6,10 +6,13 @@ use pipeline::store::admin::ReferenceVisitor;
 use pipeline::store::references::{ReferenceElement, TableOfReferences, key_in_cell, visit_text};
 
 use super::archive::archived_text;
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, owner_of};
 
-pub(super) async fn visit(databases: &Databases, visit: &mut ReferenceVisitor<'_>) -> Result<(), Failure> {
+pub(super) async fn visit(
+    databases: &Databases,
+    visit: &mut ReferenceVisitor<'_>,
+) -> Result<(), DriverFailure> {
     for (name, place) in databases.tables().await? {
         let mut rows = place.collection::<Document>(&name).find(Document::new()).await?;
         while let Some(row) = rows.try_next().await? {

@@ -6,11 +6,14 @@ use pipeline::store::admin::{RejectFilter, StoredReject};
 
 use crate::ids_with_suffix;
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, REJECTS, number, source_of, text};
 
 /// Returns the rejects that a filter finds, ordered by load and ordinal.
-pub(super) async fn find(databases: &Databases, filter: &RejectFilter) -> Result<Vec<StoredReject>, Failure> {
+pub(super) async fn find(
+    databases: &Databases,
+    filter: &RejectFilter,
+) -> Result<Vec<StoredReject>, DriverFailure> {
     let rejects = databases.own(REJECTS);
     let found = match filter.loads.as_deref() {
         // The index of `_id` is always there, and that of `_load` is not.
@@ -23,7 +26,7 @@ pub(super) async fn find(databases: &Databases, filter: &RejectFilter) -> Result
     Ok(found)
 }
 
-pub(super) async fn remove(databases: &Databases, id: &str) -> Result<(), Failure> {
+pub(super) async fn remove(databases: &Databases, id: &str) -> Result<(), DriverFailure> {
     databases.own(REJECTS).delete_one(doc! { "_id": id }).await?;
     Ok(())
 }

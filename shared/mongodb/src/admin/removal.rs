@@ -7,7 +7,7 @@ use mongodb::Collection;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use pipeline::store::outdated::{MadeUpKind, MadeUpTable, Outdated};
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::outdated::EARLIER_NOTES;
 use super::{COLUMNS, Databases, TABLES};
 
@@ -16,7 +16,7 @@ const UNKNOWN_CONTAINED: &str = "Unknown_contained";
 /// A document of that `_id` stands.
 const DUPLICATE_KEY: i32 = 11000;
 
-pub(super) async fn note(databases: &Databases, outdated: &Outdated) -> Result<(), Failure> {
+pub(super) async fn note(databases: &Databases, outdated: &Outdated) -> Result<(), DriverFailure> {
     let notes = databases.own(TABLES);
     for note in &outdated.missing_notes {
         let kind = if note.anchors { "anchors" } else { "keys" };
@@ -45,14 +45,14 @@ async fn set(
     resource_type: &str,
     table: &str,
     kind: &str,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let id = format!("{resource_type}/{table}");
     let update = doc! { "$set": { "type": resource_type, "table": table, kind: true } };
     notes.update_one(doc! { "_id": id }, update).upsert(true).await?;
     Ok(())
 }
 
-pub(super) async fn remove(databases: &Databases, table: &MadeUpTable) -> Result<bool, Failure> {
+pub(super) async fn remove(databases: &Databases, table: &MadeUpTable) -> Result<bool, DriverFailure> {
     let (place, target) = match table.kind {
         MadeUpKind::Archive => (&databases.archive, Some(UNKNOWN_TYPE)),
         MadeUpKind::Contained => (&databases.rows, Some(UNKNOWN_CONTAINED)),
@@ -75,7 +75,7 @@ async fn move_all(
     from: &Collection<Document>,
     to: &Collection<Document>,
     table: &MadeUpTable,
-) -> Result<bool, Failure> {
+) -> Result<bool, DriverFailure> {
     let mut documents = from.find(doc! {}).await?;
     while let Some(document) = documents.try_next().await? {
         let (id, version) = (document.get("_id").cloned(), document.get("_version").cloned());
@@ -111,7 +111,7 @@ fn is_duplicate(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
 }
 
-pub(super) async fn forget(databases: &Databases, outdated: &Outdated) -> Result<(), Failure> {
+pub(super) async fn forget(databases: &Databases, outdated: &Outdated) -> Result<(), DriverFailure> {
     for tables in outdated.made_up.chunks(1_000) {
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         for collection in [TABLES, COLUMNS] {

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use pipeline::ledger::Status;
 use pipeline::store::admin::{LoadOutline, LoadSelection, LoadVisitor};
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, LOADS, text};
 
 /// Loads that one query asks for.
@@ -17,7 +17,7 @@ pub(super) async fn outlines(
     databases: &Databases,
     loads: &[String],
     now: i64,
-) -> Result<BTreeMap<String, LoadOutline>, Failure> {
+) -> Result<BTreeMap<String, LoadOutline>, DriverFailure> {
     let (entries, mut outlines) = (databases.own(LOADS), BTreeMap::new());
     for loads in loads.chunks(LOADS_AT_ONCE) {
         let projection = doc! { "status": 1, "problem": 1, "lease.until": 1, "sequencer": 1 };
@@ -39,7 +39,7 @@ pub(super) fn outline(load: &Document, now: DateTime) -> Option<LoadOutline> {
     Some(LoadOutline { status, is_stuck, sequencer: text(load, "sequencer") })
 }
 
-pub(super) async fn count(databases: &Databases, selection: &LoadSelection) -> Result<u64, Failure> {
+pub(super) async fn count(databases: &Databases, selection: &LoadSelection) -> Result<u64, DriverFailure> {
     Ok(databases.own(LOADS).count_documents(filter(selection)).await?)
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn visit(
     databases: &Databases,
     selection: &LoadSelection,
     visit: &mut LoadVisitor<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let loads = databases.own(LOADS);
     let found = loads.find(filter(selection)).projection(doc! { "created": 1 }).sort(doc! { "_id": 1 });
     let mut found = found.await?;

@@ -8,7 +8,7 @@ use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
 
 use crate::ids_with_suffix;
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::{Databases, REJECTS, TOMBSTONES, owner_of, source_of, text};
 
 /// Keys that are looked for at once.
@@ -17,7 +17,7 @@ pub(super) const KEYS_AT_ONCE: usize = 100;
 pub(super) async fn find(
     databases: &Databases,
     keys: &BTreeSet<String>,
-) -> Result<BTreeMap<String, Standing>, Failure> {
+) -> Result<BTreeMap<String, Standing>, DriverFailure> {
     let mut found: BTreeMap<String, Standing> = BTreeMap::new();
     let tables = databases.tables().await?;
     let keys: Vec<&String> = keys.iter().collect();
@@ -42,7 +42,7 @@ pub(super) async fn find(
     Ok(found)
 }
 
-pub(super) async fn origin_of(databases: &Databases, id: &str) -> Result<Option<RowOrigin>, Failure> {
+pub(super) async fn origin_of(databases: &Databases, id: &str) -> Result<Option<RowOrigin>, DriverFailure> {
     let mut newest: Option<(String, RowOrigin)> = None;
     for (name, place) in databases.tables().await? {
         let fields = doc! { "_source": 1, "_load": 1, "_version": 1 };
@@ -62,7 +62,7 @@ async fn find_beside(
     databases: &Databases,
     keys: &[&String],
     found: &mut BTreeMap<String, Standing>,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let named = |field: &str| doc! { field: { "$in": keys } };
     let mut tombstones = databases.own(TOMBSTONES).find(named("_id")).await?;
     while let Some(tombstone) = tombstones.try_next().await? {

@@ -7,7 +7,7 @@ use flatten::{CellValue, TableRow};
 use futures::TryStreamExt as _;
 use pipeline::store::admin::RowVisitor;
 
-use super::failure::Failure;
+use super::failure::DriverFailure;
 use super::standing::{KEYS_AT_ONCE, under};
 use super::{Databases, table_names};
 
@@ -18,7 +18,7 @@ pub(super) async fn visit(
     databases: &Databases,
     keys: &BTreeSet<String>,
     visit: &mut RowVisitor<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), DriverFailure> {
     let keys: Vec<&String> = keys.iter().collect();
     for table in table_names(&databases.rows).await? {
         for keys in keys.chunks(KEYS_AT_ONCE) {

@@ -13,7 +13,7 @@ use super::plan::Planned;
 
 /// Where a document stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place<'b> {
+pub(crate) enum DocumentPlace<'b> {
     /// A table of the database.
     Table(&'b str),
     /// The collection of a resource type in the archive database.
@@ -50,22 +50,22 @@ pub(crate) enum Document {
 }
 
 /// The commands of one stage that write or read documents, by collection.
-pub(super) type Documents<'b> = BTreeMap<Place<'b>, Vec<Document>>;
+pub(super) type Documents<'b> = BTreeMap<DocumentPlace<'b>, Vec<Document>>;
 
 /// Statements on one collection.
 #[derive(Debug, Clone)]
-pub(crate) enum Command<'b> {
+pub(crate) enum ReplacementCommand<'b> {
     /// Insert each document unless its `_id` is there.
     Insert {
         /// The collection.
-        place: Place<'b>,
+        place: DocumentPlace<'b>,
         /// The documents.
         documents: Vec<Document>,
     },
     /// Replace the document of that `_id` if its `_version` is lower, insert it if there is none.
     Replace {
         /// The collection.
-        place: Place<'b>,
+        place: DocumentPlace<'b>,
         /// The documents.
         documents: Vec<Document>,
     },
@@ -73,21 +73,21 @@ pub(crate) enum Command<'b> {
     /// is looked for too, and the newer of both is the answer.
     Versions {
         /// The collection.
-        place: Place<'b>,
+        place: DocumentPlace<'b>,
         /// The documents.
         documents: Vec<Document>,
     },
     /// Read what stands under the `_id` of each document, before anything is written.
     Standing {
         /// The collection.
-        place: Place<'b>,
+        place: DocumentPlace<'b>,
         /// The documents.
         documents: Vec<Document>,
     },
     /// Remove the document whose `_id` is the key of a resource.
     Delete {
         /// The collection.
-        place: Place<'b>,
+        place: DocumentPlace<'b>,
         /// The statements.
         removals: Vec<Removal>,
     },
@@ -148,14 +148,14 @@ pub(crate) enum Bound {
 
 /// An answer, statement by statement in the order of the command.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
-    /// To [`Command::Insert`] and [`Command::Replace`].
-    Written(Vec<Written>),
-    /// To [`Command::Versions`] and [`Command::VersionsIn`]: `None` where there is no such document.
+pub(crate) enum CommandAnswer {
+    /// To [`ReplacementCommand::Insert`] and [`ReplacementCommand::Replace`].
+    Written(Vec<WriteOutcome>),
+    /// To [`ReplacementCommand::Versions`] and [`ReplacementCommand::VersionsIn`]: `None` where there is no such document.
     Versions(Vec<Option<String>>),
-    /// To [`Command::Standing`]: `None` where there is no such document.
-    Found(Vec<Option<Found>>),
-    /// To [`Command::FindTables`].
+    /// To [`ReplacementCommand::Standing`]: `None` where there is no such document.
+    Found(Vec<Option<FoundDocument>>),
+    /// To [`ReplacementCommand::FindTables`].
     Tables(KnownTables),
     /// To commands that only say that they were carried out.
     Done,
@@ -163,7 +163,7 @@ pub(crate) enum Answer {
 
 /// A document that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FoundDocument {
     /// Its version.
     pub(crate) version: String,
     /// What it follows from, if it was complete when it was written.
@@ -172,7 +172,7 @@ pub(crate) struct Found {
 
 /// What became of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Written {
+pub(crate) enum WriteOutcome {
     /// It stands.
     Done,
     /// Another document with that `_id` stands, for a replacement one of the same or a newer version; or a
@@ -234,30 +234,36 @@ impl Document {
 pub(super) fn find_tables<'b: 'p, 'p>(
     resources: impl Iterator<Item = &'p Planned<'b>>,
     may_be_remembered: bool,
-) -> Vec<Command<'b>> {
+) -> Vec<ReplacementCommand<'b>> {
     let types: BTreeSet<&'b str> = resources.map(Planned::resource_type).collect();
     if types.is_empty() {
         return Vec::new();
     }
-    vec![Command::FindTables { types: types.into_iter().collect(), may_be_remembered }]
+    vec![ReplacementCommand::FindTables { types: types.into_iter().collect(), may_be_remembered }]
 }
 
-/// Makes an [`Command::Insert`] of each collection.
-pub(super) fn inserts(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Insert { place, documents }).collect()
+/// Makes an [`ReplacementCommand::Insert`] of each collection.
+pub(super) fn inserts(documents: Documents<'_>) -> Vec<ReplacementCommand<'_>> {
+    documents.into_iter().map(|(place, documents)| ReplacementCommand::Insert { place, documents }).collect()
 }
 
-/// Makes a [`Command::Replace`] of each collection.
-pub(super) fn replaces(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Replace { place, documents }).collect()
+/// Makes a [`ReplacementCommand::Replace`] of each collection.
+pub(super) fn replaces(documents: Documents<'_>) -> Vec<ReplacementCommand<'_>> {
+    documents.into_iter().map(|(place, documents)| ReplacementCommand::Replace { place, documents }).collect()
 }
 
-/// Makes a [`Command::Versions`] of each collection.
-pub(super) fn versions(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Versions { place, documents }).collect()
+/// Makes a [`ReplacementCommand::Versions`] of each collection.
+pub(super) fn versions(documents: Documents<'_>) -> Vec<ReplacementCommand<'_>> {
+    documents
+        .into_iter()
+        .map(|(place, documents)| ReplacementCommand::Versions { place, documents })
+        .collect()
 }
 
-/// Makes a [`Command::Standing`] of each collection.
-pub(super) fn standing_in(documents: Documents<'_>) -> Vec<Command<'_>> {
-    documents.into_iter().map(|(place, documents)| Command::Standing { place, documents }).collect()
+/// Makes a [`ReplacementCommand::Standing`] of each collection.
+pub(super) fn standing_in(documents: Documents<'_>) -> Vec<ReplacementCommand<'_>> {
+    documents
+        .into_iter()
+        .map(|(place, documents)| ReplacementCommand::Standing { place, documents })
+        .collect()
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::command::Place;
+use super::command::DocumentPlace;
 
 /// What a store has met in each collection, from batch to batch.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +25,11 @@ pub(crate) enum Expectation {
 
 impl Expectations {
     /// Returns what is expected in a collection.
-    pub(crate) fn of(&self, place: Place<'_>) -> Expectation {
+    pub(crate) fn of(&self, place: DocumentPlace<'_>) -> Expectation {
         let known = match place {
-            Place::Table(name) => self.tables.get(name),
-            Place::Archive(name) => self.archive.get(name),
-            Place::Tombstones => None,
+            DocumentPlace::Table(name) => self.tables.get(name),
+            DocumentPlace::Archive(name) => self.archive.get(name),
+            DocumentPlace::Tombstones => None,
         };
         match known {
             None => Expectation::Unknown,
@@ -39,11 +39,11 @@ impl Expectations {
     }
 
     /// Remembers whether a batch met documents in a collection.
-    pub(crate) fn learn(&mut self, place: Place<'_>, has_met: bool) {
+    pub(crate) fn learn(&mut self, place: DocumentPlace<'_>, has_met: bool) {
         let (known, name) = match place {
-            Place::Table(name) => (&mut self.tables, name),
-            Place::Archive(name) => (&mut self.archive, name),
-            Place::Tombstones => return,
+            DocumentPlace::Table(name) => (&mut self.tables, name),
+            DocumentPlace::Archive(name) => (&mut self.archive, name),
+            DocumentPlace::Tombstones => return,
         };
         match known.get_mut(name) {
             Some(known) => *known = has_met,

@@ -24,7 +24,7 @@
 //!
 //! # What is there already
 //!
-//! Where a batch before has met documents, the anchors are [looked for](Command::Standing) before anything is written;
+//! Where a batch before has met documents, the anchors are [looked for](ReplacementCommand::Standing) before anything is written;
 //! elsewhere some of them are, and all if one of these stands, and otherwise those whose insertion meets a document. An
 //! anchor of the same time with the same content stays as it is, and nothing of its resource is written: it is
 //! *unchanged*. Its other rows were written before it. Where an older one stands, the new one replaces it without trying
@@ -72,7 +72,9 @@ mod verdict;
 use command::{Documents, find_tables, inserts, replaces, standing_in, versions};
 use expectations::Expectation;
 
-pub(crate) use command::{Answer, Bound, Command, Document, Found, Place, Removal, Written};
+pub(crate) use command::{
+    Bound, CommandAnswer, Document, DocumentPlace, FoundDocument, Removal, ReplacementCommand, WriteOutcome,
+};
 pub(crate) use expectations::Expectations;
 pub use known_tables::RowKind;
 pub(crate) use known_tables::{KnownTables, Note};
@@ -82,10 +84,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::batch::WriteBatch;
-use plan::{Anchor, Planned, Standing};
+use plan::{Anchor, AnchorState, Planned};
 use verdict::Verdict;
 
-/// How long an answer to [`Command::FindTables`] may be remembered.
+/// How long an answer to [`ReplacementCommand::FindTables`] may be remembered.
 pub(crate) const NOTES_ARE_CURRENT_FOR: Duration = Duration::from_secs(5);
 
 /// So many resources of a batch are looked for where nothing is known or nothing is expected.
@@ -106,7 +108,7 @@ pub(crate) struct Replacement<'b> {
     /// What is expected in the collections of the anchors.
     expectations: Expectations,
     /// The collections of the anchors, and whether documents were met there.
-    met: BTreeMap<Place<'b>, bool>,
+    met: BTreeMap<DocumentPlace<'b>, bool>,
     /// Other catalogs have come to have anchors since the look.
     must_look_again: bool,
     /// Documents came and went while this batch was written: it must be written again.
@@ -158,7 +160,7 @@ impl<'b> Replacement<'b> {
     /// The next commands. They may run in any order and at the same time; all must be answered before the next
     /// call. `None`: the batch is written, or has to be written again from the start if it is
     /// [contended](Self::is_contended).
-    pub(crate) fn commands(&mut self) -> Option<Vec<Command<'b>>> {
+    pub(crate) fn commands(&mut self) -> Option<Vec<ReplacementCommand<'b>>> {
         while self.stage != Stage::Done {
             let (commands, stage) = self.advance();
             self.stage = stage;
@@ -179,7 +181,7 @@ impl<'b> Replacement<'b> {
         self.contended
     }
 
-    fn advance(&mut self) -> (Vec<Command<'b>>, Stage) {
+    fn advance(&mut self) -> (Vec<ReplacementCommand<'b>>, Stage) {
         match self.stage {
             Stage::RecallTables => (self.questions_of_the_homeless(), Stage::Sample),
             Stage::Sample => {
@@ -208,32 +210,33 @@ impl<'b> Replacement<'b> {
     }
 
     /// Takes the answer to a command of the current stage.
-    pub(crate) fn answer(&mut self, command: &Command<'b>, answer: Answer) {
+    pub(crate) fn answer(&mut self, command: &ReplacementCommand<'b>, answer: CommandAnswer) {
         match (command, answer) {
             (
-                Command::Insert { place, documents } | Command::Replace { place, documents },
-                Answer::Written(fates),
+                ReplacementCommand::Insert { place, documents }
+                | ReplacementCommand::Replace { place, documents },
+                CommandAnswer::Written(fates),
             ) => {
                 for (&document, fate) in documents.iter().zip(fates) {
                     self.take_written(*place, document, fate);
                 }
             }
-            (Command::Versions { place, documents }, Answer::Versions(found)) => {
+            (ReplacementCommand::Versions { place, documents }, CommandAnswer::Versions(found)) => {
                 for (&document, version) in documents.iter().zip(found) {
                     self.take_version(*place, document, version);
                 }
             }
-            (Command::VersionsIn { documents, .. }, Answer::Versions(found)) => {
+            (ReplacementCommand::VersionsIn { documents, .. }, CommandAnswer::Versions(found)) => {
                 for (&document, version) in documents.iter().zip(found) {
                     self.take_version_elsewhere(document, version);
                 }
             }
-            (Command::Standing { place, documents }, Answer::Found(found)) => {
+            (ReplacementCommand::Standing { place, documents }, CommandAnswer::Found(found)) => {
                 for (&document, found) in documents.iter().zip(found) {
                     self.take_found(*place, document, found);
                 }
             }
-            (Command::FindTables { .. }, Answer::Tables(found)) => {
+            (ReplacementCommand::FindTables { .. }, CommandAnswer::Tables(found)) => {
                 let has_new_anchors = self.known.update(found);
                 self.must_look_again = has_new_anchors && self.stage == Stage::CleanUp;
             }
@@ -241,26 +244,26 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_found(&mut self, place: Place<'b>, document: Document, found: Option<Found>) {
+    fn take_found(&mut self, place: DocumentPlace<'b>, document: Document, found: Option<FoundDocument>) {
         *self.met.entry(place).or_default() |= found.is_some();
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
-        planned.found = Standing::Nothing;
+        planned.found = AnchorState::Nothing;
         if let Some(found) = found {
             planned.compare(found);
         }
     }
 
     /// The stage has moved on by the time its answers arrive.
-    fn take_written(&mut self, place: Place<'b>, document: Document, written: Written) {
+    fn take_written(&mut self, place: DocumentPlace<'b>, document: Document, written: WriteOutcome) {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         match written {
-            Written::Refused(code) => planned.verdict = Verdict::Refused { place, code },
-            Written::Done => {
+            WriteOutcome::Refused(code) => planned.verdict = Verdict::Refused { place, code },
+            WriteOutcome::Done => {
                 planned.replaced |= stage == Stage::FindAnchors;
                 planned.met_beside |= stage == Stage::CheckSides;
             }
-            Written::Exists => match stage {
+            WriteOutcome::Exists => match stage {
                 Stage::ReplaceSides | Stage::CompareMet => {
                     if stage == Stage::CompareMet {
                         self.met.insert(place, true);
@@ -276,14 +279,14 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_version(&mut self, place: Place<'b>, document: Document, version: Option<String>) {
+    fn take_version(&mut self, place: DocumentPlace<'b>, document: Document, version: Option<String>) {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         if stage == Stage::InsertAnchors {
             // The upsert met a document that is gone again, or lost a race against an older writer.
             let own = planned.resource.version.as_str();
             self.contended |= version.is_none_or(|version| version.as_str() < own);
-        } else if place == Place::Tombstones {
+        } else if place == DocumentPlace::Tombstones {
             planned.tombstone = version;
         } else if planned.has_its_anchor_in(place) {
             planned.row = version;
@@ -299,7 +302,7 @@ impl<'b> Replacement<'b> {
 
     /// Anchors that are looked for before anything is written: all where documents are expected, and some where nothing
     /// is known.
-    fn samples(&mut self) -> Vec<Command<'b>> {
+    fn samples(&mut self) -> Vec<ReplacementCommand<'b>> {
         let mut samples = Documents::new();
         for (place, document) in self.anchors_to_compare() {
             let most = match self.expectations.of(place) {
@@ -313,19 +316,19 @@ impl<'b> Replacement<'b> {
         }
         self.met.extend(samples.keys().map(|place| (*place, false)));
         // A failed insert of a few is as good as a look.
-        let is_expected = |place: &Place<'_>| self.expectations.of(*place) == Expectation::Nothing;
+        let is_expected = |place: &DocumentPlace<'_>| self.expectations.of(*place) == Expectation::Nothing;
         samples.retain(|place, sample| !(is_expected(place) && sample.len() < SAMPLE));
         standing_in(samples)
     }
 
     /// The rest of the anchors where the sample met documents.
-    fn comparisons(&self) -> Vec<Command<'b>> {
+    fn comparisons(&self) -> Vec<ReplacementCommand<'b>> {
         let mut rest = Documents::new();
         for (place, document) in self.anchors_to_compare() {
             let is_looked_for = self
                 .resources
                 .get(document.resource())
-                .is_some_and(|planned| planned.found != Standing::Unknown);
+                .is_some_and(|planned| planned.found != AnchorState::Unknown);
             if !is_looked_for && self.met.get(&place) == Some(&true) {
                 rest.entry(place).or_default().push(document);
             }
@@ -334,19 +337,19 @@ impl<'b> Replacement<'b> {
     }
 
     /// The anchors that met a document without having been looked for.
-    fn comparisons_of_met(&self) -> Vec<Command<'b>> {
+    fn comparisons_of_met(&self) -> Vec<ReplacementCommand<'b>> {
         let is_new = |document: &Document| {
             let planned = self.resources.get(document.resource());
-            planned.is_some_and(|planned| planned.found == Standing::Unknown)
+            planned.is_some_and(|planned| planned.found == AnchorState::Unknown)
         };
-        let met = self.next.iter().filter(|(place, _)| **place != Place::Tombstones);
+        let met = self.next.iter().filter(|(place, _)| **place != DocumentPlace::Tombstones);
         let met = met
             .map(|(place, documents)| (*place, documents.iter().copied().filter(is_new).collect::<Vec<_>>()));
         standing_in(met.filter(|(_, documents)| !documents.is_empty()).collect())
     }
 
     /// The anchors that met a document, but for those that are unchanged or superseded.
-    fn replacing_anchors(&mut self) -> Vec<Command<'b>> {
+    fn replacing_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
         let mut next = std::mem::take(&mut self.next);
         for documents in next.values_mut() {
             documents.retain(|document| {
@@ -359,17 +362,17 @@ impl<'b> Replacement<'b> {
     }
 
     /// The anchors that are documents with content, each with its place.
-    fn anchors_to_compare(&self) -> impl Iterator<Item = (Place<'b>, Document)> {
+    fn anchors_to_compare(&self) -> impl Iterator<Item = (DocumentPlace<'b>, Document)> {
         self.open()
             .filter(|(_, planned)| matches!(planned.anchor, Anchor::Row(_) | Anchor::Archive))
             .filter_map(|(index, planned)| planned.anchor_document(index))
     }
 
     /// Documents beside the anchors.
-    fn first_sides(&mut self) -> Vec<Command<'b>> {
+    fn first_sides(&mut self) -> Vec<ReplacementCommand<'b>> {
         let (mut fresh, mut standing) = (Documents::new(), Documents::new());
         for (index, planned) in self.open() {
-            let target = if planned.found == Standing::Older { &mut standing } else { &mut fresh };
+            let target = if planned.found == AnchorState::Older { &mut standing } else { &mut fresh };
             for (place, document) in planned.sides(index, self.batch) {
                 target.entry(place).or_default().push(document);
             }
@@ -379,13 +382,13 @@ impl<'b> Replacement<'b> {
     }
 
     /// Rows are tried as inserts first, unless one is known to stand; tombstones are few and mostly replace.
-    fn first_anchors(&mut self) -> Vec<Command<'b>> {
+    fn first_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
         let (mut fresh, mut standing) = (Documents::new(), Documents::new());
         for (index, planned) in self.open() {
             let target = match planned.anchor {
                 Anchor::Nowhere => continue,
                 Anchor::Tombstone | Anchor::Mark => &mut standing,
-                Anchor::Row(_) | Anchor::Archive if planned.found == Standing::Older => &mut standing,
+                Anchor::Row(_) | Anchor::Archive if planned.found == AnchorState::Older => &mut standing,
                 Anchor::Row(_) | Anchor::Archive => &mut fresh,
             };
             if let Some((place, document)) = planned.anchor_document(index) {
@@ -397,7 +400,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// Who else has been at the keys of this batch.
-    fn looks(&self) -> Vec<Command<'b>> {
+    fn looks(&self) -> Vec<ReplacementCommand<'b>> {
         let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<Document>>::new());
         for (index, planned) in self.standing() {
             for (place, document) in planned.looks(index, &self.known) {
@@ -408,7 +411,7 @@ impl<'b> Replacement<'b> {
             }
         }
         let elsewhere = (elsewhere.into_iter())
-            .map(|(table, documents)| Command::VersionsIn { table: Arc::clone(table), documents });
+            .map(|(table, documents)| ReplacementCommand::VersionsIn { table: Arc::clone(table), documents });
         versions(looks).into_iter().chain(elsewhere).collect()
     }
 
@@ -419,7 +422,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// The types for which it decides about what is written whether others have tables for them.
-    fn questions_of_the_homeless(&self) -> Vec<Command<'b>> {
+    fn questions_of_the_homeless(&self) -> Vec<ReplacementCommand<'b>> {
         let homeless = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
         find_tables(homeless.map(|(_, planned)| planned), true)
     }
@@ -434,7 +437,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// The tables that are about to be filled.
-    fn notes(&self) -> Vec<Command<'b>> {
+    fn notes(&self) -> Vec<ReplacementCommand<'b>> {
         let mut notes = BTreeSet::new();
         let mut last: Option<&Planned<'_>> = None;
         for (_, planned) in self.open() {
@@ -448,26 +451,26 @@ impl<'b> Replacement<'b> {
         if notes.is_empty() {
             Vec::new()
         } else {
-            vec![Command::NoteTables { notes: notes.into_iter().collect() }]
+            vec![ReplacementCommand::NoteTables { notes: notes.into_iter().collect() }]
         }
     }
 
     /// Where others can have anchors.
-    fn questions_before_the_look(&self) -> Vec<Command<'b>> {
+    fn questions_before_the_look(&self) -> Vec<ReplacementCommand<'b>> {
         let anchored = self.standing().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
         find_tables(anchored.map(|(_, planned)| planned), true)
     }
 
     /// For which types it must be known where rows can stand.
-    fn questions_before_the_removals(&self) -> Vec<Command<'b>> {
+    fn questions_before_the_removals(&self) -> Vec<ReplacementCommand<'b>> {
         if self.contended {
             return Vec::new();
         }
         find_tables(self.resources.iter().filter(|planned| planned.removal().is_some()), false)
     }
 
-    fn removals(&self) -> Vec<Command<'b>> {
-        let mut at_keys: BTreeMap<Place<'b>, Vec<Removal>> = BTreeMap::new();
+    fn removals(&self) -> Vec<ReplacementCommand<'b>> {
+        let mut at_keys: BTreeMap<DocumentPlace<'b>, Vec<Removal>> = BTreeMap::new();
         let mut at_others: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
         let mut aside: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
         for (resource, planned) in self.resources.iter().enumerate() {
@@ -483,15 +486,16 @@ impl<'b> Replacement<'b> {
                 aside.entry(table).or_default().push(Removal { resource, bound });
             }
         }
-        let at_keys = at_keys.into_iter().map(|(place, removals)| Command::Delete { place, removals });
+        let at_keys =
+            at_keys.into_iter().map(|(place, removals)| ReplacementCommand::Delete { place, removals });
         let at_others = (at_others.into_iter())
-            .map(|(table, removals)| Command::DeleteIn { table: Arc::clone(table), removals });
+            .map(|(table, removals)| ReplacementCommand::DeleteIn { table: Arc::clone(table), removals });
         let aside = (aside.into_iter())
-            .map(|(table, removals)| Command::DeleteAside { table: Arc::clone(table), removals });
+            .map(|(table, removals)| ReplacementCommand::DeleteAside { table: Arc::clone(table), removals });
         at_keys.chain(at_others).chain(aside).collect()
     }
 
-    fn needless_tombstones(&self) -> Vec<Command<'b>> {
+    fn needless_tombstones(&self) -> Vec<ReplacementCommand<'b>> {
         let removals: Vec<_> = (self.resources.iter().enumerate())
             .filter_map(|(resource, planned)| {
                 planned.needless_tombstone().map(|bound| Removal { resource, bound })
@@ -500,7 +504,7 @@ impl<'b> Replacement<'b> {
         if removals.is_empty() {
             return Vec::new();
         }
-        vec![Command::Delete { place: Place::Tombstones, removals }]
+        vec![ReplacementCommand::Delete { place: DocumentPlace::Tombstones, removals }]
     }
 
     /// The resources that nothing newer is known of, each with its index.

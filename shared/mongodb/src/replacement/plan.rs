@@ -7,7 +7,7 @@ use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 
-use super::command::{Document, Found, Place};
+use super::command::{Document, DocumentPlace, FoundDocument};
 use super::known_tables::{KnownTables, Note, RowKind, TablesOfType};
 use super::verdict::Verdict;
 
@@ -18,7 +18,7 @@ pub(super) struct Planned<'b> {
     pub(super) anchor: Anchor,
     pub(super) verdict: Verdict<'b>,
     /// What stands in the place of the anchor, before it is written.
-    pub(super) found: Standing,
+    pub(super) found: AnchorState,
     /// The anchor replaced a document.
     pub(super) replaced: bool,
     /// A document of the same or a newer version kept the anchor out.
@@ -35,7 +35,7 @@ pub(super) struct Planned<'b> {
 
 /// What is known to stand in the place of an anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum AnchorState {
     /// It was not looked for.
     Unknown,
     /// Nothing that would be replaced.
@@ -111,7 +111,7 @@ impl<'b> Planned<'b> {
             resource,
             anchor,
             verdict: Verdict::Stands,
-            found: Standing::Unknown,
+            found: AnchorState::Unknown,
             replaced: false,
             kept: false,
             met_beside: false,
@@ -122,7 +122,7 @@ impl<'b> Planned<'b> {
     }
 
     /// Compares the resource with the anchor that stands.
-    pub(super) fn compare(&mut self, found: Found) {
+    pub(super) fn compare(&mut self, found: FoundDocument) {
         let own = &self.resource.version;
         let is_other_delivery = found.version != own.as_str() && !own.is_remade();
         let has_same_content = self.resource.hash.is_some() && self.resource.hash == found.hash;
@@ -132,7 +132,7 @@ impl<'b> Planned<'b> {
             self.row = Some(found.version);
             self.verdict = Verdict::Superseded;
         } else {
-            self.found = Standing::Older;
+            self.found = AnchorState::Older;
         }
     }
 
@@ -141,7 +141,7 @@ impl<'b> Planned<'b> {
         &self,
         resource: usize,
         batch: &'b WriteBatch,
-    ) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
+    ) -> impl Iterator<Item = (DocumentPlace<'b>, Document)> + use<'b> {
         let anchor = self.anchor;
         let archived = matches!(self.resource.fate, Fate::Archived(_)) && anchor == Anchor::Tombstone;
         let archived = archived.then(|| (self.archive(), Document::Archived { resource }));
@@ -152,18 +152,18 @@ impl<'b> Planned<'b> {
         let rows = (range.clone().zip(batch.rows.range(range)))
             .filter(move |&(index, _)| anchor != Anchor::Row(index))
             .map(move |(row, cells)| {
-                (Place::Table(batch.names.table(cells.table())), Document::Row { resource, row })
+                (DocumentPlace::Table(batch.names.table(cells.table())), Document::Row { resource, row })
             });
         archived.into_iter().chain(rows)
     }
 
     /// The anchor and its place.
-    pub(super) fn anchor_document(&self, resource: usize) -> Option<(Place<'b>, Document)> {
+    pub(super) fn anchor_document(&self, resource: usize) -> Option<(DocumentPlace<'b>, Document)> {
         match self.anchor {
             Anchor::Row(row) => Some((self.row_place(), Document::Row { resource, row })),
             Anchor::Archive => Some((self.archive(), Document::Archived { resource })),
-            Anchor::Tombstone => Some((Place::Tombstones, Document::Tombstone { resource })),
-            Anchor::Mark => Some((Place::Tombstones, Document::Mark { resource })),
+            Anchor::Tombstone => Some((DocumentPlace::Tombstones, Document::Tombstone { resource })),
+            Anchor::Mark => Some((DocumentPlace::Tombstones, Document::Mark { resource })),
             Anchor::Nowhere => None,
         }
     }
@@ -173,7 +173,7 @@ impl<'b> Planned<'b> {
         &self,
         resource: usize,
         known: &KnownTables,
-    ) -> impl Iterator<Item = (Place<'b>, Document)> + use<'b> {
+    ) -> impl Iterator<Item = (DocumentPlace<'b>, Document)> + use<'b> {
         let by_key = Document::Tombstone { resource };
         let (row, tombstone) = match self.anchor {
             Anchor::Nowhere | Anchor::Mark => (false, false),
@@ -181,7 +181,7 @@ impl<'b> Planned<'b> {
             Anchor::Row(_) | Anchor::Archive => (self.kept, true),
         };
         let row = row.then(|| (self.row_place(), by_key));
-        let tombstone = tombstone.then_some((Place::Tombstones, by_key));
+        let tombstone = tombstone.then_some((DocumentPlace::Tombstones, by_key));
         let archive = self.other_anchors(known).archive.then(|| (self.archive(), by_key));
         row.into_iter().chain(tombstone).chain(archive)
     }
@@ -234,7 +234,7 @@ impl<'b> Planned<'b> {
 
     /// Every place of this catalog that can hold something under the key itself and has to be cleared, beside the
     /// tombstone's.
-    pub(super) fn homes(&self, known: &KnownTables) -> impl Iterator<Item = Place<'b>> + use<'b> {
+    pub(super) fn homes(&self, known: &KnownTables) -> impl Iterator<Item = DocumentPlace<'b>> + use<'b> {
         let own_row = matches!(self.anchor, Anchor::Row(_));
         // Where its own anchor row stands, nothing else can; rows meet an archived resource only together with
         // its tombstone, unless another catalog has no table for the type.
@@ -246,8 +246,8 @@ impl<'b> Planned<'b> {
         // A type that FHIR does not have may have been unknown to the deployment as well.
         let own = &*self.resource.resource_type;
         let was_unknown = has_archive && own != UNKNOWN_TYPE && !is_resource_type(own);
-        let unknown = was_unknown.then_some(Place::Archive(UNKNOWN_TYPE));
-        let tables = self.resource.tables.iter().skip(skipped).map(|table| Place::Table(table));
+        let unknown = was_unknown.then_some(DocumentPlace::Archive(UNKNOWN_TYPE));
+        let tables = self.resource.tables.iter().skip(skipped).map(|table| DocumentPlace::Table(table));
         tables.chain(archive).chain(unknown)
     }
 
@@ -271,16 +271,16 @@ impl<'b> Planned<'b> {
     }
 
     /// Whether an anchor row of this resource stands there.
-    pub(super) fn has_its_anchor_in(&self, place: Place<'_>) -> bool {
+    pub(super) fn has_its_anchor_in(&self, place: DocumentPlace<'_>) -> bool {
         self.row_place() == place
     }
 
     /// Where an anchor row of this resource stands, if its newest version has one.
-    fn row_place(&self) -> Place<'b> {
-        self.resource.tables.first().map_or_else(|| self.archive(), |table| Place::Table(table))
+    fn row_place(&self) -> DocumentPlace<'b> {
+        self.resource.tables.first().map_or_else(|| self.archive(), |table| DocumentPlace::Table(table))
     }
 
-    fn archive(&self) -> Place<'b> {
-        Place::Archive(&self.resource.resource_type)
+    fn archive(&self) -> DocumentPlace<'b> {
+        DocumentPlace::Archive(&self.resource.resource_type)
     }
 }

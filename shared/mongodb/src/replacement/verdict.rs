@@ -7,7 +7,7 @@ use pipeline::summary::Summary;
 use pipeline::version::{ERASED, Version};
 
 use super::Replacement;
-use super::command::{Bound, Place};
+use super::command::{Bound, DocumentPlace};
 use super::plan::{Anchor, Planned};
 
 /// What has become of a resource.
@@ -22,7 +22,7 @@ pub(super) enum Verdict<'b> {
     /// A newer version, or the same, is in this batch: nothing of it is written.
     Repeated,
     /// The database refused one of its documents.
-    Refused { place: Place<'b>, code: i32 },
+    Refused { place: DocumentPlace<'b>, code: i32 },
 }
 
 impl Planned<'_> {
@@ -100,10 +100,10 @@ impl Replacement<'_> {
     }
 }
 
-fn refused(resource: &ResourceWrite, place: Place<'_>, code: i32) -> Reject {
+fn refused(resource: &ResourceWrite, place: DocumentPlace<'_>, code: i32) -> Reject {
     let table = match place {
-        Place::Table(name) | Place::Archive(name) => name,
-        Place::Tombstones => "_tombstones",
+        DocumentPlace::Table(name) | DocumentPlace::Archive(name) => name,
+        DocumentPlace::Tombstones => "_tombstones",
     };
     Reject {
         source: pipeline::object::Source { object: Arc::clone(&resource.source.object), ..resource.source },

@@ -34,7 +34,7 @@ const BAD_VALUE: i32 = 2;
 
 /// An index of a collection, by its fields and their directions.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Index(BsonDocument);
+pub(crate) struct CollectionIndex(BsonDocument);
 
 /// What a store knows of indexes.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ enum Obstacle {
     Refused(Refusal),
 }
 
-impl Index {
+impl CollectionIndex {
     fn ascending(column: &str) -> Self {
         Self(doc! { column: 1 })
     }
@@ -96,7 +96,7 @@ fn direction(value: &Bson) -> Option<bool> {
 
 /// Returns the indexes that a collection should have: those that the ledger and the rejects are asked by, or those of
 /// an automatic table.
-pub(crate) fn wanted_indexes(collection: &str, indexes: Indexes) -> Vec<Index> {
+pub(crate) fn wanted_indexes(collection: &str, indexes: Indexes) -> Vec<CollectionIndex> {
     let keys = match (collection, indexes) {
         (_, Indexes::None) => Vec::new(),
         (LOADS, _) => vec![
@@ -106,10 +106,10 @@ pub(crate) fn wanted_indexes(collection: &str, indexes: Indexes) -> Vec<Index> {
         ],
         (REJECTS, _) => vec![doc! { "_load": 1, "ordinal": 1 }, doc! { "resource": 1 }],
         (table, indexes) => {
-            return indexes.columns(table).iter().map(|column| Index::ascending(column)).collect();
+            return indexes.columns(table).iter().map(|column| CollectionIndex::ascending(column)).collect();
         }
     };
-    keys.into_iter().map(Index).collect()
+    keys.into_iter().map(CollectionIndex).collect()
 }
 
 impl Connection {
@@ -117,8 +117,8 @@ impl Connection {
     pub(crate) async fn missing_indexes(
         &self,
         collection: &str,
-        wanted: Vec<Index>,
-    ) -> Result<Option<Vec<Index>>, Interrupted> {
+        wanted: Vec<CollectionIndex>,
+    ) -> Result<Option<Vec<CollectionIndex>>, Interrupted> {
         let standing = self.standing_indexes(collection).await?;
         Ok(standing.map(|standing| missing(wanted, &standing)))
     }
@@ -128,7 +128,7 @@ impl Connection {
     pub(crate) async fn build_indexes(
         &self,
         collection: &str,
-        indexes: &[Index],
+        indexes: &[CollectionIndex],
     ) -> Result<bool, Interrupted> {
         match self.create_indexes(collection, indexes).await {
             Err(Trouble::Document(_)) => Ok(false),
@@ -144,8 +144,8 @@ impl Connection {
     }
 
     /// Makes indexes. A majority of the members suffices: one that is down would otherwise keep everybody waiting.
-    async fn create_indexes(&self, collection: &str, indexes: &[Index]) -> Result<(), Trouble> {
-        let indexes: Vec<BsonDocument> = indexes.iter().map(Index::specification).collect();
+    async fn create_indexes(&self, collection: &str, indexes: &[CollectionIndex]) -> Result<(), Trouble> {
+        let indexes: Vec<BsonDocument> = indexes.iter().map(CollectionIndex::specification).collect();
         let command = doc! {
             "createIndexes": collection, "indexes": indexes,
             "writeConcern": { "w": "majority", "wtimeout": 20_000 },
@@ -171,7 +171,7 @@ impl Connection {
 }
 
 /// Returns the indexes that do not stand, as many as there is room for.
-fn missing(mut wanted: Vec<Index>, standing: &[BsonDocument]) -> Vec<Index> {
+fn missing(mut wanted: Vec<CollectionIndex>, standing: &[BsonDocument]) -> Vec<CollectionIndex> {
     wanted.retain(|index| !standing.iter().any(|standing| index.is_served_by(standing)));
     wanted.truncate((MAX_COLUMNS + 1).saturating_sub(standing.len()));
     wanted
@@ -280,7 +280,7 @@ mod tests {
     use bson::{Document, doc};
     use flatten::indexes::Indexes;
 
-    use super::{Index, missing, wanted_indexes};
+    use super::{CollectionIndex, missing, wanted_indexes};
 
     fn index(key: Document) -> Document {
         doc! { "v": 2, "key": key, "name": "any" }
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn an_index_that_begins_with_the_same_fields_serves() {
-        let one = Index(doc! { "subject_key": 1 });
+        let one = CollectionIndex(doc! { "subject_key": 1 });
         for key in [
             doc! { "subject_key": 1 },
             doc! { "subject_key": -1.0 },
@@ -299,7 +299,7 @@ mod tests {
         for key in [doc! { "_id": 1 }, doc! { "subject_key": "hashed" }, doc! { "a": 1, "subject_key": 1 }] {
             assert!(!one.is_served_by(&index(key.clone())), "{key}");
         }
-        let two = Index(doc! { "status": 1, "begun": -1 });
+        let two = CollectionIndex(doc! { "status": 1, "begun": -1 });
         assert!(two.is_served_by(&index(doc! { "status": 1, "begun": -1, "_id": 1 })));
         assert!(!two.is_served_by(&index(doc! { "status": 1, "begun": 1 })));
         assert!(!two.is_served_by(&index(doc! { "status": 1 })));
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(missing(wanted.clone(), &others).len(), 5);
         let full: Vec<Document> = (0..64).map(|number| index(doc! { format!("i{number}"): 1 })).collect();
         assert!(missing(wanted.clone(), &full).is_empty());
-        let standing: Vec<Document> = wanted.iter().map(Index::specification).collect();
+        let standing: Vec<Document> = wanted.iter().map(CollectionIndex::specification).collect();
         assert!(missing(wanted, &standing).is_empty());
     }
 

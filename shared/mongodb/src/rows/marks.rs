@@ -11,7 +11,7 @@ use pipeline::batch::{Reject, WriteBatch};
 use pipeline::erasure::{ERASURES, MARK, Marks, SECRET_BYTES, SECRET_ID};
 use pipeline::interrupted::Interrupted;
 
-use crate::replacement::{Document, Place};
+use crate::replacement::{Document, DocumentPlace};
 
 use super::chunks::{UPDATE, cut};
 use super::parts::{TOMBSTONES, carried_out, first_batch};
@@ -119,7 +119,7 @@ impl MongoStore {
     }
 
     async fn versions_under(&self, command: BsonWriter) -> Result<BTreeMap<String, String>, Interrupted> {
-        let answer = self.find(Place::Tombstones, command).await?;
+        let answer = self.find(DocumentPlace::Tombstones, command).await?;
         Ok(super::versions_of(answer))
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use tokio::sync::OnceCell;
 
-use crate::replacement::{KnownTables, NOTES_ARE_CURRENT_FOR, Note, Place, RowKind};
+use crate::replacement::{DocumentPlace, KnownTables, NOTES_ARE_CURRENT_FOR, Note, RowKind};
 use pipeline::interrupted::Interrupted;
 
 use super::MongoStore;
@@ -24,7 +24,7 @@ const NOTES_OF_AN_ANSWER: i32 = 10_000;
 
 /// What a store knows of notes.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub(super) struct NoteCache {
     /// What stands for certain: notes never go away while somebody writes.
     written: Mutex<BTreeSet<(String, String, RowKind)>>,
     /// All notes, as they were at some moment.
@@ -41,7 +41,7 @@ impl MongoStore {
             notes.iter().all(|note| written.contains(&owned(note)))
         };
         if !all_stand {
-            self.carry_out(Place::Table(TABLES), chunk).await?;
+            self.carry_out(DocumentPlace::Table(TABLES), chunk).await?;
             let mut written = self.notes.written.lock().unwrap_or_else(PoisonError::into_inner);
             written.extend(notes.iter().map(owned));
         }

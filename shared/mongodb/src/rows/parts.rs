@@ -5,7 +5,7 @@ use std::ops::Range;
 use bson::{Bson, Document as BsonDocument};
 
 use crate::encode::RowEncoder;
-use crate::replacement::{Answer, Command, Place, Removal, Written};
+use crate::replacement::{CommandAnswer, DocumentPlace, Removal, ReplacementCommand, WriteOutcome};
 use pipeline::batch::{ResourceWrite, WriteBatch};
 
 use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
@@ -23,40 +23,42 @@ pub(super) type Part = (usize, Chunk);
 
 /// All messages of a stage, each encoded when its turn comes.
 pub(super) fn parts<'a>(
-    commands: &'a [Command<'a>],
+    commands: &'a [ReplacementCommand<'a>],
     batch: &'a WriteBatch,
 ) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
     Box::new(commands.iter().enumerate().flat_map(move |(index, command)| parts_of(index, command, batch)))
 }
 
-pub(super) fn collection_of(place: Place<'_>) -> &str {
+pub(super) fn collection_of(place: DocumentPlace<'_>) -> &str {
     match place {
-        Place::Table(name) | Place::Archive(name) => name,
-        Place::Tombstones => TOMBSTONES,
+        DocumentPlace::Table(name) | DocumentPlace::Archive(name) => name,
+        DocumentPlace::Tombstones => TOMBSTONES,
     }
 }
 
 fn parts_of<'a>(
     index: usize,
-    command: &'a Command<'a>,
+    command: &'a ReplacementCommand<'a>,
     batch: &'a WriteBatch,
 ) -> Box<dyn Iterator<Item = Part> + Send + 'a> {
     let statements = match command {
-        Command::Versions { documents, .. }
-        | Command::VersionsIn { documents, .. }
-        | Command::Standing { documents, .. } => {
+        ReplacementCommand::Versions { documents, .. }
+        | ReplacementCommand::VersionsIn { documents, .. }
+        | ReplacementCommand::Standing { documents, .. } => {
             let looks = (0..documents.len()).step_by(LOOK_KEYS).map(move |first| {
                 let count = LOOK_KEYS.min(documents.len() - first);
                 (index, Chunk { first, count, body: None })
             });
             return Box::new(looks);
         }
-        Command::Insert { documents, .. } | Command::Replace { documents, .. } => documents.len(),
-        Command::Delete { removals, .. }
-        | Command::DeleteIn { removals, .. }
-        | Command::DeleteAside { removals, .. } => removals.len(),
-        Command::NoteTables { notes } => notes.len(),
-        Command::FindTables { .. } => {
+        ReplacementCommand::Insert { documents, .. } | ReplacementCommand::Replace { documents, .. } => {
+            documents.len()
+        }
+        ReplacementCommand::Delete { removals, .. }
+        | ReplacementCommand::DeleteIn { removals, .. }
+        | ReplacementCommand::DeleteAside { removals, .. } => removals.len(),
+        ReplacementCommand::NoteTables { notes } => notes.len(),
+        ReplacementCommand::FindTables { .. } => {
             return Box::new(std::iter::once((index, Chunk { first: 0, count: 1, body: None })));
         }
     };
@@ -74,21 +76,21 @@ pub(super) enum Guard {
 
 /// Some statements of a command that writes, as messages.
 pub(super) fn statements_of<'a>(
-    command: &'a Command<'a>,
+    command: &'a ReplacementCommand<'a>,
     batch: &'a WriteBatch,
     range: Range<usize>,
     guard: Guard,
 ) -> Box<dyn Iterator<Item = Chunk> + Send + 'a> {
     let mut encoder = RowEncoder::new(&batch.names);
     match command {
-        Command::Insert { place, documents } => {
+        ReplacementCommand::Insert { place, documents } => {
             Box::new(cut(INSERT, collection_of(*place), range, move |statement, writer| {
                 if let Some(document) = documents.get(statement) {
                     document.encode(batch, &mut encoder, writer);
                 }
             }))
         }
-        Command::Replace { place, documents } => {
+        ReplacementCommand::Replace { place, documents } => {
             Box::new(cut(UPDATE, collection_of(*place), range, move |statement, writer| {
                 let Some(&document) = documents.get(statement) else { return };
                 match guard {
@@ -97,36 +99,38 @@ pub(super) fn statements_of<'a>(
                 }
             }))
         }
-        Command::Delete { place, removals } => {
+        ReplacementCommand::Delete { place, removals } => {
             Box::new(cut(DELETE, collection_of(*place), range, move |statement, writer| {
                 if let Some((resource, removal)) = removal_of(batch, removals, statement) {
                     statements::removal(writer, resource, removal);
                 }
             }))
         }
-        Command::DeleteIn { table, removals } => {
+        ReplacementCommand::DeleteIn { table, removals } => {
             Box::new(cut(DELETE, table, range, move |statement, writer| {
                 if let Some((resource, removal)) = removal_of(batch, removals, statement) {
                     statements::removal(writer, resource, removal);
                 }
             }))
         }
-        Command::DeleteAside { table, removals } => {
+        ReplacementCommand::DeleteAside { table, removals } => {
             Box::new(cut(DELETE, table, range, move |statement, writer| {
                 if let Some((resource, removal)) = removal_of(batch, removals, statement) {
                     statements::removal_aside(writer, resource, removal);
                 }
             }))
         }
-        Command::NoteTables { notes } => Box::new(cut(UPDATE, TABLES, range, |statement, writer| {
-            if let Some(&note) = notes.get(statement) {
-                statements::note(writer, note);
-            }
-        })),
-        Command::Versions { .. }
-        | Command::VersionsIn { .. }
-        | Command::Standing { .. }
-        | Command::FindTables { .. } => Box::new(std::iter::empty()),
+        ReplacementCommand::NoteTables { notes } => {
+            Box::new(cut(UPDATE, TABLES, range, |statement, writer| {
+                if let Some(&note) = notes.get(statement) {
+                    statements::note(writer, note);
+                }
+            }))
+        }
+        ReplacementCommand::Versions { .. }
+        | ReplacementCommand::VersionsIn { .. }
+        | ReplacementCommand::Standing { .. }
+        | ReplacementCommand::FindTables { .. } => Box::new(std::iter::empty()),
     }
 }
 
@@ -140,12 +144,12 @@ fn removal_of<'a>(
 }
 
 /// What became of each document of a message. Those of which the answer says nothing were written.
-pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<Written>, Trouble> {
-    let mut fates = vec![Written::Done; count];
+pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<WriteOutcome>, Trouble> {
+    let mut fates = vec![WriteOutcome::Done; count];
     for (index, code) in write_errors(answer) {
         let fate = match Trouble::of_code(code) {
-            Trouble::Duplicate => Written::Exists,
-            Trouble::Document(code) => Written::Refused(code),
+            Trouble::Duplicate => WriteOutcome::Exists,
+            Trouble::Document(code) => WriteOutcome::Refused(code),
             trouble => return Err(trouble),
         };
         if let Some(place) = fates.get_mut(index) {
@@ -174,36 +178,36 @@ pub(crate) fn met_duplicates(answer: &BsonDocument) -> bool {
     write_errors(answer).any(|(_, code)| Trouble::of_code(code) == Trouble::Duplicate)
 }
 
-pub(super) fn unanswered(command: &Command<'_>) -> Answer {
+pub(super) fn unanswered(command: &ReplacementCommand<'_>) -> CommandAnswer {
     match command {
-        Command::Insert { documents, .. } | Command::Replace { documents, .. } => {
-            Answer::Written(vec![Written::Done; documents.len()])
+        ReplacementCommand::Insert { documents, .. } | ReplacementCommand::Replace { documents, .. } => {
+            CommandAnswer::Written(vec![WriteOutcome::Done; documents.len()])
         }
-        Command::Versions { documents, .. } | Command::VersionsIn { documents, .. } => {
-            Answer::Versions(vec![None; documents.len()])
+        ReplacementCommand::Versions { documents, .. } | ReplacementCommand::VersionsIn { documents, .. } => {
+            CommandAnswer::Versions(vec![None; documents.len()])
         }
-        Command::Standing { documents, .. } => Answer::Found(vec![None; documents.len()]),
-        Command::Delete { .. }
-        | Command::DeleteIn { .. }
-        | Command::DeleteAside { .. }
-        | Command::NoteTables { .. }
-        | Command::FindTables { .. } => Answer::Done,
+        ReplacementCommand::Standing { documents, .. } => CommandAnswer::Found(vec![None; documents.len()]),
+        ReplacementCommand::Delete { .. }
+        | ReplacementCommand::DeleteIn { .. }
+        | ReplacementCommand::DeleteAside { .. }
+        | ReplacementCommand::NoteTables { .. }
+        | ReplacementCommand::FindTables { .. } => CommandAnswer::Done,
     }
 }
 
 /// Enters the answer to some statements into the answer to all.
-pub(super) fn enter(whole: &mut Answer, first: usize, part: Answer) {
+pub(super) fn enter(whole: &mut CommandAnswer, first: usize, part: CommandAnswer) {
     match (whole, part) {
-        (Answer::Written(whole), Answer::Written(part)) => {
+        (CommandAnswer::Written(whole), CommandAnswer::Written(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, fate)| *place = fate);
         }
-        (Answer::Versions(whole), Answer::Versions(part)) => {
+        (CommandAnswer::Versions(whole), CommandAnswer::Versions(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);
         }
-        (Answer::Found(whole), Answer::Found(part)) => {
+        (CommandAnswer::Found(whole), CommandAnswer::Found(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, found)| *place = found);
         }
-        (whole, Answer::Tables(found)) => *whole = Answer::Tables(found),
+        (whole, CommandAnswer::Tables(found)) => *whole = CommandAnswer::Tables(found),
         _ => {}
     }
 }

@@ -26,7 +26,7 @@ const NO_ROOM: [i32; 4] = [10334, 17280, 17419, 17420];
 
 /// What a store knows of the SQL schemas.
 #[derive(Debug, Default)]
-pub(super) struct SqlSchemas {
+pub(super) struct SchemaCache {
     is_on: bool,
     /// The schemas as they stood at some moment: they never shrink while somebody writes.
     known: Mutex<BTreeMap<String, KnownSchema>>,
@@ -36,7 +36,7 @@ impl MongoStore {
     /// Returns the same store, which keeps a SQL schema for each table if it is on.
     #[must_use]
     pub fn with_sql_schemas(self, is_on: bool) -> Self {
-        Self { sql_schemas: SqlSchemas { is_on, known: Mutex::default() }, ..self }
+        Self { sql_schemas: SchemaCache { is_on, known: Mutex::default() }, ..self }
     }
 
     /// Adds to the schemas what the documents of a batch need.

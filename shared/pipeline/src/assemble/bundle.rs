@@ -7,14 +7,14 @@ use flatten::json::{Kind, Node, Tape};
 use flatten::resource::Resource;
 
 use crate::batch::Reason;
-use crate::decode::{Frame, Place};
+use crate::decode::{Frame, FramePlace};
 use crate::version::Position;
 
 use super::deletions::{Deletions, HeldDeletions};
 use super::held::{Held, HeldResources};
-use super::identity::Servers;
+use super::identity::EntryServers;
 use super::order::{BundleFacts, EntryFacts};
-use super::references::{Answer, Join, References};
+use super::references::{Join, References, ResolvedCell};
 use super::{Assembler, RESOURCE, Urls, within};
 
 /// Answers of a join that are handed on at once.
@@ -29,7 +29,7 @@ pub(super) struct OpenBundle {
     /// Whether it may say more of itself behind its entries.
     pub(super) goes_on: bool,
     pub(super) references: References,
-    pub(super) servers: Servers,
+    pub(super) servers: EntryServers,
     pub(super) deletions: Deletions,
     pub(super) held: Held,
 }
@@ -52,7 +52,7 @@ impl OpenBundle {
 
 impl Assembler {
     /// Reads the entries of a Bundle that stands whole inside a record.
-    pub(super) fn nested_bundle(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) {
+    pub(super) fn nested_bundle(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         let is_nested = mem::replace(&mut self.is_nested, true);
         let key = self.whole_bundle(place, node, urls);
         self.is_nested = is_nested;
@@ -63,7 +63,7 @@ impl Assembler {
     }
 
     /// Reads what a Bundle says of itself. An `entry` in it is one that did not stream by.
-    pub(super) fn envelope(&mut self, place: Place, node: Node<'_>) {
+    pub(super) fn envelope(&mut self, place: FramePlace, node: Node<'_>) {
         if node.get("entry").is_some() {
             self.whole_bundle(place, node, Urls::default());
         } else {
@@ -72,7 +72,7 @@ impl Assembler {
     }
 
     /// Reads a Bundle without its entries. Returns its key.
-    fn bundle_itself(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
+    fn bundle_itself(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
         match Resource::read(node) {
             Ok(resource) => {
                 // The entries that it holds are not those that its own `fullUrl` stands among.
@@ -90,7 +90,7 @@ impl Assembler {
     /// Reads a Bundle entry by entry that did not stream by: it stands inside a record, or cannot be told from other
     /// resources while it streams, because its `entry` is no array, its names are written with escapes, or its entries
     /// come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
-    fn whole_bundle(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
+    fn whole_bundle(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
         let facts = BundleFacts::of(node);
         let references = References::open(!facts.is_answer);
         let bundle = OpenBundle { facts, references, ..OpenBundle::default() };
@@ -126,14 +126,14 @@ impl Assembler {
         key
     }
 
-    fn entries(&mut self, place: Place, entries: Node<'_>) {
+    fn entries(&mut self, place: FramePlace, entries: Node<'_>) {
         match entries.kind() {
             Kind::Array => entries.items().for_each(|entry| self.one_entry(place, entry)),
             _ => self.one_entry(place, entries),
         }
     }
 
-    fn one_entry(&mut self, place: Place, entry: Node<'_>) {
+    fn one_entry(&mut self, place: FramePlace, entry: Node<'_>) {
         match entry.kind() {
             Kind::Null => {}
             Kind::Object => self.entry(place, entry),
@@ -170,7 +170,7 @@ impl Assembler {
     }
 
     /// Ends a Bundle that streamed by, with all that it says of itself.
-    pub(super) fn end_bundle(&mut self, place: Place, envelope: &[u8]) {
+    pub(super) fn end_bundle(&mut self, place: FramePlace, envelope: &[u8]) {
         let mut tape = mem::take(&mut self.tape);
         match tape.parse(envelope, RESOURCE) {
             Ok(document) => {
@@ -254,16 +254,16 @@ impl Assembler {
     }
 
     /// Keys and types that are known now.
-    pub(super) fn answered(&mut self, answer: Answer) {
+    pub(super) fn answered(&mut self, answer: ResolvedCell) {
         match answer {
-            Answer::Key(completion) => {
+            ResolvedCell::Key(completion) => {
                 // What is inside a list is counted with its row.
                 if !self.is_passing && !completion.path.contains('.') {
                     self.flattener.count_late(&completion.table, &completion.path);
                 }
                 self.ready.push(completion);
             }
-            Answer::Nothing => {}
+            ResolvedCell::Nothing => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::batch::Completion;
 use crate::version::{ObjectOrder, PackedVersion};
 
-use super::references::Answer;
+use super::references::ResolvedCell;
 
 /// A cell of a row that was handed on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,18 +48,18 @@ impl<'a> Cell<'a> {
     }
 
     /// Answers the cell with the key of its target, if there is one.
-    pub(super) fn answer(self, key: Option<&str>, order: &ObjectOrder, edition: u32) -> Answer {
+    pub(super) fn answer(self, key: Option<&str>, order: &ObjectOrder, edition: u32) -> ResolvedCell {
         let kind = key.and_then(|key| key.split('/').next()).unwrap_or_default();
         let fits = self.of_type.is_empty() || self.of_type == kind;
         match key.filter(|_| fits) {
-            Some(key) => Answer::Key(Completion {
+            Some(key) => ResolvedCell::Key(Completion {
                 table: self.table.to_owned(),
                 row: self.row.to_owned(),
                 version: order.unpacked(&self.version).in_edition(edition),
                 path: self.path.to_owned(),
                 key: if self.wants_type { kind } else { key }.to_owned(),
             }),
-            None => Answer::Nothing,
+            None => ResolvedCell::Nothing,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Deletions that wait for what their Bundle says of its time.
 
-use crate::decode::Place;
+use crate::decode::FramePlace;
 
 use crate::spool::{Spool, SpoolReader};
 
@@ -16,7 +16,7 @@ pub(super) struct Deletions {
 /// A deletion that waited.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct HeldDeletion {
-    pub(super) place: Place,
+    pub(super) place: FramePlace,
     pub(super) key: String,
     /// Its number within its frame.
     pub(super) inside: u64,
@@ -30,8 +30,8 @@ impl Default for Deletions {
 }
 
 impl Deletions {
-    pub(super) fn hold(&mut self, place: Place, key: &str, inside: u64, newest_first: bool) {
-        let Place { ordinal, offset, length, line } = place;
+    pub(super) fn hold(&mut self, place: FramePlace, key: &str, inside: u64, newest_first: bool) {
+        let FramePlace { ordinal, offset, length, line } = place;
         let mut record = Vec::with_capacity(48 + key.len());
         for number in [ordinal, offset, length, line, inside] {
             record.extend_from_slice(&number.to_le_bytes());
@@ -70,7 +70,7 @@ impl HeldDeletions {
             .chunks_exact(8)
             .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)));
         let mut number = || numbers.next().unwrap_or_default();
-        let place = Place { ordinal: number(), offset: number(), length: number(), line: number() };
+        let place = FramePlace { ordinal: number(), offset: number(), length: number(), line: number() };
         let inside = number();
         let (newest_first, key) = rest.split_first()?;
         let key = String::from_utf8_lossy(key).into_owned();

@@ -7,7 +7,7 @@ use flatten::json::{Kind, Node};
 use flatten::reference::{self, Reference, is_id, is_type};
 
 use crate::batch::{Fate, ResourceWrite};
-use crate::decode::Place;
+use crate::decode::FramePlace;
 
 use crate::version::Position;
 
@@ -43,13 +43,13 @@ impl Method {
 impl Assembler {
     /// Takes an entry: a resource, a deletion, or neither. An entry with neither is no record: it answers a request or
     /// asks for something. The outcome that an answer holds is a resource all the same.
-    pub(super) fn entry(&mut self, place: Place, entry: Node<'_>) {
+    pub(super) fn entry(&mut self, place: FramePlace, entry: Node<'_>) {
         let around = std::mem::replace(&mut self.entry, EntryFacts::of(entry, self.bundle.facts));
         self.entry_of(place, entry);
         self.entry = around;
     }
 
-    fn entry_of(&mut self, place: Place, entry: Node<'_>) {
+    fn entry_of(&mut self, place: FramePlace, entry: Node<'_>) {
         let outcome = entry.get("response").and_then(|response| response.get("outcome"));
         if let Some(outcome) = outcome.filter(|outcome| !outcome.is_null()) {
             self.bundle.references.links.enter(None);
@@ -86,7 +86,7 @@ impl Assembler {
     }
 
     /// The resources of parameters are records of their own.
-    pub(super) fn parameters(&mut self, place: Place, parameters: Option<Node<'_>>) {
+    pub(super) fn parameters(&mut self, place: FramePlace, parameters: Option<Node<'_>>) {
         let Some(parameters) = parameters else { return };
         // One where an array may stand, or arrays in each other.
         parameters.items().for_each(|inner| self.parameters(place, Some(inner)));
@@ -98,12 +98,18 @@ impl Assembler {
 
     /// Sets an entry aside because of its request. The resource that the request names is told, because it is out of
     /// date now.
-    fn request_reject(&mut self, place: Place, entry: Node<'_>, method: Option<Node<'_>>, code: DefectCode) {
+    fn request_reject(
+        &mut self,
+        place: FramePlace,
+        entry: Node<'_>,
+        method: Option<Node<'_>>,
+        code: DefectCode,
+    ) {
         let offset = method.map_or(entry.span().start, |method| method.span().start);
         self.defective(place, entry, request_key(entry), Defect::at(code, "", offset));
     }
 
-    fn deletion(&mut self, place: Place, entry: Node<'_>, resource: Option<Node<'_>>) {
+    fn deletion(&mut self, place: FramePlace, entry: Node<'_>, resource: Option<Node<'_>>) {
         // A conditional DELETE names nothing; the resource that it carries does.
         let Some(key) = request_key(entry).or_else(|| resource.and_then(key_of)) else {
             return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
@@ -131,7 +137,13 @@ impl Assembler {
     }
 
     /// Deletes a resource at the time that is stated, in nanoseconds since 1970-01-01T00:00:00Z.
-    pub(super) fn delete(&mut self, place: Place, key: String, stated: Option<i128>, position: Position) {
+    pub(super) fn delete(
+        &mut self,
+        place: FramePlace,
+        key: String,
+        stated: Option<i128>,
+        position: Position,
+    ) {
         let version = self.version_at(stated, position);
         let source = self.source_at(place);
         let kind = key.split('/').next().unwrap_or_default();
@@ -214,7 +226,7 @@ fn key_of(resource: Node<'_>) -> Option<String> {
 mod tests {
     use super::super::within;
     use super::{request_key, without_parameters};
-    use crate::decode::Place;
+    use crate::decode::FramePlace;
     use flatten::json::{Limits, Tape};
 
     #[test]
@@ -257,7 +269,7 @@ mod tests {
         let mut tape = Tape::default();
         let document = tape.parse(br#"{"resource":{"a":1}}"#, Limits::default()).unwrap();
         let node = document.root().get("resource").unwrap();
-        let place = within(Place { ordinal: 3, offset: 100, length: 20, line: 7 }, node);
-        assert_eq!(place, Place { ordinal: 3, offset: 112, length: 7, line: 7 });
+        let place = within(FramePlace { ordinal: 3, offset: 100, length: 20, line: 7 }, node);
+        assert_eq!(place, FramePlace { ordinal: 3, offset: 112, length: 7, line: 7 });
     }
 }

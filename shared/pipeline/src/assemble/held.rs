@@ -12,7 +12,7 @@ use flatten::links::Links;
 use flatten::resource::Resource;
 
 use crate::content::each_reference;
-use crate::decode::Place;
+use crate::decode::FramePlace;
 use crate::spool::{Fields, Spool, SpoolReader, push_field};
 use crate::version::Version;
 
@@ -44,13 +44,13 @@ impl Held {
     /// Holds a resource that stands at this place of the object.
     pub(super) fn hold(
         &mut self,
-        place: Place,
+        place: FramePlace,
         key: &str,
         version: &Version,
         resource: Node<'_>,
         links: &Links,
     ) {
-        let Place { ordinal, offset, length, line } = place;
+        let FramePlace { ordinal, offset, length, line } = place;
         let bytes = resource.raw().as_bytes();
         let base = links.base().unwrap_or_default();
         let mut record =
@@ -160,13 +160,13 @@ impl Assembler {
     }
 
     /// Reads what [`Held::hold`] wrote.
-    fn read_held<'a>(&self, record: &'a [u8]) -> Option<(Record, Place, &'a str, &'a [u8])> {
+    fn read_held<'a>(&self, record: &'a [u8]) -> Option<(Record, FramePlace, &'a str, &'a [u8])> {
         let (numbers, fields) = record.split_at_checked(32)?;
         let mut numbers = numbers
             .chunks_exact(8)
             .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)));
         let mut number = || numbers.next().unwrap_or_default();
-        let place = Place { ordinal: number(), offset: number(), length: number(), line: number() };
+        let place = FramePlace { ordinal: number(), offset: number(), length: number(), line: number() };
         let mut fields = Fields::of(fields);
         let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
         let (version, key, base) = (text()?, text()?.to_owned(), text()?);

@@ -10,11 +10,11 @@ const REMEMBERED: usize = 1 << 20;
 
 /// The servers of a Bundle's entries, by the hash of their keys.
 #[derive(Debug, Default)]
-pub(super) struct Servers {
+pub(super) struct EntryServers {
     by_key: BTreeMap<u64, u32>,
 }
 
-impl Servers {
+impl EntryServers {
     /// Notes the entry's `fullUrl`. Returns false if an earlier entry with the same key came from another server.
     pub(super) fn note(&mut self, full_url: &str, key: &str) -> bool {
         let Some(server) = server_of(full_url, key) else { return true };
@@ -48,11 +48,11 @@ fn hash(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Servers;
+    use super::EntryServers;
 
     #[test]
     fn a_key_belongs_to_the_server_that_named_it_first() {
-        let mut servers = Servers::default();
+        let mut servers = EntryServers::default();
         for (full_url, key, is_same) in [
             ("https://a.example/fhir/Patient/1", "Patient/1", true),
             ("http://A.example/fhir/Patient/1", "Patient/1", true),

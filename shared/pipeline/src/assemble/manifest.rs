@@ -4,7 +4,7 @@ use flatten::json::{Kind, Node};
 use flatten::time::{Moment, moment, rfc3339};
 use sha2::{Digest, Sha256};
 
-use crate::decode::Place;
+use crate::decode::FramePlace;
 use crate::exports::{folder_of, url_file_name};
 use crate::object::hex;
 use crate::store::exports::{ExpectedFile, ExportManifest, FileRole};
@@ -37,7 +37,7 @@ impl Assembler {
     }
 
     /// Takes a manifest.
-    pub(super) fn manifest(&mut self, place: Place, node: Node<'_>) {
+    pub(super) fn manifest(&mut self, place: FramePlace, node: Node<'_>) {
         self.manifests += 1;
         if self.manifests > MAX_MANIFESTS_OF_OBJECT {
             return;

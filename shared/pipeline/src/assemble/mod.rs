@@ -24,7 +24,7 @@ use flatten::resource::Resource;
 
 use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, Unstored, WriteBatch};
 use crate::content::{ContentHash, ContentHasher, each_reference};
-use crate::decode::{Frame, Place};
+use crate::decode::{Frame, FramePlace};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Source};
 use crate::version::{ObjectOrder, Version};
@@ -89,7 +89,7 @@ pub struct Assembler {
     /// Records of the frame at hand so far.
     inside: u64,
     /// Where the record at hand stands, if its text is not a part of its frame: a Bundle's own fields are put together.
-    stands_at: Option<Place>,
+    stands_at: Option<FramePlace>,
     ready: Vec<Completion>,
     /// Whether a temporary file could not be written or read: something is missing.
     disk_failed: bool,
@@ -182,7 +182,7 @@ impl Assembler {
 
     /// Takes a frame. Everything in it is in the batch afterwards, one way or another.
     pub fn take(&mut self, frame: &Frame<'_>) {
-        let Place { ordinal, offset, length, .. } = frame.place();
+        let FramePlace { ordinal, offset, length, .. } = frame.place();
         self.next = (offset + length, ordinal + 1);
         self.inside = 0;
         self.come_to(frame);
@@ -191,7 +191,7 @@ impl Assembler {
 
     /// Takes a line of NDJSON if it is a frame by itself: one JSON object that says first that it is a resource, and no
     /// Bundle. Returns false, and has done nothing, if it is not: then the decoder says which frames stand there.
-    pub fn take_line(&mut self, place: Place, bytes: &[u8]) -> bool {
+    pub fn take_line(&mut self, place: FramePlace, bytes: &[u8]) -> bool {
         if place.ordinal < self.first {
             return false;
         }
@@ -210,9 +210,9 @@ impl Assembler {
     }
 
     /// Takes a resource alone, under the key that it had in its object: nothing in it is a record of its own.
-    pub fn take_single(&mut self, place: Place, key: &str, bytes: &[u8]) {
+    pub fn take_single(&mut self, place: FramePlace, key: &str, bytes: &[u8]) {
         self.parsed(place, bytes, RESOURCE, |this, node| match Resource::read(node) {
-            Ok(resource) => this.read_as(key.to_owned(), place, &resource),
+            Ok(resource) => this.flatten_as(key.to_owned(), place, &resource),
             Err(defect) => this.defective(place, node, None, defect),
         });
     }
@@ -341,7 +341,13 @@ impl Assembler {
     }
 
     /// Parses a frame's bytes and does something with its root.
-    fn parsed(&mut self, place: Place, bytes: &[u8], limits: Limits, then: impl FnOnce(&mut Self, Node<'_>)) {
+    fn parsed(
+        &mut self,
+        place: FramePlace,
+        bytes: &[u8],
+        limits: Limits,
+        then: impl FnOnce(&mut Self, Node<'_>),
+    ) {
         let mut tape = mem::take(&mut self.tape);
         match tape.parse(bytes, limits) {
             Ok(document) => then(self, document.root()),
@@ -354,7 +360,7 @@ impl Assembler {
     }
 
     /// One resource: a record of its own.
-    fn resource(&mut self, place: Place, node: Node<'_>, urls: Urls<'_>) {
+    fn resource(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         // Before anything else is asked of it: what is wrong with a Bundle does not matter to its entries.
         let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));
         if is_bundle && node.get("entry").is_some() {
@@ -378,7 +384,7 @@ impl Assembler {
         waits
     }
 
-    fn read_resource(&mut self, place: Place, resource: &Resource<'_>, urls: Urls<'_>) {
+    fn read_resource(&mut self, place: FramePlace, resource: &Resource<'_>, urls: Urls<'_>) {
         let key = resource.key(urls.full, urls.put);
         if let Some(full_url) = urls.full {
             if !self.bundle.servers.note(full_url, &key) {
@@ -392,9 +398,9 @@ impl Assembler {
     }
 
     /// Reads a resource whose key is known, unless an earlier attempt has written it and nothing in it waits.
-    fn read_keyed(&mut self, place: Place, resource: &Resource<'_>, key: String) {
+    fn read_keyed(&mut self, place: FramePlace, resource: &Resource<'_>, key: String) {
         if !self.is_passing || self.waits(resource.node()) {
-            self.read_as(key, place, resource);
+            self.flatten_as(key, place, resource);
         } else {
             self.position(place.ordinal);
         }
@@ -409,7 +415,7 @@ impl Assembler {
     }
 
     /// Makes the rows of a resource, or what else becomes of it.
-    fn read_as(&mut self, key: String, place: Place, resource: &Resource<'_>) {
+    fn flatten_as(&mut self, key: String, place: FramePlace, resource: &Resource<'_>) {
         self.make_room();
         let source = self.source(place, resource.node());
         let version = match self.given.take() {
@@ -443,7 +449,7 @@ impl Assembler {
     fn settle(
         &mut self,
         record: Record,
-        place: Place,
+        place: FramePlace,
         resource: &Resource<'_>,
         rows_before: usize,
         outcome: Result<Flattened, Defect>,
@@ -481,12 +487,12 @@ impl Assembler {
         self.batch.resources.push(ResourceWrite { key, resource_type, version, source, hash, tables, fate });
     }
 
-    fn source(&self, place: Place, node: Node<'_>) -> Source {
+    fn source(&self, place: FramePlace, node: Node<'_>) -> Source {
         self.source_at(self.stands_at.unwrap_or_else(|| within(place, node)))
     }
 
-    fn source_at(&self, place: Place) -> Source {
-        let Place { ordinal, offset, length, line } = place;
+    fn source_at(&self, place: FramePlace) -> Source {
+        let FramePlace { ordinal, offset, length, line } = place;
         Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
     }
 }
@@ -503,7 +509,7 @@ fn begins_resource(object: Node<'_>) -> bool {
 }
 
 /// Where a node of a frame stands in the object.
-fn within(place: Place, node: Node<'_>) -> Place {
+fn within(place: FramePlace, node: Node<'_>) -> FramePlace {
     let span = node.span();
-    Place { offset: place.offset + span.start as u64, length: (span.end - span.start) as u64, ..place }
+    FramePlace { offset: place.offset + span.start as u64, length: (span.end - span.start) as u64, ..place }
 }

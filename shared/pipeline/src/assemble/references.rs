@@ -52,7 +52,7 @@ struct Partitions {
 
 /// What became of a cell that waited.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ResolvedCell {
     /// The key that it waited for.
     Key(Completion),
     /// No entry has that URN, or one of another type than the cell is for.
@@ -108,7 +108,7 @@ impl References {
         key: &str,
         order: &ObjectOrder,
         edition: u32,
-    ) -> Vec<Answer> {
+    ) -> Vec<ResolvedCell> {
         if self.links.bytes() < LINK_BYTES {
             self.links.insert(full_url, key);
         } else if Links::needs(full_url, key) {
@@ -242,7 +242,11 @@ impl Join {
     }
 
     /// Answers the next cell; `None` once none is left. The error says that the disk has failed.
-    pub(super) fn next(&mut self, order: &ObjectOrder, edition: u32) -> Result<Option<Answer>, BrokenSpool> {
+    pub(super) fn next(
+        &mut self,
+        order: &ObjectOrder,
+        edition: u32,
+    ) -> Result<Option<ResolvedCell>, BrokenSpool> {
         while let Some(mut first) = self.rest.first_entry() {
             if let Some(cell) = first.get_mut().pop() {
                 let key = own_key(&self.links, first.key());
@@ -348,7 +352,7 @@ mod tests {
 
     use flatten::links::Link;
 
-    use super::{Answer, JOINED_BYTES, LINK_BYTES, PARTITIONS, References, Sha256};
+    use super::{JOINED_BYTES, LINK_BYTES, PARTITIONS, References, ResolvedCell, Sha256};
     use crate::assemble::cell::Cell;
     use crate::object::{ObjectRef, Pin};
     use crate::version::ObjectOrder;
@@ -418,7 +422,7 @@ mod tests {
         let mut join = references.close();
         let mut answered = Vec::new();
         while let Some(answer) = join.next(&order, 0).unwrap() {
-            if let Answer::Key(completion) = answer {
+            if let ResolvedCell::Key(completion) = answer {
                 answered.push((completion.row, completion.key));
             }
         }

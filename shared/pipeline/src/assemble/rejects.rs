@@ -7,7 +7,7 @@ use flatten::reference::is_id;
 use sha2::{Digest, Sha256};
 
 use crate::batch::{Reason, Reject};
-use crate::decode::Place;
+use crate::decode::FramePlace;
 use crate::object::hex;
 use crate::version::Version;
 
@@ -31,7 +31,7 @@ impl Assembler {
     /// Sets a resource aside whose JSON could be read.
     pub(super) fn defective(
         &mut self,
-        place: Place,
+        place: FramePlace,
         node: Node<'_>,
         key: Option<String>,
         mut defect: Defect,
@@ -60,7 +60,7 @@ impl Assembler {
 
     pub(super) fn reject(
         &mut self,
-        place: Place,
+        place: FramePlace,
         resource: Option<String>,
         bytes: Option<&[u8]>,
         reason: Reason,
@@ -85,7 +85,7 @@ impl Assembler {
     }
 
     /// Sets an entry aside that says something about no resource in particular.
-    pub(super) fn unusable(&mut self, place: Place, node: Node<'_>, code: DefectCode) {
+    pub(super) fn unusable(&mut self, place: FramePlace, node: Node<'_>, code: DefectCode) {
         self.defective(place, node, None, Defect::whole(code));
     }
 }

@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 
 use super::frame::BrokenFrame;
-use super::framer::{BYTE_ORDER_MARK, Framer, Gap, State, Step};
+use super::framer::{BYTE_ORDER_MARK, Framer, FramerState, FramerStep, Gap};
 use super::text::Garbage;
 use super::window::Window;
 
@@ -12,7 +12,7 @@ const HEAD_BYTES: usize = 4096;
 
 /// What a file's first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum FileStart {
     /// JSON, or nothing that is known.
     Json,
     /// Binary data, or text whose lines cannot be read: one broken frame for the whole file.
@@ -23,18 +23,18 @@ enum Format {
 
 impl Framer {
     /// Decides by the first bytes how the file is read.
-    pub(super) fn start(&mut self, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn start(&mut self, window: &mut Window, at_end: bool) -> FramerStep {
         let head = window.view().from(0);
         let is_value = matches!(text_of(head).first(), Some(b'{' | b'['));
         let needed = if is_value { 4 } else { HEAD_BYTES };
         if head.len() < needed && !at_end {
-            return self.wait(State::Start);
+            return self.wait(FramerState::Start);
         }
         let is_whole = head.len() <= HEAD_BYTES && at_end;
         match format_of(head.get(..HEAD_BYTES).unwrap_or(head), is_whole) {
-            Format::Json => self.go_on(State::Gap(Gap::at_line_start(0))),
-            Format::Binary(reason) => self.go_on(State::Unreadable(reason)),
-            Format::Text(reason) => self.go_on(State::Garbage(Garbage::of_format(reason))),
+            FileStart::Json => self.go_on(FramerState::Gap(Gap::at_line_start(0))),
+            FileStart::Binary(reason) => self.go_on(FramerState::Unreadable(reason)),
+            FileStart::Text(reason) => self.go_on(FramerState::Garbage(Garbage::of_format(reason))),
         }
     }
 }
@@ -45,24 +45,26 @@ fn text_of(head: &[u8]) -> &[u8] {
 }
 
 /// The format of a file that begins so; `is_whole`: nothing follows.
-fn format_of(head: &[u8], is_whole: bool) -> Format {
+fn format_of(head: &[u8], is_whole: bool) -> FileStart {
     if is_wide(head) {
-        return Format::Binary(BrokenFrame::Utf16);
+        return FileStart::Binary(BrokenFrame::Utf16);
     }
     let text = text_of(head);
     let begins = |magics: &[&[u8]]| magics.iter().any(|magic| text.starts_with(magic));
     match text {
-        [b'{' | b'[', ..] | [] => Format::Json,
-        _ if begins(&[b"\x1F\x8B", b"\x28\xB5\x2F\xFD"]) => Format::Binary(BrokenFrame::CompressedTwice),
+        [b'{' | b'[', ..] | [] => FileStart::Json,
+        _ if begins(&[b"\x1F\x8B", b"\x28\xB5\x2F\xFD"]) => FileStart::Binary(BrokenFrame::CompressedTwice),
         _ if begins(&[b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"]) => {
-            Format::Binary(BrokenFrame::LooksLikeZip)
+            FileStart::Binary(BrokenFrame::LooksLikeZip)
         }
-        _ if begins(&[b"%PDF-"]) => Format::Binary(BrokenFrame::LooksLikePdf),
+        _ if begins(&[b"%PDF-"]) => FileStart::Binary(BrokenFrame::LooksLikePdf),
         // A message on its own, or within a file or batch; on a socket a vertical tab stands before it.
-        _ if begins(&[b"MSH|", b"\x0BMSH|", b"FHS|", b"BHS|"]) => Format::Text(BrokenFrame::LooksLikeHl7V2),
-        [b'<', b'?' | b'!' | b'A'..=b'Z' | b'a'..=b'z', ..] => Format::Text(BrokenFrame::LooksLikeXml),
-        _ if is_table(text, is_whole) => Format::Text(BrokenFrame::LooksLikeCsv),
-        _ => Format::Json,
+        _ if begins(&[b"MSH|", b"\x0BMSH|", b"FHS|", b"BHS|"]) => {
+            FileStart::Text(BrokenFrame::LooksLikeHl7V2)
+        }
+        [b'<', b'?' | b'!' | b'A'..=b'Z' | b'a'..=b'z', ..] => FileStart::Text(BrokenFrame::LooksLikeXml),
+        _ if is_table(text, is_whole) => FileStart::Text(BrokenFrame::LooksLikeCsv),
+        _ => FileStart::Json,
     }
 }
 

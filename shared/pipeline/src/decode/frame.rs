@@ -7,13 +7,13 @@ pub const LARGE_BYTES: usize = 8 << 20;
 
 /// How much the decoder may hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct DecoderLimits {
     /// The longest resource, entry or Bundle envelope in bytes; a longer one is passed over as
     /// [`BrokenFrame::TooLarge`]. It bounds the decoder's memory, whatever the size of the object.
     pub max_resource_bytes: usize,
 }
 
-impl Limits {
+impl DecoderLimits {
     /// The most that compressed data may inflate to: 16 times the largest resource (1 GiB by default), and 200 times
     /// what is stored. Real files stay below a tenth of that; what goes beyond it is made to cost time.
     #[must_use]
@@ -23,7 +23,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for DecoderLimits {
     /// 64 MiB: several times the largest resource with an attachment seen in practice.
     fn default() -> Self {
         Self { max_resource_bytes: 64 << 20 }
@@ -32,7 +32,7 @@ impl Default for Limits {
 
 /// Where a frame stands in the object, after decompression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct FramePlace {
     /// The frame's number in the object from 0; every frame has one, broken ones and Bundle ends too.
     pub ordinal: u64,
     /// The first byte, counted from 0 in the inflated stream.
@@ -49,14 +49,14 @@ pub enum Frame<'a> {
     /// A top-level value, a line, or an element of a top-level array: the bytes of one JSON object.
     Resource {
         /// Where it stands.
-        place: Place,
+        place: FramePlace,
         /// From its `{` to its `}`. Braces and strings match; the grammar between is not yet judged.
         bytes: &'a [u8],
     },
     /// One element of a Bundle's `entry` array, whole: `{fullUrl, resource, request, …}`.
     Entry {
         /// Where it stands.
-        place: Place,
+        place: FramePlace,
         /// From its `{` to its `}`, as for a resource.
         bytes: &'a [u8],
         /// Which Bundle of the object it belongs to, counted from 0.
@@ -67,7 +67,7 @@ pub enum Frame<'a> {
     /// A Bundle is complete; all of its entries came before.
     BundleEnd {
         /// From behind the last entry (or, without one, from the Bundle's beginning) to its last brace.
-        place: Place,
+        place: FramePlace,
         /// The Bundle's own fields as one JSON object, without the `entry` array.
         envelope: &'a [u8],
         /// Which Bundle of the object it was, counted from 0.
@@ -76,7 +76,7 @@ pub enum Frame<'a> {
     /// A stretch of the object that holds no whole resource; what follows it is read on.
     Broken {
         /// The bytes that are passed over; of length 0 where the object just stops too early.
-        place: Place,
+        place: FramePlace,
         /// Why.
         reason: BrokenFrame,
     },
@@ -85,7 +85,7 @@ pub enum Frame<'a> {
 impl Frame<'_> {
     /// Where the frame stands.
     #[must_use]
-    pub const fn place(&self) -> Place {
+    pub const fn place(&self) -> FramePlace {
         match self {
             Self::Resource { place, .. }
             | Self::Entry { place, .. }
@@ -100,7 +100,7 @@ impl Frame<'_> {
 pub enum BrokenFrame {
     /// The value does not end: its line or the object is cut.
     Truncated,
-    /// The value is longer than [`Limits::max_resource_bytes`].
+    /// The value is longer than [`DecoderLimits::max_resource_bytes`].
     TooLarge,
     /// Text or binary data where a JSON object or array should begin, or behind one on its line.
     NotJson,
@@ -114,7 +114,7 @@ pub enum BrokenFrame {
     TrailingData,
     /// A Zstandard frame asks for a window of more than 128 MiB.
     WindowTooLarge,
-    /// The stream inflates to more than its stored size allows: see [`Limits::max_inflated_bytes`].
+    /// The stream inflates to more than its stored size allows: see [`DecoderLimits::max_inflated_bytes`].
     InflatesTooMuch,
     /// Compressed data within compressed data.
     CompressedTwice,

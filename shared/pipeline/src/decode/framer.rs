@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::frame::{BrokenFrame, Place, ResumePoint, Shape};
+use super::frame::{BrokenFrame, FramePlace, ResumePoint, Shape};
 use super::scan::Watch;
 use super::text::{After, Garbage, Token};
 use super::unit::{Role, Unit};
@@ -13,7 +13,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// A frame that is ready; its bytes are those at its place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ready {
-    pub(super) place: Place,
+    pub(super) place: FramePlace,
     pub(super) what: What,
 }
 
@@ -32,7 +32,7 @@ pub(super) enum What {
 
 /// How far a step got.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum FramerStep {
     /// It needs more bytes; at the end of the stream there is nothing more.
     More,
     Again,
@@ -49,7 +49,7 @@ pub(super) struct Span {
 
 /// What is being read. Exactly one of these at any time.
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum FramerState {
     /// Before the first byte: is it text at all?
     Start,
     Gap(Gap),
@@ -93,7 +93,7 @@ pub(super) enum Level {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OpenBundle {
+pub(super) struct BundleFrame {
     pub(super) number: u64,
     /// It is pretty-printed: its first line is a lone brace.
     pub(super) lone_brace: bool,
@@ -117,9 +117,9 @@ pub(super) struct Lines {
 #[derive(Debug)]
 pub(super) struct Framer {
     pub(super) max_bytes: u64,
-    pub(super) state: State,
+    pub(super) state: FramerState,
     pub(super) in_array: bool,
-    pub(super) bundle: Option<OpenBundle>,
+    pub(super) bundle: Option<BundleFrame>,
     /// Where the last frame ended, or the open array or Bundle began, and on which line.
     pub(super) tail: (u64, u64),
     pub(super) lines: Lines,
@@ -141,7 +141,7 @@ impl Framer {
     pub(super) fn new(max_resource_bytes: usize) -> Self {
         Self {
             max_bytes: max_resource_bytes as u64,
-            state: State::Start,
+            state: FramerState::Start,
             in_array: false,
             bundle: None,
             tail: (0, 1),
@@ -170,7 +170,7 @@ impl Framer {
     /// A framer that goes on behind a line of NDJSON.
     pub(super) fn resume(max_resource_bytes: usize, point: ResumePoint) -> Self {
         Self {
-            state: State::Gap(Gap::behind(point.offset)),
+            state: FramerState::Gap(Gap::behind(point.offset)),
             tail: (point.offset, point.line),
             lines: Lines { ndjson: true, ..Lines::default() },
             frames: point.ordinal,
@@ -190,19 +190,19 @@ impl Framer {
     #[inline]
     pub(super) fn next(&mut self, window: &mut Window, at_end: bool) -> Option<Ready> {
         loop {
-            let step = match mem::replace(&mut self.state, State::Start) {
-                State::Start => self.start(window, at_end),
-                State::Gap(gap) => self.gap(gap, window, at_end),
-                State::Unit(unit) => self.unit(unit, window, at_end),
-                State::After(after) => self.after(after, window, at_end),
-                State::Garbage(garbage) => self.garbage(garbage, window, at_end),
-                State::Token(token) => self.token(token, window, at_end),
-                State::Unreadable(reason) => self.unreadable(reason, window, at_end),
+            let step = match mem::replace(&mut self.state, FramerState::Start) {
+                FramerState::Start => self.start(window, at_end),
+                FramerState::Gap(gap) => self.gap(gap, window, at_end),
+                FramerState::Unit(unit) => self.unit(unit, window, at_end),
+                FramerState::After(after) => self.after(after, window, at_end),
+                FramerState::Garbage(garbage) => self.garbage(garbage, window, at_end),
+                FramerState::Token(token) => self.token(token, window, at_end),
+                FramerState::Unreadable(reason) => self.unreadable(reason, window, at_end),
             };
             match step {
-                Step::More => return None,
-                Step::Again => {}
-                Step::Frame(ready) => return Some(ready),
+                FramerStep::More => return None,
+                FramerStep::Again => {}
+                FramerStep::Frame(ready) => return Some(ready),
             }
         }
     }
@@ -223,30 +223,30 @@ impl Framer {
         }
     }
 
-    pub(super) fn wait(&mut self, state: State) -> Step {
+    pub(super) fn wait(&mut self, state: FramerState) -> FramerStep {
         self.state = state;
-        Step::More
+        FramerStep::More
     }
 
-    pub(super) fn go_on(&mut self, state: State) -> Step {
+    pub(super) fn go_on(&mut self, state: FramerState) -> FramerStep {
         self.state = state;
-        Step::Again
+        FramerStep::Again
     }
 
     /// Numbers the frame, lets its bytes go at the next append, and reads on in the gap.
-    pub(super) fn emit(&mut self, what: What, span: Span, gap: Gap, window: &mut Window) -> Step {
+    pub(super) fn emit(&mut self, what: What, span: Span, gap: Gap, window: &mut Window) -> FramerStep {
         window.release(span.end);
         self.tail = (span.end, window.line_at(span.end));
         let (ordinal, length) = (self.frames, span.end.saturating_sub(span.start));
         self.frames += 1;
-        self.state = State::Gap(gap);
+        self.state = FramerState::Gap(gap);
         let point = ResumePoint { offset: span.end, ordinal: self.frames, line: self.tail.1 };
         self.resume_point = (self.is_resumable() && gap.at == span.end).then_some(point);
-        let place = Place { ordinal, offset: span.start, length, line: span.line };
-        Step::Frame(Ready { place, what })
+        let place = FramePlace { ordinal, offset: span.start, length, line: span.line };
+        FramerStep::Frame(Ready { place, what })
     }
 
-    fn gap(&mut self, mut gap: Gap, window: &mut Window, at_end: bool) -> Step {
+    fn gap(&mut self, mut gap: Gap, window: &mut Window, at_end: bool) -> FramerStep {
         loop {
             let rest = window.view().from(gap.at);
             let Some(first) = rest.first().copied() else {
@@ -263,17 +263,19 @@ impl Framer {
                 b',' => (gap.at_line_start, gap.after_comma) = (false, true),
                 RECORD_SEPARATOR if self.level() == Level::Top => {}
                 0xEF if rest.starts_with(BYTE_ORDER_MARK) => gap.at += 2,
-                0xEF if rest.len() < BYTE_ORDER_MARK.len() && !at_end => return self.wait(State::Gap(gap)),
+                0xEF if rest.len() < BYTE_ORDER_MARK.len() && !at_end => {
+                    return self.wait(FramerState::Gap(gap));
+                }
                 _ => return self.begin(first, gap, window),
             }
             gap.at += 1;
         }
     }
 
-    fn gap_at_end_of_window(&mut self, gap: Gap, window: &mut Window, at_end: bool) -> Step {
+    fn gap_at_end_of_window(&mut self, gap: Gap, window: &mut Window, at_end: bool) -> FramerStep {
         window.release(gap.at);
         if !at_end {
-            return self.wait(State::Gap(gap));
+            return self.wait(FramerState::Gap(gap));
         }
         if self.level() != Level::Top {
             return self.cut_container(gap.at, window);
@@ -283,7 +285,7 @@ impl Framer {
                 let span = Span { start: gap.at, end: gap.at, line: window.line_at(gap.at) };
                 self.emit(What::Broken(reason), span, gap, window)
             }
-            None => self.wait(State::Gap(gap)),
+            None => self.wait(FramerState::Gap(gap)),
         }
     }
 
@@ -296,7 +298,7 @@ impl Framer {
     }
 
     /// The open array or Bundle ends here without its bracket; its elements have been handed out.
-    fn cut_container(&mut self, at: u64, window: &mut Window) -> Step {
+    fn cut_container(&mut self, at: u64, window: &mut Window) -> FramerStep {
         (self.bundle, self.in_array) = (None, false);
         let reason = self.fault.take().unwrap_or(BrokenFrame::Truncated);
         let span = Span { start: self.tail.0, end: at, line: self.tail.1 };
@@ -304,7 +306,7 @@ impl Framer {
     }
 
     /// A value begins, or the open array ends.
-    fn begin(&mut self, first: u8, gap: Gap, window: &mut Window) -> Step {
+    fn begin(&mut self, first: u8, gap: Gap, window: &mut Window) -> FramerStep {
         window.release(gap.at);
         let line = window.line_at(gap.at);
         let level = self.level();
@@ -315,12 +317,12 @@ impl Framer {
             (Level::Top, b'[') => {
                 self.in_array = true;
                 self.tail = (gap.at, line);
-                self.go_on(State::Gap(Gap::first_element(gap.at + 1)))
+                self.go_on(FramerState::Gap(Gap::first_element(gap.at + 1)))
             }
             (Level::Array, b']') => {
                 self.in_array = false;
                 self.value_ends(gap.at + 1, window);
-                self.go_on(State::Gap(Gap::behind(gap.at + 1)))
+                self.go_on(FramerState::Gap(Gap::behind(gap.at + 1)))
             }
             (Level::Entries, b']') => self.begin_unit(Role::Tail, first, Gap::behind(gap.at + 1), window),
             (Level::Top | Level::Array, b'{') => self.begin_unit(Role::Object, first, gap, window),
@@ -328,12 +330,12 @@ impl Framer {
             (Level::Array | Level::Entries, b'[' | b'"') => {
                 self.begin_unit(Role::Foreign, first, gap, window)
             }
-            (Level::Top, _) => self.go_on(State::Garbage(Garbage::new(gap.at, line))),
-            _ => self.go_on(State::Token(Token { start: gap.at, line, at: gap.at })),
+            (Level::Top, _) => self.go_on(FramerState::Garbage(Garbage::new(gap.at, line))),
+            _ => self.go_on(FramerState::Token(Token { start: gap.at, line, at: gap.at })),
         }
     }
 
-    fn begin_unit(&mut self, role: Role, first: u8, gap: Gap, window: &mut Window) -> Step {
+    fn begin_unit(&mut self, role: Role, first: u8, gap: Gap, window: &mut Window) -> FramerStep {
         // An entry that shares its line with its Bundle's beginning is cut with the Bundle or not at all.
         let of_bundle = role == Role::Tail || !gap.at_line_start;
         let pretty = of_bundle && self.bundle.is_some_and(|bundle| bundle.lone_brace);
@@ -344,7 +346,7 @@ impl Framer {
         };
         let mut unit = Box::new(Unit::new(role, gap.at, window.line_at(gap.at), first, watch));
         (unit.at_line_start, unit.after_comma) = (gap.at_line_start, gap.after_comma);
-        self.go_on(State::Unit(unit))
+        self.go_on(FramerState::Unit(unit))
     }
 
     pub(super) fn value_begins(&mut self, first: u8, line: u64) {

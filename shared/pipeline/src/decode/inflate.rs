@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
-use super::frame::{BrokenFrame, Compression, LARGE_BYTES, Limits};
+use super::frame::{BrokenFrame, Compression, DecoderLimits, LARGE_BYTES};
 use super::window::{ROOM_BYTES, Window};
 
 /// How many bytes tell every format.
@@ -33,7 +33,7 @@ pub(super) struct Inflater {
     bytes_in: u64,
     /// How many bytes the decompressor has read.
     inflated_from: u64,
-    limits: Limits,
+    limits: DecoderLimits,
     codec: Codec,
     /// Between two members or frames, or before the first: another may follow.
     between: bool,
@@ -58,7 +58,7 @@ struct ZstdStream {
 
 /// How far [`Inflater::fill`] got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Filled {
+pub(super) enum InflateProgress {
     /// There may be more without another push.
     More,
     /// Another push is needed, or nothing follows.
@@ -75,7 +75,7 @@ struct Inflated {
 }
 
 impl Inflater {
-    pub(super) const fn new(limits: Limits) -> Self {
+    pub(super) const fn new(limits: DecoderLimits) -> Self {
         Self {
             raw: Vec::new(),
             taken: 0,
@@ -89,7 +89,7 @@ impl Inflater {
     }
 
     /// Goes on in the middle of an object that is not compressed.
-    pub(super) fn plain_from(offset: u64, limits: Limits) -> Self {
+    pub(super) fn plain_from(offset: u64, limits: DecoderLimits) -> Self {
         Self { bytes_in: offset, codec: Codec::Plain, ..Self::new(limits) }
     }
 
@@ -143,32 +143,37 @@ impl Inflater {
     }
 
     /// Inflates a piece into the window. A frame with a large window is begun with permission only.
-    pub(super) fn fill(&mut self, window: &mut Window, finished: bool, may_be_large: bool) -> Filled {
+    pub(super) fn fill(
+        &mut self,
+        window: &mut Window,
+        finished: bool,
+        may_be_large: bool,
+    ) -> InflateProgress {
         loop {
             if self.fault.is_some() || matches!(self.codec, Codec::Unknown | Codec::Plain) {
-                return Filled::Nothing;
+                return InflateProgress::Nothing;
             }
             if self.between && !self.begin_member(finished) {
-                return Filled::Nothing;
+                return InflateProgress::Nothing;
             }
             if self.is_large() && !may_be_large {
-                return Filled::NeedsPermit;
+                return InflateProgress::NeedsPermit;
             }
             match self.inflate(window, finished) {
                 Ok(inflated) if inflated.written > 0 => {
                     if window.end() > self.limits.max_inflated_bytes(self.inflated_from) {
                         self.fault = Some(BrokenFrame::InflatesTooMuch);
                     }
-                    return Filled::More;
+                    return InflateProgress::More;
                 }
                 Ok(inflated) if inflated.taken > 0 || inflated.ended => {}
                 Ok(_) => {
                     self.fault = finished.then_some(BrokenFrame::CutCompression);
-                    return Filled::Nothing;
+                    return InflateProgress::Nothing;
                 }
                 Err(written) => {
                     self.fault = Some(BrokenFrame::CorruptCompression);
-                    return if written { Filled::More } else { Filled::Nothing };
+                    return if written { InflateProgress::More } else { InflateProgress::Nothing };
                 }
             }
         }

@@ -7,8 +7,8 @@
 use memchr::memchr;
 
 use super::Decoder;
-use super::frame::Place;
-use super::framer::{Framer, Gap, Level, Span, State, What};
+use super::frame::FramePlace;
+use super::framer::{Framer, FramerState, Gap, Level, Span, What};
 use super::window::Window;
 
 /// Longer lines are left to the framer, which asks for permission before it holds much.
@@ -19,20 +19,20 @@ impl Decoder {
     /// is one JSON object whose first member is `resourceType`, and that is not `Bundle`; otherwise the next frame is
     /// what [`step`](Self::step) says, and that must be asked.
     #[must_use]
-    pub fn line_ahead(&self) -> Option<(Place, &[u8])> {
+    pub fn line_ahead(&self) -> Option<(FramePlace, &[u8])> {
         self.framer.line_ahead(&self.window)
     }
 
     /// Passes the line whose place [`line_ahead`](Self::line_ahead) has returned last, as a frame that is a resource.
-    pub fn take_line(&mut self, place: Place) {
+    pub fn take_line(&mut self, place: FramePlace) {
         self.framer.take_line(place, &mut self.window);
         self.paused_at = self.window.end();
     }
 }
 
 impl Framer {
-    fn line_ahead<'w>(&self, window: &'w Window) -> Option<(Place, &'w [u8])> {
-        let State::Gap(gap) = self.state else { return None };
+    fn line_ahead<'w>(&self, window: &'w Window) -> Option<(FramePlace, &'w [u8])> {
+        let FramerState::Gap(gap) = self.state else { return None };
         if !self.newline_ends_value() || self.level() != Level::Top {
             return None;
         }
@@ -46,13 +46,17 @@ impl Framer {
         if length > self.max_bytes {
             return None;
         }
-        let place =
-            Place { ordinal: self.frames, offset: gap.at + 1, length, line: window.line_behind(gap.at)? };
+        let place = FramePlace {
+            ordinal: self.frames,
+            offset: gap.at + 1,
+            length,
+            line: window.line_behind(gap.at)?,
+        };
         Some((place, bytes))
     }
 
-    fn take_line(&mut self, place: Place, window: &mut Window) {
-        let Place { offset, length, line, .. } = place;
+    fn take_line(&mut self, place: FramePlace, window: &mut Window) {
+        let FramePlace { offset, length, line, .. } = place;
         window.release_line(offset - 1, offset + length);
         self.value_begins(b'{', line);
         let span = Span { start: offset, end: offset + length, line };

@@ -1,6 +1,6 @@
 //! The members of an object, as far as the framing needs them: keys that tell a Bundle, and an envelope.
 
-use super::scan::{Event, Scanner, Watch};
+use super::scan::{ScanEvent, Scanner, Watch};
 use super::window::View;
 
 /// What an element of an `entry` array says about its owner: `Bundle` and `List` both have one.
@@ -19,8 +19,8 @@ pub(super) fn element_of(element: &[u8]) -> ElementOf {
     let mut string_start = 0;
     while let Some(seen) = scanner.next(view, 1) {
         match seen.event {
-            Event::StringStart => string_start = seen.at,
-            Event::StringEnd if view.from(seen.at + 1).trim_ascii_start().starts_with(b":") => {
+            ScanEvent::StringStart => string_start = seen.at,
+            ScanEvent::StringEnd if view.from(seen.at + 1).trim_ascii_start().starts_with(b":") => {
                 match view.slice(string_start + 1, seen.at) {
                     b"resource" | b"fullUrl" | b"request" | b"response" | b"search" => {
                         return ElementOf::Bundle;

@@ -13,9 +13,9 @@
 //! element that begins a value.
 //!
 //! ```
-//! use pipeline::decode::{Decoder, Frame, Limits};
+//! use pipeline::decode::{Decoder, Frame, DecoderLimits};
 //!
-//! let mut decoder = Decoder::new(Limits::default());
+//! let mut decoder = Decoder::new(DecoderLimits::default());
 //! decoder.push(b"{\"resourceType\":\"Patient\",\"id\":\"1\"}\n");
 //! decoder.push(b"{\"resourceType\":\"Pat");
 //! decoder.finish();
@@ -47,11 +47,12 @@ mod window;
 mod tests;
 
 pub use frame::{
-    BrokenFrame, Compression, Decoded, Frame, LARGE_BYTES, Limits, Place, ResumePoint, Shape, Step,
+    BrokenFrame, Compression, Decoded, DecoderLimits, Frame, FramePlace, LARGE_BYTES, ResumePoint, Shape,
+    Step,
 };
 
 use framer::{Framer, Ready, What};
-use inflate::{Filled, Inflater};
+use inflate::{InflateProgress, Inflater};
 use window::Window;
 
 /// One object on its way from bytes to frames. See the module's example.
@@ -80,7 +81,7 @@ enum Advance {
 impl Decoder {
     /// A decoder for one object.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: DecoderLimits) -> Self {
         Self {
             inflater: Inflater::new(limits),
             window: Window::new(limits.max_resource_bytes),
@@ -93,7 +94,7 @@ impl Decoder {
 
     /// A decoder that goes on where [`Decoder::resume_point`] was, given the object's bytes from there on.
     #[must_use]
-    pub fn resume(limits: Limits, point: ResumePoint) -> Self {
+    pub fn resume(limits: DecoderLimits, point: ResumePoint) -> Self {
         Self {
             inflater: Inflater::plain_from(point.offset, limits),
             window: Window::begin_at(point.offset, point.line, limits.max_resource_bytes),
@@ -180,9 +181,9 @@ impl Decoder {
                 return Advance::Pause;
             }
             match self.inflater.fill(&mut self.window, self.finished, self.is_permitted) {
-                Filled::More => {}
-                Filled::NeedsPermit => return Advance::NeedsPermit,
-                Filled::Nothing => {
+                InflateProgress::More => {}
+                InflateProgress::NeedsPermit => return Advance::NeedsPermit,
+                InflateProgress::Nothing => {
                     return self.last_frames().map_or(Advance::NeedsBytes, Advance::Ready);
                 }
             }

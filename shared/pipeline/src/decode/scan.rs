@@ -5,7 +5,7 @@ use super::window::View;
 
 /// What the scan stopped at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum ScanEvent {
     /// `{` or `[`; the depth is the one outside of it.
     Open,
     /// `}` or `]`; the depth is the one outside of it.
@@ -25,9 +25,9 @@ pub(super) enum Event {
 
 /// An event, where it is, and at which depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct SeenEvent {
     pub(super) at: u64,
-    pub(super) event: Event,
+    pub(super) event: ScanEvent,
     pub(super) depth: u32,
 }
 
@@ -54,12 +54,12 @@ pub(super) struct Scanner {
     in_string: u64,
     escape_before: u64,
     newline_before: u64,
-    block: Block,
+    block: BlockEvents,
 }
 
 /// The events of the current block that are still to come.
 #[derive(Debug, Clone, Copy, Default)]
-struct Block {
+struct BlockEvents {
     base: u64,
     open: u64,
     close: u64,
@@ -73,7 +73,7 @@ struct Block {
 impl Scanner {
     /// A scan that begins outside of strings at `at`, within `depth` brackets.
     pub(super) fn new(at: u64, depth: u32, watch: Watch) -> Self {
-        let block = Block::default();
+        let block = BlockEvents::default();
         Self { classified: at, depth, watch, in_string: 0, escape_before: 0, newline_before: 0, block }
     }
 
@@ -85,7 +85,7 @@ impl Scanner {
     /// The next line break that is watched, bracket with at most `floor` brackets around it, or quote
     /// within at most `floor` brackets; `None` when the view holds no more.
     #[inline]
-    pub(super) fn next(&mut self, view: View<'_>, floor: u32) -> Option<Seen> {
+    pub(super) fn next(&mut self, view: View<'_>, floor: u32) -> Option<SeenEvent> {
         loop {
             if let Some(seen) = self.next_in_block(floor) {
                 return Some(seen);
@@ -97,7 +97,7 @@ impl Scanner {
     }
 
     #[inline]
-    fn next_in_block(&mut self, floor: u32) -> Option<Seen> {
+    fn next_in_block(&mut self, floor: u32) -> Option<SeenEvent> {
         let watched = self.watched();
         if watched == 0 && self.depth > floor + self.block.close.count_ones() {
             self.depth += self.block.open.count_ones();
@@ -108,7 +108,7 @@ impl Scanner {
         self.walk(watched, floor)
     }
 
-    fn walk(&mut self, watched: u64, floor: u32) -> Option<Seen> {
+    fn walk(&mut self, watched: u64, floor: u32) -> Option<SeenEvent> {
         loop {
             let quotes = if self.depth <= floor { self.block.quote } else { 0 };
             let all = self.block.open | self.block.close | quotes | watched;
@@ -122,39 +122,43 @@ impl Scanner {
                 return Some(self.line_break(bit, at));
             }
             if let Some(event) = self.bracket_or_quote(bit, floor) {
-                return Some(Seen { at, event, depth: self.depth - u32::from(event == Event::Open) });
+                return Some(SeenEvent {
+                    at,
+                    event,
+                    depth: self.depth - u32::from(event == ScanEvent::Open),
+                });
             }
         }
     }
 
     /// Takes the bit off the masks. A closing bracket too many leaves the depth at 0.
-    fn bracket_or_quote(&mut self, bit: u64, floor: u32) -> Option<Event> {
+    fn bracket_or_quote(&mut self, bit: u64, floor: u32) -> Option<ScanEvent> {
         // The quotes that were passed over at greater depth go too.
         self.block.quote &= !(bit | (bit - 1));
         if self.block.open & bit != 0 {
             self.block.open ^= bit;
             self.depth += 1;
-            (self.depth <= floor + 1).then_some(Event::Open)
+            (self.depth <= floor + 1).then_some(ScanEvent::Open)
         } else if self.block.close & bit != 0 {
             self.block.close ^= bit;
             self.depth = self.depth.saturating_sub(1);
-            (self.depth <= floor).then_some(Event::Close)
+            (self.depth <= floor).then_some(ScanEvent::Close)
         } else if self.block.inside & bit != 0 {
-            Some(Event::StringStart)
+            Some(ScanEvent::StringStart)
         } else {
-            Some(Event::StringEnd)
+            Some(ScanEvent::StringEnd)
         }
     }
 
-    const fn line_break(&mut self, bit: u64, at: u64) -> Seen {
+    const fn line_break(&mut self, bit: u64, at: u64) -> SeenEvent {
         let event = if matches!(self.watch, Watch::Newlines) {
-            Event::Newline
+            ScanEvent::Newline
         } else {
-            Event::BraceAtLineStart { in_string: self.block.inside & bit != 0 }
+            ScanEvent::BraceAtLineStart { in_string: self.block.inside & bit != 0 }
         };
         self.block.newline &= !(bit | (bit - 1));
         self.block.brace_at_line_start &= !(bit | (bit - 1));
-        Seen { at, event, depth: self.depth }
+        SeenEvent { at, event, depth: self.depth }
     }
 
     const fn watched(&self) -> u64 {
@@ -192,7 +196,7 @@ impl Scanner {
         let (escaped, escaping) = escaped(masks.backslash, self.escape_before);
         let quote = masks.quote & !escaped;
         let inside = parity(quote) ^ self.in_string;
-        self.block = Block {
+        self.block = BlockEvents {
             base: self.classified,
             open: masks.open & !inside,
             close: masks.close & !inside,

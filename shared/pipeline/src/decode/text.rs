@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::frame::BrokenFrame;
-use super::framer::{Framer, Gap, RECORD_SEPARATOR, Span, State, Step, What};
+use super::framer::{Framer, FramerState, FramerStep, Gap, RECORD_SEPARATOR, Span, What};
 use super::window::Window;
 
 /// So many lines of text in a row are a frame each; those that follow are one frame, up to the next line
@@ -71,24 +71,24 @@ pub(super) struct Token {
 
 impl Framer {
     /// Text behind an object makes a broken line of both: half a line must not pass for a whole resource.
-    pub(super) fn after(&mut self, mut after: After, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn after(&mut self, mut after: After, window: &mut Window, at_end: bool) -> FramerStep {
         let rest = window.view().from(after.at);
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
         after.at += space as u64;
         match rest.get(space).copied() {
             _ if after.at - after.span.end > TRAILING_SPACE_BYTES => {}
-            None if !at_end => return self.wait(State::After(after)),
+            None if !at_end => return self.wait(FramerState::After(after)),
             // 0xEF may begin a byte order mark, as in files that were joined.
             None | Some(b'\n' | b'{' | b'[' | b',' | 0xEF | RECORD_SEPARATOR) => {}
             Some(_) => {
                 let garbage = Garbage { at: after.at, ..Garbage::new(after.span.start, after.span.line) };
-                return self.go_on(State::Garbage(garbage));
+                return self.go_on(FramerState::Garbage(garbage));
             }
         }
         self.emit_object(after.what, after.span, window)
     }
 
-    pub(super) fn garbage(&mut self, mut garbage: Garbage, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn garbage(&mut self, mut garbage: Garbage, window: &mut Window, at_end: bool) -> FramerStep {
         loop {
             let rest = window.view().from(garbage.at);
             if garbage.between_lines {
@@ -118,10 +118,10 @@ impl Framer {
             }
         }
         window.release(garbage.at);
-        self.wait(State::Garbage(garbage))
+        self.wait(FramerState::Garbage(garbage))
     }
 
-    fn garbage_ends(&mut self, garbage: &Garbage, window: &mut Window) -> Step {
+    fn garbage_ends(&mut self, garbage: &Garbage, window: &mut Window) -> FramerStep {
         self.garbage_lines += 1;
         let span = Span { start: garbage.start, end: garbage.at, line: garbage.line };
         let reason = garbage.format.unwrap_or(BrokenFrame::NotJson);
@@ -129,7 +129,7 @@ impl Framer {
     }
 
     /// What ends a token is what the gap knows, and nothing else: a token holds at least one byte.
-    pub(super) fn token(&mut self, mut token: Token, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn token(&mut self, mut token: Token, window: &mut Window, at_end: bool) -> FramerStep {
         let rest = window.view().from(token.at);
         let ends_token =
             |byte: &u8| matches!(byte, b',' | b']' | b'{' | b'[' | b'"' | b' ' | b'\t' | b'\r' | b'\n');
@@ -137,17 +137,22 @@ impl Framer {
         token.at += length.unwrap_or(rest.len()) as u64;
         if length.is_none() && !at_end {
             window.release(token.at);
-            return self.wait(State::Token(token));
+            return self.wait(FramerState::Token(token));
         }
         let span = Span { start: token.start, end: token.at, line: token.line };
         self.emit(What::Broken(BrokenFrame::NotObject), span, Gap::behind(token.at), window)
     }
 
-    pub(super) fn unreadable(&mut self, reason: BrokenFrame, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn unreadable(
+        &mut self,
+        reason: BrokenFrame,
+        window: &mut Window,
+        at_end: bool,
+    ) -> FramerStep {
         let end = window.end();
         window.release(end);
         if !at_end {
-            return self.wait(State::Unreadable(reason));
+            return self.wait(FramerState::Unreadable(reason));
         }
         let span = Span { start: 0, end, line: 1 };
         self.emit(What::Broken(reason), span, Gap::behind(end), window)

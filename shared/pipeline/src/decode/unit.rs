@@ -2,7 +2,7 @@
 
 use super::frame::BrokenFrame;
 use super::members::{ElementOf, element_of, is_colon};
-use super::scan::{Event, Scanner, Seen, Watch};
+use super::scan::{ScanEvent, Scanner, SeenEvent, Watch};
 use super::window::View;
 
 /// How far back the scan looks for the byte before a line break; also what is kept of a value that is
@@ -134,20 +134,20 @@ impl Unit {
         }
     }
 
-    fn turn(&mut self, seen: Seen, view: View<'_>) -> Turn {
+    fn turn(&mut self, seen: SeenEvent, view: View<'_>) -> Turn {
         let only_brace = self.note_first_line(seen.at, view);
         match seen.event {
-            Event::Close | Event::StringEnd if seen.depth == 0 => Turn::Done(seen.at + 1),
-            Event::Newline => self.newline(seen.at, only_brace),
-            Event::BraceAtLineStart { in_string } => self.brace(seen.at, in_string || only_brace, view),
+            ScanEvent::Close | ScanEvent::StringEnd if seen.depth == 0 => Turn::Done(seen.at + 1),
+            ScanEvent::Newline => self.newline(seen.at, only_brace),
+            ScanEvent::BraceAtLineStart { in_string } => self.brace(seen.at, in_string || only_brace, view),
             _ if self.passed_over.is_some() => Turn::Continue,
-            Event::StringStart => {
+            ScanEvent::StringStart => {
                 self.string_at = seen.at;
                 Turn::Continue
             }
-            Event::StringEnd => self.string(seen, view),
-            Event::Open => self.open(seen, view),
-            Event::Close => self.close(seen, view),
+            ScanEvent::StringEnd => self.string(seen, view),
+            ScanEvent::Open => self.open(seen, view),
+            ScanEvent::Close => self.close(seen, view),
         }
     }
 
@@ -192,7 +192,7 @@ impl Unit {
     }
 
     /// A string among the members ends: the value of `resourceType` decides what the object is.
-    fn string(&mut self, seen: Seen, view: View<'_>) -> Turn {
+    fn string(&mut self, seen: SeenEvent, view: View<'_>) -> Turn {
         let (key, string) = (self.last_string, (self.string_at, seen.at));
         self.last_string = string;
         let decides = matches!(self.role, Role::Object | Role::Undecided { .. });
@@ -207,7 +207,7 @@ impl Unit {
         Turn::Continue
     }
 
-    fn open(&mut self, seen: Seen, view: View<'_>) -> Turn {
+    fn open(&mut self, seen: SeenEvent, view: View<'_>) -> Turn {
         if let Role::Undecided { is_open: true, element_at, .. } = &mut self.role {
             *element_at = seen.at;
             return Turn::Continue;
@@ -226,7 +226,7 @@ impl Unit {
     }
 
     /// An element of an undecided `entry` array ends, or the array.
-    fn close(&mut self, seen: Seen, view: View<'_>) -> Turn {
+    fn close(&mut self, seen: SeenEvent, view: View<'_>) -> Turn {
         let Role::Undecided { entries, element_at, is_open } = &mut self.role else { return Turn::Continue };
         if seen.depth == 1 {
             *is_open = false;

@@ -1,7 +1,7 @@
 //! What becomes of a value that was read: a frame, the beginning of a Bundle, or a broken stretch.
 
 use super::frame::BrokenFrame;
-use super::framer::{Framer, Gap, Level, OpenBundle, Span, State, Step, What};
+use super::framer::{BundleFrame, Framer, FramerState, FramerStep, Gap, Level, Span, What};
 use super::members::{ElementOf, add_members, element_of};
 use super::scan::Watch;
 use super::text::After;
@@ -14,7 +14,7 @@ const REREAD_BYTES: u64 = 1 << 20;
 const REREAD_TIMES: u64 = 8;
 
 impl Framer {
-    pub(super) fn unit(&mut self, mut unit: Box<Unit>, window: &mut Window, at_end: bool) -> Step {
+    pub(super) fn unit(&mut self, mut unit: Box<Unit>, window: &mut Window, at_end: bool) -> FramerStep {
         match unit.read(window.view(), self.max_bytes) {
             Some(Turn::Done(end)) => self.unit_ends(&unit, end, window),
             Some(Turn::Entries(entries)) => self.enter_bundle(&unit, entries, window),
@@ -23,12 +23,12 @@ impl Framer {
             Some(Turn::Continue) | None if at_end => self.unit_cut_by_end(&unit, window),
             Some(Turn::Continue) | None => {
                 window.release(unit.needs_from());
-                self.wait(State::Unit(unit))
+                self.wait(FramerState::Unit(unit))
             }
         }
     }
 
-    fn unit_ends(&mut self, unit: &Unit, end: u64, window: &mut Window) -> Step {
+    fn unit_ends(&mut self, unit: &Unit, end: u64, window: &mut Window) -> FramerStep {
         let span = Span { start: unit.start, end, line: unit.line };
         if let Some(reason) = unit.passed_over {
             return self.passed_over_ends(unit, reason, span, window);
@@ -47,14 +47,14 @@ impl Framer {
     }
 
     /// At the top, what stands behind the object on its line may belong to it: that is looked at first.
-    fn object_ends(&mut self, what: What, span: Span, window: &mut Window) -> Step {
+    fn object_ends(&mut self, what: What, span: Span, window: &mut Window) -> FramerStep {
         if self.level() == Level::Top {
-            return self.go_on(State::After(After { what, span, at: span.end }));
+            return self.go_on(FramerState::After(After { what, span, at: span.end }));
         }
         self.emit_object(what, span, window)
     }
 
-    pub(super) fn emit_object(&mut self, what: What, span: Span, window: &mut Window) -> Step {
+    pub(super) fn emit_object(&mut self, what: What, span: Span, window: &mut Window) -> FramerStep {
         if matches!(what, What::BundleEnd { .. }) {
             self.envelope.clear();
             self.envelope.extend_from_slice(window.view().slice(span.start, span.end));
@@ -69,7 +69,7 @@ impl Framer {
         reason: BrokenFrame,
         span: Span,
         window: &mut Window,
-    ) -> Step {
+    ) -> FramerStep {
         let span = self.with_tail(unit, span);
         if unit.role == Role::Tail {
             self.bundle = None;
@@ -80,7 +80,7 @@ impl Framer {
 
     /// In a file that is not pretty-printed, an "entry" on a line of its own may be the next line of an
     /// NDJSON file whose Bundle was cut behind a comma. Its keys tell.
-    fn entry_ends(&mut self, unit: &Unit, span: Span, window: &mut Window) -> Step {
+    fn entry_ends(&mut self, unit: &Unit, span: Span, window: &mut Window) -> FramerStep {
         let Some(bundle) = self.bundle else { return self.object_ends(What::Resource, span, window) };
         if unit.at_line_start && !bundle.lone_brace {
             let stray = match element_of(window.view().slice(span.start, span.end)) {
@@ -99,7 +99,7 @@ impl Framer {
     }
 
     /// The object is a Bundle and its entries begin: what came before them is the envelope's first part.
-    fn enter_bundle(&mut self, unit: &Unit, entries: EntryArray, window: &mut Window) -> Step {
+    fn enter_bundle(&mut self, unit: &Unit, entries: EntryArray, window: &mut Window) -> FramerStep {
         if unit.role == Role::Tail {
             self.add_to_envelope(unit.start, entries.key_at, window);
         } else {
@@ -107,15 +107,15 @@ impl Framer {
             self.lines.exception = unit.scanner.watch != Watch::Newlines;
             let number = self.count_bundle();
             let lone_brace = unit.lone_brace == Some(true);
-            self.bundle = Some(OpenBundle { number, lone_brace, envelope_too_large: false });
+            self.bundle = Some(BundleFrame { number, lone_brace, envelope_too_large: false });
             self.envelope.clear();
             self.envelope.push(b'{');
             self.add_to_envelope(unit.start + 1, entries.key_at, window);
         }
-        self.go_on(State::Gap(Gap::first_element(entries.open_at + 1)))
+        self.go_on(FramerState::Gap(Gap::first_element(entries.open_at + 1)))
     }
 
-    fn bundle_ends(&mut self, unit: &Unit, end: u64, window: &mut Window) -> Step {
+    fn bundle_ends(&mut self, unit: &Unit, end: u64, window: &mut Window) -> FramerStep {
         self.add_to_envelope(unit.start, end - 1, window);
         self.envelope.push(b'}');
         let what = match self.bundle.take() {
@@ -137,7 +137,7 @@ impl Framer {
     }
 
     /// NDJSON: the line is over and so is everything that is open.
-    fn unit_cut_by_line(&mut self, unit: &Unit, at: u64, window: &mut Window) -> Step {
+    fn unit_cut_by_line(&mut self, unit: &Unit, at: u64, window: &mut Window) -> FramerStep {
         let span = self.with_tail(unit, Span { start: unit.start, end: at, line: unit.line });
         (self.bundle, self.in_array) = (None, false);
         let reason = unit.passed_over.unwrap_or(BrokenFrame::Truncated);
@@ -146,7 +146,7 @@ impl Framer {
 
     /// A line begins with a value that cannot belong to this one, so this one was cut. Reading resumes at
     /// the first line that can be a value of its own: it, and those after it, may have been swallowed.
-    fn unit_cut(&mut self, unit: &Unit, resume_at: Option<u64>, at: u64, window: &mut Window) -> Step {
+    fn unit_cut(&mut self, unit: &Unit, resume_at: Option<u64>, at: u64, window: &mut Window) -> FramerStep {
         let resume_at = resume_at
             .filter(|resume_at| unit.passed_over.is_none() && self.may_reread(at - resume_at, at))
             .unwrap_or(at);
@@ -160,7 +160,7 @@ impl Framer {
         self.emit(What::Broken(reason), span, Gap::at_line_start(resume_at), window)
     }
 
-    fn unit_cut_by_end(&mut self, unit: &Unit, window: &mut Window) -> Step {
+    fn unit_cut_by_end(&mut self, unit: &Unit, window: &mut Window) -> FramerStep {
         let end = window.end();
         if let Some(resume_at) = unit.resume_at
             && unit.passed_over.is_none()

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 500;
 
 /// What one attempt has filled.
 #[derive(Debug)]
-pub struct Filled<'a> {
+pub struct FilledColumns<'a> {
     /// The load.
     pub load: &'a str,
     /// The attempt.
@@ -41,7 +41,7 @@ pub struct Filled<'a> {
 
 /// What does not change from column to column.
 struct Filling<'a> {
-    filled: &'a Filled<'a>,
+    filled: &'a FilledColumns<'a>,
     /// Tells the load and the part of it from others.
     mark: u64,
     /// Whether the load has ended before with its columns in the dictionary.
@@ -51,7 +51,7 @@ struct Filling<'a> {
 impl Ledger {
     /// Enters columns into the dictionary and says which of them it did not know. The same attempt may be entered
     /// again.
-    pub async fn fill(&self, filled: &Filled<'_>) -> Result<Drift, Interrupted> {
+    pub async fn fill(&self, filled: &FilledColumns<'_>) -> Result<Drift, Interrupted> {
         // The first attempt cannot have ended before.
         let load = if filled.attempt > 1 { self.find(filled.load).await? } else { None };
         let entry = Filling {
@@ -170,7 +170,7 @@ impl Filling<'_> {
 
     /// Makes the entry of a column, or what changes in the one that it has.
     fn change(&self, column: &Column, known: Option<&Known>, is_clash: bool) -> ColumnChange {
-        let Filled { load, part, now, .. } = self.filled;
+        let FilledColumns { load, part, now, .. } = self.filled;
         let first = FirstFilled { load: (*load).to_owned(), at: *now, part: *part };
         let mut entry = ColumnEntry::new(column, first);
         let wider = wider_type(column, known);

@@ -10,9 +10,9 @@ const MOST: usize = 256;
 
 /// Entries by id, each as this process wrote it last.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<BTreeMap<String, Load>>);
+pub(super) struct LoadCache(Mutex<BTreeMap<String, Load>>);
 
-impl Held {
+impl LoadCache {
     /// Keeps an entry that was written, for as long as an attempt holds it.
     pub(super) fn keep(&self, load: Load) {
         let mut held = self.lock();

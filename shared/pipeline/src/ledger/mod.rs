@@ -16,9 +16,9 @@ use crate::store::memory::MemoryStore;
 use crate::store::{LoadStore, LoadWriteError};
 use crate::summary::Summary;
 
-pub use columns::Filled;
+pub use columns::FilledColumns;
 use columns::KnownColumns;
-use held::Held;
+use held::LoadCache;
 pub use history::{AttemptEnd, EarlierAttempt, MAX_EARLIER_ATTEMPTS};
 pub use load::{Attempt, Begun, Checkpoint, Lease, Load, LoadFilter, Past, Status};
 
@@ -53,7 +53,7 @@ const MAX_LISTED: u32 = 1_000;
 #[derive(Debug)]
 pub struct Ledger {
     store: Arc<dyn LoadStore>,
-    held: Held,
+    held: LoadCache,
     known: KnownColumns,
 }
 
@@ -76,7 +76,7 @@ impl Ledger {
     /// Returns the ledger that a store keeps.
     #[must_use]
     pub fn new(store: Arc<dyn LoadStore>) -> Self {
-        Self { store, held: Held::default(), known: KnownColumns::default() }
+        Self { store, held: LoadCache::default(), known: KnownColumns::default() }
     }
 
     /// Returns an empty ledger in memory.

@@ -102,7 +102,7 @@ pub(super) async fn permit(limit: Limit<'_>) -> Option<Permit> {
 }
 
 /// Waits for the permit unless it is held.
-pub(super) async fn has_permit(held: &mut Option<Permit>, limit: Limit<'_>) -> bool {
+pub(super) async fn take_permit(held: &mut Option<Permit>, limit: Limit<'_>) -> bool {
     if held.is_none() {
         *held = permit(limit).await;
     }

@@ -49,12 +49,12 @@ pub(super) struct Beginning<'a> {
     pub(super) checkpoint: Option<Checkpoint>,
     /// Whether attempts before were stopped at the same place so often that this is the last one.
     pub(super) is_last: bool,
-    pub(super) notes: Option<Notes<'a>>,
+    pub(super) notes: Option<CheckpointNotes<'a>>,
 }
 
 /// Where checkpoints are noted.
 #[derive(Clone, Copy)]
-pub(super) struct Notes<'a> {
+pub(super) struct CheckpointNotes<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) id: &'a str,
     pub(super) attempt: u32,

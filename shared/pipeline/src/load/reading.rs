@@ -7,16 +7,16 @@ use std::time::Instant;
 use tokio::time::timeout_at;
 
 use crate::assemble::Assembler;
-use crate::decode::{BrokenFrame, Decoder, Frame, LARGE_BYTES, Place, ResumePoint, Step};
+use crate::decode::{BrokenFrame, Decoder, Frame, FramePlace, LARGE_BYTES, ResumePoint, Step};
 use crate::interrupted::Interrupted;
-use crate::ledger::{Checkpoint, Filled};
+use crate::ledger::{Checkpoint, FilledColumns};
 use crate::object::{ObjectRef, Pin};
 use crate::source::{Opened, ReadFailure};
 use crate::summary::Summary;
 use crate::writes::{Mark, Writes};
 
-use super::deadline::{Limit, Permit, bytes_of, has_permit};
-use super::ends::{Beginning, End, Ended, Notes};
+use super::deadline::{Limit, Permit, bytes_of, take_permit};
+use super::ends::{Beginning, CheckpointNotes, End, Ended};
 use super::{Generation, Pipeline, Progress};
 
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
@@ -37,7 +37,7 @@ struct Reading<'a> {
     generation: Generation,
     created: Option<i64>,
     limit: Limit<'a>,
-    notes: Option<Notes<'a>>,
+    notes: Option<CheckpointNotes<'a>>,
     checkpoint: Option<Checkpoint>,
     is_last: bool,
     decoder: Decoder,
@@ -183,7 +183,7 @@ impl<'a> Reading<'a> {
             if self.limit.is_reached(self.is_far()) {
                 return Ok(Drained::Stop);
             }
-            if self.takes_line() {
+            if self.take_line() {
                 self.hand_on(false).await?;
                 continue;
             }
@@ -191,7 +191,7 @@ impl<'a> Reading<'a> {
                 Step::NeedsBytes => return Ok(Drained::NeedsBytes),
                 Step::Pause => false,
                 Step::NeedsPermit => {
-                    if !has_permit(&mut self.permit, self.limit).await {
+                    if !take_permit(&mut self.permit, self.limit).await {
                         self.is_waiting = true;
                         return Ok(Drained::Stop);
                     }
@@ -200,7 +200,7 @@ impl<'a> Reading<'a> {
                 }
                 Step::Frame(frame) => {
                     let is_large = bytes_of(&frame) > LARGE_BYTES;
-                    if is_large && !has_permit(&mut self.permit, self.limit).await {
+                    if is_large && !take_permit(&mut self.permit, self.limit).await {
                         self.is_waiting = true;
                         return Ok(Drained::Stop);
                     }
@@ -221,7 +221,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes the next line of NDJSON if it is a frame by itself, which spares the decoder to look for its end.
-    fn takes_line(&mut self) -> bool {
+    fn take_line(&mut self) -> bool {
         if let Some((place, line)) = self.decoder.line_ahead().filter(|_| self.permit.is_none())
             && self.assembler.take_line(place, line)
         {
@@ -314,11 +314,12 @@ impl<'a> Reading<'a> {
 
     /// Makes durable what was read and notes it, so that whatever happens next, another attempt goes on here.
     async fn note(&mut self) -> Result<(), Interrupted> {
-        if let Some(Notes { ledger, id, attempt, clock }) = self.notes {
+        if let Some(CheckpointNotes { ledger, id, attempt, clock }) = self.notes {
             let summary = self.settle().await?;
             let mut checkpoint = self.checkpoint_of(summary);
             let (columns, part, now) = (self.assembler.take_dictionary(), self.part, clock());
-            let drift = ledger.fill(&Filled { load: id, attempt, part, columns: &columns, now }).await?;
+            let drift =
+                ledger.fill(&FilledColumns { load: id, attempt, part, columns: &columns, now }).await?;
             self.writes.add_drift(drift.clone());
             checkpoint.summary.drift += drift;
             ledger.checkpoint(id, attempt, &checkpoint).await?;
@@ -357,7 +358,7 @@ impl<'a> Reading<'a> {
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.ordinal > ordinal) {
             (offset, ordinal) = (checkpoint.offset, checkpoint.ordinal);
         }
-        let place = Place { ordinal, offset, length: 0, line: self.decoder.line() };
+        let place = FramePlace { ordinal, offset, length: 0, line: self.decoder.line() };
         self.assembler.take(&Frame::Broken { place, reason });
         self.assembler.end();
         self.hand_on(false).await?;

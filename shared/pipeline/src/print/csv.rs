@@ -155,7 +155,7 @@ impl CsvTable {
         }
         self.refuse_if_not_one_table()?;
         let contents = std::mem::take(&mut self.contents);
-        let mut record = Record::default();
+        let mut record = CsvLine::default();
         for column in &contents.order {
             let name = self.columns.names.get(*column as usize).map_or("", String::as_str);
             record.begin_cell();
@@ -264,14 +264,14 @@ impl Numbers {
 
 /// A line of CSV while it is put together.
 #[derive(Debug, Default)]
-struct Record {
+struct CsvLine {
     line: Vec<u8>,
     cells: usize,
     /// Where the cell of each column stands in the row at hand.
     spans: Vec<(usize, usize)>,
 }
 
-impl Record {
+impl CsvLine {
     fn print(&mut self, contents: &Contents, cells: &[u8], output: &mut impl Write) -> io::Result<()> {
         self.spans.clear();
         self.spans.resize(contents.order.len(), (0, 0));

@@ -17,12 +17,12 @@ pub(super) struct JsonWriter<'a> {
     names: &'a mut MemberNames,
     holes: &'a mut Vec<Hole>,
     /// Where the writing is: names of records and positions in lists.
-    path: Vec<Step>,
+    path: Vec<CellStep>,
 }
 
 /// A step from a row or record to what stands in it.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum CellStep {
     Member(ColumnId),
     Item(usize),
 }
@@ -145,13 +145,13 @@ impl<'a> JsonWriter<'a> {
         for (column, value) in cells {
             if let Value::Pending(_) = value {
                 let member = Some(self.names.list.column(column).to_owned());
-                self.hole(Step::Member(column), member);
+                self.hole(CellStep::Member(column), member);
             } else {
                 if comma {
                     self.out.push(b',');
                 }
                 self.names.push(column, self.out);
-                self.value(value, Step::Member(column));
+                self.value(value, CellStep::Member(column));
             }
             comma = true;
         }
@@ -167,21 +167,21 @@ impl<'a> JsonWriter<'a> {
             if known > 0 {
                 self.out.push(b',');
             }
-            self.value(value, Step::Item(known));
+            self.value(value, CellStep::Item(known));
             known += 1;
         }
         if waits {
             let all = items.enumerate().filter(|(_, (_, value))| matches!(value, Value::Pending(_)));
-            all.for_each(|(index, _)| self.hole(Step::Item(index), None));
+            all.for_each(|(index, _)| self.hole(CellStep::Item(index), None));
         }
     }
 
     /// Writes the value of a cell.
     pub(super) fn value_of(&mut self, column: ColumnId, value: Value<'_>) {
-        self.value(value, Step::Member(column));
+        self.value(value, CellStep::Member(column));
     }
 
-    fn value(&mut self, value: Value<'_>, step: Step) {
+    fn value(&mut self, value: Value<'_>, step: CellStep) {
         match value {
             Value::Null => self.out.extend_from_slice(b"null"),
             Value::Pending(_) | Value::PendingOrNull(_) => self.hole(step, None),
@@ -209,15 +209,15 @@ impl<'a> JsonWriter<'a> {
         }
     }
 
-    fn hole(&mut self, step: Step, member: Option<String>) {
+    fn hole(&mut self, step: CellStep, member: Option<String>) {
         let mut path = String::new();
         for (index, step) in self.path.iter().chain([&step]).enumerate() {
             if index > 0 {
                 path.push('.');
             }
             match step {
-                Step::Member(column) => path.push_str(self.names.list.column(*column)),
-                Step::Item(index) => path.push_str(&index.to_string()),
+                CellStep::Member(column) => path.push_str(self.names.list.column(*column)),
+                CellStep::Item(index) => path.push_str(&index.to_string()),
             }
         }
         self.holes.push(Hole { at: self.out.len() - self.start, path, member, key: None });

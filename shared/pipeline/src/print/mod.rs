@@ -24,7 +24,7 @@ pub use cells::{archived_line, row_line};
 
 use csv::CsvTable;
 use json::{Hole, JsonWriter, MemberNames};
-use run::{AddedRows, KeyHash, KeyHasher, Run, Stored};
+use run::{AddedRows, KeyHash, KeyHasher, PrintRun, Stored};
 
 /// What is printed, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +53,13 @@ pub enum Format {
 /// temporary file, until [`finish`](Self::finish) prints those of the newest version of each resource, with the keys that
 /// came after their rows, and nothing of what was deleted or archived.
 pub struct Printer {
-    state: Mutex<State>,
+    state: Mutex<PrinterState>,
 }
 
-struct State {
+struct PrinterState {
     format: Format,
     hasher: KeyHasher,
-    run: Run,
+    run: PrintRun,
     csv: CsvTable,
     /// Where only one table is printed as JSON lines: how many rows each table has had.
     tables: BTreeMap<String, u64>,
@@ -100,9 +100,9 @@ impl Printer {
             Format::Csv { table, header } => CsvTable::new(table.clone(), header),
             Format::JsonLines { .. } | Format::History => CsvTable::new(None, &[]),
         };
-        let (hasher, run, on_reject) = (KeyHasher::default(), Run::default(), Box::new(on_reject));
+        let (hasher, run, on_reject) = (KeyHasher::default(), PrintRun::default(), Box::new(on_reject));
         let tables = BTreeMap::new();
-        Self { state: Mutex::new(State { format, hasher, run, csv, tables, on_reject }) }
+        Self { state: Mutex::new(PrinterState { format, hasher, run, csv, tables, on_reject }) }
     }
 
     /// Ends the run and prints what stands at its end.
@@ -111,7 +111,7 @@ impl Printer {
     /// If the rows cannot be one CSV table, if none of them is of the table that was asked for, or if they cannot be
     /// written.
     pub fn finish(self, output: impl Write) -> Result<(), PrintError> {
-        let State { format, run, csv, tables, .. } =
+        let PrinterState { format, run, csv, tables, .. } =
             self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut output = BufWriter::with_capacity(OUTPUT_BYTES, output);
         match format {
@@ -126,12 +126,12 @@ impl Printer {
         Ok(output.flush()?)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PrinterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl PrinterState {
     fn take(&mut self, batch: &WriteBatch) -> io::Result<Summary> {
         let mut summary = Summary::default();
         let hashes: Vec<_> = batch.resources.iter().map(|resource| self.hasher.hash(&resource.key)).collect();
@@ -205,7 +205,7 @@ impl RowWriter<'_> {
             if let Fate::Archived(text) = &resource.fate {
                 self.line("_archive", &resource.key, out, added, |json| json.archived(resource, text));
             }
-            if self.batch.has_tombstone(resource) {
+            if self.batch.needs_tombstone(resource) {
                 self.line("_tombstones", &resource.key, out, added, |json| json.tombstone(resource));
             }
         }
@@ -258,7 +258,7 @@ impl RowWriter<'_> {
 }
 
 /// Prints rows that wait as JSON lines.
-fn print_lines(run: Run, output: &mut impl Write) -> io::Result<()> {
+fn print_lines(run: PrintRun, output: &mut impl Write) -> io::Result<()> {
     let mut run = run.decide()?;
     let (mut ready, mut line) = (0, Vec::new());
     run.each(|reader, stored| match stored {
@@ -347,9 +347,9 @@ mod tests {
         Printer::new(format, |_| {})
     }
 
-    fn printed(sink: Printer) -> String {
+    fn printed(printer: Printer) -> String {
         let mut output = Vec::new();
-        sink.finish(&mut output).unwrap();
+        printer.finish(&mut output).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -360,13 +360,13 @@ mod tests {
 
     #[tokio::test]
     async fn table_and_key_come_first_and_rows_keep_their_order() {
-        let sink = printer(Format::JsonLines { table: None });
+        let printer = printer(Format::JsonLines { table: None });
         let rows = batch(3, "a");
         let version = rows.resources[0].version.clone();
-        sink.write(rows).await.unwrap();
+        printer.write(rows).await.unwrap();
         let completions = vec![completion(1, version)];
-        sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
-        let lines = printed(sink);
+        printer.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+        let lines = printed(printer);
         let line = |number, key| {
             format!(
                 "{{\"_table\":\"Patient\",\"_id\":\"Patient/{number}\",\"score\":1.50{key},\"text\":\"a\"}}\n"
@@ -390,20 +390,20 @@ mod tests {
                 "_id,score,text\r\nPatient/0,1.50,\"a \"\"b\"\", c\"\r\nPatient/1,1.50,\"a \"\"b\"\", c\"\r\n",
             ),
         ] {
-            let sink = printer(Format::Csv { table: None, header: Vec::new() });
+            let printer = printer(Format::Csv { table: None, header: Vec::new() });
             let rows = batch(2, "a \"b\", c");
             let version = rows.resources[1].version.clone();
-            sink.write(rows).await.unwrap();
+            printer.write(rows).await.unwrap();
             let completions = (0..keys).map(|_| completion(1, version.clone())).collect();
-            sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
-            assert_eq!(printed(sink), expected);
+            printer.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+            assert_eq!(printed(printer), expected);
         }
     }
 
     #[tokio::test]
     async fn csv_counts_nothing_that_was_replaced() {
         let order = crate::version::ObjectOrder::of(&object());
-        let sink = printer(Format::Csv { table: None, header: Vec::new() });
+        let printer = printer(Format::Csv { table: None, header: Vec::new() });
         for (time, table, column) in [(1, "Old", "gone"), (2, "Patient", "kept")] {
             let (mut names, mut rows) = (Names::default(), Rows::default());
             let row = rows.begin_row(names.table(table), "Patient/0");
@@ -411,11 +411,12 @@ mod tests {
             rows.end_row(row);
             let mut resources = batch(1, "").resources;
             resources[0].version = order.version(time, crate::version::Position::new(0, 0));
-            sink.write(WriteBatch { names: names.list(), rows, resources, ..WriteBatch::default() })
+            printer
+                .write(WriteBatch { names: names.list(), rows, resources, ..WriteBatch::default() })
                 .await
                 .unwrap();
         }
-        assert_eq!(printed(sink), "_id,kept\r\nPatient/0,true\r\n");
+        assert_eq!(printed(printer), "_id,kept\r\nPatient/0,true\r\n");
     }
 
     #[test]
@@ -430,7 +431,7 @@ mod tests {
     /// However far apart the versions of a resource stand; a deleted one is not printed.
     #[tokio::test]
     async fn only_the_newest_version_of_a_run_is_printed() {
-        let sink = printer(Format::JsonLines { table: None });
+        let printer = printer(Format::JsonLines { table: None });
         let order = crate::version::ObjectOrder::of(&object());
         for (time, text) in [(2, "newest"), (1, "older"), (0, "oldest")] {
             let mut rows = batch(20_000, text);
@@ -442,9 +443,9 @@ mod tests {
                     resource.fate = Fate::Deleted;
                 }
             }
-            sink.write(rows).await.unwrap();
+            printer.write(rows).await.unwrap();
         }
-        let lines = printed(sink);
+        let lines = printed(printer);
         let count = |text: &str| lines.lines().filter(|line| line.contains(text)).count();
         assert_eq!((count("newest"), count("\"older\""), count("oldest")), (10_000, 0, 9_999));
     }
@@ -453,13 +454,13 @@ mod tests {
     #[tokio::test]
     async fn rows_wait_on_disk_for_their_keys() {
         const PATIENTS: usize = 20_000;
-        let sink = printer(Format::JsonLines { table: None });
+        let printer = printer(Format::JsonLines { table: None });
         let rows = batch(PATIENTS, &"long ".repeat(500));
         let version = rows.resources[0].version.clone();
-        sink.write(rows).await.unwrap();
+        printer.write(rows).await.unwrap();
         let completions = (0..PATIENTS).map(|number| completion(number, version.clone())).collect();
-        sink.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
-        let lines = printed(sink);
+        printer.write(WriteBatch { completions, ..WriteBatch::default() }).await.unwrap();
+        let lines = printed(printer);
         assert!(lines.len() > super::run::ROW_BYTES, "{} bytes fit into memory", lines.len());
         assert_eq!(lines.lines().filter(|line| line.contains("Practitioner/9")).count(), PATIENTS);
     }

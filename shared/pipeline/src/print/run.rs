@@ -38,7 +38,7 @@ impl KeyHasher {
 
 /// Everything that waits for the end of the run.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct PrintRun {
     /// The rows of each resource.
     rows: ByteSpool,
     /// How many bytes they have; where some of them have holes, then of each row its bytes and its holes.
@@ -88,7 +88,7 @@ pub(super) struct StoredRows<'a> {
 }
 
 /// A row that may have holes.
-pub(super) struct StoredRow<'a> {
+pub(super) struct PrintedRow<'a> {
     bytes: u64,
     /// Nothing if it has none.
     holes: Option<Fields<'a>>,
@@ -126,7 +126,7 @@ fn partitions() -> Vec<Spool> {
     (0..PARTITIONS).map(|_| Spool::plain(PARTITION_BYTES)).collect()
 }
 
-impl Default for Run {
+impl Default for PrintRun {
     fn default() -> Self {
         Self {
             rows: ByteSpool::new(ROW_BYTES),
@@ -161,7 +161,7 @@ impl AddedRows {
     }
 }
 
-impl Run {
+impl PrintRun {
     /// Adds a resource whose rows `write` appends. They are printed if no newer version of it comes.
     pub(super) fn add(
         &mut self,
@@ -390,23 +390,23 @@ impl<'a> StoredRows<'a> {
 }
 
 impl<'a> Iterator for StoredRows<'a> {
-    type Item = StoredRow<'a>;
+    type Item = PrintedRow<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let bytes = self.fields.next()?.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let holes = self.fields.next()?;
         if holes.is_empty() {
-            return Some(StoredRow { bytes, holes: None, fills: Vec::new() });
+            return Some(PrintedRow { bytes, holes: None, fills: Vec::new() });
         }
         let mut holes = Fields::of(holes);
         let mut text = || std::str::from_utf8(holes.next().unwrap_or_default()).unwrap_or_default();
         let row = (text(), text());
         let fills = self.by_row.get(&row).cloned().unwrap_or_default();
-        Some(StoredRow { bytes, holes: Some(holes), fills })
+        Some(PrintedRow { bytes, holes: Some(holes), fills })
     }
 }
 
-impl StoredRow<'_> {
+impl PrintedRow<'_> {
     /// How many bytes it has.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes

@@ -13,14 +13,14 @@ use super::{ReadFailure, interrupted};
 const READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct FileReader {
     file: Arc<File>,
     offset: u64,
     total: Option<u64>,
     modified: Option<i64>,
 }
 
-impl Reader {
+impl FileReader {
     pub(super) async fn open(path: &Path, from_offset: u64) -> Result<Self, ReadFailure> {
         let path = path.to_owned();
         let (file, metadata) = blocking(move || {

@@ -4,7 +4,8 @@ mod file;
 mod read_ahead;
 #[cfg(feature = "s3")]
 mod s3;
-#[cfg(all(test, feature = "s3"))]
+#[cfg(feature = "s3")]
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
@@ -65,9 +66,9 @@ impl Storage {
         let reader = match self {
             #[cfg(feature = "s3")]
             Self::S3(s3) => {
-                Reader::S3(Box::new(s3::Reader::open(s3.clone(), object.clone(), from_offset).await?))
+                Reader::S3(Box::new(s3::S3Reader::open(s3.clone(), object.clone(), from_offset).await?))
             }
-            Self::File(path) => Reader::File(file::Reader::open(path, from_offset).await?),
+            Self::File(path) => Reader::File(file::FileReader::open(path, from_offset).await?),
             Self::StandardInput if from_offset == 0 => Reader::StandardInput,
             Self::StandardInput => return Err(interrupted("standard-input-read-before")),
         };
@@ -104,8 +105,8 @@ impl Opened {
 #[derive(Debug)]
 enum Reader {
     #[cfg(feature = "s3")]
-    S3(Box<s3::Reader>),
-    File(file::Reader),
+    S3(Box<s3::S3Reader>),
+    File(file::FileReader),
     StandardInput,
 }
 

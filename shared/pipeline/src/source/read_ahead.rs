@@ -13,11 +13,11 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// flight holds some 3 MiB, whatever its size.
 const QUEUED_CHUNKS: usize = 8;
 
-type Item = Result<Option<Bytes>, ReadFailure>;
+type ReadAheadItem = Result<Option<Bytes>, ReadFailure>;
 
 #[derive(Debug)]
 pub(super) struct ReadAhead {
-    queue: mpsc::Receiver<Item>,
+    queue: mpsc::Receiver<ReadAheadItem>,
     task: JoinHandle<()>,
 }
 
@@ -27,7 +27,7 @@ impl ReadAhead {
         Self { queue, task: tokio::spawn(read_all(reader, sender)) }
     }
 
-    pub(super) async fn next_chunk(&mut self) -> Item {
+    pub(super) async fn next_chunk(&mut self) -> ReadAheadItem {
         // The end is said, never inferred: a task that died must not look like an object that ended.
         self.queue.recv().await.unwrap_or_else(|| Err(interrupted("reader-stopped")))
     }
@@ -39,7 +39,7 @@ impl Drop for ReadAhead {
     }
 }
 
-async fn read_all(mut reader: Reader, queue: mpsc::Sender<Item>) {
+async fn read_all(mut reader: Reader, queue: mpsc::Sender<ReadAheadItem>) {
     let mut gathered = BytesMut::new();
     loop {
         let outcome = reader.next().await;

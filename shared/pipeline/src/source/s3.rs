@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::{ReadFailure, interrupted, read};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
-use failure::{Trouble, trouble};
+use failure::{GetFailure, trouble};
 
 /// A client of S3 whose patience is this module's own.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl S3 {
 }
 
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct S3Reader {
     s3: S3,
     object: ObjectRef,
     body: ByteStream,
@@ -77,7 +77,7 @@ pub(super) struct Reader {
     backoff: ExponentialBackoff,
 }
 
-impl Reader {
+impl S3Reader {
     pub(super) async fn open(s3: S3, object: ObjectRef, from_offset: u64) -> Result<Self, ReadFailure> {
         // S3 refuses a range that begins at the object's end, where a checkpoint may well stand: one byte more is
         // asked for, and dropped again.
@@ -85,14 +85,14 @@ impl Reader {
         let mut backoff = s3.retry_policy.backoff.build();
         let answer = match get(&s3.client, &object, offset, None).await {
             Ok(answer) => answer,
-            Err(Trouble::Final(failure)) => return Err(failure),
-            Err(Trouble::Passing(cause)) => {
+            Err(GetFailure::Final(failure)) => return Err(failure),
+            Err(GetFailure::Passing(cause)) => {
                 get_again(&s3.client, &object, offset, None, &mut backoff, cause).await?
             }
         };
         let object = ObjectRef { pin: answer.pin.clone(), ..object };
         let backoff = s3.retry_policy.backoff.build();
-        let Answer { body, offset, total, modified, pin: _ } = answer;
+        let ObjectPart { body, offset, total, modified, pin: _ } = answer;
         Ok(Self { s3, object, body, offset, from_offset, total, modified, backoff })
     }
 
@@ -148,7 +148,7 @@ impl Reader {
     }
 }
 
-struct Answer {
+struct ObjectPart {
     body: ByteStream,
     /// Where `body` begins in the object.
     offset: u64,
@@ -165,14 +165,14 @@ async fn get_again(
     total: Option<u64>,
     backoff: &mut ExponentialBackoff,
     mut cause: Interrupted,
-) -> Result<Answer, ReadFailure> {
+) -> Result<ObjectPart, ReadFailure> {
     for pause in backoff {
         tracing::debug!(%cause, offset, "reading an object again");
         sleep(pause).await;
         match get(client, object, offset, total).await {
             Ok(answer) => return Ok(answer),
-            Err(Trouble::Final(failure)) => return Err(failure),
-            Err(Trouble::Passing(next)) => cause = next,
+            Err(GetFailure::Final(failure)) => return Err(failure),
+            Err(GetFailure::Passing(next)) => cause = next,
         }
     }
     Err(cause.into())
@@ -185,7 +185,7 @@ async fn get(
     object: &ObjectRef,
     offset: u64,
     total: Option<u64>,
-) -> Result<Answer, Trouble> {
+) -> Result<ObjectPart, GetFailure> {
     let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
     match &object.pin {
         Pin::Version(version) => request = request.version_id(version),
@@ -197,13 +197,13 @@ async fn get(
     }
     let output = request.send().await.map_err(|error| trouble(&error))?;
     let (begins, announced) =
-        announced(&output, offset).ok_or(Trouble::Final(interrupted("range-not-honoured")))?;
+        announced(&output, offset).ok_or(GetFailure::Final(interrupted("range-not-honoured")))?;
     if total.is_some_and(|total| total != announced) {
-        return Err(Trouble::Final(interrupted("size-changed")));
+        return Err(GetFailure::Final(interrupted("size-changed")));
     }
     let modified = output.last_modified.and_then(|moment| moment.to_millis().ok());
     let pin = pin_of(object, &output);
-    Ok(Answer { body: output.body, offset: begins, total: announced, modified, pin })
+    Ok(ObjectPart { body: output.body, offset: begins, total: announced, modified, pin })
 }
 
 /// Where the answer begins and the whole object's size; `None` if it begins elsewhere than at `offset` or 0.

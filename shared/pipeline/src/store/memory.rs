@@ -249,7 +249,7 @@ impl StoredResource {
                 Fate::Archived(text) => Some(text.clone()),
                 _ => None,
             },
-            tombstone: (is_nowhere || batch.has_tombstone(resource)).then_some(tombstone),
+            tombstone: (is_nowhere || batch.needs_tombstone(resource)).then_some(tombstone),
             resource_type: resource.resource_type.to_string(),
         }
     }

@@ -12,7 +12,7 @@ use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::Rows;
 use mongodb::bson::{Document, doc};
-use pipeline::ledger::{Attempt, Filled, Ledger, Status};
+use pipeline::ledger::{Attempt, FilledColumns, Ledger, Status};
 use pipeline::store::ColumnEntry;
 use pipeline::summary::{Drift, Summary};
 
@@ -35,7 +35,7 @@ fn columns_of(resources: &[&str], decimals: Decimals) -> Dictionary {
 
 async fn fill(ledger: &Ledger, load: &str, attempt: u32, part: u64, resources: &[&str]) -> Drift {
     let columns = columns_of(resources, Decimals::Exact);
-    ledger.fill(&Filled { load, attempt, part, columns: &columns, now: 5 }).await.unwrap()
+    ledger.fill(&FilledColumns { load, attempt, part, columns: &columns, now: 5 }).await.unwrap()
 }
 
 async fn column(ledger: &Ledger, id: &str) -> ColumnEntry {
@@ -90,7 +90,8 @@ async fn a_column_has_the_type_that_holds_all_loads() {
         let types = [(double, CellType::Double), (exact, CellType::Decimal), (double, CellType::Decimal)];
         for (attempt, (decimals, expected)) in (1..).zip(types) {
             let columns = columns_of(&[WEIGHT], decimals);
-            let filled = Filled { load: "one", attempt, part: u64::from(attempt), columns: &columns, now: 5 };
+            let filled =
+                FilledColumns { load: "one", attempt, part: u64::from(attempt), columns: &columns, now: 5 };
             ledger.fill(&filled).await.unwrap();
             let value = column(ledger, "Observation.valueQuantity_value").await;
             assert_eq!(value.column_type, Some(ColumnType::One(expected)));

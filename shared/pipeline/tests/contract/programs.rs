@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, Tables as Filled};
+use flatten::catalog::{Catalog, Choices, Tables as FilledColumns};
 use mongodb_store::simulation::SimulatedMongo;
 use pipeline::assemble::{Assembler, BatchLimits};
 use pipeline::batch::WriteBatch;
@@ -47,15 +47,18 @@ fn programs() -> Vec<Program> {
     let child_tables = Settings { arrays: Arrays::Tables, ..Settings::default() };
     let inactive = vec!["Patient".to_owned()];
     let all = [
-        ("automatic", tables(Filled::Automatic)),
-        ("both", Choices { views: views(&VIEWS), ..tables(Filled::Both) }),
-        ("views", Choices { views: views(&VIEWS), ..tables(Filled::Views) }),
-        ("names", Choices { views: views(&VIEWS[1..]), ..tables(Filled::Views) }),
-        ("genders", Choices { views: views(&VIEWS[2..]), ..tables(Filled::Views) }),
-        ("child tables", Choices { automatic: child_tables, ..tables(Filled::Automatic) }),
-        ("archive", Choices { inactive: inactive.clone(), ..tables(Filled::Automatic) }),
-        ("archive alone", Choices { views: views(&[VIEW_OF_OTHERS]), inactive, ..tables(Filled::Views) }),
-        ("no view", Choices { views: views(&[VIEW_OF_OTHERS]), ..tables(Filled::Views) }),
+        ("automatic", tables(FilledColumns::Automatic)),
+        ("both", Choices { views: views(&VIEWS), ..tables(FilledColumns::Both) }),
+        ("views", Choices { views: views(&VIEWS), ..tables(FilledColumns::Views) }),
+        ("names", Choices { views: views(&VIEWS[1..]), ..tables(FilledColumns::Views) }),
+        ("genders", Choices { views: views(&VIEWS[2..]), ..tables(FilledColumns::Views) }),
+        ("child tables", Choices { automatic: child_tables, ..tables(FilledColumns::Automatic) }),
+        ("archive", Choices { inactive: inactive.clone(), ..tables(FilledColumns::Automatic) }),
+        (
+            "archive alone",
+            Choices { views: views(&[VIEW_OF_OTHERS]), inactive, ..tables(FilledColumns::Views) },
+        ),
+        ("no view", Choices { views: views(&[VIEW_OF_OTHERS]), ..tables(FilledColumns::Views) }),
     ];
     let compiled = |(name, choices)| Program { name, catalog: Arc::new(Catalog::compile(choices).unwrap()) };
     all.into_iter().map(compiled).collect()
@@ -84,7 +87,7 @@ impl Program {
             created: version * 1_000,
             size: None,
         };
-        let mut decoder = Decoder::new(decode::Limits::default());
+        let mut decoder = Decoder::new(decode::DecoderLimits::default());
         let mut assembler =
             Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default());
         decoder.push(text.as_bytes());

@@ -236,13 +236,13 @@ impl World {
 }
 
 /// Where things arrive.
-pub(crate) struct Place {
+pub(crate) struct FramePlace {
     pub(crate) store: Arc<dyn Store>,
     ledger: Ledger,
     folder: TempDir,
 }
 
-impl Place {
+impl FramePlace {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { ledger: Ledger::new(store.clone()), store, folder }
@@ -260,7 +260,7 @@ impl Place {
         };
         let lease = Lease { owner: "somebody".to_owned(), until };
         let (code, catalog) = ("1".to_owned(), "c".to_owned());
-        let attempt = Attempt { now: NOW - 1, lease, again: false, code, catalog };
+        let attempt = Attempt { now: NOW - 1, lease, again: false, code, catalog, by: None };
         let begun = self.ledger.begin(&object, &attempt).await.unwrap();
         if let (Fate::Gone, Begun::Run { attempt, .. }) = (fate, begun) {
             let summary = &Summary::default();
@@ -292,6 +292,7 @@ impl Place {
         let job = Job {
             owner: object.load_id(),
             again: false,
+            by: None,
             deadline: None,
             is_cancelled: None,
             clock: || NOW,

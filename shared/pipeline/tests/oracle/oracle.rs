@@ -387,7 +387,7 @@ fn assemble(history: &History, index: usize, only: Option<usize>) -> Taken {
     let limits = BatchLimits { bytes: usize::MAX, resources: 1 };
     let reference = ObjectRef { created: *modified, ..(**reference).clone() };
     let mut assembler = Assembler::new(Arc::new(reference), catalogs::catalog(history.catalog), limits);
-    let mut decoder = Decoder::new(decode::Limits::default());
+    let mut decoder = Decoder::new(decode::DecoderLimits::default());
     let (mut taken, mut number) = (Taken::default(), 0);
     let mut take = |assembler: &mut Assembler| {
         loop {

@@ -90,18 +90,18 @@ impl Field {
         };
         self.codes = check::codes(type_id.name(), element.name).unwrap_or_default();
         if !self.codes.is_empty() {
-            self.scalars = self.scalars.and(Scalars::CODED);
+            self.scalars = self.scalars.or(Scalars::CODED);
         }
         for used in element.uses {
             match used.datatype {
-                Datatype::Primitive(primitive) => self.scalars = self.scalars.and(Scalars::of(primitive)),
+                Datatype::Primitive(primitive) => self.scalars = self.scalars.or(Scalars::of(primitive)),
                 Datatype::Complex(inner) => self.types.add_modelled(element, inner),
                 Datatype::Resource => self.is_resource = true,
             }
         }
         let is_text = matches!(self.column_type, Some(ColumnType::One(CellType::Text)));
-        if is_text && self.scalars.has(Scalars::BOOLEAN.and(Scalars::NUMBER)) {
-            self.scalars = self.scalars.and(Scalars::AS_TEXT);
+        if is_text && self.scalars.has(Scalars::BOOLEAN.or(Scalars::NUMBER)) {
+            self.scalars = self.scalars.or(Scalars::AS_TEXT);
         }
     }
 }
@@ -216,14 +216,14 @@ impl Scalars {
     /// Some release has text here and another a boolean or a number: all are written as text.
     pub(crate) const AS_TEXT: Self = Self(1 << 11);
 
-    pub(crate) const NUMBER: Self = Self::INTEGER.and(Self::LONG).and(Self::DECIMAL);
+    pub(crate) const NUMBER: Self = Self::INTEGER.or(Self::LONG).or(Self::DECIMAL);
     /// What JSON writes as a string.
-    const WRITTEN: Self = Self::TEXT.and(Self::MOMENT).and(Self::TIME).and(Self::BINARY);
+    const WRITTEN: Self = Self::TEXT.or(Self::MOMENT).or(Self::TIME).or(Self::BINARY);
 
-    pub(super) const UNKNOWN: Self = Self::BOOLEAN.and(Self::DECIMAL).and(Self::TEXT);
+    pub(super) const UNKNOWN: Self = Self::BOOLEAN.or(Self::DECIMAL).or(Self::TEXT);
 
     /// Returns the union of two sets.
-    pub(crate) const fn and(self, other: Self) -> Self {
+    pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -232,10 +232,10 @@ impl Scalars {
         match (primitive, primitive.system()) {
             (Primitive::Base64Binary, _) => Self::BINARY,
             (Primitive::PositiveInt, _) => Self::INTEGER,
-            (Primitive::UnsignedInt, _) => Self::INTEGER.and(Self::ZERO),
+            (Primitive::UnsignedInt, _) => Self::INTEGER.or(Self::ZERO),
             (_, Primitive::Boolean) => Self::BOOLEAN,
-            (_, Primitive::Integer) => Self::INTEGER.and(Self::ZERO).and(Self::NEGATIVE),
-            (_, Primitive::Integer64) => Self::LONG.and(Self::ZERO).and(Self::NEGATIVE),
+            (_, Primitive::Integer) => Self::INTEGER.or(Self::ZERO).or(Self::NEGATIVE),
+            (_, Primitive::Integer64) => Self::LONG.or(Self::ZERO).or(Self::NEGATIVE),
             (_, Primitive::Decimal) => Self::DECIMAL,
             (_, Primitive::Date | Primitive::DateTime) => Self::MOMENT,
             (_, Primitive::Time) => Self::TIME,

@@ -1,6 +1,9 @@
 //! Writers that can stop between any two statements, on a model of the database's statements.
 
-use crate::replacement::{Answer, Command, Expectations, Found, KnownTables, Place, Replacement, Written};
+use crate::replacement::{
+    CommandAnswer, DocumentPlace, Expectations, FoundDocument, KnownTables, Replacement, ReplacementCommand,
+    WriteOutcome,
+};
 use crate::simulation::State;
 use pipeline::batch::WriteBatch;
 
@@ -19,15 +22,15 @@ pub(super) struct Writer<'b> {
 /// A command of which some statements have run.
 #[derive(Debug, Clone)]
 pub(super) struct Running<'b> {
-    pub(super) command: Command<'b>,
+    pub(super) command: ReplacementCommand<'b>,
     pub(super) next: usize,
     /// The upsert has found nothing to replace and is about to insert.
     pub(super) inserting: bool,
     /// What the look for a tombstone has found under the key; the mark is looked for next.
     pub(super) under_the_key: Vec<Option<String>>,
-    pub(super) written: Vec<Written>,
+    pub(super) written: Vec<WriteOutcome>,
     pub(super) versions: Vec<Option<String>>,
-    pub(super) found: Vec<Option<Found>>,
+    pub(super) found: Vec<Option<FoundDocument>>,
     pub(super) known: KnownTables,
 }
 
@@ -70,7 +73,7 @@ impl<'b> Writer<'b> {
 }
 
 impl<'b> Running<'b> {
-    fn new(command: Command<'b>) -> Self {
+    fn new(command: ReplacementCommand<'b>) -> Self {
         let (written, versions, found) = (Vec::new(), Vec::new(), Vec::new());
         let (under_the_key, known) = (Vec::new(), KnownTables::default());
         Self { command, next: 0, inserting: false, under_the_key, written, versions, found, known }
@@ -78,39 +81,43 @@ impl<'b> Running<'b> {
 
     fn is_finished(&self) -> bool {
         let statements = match &self.command {
-            Command::Insert { documents, .. }
-            | Command::Replace { documents, .. }
-            | Command::Versions { documents, .. }
-            | Command::VersionsIn { documents, .. }
-            | Command::Standing { documents, .. } => documents.len(),
-            Command::Delete { removals, .. }
-            | Command::DeleteIn { removals, .. }
-            | Command::DeleteAside { removals, .. } => removals.len(),
-            Command::NoteTables { notes } => notes.len(),
-            Command::FindTables { .. } => 1,
+            ReplacementCommand::Insert { documents, .. }
+            | ReplacementCommand::Replace { documents, .. }
+            | ReplacementCommand::Versions { documents, .. }
+            | ReplacementCommand::VersionsIn { documents, .. }
+            | ReplacementCommand::Standing { documents, .. } => documents.len(),
+            ReplacementCommand::Delete { removals, .. }
+            | ReplacementCommand::DeleteIn { removals, .. }
+            | ReplacementCommand::DeleteAside { removals, .. } => removals.len(),
+            ReplacementCommand::NoteTables { notes } => notes.len(),
+            ReplacementCommand::FindTables { .. } => 1,
         };
         self.next == statements
     }
 
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> CommandAnswer {
         match self.command {
-            Command::Insert { .. } | Command::Replace { .. } => Answer::Written(self.written.clone()),
-            Command::Versions { .. } | Command::VersionsIn { .. } => Answer::Versions(self.versions.clone()),
-            Command::Standing { .. } => Answer::Found(self.found.clone()),
-            Command::FindTables { .. } => Answer::Tables(self.known.clone()),
-            Command::Delete { .. }
-            | Command::DeleteIn { .. }
-            | Command::DeleteAside { .. }
-            | Command::NoteTables { .. } => Answer::Done,
+            ReplacementCommand::Insert { .. } | ReplacementCommand::Replace { .. } => {
+                CommandAnswer::Written(self.written.clone())
+            }
+            ReplacementCommand::Versions { .. } | ReplacementCommand::VersionsIn { .. } => {
+                CommandAnswer::Versions(self.versions.clone())
+            }
+            ReplacementCommand::Standing { .. } => CommandAnswer::Found(self.found.clone()),
+            ReplacementCommand::FindTables { .. } => CommandAnswer::Tables(self.known.clone()),
+            ReplacementCommand::Delete { .. }
+            | ReplacementCommand::DeleteIn { .. }
+            | ReplacementCommand::DeleteAside { .. }
+            | ReplacementCommand::NoteTables { .. } => CommandAnswer::Done,
         }
     }
 
     fn step(&mut self, batch: &WriteBatch, state: &mut State) {
         match &self.command {
-            Command::Insert { place, documents } => {
+            ReplacementCommand::Insert { place, documents } => {
                 self.written.push(state.insert(batch, *place, documents[self.next]));
             }
-            Command::Replace { place, documents } => {
+            ReplacementCommand::Replace { place, documents } => {
                 let document = documents[self.next];
                 if self.inserting {
                     self.written.push(state.insert(batch, *place, document));
@@ -122,11 +129,11 @@ impl<'b> Running<'b> {
                     self.written.push(state.replace(batch, *place, document));
                 }
             }
-            Command::Versions { place, documents } => {
+            ReplacementCommand::Versions { place, documents } => {
                 let document = documents[self.next];
                 let Some(under_the_key) = self.under_the_key.pop() else {
                     let version = state.version(batch, *place, document);
-                    if *place == Place::Tombstones {
+                    if *place == DocumentPlace::Tombstones {
                         self.under_the_key.push(version);
                         return;
                     }
@@ -136,19 +143,23 @@ impl<'b> Running<'b> {
                 };
                 self.versions.push(under_the_key.max(state.mark(batch, document)));
             }
-            Command::VersionsIn { table, documents } => {
-                self.versions.push(state.version(batch, Place::Table(table), documents[self.next]));
+            ReplacementCommand::VersionsIn { table, documents } => {
+                self.versions.push(state.version(batch, DocumentPlace::Table(table), documents[self.next]));
             }
-            Command::Standing { place, documents } => {
+            ReplacementCommand::Standing { place, documents } => {
                 self.found.push(state.find(batch, *place, documents[self.next]));
             }
-            Command::Delete { place, removals } => state.remove(batch, *place, removals[self.next]),
-            Command::DeleteIn { table, removals } => {
-                state.remove(batch, Place::Table(table), removals[self.next]);
+            ReplacementCommand::Delete { place, removals } => {
+                state.remove(batch, *place, removals[self.next])
             }
-            Command::DeleteAside { table, removals } => state.remove_aside(batch, table, removals[self.next]),
-            Command::NoteTables { notes } => state.note(notes[self.next]),
-            Command::FindTables { types, .. } => self.known = state.find_tables(types),
+            ReplacementCommand::DeleteIn { table, removals } => {
+                state.remove(batch, DocumentPlace::Table(table), removals[self.next]);
+            }
+            ReplacementCommand::DeleteAside { table, removals } => {
+                state.remove_aside(batch, table, removals[self.next])
+            }
+            ReplacementCommand::NoteTables { notes } => state.note(notes[self.next]),
+            ReplacementCommand::FindTables { types, .. } => self.known = state.find_tables(types),
         }
         self.next += 1;
     }

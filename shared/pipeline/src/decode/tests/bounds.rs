@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::super::{BrokenFrame, Decoder, Limits};
+use super::super::{BrokenFrame, Decoder, DecoderLimits};
 use super::{Owned, check_places, decode_with, gzip, patient, zstd};
 
-const LIMITS: Limits = Limits { max_resource_bytes: 100 };
+const LIMITS: DecoderLimits = DecoderLimits { max_resource_bytes: 100 };
 
 /// The most that the buffer ever held while `raw` passed in chunks of 64 KiB.
-fn peak_bytes(raw: &[u8], limits: Limits) -> (usize, u64) {
+fn peak_bytes(raw: &[u8], limits: DecoderLimits) -> (usize, u64) {
     let mut decoder = Decoder::new(limits);
     let mut peak = 0;
     for chunk in raw.chunks(64 << 10) {
@@ -27,7 +27,7 @@ fn peak_bytes(raw: &[u8], limits: Limits) -> (usize, u64) {
 
 #[test]
 fn a_bomb_does_not_fill_the_memory() {
-    let limits = Limits { max_resource_bytes: 64 << 10 };
+    let limits = DecoderLimits { max_resource_bytes: 64 << 10 };
     let bound = (64 + 256) << 10;
     let spaces = vec![b' '; 1 << 20];
     let string = format!("{{\"a\":\"{}\"}}\n{{}}", "x".repeat(1 << 20));
@@ -60,7 +60,7 @@ fn a_bundle_of_any_size_passes_in_bounded_memory() {
         ("{\"resourceType\":\"Bundle\",\"entry\":[\n", ",\n", "\n]}"),
     ] {
         let bundle = [open, vec![entry.as_str(); 20_000].join(between).as_str(), close].concat();
-        let (peak, frames) = peak_bytes(bundle.as_bytes(), Limits { max_resource_bytes: 1 << 20 });
+        let (peak, frames) = peak_bytes(bundle.as_bytes(), DecoderLimits { max_resource_bytes: 1 << 20 });
         assert_eq!(frames, 20_001);
         assert!(peak <= 400 << 10, "{open}: {peak}");
     }
@@ -69,7 +69,7 @@ fn a_bundle_of_any_size_passes_in_bounded_memory() {
 #[test]
 fn the_memory_of_a_giant_is_given_back() {
     let giant = format!("{{\"a\":\"{}\"}}\n", "x".repeat(5 << 20));
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(DecoderLimits::default());
     giant.as_bytes().chunks(1 << 20).for_each(|chunk| decoder.push(chunk));
     assert!(decoder.next().is_some());
     assert!(decoder.next().is_none());
@@ -155,7 +155,7 @@ proptest! {
                 _ => writeln!(text, "{}", patient(size)).unwrap(),
             }
         }
-        let limits = Limits { max_resource_bytes };
+        let limits = DecoderLimits { max_resource_bytes };
         let frames = decode_with(text.as_bytes(), chunk, limits);
         check_places(text.as_bytes(), &frames);
         prop_assert_eq!(frames, decode_with(text.as_bytes(), usize::MAX, limits));
@@ -166,7 +166,7 @@ proptest! {
 #[test]
 fn a_file_made_to_be_read_again_and_again_ends() {
     let file = "{\"a\":[\n".repeat(20_000);
-    let mut decoder = Decoder::new(Limits { max_resource_bytes: 1 << 20 });
+    let mut decoder = Decoder::new(DecoderLimits { max_resource_bytes: 1 << 20 });
     decoder.push(file.as_bytes());
     decoder.finish();
     let mut frames = 0;

@@ -1,6 +1,6 @@
 //! One table: what the object holds, and the frames it must give, whatever the size of the chunks.
 
-use super::super::{BrokenFrame, Decoder, Limits, Shape};
+use super::super::{BrokenFrame, Decoder, DecoderLimits, Shape};
 use super::{Owned, decode};
 
 use BrokenFrame::{LooksLikeCsv, NotJson, NotObject, Truncated, Utf16};
@@ -325,7 +325,7 @@ fn the_shape_is_told() {
         ("{}{}", Shape::Concatenated),
         ("{\n}\n{\n}", Shape::Concatenated),
     ] {
-        let mut decoder = Decoder::new(Limits::default());
+        let mut decoder = Decoder::new(DecoderLimits::default());
         decoder.push(input.as_bytes());
         decoder.finish();
         while decoder.next().is_some() {}

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{BrokenFrame, Compression, Decoder, Limits, Place};
+use super::super::{BrokenFrame, Compression, Decoder, DecoderLimits, FramePlace};
 use super::{Owned, check_places, decode_with, gzip, patient, zstd};
 
 /// A file in which every kind of frame occurs.
@@ -14,8 +14,8 @@ fn mixed() -> String {
         .join("\n")
 }
 
-fn frames_of(raw: &[u8], chunk_bytes: usize) -> Vec<(Place, Owned)> {
-    decode_with(raw, chunk_bytes, Limits::default())
+fn frames_of(raw: &[u8], chunk_bytes: usize) -> Vec<(FramePlace, Owned)> {
+    decode_with(raw, chunk_bytes, DecoderLimits::default())
 }
 
 fn packed(kind: usize, bytes: &[u8]) -> Vec<u8> {
@@ -64,7 +64,7 @@ proptest! {
 }
 
 /// All frames but the last are the whole file's. The last one tells what happened, if anything is missing.
-fn check_prefix(frames: &[(Place, Owned)], whole: &[(Place, Owned)]) {
+fn check_prefix(frames: &[(FramePlace, Owned)], whole: &[(FramePlace, Owned)]) {
     if frames == whole {
         return;
     }
@@ -113,7 +113,7 @@ fn a_cut_before_any_content_is_told() {
         assert_eq!(
             frames_of(&gzip(b"{}")[..length], 1),
             [(
-                Place { ordinal: 0, offset: 0, length: 0, line: 1 },
+                FramePlace { ordinal: 0, offset: 0, length: 0, line: 1 },
                 Owned::Broken(BrokenFrame::CutCompression)
             )]
         );
@@ -164,7 +164,7 @@ fn the_packing_is_told() {
         (gzip(b"{}"), Compression::Gzip),
         (zstd(b"{}"), Compression::Zstd),
     ] {
-        let mut decoder = Decoder::new(Limits::default());
+        let mut decoder = Decoder::new(DecoderLimits::default());
         for byte in &raw {
             decoder.push(&[*byte]);
         }

@@ -1,12 +1,12 @@
 //! Files that are not FHIR: one broken frame each, and no resource is lost to a wrong guess.
 
-use super::super::{BrokenFrame, Limits};
+use super::super::{BrokenFrame, DecoderLimits};
 use super::{Owned, decode_with, gzip, patient, zstd};
 
 const CHUNKS: [usize; 4] = [1, 3, 100, 1 << 20];
 
 fn frames(raw: &[u8], chunk_bytes: usize) -> Vec<Owned> {
-    decode_with(raw, chunk_bytes, Limits::default()).into_iter().map(|(_, frame)| frame).collect()
+    decode_with(raw, chunk_bytes, DecoderLimits::default()).into_iter().map(|(_, frame)| frame).collect()
 }
 
 fn is_one(raw: &[u8], reason: BrokenFrame) {

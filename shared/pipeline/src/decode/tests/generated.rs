@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Limits, Owned, decode, decode_lines, decode_with};
+use super::{DecoderLimits, Owned, decode, decode_lines, decode_with};
 
 /// JSON text in one of the layouts that tools write.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ proptest! {
         chunk in 1_usize..200,
     ) {
         let text = tokens.concat();
-        prop_assert_eq!(decode_lines(text.as_bytes(), chunk), decode_with(text.as_bytes(), chunk, Limits::default()));
+        prop_assert_eq!(decode_lines(text.as_bytes(), chunk), decode_with(text.as_bytes(), chunk, DecoderLimits::default()));
     }
 }
 

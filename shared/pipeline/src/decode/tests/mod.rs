@@ -11,7 +11,7 @@ mod steps;
 
 use std::io::Write;
 
-use super::{BrokenFrame, Decoder, Frame, Limits, Place};
+use super::{BrokenFrame, Decoder, DecoderLimits, Frame, FramePlace};
 
 /// A frame that owns its bytes, to be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(super) enum Owned {
 }
 
 /// Frames and their places, of a plain object whose lines are taken whole wherever they are an object.
-pub(super) fn decode_lines(raw: &[u8], chunk_bytes: usize) -> Vec<(Place, Owned)> {
-    let mut decoder = Decoder::new(Limits::default());
+pub(super) fn decode_lines(raw: &[u8], chunk_bytes: usize) -> Vec<(FramePlace, Owned)> {
+    let mut decoder = Decoder::new(DecoderLimits::default());
     let mut frames = Vec::new();
     let mut drain = |decoder: &mut Decoder| {
         loop {
@@ -56,7 +56,7 @@ fn is_resource(line: &[u8]) -> bool {
 }
 
 /// Frames and their places, of `raw` pushed in chunks of `chunk_bytes`.
-pub(super) fn decode_with(raw: &[u8], chunk_bytes: usize, limits: Limits) -> Vec<(Place, Owned)> {
+pub(super) fn decode_with(raw: &[u8], chunk_bytes: usize, limits: DecoderLimits) -> Vec<(FramePlace, Owned)> {
     let mut decoder = Decoder::new(limits);
     let mut frames = Vec::new();
     let mut drain = |decoder: &mut Decoder| {
@@ -78,13 +78,13 @@ pub(super) fn decode_with(raw: &[u8], chunk_bytes: usize, limits: Limits) -> Vec
 
 /// The frames of a plain object, after checking that every place is true.
 pub(super) fn decode(plain: &[u8], chunk_bytes: usize) -> Vec<Owned> {
-    let frames = decode_with(plain, chunk_bytes, Limits::default());
+    let frames = decode_with(plain, chunk_bytes, DecoderLimits::default());
     check_places(plain, &frames);
     frames.into_iter().map(|(_, frame)| frame).collect()
 }
 
 /// Offsets, lengths, lines and ordinals against the inflated bytes; no two ranges overlap.
-pub(super) fn check_places(inflated: &[u8], frames: &[(Place, Owned)]) {
+pub(super) fn check_places(inflated: &[u8], frames: &[(FramePlace, Owned)]) {
     let (mut end, mut counted, mut line) = (0, 0, 1);
     for (ordinal, (place, frame)) in frames.iter().enumerate() {
         assert_eq!(place.ordinal, ordinal as u64);

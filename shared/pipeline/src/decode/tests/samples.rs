@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Deserializer, Value};
 
 use super::{Owned, check_places, decode_with};
-use crate::decode::Limits;
+use crate::decode::DecoderLimits;
 
 #[test]
 fn own_samples_give_the_resources_that_a_parser_finds() {
@@ -37,7 +37,7 @@ fn compare(paths: &[PathBuf]) -> usize {
     for path in paths {
         let raw = fs::read(path).unwrap();
         let plain = inflated(&raw);
-        let frames = decode_with(&raw, 64 << 10, Limits::default());
+        let frames = decode_with(&raw, 64 << 10, DecoderLimits::default());
         check_places(&plain, &frames);
         let Some(expected) = resources(&plain) else { continue };
         let found: Vec<Value> = frames.iter().filter_map(|(_, frame)| content(frame)).collect();

@@ -1,6 +1,6 @@
 //! Steps: the decoder lets its caller look at the clock, asks before it holds much, and goes on in the middle.
 
-use super::super::{BrokenFrame, Decoder, LARGE_BYTES, Limits, Place, Step};
+use super::super::{BrokenFrame, Decoder, DecoderLimits, FramePlace, LARGE_BYTES, Step};
 use super::{Owned, decode_with, gzip, owned, patient, zstd};
 
 /// What came between frames, and the frames, of an object that is pushed whole.
@@ -12,7 +12,7 @@ struct Steps {
     inflated_bytes: u64,
 }
 
-fn steps(raw: &[u8], chunk_bytes: usize, limits: Limits) -> Steps {
+fn steps(raw: &[u8], chunk_bytes: usize, limits: DecoderLimits) -> Steps {
     let mut decoder = Decoder::new(limits);
     let (mut steps, mut chunks) = (Steps::default(), raw.chunks(chunk_bytes));
     let (mut at, mut is_finished) = (0, false);
@@ -55,7 +55,7 @@ fn nothing_that_inflates_keeps_the_caller_from_the_clock() {
         ("a string", [b"{\"a\":\"", vec![b'x'; size].as_slice()].concat(), Some(BrokenFrame::TooLarge)),
     ] {
         for raw in [gzip(&plain), zstd(&plain)] {
-            let steps = steps(&raw, 256 << 10, Limits { max_resource_bytes: 4 << 20 });
+            let steps = steps(&raw, 256 << 10, DecoderLimits { max_resource_bytes: 4 << 20 });
             assert!(steps.pauses >= 4, "{name}: {steps:?}");
             assert_eq!(steps.frames.last(), last.map(Owned::Broken).as_ref(), "{name}");
             assert_eq!(steps.inflated_bytes, plain.len() as u64, "{name}");
@@ -65,7 +65,7 @@ fn nothing_that_inflates_keeps_the_caller_from_the_clock() {
 
 #[test]
 fn what_inflates_too_much_is_not_inflated_on() {
-    let limits = Limits { max_resource_bytes: 64 << 10 };
+    let limits = DecoderLimits { max_resource_bytes: 64 << 10 };
     let line = patient(1) + "\n";
     let bomb = [line.as_bytes(), &vec![b' '; 32 << 20], line.as_bytes()].concat();
     let raw = zstd(&bomb);
@@ -77,13 +77,13 @@ fn what_inflates_too_much_is_not_inflated_on() {
         assert!(steps.inflated_bytes <= most, "{} of {most}", steps.inflated_bytes);
     }
     // The same within what is allowed: at the default, 1 GiB and 200 times what is stored.
-    assert_eq!(decode_with(&raw, 1 << 20, Limits::default()).len(), 2);
-    assert_eq!(Limits::default().max_inflated_bytes(10), (1 << 30) + 2_000);
+    assert_eq!(decode_with(&raw, 1 << 20, DecoderLimits::default()).len(), 2);
+    assert_eq!(DecoderLimits::default().max_inflated_bytes(10), (1 << 30) + 2_000);
 }
 
 #[test]
 fn a_large_value_needs_a_permit_and_others_do_not() {
-    let limits = Limits { max_resource_bytes: 16 << 20 };
+    let limits = DecoderLimits { max_resource_bytes: 16 << 20 };
     let value = |bytes: usize| format!("{{\"a\":\"{}\"}}\n", "x".repeat(bytes));
     for (text, permits) in [
         (value(LARGE_BYTES - 1_000).repeat(2), 0),
@@ -122,7 +122,7 @@ fn large_windows_need_a_permit_and_giant_ones_are_refused() {
     ] {
         for chunk_bytes in [1, 5, 1000] {
             let raw = zstd_with_window((log - 10) << 3 | mantissa);
-            let steps = steps(&raw, chunk_bytes, Limits::default());
+            let steps = steps(&raw, chunk_bytes, DecoderLimits::default());
             assert_eq!(
                 (steps.permits, steps.frames.as_slice()),
                 (permits, frames),
@@ -133,10 +133,10 @@ fn large_windows_need_a_permit_and_giant_ones_are_refused() {
     // A frame of one segment, as `zstd` writes files whose size it knows: its size is its window.
     let line = "x".repeat(LARGE_BYTES + 1);
     let segment = zstd::bulk::compress(line.as_bytes(), 1).unwrap();
-    assert!(steps(&segment, 1 << 20, Limits::default()).permits <= 1);
+    assert!(steps(&segment, 1 << 20, DecoderLimits::default()).permits <= 1);
 }
 
-fn rest(decoder: &mut Decoder, raw: &[u8]) -> Vec<(Place, Owned)> {
+fn rest(decoder: &mut Decoder, raw: &[u8]) -> Vec<(FramePlace, Owned)> {
     let mut frames = Vec::new();
     let mut drain = |decoder: &mut Decoder| {
         while let Some(frame) = decoder.next() {
@@ -172,9 +172,9 @@ fn a_decoder_goes_on_in_the_middle_of_lines_as_if_it_had_read_all() {
         patient(7),
     ]
     .join("\n");
-    let whole = decode_with(text.as_bytes(), 1_000, Limits::default());
+    let whole = decode_with(text.as_bytes(), 1_000, DecoderLimits::default());
     let mut points = Vec::new();
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(DecoderLimits::default());
     decoder.push(text.as_bytes());
     while decoder.next().is_some() {
         points.extend(decoder.resume_point());
@@ -182,11 +182,11 @@ fn a_decoder_goes_on_in_the_middle_of_lines_as_if_it_had_read_all() {
     assert!(points.len() >= 8, "{points:?}");
     for point in points {
         let from = usize::try_from(point.offset).unwrap();
-        let mut decoder = Decoder::resume(Limits::default(), point);
+        let mut decoder = Decoder::resume(DecoderLimits::default(), point);
         let frames = rest(&mut decoder, &text.as_bytes()[from..]);
         let expected = &whole[usize::try_from(point.ordinal).unwrap()..];
         // Bundles are numbered anew.
-        let plain = |frames: &[(Place, Owned)]| format!("{frames:?}").replace("Entry(1", "Entry(0");
+        let plain = |frames: &[(FramePlace, Owned)]| format!("{frames:?}").replace("Entry(1", "Entry(0");
         assert_eq!(plain(&frames), plain(expected), "{point:?}");
         let summary = decoder.summary();
         assert_eq!((summary.bytes_in, summary.bytes_out), (text.len() as u64, text.len() as u64));
@@ -205,7 +205,7 @@ fn nothing_else_can_be_entered_in_the_middle() {
         format!("{{\"resourceType\":\"Bundle\",\"entry\":[{entry},\n{entry}]}}").into_bytes(),
         "{\n\"a\":1\n}\n{\n\"a\":1\n}\n".as_bytes().to_vec(),
     ] {
-        let mut decoder = Decoder::new(Limits::default());
+        let mut decoder = Decoder::new(DecoderLimits::default());
         decoder.push(&raw);
         decoder.finish();
         while decoder.next().is_some() {

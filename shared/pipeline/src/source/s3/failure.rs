@@ -8,7 +8,7 @@ use super::super::{ReadFailure, interrupted, read};
 use crate::interrupted::Interrupted;
 
 /// A failed GET.
-pub(super) enum Trouble {
+pub(super) enum GetFailure {
     /// Another attempt may succeed in a moment.
     Passing(Interrupted),
     /// It would fail again.
@@ -16,38 +16,38 @@ pub(super) enum Trouble {
 }
 
 /// Messages are dropped: they may quote the key. Only codes and kinds are kept.
-pub(super) fn trouble(error: &SdkError<GetObjectError, HttpResponse>) -> Trouble {
+pub(super) fn trouble(error: &SdkError<GetObjectError, HttpResponse>) -> GetFailure {
     match error {
         SdkError::ServiceError(refusal) => refused(refusal.err().code().unwrap_or_default(), refusal.raw()),
-        SdkError::TimeoutError(_) => Trouble::Passing(read("timeout")),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => Trouble::Passing(read("timeout")),
-        SdkError::DispatchFailure(failure) if failure.is_io() => Trouble::Passing(read("connection")),
+        SdkError::TimeoutError(_) => GetFailure::Passing(read("timeout")),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => GetFailure::Passing(read("timeout")),
+        SdkError::DispatchFailure(failure) if failure.is_io() => GetFailure::Passing(read("connection")),
         // What is neither is mostly the credentials' provider, which has retried by itself.
-        SdkError::DispatchFailure(_) => Trouble::Passing(read("request-not-sent")),
-        SdkError::ResponseError(_) => Trouble::Passing(read("answer-unreadable")),
-        SdkError::ConstructionFailure(_) => Trouble::Final(interrupted("request-not-made")),
-        _ => Trouble::Final(interrupted("unknown")),
+        SdkError::DispatchFailure(_) => GetFailure::Passing(read("request-not-sent")),
+        SdkError::ResponseError(_) => GetFailure::Passing(read("answer-unreadable")),
+        SdkError::ConstructionFailure(_) => GetFailure::Final(interrupted("request-not-made")),
+        _ => GetFailure::Final(interrupted("unknown")),
     }
 }
 
-fn refused(code: &str, answer: &HttpResponse) -> Trouble {
+fn refused(code: &str, answer: &HttpResponse) -> GetFailure {
     let status = answer.status().as_u16();
     let deleted = answer.headers().get("x-amz-delete-marker") == Some("true");
     match (status, code) {
-        (404, "NoSuchKey" | "NoSuchVersion") | (412, _) => Trouble::Final(ReadFailure::Gone),
+        (404, "NoSuchKey" | "NoSuchVersion") | (412, _) => GetFailure::Final(ReadFailure::Gone),
         // A version that is a delete marker answers 405, a key under one 404.
-        (404 | 405, _) if deleted => Trouble::Final(ReadFailure::Gone),
+        (404 | 405, _) if deleted => GetFailure::Final(ReadFailure::Gone),
         // Glacier's: somebody must restore the object first. The code says so, a missing permission it is not.
-        (403, "InvalidObjectState") => Trouble::Final(interrupted("InvalidObjectState")),
+        (403, "InvalidObjectState") => GetFailure::Final(interrupted("InvalidObjectState")),
         (_, "SlowDown" | "RequestTimeout" | "RequestTimeTooSkewed" | "ExpiredToken") => {
-            Trouble::Passing(read(code))
+            GetFailure::Passing(read(code))
         }
-        (429 | 500..=599, _) => Trouble::Passing(read(&named(code, status))),
-        (_, code) if code.contains("Throttling") => Trouble::Passing(read(&named(code, status))),
-        (401 | 403, _) => Trouble::Final(denied(code, status)),
+        (429 | 500..=599, _) => GetFailure::Passing(read(&named(code, status))),
+        (_, code) if code.contains("Throttling") => GetFailure::Passing(read(&named(code, status))),
+        (401 | 403, _) => GetFailure::Final(denied(code, status)),
         // S3 hands on what KMS says with 400: a disabled or deleted key, or none that may be used.
-        (_, code) if code.starts_with("KMS.") => Trouble::Final(denied(code, status)),
-        _ => Trouble::Final(interrupted(&named(code, status))),
+        (_, code) if code.starts_with("KMS.") => GetFailure::Final(denied(code, status)),
+        _ => GetFailure::Final(interrupted(&named(code, status))),
     }
 }
 
