@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use flatten::catalog::Catalog;
-use flatten::indexes::Indexes;
-use mongodb_store::{ConnectError, MongoStore, Validation};
+use mongodb_store::{ConnectError, MongoStore};
 use pipeline::ledger::Ledger;
 use pipeline::store::{Store, StoreError};
 use thiserror::Error;
 
-use crate::settings::Destination;
+use crate::settings::{Destination, Loading};
 
 /// Why there is no store to work on.
 #[derive(Debug, Error)]
@@ -26,15 +24,6 @@ pub(crate) enum DatabaseError {
     /// It does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What a store does beside when it takes rows.
-pub(crate) struct Loading<'a> {
-    /// Its views have validators.
-    pub(crate) catalog: &'a Catalog,
-    pub(crate) validation: Validation,
-    pub(crate) sql_schemas: bool,
-    pub(crate) indexes: Indexes,
 }
 
 impl Destination {

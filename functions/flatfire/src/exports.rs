@@ -6,8 +6,8 @@ use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
 use pipeline::exports::{ExportReport, FileReport, FileState, Sums, reports};
+use pipeline::manifest::FileRole;
 use pipeline::store::Store;
-use pipeline::store::exports::FileRole;
 use serde_json::{Map, Value, json};
 
 use crate::console;

@@ -19,9 +19,6 @@ use flatten::model::ResourceTypes;
 use mongodb_store::Validation;
 use serde::Deserialize;
 
-#[cfg(feature = "mongodb")]
-use crate::database::Loading;
-
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
 
 /// What becomes of resources.
@@ -208,6 +205,16 @@ impl From<ValidateViews> for Validation {
             ValidateViews::Error => Self::Error,
         }
     }
+}
+
+/// What a store does beside when it takes rows.
+#[cfg(feature = "mongodb")]
+pub(crate) struct Loading<'a> {
+    /// Its views have validators.
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) validation: Validation,
+    pub(crate) sql_schemas: bool,
+    pub(crate) indexes: indexes::Indexes,
 }
 
 /// Where rows stand.

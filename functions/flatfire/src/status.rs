@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
         return exports::run(&*store, form, arguments.load.as_deref()).await;
     }
     if let Some(name) = &arguments.load {
-        let mut loads = store.loads_named(name).await?;
+        let mut loads = crate::input::loads_named(&*store, name).await?;
         let wanted = arguments.wanted.map(Kind::wanted);
         loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
         if !loads.is_empty() {

@@ -9,9 +9,9 @@ use ingest::worker::{self, Options, Stop};
 use ingest::{Settings, start_log};
 
 use crate::console;
-use crate::database::Loading;
+
 use crate::outcome::Outcome;
-use crate::settings::{LoadSettings, TABLE_VARIABLES, Uri};
+use crate::settings::{LoadSettings, Loading, TABLE_VARIABLES, Uri};
 use crate::signals::asked_to_end;
 
 /// Load the objects that a queue announces, until it is stopped.

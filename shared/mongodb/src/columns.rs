@@ -6,8 +6,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::store::{ColumnChange, ColumnEntry, FirstFilled};
 
 use crate::Connection;
-use crate::loads::{found, run};
-use crate::rows::{carried_out, met_duplicates};
+use crate::answers::{carried_out, found, met_duplicates, run};
 
 const COLUMNS: &str = "_columns";
 /// A message of changes is closed before it grows to this: the database takes 16 MiB.

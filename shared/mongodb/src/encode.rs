@@ -9,7 +9,9 @@ use pipeline::batch::ResourceWrite;
 use pipeline::object::{ObjectRef, Pin, Source};
 
 use super::decimal::decimal128;
-use super::records::HASH_FIELD;
+
+/// What the rows of a resource follow from: a [`ContentHash`](pipeline::content::ContentHash).
+pub(crate) const HASH_FIELD: &str = "_hash";
 
 const DOUBLE: u8 = 0x01;
 const DOCUMENT: u8 = 0x03;

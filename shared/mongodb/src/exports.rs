@@ -3,12 +3,11 @@
 
 use bson::{Bson, DateTime, Document, doc};
 use pipeline::interrupted::Interrupted;
-use pipeline::store::exports::{ExpectedFile, ExportManifest, FileRole};
+use pipeline::manifest::{ExpectedFile, ExportManifest, FileRole};
 use pipeline::version::Version;
 
 use crate::Connection;
-use crate::loads::run;
-use crate::rows::{carried_out, met_duplicates};
+use crate::answers::{carried_out, met_duplicates, run};
 
 pub(crate) const EXPORTS: &str = "_exports";
 

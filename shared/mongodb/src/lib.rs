@@ -20,6 +20,7 @@
 pub mod connection;
 mod refusal;
 mod trouble;
+mod answers;
 mod rows;
 mod replacement;
 pub mod encode;

@@ -1,6 +1,7 @@
 //! The collection `_loads`, and the store of loads and columns over it.
 
 mod document;
+mod fields;
 mod history;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Load, LoadFilter, Status};
 use pipeline::store::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError};
 
+use crate::answers::{found, run};
 use crate::columns;
 use crate::{Connection, MongoStore, Trouble};
 
@@ -110,19 +112,6 @@ async fn is_durable(connection: &Connection, id: &str, revision: u64) -> Result<
     Ok(run(connection, &command).await?.get_i32("n").unwrap_or_default() == 1)
 }
 
-pub(crate) async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {
-    let invalid = |_| Interrupted::Write { code: "unwritable entry".to_owned() };
-    let command = RawDocumentBuf::try_from(command).map_err(invalid)?;
-    Ok(connection.run(connection.database(), command).await?)
-}
-
 fn first_batch(answer: &Document) -> impl Iterator<Item = Load> {
     found(answer).filter_map(document::load)
-}
-
-/// The documents of an answer to `find`.
-pub(crate) fn found(answer: &Document) -> impl Iterator<Item = &Document> {
-    let cursor = answer.get_document("cursor").ok();
-    let found = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok()).map(Vec::as_slice);
-    found.unwrap_or_default().iter().filter_map(bson::Bson::as_document)
 }

@@ -2,16 +2,13 @@
 
 use pipeline::batch::{Fate, Reason, Reject, ResourceWrite};
 
-use crate::encode::{BsonWriter, RowEncoder};
+use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 
 /// Longer resources are kept compressed: a document of 16 MiB must hold the rest as well.
 const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
 
 /// From when the retention of an archived resource counts: the same at every attempt.
 pub(crate) const CREATED: &str = "_created";
-
-/// What the rows of a resource follow from: a [`ContentHash`](pipeline::content::ContentHash).
-pub(crate) const HASH_FIELD: &str = "_hash";
 
 /// Which reading of its object a reject is of.
 pub(crate) const READING: &str = "reading";

@@ -26,7 +26,8 @@ use pipeline::interrupted::Interrupted;
 use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
-use crate::encode::{BsonWriter, RowEncoder};
+use crate::answers::{carried_out, first_batch, met_duplicates};
+use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
     CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, Replacement, ReplacementCommand,
     WriteOutcome,
@@ -36,14 +37,11 @@ use crate::{Connection, Trouble, exports, ids_with_suffix, records};
 use chunks::{Chunk, UPDATE, cut};
 use indexes::TableIndexes;
 use notes::NoteCache;
-use parts::{
-    Guard, Part, accounts_for_all, collection_of, enter, fates, first_batch, statements_of, unanswered,
-};
+use parts::{Guard, Part, accounts_for_all, collection_of, enter, fates, statements_of, unanswered};
 use schemas::SchemaCache;
 use views::ViewTables;
 
 pub(crate) use indexes::wanted_indexes;
-pub(crate) use parts::{carried_out, met_duplicates};
 
 pub use indexes::MAX_DOCUMENTS as MAX_DOCUMENTS_TO_INDEX;
 pub use retention::Retention;
@@ -332,7 +330,7 @@ impl MongoStore {
             let database = self.connection.database();
             let answer = self.connection.run(database, body.clone()).await?;
             carried_out(&answer)?;
-            if parts::met_duplicates(&answer) {
+            if met_duplicates(&answer) {
                 carried_out(&self.connection.run(database, body).await?)?;
             }
         }
@@ -369,7 +367,7 @@ fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
 fn contents_of(answer: BsonDocument) -> BTreeMap<String, FoundDocument> {
     let content = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
         (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => {
-            let hash = match found.get(records::HASH_FIELD) {
+            let hash = match found.get(HASH_FIELD) {
                 Some(bson::Bson::String(hash)) => ContentHash::from_text(hash),
                 _ => None,
             };

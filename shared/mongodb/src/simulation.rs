@@ -15,7 +15,7 @@ use pipeline::store::RowStore;
 use pipeline::store::schema::FieldSchema;
 use pipeline::summary::Summary;
 
-use crate::encode::{BsonWriter, RowEncoder};
+use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
     Bound, CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, KnownTables, Note, Removal,
     Replacement, ReplacementCommand, RowKind, WriteOutcome,
@@ -341,7 +341,7 @@ impl State {
         document: Document,
     ) -> Option<FoundDocument> {
         let found = self.collection(place).get(document.id(batch))?;
-        let hash = match found.get(records::HASH_FIELD) {
+        let hash = match found.get(HASH_FIELD) {
             Some(Bson::String(hash)) => ContentHash::from_text(hash),
             _ => None,
         };

@@ -8,8 +8,8 @@ use flatten::dictionary::MAX_MADE_UP;
 use flatten::row::{Cells, ColumnId, NameList, TableId, Value};
 use serde_json::Value as Json;
 
+use crate::encode::HASH_FIELD;
 use crate::encode::is_anchor;
-use crate::records::HASH_FIELD;
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::object::Pin;
 use pipeline::store::schema::{FieldSchema, FieldType, FieldTypes};

@@ -9,8 +9,8 @@ use flatten::defect::Defect;
 use flatten::row::{NameList, Rows};
 
 use crate::content::ContentHash;
+use crate::manifest::ExportManifest;
 use crate::object::Source;
-use crate::store::exports::ExportManifest;
 use crate::summary::Summary;
 use crate::version::Version;
 

@@ -3,20 +3,17 @@
 //! Nothing is kept but what manifests say, so nothing needs to change when a file arrives: the answer is worked out when
 //! somebody asks. [`reports`] reads a store, [`Exports`] has the rules.
 
-mod name;
 mod report;
 mod state;
 
 use std::ops::ControlFlow;
 
+use crate::manifest::ExportManifest;
 use crate::store::StoreError;
 use crate::store::admin::Admin;
-use crate::store::exports::{ExportManifest, FileSelection};
+use crate::store::exports::FileSelection;
 
-pub(crate) use name::names_of_key;
-pub use name::{MAX_NAME_BYTES, file_name, url_file_name};
 pub use report::{ExportReport, FileReport, FileState, Sums};
-pub(crate) use state::folder_of;
 pub use state::{EARLY_MILLISECONDS, Exports};
 
 /// The most manifests that are compared with the ledger: the latest.

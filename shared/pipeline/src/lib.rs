@@ -19,6 +19,7 @@ pub mod content;
 pub mod erasure;
 pub mod store;
 pub mod print;
+pub mod manifest;
 pub mod exports;
 mod writes;
 mod spool;

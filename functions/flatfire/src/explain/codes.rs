@@ -377,8 +377,8 @@ mod tests {
 
     #[test]
     fn every_word_of_an_audit_is_explained() {
-        let tally = include_str!("../audit/tally.rs").lines();
-        let words = tally.filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\","));
+        let audit = include_str!("../../../../shared/pipeline/src/audit.rs").lines();
+        let words = audit.filter_map(|line| line.trim().split_once(" => \"")?.1.strip_suffix("\","));
         let words: BTreeSet<&str> = words.chain(["not-sent"]).collect();
         let known = CODES.iter().filter(|code| matches!(code.kind, CodeKind::Load | CodeKind::Finding));
         assert_eq!(known.map(|code| code.name).collect::<BTreeSet<_>>(), words);

@@ -137,7 +137,6 @@ async fn wrong_arguments_of_exports_are_named() {
     let ran = |arguments: &[&str]| run(&[&["status", "--to", &database.uri], arguments].concat());
     for (arguments, part) in [
         (["--exports", "no-such-export"].as_slice(), "there is no such export"),
-        (&["--json"], "--exports"),
         (&["--exports", "--status", "done"], "--status"),
     ] {
         let ran = ran(arguments);

@@ -192,7 +192,7 @@ async fn doubles_take_the_place_of_decimals_when_a_file_is_loaded_again() {
     let types = doubles["_columns"]
         .iter()
         .filter(|column| column.get("column") == Some(&"valueQuantity_value".into()));
-    assert_eq!(types.map(|column| column.get_str("type").unwrap()).collect::<Vec<_>>(), ["decimal|double"]);
+    assert_eq!(types.map(|column| column.get_str("type").unwrap()).collect::<Vec<_>>(), ["decimal"]);
     database.remove().await;
 }
 

@@ -28,6 +28,8 @@ impl From<Output> for Ran {
 /// The program with arguments, not started yet.
 pub fn flatfire(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flatfire"));
+    // That of the tests themselves.
+    command.env_remove("MONGODB_URI");
     command.args(arguments).stdin(Stdio::null());
     command
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bson::{DateTime, Document, doc};
 use futures::TryStreamExt as _;
+use pipeline::manifest::ExportManifest;
 use pipeline::store::admin::{LoadOutline, LoadSelection};
-use pipeline::store::exports::{ExportManifest, FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
+use pipeline::store::exports::{FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
 
 use crate::exports::{EXPORTS, document, manifest};
 

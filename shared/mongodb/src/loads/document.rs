@@ -7,6 +7,7 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::ledger::{Checkpoint, Lease, Load, Status};
 use pipeline::summary::{Drift, Summary};
 
+use super::fields::{moment, number};
 use super::history;
 
 /// The document of a load. Counts and sizes are 64-bit integers, moments are dates.
@@ -195,12 +196,4 @@ fn numbers(document: &Document) -> BTreeMap<String, u64> {
 /// BSON has no unsigned integers.
 fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-pub(super) fn number(document: &Document, name: &str) -> u64 {
-    document.get_i64(name).ok().and_then(|value| u64::try_from(value).ok()).unwrap_or_default()
-}
-
-pub(super) fn moment(document: &Document, name: &str) -> Option<i64> {
-    document.get_datetime(name).ok().map(|moment| moment.timestamp_millis())
 }

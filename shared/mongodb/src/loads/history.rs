@@ -4,7 +4,7 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::ledger::{AttemptEnd, EarlierAttempt};
 use pipeline::requester::Requester;
 
-use super::document::{moment, number};
+use super::fields::{moment, number};
 
 /// The document of a requester.
 pub(super) fn requester_document(by: &Requester) -> Document {

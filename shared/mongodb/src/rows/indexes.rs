@@ -15,7 +15,7 @@ use pipeline::batch::{Fate, WriteBatch};
 use pipeline::interrupted::Interrupted;
 
 use super::REJECTS;
-use super::parts::first_batch;
+use crate::answers::first_batch;
 use crate::refusal::Refusal;
 use crate::trouble::{Trouble, named};
 use crate::{Connection, MongoStore};

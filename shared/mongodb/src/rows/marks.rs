@@ -14,8 +14,9 @@ use pipeline::interrupted::Interrupted;
 use crate::replacement::{Document, DocumentPlace};
 
 use super::chunks::{UPDATE, cut};
-use super::parts::{TOMBSTONES, carried_out, first_batch};
+use super::parts::TOMBSTONES;
 use super::{MongoStore, REJECTS, statements};
+use crate::answers::{carried_out, first_batch};
 use crate::connection::Connection;
 use crate::trouble::Trouble;
 

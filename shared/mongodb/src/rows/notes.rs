@@ -12,7 +12,7 @@ use pipeline::interrupted::Interrupted;
 
 use super::MongoStore;
 use super::chunks::Chunk;
-use super::parts::first_batch;
+use crate::answers::first_batch;
 use crate::trouble::Trouble;
 
 /// `{_id: "Patient/patient", type, table}`, and `true` for each [kind](RowKind::field) of rows.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bson::{Bson, Document as BsonDocument};
+use bson::Document as BsonDocument;
 
 use crate::encode::RowEncoder;
 use crate::replacement::{CommandAnswer, DocumentPlace, Removal, ReplacementCommand, WriteOutcome};
@@ -167,17 +167,6 @@ pub(super) fn accounts_for_all(answer: &BsonDocument, count: usize) -> bool {
     write_errors(answer).count() + modified + inserted == count
 }
 
-/// Whether every statement was carried out. A duplicate key means that the document stands.
-pub(crate) fn carried_out(answer: &BsonDocument) -> Result<(), Trouble> {
-    let troubles = write_errors(answer).map(|(_, code)| Trouble::of_code(code));
-    troubles.filter(|trouble| *trouble != Trouble::Duplicate).try_for_each(Err)
-}
-
-/// Whether another writer inserted a document at the same moment.
-pub(crate) fn met_duplicates(answer: &BsonDocument) -> bool {
-    write_errors(answer).any(|(_, code)| Trouble::of_code(code) == Trouble::Duplicate)
-}
-
 pub(super) fn unanswered(command: &ReplacementCommand<'_>) -> CommandAnswer {
     match command {
         ReplacementCommand::Insert { documents, .. } | ReplacementCommand::Replace { documents, .. } => {
@@ -210,16 +199,4 @@ pub(super) fn enter(whole: &mut CommandAnswer, first: usize, part: CommandAnswer
         (whole, CommandAnswer::Tables(found)) => *whole = CommandAnswer::Tables(found),
         _ => {}
     }
-}
-
-pub(super) fn first_batch(mut answer: BsonDocument) -> impl Iterator<Item = BsonDocument> {
-    let found = match answer.remove("cursor") {
-        Some(Bson::Document(mut cursor)) => cursor.remove("firstBatch"),
-        _ => None,
-    };
-    let found = if let Some(Bson::Array(found)) = found { found } else { Vec::new() };
-    found.into_iter().filter_map(|document| match document {
-        Bson::Document(document) => Some(document),
-        _ => None,
-    })
 }

@@ -14,7 +14,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::store::schema::FieldSchema;
 
 use super::MongoStore;
-use super::parts::{carried_out, first_batch, met_duplicates};
+use crate::answers::{carried_out, first_batch, met_duplicates};
 use crate::trouble::Trouble;
 
 /// Fields added at once: of several writers at the limit each passes it by so many at most.

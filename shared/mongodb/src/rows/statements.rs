@@ -1,7 +1,7 @@
 //! Statements: what a command of the replacement says to the server, as documents.
 
+use crate::encode::HASH_FIELD;
 use crate::encode::{BsonWriter, RowEncoder};
-use crate::records::HASH_FIELD;
 use crate::replacement::{Bound, Document, Note, Removal};
 use crate::{ids_with_suffix, records};
 use pipeline::batch::{Completion, Reject, ResourceWrite, WriteBatch};

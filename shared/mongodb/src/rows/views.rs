@@ -10,7 +10,7 @@ use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
 
 use super::MongoStore;
-use super::parts::first_batch;
+use crate::answers::first_batch;
 use crate::trouble::Trouble;
 
 /// What the database does with a document that is not what its view says. Only documents that others write, or that a

@@ -5,9 +5,8 @@ use flatten::time::{Moment, moment, rfc3339};
 use sha2::{Digest, Sha256};
 
 use crate::decode::FramePlace;
-use crate::exports::{folder_of, url_file_name};
+use crate::manifest::{ExpectedFile, ExportManifest, FileRole, folder_of, url_file_name};
 use crate::object::hex;
-use crate::store::exports::{ExpectedFile, ExportManifest, FileRole};
 use crate::version::Position;
 
 use super::Assembler;

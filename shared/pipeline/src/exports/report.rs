@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::Status;
-use crate::store::exports::{ExpectedFile, FileRole, LoadedFile};
+use crate::manifest::{ExpectedFile, FileRole};
+use crate::store::exports::LoadedFile;
 
 /// Where an export stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

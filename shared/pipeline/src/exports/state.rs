@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::erasure::MARK;
 use crate::ledger::Status;
-use crate::store::exports::{ExpectedFile, ExportManifest, LoadedFile};
+use crate::manifest::{ExpectedFile, ExportManifest, file_name, folder_of, names_of_key};
+use crate::store::exports::LoadedFile;
 
-use super::name::{file_name, names_of_key};
 use super::report::{ExportReport, FileReport};
 
 /// A file may be older than its export by this much, in milliseconds: clocks differ.
@@ -253,9 +253,4 @@ fn recency(file: &LoadedFile) -> (bool, i64, String, &str) {
     // The shorter of two sequencers is padded with zeros on the right.
     let sequencer = file.sequencer.as_deref().unwrap_or_default().to_ascii_uppercase();
     (file.status != Status::Gone, file.created, format!("{sequencer:0<64}"), &file.load)
-}
-
-/// Returns a key up to its last slash.
-pub(crate) fn folder_of(key: &str) -> &str {
-    key.rfind('/').and_then(|slash| key.get(..=slash)).unwrap_or_default()
 }

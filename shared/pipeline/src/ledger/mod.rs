@@ -5,7 +5,6 @@
 
 mod columns;
 mod held;
-mod history;
 pub(crate) mod load;
 
 use std::sync::Arc;
@@ -19,8 +18,10 @@ use crate::summary::Summary;
 pub use columns::FilledColumns;
 use columns::KnownColumns;
 use held::LoadCache;
-pub use history::{AttemptEnd, EarlierAttempt, MAX_EARLIER_ATTEMPTS};
-pub use load::{Attempt, Begun, Checkpoint, Lease, Load, LoadFilter, Past, Status};
+pub use load::{
+    Attempt, AttemptEnd, Begun, Checkpoint, EarlierAttempt, Interruption, Lease, Load, LoadFilter,
+    MAX_EARLIER_ATTEMPTS, Past, Status,
+};
 
 /// What an attempt leaves that gives up its lease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,15 +30,6 @@ pub struct Left {
     pub has_written: bool,
     /// It had the time of an invocation and got no record further.
     pub has_stalled: bool,
-}
-
-/// Why an attempt stops before the end, and when.
-#[derive(Debug, Clone, Copy)]
-pub struct Interruption<'a> {
-    /// Why.
-    pub by: &'a Interrupted,
-    /// When, in milliseconds since 1970-01-01T00:00:00Z.
-    pub at: i64,
 }
 
 /// The catalog of a load of which parts were made under others.

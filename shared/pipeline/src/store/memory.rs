@@ -23,8 +23,8 @@ use crate::summary::Summary;
 use crate::version::Version;
 
 use super::admin::Erasure;
-use super::exports::ExportManifest;
 use super::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError, RowStore};
+use crate::manifest::ExportManifest;
 
 /// Makes the marks of erased resources. Nobody outside the process sees them.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];

@@ -6,10 +6,11 @@ use pipeline::assemble::{MAX_LISTED_FILES, MAX_NAMES_BYTES};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
+use pipeline::manifest::{ExpectedFile, ExportManifest, FileRole};
 use pipeline::object::{ObjectRef, Pin, Source};
 use pipeline::store::Store;
 use pipeline::store::admin::ObjectName;
-use pipeline::store::exports::{ExpectedFile, ExportManifest, FileRole, FileSelection, LoadedFile};
+use pipeline::store::exports::{FileSelection, LoadedFile};
 use pipeline::summary::Summary;
 use pipeline::version::Version;
 

@@ -8,8 +8,8 @@ use flatten::catalog::{Catalog, Choices};
 use pipeline::assemble::{MAX_LISTED_FILES, MAX_MANIFESTS_OF_OBJECT};
 use pipeline::exports::{FileState, reports};
 use pipeline::ledger::Status;
+use pipeline::manifest::{ExportManifest, FileRole};
 use pipeline::store::admin::ObjectName;
-use pipeline::store::exports::{ExportManifest, FileRole};
 use pipeline::store::memory::MemoryStore;
 
 use crate::world::{FramePlace, NOW};

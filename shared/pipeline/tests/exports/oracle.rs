@@ -1,7 +1,7 @@
 //! What should be said of exports, worked out from the list of arrivals alone.
 
 use pipeline::exports::ExportReport;
-use pipeline::store::exports::FileRole;
+use pipeline::manifest::FileRole;
 
 use crate::world::{Arrival, Content, Delivery, Entry, Fate, Manifest};
 

@@ -9,13 +9,14 @@ use flatten::{CellValue, TableRow};
 use crate::batch::{Reason, Reject};
 use crate::erasure::Marks;
 use crate::ledger::load::{Load, LoadFilter, Status};
+use crate::manifest::ExportManifest;
 use crate::object::{Pin, Source};
 use crate::store::admin::{
     Admin, ArchiveVisitor, ArchivedEntry, ArchivedResource, Erasure, KeptOut, Lift, LoadOutline,
     LoadSelection, LoadVisitor, NotedTable, ObjectName, ReferenceVisitor, RejectFilter, RowVisitor,
     StoredReject, WholeLoadVisitor,
 };
-use crate::store::exports::{ExportManifest, FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
+use crate::store::exports::{FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
 use crate::store::overview::{Folder, LoadPeriod, LoadSums, MAX_FOLDERS, Maker, SUCCESSES};
 use crate::store::references::{ReferenceElement, TableOfReferences, key_in_cell, visit_text};
 use crate::store::schema::FieldSchema;
