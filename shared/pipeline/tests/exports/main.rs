@@ -28,13 +28,13 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use endpoint::Endpoint;
-use world::{Arrival, FramePlace, World};
+use world::{Arrival, Place, World};
 
 /// How often something was said.
 type Tally = BTreeMap<String, usize>;
 
 /// Lets everything arrive, and asks after each arrival.
-async fn check(place: &FramePlace, arrivals: &[Arrival], seed: u64, tally: &mut Tally) {
+async fn check(place: &Place, arrivals: &[Arrival], seed: u64, tally: &mut Tally) {
     for end in 1..=arrivals.len() {
         place.arrive(&arrivals[end - 1], end - 1).await;
         let expected = oracle::expected(&arrivals[..end]);
@@ -60,7 +60,7 @@ async fn after_every_prefix_of_every_order_the_answer_is_that_of_the_oracle() {
     for seed in 0..1_500 {
         let mut random = StdRng::seed_from_u64(seed);
         let arrivals = World::new(&mut random).arrivals(&mut random);
-        let place = FramePlace::new(Arc::new(MemoryStore::default()));
+        let place = Place::new(Arc::new(MemoryStore::default()));
         check(&place, &arrivals, seed, &mut tally).await;
     }
     let words = [
@@ -89,7 +89,7 @@ async fn the_order_of_arrivals_changes_nothing_in_the_end() {
         let mut arrivals = World::new(&mut random).arrivals(&mut random);
         let mut answers = Vec::new();
         for _ in 0..3 {
-            let place = FramePlace::new(Arc::new(MemoryStore::default()));
+            let place = Place::new(Arc::new(MemoryStore::default()));
             for (number, arrival) in arrivals.iter().enumerate() {
                 place.arrive(arrival, number).await;
             }
@@ -113,7 +113,7 @@ async fn in_mongodb_the_answer_is_that_of_the_oracle() {
         let name = format!("flatfire_exports_{}_{seed}", std::process::id());
         let connection = connect(&server.uri, Some(&name)).await.unwrap();
         let store: Arc<dyn Store> = Arc::new(MongoStore::new(connection, &format!("{name}_archive")));
-        let place = FramePlace::new(store);
+        let place = Place::new(store);
         check(&place, &arrivals, seed, &mut Tally::new()).await;
         let client = mongodb::Client::with_uri_str(&server.uri).await.unwrap();
         client.database(&name).drop().await.unwrap();

@@ -12,9 +12,9 @@ use pipeline::manifest::{ExportManifest, FileRole};
 use pipeline::store::admin::ObjectName;
 use pipeline::store::memory::MemoryStore;
 
-use crate::world::{FramePlace, NOW};
+use crate::world::{NOW, Place};
 
-async fn standing(place: &FramePlace) -> Vec<ExportManifest> {
+async fn standing(place: &Place) -> Vec<ExportManifest> {
     let mut manifests = Vec::new();
     let mut visit = |manifest| {
         manifests.push(manifest);
@@ -25,7 +25,7 @@ async fn standing(place: &FramePlace) -> Vec<ExportManifest> {
 }
 
 /// Loads a text as the object of that key.
-async fn loaded(place: &FramePlace, key: &str, text: &str) -> Status {
+async fn loaded(place: &Place, key: &str, text: &str) -> Status {
     let loaded = place.load_as(key, text.as_bytes(), &Arc::default()).await;
     assert!(loaded.summary.adds_up());
     loaded.status
@@ -90,7 +90,7 @@ const FORMS: [(&str, &[Listed]); 6] = [
 async fn manifests_of_all_releases_are_no_rejects() {
     for (text, expected) in FORMS {
         for text in [text.to_owned(), text.replace('\n', " ") + "\n", format!("[{text}]")] {
-            let place = FramePlace::new(Arc::new(MemoryStore::default()));
+            let place = Place::new(Arc::new(MemoryStore::default()));
             assert_eq!(loaded(&place, "in/manifest.json", &text).await, Status::Done, "{text}");
             let manifests = standing(&place).await;
             let files = manifests[0].files.iter();
@@ -109,7 +109,7 @@ async fn other_objects_are_no_manifests() {
         r#"{"output":[]}"#,
         r#"{"resourceType":"Task","transactionTime":"2021-01-01T00:00:00Z","output":[]}"#,
     ] {
-        let place = FramePlace::new(Arc::new(MemoryStore::default()));
+        let place = Place::new(Arc::new(MemoryStore::default()));
         loaded(&place, "in/manifest.json", text).await;
         assert_eq!(standing(&place).await, [], "{text}");
     }
@@ -118,7 +118,7 @@ async fn other_objects_are_no_manifests() {
 /// One export whichever way its time is written, and another for every other request, time, folder and bucket.
 #[tokio::test]
 async fn an_export_is_known_by_its_time_request_and_folder() {
-    let place = FramePlace::new(Arc::new(MemoryStore::default()));
+    let place = Place::new(Arc::new(MemoryStore::default()));
     let text = |time: &str, request: &str| {
         format!(r#"{{"transactionTime":"{time}","request":"{request}","output":[]}}"#)
     };
@@ -170,7 +170,7 @@ async fn pages_of_a_manifest_belong_together() {
         (&unnamed, [0, 1, 2], [false, false, true]),
     ];
     for (pages, order, complete) in cases {
-        let place = FramePlace::new(Arc::new(MemoryStore::default()));
+        let place = Place::new(Arc::new(MemoryStore::default()));
         for number in 1..=3 {
             let text = "{\"resourceType\":\"Patient\",\"id\":\"a\"}\n";
             loaded(&place, &format!("in/{number}.ndjson"), text).await;
@@ -188,7 +188,7 @@ async fn pages_of_a_manifest_belong_together() {
 async fn gates_do_not_refuse_a_manifest() {
     let gates = Some(r#"{"min_resources": 1, "required_types": ["Patient"]}"#.to_owned());
     let catalog = Arc::new(Catalog::compile(Choices { gates, ..Choices::default() }).unwrap());
-    let place = FramePlace::new(Arc::new(MemoryStore::default()));
+    let place = Place::new(Arc::new(MemoryStore::default()));
     let manifest = r#"{"transactionTime":"2021","output":[]}"#;
     assert_eq!(place.load_as("in/manifest.json", manifest.as_bytes(), &catalog).await.status, Status::Done);
     let observation = format!("{manifest}\n{{\"resourceType\":\"Observation\",\"id\":\"a\"}}\n");
@@ -198,7 +198,7 @@ async fn gates_do_not_refuse_a_manifest() {
 /// What a sender can write is bounded, and an export whose files are not all kept is never called complete.
 #[tokio::test]
 async fn manifests_are_bounded() {
-    let place = FramePlace::new(Arc::new(MemoryStore::default()));
+    let place = Place::new(Arc::new(MemoryStore::default()));
     let manifest = |files: usize, name: &str| {
         let mut text = r#"{"transactionTime":"2021-01-01T00:00:00Z","error":["#.to_owned();
         for file in 0..files {
@@ -235,7 +235,7 @@ async fn manifests_are_bounded() {
 /// The mark of an erased object takes the place of its name in the manifest too.
 #[tokio::test]
 async fn an_export_stays_complete_when_a_file_of_it_is_erased() {
-    let place = FramePlace::new(Arc::new(MemoryStore::default()));
+    let place = Place::new(Arc::new(MemoryStore::default()));
     let manifest =
         r#"{"transactionTime":"1960-01-05","output":[{"type":"Patient","url":"anna.ndjson","count":1}]}"#;
     loaded(&place, "in/manifest.json", manifest).await;

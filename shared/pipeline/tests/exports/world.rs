@@ -236,13 +236,13 @@ impl World {
 }
 
 /// Where things arrive.
-pub(crate) struct FramePlace {
+pub(crate) struct Place {
     pub(crate) store: Arc<dyn Store>,
     ledger: Ledger,
     folder: TempDir,
 }
 
-impl FramePlace {
+impl Place {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { ledger: Ledger::new(store.clone()), store, folder }

@@ -63,9 +63,8 @@ pub(crate) struct World<'a> {
     finishing: Arc<AtomicUsize>,
 }
 
-/// What a lease outlasts its deadline by, and how long it is without one: as the line has it, or shorter.
+/// What a lease outlasts its deadline by: as the pipeline has it, or shorter.
 const LEASE_RESERVE: i64 = 30 * 1_000;
-const LEASE: i64 = 60 * 60 * 1_000;
 
 /// The time to finish behind a deadline. Nothing here takes so long.
 const RESERVE: Duration = Duration::from_secs(20);
@@ -251,7 +250,8 @@ impl<'a> World<'a> {
         let patience = Duration::from_millis(random.random_range(0..4));
         let turns =
             if has_mishaps && random.random_bool(0.3) { random.random_range(1..40) } else { u32::MAX };
-        let until = now() + if is_timed { LEASE_RESERVE } else { LEASE };
+        let lease = i64::try_from(self.history.limits.lease.as_millis()).unwrap();
+        let until = now() + if is_timed { LEASE_RESERVE } else { lease };
         self.leases.borrow_mut().insert(number, until);
         let script = Script { random, mishaps: if has_mishaps { 25 } else { 0 } };
         let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));

@@ -72,13 +72,13 @@ use stats::STATS;
 
 /// Where histories are played.
 #[derive(Clone, Copy)]
-enum FramePlace<'s> {
+enum Place<'s> {
     Memory,
     Simulation,
     Database(&'s Server),
 }
 
-impl FramePlace<'_> {
+impl Place<'_> {
     fn name(self) -> &'static str {
         match self {
             Self::Memory => "in memory",
@@ -100,7 +100,7 @@ impl FramePlace<'_> {
 #[test]
 fn any_history_in_memory_ends_like_a_clean_load() {
     let settings = Settings::from_environment();
-    runs::run(&settings, settings.memory_histories, FramePlace::Memory);
+    runs::run(&settings, settings.memory_histories, Place::Memory);
     // A write in memory has no moment at which something else can happen.
     check_that_erasures_happened(0);
 }
@@ -108,7 +108,7 @@ fn any_history_in_memory_ends_like_a_clean_load() {
 #[test]
 fn any_history_in_the_simulation_ends_like_a_clean_load() {
     let settings = Settings::from_environment();
-    runs::run(&settings, settings.histories, FramePlace::Simulation);
+    runs::run(&settings, settings.histories, Place::Simulation);
     check_that_erasures_happened(STATS.of("histories") / 20);
 }
 
@@ -202,7 +202,7 @@ fn any_history_in_the_database_ends_like_a_clean_load() {
     let settings = Settings::from_environment();
     let server = Server::start();
     let failpoints = Failpoints::start(&server, settings.seed);
-    runs::run(&settings, settings.database_histories, FramePlace::Database(&server));
+    runs::run(&settings, settings.database_histories, Place::Database(&server));
     failpoints.stop();
     check_that_erasures_happened(STATS.of("histories") / 20);
     let most = STATS.of(REFUSALS) * u64::try_from(MOST_TIMES).unwrap();
@@ -219,7 +219,7 @@ fn any_history_on_a_replica_set_ends_like_a_clean_load() {
     let Some(mongod) = find_mongod(settings::mongod().as_deref()) else { return };
     let elections = Elections::start(&mongod, settings.seed);
     let server = Server::with_elections(&elections);
-    runs::run(&settings, settings.replica_histories, FramePlace::Database(&server));
+    runs::run(&settings, settings.replica_histories, Place::Database(&server));
     elections.stop();
     check_that_erasures_happened(STATS.of("histories") / 20);
     if settings.replica_histories >= ENOUGH_ELECTIONS {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::FramePlace;
+use crate::Place;
 use crate::chaos::begin_time;
 use crate::history::History;
 use crate::settings::Settings;
@@ -19,7 +19,7 @@ const TELL_EVERY: u64 = 100;
 ///
 /// # Panics
 /// At the first that goes wrong.
-pub(crate) fn run(settings: &Settings, histories: u64, place: FramePlace<'_>) {
+pub(crate) fn run(settings: &Settings, histories: u64, place: Place<'_>) {
     let (next, begun) = (AtomicU64::new(0), Instant::now());
     let has_failed = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -49,7 +49,7 @@ pub(crate) fn run(settings: &Settings, histories: u64, place: FramePlace<'_>) {
 }
 
 /// What goes wrong with a history, if anything does.
-fn failure(seed: u64, only: Option<&[usize]>, place: FramePlace<'_>) -> Option<String> {
+fn failure(seed: u64, only: Option<&[usize]>, place: Place<'_>) -> Option<String> {
     let history = History::of(seed, only);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     Store::get().fill(&history);
@@ -68,7 +68,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// The failure, that of the shortest history that was found to fail as well, and how to repeat it.
-fn told(seed: u64, settings: &Settings, first: &str, place: FramePlace<'_>) -> String {
+fn told(seed: u64, settings: &Settings, first: &str, place: Place<'_>) -> String {
     let mut objects: Vec<usize> =
         History::of(seed, settings.objects.as_deref()).objects.iter().map(|object| object.number).collect();
     let mut last = first.to_owned();
