@@ -24,7 +24,7 @@ const NDJSON: &str = ".ndjson";
 /// Of a name that is longer than [`MAX_NAME_BYTES`], or that is a JSON Web Token, a hash is returned.
 ///
 /// ```
-/// assert_eq!(pipeline::exports::file_name("in/day 1/Patient.000.ndjson.gz"), "Patient.000");
+/// assert_eq!(pipeline::manifest::file_name("in/day 1/Patient.000.ndjson.gz"), "Patient.000");
 /// ```
 #[must_use]
 pub fn file_name(key: &str) -> String {
@@ -44,7 +44,7 @@ const HASH: &str = "sha256:";
 /// query ends in `.ndjson`, that is kept. Of what [`file_name`] hashes, the hash is.
 ///
 /// ```
-/// use pipeline::exports::url_file_name;
+/// use pipeline::manifest::url_file_name;
 ///
 /// assert_eq!(url_file_name("https://example.org/a/Patient%20%231.ndjson?token=secret"), "Patient #1.ndjson");
 /// assert_eq!(url_file_name("https://example.org/$download?id=7&file=Patient.ndjson"), "Patient.ndjson");
