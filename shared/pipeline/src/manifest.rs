@@ -24,7 +24,7 @@ pub struct ExportManifest {
     pub files: Vec<ExpectedFile>,
     /// How many more files it lists.
     pub beyond: u64,
-    /// The name of the manifest that continues it: see [`url_file_name`](url_file_name).
+    /// The name of the manifest that continues it: see [`url_file_name`].
     pub next: Option<String>,
     /// The load that read it.
     pub load: String,
@@ -65,7 +65,7 @@ impl ExpectedFile {
 /// A file that a manifest lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedFile {
-    /// Its name: see [`url_file_name`](url_file_name). Of an object that was erased, the mark.
+    /// Its name: see [`url_file_name`]. Of an object that was erased, the mark.
     pub name: String,
     /// In which list it stands.
     pub role: FileRole,
