@@ -49,8 +49,8 @@ struct Progress {
     sums: Sums,
 }
 
-/// Versions by what became of them.
-pub(crate) type Sums = BTreeMap<String, u64>;
+/// Versions by what became of them. A message can hold no other words, so none of its text reaches the log.
+pub(crate) type Sums = BTreeMap<AuditVerdict, u64>;
 
 /// What one invocation made of an audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +155,8 @@ fn is_audited(version: &ListedVersion, watched: &Watched, before: i64) -> bool {
 fn add(sums: &mut Sums, known: &[Option<KnownLoad>]) {
     for load in known {
         let verdict = AuditVerdict::of(load.as_ref().map(|load| load.state), true);
-        *sums.entry(verdict.as_str().to_owned()).or_default() += 1;
+        let count = sums.entry(verdict).or_default();
+        *count = count.saturating_add(1);
     }
 }
 
@@ -181,7 +182,7 @@ fn interrupted_store(error: StoreError) -> Interrupted {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::audit::{KnownLoad, LoadState};
+    use pipeline::audit::{AuditVerdict, KnownLoad, LoadState};
     use pipeline::listing::{ListMarker, ListedVersion};
     use pipeline::object::{ObjectRef, Pin};
     use serde_json::json;
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn a_request_survives_its_message() {
         let marker = ListMarker { key: "in/ü \"1\".json".into(), version: Some("v".into()) };
-        let progress = Progress { began: 5, marker, sums: Sums::from([("done".into(), 7)]) };
+        let progress = Progress { began: 5, marker, sums: Sums::from([(AuditVerdict::Done, 7)]) };
         for progress in [None, Some(progress)] {
             let request = AuditRequest { older_than_minutes: 360, progress };
             assert_eq!(AuditRequest::of_body(&request.to_message()), Some(request));
@@ -205,6 +206,9 @@ mod tests {
             assert_eq!(AuditRequest::of(&other), None, "{other}");
         }
         assert_eq!(AuditRequest::of_body(r#"{"audit": "no"#), None);
+        let forged = r#"{"audit":{"olderThanMinutes":1,"progress":{"began":5,"marker":{"key":"k","version":null},"sums":{"Jane Doe":1}}}}"#;
+        assert_eq!(AuditRequest::of_body(forged), None);
+        assert!(AuditRequest::of_body(&forged.replace("Jane Doe", "stuck")).is_some());
     }
 
     #[test]
@@ -228,10 +232,9 @@ mod tests {
     #[test]
     fn what_the_list_has_cannot_be_gone() {
         let load = |state| Some(KnownLoad { state, sequencer: None });
-        let mut sums = Sums::from([("done".to_owned(), 1)]);
+        let mut sums = Sums::from([(AuditVerdict::Done, 1), (AuditVerdict::Missing, u64::MAX)]);
         add(&mut sums, &[None, load(LoadState::Gone), load(LoadState::Done), load(LoadState::Stuck)]);
-        let expected =
-            [("done", 2), ("missing", 2), ("stuck", 1)].map(|(name, count)| (name.to_owned(), count));
-        assert_eq!(sums, Sums::from(expected));
+        let (done, missing, stuck) = (AuditVerdict::Done, AuditVerdict::Missing, AuditVerdict::Stuck);
+        assert_eq!(sums, Sums::from([(done, 2), (missing, u64::MAX), (stuck, 1)]));
     }
 }

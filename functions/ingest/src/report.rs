@@ -165,9 +165,11 @@ impl Report {
 
     /// The bucket was compared with the ledger.
     pub(crate) fn audited(&self, invocation: &Invocation, sums: &Sums) {
-        let words: Vec<String> = sums.iter().map(|(status, count)| format!("{status}={count}")).collect();
+        let mut words: Vec<String> =
+            sums.iter().map(|(verdict, count)| format!("{}={count}", verdict.as_str())).collect();
+        words.sort();
         let missing = missing_of(sums);
-        self.metrics.audited(missing, sums.values().sum());
+        self.metrics.audited(missing, sums.values().copied().fold(0, u64::saturating_add));
         let (request_id, versions) = (&invocation.request_id, words.join(" "));
         if missing > 0 {
             tracing::error!(request_id, missing, versions, "bucket audited");
@@ -205,8 +207,8 @@ pub(crate) fn audit_interrupted(invocation: &Invocation, by: &Interrupted) {
 /// Returns how many versions are not in although nothing was ever said of them: those that no load began, and those of
 /// which a load was killed.
 fn missing_of(sums: &Sums) -> u64 {
-    let missing = [AuditVerdict::Missing, AuditVerdict::Stuck].map(AuditVerdict::as_str);
-    missing.iter().filter_map(|status| sums.get(*status)).sum()
+    let missing = [AuditVerdict::Missing, AuditVerdict::Stuck];
+    missing.iter().filter_map(|verdict| sums.get(verdict)).copied().fold(0, u64::saturating_add)
 }
 
 /// Something was announced that needs no load.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ledger::Status;
 use crate::listing::ListedVersion;
 use crate::store::StoreError;
@@ -38,7 +40,8 @@ pub struct KnownLoad {
 }
 
 /// What became of an object version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AuditVerdict {
     /// Everything is in.
     Done,

@@ -1,5 +1,6 @@
 //! Audits that are asked for by an event or a message.
 
+use pipeline::audit::AuditVerdict;
 use pipeline::interrupted::Interrupted;
 use serde_json::{Value, json};
 
@@ -11,13 +12,18 @@ fn request() -> Value {
     json!({"audit": {"olderThanMinutes": 360}})
 }
 
-fn sums(counts: &[(&str, u64)]) -> Sums {
-    counts.iter().map(|(status, count)| ((*status).to_owned(), *count)).collect()
+fn sums(counts: &[(AuditVerdict, u64)]) -> Sums {
+    counts.iter().copied().collect()
 }
 
 #[tokio::test]
 async fn an_event_asks_for_an_audit_and_the_log_says_what_it_found() {
-    let found = sums(&[("done", 7), ("failed", 1), ("missing", 2), ("stuck", 1)]);
+    let found = sums(&[
+        (AuditVerdict::Done, 7),
+        (AuditVerdict::Failed, 1),
+        (AuditVerdict::Missing, 2),
+        (AuditVerdict::Stuck, 1),
+    ]);
     let bench = Bench::new(&[]).await.auditing(Ok(AuditStep::Finished(found)));
     assert_eq!(bench.handle(request()).await.unwrap(), json!({"audit": "finished"}));
     assert_eq!(bench.audits(), [AuditRequest::of(&request()).unwrap()]);
