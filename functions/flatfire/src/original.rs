@@ -27,7 +27,7 @@ use crate::settings::Destination;
 pub(crate) struct Original {
     #[command(flatten)]
     destination: Destination,
-    /// The `_id` of a row, such as `Patient/123` or `Patient/123#name:0`
+    /// The `_id` of a row, such as `Patient/123` or `Patient/123#/name/0`
     #[arg(value_name = "ROW_ID|KEY")]
     id: String,
     /// Print where the bytes are, and do not read them: object, version, record and bytes, counted after decompression
@@ -40,8 +40,8 @@ pub(crate) struct Original {
 
 const NOTES: &str = "\
 The record is cut out of its object: exactly the version that was loaded, whatever the compression. It is printed only if
-the object is what it was: by its version or ETag in S3, by its SHA-256 on disk. Credentials and region of AWS are found where the AWS command line finds them. They need s3:GetObject and
-s3:GetObjectVersion.
+the object is what it was: by its version or ETag in S3, by its SHA-256 on disk. Credentials and region of AWS are found
+where the AWS command line finds them. They need s3:GetObject and s3:GetObjectVersion.
 
 Exit codes: 0 printed, 2 there are no such bytes any more (no such row; the object is gone, archived or changed), 1 failed.";
 
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn bytes_are_of_a_key_unless_they_say_another() {
         let patient = br#"{"resourceType":"Patient","id":"1"}"#;
-        assert!(is_of(patient, "Patient/1") && is_of(patient, "Patient/1#name:0"));
+        assert!(is_of(patient, "Patient/1") && is_of(patient, "Patient/1#/name/0"));
         assert!(!is_of(patient, "Patient/2") && !is_of(patient, "Observation/1"));
         assert!(is_of(br#"{"resourceType":"Patient"}"#, "Patient/0123abcd"));
         assert!(!is_of(br#"{"resourceType":"Patient","id":"1""#, "Patient/1"));

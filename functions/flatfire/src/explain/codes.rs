@@ -331,7 +331,7 @@ pub(super) const CODES: &[Code] = &[
         "id",
         "an id that is a key but not a FHIR id: above 64 characters, or with others than letters, digits, - and .",
     ),
-    check("date", "a date or time that is none, or of a day that does not exist"),
+    check("date", "a text that is no date or time, or a day that does not exist"),
     check("code", "a code outside a small required value set, such as gender"),
     check("reference", "a reference that is not a URI"),
     check(

@@ -27,7 +27,7 @@ pub(super) fn history_array(history: &[EarlierAttempt]) -> Vec<Bson> {
     history.iter().map(|attempt| attempt_document(attempt).into()).collect()
 }
 
-/// The earlier attempts of an array; what is none of ours is left out.
+/// Returns the earlier attempts of an array. Leaves out items that Flatfire does not write.
 pub(super) fn history(document: &Document) -> Vec<EarlierAttempt> {
     let attempts = document.get_array("history").map(Vec::as_slice).unwrap_or_default();
     attempts.iter().filter_map(Bson::as_document).filter_map(attempt).collect()
