@@ -13,14 +13,7 @@ pub(crate) async fn run(connection: &Connection, command: &Document) -> Result<D
     Ok(connection.run(connection.database(), command).await?)
 }
 
-/// Returns the documents of an answer to `find`.
-pub(crate) fn found(answer: &Document) -> impl Iterator<Item = &Document> {
-    let cursor = answer.get_document("cursor").ok();
-    let found = cursor.and_then(|cursor| cursor.get_array("firstBatch").ok()).map(Vec::as_slice);
-    found.unwrap_or_default().iter().filter_map(Bson::as_document)
-}
-
-/// Returns the documents of an answer, and keeps nothing else of it.
+/// Returns the documents of an answer to `find` or `aggregate`.
 pub(crate) fn first_batch(mut answer: Document) -> impl Iterator<Item = Document> {
     let found = match answer.remove("cursor") {
         Some(Bson::Document(mut cursor)) => cursor.remove("firstBatch"),

@@ -6,7 +6,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::store::{ColumnChange, ColumnEntry, FirstFilled};
 
 use crate::Connection;
-use crate::answers::{carried_out, found, met_duplicates, run};
+use crate::answers::{carried_out, first_batch, met_duplicates, run};
 
 const COLUMNS: &str = "_columns";
 /// A message of changes is closed before it grows to this: the database takes 16 MiB.
@@ -23,7 +23,7 @@ pub(crate) async fn find(connection: &Connection, ids: &[String]) -> Result<Vec<
         "find": COLUMNS, "filter": { "_id": { "$in": ids } }, "batchSize": count, "singleBatch": true,
     };
     let answer = run(connection, &command).await?;
-    Ok(found(&answer).filter_map(entry).collect())
+    Ok(first_batch(answer).filter_map(|found| entry(&found)).collect())
 }
 
 /// Counts the entries of a table, up to `most`.
@@ -40,7 +40,7 @@ pub(crate) async fn count(connection: &Connection, table: &str, most: usize) -> 
         "cursor": {},
     };
     let answer = run(connection, &command).await?;
-    let entries = found(&answer).next().and_then(|found| found.get_i32("entries").ok());
+    let entries = first_batch(answer).next().and_then(|found| found.get_i32("entries").ok());
     Ok(entries.and_then(|entries| usize::try_from(entries).ok()).unwrap_or_default())
 }
 

@@ -10,7 +10,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Load, LoadFilter, Status};
 use pipeline::store::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError};
 
-use crate::answers::{found, run};
+use crate::answers::{first_batch, run};
 use crate::columns;
 use crate::{Connection, MongoStore, Trouble};
 
@@ -56,7 +56,7 @@ impl LoadStore for MongoStore {
 
 async fn find(connection: &Connection, id: &str) -> Result<Option<Load>, Interrupted> {
     let command = doc! { "find": LOADS, "filter": { "_id": id }, "limit": 1, "singleBatch": true };
-    Ok(first_batch(&run(connection, &command).await?).next())
+    Ok(loads_in(run(connection, &command).await?).next())
 }
 
 async fn list(
@@ -69,7 +69,7 @@ async fn list(
         "find": LOADS, "filter": filter, "sort": { "begun": -1, "_id": 1 },
         "limit": i64::from(limit), "batchSize": i64::from(limit), "singleBatch": true,
     };
-    Ok(first_batch(&run(connection, &command).await?).collect())
+    Ok(loads_in(run(connection, &command).await?).collect())
 }
 
 /// The filter of the loads of a kind.
@@ -112,6 +112,6 @@ async fn is_durable(connection: &Connection, id: &str, revision: u64) -> Result<
     Ok(run(connection, &command).await?.get_i32("n").unwrap_or_default() == 1)
 }
 
-fn first_batch(answer: &Document) -> impl Iterator<Item = Load> {
-    found(answer).filter_map(document::load)
+fn loads_in(answer: Document) -> impl Iterator<Item = Load> {
+    first_batch(answer).filter_map(|found| document::load(&found))
 }

@@ -163,7 +163,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
             Kind::Object if flags.is_array() && !flags.is_resource() => self.objects(field, value)?,
             Kind::Object => self.single_object(field, value)?,
             Kind::String if flags.is_text() => self.cells.rows.text_of(flags.column, value),
-            _ if flags.is_scalar_list() && !flags.scalars.take_item(value) => {
+            _ if flags.is_scalar_list() && !flags.scalars.takes_item(value) => {
                 self.cells.scalar(field, value)?
             }
             _ if flags.is_array() && !flags.only_objects() => self.scalars(field, value)?,
@@ -748,7 +748,7 @@ fn only_item(flags: FieldFlags, value: Node<'_>) -> Node<'_> {
 fn does_not_fit(flags: FieldFlags, value: Node<'_>) -> bool {
     let has_values = items_kind(value).is_some();
     let is_list_of_others =
-        flags.is_scalar_list() && !value.as_items().all(|item| flags.scalars.take_item(item));
+        flags.is_scalar_list() && !value.as_items().all(|item| flags.scalars.takes_item(item));
     has_values && (flags.is_one_scalar() && value.kind() == Kind::Array || is_list_of_others)
 }
 
@@ -757,7 +757,7 @@ fn count_of_others(flags: FieldFlags, value: Node<'_>) -> u64 {
     if flags.is_one_scalar() {
         return 1;
     }
-    value.one_or_more().map(|item| u64::from(!flags.scalars.take_item(item))).sum()
+    value.one_or_more().map(|item| u64::from(!flags.scalars.takes_item(item))).sum()
 }
 
 /// Returns whether an array, or a single value, has an object.
