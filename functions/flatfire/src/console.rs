@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
 use pipeline::interrupted::Interrupted;
 use pipeline::summary::Summary;
 use serde_json::Value;
@@ -54,6 +55,11 @@ pub(crate) fn explained(interrupted: &Interrupted) -> String {
         | Interrupted::Deadline
         | Interrupted::Cancelled => interrupted.to_string(),
     }
+}
+
+/// Returns a moment as RFC 3339 writes it, in UTC.
+pub(crate) fn moment(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 /// The ledger could not be read.

@@ -32,7 +32,7 @@ pub(crate) async fn fill(
     offset: u64,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
-    let (part, now) = (apart.part(offset), crate::surroundings::milliseconds_now());
+    let (part, now) = (apart.part(offset), process::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
     let filled = FilledColumns { load, attempt: 1, part, columns, now };
     let drift = ledger.fill(&filled).await;

@@ -1,6 +1,5 @@
 //! `flatfire status --exports`: is everything in that the manifests of Bulk Data exports list?
 
-use crate::surroundings::milliseconds_now;
 use anyhow::bail;
 use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -8,11 +7,11 @@ use indicatif::HumanCount;
 use pipeline::exports::{ExportReport, FileReport, FileState, Sums, reports};
 use pipeline::manifest::FileRole;
 use pipeline::store::Store;
+use process::milliseconds_now;
 use serde_json::{Map, Value, json};
 
-use crate::console;
+use crate::console::{self, moment};
 use crate::outcome::Outcome;
-use crate::status::moment;
 
 /// Whether exports are shown instead of loads.
 #[derive(Debug, Clone, Copy, Args)]

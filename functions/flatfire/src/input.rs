@@ -11,10 +11,10 @@ use pipeline::ledger::Load;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::store::{Store, StoreError};
+use process::milliseconds_now;
 
 use crate::console;
 use crate::outcome::Outcome;
-use crate::surroundings::milliseconds_now;
 
 /// One file, or standard input.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ pub(crate) use pipeline::audit::{KnownLoad, LoadState};
 use pipeline::ledger::Status;
 use pipeline::store::admin::LoadSelection;
 use pipeline::store::{Store, StoreError};
+use process::milliseconds_now;
 
 use crate::listing::{ListedVersion, Selection};
-use crate::surroundings::milliseconds_now;
 
 /// Reads the ledger in bulk.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use clap::Args;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 pub(crate) use pipeline::listing::ListedVersion;
+use process::milliseconds_now;
 use tokio::sync::mpsc;
 
 use crate::cloud::Cloud;
-use crate::surroundings::milliseconds_now;
 
 /// Which object versions are meant.
 #[derive(Debug, Args)]

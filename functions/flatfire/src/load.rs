@@ -36,9 +36,9 @@ use crate::progress::{bar_of_bytes, bar_of_files};
 use crate::reject;
 use crate::run_by::RunBy;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs};
-use crate::surroundings::{milliseconds_now, random_name};
 
 use interrupt::Interrupt;
+use process::{milliseconds_now, random_name};
 use report::{FileEntry, Form, LoadReport};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.

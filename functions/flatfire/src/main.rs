@@ -15,8 +15,6 @@ mod profile;
 mod signals;
 #[cfg(feature = "mongodb")]
 mod run_by;
-#[path = "../../ingest/src/surroundings.rs"]
-mod surroundings;
 mod input;
 mod console;
 mod progress;

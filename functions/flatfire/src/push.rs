@@ -1,5 +1,6 @@
 //! `flatfire push`: files of a folder into a bucket, once or as they come.
 
+mod disposal;
 mod files;
 mod follow;
 mod upload;
@@ -21,6 +22,7 @@ use crate::progress::bar_of_files;
 use crate::settings::{Destination, Uri};
 use crate::signals::asked_to_end;
 
+use disposal::Disposal;
 use files::{LocalFile, Stamp};
 use follow::Follower;
 use upload::{Target, Uploaded};
@@ -28,7 +30,6 @@ use upload::{Target, Uploaded};
 /// Upload files of a folder to a bucket.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Push {
     /// The folder
     #[arg(value_name = "DIR")]
@@ -42,12 +43,8 @@ pub(crate) struct Push {
     /// A file is taken once nothing has written to it for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     settle: u64,
-    /// Delete a file here once it is uploaded; with --to, once its rows stand
-    #[arg(long, conflicts_with = "move_to")]
-    delete_after: bool,
-    /// Move a file there once it is uploaded; with --to, once its rows stand
-    #[arg(long, value_name = "DIR")]
-    move_to: Option<PathBuf>,
+    #[command(flatten)]
+    disposal: Disposal,
     /// Wait until the rows of all files stand in this database: `mongodb://host:27017/database`
     #[arg(long, value_name = "URI")]
     to: Option<Uri>,
@@ -105,7 +102,7 @@ pub(crate) async fn run(arguments: Push) -> anyhow::Result<Outcome> {
     if !arguments.folder.is_dir() {
         bail!("{}: is not a folder", arguments.folder.display());
     }
-    if let Some(folder) = &arguments.move_to {
+    if let Some(folder) = &arguments.disposal.move_to {
         std::fs::create_dir_all(folder).with_context(|| format!("--move-to {}", folder.display()))?;
     }
     let follower = match &arguments.to {
@@ -136,13 +133,13 @@ impl Pusher {
                 break;
             }
             if let Some(follower) = &mut self.follower {
-                follower.look(&self.arguments).await?;
+                follower.look(&self.arguments.disposal).await?;
             }
             tokio::time::sleep(LOOK_AGAIN_AFTER).await;
         }
         let mut outcome = if sum.failed > 0 { Outcome::Failed } else { Outcome::Done };
         if let Some(follower) = &mut self.follower {
-            outcome = outcome.max(follower.wait(&self.arguments).await?);
+            outcome = outcome.max(follower.wait(&self.arguments.disposal).await?);
         }
         let (verb, Round { uploaded, unchanged, failed, .. }) =
             (if self.arguments.dry_run { "would be uploaded" } else { "uploaded" }, sum);
@@ -159,7 +156,7 @@ impl Pusher {
 
     /// Looks at the folder once and uploads what is new or changed and no longer being written.
     async fn round(&mut self) -> anyhow::Result<Round> {
-        let left_out = self.arguments.move_to.as_deref();
+        let left_out = self.arguments.disposal.move_to.as_deref();
         let found = files::find(&self.arguments.folder, left_out)?;
         for (path, reason) in &found.unreadable {
             self.tell(path, reason);
@@ -228,7 +225,7 @@ impl Pusher {
             }
         }
         self.told.remove(&file.path);
-        if let Err(error) = put_away(&file, &self.arguments) {
+        if let Err(error) = self.arguments.disposal.put_away(&file) {
             self.tell(&file.path, &format!("{error:#}"));
         }
         self.done.insert(file.path, file.stamp);
@@ -240,24 +237,4 @@ impl Pusher {
             self.told.insert(path.to_owned(), reason.to_owned());
         }
     }
-}
-
-/// Deletes or moves a file that is where it should be, if that is asked for and nobody has written to it since.
-fn put_away(file: &LocalFile, arguments: &Push) -> anyhow::Result<()> {
-    if !(arguments.delete_after || arguments.move_to.is_some()) || !file.is_as_it_was() {
-        return Ok(());
-    }
-    let Some(folder) = &arguments.move_to else {
-        return std::fs::remove_file(&file.path).context("uploaded, but cannot be deleted");
-    };
-    let to = folder.join(&file.relative);
-    if let Some(parent) = to.parent() {
-        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    }
-    // Another disk cannot take a file by its name alone.
-    if std::fs::rename(&file.path, &to).is_err() {
-        std::fs::copy(&file.path, &to).context("uploaded, but cannot be moved")?;
-        std::fs::remove_file(&file.path).context("copied, but cannot be deleted")?;
-    }
-    Ok(())
 }

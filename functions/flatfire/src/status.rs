@@ -8,17 +8,16 @@ mod queues;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use jiff::Timestamp;
 use pipeline::ledger::{self, Load, LoadFilter};
 use pipeline::store::Store;
 use pipeline::store::overview::{KeyPattern, LoadPeriod};
+use process::milliseconds_now;
 
 use crate::console;
 use crate::exports::{self, ExportForm, ExportOptions};
 use crate::listing;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
-use crate::surroundings::milliseconds_now;
 use queues::Queues;
 
 /// Show how loading goes and the latest loads, or explain one.
@@ -152,11 +151,6 @@ fn word(load: &Load) -> &'static str {
 /// The name of a load's object for people: a path, or bucket and key.
 fn object_name(load: &Load) -> String {
     if load.bucket == "file" { load.key.clone() } else { format!("{}/{}", load.bucket, load.key) }
-}
-
-/// Returns a moment as RFC 3339 writes it, in UTC.
-pub(crate) fn moment(milliseconds: i64) -> String {
-    Timestamp::from_millisecond(milliseconds).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 /// Returns a length of time in its largest unit.

@@ -17,11 +17,11 @@ use pipeline::listing::{ListError, ListMarker, ListedVersion, list_versions};
 use pipeline::load::Deadline;
 use pipeline::store::StoreError;
 use pipeline::store::admin::Admin;
+use process::milliseconds_now;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::load::Loader;
-use crate::surroundings::milliseconds_now;
 use crate::watched::Watched;
 
 const MINUTE: i64 = 60_000;

@@ -3,7 +3,6 @@
 //! Two programs feed it messages: the Lambda (`main.rs`), which gets them from the runtime, and `flatfire work`, which polls
 //! the queue ([`worker`]). Both handle them in the same way.
 
-mod surroundings;
 mod watched;
 mod log_names;
 mod settings;

@@ -11,11 +11,11 @@ use pipeline::ledger::Ledger;
 use pipeline::load::{Deadline, Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::notification::{Cause, Event};
 use pipeline::source::Storage;
+use process::{milliseconds_now, random_name};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
 use crate::settings::Settings;
-use crate::surroundings::{milliseconds_now, random_name};
 use crate::watched::Watched;
 
 /// Batches of one object that are written at the same time. Two objects are loaded at once, and all is held in memory.

@@ -5,9 +5,8 @@ use std::io::Write as _;
 use pipeline::interrupted::Interrupted;
 use pipeline::load::Loaded;
 use pipeline::notification::{Cause, Event};
+use process::milliseconds_now;
 use serde_json::{Map, Value, json};
-
-use crate::surroundings::milliseconds_now;
 
 /// The namespace of all metrics.
 const NAMESPACE: &str = "Flatfire";

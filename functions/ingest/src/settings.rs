@@ -14,9 +14,9 @@ use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
 use mongodb_store::{Retention, Validation};
+use process::random_name;
 
 use crate::log_names::{LogHash, LogKeys};
-use crate::surroundings::random_name;
 use crate::watched::{LargeObjects, Watched};
 
 /// What a deployment can choose. Nothing behind it sees the environment.

@@ -16,13 +16,17 @@ const NOT_IN_FLATTEN: [&str; 8] =
     ["tokio", "futures", "mongodb", "bson", "aws-config", "aws-sdk-s3", "lambda_runtime", "hyper"];
 
 /// Who may depend on whom within the project, development included.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("flatfire-flatten", &[]),
     // The tests of the pipeline run on every store.
     ("flatfire-pipeline", &["flatfire-flatten", "flatfire-mongodb"]),
     ("flatfire-mongodb", &["flatfire-flatten", "flatfire-pipeline"]),
-    ("ingest", &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline"]),
-    ("flatfire", &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline", "ingest"]),
+    ("flatfire-process", &[]),
+    ("ingest", &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline", "flatfire-process"]),
+    (
+        "flatfire",
+        &["flatfire-flatten", "flatfire-mongodb", "flatfire-pipeline", "flatfire-process", "ingest"],
+    ),
     ("xtask", &["flatfire-flatten", "flatfire-pipeline"]),
     ("flatfire-tests", &["flatfire-flatten", "flatfire-pipeline", "xtask"]),
 ];

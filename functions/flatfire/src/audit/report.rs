@@ -5,9 +5,8 @@ use pipeline::object::{ObjectRef, Pin};
 use serde_json::{Value, json};
 
 use super::tally::{AuditSums, AuditVerdict, VerdictCounts};
-use crate::console;
+use crate::console::{self, moment};
 use crate::listing::Selection;
-use crate::status::moment;
 
 /// An object version of which not everything is in.
 pub(super) struct Finding<'a> {

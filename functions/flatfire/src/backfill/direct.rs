@@ -14,6 +14,7 @@ use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::ObjectRef;
 use pipeline::requester::Requester;
 use pipeline::store::Store;
+use process::{milliseconds_now, random_name};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -26,7 +27,6 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::{LoadSettings, OtherCatalogs};
 use crate::signals::asked_to_end;
-use crate::surroundings::{milliseconds_now, random_name};
 
 /// How objects are loaded without the function.
 #[derive(Debug, Args)]

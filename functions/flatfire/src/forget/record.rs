@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use pipeline::store::admin::{ErasedObject, Erasure, Lift, Operator};
 use pipeline::store::{Store, StoreError};
-
-use crate::surroundings::milliseconds_now;
+use process::milliseconds_now;
 
 /// Who erases, and why.
 #[derive(Debug)]

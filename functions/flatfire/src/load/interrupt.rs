@@ -11,8 +11,6 @@ use tokio::sync::watch;
 use crate::console;
 use crate::signals::asked_to_end;
 
-use super::LoadFailure;
-
 /// What somebody at the terminal has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Interrupt {
@@ -44,10 +42,10 @@ impl Interrupt {
     }
 
     /// Runs a load until it is to end at once.
-    pub(super) async fn unless_at_once<T>(
+    pub(super) async fn unless_at_once<T, E: From<Interrupted>>(
         &self,
-        load: impl Future<Output = Result<T, LoadFailure>>,
-    ) -> Result<T, LoadFailure> {
+        load: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut at_once = self.at_once.subscribe();
         tokio::select! {
             biased;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use process::milliseconds_now;
+
 use super::FileLoader;
 use super::interrupt::Interrupt;
 use crate::console;
 use crate::input::{Input, Inputs};
 use crate::outcome::Outcome;
-use crate::surroundings::milliseconds_now;
 
 /// How long a watch waits between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);

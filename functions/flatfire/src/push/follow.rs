@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 use pipeline::object::ObjectRef;
 use pipeline::store::Store;
 
+use super::disposal::Disposal;
 use super::files::LocalFile;
-use super::{Push, put_away};
 use crate::console;
 use crate::known_loads::{KnownLoads, LoadState};
 use crate::outcome::Outcome;
@@ -36,7 +36,7 @@ impl Follower {
     }
 
     /// Asks the ledger once. What has ended is told if it is not as it should be, and put away if it is.
-    pub(super) async fn look(&mut self, arguments: &Push) -> anyhow::Result<()> {
+    pub(super) async fn look(&mut self, disposal: &Disposal) -> anyhow::Result<()> {
         let ids: Vec<String> = self.open.keys().cloned().collect();
         for (id, load) in self.loads.of(&ids).await? {
             let (outcome, problem) = match load.state {
@@ -53,7 +53,7 @@ impl Follower {
             let name = file.path.display().to_string();
             if let Some(problem) = problem {
                 console::file_error(&name, &format!("{problem}; see `flatfire status '{id}'`"));
-            } else if let Err(error) = put_away(&file, arguments) {
+            } else if let Err(error) = disposal.put_away(&file) {
                 console::file_error(&name, &format!("{error:#}"));
             }
         }
@@ -61,12 +61,12 @@ impl Follower {
     }
 
     /// Waits until every object has ended, and returns the worst outcome.
-    pub(super) async fn wait(&mut self, arguments: &Push) -> anyhow::Result<Outcome> {
+    pub(super) async fn wait(&mut self, disposal: &Disposal) -> anyhow::Result<Outcome> {
         let bar = ProgressBar::new_spinner();
         while !self.open.is_empty() {
             bar.set_message(format!("{} files are being loaded", self.open.len()));
             bar.tick();
-            self.look(arguments).await?;
+            self.look(disposal).await?;
             if !self.open.is_empty() {
                 tokio::time::sleep(ASK_AGAIN_AFTER).await;
             }

@@ -6,13 +6,13 @@ use pipeline::requester::Requester;
 use pipeline::store::admin::RejectFilter;
 use pipeline::store::{Store, StoreError};
 use pipeline::summary::Summary;
+use process::milliseconds_now;
 
-use crate::console;
+use crate::console::{self, moment};
 use crate::explain;
 use crate::reject;
-use crate::surroundings::milliseconds_now;
 
-use super::{moment, word};
+use super::word;
 
 /// Rejects of an explained load that are listed; the rest is counted.
 const LISTED_REJECTS: usize = 20;

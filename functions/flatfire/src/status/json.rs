@@ -7,7 +7,8 @@ use pipeline::requester::Requester;
 use pipeline::summary::Summary;
 use serde_json::{Map, Value, json};
 
-use super::{moment, word};
+use super::word;
+use crate::console::moment;
 
 /// Everything about a load.
 pub(super) fn load(load: &Load) -> Value {

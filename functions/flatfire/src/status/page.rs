@@ -6,15 +6,15 @@ use futures::{future, try_join};
 use pipeline::ledger::{Load, LoadFilter, Status as LoadStatus};
 use pipeline::store::overview::{Folder, LoadPeriod, LoadSums};
 use pipeline::store::{Store, StoreError};
+use process::milliseconds_now;
 use serde_json::{Value, json};
 
-use crate::console;
+use crate::console::{self, moment};
 use crate::outcome::Outcome;
-use crate::surroundings::milliseconds_now;
 
 use super::json::{self, object, time};
 use super::queues::Depth;
-use super::{Kind, STUCK, Status, length, list, moment};
+use super::{Kind, STUCK, Status, length, list};
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 const HOUR: f64 = 60.0 * 60.0 * 1_000.0;
