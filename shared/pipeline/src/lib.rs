@@ -18,6 +18,7 @@ pub mod batch;
 pub mod content;
 pub mod erasure;
 pub mod store;
+pub mod quality;
 pub mod print;
 pub mod manifest;
 pub mod exports;
