@@ -17,6 +17,7 @@ use clap::Args;
 use pipeline::ledger::Load;
 use pipeline::store::Store;
 use pipeline::store::admin::RejectFilter;
+use serde_json::{Value, json};
 
 use crate::console;
 use crate::console::unreadable;
@@ -56,9 +57,8 @@ pub(crate) struct Replay {
     /// Replay what another version of the program, or other views or settings than those given here, have made
     #[arg(long, conflicts_with_all = ["loads", "status", "rejects", "dead_letter"])]
     outdated: bool,
-    /// Replay nothing: print the loads that would be, one a line
-    #[arg(long, conflicts_with_all = ["rejects", "dead_letter"])]
-    dry_run: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
     /// Send the messages of this dead-letter queue back to the function's queue
     #[arg(long, value_name = "QUEUE_URL", conflicts_with = "loads")]
     dead_letter: Option<String>,
@@ -68,6 +68,17 @@ pub(crate) struct Replay {
     /// Loads, by id or by the key of their object
     #[arg(value_name = "LOAD")]
     loads: Vec<String>,
+}
+
+/// Whether loads are listed and not replayed, and how.
+#[derive(Debug, Args)]
+struct DryRun {
+    /// Replay nothing: print the loads that would be, one a line
+    #[arg(long = "dry-run", id = "dry_run", conflicts_with_all = ["rejects", "dead_letter"])]
+    is_chosen: bool,
+    /// Print JSON, an object a line: `load`, `code`, `catalog`, and `by`, which is `here` or `function`
+    #[arg(long = "json", requires = "dry_run")]
+    is_json: bool,
 }
 
 const NOTES: &str = "\
@@ -105,8 +116,8 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
         return outdated::replay(&arguments, store, catalog).await;
     }
     let loads = chosen(&arguments, &store).await?;
-    if arguments.dry_run {
-        return list(loads.as_deref());
+    if arguments.dry_run.is_chosen {
+        return list(loads.as_deref(), arguments.dry_run.is_json);
     }
     let writes_here = arguments.rejects || loads.iter().flatten().any(|load| load.bucket == "file");
     if writes_here {
@@ -129,11 +140,17 @@ pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
 }
 
 /// Prints what would be replayed.
-fn list(loads: Option<&[Load]>) -> anyhow::Result<Outcome> {
+fn list(loads: Option<&[Load]>, is_json: bool) -> anyhow::Result<Outcome> {
     for load in loads.context(NOTHING_CHOSEN)? {
-        console::print(&load.id)?;
+        if is_json { console::print_json(&described(load))? } else { console::print(&load.id)? }
     }
     Ok(Outcome::Done)
+}
+
+/// Describes a load that would be replayed.
+fn described(load: &Load) -> Value {
+    let by = if load.bucket == "file" { "here" } else { "function" };
+    json!({ "load": load.id, "code": load.code, "catalog": load.catalog, "by": by })
 }
 
 /// The loads that the arguments name; `None`: none in particular.

@@ -123,20 +123,38 @@ where
     /// Who kills the function, by its memory or its time, takes its neighbours along. They are delivered again together,
     /// and in the end all of them would be dead letters. So in a batch of which a message was delivered before, each of
     /// them is sent on as a message of its own before anything is begun, and the suspect is alone.
+    ///
+    /// A message of which nothing is begun kills nobody, and is no suspect however often it was delivered.
     fn suspect_of(&self, messages: &[SqsMessage]) -> Option<usize> {
-        let most = messages.iter().map(deliveries_of).max().unwrap_or_default();
+        let candidates = messages.iter().enumerate().filter(|(_, message)| self.begins_work(message));
+        let candidates: Vec<_> = candidates.map(|(index, message)| (index, deliveries_of(message))).collect();
+        let most = candidates.iter().map(|(_, deliveries)| *deliveries).max().unwrap_or_default();
         let is_split = most > 1 && self.queue.is_there();
-        messages.iter().position(|message| is_split && deliveries_of(message) == most)
+        let suspect = candidates.into_iter().find(|(_, deliveries)| is_split && *deliveries == most);
+        suspect.map(|(index, _)| index)
     }
 
-    /// Sends every object of a message on as a message of its own; that of the suspect only if there are several. Where
-    /// it fails the message is handled here: an object that is announced twice does no harm.
+    /// Returns whether a message asks for an audit or announces an object that is watched.
+    fn begins_work(&self, message: &SqsMessage) -> bool {
+        let body = message.body.as_deref().unwrap_or_default();
+        let announces = |notification: Notification| {
+            notification.events.iter().any(|event| self.watched.includes(&event.object))
+        };
+        AuditRequest::of_body(body).is_some() || notification::parse(body.as_bytes()).is_ok_and(announces)
+    }
+
+    /// Sends every object of a message on as a message of its own; that of the suspect only if there are several. An
+    /// object that is not watched gets one too, if a neighbour in its message is: it becomes a dead letter by itself.
+    /// Where it fails the message is handled here: an object that is announced twice does no harm.
     async fn pass_objects_on(&self, message: &SqsMessage, is_suspect: bool, invocation: &Invocation) -> bool {
         let body = message.body.as_deref().unwrap_or_default();
         let Ok(notification) = notification::parse(body.as_bytes()) else { return false };
-        let watched = notification.events.iter().filter(|event| self.watched.includes(&event.object));
-        let Ok(next) = watched.map(Event::passed_on).collect::<Result<Vec<_>, _>>() else { return false };
-        if next.len() <= usize::from(is_suspect) {
+        let events = &notification.events;
+        let Ok(next) = events.iter().map(Event::passed_on).collect::<Result<Vec<_>, _>>() else {
+            return false;
+        };
+        let is_watched = events.iter().any(|event| self.watched.includes(&event.object));
+        if !is_watched || next.len() <= usize::from(is_suspect) {
             return false;
         }
         for event in &next {
@@ -220,7 +238,7 @@ where
     async fn handle_event(&self, event: Event, invocation: &Invocation) -> Result<&'static str, Failure> {
         if !self.watched.includes(&event.object) {
             self.report.not_watched(invocation, &event);
-            return Ok("ignored");
+            return Err(Failure::NotWatched);
         }
         if let Some(large) = self.large_objects.as_ref().filter(|large| large.include(&event.object)) {
             return self.hand_over(&event, large, invocation).await;

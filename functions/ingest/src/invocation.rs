@@ -20,6 +20,10 @@ pub enum Failure {
     /// It is no notification. It comes again until it ends in the dead-letter queue, where somebody sees it.
     #[error(transparent)]
     Invalid(#[from] InvalidNotification),
+    /// It announces an object outside the watched bucket, prefix or suffix. It comes again until it ends in the
+    /// dead-letter queue, where somebody sees it.
+    #[error("an object is outside the watched bucket, prefix or suffix")]
+    NotWatched,
     /// An object of it could not be loaded now.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -48,6 +52,7 @@ impl InvocationFailure {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Direct(Failure::Invalid(_)) => "InvalidNotification",
+            Self::Direct(Failure::NotWatched) => "NotWatched",
             Self::Direct(Failure::Interrupted(_)) => "Interrupted",
             Self::Direct(Failure::Panicked) => "Panicked",
             Self::Envelope | Self::Unnamed => "InvalidBatch",

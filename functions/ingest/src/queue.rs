@@ -172,7 +172,7 @@ pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
     let growth = 4_u64.saturating_pow(deliveries_of(message).saturating_sub(1)).min(LONGEST);
     let seconds = match failure {
         // Nothing gets better by waiting: on to the dead-letter queue, where somebody sees it.
-        Failure::Invalid(_) => 2,
+        Failure::Invalid(_) | Failure::NotWatched => 2,
         Failure::Interrupted(Interrupted::Deadline | Interrupted::Cancelled) => 1,
         Failure::Interrupted(Interrupted::Read { .. } | Interrupted::Write { .. }) => 15 * growth,
         // Whoever loads the object has ended, or its lease has, before the last of six deliveries.
@@ -223,8 +223,9 @@ mod tests {
 
     #[test]
     fn what_waiting_does_not_heal_goes_on_quickly_and_what_somebody_must_heal_waits_longest() {
-        let poison = Failure::Invalid(InvalidNotification::UnknownShape);
-        assert!((1..=6).all(|count: u8| seconds(&poison, &count.to_string()) < 10));
+        for poison in [Failure::Invalid(InvalidNotification::UnknownShape), Failure::NotWatched] {
+            assert!((1..=6).all(|count: u8| seconds(&poison, &count.to_string()) < 10));
+        }
         let denied = Failure::Interrupted(Interrupted::Denied { code: "AccessDenied".into() });
         assert!(seconds(&denied, "1") >= 300);
     }

@@ -193,9 +193,9 @@ impl Report {
         object_line!(info, self, invocation, event, status = "handed over", "object handed over");
     }
 
-    /// An object is none that this deployment loads.
+    /// An object is outside the watched bucket, prefix or suffix.
     pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
-        object_line!(info, self, invocation, event, status = "ignored", "object not watched");
+        object_line!(warn, self, invocation, event, status = "not watched", "object not watched");
     }
 }
 
@@ -231,7 +231,7 @@ pub(crate) fn failed_message(invocation: &Invocation, failure: &Failure) {
         Failure::Invalid(_) | Failure::Panicked => {
             tracing::error!(request_id = invocation.request_id, error = %failure, "message failed");
         }
-        Failure::Interrupted(_) => {
+        Failure::Interrupted(_) | Failure::NotWatched => {
             tracing::debug!(request_id = invocation.request_id, error = %failure, "message failed");
         }
     }

@@ -104,7 +104,7 @@ fn load(uri: &str, database: &str, arrays: &str) -> String {
         ("FLATTEN_ARRAYS", arrays),
     ];
     let (answers, printed) = invoke(&variables, &events);
-    for status in ["\"done\"", "\"partial\"", "\"failed\"", "\"gone\"", "\"ignored\""] {
+    for status in ["\"done\"", "\"partial\"", "\"failed\"", "\"gone\"", "\"NotWatched\""] {
         assert!(
             answers.iter().any(|answer| answer.body.contains(status)),
             "no {status}: {answers:?}\n{printed}"

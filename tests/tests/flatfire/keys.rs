@@ -1,6 +1,6 @@
-//! Which objects are loaded: keys that must be encoded on their way, and objects that are none of ours.
+//! Which objects are loaded: keys that must be encoded on their way, and objects that are not watched.
 
-use flatfire_tests::{Runner, text, with_function_and_worker};
+use flatfire_tests::{Runner, eventually, text, with_function_and_worker};
 
 fn patient(id: &str) -> String {
     format!(r#"{{"resourceType":"Patient","id":"{id}","active":true}}"#)
@@ -8,7 +8,7 @@ fn patient(id: &str) -> String {
 
 with_function_and_worker! {
     keys_survive_their_encodings,
-    objects_that_are_none_of_ours_leave_no_trace,
+    objects_that_are_not_watched_leave_no_row,
 }
 
 async fn keys_survive_their_encodings(runner: Runner) {
@@ -37,22 +37,24 @@ async fn keys_survive_their_encodings(runner: Runner) {
     assert_eq!(stack.tables().await.rows("_loads").count(), names.len());
 }
 
-async fn objects_that_are_none_of_ours_leave_no_trace(runner: Runner) {
+async fn objects_that_are_not_watched_leave_no_row(runner: Runner) {
     let stack = runner.deploy("others").await;
     let outside = stack.put("elsewhere/patient.json", patient("outside")).await;
     let beside = stack.put("incomingX/patient.json", patient("beside")).await;
     let folder = stack.upload("folder/", "").await;
     let empty = stack.upload("empty.ndjson", "").await;
-    // The queue takes messages from others than the bucket too: the function looks at the prefix itself.
+    // The queue takes messages from others than the bucket too: the function looks at the prefix itself, and what it
+    // does not watch becomes a dead letter.
     stack.announce_again(&outside, "01").await;
     stack.announce_again(&beside, "01").await;
     // What is loaded after all of these shows that none of them is merely late.
     let inside = stack.upload("patient.json", patient("inside")).await;
     stack.settled(&inside).await;
+    eventually("two dead letters", async || (stack.dead_letters().await == 2).then_some(())).await;
     stack.quiet().await;
     let tables = stack.tables().await;
     assert_eq!(tables.rows("Patient").count(), 1);
     let keys: Vec<_> = tables.rows("_loads").map(|load| text(load, "key").to_owned()).collect();
     assert_eq!(keys, [inside.key], "{} and {} are acknowledged without work", folder.key, empty.key);
-    assert_eq!(stack.log_lines("object not watched").await.len(), 2);
+    assert!(stack.log_lines("object not watched").await.len() >= 2, "each delivery has a line");
 }

@@ -88,8 +88,8 @@ pub(super) const STACK: &[Code] = &[
     line("object handed over", "the object is large and waits for the worker", "see that a worker runs"),
     line(
         "object not watched",
-        "the object is outside the watched bucket, prefix or suffix; it is not loaded, and its message is gone",
-        "see WatchedPrefix and WatchedSuffix, and who sent it",
+        "the object is outside the watched bucket, prefix or suffix; it is not loaded, and its message becomes a dead letter",
+        "see WatchedPrefix and WatchedSuffix, and who sent it; then delete the dead letter",
     ),
     line("events ignored", "test events, removals, folders or empty objects", NOTHING),
     line(

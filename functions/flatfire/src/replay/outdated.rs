@@ -91,8 +91,12 @@ impl Counts {
 
 impl Run<'_> {
     async fn handle(&mut self, loads: Vec<Load>) -> anyhow::Result<()> {
-        if self.arguments.dry_run {
+        if self.arguments.dry_run.is_chosen {
             for load in loads {
+                if self.arguments.dry_run.is_json {
+                    console::print_json(&super::described(&load))?;
+                    continue;
+                }
                 let how = if load.bucket == "file" { "here" } else { "by the function" };
                 console::print(&format!(
                     "{}\tcode {}, catalog {}\tload again {how}",

@@ -128,6 +128,12 @@ async fn outdated_loads_are_made_again() {
     assert_eq!(dry.stdout.lines().count(), 1, "{}", dry.stdout);
     assert!(dry.stdout.contains("one.ndjson") && dry.stdout.contains("load again here"), "{}", dry.stdout);
     assert!(dry.stderr.contains("1 made by code "), "{}", dry.stderr);
+    let json = outdated(&["--dry-run", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let named = replay(&database, &["--dry-run", "--json", &one]);
+    assert_eq!(told, serde_json::from_str::<serde_json::Value>(&named.stdout).unwrap());
+    assert!(told["load"].as_str().unwrap().contains("one.ndjson"), "{told}");
+    assert_eq!((&told["code"], &told["by"]), (&env!("CARGO_PKG_VERSION").into(), &"here".into()));
     assert_eq!(columns().await, [(true, false), (false, true)], "a dry run changes nothing");
 
     let ran = outdated(&[]);

@@ -171,10 +171,10 @@ async fn a_large_object_goes_to_the_queue_of_the_worker() {
             assert_eq!(keys(&message.events), ["in/a"]);
         }
     }
-    // An object that is not watched goes nowhere, and a message that cannot be sent on comes again.
+    // An object that is not watched goes nowhere but back, and a message that cannot be sent on comes again.
     let bench = Bench::new(&[]).await.with_large_objects(0);
     bench.handle(batch(&[("m", put("out/a"))])).await.unwrap();
-    assert!(bench.calls().is_empty());
+    assert!(!bench.calls().iter().any(|(call, _)| call == "SendMessage"), "{:?}", bench.calls());
     let bench = Bench::new(&[]).await.with_large_objects(0).with_a_refusing_queue();
     assert_eq!(failed(&bench.handle(batch(&[("m", put("in/a"))])).await.unwrap()), ["m"]);
     assert!(bench.loaded().is_empty());
@@ -201,15 +201,23 @@ async fn keys_reach_the_load_decoded() {
 }
 
 #[tokio::test]
-async fn what_is_not_watched_is_acknowledged_and_not_loaded() {
+async fn a_message_for_an_object_that_is_not_watched_fails_and_nothing_is_loaded() {
     let bench = Bench::new(&[]).await;
     let mut elsewhere = put("in/a");
     elsewhere["Records"][0]["s3"]["bucket"]["name"] = json!("other");
     for message in [put("out/a"), put("in"), elsewhere] {
-        assert_eq!(bench.handle(message).await, Ok(json!({"loads": ["ignored"]})));
+        let failure = bench.handle(message.clone()).await.unwrap_err();
+        assert_eq!(
+            (&failure, failure.kind()),
+            (&InvocationFailure::Direct(Failure::NotWatched), "NotWatched")
+        );
+        let response = bench.handle(batch(&[("stray", message), ("m", put("in/b"))])).await.unwrap();
+        assert_eq!(failed(&response), ["stray"]);
     }
-    assert!(bench.loaded().is_empty());
-    assert_eq!(bench.lines("object not watched").len(), 3);
+    assert_eq!(keys(&bench.loaded()), ["in/b"; 3]);
+    assert_eq!(bench.lines("object not watched").len(), 6);
+    let failed = bench.lines("message failed");
+    assert!(failed.iter().all(|line| line["level"] == json!("DEBUG")), "the object's line tells it already");
 }
 
 #[tokio::test]
@@ -311,7 +319,7 @@ async fn a_key_stands_in_the_log_only_where_the_deployment_says_so() {
     let messages = keys.map(|key| (key, put(key)));
     let bench = Bench::new(&fates).await;
     bench.handle(batch(&messages)).await.unwrap();
-    assert_eq!(bench.lines("").len(), 6, "{}", bench.log());
+    assert_eq!(bench.lines("").len(), 7, "{}", bench.log());
     assert!(!bench.log().contains("CANARY"), "{}", bench.log());
     let plain = Bench::new(&fates).await.with_log(LogKeys::Plain, LogLevel::Info);
     plain.handle(put("in/CANARY-1")).await.unwrap();

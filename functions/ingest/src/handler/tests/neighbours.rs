@@ -151,14 +151,34 @@ async fn in_a_batch_that_comes_again_each_object_gets_a_message_of_its_own() {
     assert_eq!(keys(&bench.loaded()), ["in/a"]);
     let sent = bench.calls().into_iter().filter(|(call, _)| call == "SendMessage");
     let sent: Vec<_> = sent.map(|(_, body)| body["MessageBody"].to_string()).collect();
-    assert_eq!(sent.len(), 3, "{sent:?}");
-    for (message, key) in sent.iter().zip(["in/b", "in/c", "in/d"]) {
+    assert_eq!(sent.len(), 4, "{sent:?}");
+    for (message, key) in sent.iter().zip(["in/b", "in/c", "in/d", "out/e"]) {
         assert!(message.contains(key) && message.contains("continuation"), "{message}");
     }
     // A message alone with several objects is taken apart as well.
     let several = json!({"Records": [s3_record("in/x"), s3_record("in/y")]});
     bench.handle(delivered(3, &[("m", several)])).await.unwrap();
     assert_eq!(keys(&bench.loaded()), ["in/a"]);
+}
+
+#[tokio::test]
+async fn what_is_not_watched_goes_to_the_dead_letters_and_moves_nobody() {
+    let bench = Bench::new(&[]).await;
+    let strays: Vec<_> = (0..30).map(|number| format!("out/{number:02}")).collect();
+    let mut all: Vec<_> = strays.iter().map(String::as_str).collect();
+    all.push("in/a");
+    let mut queue = Queue::of(&all);
+    let mixed = json!({"Records": [s3_record("in/b"), s3_record("out/30"), s3_record("in/c")]});
+    queue.send(mixed.to_string());
+    queue.play(&bench).await;
+    assert_eq!(queue.dead.len(), 31, "{:?}", queue.dead);
+    assert!(queue.dead.iter().all(|body| body.contains("out/")));
+    let loaded = bench.loaded();
+    let loaded: BTreeSet<_> = keys(&loaded).into_iter().collect();
+    assert_eq!(loaded, BTreeSet::from(["in/a", "in/b", "in/c"]));
+    assert!(!queue.dead.iter().any(|body| body.contains("in/")), "a stray becomes a dead letter by itself");
+    // Only the mixed message is taken apart; no stray makes others go round again.
+    assert!(queue.sent <= all.len() + 1 + 3, "{} messages were sent", queue.sent);
 }
 
 #[tokio::test]
