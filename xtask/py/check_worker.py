@@ -237,7 +237,8 @@ def check_likeness(template, ingest):
 
 
 def check_all(template, ingest):
-    check_parameters(template, "deploy/worker/README.md")
+    as_in_ingest = template["Parameters"].keys() & ingest["Parameters"].keys() - SIZED_OTHERWISE
+    check_parameters(template, "deploy/worker/README.md", as_in_ingest)
     check_likeness(template, ingest)
     for name, given in COMBINATIONS.items():
         try:
