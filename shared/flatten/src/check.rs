@@ -1,9 +1,9 @@
 //! Checks: what a deployment asks of data before they are written.
 //!
 //! Structural checks are always made and only counted: ids, dates, codes of required bindings, references, mandatory
-//! elements, values of the wrong type. A deployment adds its own as a list of `{name, type, path, severity, message}`: `path` is a FHIRPath condition on
-//! resources of the type. A check fails where the condition is false; where it says nothing, it passes. Gates judge
-//! an object as a whole, before anything of it is written.
+//! elements, values of the wrong type. A deployment adds its own as a list of `{name, type, path, severity, message}`:
+//! `path` is a FHIRPath condition on resources of the type. A check fails where the condition is false; where it says
+//! nothing, it passes. Gates judge an object as a whole, before anything of it is written.
 
 mod bindings;
 mod mandatory;
@@ -53,7 +53,7 @@ pub(crate) struct Structural {
     pub(crate) dates: u64,
     /// Codes that the element's required value set has in no release.
     pub(crate) codes: u64,
-    /// References that are no URI reference.
+    /// References that are not URI references.
     pub(crate) references: u64,
     /// Values of the wrong primitive type, and numbers that are too small for theirs.
     pub(crate) values: u64,

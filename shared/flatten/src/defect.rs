@@ -20,11 +20,11 @@ pub struct Defect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DefectCode {
-    /// The text is no JSON: a token is missing or misplaced.
+    /// The text is not JSON: a token is missing or misplaced.
     InvalidJson,
     /// The text ends inside a value.
     TruncatedJson,
-    /// The bytes are no UTF-8.
+    /// The bytes are not UTF-8.
     InvalidUtf8,
     /// A string has an escape that JSON does not have, or half of a surrogate pair.
     InvalidEscape,
@@ -40,23 +40,23 @@ pub enum DefectCode {
     TooLarge,
     /// More names that FHIR does not have than one resource may bring: unknown elements, extension URLs.
     TooManyNames,
-    /// A JSON value that is no object with a `resourceType`.
+    /// A JSON value that is not an object with a `resourceType`.
     NotAResource,
-    /// A `resourceType` that is no name.
+    /// A `resourceType` that is not a name.
     InvalidResourceType,
-    /// An `id` that is no FHIR id and cannot be a key.
+    /// An `id` that is not a FHIR id and cannot be a key.
     InvalidId,
     /// A scalar stands where an object must stand.
     ObjectExpected,
     /// An integer out of its datatype's range.
     IntegerOutOfRange,
-    /// A view's column met several values and is no collection.
+    /// A view's column met several values and is not a collection.
     SeveralValues,
     /// A view's expression met values that it cannot work on.
     InvalidOperand,
     /// A DELETE entry that names no resource by type and id.
     UnresolvableDeletion,
-    /// An entry whose `request.method` is no method of HTTP.
+    /// An entry whose `request.method` is not a method of HTTP.
     UnknownMethod,
     /// A PATCH entry: what it changes is not known here, so the resource that it names is out of date.
     PatchNotApplied,

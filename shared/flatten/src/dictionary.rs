@@ -1,7 +1,7 @@
 //! The dictionary: which columns rows have filled, how often, and what each of them means.
 //!
-//! Cells are counted as they stand in rows; what a column means is looked up once, when the dictionary is taken. A column
-//! inside the records of a list is called by the list and its own name: `component.code_code`.
+//! Cells are counted as they stand in rows; what a column means is looked up once, when the dictionary is taken. A
+//! column inside the records of a list is called by the list and its own name: `component.code_code`.
 
 mod tally;
 
@@ -125,9 +125,9 @@ impl Dictionary {
         })
     }
 
-    /// Times that a column was met for which there was no room: its table had [`MAX_COLUMNS`] others, all tables
-    /// together had some ten thousands, or its name was too long. It goes with the dictionary it was counted in:
-    /// whoever takes several adds it up.
+    /// Returns how often a column had no room: its table had [`MAX_COLUMNS`] others, all tables together had some ten
+    /// thousands, or its name was too long. The count belongs to its dictionary: a caller that takes several adds
+    /// it up.
     #[must_use]
     pub const fn unlisted(&self) -> u64 {
         self.unlisted

@@ -35,7 +35,7 @@
 //!                       └─ Defect
 //! ```
 //!
-//! [`Flattener`] goes all of it in one call. Its parts can be used alone, and the modules stand in the order in which a
+//! [`Flattener`] goes all of it in one call. Its parts can be used alone, and the modules are in the order in which a
 //! resource meets them:
 //!
 //! - [`json`] parses bytes into a tape of spans; [`resource`] proves that it is a resource; [`defect`] says what is

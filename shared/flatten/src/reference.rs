@@ -53,7 +53,7 @@ pub fn parse(reference: &str) -> Reference<'_> {
     if let (Some(id), Some(kind)) = (segments.next(), segments.next())
         && is_id(id)
         && is_type(kind)
-        // Types of one's own stand in relative references. What else stands in a URL is no type.
+        // Types of the deployment's own are in relative references only. Another name in a URL is not a type.
         && (segments.next().is_none() || model::is_resource_type(kind))
     {
         return Reference::Resource { kind, id };
@@ -103,8 +103,8 @@ pub fn is_type(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Returns whether a text can be an id in a key: FHIR's `[A-Za-z0-9\-\.]{1,64}`, and what real servers add to it (`_`, `:`,
-/// more length), but nothing that would make a key or an address ambiguous.
+/// Returns whether a text can be an id in a key: FHIR's `[A-Za-z0-9\-\.]{1,64}`, and what real servers add to it (`_`,
+/// `:`, more length), but nothing that would make a key or an address ambiguous.
 #[must_use]
 pub fn is_id(id: &str) -> bool {
     !id.is_empty()

@@ -20,7 +20,7 @@ pub enum LoadState {
     Superseded,
     /// A gate refused it.
     Refused,
-    /// An attempt is at it, or was interrupted and will be followed by another.
+    /// An attempt works on it, or was interrupted and will be followed by another.
     Running,
     /// Its last attempt was killed, and its lease has ended.
     Stuck,
@@ -141,8 +141,8 @@ impl From<LoadState> for AuditVerdict {
     }
 }
 
-/// Returns what the ledger knows of each of these versions at a moment, in milliseconds since 1970-01-01T00:00:00Z. Fails
-/// when the store does.
+/// Returns what the ledger knows of each of these versions at a moment, in milliseconds since 1970-01-01T00:00:00Z.
+/// Fails when the store does.
 pub async fn known_loads(
     store: &(impl Admin + ?Sized),
     versions: &[ListedVersion],

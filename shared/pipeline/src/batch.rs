@@ -135,7 +135,7 @@ impl Unstored {
         *self.codes.entry(reason.code()).or_default() += 1;
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.codes.is_empty()
@@ -147,7 +147,7 @@ impl Unstored {
 pub struct RejectRoom(Arc<AtomicU64>);
 
 impl RejectRoom {
-    /// The room that is left after so many.
+    /// Returns the room that is left after `stored` rejects.
     #[must_use]
     pub fn after(stored: u64) -> Self {
         Self(Arc::new(AtomicU64::new(MAX_REJECTS.saturating_sub(stored))))
@@ -171,7 +171,8 @@ impl Default for RejectRoom {
 pub struct ResourceWrite {
     /// `Patient/123`
     pub key: String,
-    /// `Patient`; [`UNKNOWN_TYPE`](flatten::model::UNKNOWN_TYPE) for every type that neither FHIR nor the deployment has.
+    /// `Patient`; [`UNKNOWN_TYPE`](flatten::model::UNKNOWN_TYPE) for every type that neither FHIR nor the deployment
+    /// has.
     pub resource_type: Arc<str>,
     /// Its place in the order of versions.
     pub version: Version,
@@ -215,7 +216,7 @@ pub enum Fate {
     Deleted,
     /// It goes whole, as it came, to the archive instead of the tables.
     Archived(Vec<u8>),
-    /// Somebody erases it: everything under its key goes away, and no version of it comes back while the mark stands.
+    /// An erasure: everything under its key is removed, and no version of it comes back while the mark exists.
     Erased {
         /// [`Marks::of_resource`](crate::erasure::Marks::of_resource) of its key.
         mark: String,
@@ -264,7 +265,7 @@ impl Completion {
     }
 }
 
-/// The list that a path ends in an item of.
+/// Returns the path of the list whose item a path ends in.
 pub(crate) fn list_of(path: &str) -> Option<&str> {
     let (list, index) = path.rsplit_once('.')?;
     index.bytes().all(|byte| byte.is_ascii_digit()).then_some(list)
@@ -305,8 +306,8 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Its key: load, ordinal, offset, code, and the view or table. The same reject has the same key in every reading;
-    /// of several in one frame, such as those of a Bundle inside a record, each has its own.
+    /// Returns its key: load, ordinal, offset, code, and the view or table. The same reject has the same key in every
+    /// reading; of several in one frame, such as those of a Bundle inside a record, each has its own.
     #[must_use]
     pub fn id(&self) -> String {
         let place = match &self.reason {
@@ -342,7 +343,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The code in the ledger's counts and in `_rejects`.
+    /// Returns the code in the ledger's counts and in `_rejects`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

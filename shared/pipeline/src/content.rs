@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 /// The rules that make rows of a resource. Another number, or another version of this program, makes all content new.
 const RULES: &str = concat!("flatfire rows 1, ", env!("CARGO_PKG_VERSION"));
 
-/// A hash of all that the rows of a resource follow from: its bytes, its key, the settings, and the entries of its Bundle
-/// that it refers to.
+/// A hash of all that the rows of a resource follow from: its bytes, its key, the settings, and the entries of its
+/// Bundle that it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContentHash([u8; 16]);
 
@@ -34,7 +34,7 @@ impl fmt::Display for ContentHash {
 pub(crate) struct ContentHasher(Sha256);
 
 impl ContentHasher {
-    /// A hasher for the catalog with this fingerprint.
+    /// Returns a hasher for the catalog with this fingerprint.
     pub(crate) fn new(fingerprint: &str) -> Self {
         Self(Sha256::new().chain_update(RULES).chain_update([0]).chain_update(fingerprint))
     }

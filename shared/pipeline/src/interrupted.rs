@@ -13,7 +13,7 @@ pub enum Interrupted {
         /// The service's error code or the kind of failure, such as `SlowDown` or `timeout`.
         code: String,
     },
-    /// S3 or KMS refuses access: nothing helps until somebody grants it.
+    /// S3 or KMS refuses access: no attempt can succeed until the right is granted.
     #[error(
         "access to the object is denied ({code}); grant s3:GetObject and kms:Decrypt to the function's role"
     )]
@@ -43,7 +43,7 @@ pub enum Interrupted {
     /// The time is up; the next attempt resumes from the checkpoint.
     #[error("the deadline is near; the next attempt goes on from the checkpoint")]
     Deadline,
-    /// Somebody asked for an end.
+    /// The process was asked to end.
     #[error("interrupted by hand; load it again to go on")]
     Cancelled,
     /// Another function holds this object version.

@@ -5,7 +5,7 @@
 //!                               └─ Defect → Reject ─┘   (same batch, same store, nothing lost)
 //! ```
 //!
-//! The modules stand in the order of that line.
+//! The modules are in the order of that line.
 
 pub mod notification;
 pub mod object;

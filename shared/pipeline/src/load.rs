@@ -52,8 +52,8 @@ pub struct PipelineLimits {
     pub writes_at_once: usize,
     /// The largest resource.
     pub decode: decode::DecoderLimits,
-    /// How long a load without a deadline holds its object against others unless it renews its lease, which it does four
-    /// times as often. Of a load that is killed, nobody can begin before.
+    /// How long a load without a deadline holds its object against others unless it renews its lease, which it does
+    /// four times as often. Of a load that is killed, nobody can begin before.
     pub lease: Duration,
 }
 
@@ -78,7 +78,7 @@ pub struct Job<'a> {
     pub by: Option<Requester>,
     /// When work stops, with a checkpoint; without one the lease is renewed for as long as it takes.
     pub deadline: Option<Deadline>,
-    /// Set by whoever wants an end: what is under way is finished, and noted.
+    /// Set to ask for an end: what is under way is finished, and noted.
     pub is_cancelled: Option<&'a AtomicBool>,
     /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
     pub clock: fn() -> i64,
@@ -86,7 +86,7 @@ pub struct Job<'a> {
     pub progress: Progress<'a>,
 }
 
-/// Whoever shows how far a load is: told the bytes read so far.
+/// Shows the progress of a load. It gets the bytes read so far.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// What became of an object.
@@ -128,10 +128,10 @@ const LEASE_BEHIND_MILLISECONDS: i64 = 10 * 1000;
 /// every attempt reads from the beginning, and would never get there.
 const MOST_STALLS: u32 = 3;
 
-/// Why a load is done of which nothing stands in the tables.
+/// Why a load is done although it has no rows in the tables.
 const MANIFEST: &str = "manifest";
 
-/// Why a load is partial whose object is gone.
+/// Why the load of an object that is gone is partial.
 const OBJECT_GONE: &str = "the object is gone; what was read of it before stands";
 
 /// An attempt that the ledger has let begin.
@@ -296,7 +296,7 @@ impl Pipeline {
         }
     }
 
-    /// What is left to do when everything is durable.
+    /// Does what is left to do when everything is durable.
     async fn complete(
         &self,
         run: &BegunAttempt,
@@ -366,7 +366,7 @@ async fn release(
     Err(by)
 }
 
-/// Partial as soon as something was set aside, failed if nothing else came of it.
+/// Returns partial as soon as something was set aside, failed if nothing was loaded.
 fn status_of(summary: &Summary) -> Status {
     match summary {
         _ if summary.rejected == 0 && summary.view_defects == 0 && summary.adds_up() => Status::Done,

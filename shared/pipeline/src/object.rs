@@ -28,12 +28,12 @@ pub enum Pin {
     Version(String),
     /// The `ETag`, for `If-Match`, where the bucket has no versions.
     ETag(String),
-    /// Neither was announced: whatever the key holds now.
+    /// Neither was announced: the bytes that the key has now.
     Latest,
 }
 
 impl ObjectRef {
-    /// The name of this object version in the ledger: the same for every notification of the same bytes.
+    /// Returns the name of this object version in the ledger: the same for every notification of the same bytes.
     #[must_use]
     pub fn load_id(&self) -> String {
         format!("{}/{}@{}", self.bucket, self.key, self.pin)
@@ -50,7 +50,7 @@ impl fmt::Display for Pin {
     }
 }
 
-/// The first `bytes` of a digest in lower-case hex.
+/// Returns the first `bytes` of a digest in lower-case hex.
 #[must_use]
 pub fn hex(digest: &[u8], bytes: usize) -> String {
     digest

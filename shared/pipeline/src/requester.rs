@@ -39,7 +39,7 @@ impl Requester {
     }
 }
 
-/// The characters of ids and session names in IAM, and the colon between them.
+/// Returns whether a text has only the characters of ids and session names in IAM, and the colon between them.
 fn is_name(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-:".contains(&byte);
     !text.is_empty() && text.len() <= MAX_BYTES && text.bytes().all(is_part)

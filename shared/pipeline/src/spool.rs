@@ -213,7 +213,7 @@ fn read_block(file: &mut impl Read, is_compressed: bool) -> io::Result<Option<Ve
     if is_compressed { zstd::bulk::decompress(&bytes, inflated).map(Some) } else { Ok(Some(bytes)) }
 }
 
-/// `None` at the end of the file.
+/// Reads a length; `None` at the end of the file.
 fn read_length(file: &mut impl Read) -> io::Result<Option<usize>> {
     let mut bytes = [0; 8];
     let (first, rest) = bytes.split_at_mut(1);

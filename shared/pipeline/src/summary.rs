@@ -12,7 +12,7 @@ pub struct Summary {
     pub inflated_bytes: u64,
     /// Records read: resources, entries that delete, and broken ones.
     pub records: u64,
-    /// Resources whose rows stand in the tables.
+    /// Resources whose rows are in the tables.
     pub loaded: u64,
     /// Resources that stood there already, of the same time and with the same content.
     pub unchanged: u64,
@@ -49,7 +49,7 @@ pub struct Drift {
     pub unknown_elements: u64,
     /// Columns in which extensions of two URLs with one tail meet, or are kept apart by a suffix, for the first time.
     pub clashes: u64,
-    /// How often a column was met that does not stand in the dictionary, because 20,000 others of the load do.
+    /// How many values had a column that is not in the dictionary, because 20,000 others of the load are.
     pub unlisted: u64,
     /// `<table>.<column>` of the first new ones, at most [`Drift::MAX_NAMES`]. Names that follow from the data alone,
     /// of unknown elements and of extensions, stand in `_columns` only: somebody may have made them up of anything.
@@ -60,7 +60,7 @@ impl Drift {
     /// The most names that are listed.
     pub const MAX_NAMES: usize = 50;
 
-    /// Whether nothing was new.
+    /// Returns whether nothing was new.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.new_columns == 0 && self.clashes == 0 && self.unlisted == 0
@@ -88,7 +88,7 @@ impl Summary {
         }
     }
 
-    /// Whether every record read has met exactly one fate.
+    /// Returns whether every record read has met exactly one fate.
     #[must_use]
     pub const fn adds_up(&self) -> bool {
         self.records

@@ -9,7 +9,7 @@ use crate::object::{ObjectRef, Source};
 /// The total order over versions of a resource: the version's time, then the S3 sequencer, then a hash of the object's
 /// key, then the ordinal, then the edition. Compared as text, so that the database compares it too.
 ///
-/// The key stands in it as a hash, because a token outlasts the rows of an erased resource and a key may name a patient.
+/// The key is in it as a hash, because a token outlasts the rows of an erased resource and a key may name a patient.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(String);
 
@@ -26,15 +26,15 @@ const TIME_DIGITS: usize = 28;
 /// The digits and separators of a token.
 const TOKEN_BYTES: usize = 28 + 1 + SEQUENCER_WIDTH + 1 + 16 + 1 + 16;
 
-/// A record may say that it is newer than its object by at most this, in nanoseconds: 24 hours for clocks and zones that
-/// are wrong.
+/// A record may say that it is newer than its object by at most this, in nanoseconds: 24 hours for clocks and zones
+/// that are wrong.
 const TOLERANCE: i128 = 24 * 60 * 60 * 1_000_000_000;
 
 /// Time and position of a token, without what all tokens of an object share.
 pub(crate) type PackedVersion = [u8; 22];
 
-/// Where a record stands among those of its object: the ordinal of its frame, and its number within the frame, because a
-/// Bundle inside a record brings many.
+/// Where a record stands among those of its object: the ordinal of its frame, and its number within the frame, because
+/// a Bundle inside a record brings many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(u64);
 
@@ -151,7 +151,7 @@ impl Version {
         order.version(order.time(stated).nanoseconds, Position::new(source.ordinal, 0))
     }
 
-    /// Reads a token as it stands in `_version`, without its edition.
+    /// Reads a token of `_version`, without its edition.
     #[must_use]
     pub fn from_token(token: &str) -> Self {
         let base = if Self::edition(token) > 0 { token.get(..token.len().saturating_sub(9)) } else { None };
@@ -164,7 +164,8 @@ impl Version {
         Self(ERASED.to_owned())
     }
 
-    /// The same version made anew: newer than every lower edition, and to all others as it was.
+    /// Returns the same version in an edition: newer than every lower edition of it, unchanged against all other
+    /// versions.
     #[must_use]
     pub fn in_edition(self, edition: u32) -> Self {
         let Self(mut token) = self;
@@ -175,27 +176,27 @@ impl Version {
         Self(token)
     }
 
-    /// Whether a token is of the same time.
+    /// Returns whether a token is of the same time.
     #[must_use]
     pub fn has_time_of(&self, token: &str) -> bool {
         self.0.get(..TIME_DIGITS).is_some_and(|time| token.get(..TIME_DIGITS) == Some(time))
     }
 
-    /// Whether it is of an edition above the first.
+    /// Returns whether it is of an edition above the first.
     #[must_use]
     pub fn is_remade(&self) -> bool {
         // The ordinal that others end with has more digits than an edition.
         self.0.as_bytes().iter().nth_back(8) == Some(&b'~')
     }
 
-    /// The edition of a token as it stands in `_version`.
+    /// Returns the edition of a token of `_version`.
     #[must_use]
     pub fn edition(token: &str) -> u32 {
         let edition = token.len().checked_sub(9).and_then(|at| token.get(at..)?.strip_prefix('~'));
         edition.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or_default()
     }
 
-    /// The token as it stands in `_version`.
+    /// Returns the token as it is written in `_version`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -109,12 +109,12 @@ impl Writes {
         }
     }
 
-    /// Whether writes are under way.
+    /// Returns whether writes are under way.
     pub(crate) fn is_running(&self) -> bool {
         !self.running.is_empty()
     }
 
-    /// Whether anything was ever sent.
+    /// Returns whether anything was ever sent.
     pub(crate) fn has_sent(&self) -> bool {
         self.durable > 0 || !self.sent.is_empty()
     }
@@ -134,12 +134,12 @@ impl Writes {
         self.summary.add_checks(checks);
     }
 
-    /// What has been written so far.
+    /// Returns what has been written so far.
     pub(crate) const fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The last place before which everything is durable, also while batches behind it are under way.
+    /// Returns the last place before which everything is durable, also while batches behind it are under way.
     pub(crate) fn take_checkpoint(&mut self) -> Option<Checkpoint> {
         self.checkpoint.take()
     }

@@ -155,7 +155,7 @@ impl<'a> ChildRows<'a> {
     }
 }
 
-/// Returns whether an array holds nothing but objects, which alone can be rows. A `null` is no value.
+/// Returns whether an array holds only objects, which alone can be rows. A `null` is not a value.
 pub(super) fn only_objects(array: Node<'_>) -> bool {
     array.as_items().all(|item| matches!(item.kind(), Kind::Object | Kind::Null))
 }

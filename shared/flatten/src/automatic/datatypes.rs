@@ -55,7 +55,7 @@ pub(super) fn write_pairs<'a>(
         let (system, code) = match (text_part(item, "system"), text_part(item, second)) {
             (Ok(None), Ok(None)) => continue,
             (Ok(system), Ok(code)) => (system, code),
-            // A pair without a part that is no text would be wrong. The part stands elsewhere in the row.
+            // A pair that lacks a part that is not text would be wrong. The part is elsewhere in the row.
             _ => continue,
         };
         if list.is_none() {

@@ -547,7 +547,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
 
     fn check_companions(&self, array: Node<'a>) -> Result<(), Defect> {
         let is_wrong_item = |item: &Node<'_>| !matches!(item.kind(), Kind::Object | Kind::Null);
-        // An `extension` that is no list of objects is a defect here as on a single primitive.
+        // An `extension` that is not a list of objects is a defect here as on a single primitive.
         let is_wrong_list = |list: &Node<'_>| !matches!(list.kind(), Kind::Array | Kind::Object | Kind::Null);
         let wrong = array.as_items().find(is_wrong_item);
         let mut lists = array.as_items().filter_map(|item| item.get("extension"));
@@ -668,8 +668,8 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         self.members(path, extension)
     }
 
-    /// Writes several extensions with one URL: scalars as a list; anything else as a primary item and a list of items, or
-    /// rows of a child table.
+    /// Writes several extensions with one URL: scalars as a list; anything else as a primary item and a list of items,
+    /// or rows of a child table.
     fn repeated_extension(
         &mut self,
         field: FieldId,

@@ -50,7 +50,7 @@ impl Text {
     }
 }
 
-/// Returns the members of objects in order and without white space; a text that is no JSON as it is.
+/// Returns the members of objects in order and without white space; a text that is not JSON as it is.
 fn canonical(text: &str) -> String {
     let json: Option<Json> = serde_json::from_str(text).ok();
     json.map_or_else(|| text.to_owned(), |json| ordered(&json))

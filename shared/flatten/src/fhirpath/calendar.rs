@@ -29,8 +29,8 @@ const CLOCK: [(&str, &str, i128); 6] = [
 ];
 
 impl Amount {
-    /// Reads a quantity; `None` where its unit is no unit of time. Only seconds and milliseconds have fractions: of larger
-    /// units the whole part counts.
+    /// Reads a quantity; `None` where its unit is not a unit of time. Only seconds and milliseconds have fractions: of
+    /// larger units the whole part counts.
     pub(super) fn of(value: Decimal, unit: &str) -> Option<Self> {
         let is = |code: &str, word: &str| {
             unit == code || unit == word || unit.strip_suffix('s').is_some_and(|singular| singular == word)

@@ -154,7 +154,7 @@ fn fingerprint_of_node(node: Node<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match node.kind() {
         Kind::Object => {
-            // The order of members is no part of an object's value.
+            // The order of members is not part of an object's value.
             let members = node.members().map(|(name, value)| {
                 let mut hasher = DefaultHasher::new();
                 (name.text(), fingerprint_of_node(value)).hash(&mut hasher);

@@ -23,7 +23,7 @@ impl Decimal {
         Self { mantissa: value, scale: 0 }
     }
 
-    /// Reads a JSON or FHIRPath number. `None` beyond 38 digits, and for anything that is no number.
+    /// Reads a JSON or FHIRPath number. `None` beyond 38 digits, and for anything that is not a number.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (digits, exponent) = match text.split_once(['e', 'E']) {
             Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),

@@ -104,7 +104,7 @@ impl<'m> Machine<'m> {
         shape && test.admits(types)
     }
 
-    /// Returns whether a value that is no element is of a type.
+    /// Returns whether a value that is not an element is of a type.
     pub(super) fn computed_value_is(&self, item: Item, test: &TypeTest) -> bool {
         let own = match item {
             Item::Literal(index) => {
@@ -246,7 +246,8 @@ fn text_value(text: Cow<'_, str>, reading: ScalarReading) -> ItemValue<'_> {
     }
 }
 
-/// Returns an object with a number in `value` as a quantity. An object with a comparator is not a quantity: it means a range.
+/// Returns an object with a number in `value` as a quantity. An object with a comparator is not a quantity: it means a
+/// range.
 fn quantity(node: Node<'_>) -> Option<Quantity<'_>> {
     let value = node.get("value")?.number().and_then(Decimal::parse)?;
     if node.get("comparator").is_some() || node.get("extension").is_some() {

@@ -195,12 +195,12 @@ impl<'m> Machine<'m> {
             Some(_) => return Err(fault),
         };
         self.truncate(base);
-        // An integer beyond 32 bits is no value.
+        // An integer beyond 32 bits is not a value.
         self.push_number(result.filter(|number| !link.is_integer || number.fits_integer()));
         Ok(())
     }
 
-    /// `&` takes nothing for the empty text.
+    /// Runs `&`, for which nothing is the empty text.
     fn concatenate(&mut self, base: usize, middle: usize) -> Result<(), PathError> {
         if middle - base > 1 {
             return Err(self.fault_at(base + 1));

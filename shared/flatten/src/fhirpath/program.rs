@@ -148,7 +148,7 @@ pub(crate) struct Route {
 /// What happens to the companions (`_birthDate`) of primitives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Companions {
-    /// Nobody asks for them.
+    /// They are not needed.
     Ignored,
     /// They go along with the values, because something later asks for extensions of primitives.
     Carried,

@@ -118,7 +118,7 @@ impl<'a> Node<'a> {
         self.document.text.get(span.start - around..span.end + around).unwrap_or_default()
     }
 
-    /// This one value where a sequence of items is wanted.
+    /// Returns one value as a sequence of items.
     #[must_use]
     pub fn once(node: Node<'a>) -> Items<'a> {
         Items { document: node.document, range: node.index..node.entry().next }
@@ -158,7 +158,7 @@ impl<'a> Node<'a> {
         (self.kind() == Kind::Number).then(|| self.raw())
     }
 
-    /// Returns the truth value; `None` for anything that is no boolean.
+    /// Returns the truth value; `None` for anything that is not a boolean.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {
         match self.kind() {

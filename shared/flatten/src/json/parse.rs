@@ -32,10 +32,10 @@ pub struct JsonError {
     pub offset: usize,
 }
 
-/// The ways a text is no acceptable JSON document.
+/// The ways a text is not an acceptable JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum JsonErrorKind {
-    /// The bytes are no UTF-8.
+    /// The bytes are not UTF-8.
     #[error("invalid UTF-8")]
     InvalidUtf8,
     /// A value should begin here.

@@ -48,7 +48,7 @@ fn string_stops(block: &Block) -> u32 {
     (is_control | bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
 }
 
-/// Returns a bit for each byte that is no white space.
+/// Returns a bit for each byte that is not white space.
 #[inline]
 fn others_than_space(block: &Block) -> u32 {
     let bytes = u8x16::new(*block);

@@ -101,8 +101,8 @@ pub fn column_tail(carrying: Option<TypeId>, url: &str) -> Cow<'_, str> {
     bare
 }
 
-/// Returns the first 128 bytes of the tail with the first 6 hex digits of the SHA-256 of the URL, without `|version` and a
-/// trailing `/`.
+/// Returns the first 128 bytes of the tail with the first 6 hex digits of the SHA-256 of the URL, without `|version`
+/// and a trailing `/`.
 #[must_use]
 pub fn with_digest(tail: &str, url: &str) -> String {
     let tail = tail.get(..LONGEST_TAIL).unwrap_or(tail);
@@ -110,8 +110,8 @@ pub fn with_digest(tail: &str, url: &str) -> String {
     digest.iter().take(3).fold(format!("{tail}_"), |name, byte| name + &format!("{byte:02x}"))
 }
 
-/// Returns what follows the last `/` or `#` (of a `urn:`, the last `:`), joined to one word. A bare version or nothing at
-/// all yields to the segment before it; an OID is no version. Always `[A-Za-z][A-Za-z0-9]*`.
+/// Returns what follows the last `/` or `#` (of a `urn:`, the last `:`), joined to one word. A bare version or nothing
+/// at all yields to the segment before it; an OID is not a version. Always `[A-Za-z][A-Za-z0-9]*`.
 #[must_use]
 pub fn tail(url: &str) -> Cow<'_, str> {
     let url = without_version(url);
@@ -149,15 +149,16 @@ pub fn is_reserved(tail: &str) -> bool {
     RESERVED.binary_search_by(|(name, _)| (*name).cmp(tail)).is_ok()
 }
 
-/// Returns whether an element of the type has a column of that name, or a choice begins with it. A concept's primary coding
-/// stands at the concept.
+/// Returns whether an element of the type has a column of that name, or a choice begins with it. A concept's primary
+/// coding stands at the concept.
 #[must_use]
 pub fn has_column(known: TypeId, name: &str) -> bool {
     let has = |known: TypeId| known.element(name).is_some() || known.choices(name).next().is_some();
     has(known) || sharing(known).is_some_and(has)
 }
 
-/// Returns whether a name is what stands in place of large data: `<element>Size` or `<element>Sha256` of a base64 element.
+/// Returns whether a name is what stands in place of large data: `<element>Size` or `<element>Sha256` of a base64
+/// element.
 #[must_use]
 pub fn is_of_data(carrier: TypeId, name: &str) -> bool {
     let data = name.strip_suffix("Size").or_else(|| name.strip_suffix("Sha256"));
@@ -216,7 +217,7 @@ pub fn without_version(url: &str) -> &str {
     url.split('|').next().unwrap_or(url).trim_end_matches('/')
 }
 
-/// `1.0`, `v2`, `4.0.1`.
+/// Returns whether a segment is a version, such as `1.0`, `v2`, `4.0.1`.
 fn is_version(segment: &str) -> bool {
     let numbers = segment.strip_prefix(['v', 'V']).unwrap_or(segment);
     numbers.split('.').all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))

@@ -1,5 +1,5 @@
-//! The elements of FHIR's types: the union of DSTU2, STU3, R4, R4B, R5 and R6, so that nobody names a release. R6 is not
-//! published yet: it adds types, elements and uses, and where it differs the newest published release decides.
+//! The elements of FHIR's types: the union of DSTU2, STU3, R4, R4B, R5 and R6, so that no release need be named. R6 is
+//! not published yet: it adds types, elements and uses, and where it differs the newest published release decides.
 //!
 //! ```
 //! use flatten::model::{self, Datatype, Primitive};
@@ -146,7 +146,7 @@ impl TypeId {
     }
 
     /// Returns the members of a choice in any release, by name: `valueQuantity`, `valueString` … for `value`. None for
-    /// what is no choice.
+    /// what is not a choice.
     pub fn choices(self, base: &str) -> impl Iterator<Item = Element> {
         table::elements_after(self, base).filter(move |element| element.is_choice_of(base))
     }

@@ -1,4 +1,4 @@
-//! `elements.txt`: its types are found once, a type's elements when somebody first asks for them.
+//! `elements.txt`: its types are found once, a type's elements when they are first needed.
 //!
 //! A process that sees forty types pays for forty of more than a thousand: nothing is indexed at a cold start that
 //! the input does not need.

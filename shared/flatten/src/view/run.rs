@@ -319,8 +319,8 @@ impl<'m> Runner<'m, '_> {
         Ok(())
     }
 
-    /// Verifies what a column's path has left on the stack: one item at most where the column is no collection, and no
-    /// item that may turn out to be none. A key that comes later may stand alone: the cell waits for it.
+    /// Verifies what a column's path has left on the stack: one item at most where the column is not a collection, and
+    /// no item that may turn out to be none. A key that comes later may stand alone: the cell waits for it.
     fn check_count(&self, cell: &SelectColumn, start: usize, slot: usize) -> RunResult<'m> {
         let error = |cause| RunError { cause, location: PlanLocation::Column(slot) };
         let count = self.machine.len() - start;

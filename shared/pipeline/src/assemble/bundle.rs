@@ -1,4 +1,4 @@
-//! Bundles: their references find each other, and so do those of Bundles that stand whole inside a record.
+//! Bundles: their references find each other, and so do those of Bundles that are whole inside a record.
 
 use std::mem;
 
@@ -51,7 +51,7 @@ impl OpenBundle {
 }
 
 impl Assembler {
-    /// Reads the entries of a Bundle that stands whole inside a record.
+    /// Reads the entries of a Bundle that is whole inside a record.
     pub(super) fn nested_bundle(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         let is_nested = mem::replace(&mut self.is_nested, true);
         let key = self.whole_bundle(place, node, urls);
@@ -87,9 +87,9 @@ impl Assembler {
         }
     }
 
-    /// Reads a Bundle entry by entry that did not stream by: it stands inside a record, or cannot be told from other
-    /// resources while it streams, because its `entry` is no array, its names are written with escapes, or its entries
-    /// come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
+    /// Reads a Bundle that was not streamed, entry by entry: it is inside a record, or cannot be told from other
+    /// resources while it streams, because its `entry` is not an array, its names are written with escapes, or its
+    /// entries come first and say nothing that only entries say. Nothing of it is copied but what it says of itself.
     fn whole_bundle(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
         let facts = BundleFacts::of(node);
         let references = References::open(!facts.is_answer);
@@ -118,7 +118,7 @@ impl Assembler {
             self.stands_at = around;
         }
         self.leave_bundle();
-        // It is no larger than the record that it stands in.
+        // It is not larger than the record around it.
         if let Some(mut closing) = self.closing.pop_back() {
             while self.take_some(&mut closing) {}
         }
@@ -141,7 +141,7 @@ impl Assembler {
         }
     }
 
-    /// Ends the Bundle at hand if the frame that comes next is none of its.
+    /// Ends the current Bundle if the next frame does not belong to it.
     pub(super) fn come_to(&mut self, frame: &Frame<'_>) {
         let next = match *frame {
             Frame::Entry { bundle, .. } | Frame::BundleEnd { bundle, .. } => Some(bundle),
@@ -203,8 +203,8 @@ impl Assembler {
         !self.closing.is_empty()
     }
 
-    /// Takes some of what waited for the end of a Bundle: deletions, then held resources, then keys of references. To be called until
-    /// [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
+    /// Takes some of what waited for the end of a Bundle: deletions, then held resources, then keys of references. To
+    /// be called until [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
     pub fn take_waiting(&mut self) {
         if let Some(mut closing) = self.closing.pop_front()
             && self.take_some(&mut closing)
@@ -253,7 +253,7 @@ impl Assembler {
         true
     }
 
-    /// Keys and types that are known now.
+    /// Adds keys and types that are known now.
     pub(super) fn answered(&mut self, answer: ResolvedCell) {
         match answer {
             ResolvedCell::Key(completion) => {

@@ -41,8 +41,8 @@ impl Method {
 }
 
 impl Assembler {
-    /// Takes an entry: a resource, a deletion, or neither. An entry with neither is no record: it answers a request or
-    /// asks for something. The outcome that an answer holds is a resource all the same.
+    /// Takes an entry: a resource, a deletion, or neither. An entry with neither is not a record: it answers a request
+    /// or asks for something. The outcome that an answer holds is a resource all the same.
     pub(super) fn entry(&mut self, place: FramePlace, entry: Node<'_>) {
         let around = std::mem::replace(&mut self.entry, EntryFacts::of(entry, self.bundle.facts));
         self.entry_of(place, entry);
@@ -85,7 +85,7 @@ impl Assembler {
         }
     }
 
-    /// The resources of parameters are records of their own.
+    /// Takes the resources of parameters, which are records of their own.
     pub(super) fn parameters(&mut self, place: FramePlace, parameters: Option<Node<'_>>) {
         let Some(parameters) = parameters else { return };
         // One where an array may stand, or arrays in each other.
@@ -162,8 +162,8 @@ impl Assembler {
     }
 }
 
-/// The text of a resource to be archived. The resources of parameters are records of their own, so of these there
-/// stands what they are called: an erasure reaches them at one place.
+/// Returns the text of a resource to be archived. The resources of parameters are records of their own: here only their
+/// type and id are kept, so that an erasure reaches them at one place.
 pub(super) fn without_parameters(node: Node<'_>) -> String {
     let mut inner = Vec::new();
     if node.get("resourceType").is_some_and(|name| name.is("Parameters")) {
@@ -191,7 +191,7 @@ fn each_parameter<'a>(parameters: Option<Node<'a>>, found: &mut Vec<Node<'a>>) {
     each_parameter(parameters.get("part"), found);
 }
 
-/// The key of the resource that an entry's request names by type and id.
+/// Returns the key of the resource that an entry's request names by type and id.
 fn request_key(entry: Node<'_>) -> Option<String> {
     let url = request_url(entry)?;
     // Parameters say how, and not which; a search has them behind the type alone.
@@ -206,7 +206,7 @@ fn request_url(entry: Node<'_>) -> Option<Cow<'_, str>> {
     entry.get("request").map(one).and_then(|request| request.get_text("url"))
 }
 
-/// The object that stands where one is meant to, also in an array of its own.
+/// Returns the object that is meant, also one that is alone in an array.
 fn one(node: Node<'_>) -> Node<'_> {
     let mut items = node.items();
     match (items.next(), items.next()) {
@@ -215,7 +215,7 @@ fn one(node: Node<'_>) -> Node<'_> {
     }
 }
 
-/// The key that a resource itself says.
+/// Returns the key that a resource itself states.
 fn key_of(resource: Node<'_>) -> Option<String> {
     let kind = resource.get_text("resourceType").filter(|kind| is_type(kind))?;
     let id = resource.get_text("id").filter(|id| is_id(id))?;

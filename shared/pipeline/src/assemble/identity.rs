@@ -30,8 +30,8 @@ impl EntryServers {
     }
 }
 
-/// The address before `/Type/id`, without its scheme: `http` and `https` are one server. The id may be another one than
-/// the resource's own.
+/// Returns the address before `/Type/id`, without its scheme: `http` and `https` are one server. The id may be another
+/// one than the resource's own.
 fn server_of(full_url: &str, key: &str) -> Option<String> {
     let Reference::Resource { kind, id } = parse(full_url) else { return None };
     if key.split('/').next() != Some(kind) {

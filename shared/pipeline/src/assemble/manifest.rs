@@ -1,4 +1,4 @@
-//! Manifests of Bulk Data exports: they list files that are loaded on their own, and are no records.
+//! Manifests of Bulk Data exports: they list files that are loaded on their own, and are not records.
 
 use flatten::json::{Kind, Node};
 use flatten::time::{Moment, moment, rfc3339};
@@ -29,7 +29,7 @@ const LISTS: [(&str, FileRole); 4] = [
 ];
 
 impl Assembler {
-    /// Whether a manifest was met.
+    /// Returns whether a manifest was met.
     #[must_use]
     pub const fn has_manifest(&self) -> bool {
         self.manifests > 0

@@ -88,7 +88,7 @@ pub struct Assembler {
     given: Option<Version>,
     /// Records of the frame at hand so far.
     inside: u64,
-    /// Where the record at hand stands, if its text is not a part of its frame: a Bundle's own fields are put together.
+    /// The place of the current record, if its text is not a part of its frame: a Bundle's own fields are put together.
     stands_at: Option<FramePlace>,
     ready: Vec<Completion>,
     /// Whether a temporary file could not be written or read: something is missing.
@@ -103,7 +103,7 @@ pub struct Assembler {
     is_nested: bool,
 }
 
-/// What a resource is called, which version of it this is, and where it stands.
+/// A resource's key, its version and its place.
 #[derive(Debug)]
 struct Record {
     key: String,
@@ -120,7 +120,7 @@ const ENTRY: Limits = Limits { depth: RESOURCE.depth + 1, values: RESOURCE.value
 const AROUND: usize = 100;
 
 impl Assembler {
-    /// An assembler that has read nothing yet.
+    /// Returns an assembler that has read nothing yet.
     #[must_use]
     pub fn new(object: Arc<ObjectRef>, catalog: Arc<Catalog>, limits: BatchLimits) -> Self {
         Self {
@@ -154,13 +154,13 @@ impl Assembler {
         }
     }
 
-    /// The same assembler, whose versions are of that edition.
+    /// Sets the edition of the versions.
     #[must_use]
     pub fn in_edition(self, edition: u32) -> Self {
         Self { edition, ..self }
     }
 
-    /// The same assembler, whose rejects are of that reading.
+    /// Sets the reading of the rejects.
     #[must_use]
     pub fn in_reading(self, reading: u32) -> Self {
         Self { reading, ..self }
@@ -258,14 +258,14 @@ impl Assembler {
         }
     }
 
-    /// Whether the batch should be handed on.
+    /// Returns whether the batch should be handed on.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.batch.rows.bytes() + self.batch_bytes >= self.limits.bytes
             || self.batch.resources.len() + self.batch.rejects.len() >= self.limits.resources
     }
 
-    /// The batch so far, if there is anything in it.
+    /// Returns the batch so far, if there is anything in it.
     pub fn take_batch(&mut self) -> Option<WriteBatch> {
         let WriteBatch { resources, rejects, unstored, manifests, .. } = &self.batch;
         if resources.is_empty() && rejects.is_empty() && unstored.is_empty() && manifests.is_empty() {
@@ -296,7 +296,7 @@ impl Assembler {
         if is_broken { Err(Interrupted::Read { code: "temporary-file".to_owned() }) } else { Ok(()) }
     }
 
-    /// The columns of all batches that were taken, for the dictionary.
+    /// Returns the columns of all batches that were taken, for the dictionary.
     pub fn take_dictionary(&mut self) -> Dictionary {
         self.flattener.take_dictionary()
     }
@@ -311,7 +311,7 @@ impl Assembler {
         self.tape = Tape::default();
     }
 
-    /// What checks have found so far, those for which a resource was set aside among them.
+    /// Returns what checks have found so far, those for which a resource was set aside among them.
     pub fn take_checks(&mut self) -> BTreeMap<String, u64> {
         mem::take(&mut self.checks)
     }
@@ -322,19 +322,19 @@ impl Assembler {
         self.ready.len()
     }
 
-    /// The completions so far, as a batch of their own.
+    /// Returns the completions so far, as a batch of their own.
     pub fn take_completions(&mut self) -> Option<WriteBatch> {
         let completions = mem::take(&mut self.ready);
         (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
     }
 
-    /// Records read so far: resources, deletions, and what was set aside.
+    /// Returns the records read so far: resources, deletions, and what was set aside.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
     }
 
-    /// Offset and ordinal of the first record that has not been taken.
+    /// Returns offset and ordinal of the first record that has not been taken.
     #[must_use]
     pub const fn next_record(&self) -> (u64, u64) {
         self.next
@@ -359,7 +359,7 @@ impl Assembler {
         self.tape = tape;
     }
 
-    /// One resource: a record of its own.
+    /// Takes one resource as a record of its own.
     fn resource(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         // Before anything else is asked of it: what is wrong with a Bundle does not matter to its entries.
         let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));
@@ -508,7 +508,7 @@ fn begins_resource(object: Node<'_>) -> bool {
     })
 }
 
-/// Where a node of a frame stands in the object.
+/// Returns where a node of a frame stands in the object.
 fn within(place: FramePlace, node: Node<'_>) -> FramePlace {
     let span = node.span();
     FramePlace { offset: place.offset + span.start as u64, length: (span.end - span.start) as u64, ..place }

@@ -67,7 +67,7 @@ impl EntryFacts {
         Self { last_modified, newest_first: bundle.is_history.unwrap_or_else(both) }
     }
 
-    /// The facts of an entry of which nothing is left but its place.
+    /// Returns the facts of an entry of which nothing is left but its place.
     pub(super) const fn held(newest_first: bool) -> Self {
         Self { last_modified: None, newest_first }
     }
@@ -95,8 +95,8 @@ impl Assembler {
         self.order.version(time.nanoseconds, position).in_edition(self.edition)
     }
 
-    /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not look
-    /// like a resource.
+    /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not
+    /// look like a resource.
     pub(super) fn version_of_reject(&mut self, node: Node<'_>, ordinal: u64) -> Option<Version> {
         let position = self.position(ordinal);
         node.get("resourceType")?;
@@ -118,7 +118,7 @@ impl Assembler {
     }
 }
 
-/// `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z, where it is a moment.
+/// Returns `meta.lastUpdated` in nanoseconds since 1970-01-01T00:00:00Z, if it is a moment.
 fn last_updated(node: Node<'_>) -> Option<i128> {
     moment_of(node.get("meta").and_then(|meta| meta.get("lastUpdated")))
 }

@@ -60,7 +60,8 @@ pub(super) enum ResolvedCell {
 }
 
 impl References {
-    /// The references of a Bundle whose entries are still to come, and whether those to URLs wait for them.
+    /// Opens the references of a Bundle whose entries are still to come. `awaits_urls`: references to URLs wait for
+    /// them.
     pub(super) fn open(awaits_urls: bool) -> Self {
         Self { links: Links::open().awaiting_urls(awaits_urls), ..Self::default() }
     }
@@ -175,7 +176,7 @@ impl Partitions {
     }
 }
 
-/// A record's URN and the rest of it.
+/// Returns a record's URN and the rest of it.
 fn parts(record: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = record.split_first_chunk()?;
     let (urn, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
@@ -298,7 +299,7 @@ impl Join {
 }
 
 impl Partition {
-    /// The cells and as many of the links as are joined at once, from where the reader stands.
+    /// Returns the cells and as many of the links as are joined at once, from the reader's position.
     fn of(cells: SpoolReader, spooled: &mut SpoolReader) -> Self {
         let (mut links, mut bytes) = (BTreeMap::new(), 0);
         let mut unanswered = None;
@@ -317,7 +318,7 @@ impl Partition {
     }
 }
 
-/// The key that a URL says itself, for references to URLs that no entry has.
+/// Returns the key that a URL itself states, for references to URLs that no entry has.
 fn own_key(links: &Links, url: &str) -> Option<String> {
     match reference::parse(url) {
         Reference::Resource { kind, id } if !links.is_set_aside(url) => Some([kind, "/", id].concat()),

@@ -17,7 +17,7 @@ use super::{Assembler, Record, within};
 const WITH_LINES: usize = 1_000;
 
 impl Assembler {
-    /// A view could not take a resource: its other rows are written all the same.
+    /// Rejects a resource for one view. Its other rows are written all the same.
     pub(super) fn view_defect(&mut self, record: &Record, view: String, defect: Defect) {
         let Record { key, version, source, .. } = record;
         let reason = Reason::Defect { view: Some(view), defect };
@@ -75,7 +75,7 @@ impl Assembler {
         self.batch.rejects.push(Reject { source, resource, sha256, version: None, reason });
     }
 
-    /// Whether a reject is stored; else it is counted here. What is passed over is neither.
+    /// Returns whether a reject is stored. If not, it is counted here, unless it is skipped.
     fn is_stored(&mut self, reason: &Reason) -> bool {
         let is_stored = self.is_passing || self.reject_room.take();
         if !is_stored {

@@ -18,8 +18,8 @@ pub(super) struct Masks {
 }
 
 impl Masks {
-    /// Brace and bracket differ in one bit (0x20), so one comparison finds both: whether they pair up
-    /// rightly is the parser's business. Newlines are left out where nobody asks for them.
+    /// Finds the bytes of a block that matter. Brace and bracket differ in one bit (0x20), so one comparison finds
+    /// both; the parser checks that they pair up. Newlines are found only if asked for.
     #[inline]
     pub(super) fn of(block: &[u8; BLOCK_BYTES], newlines: bool) -> Self {
         Self {
@@ -32,8 +32,8 @@ impl Masks {
     }
 }
 
-/// Which bytes are escaped by a backslash before them, and whether the last valid one escapes the next.
-/// A run of backslashes escapes alternately; subtraction carries along the run to find its parity.
+/// Returns which bytes are escaped by a backslash before them, and whether the last valid one escapes the next. A run
+/// of backslashes escapes alternately; subtraction carries along the run to find its parity.
 #[inline]
 pub(super) const fn escaped(backslash: u64, escape_before: u64) -> (u64, u64) {
     const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
@@ -46,7 +46,7 @@ pub(super) const fn escaped(backslash: u64, escape_before: u64) -> (u64, u64) {
     (run_ends ^ (backslash | escape_before), run_ends & backslash)
 }
 
-/// For every bit, the parity of all set bits up to and including it: from quotes to "inside a string".
+/// Returns, for every bit, the parity of all set bits up to and including it: from quotes to "inside a string".
 #[inline]
 pub(super) const fn parity(mut mask: u64) -> u64 {
     mask ^= mask << 1;
@@ -57,7 +57,7 @@ pub(super) const fn parity(mut mask: u64) -> u64 {
     mask ^ (mask << 32)
 }
 
-/// One bit a byte, but bit `8 × i + j` where byte `8 × j + i` is meant: the order in which the compiler
+/// Returns one bit a byte, but bit `8 × i + j` where byte `8 × j + i` is meant: the order in which the compiler
 /// compares sixteen bytes an instruction and needs no more than an AND and an OR to gather them.
 #[inline]
 fn gather(block: &[u8; BLOCK_BYTES], matches: impl Fn(u8) -> bool) -> u64 {
@@ -80,7 +80,7 @@ const fn transpose(mut bits: u64) -> u64 {
     bits ^ eights ^ (eights << 28)
 }
 
-/// As `transpose`, for what most blocks do not hold at all.
+/// Does as `transpose`, for bytes that most blocks do not have.
 #[inline]
 const fn transpose_rare(bits: u64) -> u64 {
     if bits == 0 { 0 } else { transpose(bits) }

@@ -39,12 +39,12 @@ impl Framer {
     }
 }
 
-/// The text behind a byte order mark and white space.
+/// Returns the text behind a byte order mark and white space.
 fn text_of(head: &[u8]) -> &[u8] {
     head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start()
 }
 
-/// The format of a file that begins so; `is_whole`: nothing follows.
+/// Returns the format of a file that begins with `head`; `is_whole`: nothing follows.
 fn format_of(head: &[u8], is_whole: bool) -> FileStart {
     if is_wide(head) {
         return FileStart::Binary(BrokenFrame::Utf16);
@@ -68,14 +68,14 @@ fn format_of(head: &[u8], is_whole: bool) -> FileStart {
     }
 }
 
-/// UTF-16 and UTF-32 show in the first four bytes.
+/// Returns whether the first four bytes show UTF-16 or UTF-32.
 fn is_wide(head: &[u8]) -> bool {
     let is_marked = head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF");
     let is_empty = head.iter().take(4).all(|byte| *byte == 0);
     is_marked || (!is_empty && matches!(head, [_, 0, _, 0, ..] | [0, _, 0, _, ..]))
 }
 
-/// Whether the first two lines have the same separators and nothing of JSON. A line alone needs two of them.
+/// Returns whether the first two lines have the same separators and nothing of JSON. A line alone needs two of them.
 fn is_table(text: &[u8], is_whole: bool) -> bool {
     let mut lines = text.split_inclusive(|byte| *byte == b'\n');
     let is_complete = |line: &[u8]| line.ends_with(b"\n") || is_whole;
@@ -91,7 +91,7 @@ fn is_table(text: &[u8], is_whole: bool) -> bool {
     })
 }
 
-/// Whether a line is text in which nothing is an object, an array or a member.
+/// Returns whether a line is text in which nothing is an object, an array or a member.
 fn is_plain(line: &[u8]) -> bool {
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n');
     let is_bracket = |byte: &u8| matches!(byte, b'{' | b'}' | b'[' | b']');

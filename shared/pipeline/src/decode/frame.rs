@@ -14,8 +14,8 @@ pub struct DecoderLimits {
 }
 
 impl DecoderLimits {
-    /// The most that compressed data may inflate to: 16 times the largest resource (1 GiB by default), and 200 times
-    /// what is stored. Real files stay below a tenth of that; what goes beyond it is made to cost time.
+    /// Returns the most that compressed data may inflate to: 16 times the largest resource (1 GiB by default), and 200
+    /// times what is stored. Real files stay below a tenth of that; what goes beyond it is made to cost time.
     #[must_use]
     pub const fn max_inflated_bytes(self, stored_bytes: u64) -> u64 {
         let free = (self.max_resource_bytes as u64).saturating_mul(16);
@@ -24,7 +24,7 @@ impl DecoderLimits {
 }
 
 impl Default for DecoderLimits {
-    /// 64 MiB: several times the largest resource with an attachment seen in practice.
+    /// Returns 64 MiB: several times the largest resource with an attachment seen in practice.
     fn default() -> Self {
         Self { max_resource_bytes: 64 << 20 }
     }
@@ -83,7 +83,7 @@ pub enum Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Where the frame stands.
+    /// Returns where the frame stands.
     #[must_use]
     pub const fn place(&self) -> FramePlace {
         match self {
@@ -95,7 +95,7 @@ impl Frame<'_> {
     }
 }
 
-/// Why a stretch of bytes is no frame.
+/// Why some bytes are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BrokenFrame {
     /// The value does not end: its line or the object is cut.
@@ -159,7 +159,7 @@ impl BrokenFrame {
         Self::LooksLikeCsv,
     ];
 
-    /// The reason as a stable kebab-case code for ledgers, rejects and metrics.
+    /// Returns the reason as a stable kebab-case code for ledgers, rejects and metrics.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

@@ -167,7 +167,7 @@ impl Framer {
         }
     }
 
-    /// A framer that goes on behind a line of NDJSON.
+    /// Returns a framer that goes on behind a line of NDJSON.
     pub(super) fn resume(max_resource_bytes: usize, point: ResumePoint) -> Self {
         Self {
             state: FramerState::Gap(Gap::behind(point.offset)),
@@ -180,13 +180,13 @@ impl Framer {
         }
     }
 
-    /// Where [`Framer::resume`] would give the same frames from here on: not outside of NDJSON, in a Bundle or an array, or
-    /// amid lines of text.
+    /// Returns whether [`Framer::resume`] would give the same frames from here on: not outside of NDJSON, in a Bundle
+    /// or an array, or amid lines of text.
     fn is_resumable(&self) -> bool {
         self.newline_ends_value() && self.level() == Level::Top && self.garbage_lines == 0
     }
 
-    /// The next frame within the window, or `None`: more bytes are needed, or, `at_end`, all is said.
+    /// Returns the next frame within the window. `None`: more bytes are needed, or, `at_end`, there are no more frames.
     #[inline]
     pub(super) fn next(&mut self, window: &mut Window, at_end: bool) -> Option<Ready> {
         loop {
@@ -207,7 +207,7 @@ impl Framer {
         }
     }
 
-    /// Everything has been pushed and inflated; `fault` says why that is too early. Said once or more.
+    /// Notes that everything has been pushed and inflated; `fault` says why that is too early. May be called again.
     pub(super) const fn stream_ends(&mut self, fault: Option<BrokenFrame>) {
         if !self.has_ended {
             self.has_ended = true;
@@ -297,7 +297,7 @@ impl Framer {
         self.lines.ndjson && !self.lines.exception
     }
 
-    /// The open array or Bundle ends here without its bracket; its elements have been handed out.
+    /// Ends the open array or Bundle that lacks its bracket; its elements have been handed out.
     fn cut_container(&mut self, at: u64, window: &mut Window) -> FramerStep {
         (self.bundle, self.in_array) = (None, false);
         let reason = self.fault.take().unwrap_or(BrokenFrame::Truncated);
@@ -305,7 +305,7 @@ impl Framer {
         self.emit(What::Broken(reason), span, Gap::behind(at), window)
     }
 
-    /// A value begins, or the open array ends.
+    /// Begins a value, or ends the open array.
     fn begin(&mut self, first: u8, gap: Gap, window: &mut Window) -> FramerStep {
         window.release(gap.at);
         let line = window.line_at(gap.at);
@@ -363,7 +363,7 @@ impl Framer {
         }
     }
 
-    /// A top-level value has come to its end; in an array nothing has.
+    /// Ends a top-level value; in an array it does nothing.
     pub(super) fn value_ends(&mut self, at: u64, window: &mut Window) {
         if !self.lines.ndjson && self.level() == Level::Top {
             let line = window.line_at(at);
@@ -371,7 +371,7 @@ impl Framer {
         }
     }
 
-    /// A Bundle begins, and has a number.
+    /// Counts a Bundle that begins, and returns its number.
     pub(super) fn count_bundle(&mut self) -> u64 {
         if self.values == 1 && self.first == Shape::Resource {
             self.first = Shape::Bundle;
@@ -384,7 +384,7 @@ impl Framer {
 /// What stands in front of each value of a JSON text sequence (RFC 7464).
 pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
 
-/// How many bytes of white space within a line the text begins with.
+/// Returns how many bytes of white space within a line the text begins with.
 fn space_bytes(text: &[u8]) -> u64 {
     let other = text.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
     other.unwrap_or(text.len()) as u64

@@ -93,7 +93,7 @@ impl Inflater {
         Self { bytes_in: offset, codec: Codec::Plain, ..Self::new(limits) }
     }
 
-    /// Whether the decompressor holds a large window now.
+    /// Returns whether the decompressor holds a large window now.
     pub(super) const fn is_large(&self) -> bool {
         match &self.codec {
             Codec::Zstd(zstd) => zstd.window_bytes > LARGE_BYTES as u64 && self.fault.is_none(),
@@ -113,7 +113,7 @@ impl Inflater {
         }
     }
 
-    /// Why the stream ends too early: final once everything is pushed, finished and filled.
+    /// Returns why the stream ends too early. The answer is final once everything is pushed, finished and filled.
     pub(super) const fn fault(&self) -> Option<BrokenFrame> {
         self.fault
     }
@@ -135,7 +135,7 @@ impl Inflater {
         }
     }
 
-    /// No more bytes come.
+    /// Notes that no more bytes come.
     pub(super) fn finish(&mut self, window: &mut Window) {
         if matches!(self.codec, Codec::Unknown) {
             self.recognise(window);
@@ -229,7 +229,7 @@ impl Inflater {
         true
     }
 
-    /// One call of the decompressor. The error says whether it wrote anything before it failed.
+    /// Calls the decompressor once. The error says whether it wrote anything before it failed.
     fn inflate(&mut self, window: &mut Window, finished: bool) -> Result<Inflated, bool> {
         let rest = self.raw.get(self.taken..).unwrap_or_default();
         let inflated = match &mut self.codec {
@@ -260,9 +260,9 @@ fn inflate_gzip(gzip: &mut Decompress, input: &[u8], output: &mut Vec<u8>) -> Re
 }
 
 impl ZstdStream {
-    /// A call that fails forgets what it wrote. So it is always fed one block without the next one's
-    /// header, and not before all of it is there: a corrupt block never takes the good one before it
-    /// along, however the object was cut into chunks.
+    /// Inflates one block. A call that fails forgets what it wrote, so it gets one block without the next one's header,
+    /// once all of it is there. A corrupt block never takes the good one before it along, however the object was cut
+    /// into chunks.
     fn inflate(&mut self, input: &[u8], output: &mut Vec<u8>, finished: bool) -> Result<Inflated, bool> {
         let length_before = output.len();
         let block = self.wants.checked_sub(ZSTD_BLOCK_HEADER_BYTES).filter(|bytes| *bytes > 0);
@@ -287,7 +287,7 @@ impl ZstdStream {
     }
 }
 
-/// By the first bytes, never by a name.
+/// Detects the compression by the first bytes, never by a name.
 fn compression_of(head: &[u8]) -> Compression {
     let is_skippable = matches!(head.first(), Some(0x50..=0x5F))
         && head.get(1..).is_some_and(|rest| rest.starts_with(ZSTD_SKIPPABLE));
@@ -300,7 +300,8 @@ fn compression_of(head: &[u8]) -> Compression {
     }
 }
 
-/// The window that a Zstandard frame asks for (RFC 8878, section 3.1.1.1); `None` for a frame that is skipped or cut.
+/// Returns the window that a Zstandard frame asks for (RFC 8878, section 3.1.1.1); `None` for a frame that is skipped
+/// or cut.
 fn zstd_window(header: &[u8]) -> Option<u64> {
     let [descriptor, rest @ ..] = header.strip_prefix(ZSTD_MAGIC)? else { return None };
     if descriptor & 0x20 == 0 {

@@ -1,7 +1,7 @@
 //! Whole lines of NDJSON, for callers that parse every line anyway.
 //!
 //! The framer looks for quotes and brackets to find out where a value ends. Amid NDJSON the line says so already, if it
-//! is one JSON object: whoever parses the line finds that out and needs no framer. What is no such line is read by the
+//! is one JSON object: the parser of the line finds that out and needs no framer. What is no such line is read by the
 //! framer, so that what is broken is broken in the same way.
 
 use memchr::memchr;
@@ -15,9 +15,9 @@ use super::window::Window;
 const MOST_BYTES: usize = 1 << 20;
 
 impl Decoder {
-    /// Returns the next line of NDJSON, if it may be an object. It is passed by [`take_line`](Self::take_line) if the line
-    /// is one JSON object whose first member is `resourceType`, and that is not `Bundle`; otherwise the next frame is
-    /// what [`step`](Self::step) says, and that must be asked.
+    /// Returns the next line of NDJSON, if it may be an object. It is passed by [`take_line`](Self::take_line) if the
+    /// line is one JSON object whose first member is `resourceType`, and that is not `Bundle`; otherwise the next frame
+    /// is what [`step`](Self::step) says, and that must be asked.
     #[must_use]
     pub fn line_ahead(&self) -> Option<(FramePlace, &[u8])> {
         self.framer.line_ahead(&self.window)

@@ -12,7 +12,7 @@ pub(super) enum ElementOf {
     Unknown,
 }
 
-/// Judges by the element's first telling key. A `resourceType` tells a resource that is no element at all.
+/// Judges by the element's first telling key. A `resourceType` tells a resource that is not an element at all.
 pub(super) fn element_of(element: &[u8]) -> ElementOf {
     let view = View::of(element);
     let mut scanner = Scanner::new(1, 1, Watch::Nothing);
@@ -35,7 +35,7 @@ pub(super) fn element_of(element: &[u8]) -> ElementOf {
     ElementOf::Unknown
 }
 
-/// Whether nothing but a colon stands between a key and its value.
+/// Returns whether nothing but a colon stands between a key and its value.
 pub(super) fn is_colon(between: &[u8]) -> bool {
     between.trim_ascii() == b":"
 }

@@ -79,7 +79,7 @@ enum Advance {
 }
 
 impl Decoder {
-    /// A decoder for one object.
+    /// Returns a decoder for one object.
     #[must_use]
     pub fn new(limits: DecoderLimits) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Decoder {
         }
     }
 
-    /// A decoder that goes on where [`Decoder::resume_point`] was, given the object's bytes from there on.
+    /// Returns a decoder that goes on where [`Decoder::resume_point`] was, given the object's bytes from there on.
     #[must_use]
     pub fn resume(limits: DecoderLimits, point: ResumePoint) -> Self {
         Self {
@@ -104,8 +104,8 @@ impl Decoder {
         }
     }
 
-    /// Where another decoder could go on behind the last frame, without the bytes before: between two lines of NDJSON
-    /// that is not compressed.
+    /// Returns where another decoder could go on behind the last frame, without the bytes before: between two lines of
+    /// NDJSON that is not compressed.
     #[must_use]
     pub const fn resume_point(&self) -> Option<ResumePoint> {
         match self.inflater.compression() {
@@ -119,7 +119,7 @@ impl Decoder {
         self.is_permitted = is_permitted;
     }
 
-    /// Whether more than [`LARGE_BYTES`] are held of one value, or as the window of a decompressor.
+    /// Returns whether more than [`LARGE_BYTES`] are held of one value, or as the window of a decompressor.
     #[must_use]
     pub fn is_large(&self) -> bool {
         self.window.held() > LARGE_BYTES as u64 || self.inflater.is_large()
@@ -140,8 +140,8 @@ impl Decoder {
         self.inflater.finish(&mut self.window);
     }
 
-    /// The next frame; `None` when more bytes must be pushed, or after [`Decoder::finish`] at the end. The
-    /// same bytes give the same frames, however they are cut into pushes.
+    /// Returns the next frame; `None` when more bytes must be pushed, or after [`Decoder::finish`] at the end. The same
+    /// bytes give the same frames, however they are cut into pushes.
     #[expect(clippy::should_implement_trait, reason = "the frame borrows the decoder, an iterator's cannot")]
     pub fn next(&mut self) -> Option<Frame<'_>> {
         let was_permitted = std::mem::replace(&mut self.is_permitted, true);
@@ -156,7 +156,7 @@ impl Decoder {
         ready.map(|ready| self.frame(ready))
     }
 
-    /// As [`Decoder::next`], for callers that keep a deadline and share memory with others: it returns every few
+    /// Does as [`Decoder::next`], for callers that keep a deadline and share memory with others. It returns every few
     /// megabytes, and asks before it holds more than [`LARGE_BYTES`].
     pub fn step(&mut self) -> Step<'_> {
         match self.advance() {
@@ -190,13 +190,13 @@ impl Decoder {
         }
     }
 
-    /// The line on which the last frame ended, from 1.
+    /// Returns the line on which the last frame ended, from 1.
     #[must_use]
     pub const fn line(&self) -> u64 {
         self.framer.tail.1
     }
 
-    /// What has been read so far.
+    /// Returns what has been read so far.
     #[must_use]
     pub fn summary(&self) -> Decoded {
         Decoded {
@@ -208,7 +208,7 @@ impl Decoder {
         }
     }
 
-    /// Everything is inflated: at the end of the object, what is left is framed as what it is.
+    /// Frames what is left at the end of the object, once everything is inflated.
     fn last_frames(&mut self) -> Option<Ready> {
         if !self.finished {
             return None;

@@ -71,19 +71,19 @@ struct BlockEvents {
 }
 
 impl Scanner {
-    /// A scan that begins outside of strings at `at`, within `depth` brackets.
+    /// Returns a scan that begins outside of strings at `at`, within `depth` brackets.
     pub(super) fn new(at: u64, depth: u32, watch: Watch) -> Self {
         let block = BlockEvents::default();
         Self { classified: at, depth, watch, in_string: 0, escape_before: 0, newline_before: 0, block }
     }
 
-    /// The offset up to which there was no event that has not been reported.
+    /// Returns the offset up to which every event has been reported.
     pub(super) const fn scanned_to(&self) -> u64 {
         self.classified
     }
 
-    /// The next line break that is watched, bracket with at most `floor` brackets around it, or quote
-    /// within at most `floor` brackets; `None` when the view holds no more.
+    /// Returns the next line break that is watched, bracket with at most `floor` brackets around it, or quote within at
+    /// most `floor` brackets; `None` when the view holds no more.
     #[inline]
     pub(super) fn next(&mut self, view: View<'_>, floor: u32) -> Option<SeenEvent> {
         loop {
@@ -211,7 +211,7 @@ impl Scanner {
     }
 }
 
-/// Those bits of a mask whose bytes are `{` and not `[`.
+/// Returns those bits of a mask whose bytes are `{` and not `[`.
 fn braces_of(mut mask: u64, bytes: &[u8]) -> u64 {
     let mut braces = 0;
     while mask != 0 {

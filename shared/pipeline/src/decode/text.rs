@@ -1,4 +1,4 @@
-//! What is no JSON: text between values, behind them, and instead of them.
+//! What is not JSON: text between values, behind them, and instead of them.
 
 use memchr::memchr;
 
@@ -38,15 +38,15 @@ impl Garbage {
         Self { start, line, at: start, between_lines: false, format: None }
     }
 
-    /// A file of another format, from its first byte on.
+    /// Begins a file of another format, at its first byte.
     pub(super) const fn of_format(format: BrokenFrame) -> Self {
         Self { format: Some(format), ..Self::new(0, 1) }
     }
 }
 
 impl Garbage {
-    /// Whether a line that begins so is a value; `None` while too little of it is there. In a file of another format
-    /// a brace or a bracket alone says little.
+    /// Returns whether a line that begins with these bytes is a value; `None` while there is too little of it. In a
+    /// file of another format a brace or a bracket alone says little.
     fn begins_value(&self, line: &[u8]) -> Option<bool> {
         if self.format.is_none() {
             return Some(matches!(line.first(), Some(b'{' | b'[')));
@@ -70,7 +70,8 @@ pub(super) struct Token {
 }
 
 impl Framer {
-    /// Text behind an object makes a broken line of both: half a line must not pass for a whole resource.
+    /// Reads the text behind an object on its line. Both are one broken line: half a line must not pass for a whole
+    /// resource.
     pub(super) fn after(&mut self, mut after: After, window: &mut Window, at_end: bool) -> FramerStep {
         let rest = window.view().from(after.at);
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
@@ -128,7 +129,7 @@ impl Framer {
         self.emit(What::Broken(reason), span, Gap::behind(garbage.at), window)
     }
 
-    /// What ends a token is what the gap knows, and nothing else: a token holds at least one byte.
+    /// Reads a token to its end, which is any byte that a gap knows. A token has at least one byte.
     pub(super) fn token(&mut self, mut token: Token, window: &mut Window, at_end: bool) -> FramerStep {
         let rest = window.view().from(token.at);
         let ends_token =
@@ -159,7 +160,7 @@ impl Framer {
     }
 }
 
-/// White space, newlines, the bytes of a byte order mark, and what stands in front of the values of a sequence.
+/// Returns whether a byte is white space, a newline, of a byte order mark, or a record separator.
 const fn is_space_or_mark(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0xEF | 0xBB | 0xBF | RECORD_SEPARATOR)
 }

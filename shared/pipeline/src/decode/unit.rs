@@ -24,7 +24,7 @@ pub(super) enum Role {
     Entry,
     /// What follows a Bundle's `entry` array.
     Tail,
-    /// A value that is no object.
+    /// A value that is not an object.
     Foreign,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// A value that begins at `start`, with `first` as its first byte.
+    /// Returns a value that begins at `start`, with `first` as its first byte.
     pub(super) fn new(role: Role, start: u64, line: u64, first: u8, watch: Watch) -> Self {
         let scanner = match (role, first) {
             // A tail begins within its Bundle's brace.
@@ -110,7 +110,7 @@ impl Unit {
         }
     }
 
-    /// Everything before this offset may go, as the value is passed over.
+    /// Returns the offset before which bytes may go, because the value is skipped.
     pub(super) fn needs_from(&self) -> u64 {
         if self.passed_over.is_none() {
             return self.start;
@@ -118,7 +118,7 @@ impl Unit {
         self.scanner.scanned_to().saturating_sub(2 * LOOK_BACK_BYTES).max(self.start)
     }
 
-    /// To how deep a bracket the scan must stop.
+    /// Returns the depth of brackets at which the scan must stop.
     const fn floor(&self) -> u32 {
         match self.role {
             _ if self.passed_over.is_some() => 0,
@@ -151,7 +151,7 @@ impl Unit {
         }
     }
 
-    /// At the first event: is the value pretty-printed? Answers whether there is nothing but its brace yet.
+    /// Notes at the first event whether the value is pretty-printed. Returns whether there is only its brace yet.
     fn note_first_line(&mut self, at: u64, view: View<'_>) -> bool {
         if self.lone_brace.is_some() {
             return false;
@@ -167,8 +167,8 @@ impl Unit {
         space_bytes == before.len()
     }
 
-    /// In NDJSON a line ends the value, unless the line is a lone brace: then a pretty-printed value has
-    /// been appended to the file, and the next line tells.
+    /// Takes the end of a line. In NDJSON it ends the value, unless the line is a lone brace: then a pretty-printed
+    /// value has been appended to the file, and the next line tells.
     const fn newline(&mut self, at: u64, only_brace: bool) -> Turn {
         if only_brace && matches!(self.role, Role::Object) {
             self.scanner.watch = Watch::BracesAtLineStart;
@@ -178,8 +178,8 @@ impl Unit {
         Turn::LineEnd(at)
     }
 
-    /// A line begins with a brace. In an unbroken value that can be the next element or a member's value;
-    /// in one that is no object it is more likely the next line.
+    /// Takes a brace at the beginning of a line. In an unbroken value it can be the next element or a member's value;
+    /// in a value that is not an object it is more likely the next line.
     fn brace(&mut self, at: u64, is_cut: bool, view: View<'_>) -> Turn {
         let is_cut = is_cut || self.role == Role::Foreign;
         if is_cut || !may_begin_value(view.slice(at.saturating_sub(LOOK_BACK_BYTES).max(self.start), at)) {
@@ -191,7 +191,7 @@ impl Unit {
         Turn::Continue
     }
 
-    /// A string among the members ends: the value of `resourceType` decides what the object is.
+    /// Takes the end of a string among the members: the value of `resourceType` decides what the object is.
     fn string(&mut self, seen: SeenEvent, view: View<'_>) -> Turn {
         let (key, string) = (self.last_string, (self.string_at, seen.at));
         self.last_string = string;
@@ -225,7 +225,7 @@ impl Unit {
         Turn::Continue
     }
 
-    /// An element of an undecided `entry` array ends, or the array.
+    /// Takes the end of an element of an undecided `entry` array, or of the array.
     fn close(&mut self, seen: SeenEvent, view: View<'_>) -> Turn {
         let Role::Undecided { entries, element_at, is_open } = &mut self.role else { return Turn::Continue };
         if seen.depth == 1 {
@@ -241,14 +241,14 @@ impl Unit {
     }
 }
 
-/// Whether the last byte that is not white space lets a value follow. With too much white space to see
-/// one, nothing is held against it.
+/// Returns whether the last byte that is not white space lets a value follow. If there is too much white space to see
+/// one, it does.
 fn may_begin_value(before: &[u8]) -> bool {
     let last = before.iter().rev().find(|byte| !byte.is_ascii_whitespace());
     matches!(last, Some(b'[' | b',' | b':') | None)
 }
 
-/// Whether the string is this key and its value begins at `value_at`.
+/// Returns whether the string is this key and its value begins at `value_at`.
 fn is_member(view: View<'_>, string: (u64, u64), key: &[u8], value_at: u64) -> bool {
     view.slice(string.0 + 1, string.1) == key && is_colon(view.slice(string.1 + 1, value_at))
 }

@@ -46,7 +46,7 @@ impl Framer {
         }
     }
 
-    /// At the top, what stands behind the object on its line may belong to it: that is looked at first.
+    /// Ends an object. At the top, the text behind it on its line may belong to it and is read first.
     fn object_ends(&mut self, what: What, span: Span, window: &mut Window) -> FramerStep {
         if self.level() == Level::Top {
             return self.go_on(FramerState::After(After { what, span, at: span.end }));
@@ -78,7 +78,7 @@ impl Framer {
         self.emit(What::Broken(reason), span, Gap::behind(span.end), window)
     }
 
-    /// In a file that is not pretty-printed, an "entry" on a line of its own may be the next line of an
+    /// Ends an entry. In a file that is not pretty-printed, an "entry" on a line of its own may be the next line of an
     /// NDJSON file whose Bundle was cut behind a comma. Its keys tell.
     fn entry_ends(&mut self, unit: &Unit, span: Span, window: &mut Window) -> FramerStep {
         let Some(bundle) = self.bundle else { return self.object_ends(What::Resource, span, window) };
@@ -98,7 +98,7 @@ impl Framer {
         self.emit(What::Entry { bundle: bundle.number }, span, Gap::behind(span.end), window)
     }
 
-    /// The object is a Bundle and its entries begin: what came before them is the envelope's first part.
+    /// Begins the entries of a Bundle: what came before them is the envelope's first part.
     fn enter_bundle(&mut self, unit: &Unit, entries: EntryArray, window: &mut Window) -> FramerStep {
         if unit.role == Role::Tail {
             self.add_to_envelope(unit.start, entries.key_at, window);
@@ -136,7 +136,7 @@ impl Framer {
         }
     }
 
-    /// NDJSON: the line is over and so is everything that is open.
+    /// Ends a line of NDJSON, and with it everything that is open.
     fn unit_cut_by_line(&mut self, unit: &Unit, at: u64, window: &mut Window) -> FramerStep {
         let span = self.with_tail(unit, Span { start: unit.start, end: at, line: unit.line });
         (self.bundle, self.in_array) = (None, false);
@@ -144,8 +144,8 @@ impl Framer {
         self.emit(What::Broken(reason), span, Gap::behind(at), window)
     }
 
-    /// A line begins with a value that cannot belong to this one, so this one was cut. Reading resumes at
-    /// the first line that can be a value of its own: it, and those after it, may have been swallowed.
+    /// Cuts this value, because a line begins with another one. Reading resumes at the first line that can be a value
+    /// of its own: that line and those after it may be inside this value.
     fn unit_cut(&mut self, unit: &Unit, resume_at: Option<u64>, at: u64, window: &mut Window) -> FramerStep {
         let resume_at = resume_at
             .filter(|resume_at| unit.passed_over.is_none() && self.may_reread(at - resume_at, at))
@@ -179,7 +179,7 @@ impl Framer {
         self.reread_bytes + bytes <= REREAD_BYTES.saturating_add(at.saturating_mul(REREAD_TIMES))
     }
 
-    /// A Bundle's tail begins behind its last entry, not behind the array's bracket.
+    /// Returns the span with a Bundle's tail, which begins behind its last entry, not behind the array's bracket.
     const fn with_tail(&self, unit: &Unit, span: Span) -> Span {
         if matches!(unit.role, Role::Tail) {
             return Span { start: self.tail.0, end: span.end, line: self.tail.1 };

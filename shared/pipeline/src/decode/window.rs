@@ -26,22 +26,22 @@ impl Window {
         Self { bytes: Vec::new(), base: 0, released: 0, counted: 0, line: 1, max_resource_bytes }
     }
 
-    /// A window that begins in the middle of a stream.
+    /// Returns a window that begins in the middle of a stream.
     pub(super) fn begin_at(offset: u64, line: u64, max_resource_bytes: usize) -> Self {
         Self { base: offset, released: offset, counted: offset, line, ..Self::new(max_resource_bytes) }
     }
 
-    /// How many bytes are still needed.
+    /// Returns how many bytes are still needed.
     pub(super) fn held(&self) -> u64 {
         self.end().saturating_sub(self.released)
     }
 
-    /// The offset behind the last byte.
+    /// Returns the offset behind the last byte.
     pub(super) fn end(&self) -> u64 {
         self.base + self.bytes.len() as u64
     }
 
-    /// What the buffer holds now.
+    /// Returns what the buffer holds now.
     pub(super) fn view(&self) -> View<'_> {
         View { bytes: &self.bytes, base: self.base }
     }
@@ -52,7 +52,7 @@ impl Window {
         self.released = self.released.max(to);
     }
 
-    /// The line of the byte at `at`, from 1. To be asked in rising order: lines are counted once.
+    /// Returns the line of the byte at `at`, from 1. Ask in rising order: lines are counted once.
     pub(super) fn line_at(&mut self, at: u64) -> u64 {
         if at > self.counted {
             self.line += memchr_iter(b'\n', self.view().slice(self.counted, at)).count() as u64;
@@ -80,7 +80,7 @@ impl Window {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The buffer with room behind its last byte, for a decompressor to write into.
+    /// Returns the buffer with room behind its last byte, for a decompressor to write into.
     pub(super) fn room(&mut self) -> &mut Vec<u8> {
         self.make_room(ROOM_BYTES);
         &mut self.bytes
@@ -118,17 +118,17 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A stream of its own, from offset 0.
+    /// Returns a stream of its own, from offset 0.
     pub(super) const fn of(bytes: &'a [u8]) -> Self {
         Self { bytes, base: 0 }
     }
 
-    /// The bytes from `from` up to `to`; empty where they are gone or not yet here.
+    /// Returns the bytes from `from` up to `to`; empty where they are gone or not yet here.
     pub(super) fn slice(self, from: u64, to: u64) -> &'a [u8] {
         self.bytes.get(self.index(from)..self.index(to)).unwrap_or_default()
     }
 
-    /// The bytes from `at` to the end of the buffer.
+    /// Returns the bytes from `at` to the end of the buffer.
     pub(super) fn from(self, at: u64) -> &'a [u8] {
         self.bytes.get(self.index(at)..).unwrap_or_default()
     }

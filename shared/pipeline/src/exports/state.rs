@@ -1,8 +1,8 @@
 //! Which load counts for which file of which export.
 //!
 //! A file belongs to one export: of those that list its name, in this order, the one whose manifest lies in the deepest
-//! folder around the file, and the latest that had begun when the file was made. Files that lie around no manifest count
-//! for exports of which no file lies beside the manifest.
+//! folder around the file, and the latest that had begun when the file was made. Files that lie around no manifest
+//! count for exports of which no file lies beside the manifest.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -248,7 +248,7 @@ fn assign(
     reports.collect()
 }
 
-/// Of two loads of one key, the greater one counts. One whose object was gone counts last.
+/// Returns what orders the loads of one key: the greatest one counts. One whose object was gone counts last.
 fn recency(file: &LoadedFile) -> (bool, i64, String, &str) {
     // The shorter of two sequencers is padded with zeros on the right.
     let sequencer = file.sequencer.as_deref().unwrap_or_default().to_ascii_uppercase();

@@ -1,9 +1,9 @@
 //! The dictionary of columns: what every column means, and which load filled it first.
 //!
-//! An entry is written when a column is new, and again only when its type becomes wider or extensions of two URLs meet in it. A
-//! process remembers entries for a while, so that a load whose columns are all known costs no command. A table has at
-//! most 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what comes behind them is
-//! counted in the load's `drift.unlisted` and has no entry. Rows do not depend on entries.
+//! An entry is written when a column is new, and again only when its type becomes wider or extensions of two URLs meet
+//! in it. A process remembers entries for a while, so that a load whose columns are all known costs no command. A table
+//! has at most 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what comes behind
+//! them is counted in the load's `drift.unlisted` and has no entry. Rows do not depend on entries.
 
 mod known;
 
@@ -114,13 +114,13 @@ impl Ledger {
         Ok(found.iter().map(|entry| (entry.id(), self.known.read(entry))).collect())
     }
 
-    /// Whether extensions of two URLs meet in a column, in this load or with an earlier one.
+    /// Returns whether extensions of two URLs meet in a column, in this load or with an earlier one.
     fn clashes(&self, column: &Column, known: Option<&Known>) -> bool {
         let url = self.known.url(column.meaning.url.as_deref().map(cut));
         column.meaning.is_clash || known.is_some_and(|known| known.url != url)
     }
 
-    /// Whether the entry of a column is missing or lacks something.
+    /// Returns whether the entry of a column is missing or lacks something.
     fn must_be_written(&self, column: &Column, known: Option<&Known>) -> bool {
         known.is_none_or(|known| {
             known.is_outdated
@@ -142,7 +142,7 @@ struct Room<'c> {
 }
 
 impl Room<'_> {
-    /// Whether a column that has no entry may have one, which is then counted.
+    /// Returns whether a column that has no entry may have one, which is then counted.
     fn take(&mut self, column: &Column) -> bool {
         let Some(entries) = self.entries.get_mut(&*column.table) else { return true };
         let most = if column.meaning.is_made_up() { MAX_MADE_UP } else { MAX_COLUMNS };
@@ -153,7 +153,7 @@ impl Room<'_> {
 }
 
 impl Filling<'_> {
-    /// What is new about a column. Columns that this very part of the load has entered are new to it each time.
+    /// Returns what is new about a column. Columns that this part of the load has entered are new to it each time.
     fn drift(&self, column: &Column, known: Option<&Known>, clashes: bool) -> Drift {
         let is_new = known.is_none_or(|known| known.first == self.mark && !self.is_replay);
         let was_clash = known.is_some_and(|known| known.is_clash);

@@ -26,7 +26,7 @@ impl LoadCache {
         held.insert(load.id.clone(), load);
     }
 
-    /// Takes the entry of a load away: whoever changes it does not know what stands there until the answer has come.
+    /// Takes the entry of a load away: during a change the stored entry is unknown until the answer comes.
     pub(super) fn take(&self, id: &str) -> Option<Load> {
         self.lock().remove(id)
     }

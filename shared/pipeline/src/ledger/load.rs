@@ -15,11 +15,11 @@ use crate::summary::Summary;
 pub enum Status {
     /// A function holds it, or held it when it was interrupted.
     Running,
-    /// Everything in the object stands in the tables.
+    /// Everything in the object is in the tables.
     Done,
     /// As done, but some records were set aside.
     Partial,
-    /// Nothing helps until somebody does something.
+    /// No attempt can succeed until an operator acts.
     Failed,
     /// A newer version of the object was loaded already.
     Superseded,
@@ -34,7 +34,7 @@ impl Status {
     pub const ALL: [Self; 7] =
         [Self::Running, Self::Done, Self::Partial, Self::Failed, Self::Superseded, Self::Gone, Self::Refused];
 
-    /// The word in the ledger.
+    /// Returns the word in the ledger.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,13 +48,13 @@ impl Status {
         }
     }
 
-    /// The status of that word.
+    /// Returns the status of a word of the ledger.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Whether another notification of the object version needs no work.
+    /// Returns whether another notification of the object version needs no work.
     #[must_use]
     pub const fn is_settled(self) -> bool {
         match self {
@@ -77,7 +77,7 @@ pub enum LoadFilter {
 }
 
 impl LoadFilter {
-    /// Whether a load is among them.
+    /// Returns whether a load is among them.
     #[must_use]
     pub fn includes(self, load: &Load) -> bool {
         match self {
@@ -165,7 +165,7 @@ pub struct Load {
     pub last_killed_at: Option<i64>,
     /// How many attempts in a row had an invocation's time for it and got no record further.
     pub stalls: u32,
-    /// Whether rows of it may stand in the tables: an attempt has written, or was killed.
+    /// Whether rows of it may be in the tables: an attempt has written, or was killed.
     pub may_have_rows: bool,
     /// Whether it has ended with its columns in the dictionary: to a replay they are not new again.
     pub has_columns: bool,
@@ -320,7 +320,7 @@ impl Load {
         history
     }
 
-    /// Whether an attempt holds it that was killed, or has not said for too long that it is alive.
+    /// Returns whether the attempt that holds it was killed, or has not renewed its lease for too long.
     #[must_use]
     pub fn is_stuck(&self, now: i64) -> bool {
         self.status == Status::Running
@@ -399,7 +399,7 @@ impl Load {
         }
     }
 
-    /// The object as the first notification told of it.
+    /// Returns the object as the first notification described it.
     fn object(&self, object: &ObjectRef) -> Arc<ObjectRef> {
         Arc::new(ObjectRef { created: self.created, sequencer: self.sequencer.clone(), ..object.clone() })
     }
@@ -443,12 +443,12 @@ impl Load {
         }
     }
 
-    /// Whether an attempt of that owner holds the load.
+    /// Returns whether an attempt of that owner holds the load.
     pub(super) fn is_leased_to(&self, owner: &str) -> bool {
         self.status == Status::Running && self.lease.as_ref().is_some_and(|lease| lease.owner == owner)
     }
 
-    /// Whether that attempt still holds the load.
+    /// Returns whether that attempt still holds the load.
     pub(super) fn is_held_by(&self, attempt: u32) -> bool {
         self.attempts == attempt && self.status == Status::Running
     }

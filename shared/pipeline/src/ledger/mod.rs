@@ -77,7 +77,7 @@ impl Ledger {
         Self::new(Arc::new(MemoryStore::default()))
     }
 
-    /// Begins to load an object version, unless nothing is left to do or somebody else is at it.
+    /// Begins to load an object version, unless nothing is left to do or another attempt works on it.
     ///
     /// Most objects are new, so an entry is inserted before anybody looks for one: that is a single command.
     pub async fn begin(&self, object: &ObjectRef, attempt: &Attempt) -> Result<Begun, Interrupted> {
@@ -234,18 +234,18 @@ impl Ledger {
         Err(Interrupted::Busy)
     }
 
-    /// The entry of a load.
+    /// Returns the entry of a load.
     pub async fn find(&self, id: &str) -> Result<Option<Load>, Interrupted> {
         self.store.find_load(id).await
     }
 
-    /// The loads that began last, latest first, of one kind or of all: 1,000 at the most.
+    /// Returns the loads that began last, latest first, of one kind or of all: at most 1,000.
     pub async fn list(&self, wanted: Option<LoadFilter>, limit: u32) -> Result<Vec<Load>, Interrupted> {
         self.store.list_loads(wanted, limit.clamp(1, MAX_LISTED)).await
     }
 
-    /// Changes a load as long as that attempt holds it. The entry as this process wrote it last is looked for only where
-    /// another one stands there by now: every write names the revision that it replaces.
+    /// Changes a load as long as that attempt holds it. The entry as this process wrote it last is looked for only
+    /// where another one stands there by now: every write names the revision that it replaces.
     async fn change(&self, id: &str, attempt: u32, change: impl Fn(&mut Load)) -> Result<(), Interrupted> {
         let mut remembered = self.held.take(id).filter(|load| load.is_held_by(attempt));
         for _ in 0..MAX_MISSES {

@@ -20,13 +20,13 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// From now until `stop`, with that reserve to finish.
+    /// Returns the time from now until `stop`, with that reserve to finish.
     #[must_use]
     pub fn new(stop: Instant, reserve: Duration) -> Self {
         Self { began: Instant::now(), stop, give_up: stop + reserve }
     }
 
-    /// Reading that gets no record further than the attempt before goes on until here.
+    /// Returns until when an attempt reads that gets no record further than the one before.
     fn work_until(self) -> Instant {
         self.stop + self.give_up.saturating_duration_since(self.stop) / 2
     }
@@ -56,7 +56,7 @@ impl Limit<'_> {
         self.is_cancelled.is_some_and(|is_cancelled| is_cancelled.load(Ordering::Relaxed))
     }
 
-    /// Whether to stop now. An attempt that got no further yet has some more time.
+    /// Returns whether to stop now. An attempt that got no further yet has some more time.
     pub(super) fn is_reached(self, is_further: bool) -> bool {
         self.is_lost()
             || self.is_cancelled()
@@ -71,14 +71,14 @@ impl Limit<'_> {
         self.deadline.map(Deadline::settle_until)
     }
 
-    /// Whether nearly all of the time lies ahead.
+    /// Returns whether nearly all of the time lies ahead.
     pub(super) fn is_early(self) -> bool {
         self.deadline.is_none_or(|Deadline { began, stop, .. }| {
             began.elapsed() * 4 <= stop.saturating_duration_since(began)
         })
     }
 
-    /// How long a checkpoint may be old: a minute, or a quarter of the time that is left.
+    /// Returns how old a checkpoint may be: a minute, or a quarter of the time that is left.
     pub(super) fn checkpoint_every(self) -> Duration {
         const LONGEST: Duration = Duration::from_mins(1);
         self.deadline.map_or(LONGEST, |deadline| {
@@ -109,7 +109,7 @@ pub(super) async fn take_permit(held: &mut Option<Permit>, limit: Limit<'_>) -> 
     held.is_some()
 }
 
-/// The bytes that a frame hands out.
+/// Returns the bytes that a frame hands out.
 pub(super) const fn bytes_of(frame: &Frame<'_>) -> usize {
     match frame {
         Frame::Resource { bytes, .. } | Frame::Entry { bytes, .. } => bytes.len(),

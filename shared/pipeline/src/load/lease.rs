@@ -14,8 +14,8 @@ const GIVE_UP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// So much time there is always.
 const GIVE_UP_WITHIN_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Gives a lease up, again and again while the database cannot be reached: otherwise nobody could begin before the lease
-/// ends. It stops at `deadline`; then the lease has to run out.
+/// Gives a lease up, again and again while the database cannot be reached: otherwise nobody could begin before the
+/// lease ends. It stops at `deadline`; then the lease has to run out.
 pub(super) async fn give_up<R>(deadline: Option<Instant>, release: impl FnMut() -> R)
 where
     R: Future<Output = Result<(), Interrupted>>,
@@ -39,7 +39,7 @@ where
 }
 
 /// Runs work and renews its lease again and again meanwhile. Once a later attempt has begun, `is_lost` says so, and the
-/// work must stop by itself: it is not dropped, because what half a write leaves behind, nobody would take back.
+/// work must stop by itself: it is not dropped, because nobody would clean up half a write.
 ///
 /// A renewal that fails otherwise is tried again the next time; the lease outlasts two of them.
 pub(super) async fn renewing<T, R>(

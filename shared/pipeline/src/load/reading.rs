@@ -152,7 +152,7 @@ impl<'a> Reading<'a> {
         Ok(End::Whole(self.settle().await?))
     }
 
-    /// Makes the assembler of the object as its keeper knows it: whoever sends to the queue can write any time into a
+    /// Makes the assembler of the object as its keeper knows it: a sender to the queue can write any time into a
     /// message.
     fn begin_at(&mut self, created: Option<i64>, pipeline: &Pipeline) {
         let made = created.unwrap_or(self.object.created);
@@ -167,7 +167,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The next chunk; `None` inside: the object's end; outside: there is no time for one.
+    /// Returns the next chunk. The inner `None` is the object's end; the outer one means that there is no time.
     async fn next_chunk(&self, opened: &mut Opened) -> Result<Option<Option<bytes::Bytes>>, ReadFailure> {
         match self.limit.stop_at(self.is_further()) {
             None => opened.next_chunk().await.map(Some),
@@ -177,7 +177,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Everything that the bytes so far allow: frames into the batch, full batches onto their way.
+    /// Does all that the bytes so far allow: puts frames into the batch, sends full batches.
     async fn drain(&mut self) -> Result<Drained, Interrupted> {
         loop {
             if self.limit.is_reached(self.is_far()) {
@@ -247,7 +247,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Whether it got so far that stopping before the chunk ends is worth its while.
+    /// Returns whether it got so far that it may stop before the chunk ends.
     fn is_far(&self) -> bool {
         let from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset);
         self.is_further() && self.assembler.next_record().0.saturating_sub(from) >= FAR_BYTES
@@ -264,7 +264,7 @@ impl<'a> Reading<'a> {
         self.or_end(sent).await
     }
 
-    /// The place behind what was taken; `None` while something before it waits.
+    /// Returns the place behind what was taken; `None` while something before it waits.
     fn mark(&self) -> Option<Mark> {
         let (offset, ordinal) = self.assembler.next_record();
         let line = self.decoder.resume_point().filter(|point| point.ordinal == ordinal);
@@ -299,7 +299,7 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// After a failed write, waits for the others: the lease is given up only when nothing is under way.
+    /// Waits for the other writes after a failed one: the lease is given up only when nothing is under way.
     async fn or_end(&mut self, outcome: Result<(), Interrupted>) -> Result<(), Interrupted> {
         if outcome.is_err() {
             self.writes.end().await;
@@ -352,7 +352,7 @@ impl<'a> Reading<'a> {
         Ok(End::Stalled { had_time })
     }
 
-    /// What was read stands; of the rest, one reject says why it does not.
+    /// Ends the load early. What was read is kept; one reject says why the rest is missing.
     async fn cut(&mut self, reason: BrokenFrame) -> Result<End, Interrupted> {
         let (mut offset, mut ordinal) = self.assembler.next_record();
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.ordinal > ordinal) {
@@ -365,7 +365,7 @@ impl<'a> Reading<'a> {
         Ok(End::Cut(self.settle().await?, reason))
     }
 
-    /// The object is gone. What an earlier attempt has written stands.
+    /// Ends the load of an object that is gone. What an earlier attempt has written is kept.
     fn gone(&mut self) -> End {
         let checkpoint = self.checkpoint.take();
         checkpoint.map_or(End::Gone, |checkpoint| End::Cut(checkpoint.summary, BrokenFrame::ObjectGone))
@@ -388,7 +388,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Where reading can begin in the middle: in plain NDJSON, of bytes that are pinned.
+/// Returns where reading can begin in the middle: only in plain NDJSON whose bytes are pinned.
 fn resume_point(object: &ObjectRef, checkpoint: &Checkpoint) -> Option<ResumePoint> {
     let Checkpoint { offset, ordinal, line, .. } = *checkpoint;
     let is_pinned = object.pin != Pin::Latest;

@@ -17,7 +17,8 @@ use crate::summary::Summary;
 use super::PipelineLimits;
 use super::deadline::{Limit, Permit, permit};
 
-/// The gates that an object does not pass, with what stands in the ledger then; `None` also for one that is gone.
+/// Returns the gates that an object does not pass, with what the ledger then says; `None` also for an object that is
+/// gone.
 ///
 /// A survey leaves nothing to go on with: an object that cannot be read once within the deadline is stopped for.
 pub(super) async fn refuse(

@@ -1,4 +1,4 @@
-//! The project's own messages: a load that goes on in another invocation, and a load that somebody asked for again.
+//! The project's own messages: a load that goes on in another invocation, and a load that was asked for again.
 //!
 //! ```json
 //! {"flatfire": 1, "cause": "continuation", "hops": 1,
@@ -15,7 +15,7 @@ use crate::object::{ObjectRef, Pin};
 use crate::requester::Requester;
 
 /// A load may be continued so often. Lambda stops a function that feeds itself after about 16 rounds unless its
-/// `RecursiveLoop` is `Allow`; this is the limit that stands in its place.
+/// `RecursiveLoop` is `Allow`; this is the limit in its place.
 pub const HOP_LIMIT: u32 = 100;
 
 /// Why an object is to be loaded.
@@ -28,7 +28,7 @@ pub enum Cause {
         /// How many invocations came before.
         hops: u32,
     },
-    /// Somebody asks for it again, whatever the ledger says.
+    /// It was asked for again: load it even if the ledger calls it done.
     Replay {
         /// How many invocations had no time to begin it.
         hops: u32,
@@ -36,13 +36,13 @@ pub enum Cause {
 }
 
 impl Event {
-    /// The event that carries on where this one stopped; an error once [`HOP_LIMIT`] is reached.
+    /// Returns the event that goes on where this one stopped. Fails once [`HOP_LIMIT`] is reached.
     pub fn continued(&self) -> Result<Self, InvalidNotification> {
         Ok(Self { cause: Cause::Continuation { hops: self.next_hop()? }, ..self.clone() })
     }
 
-    /// The same event for an invocation that has the time to begin it; an error once [`HOP_LIMIT`] is reached. A replay
-    /// stays one: a continuation of a load that the ledger calls done has nothing left to do.
+    /// Returns the same event for an invocation that has the time to begin it. Fails once [`HOP_LIMIT`] is reached. A
+    /// replay stays one: a continuation of a load that the ledger calls done has nothing left to do.
     pub fn passed_on(&self) -> Result<Self, InvalidNotification> {
         let hops = self.next_hop()?;
         let cause = match self.cause {
@@ -60,7 +60,7 @@ impl Event {
         }
     }
 
-    /// The event as a message body that [`super::parse`] reads back.
+    /// Returns the event as a message body that [`super::parse`] reads back.
     #[must_use]
     pub fn to_message(&self) -> String {
         let (cause, hops) = match self.cause {

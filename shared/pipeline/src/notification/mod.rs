@@ -41,7 +41,7 @@ pub struct Event {
 /// What was announced and needs no load, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ignored {
-    /// `s3:TestEvent`: S3 sends one when somebody configures the notification.
+    /// `s3:TestEvent`: S3 sends one when notifications are configured.
     pub tests: u64,
     /// Events other than a creation: removals, restores, replication, lifecycle.
     pub not_created: u64,
@@ -52,17 +52,17 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// All of them.
+    /// Returns the number of all of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.tests + self.not_created + self.empty + self.folders
     }
 }
 
-/// Why a message is no notification. It names a rule and a field; nothing of the message is in it.
+/// Why a message is not a notification. It names a rule and a field; nothing of the message is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidNotification {
-    /// The text is no JSON.
+    /// The text is not JSON.
     #[error("the message is no JSON (line {line}, column {column})")]
     Json {
         /// The line, from 1.
@@ -104,7 +104,7 @@ pub fn parse(body: &[u8]) -> Result<Notification, InvalidNotification> {
     read(body).and_then(|value| parse_value(&value))
 }
 
-/// As [`parse`], for a message that is JSON already.
+/// Does as [`parse`], for a message that is JSON already.
 pub fn parse_value(message: &Value) -> Result<Notification, InvalidNotification> {
     let mut notification = Notification::default();
     notification.add(message, WRAPPINGS)?;

@@ -8,7 +8,7 @@ use crate::object::{ObjectRef, Pin};
 use crate::requester::Requester;
 
 /// Reads an element of `Records` with an `s3` member (S3 User Guide, "Event message structure"). `None`: the event
-/// is no creation.
+/// is not a creation.
 pub(super) fn read_s3(record: &Value) -> Result<Option<Announced>, InvalidNotification> {
     if !text(record, "/eventVersion", "eventVersion")?.starts_with("2.") {
         return Err(InvalidNotification::UnsupportedVersion);
@@ -36,7 +36,7 @@ pub(super) fn read_s3(record: &Value) -> Result<Option<Announced>, InvalidNotifi
 }
 
 /// Reads an event of `EventBridge` (S3 User Guide, the section on its messages): keys are plain there.
-/// `None`: the event is no creation.
+/// `None`: the event is not a creation.
 pub(super) fn read_event_bridge(event: &Value) -> Result<Option<Announced>, InvalidNotification> {
     // Another service's event is not a missing file but a rule that matches too much: it must be seen.
     if text(event, "/source", "source")? != "aws.s3" {
@@ -62,8 +62,8 @@ pub(super) fn read_event_bridge(event: &Value) -> Result<Option<Announced>, Inva
     Ok(Some((object, by.checked())))
 }
 
-/// The version, or else the `ETag`. The version `null` of a bucket whose versioning is off or suspended names
-/// whatever was written last, so it pins nothing.
+/// Returns the version, or else the `ETag`. If versioning is off or suspended, the version `null` is the one that was
+/// written last, so it pins nothing.
 fn pin(event: &Value, version: &str, e_tag: &str) -> Pin {
     let version = optional_text(event, version).filter(|version| version != "null");
     let e_tag = || optional_text(event, e_tag).map(|e_tag| e_tag.trim_matches('"').to_owned());

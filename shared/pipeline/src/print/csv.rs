@@ -1,8 +1,8 @@
 //! One table as CSV (RFC 4180): cells wait until all columns are known.
 //!
-//! A row waits as the number of its table and a field of cells: of each the number of its column and its text as CSV has
-//! it. A row with keys that are still to come waits as JSON instead; its cells are read from there once the keys are
-//! filled in.
+//! A row waits as the number of its table and a field of cells: of each the number of its column and its text as CSV
+//! has it. A row with keys that are still to come waits as JSON instead; its cells are read from there once the keys
+//! are filled in.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -325,7 +325,7 @@ fn push_cell(out: &mut Vec<u8>, column: u32, write: impl FnOnce(&mut Vec<u8>)) {
     push_field_with(out, write);
 }
 
-/// The rows that stand one behind the other, each with the number of its table and its cells.
+/// Returns the rows that follow each other, each with the number of its table and its cells.
 fn rows_of(mut bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     std::iter::from_fn(move || {
         let (table, rest) = bytes.split_first_chunk()?;
@@ -335,7 +335,7 @@ fn rows_of(mut bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     })
 }
 
-/// The cells of a row, each with the number of its column and where its text stands.
+/// Returns the cells of a row, each with the number of its column and the span of its text.
 fn cells_of(cells: &[u8]) -> impl Iterator<Item = (u32, (usize, usize))> {
     let mut at = 0;
     std::iter::from_fn(move || {

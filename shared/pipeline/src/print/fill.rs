@@ -6,7 +6,7 @@ use crate::batch::list_of;
 
 use super::json::{Hole, text};
 
-/// The line with its keys. A member that is left out takes its comma along.
+/// Returns the line with its keys. A member that is left out takes its comma along.
 pub(super) fn filled(line: &[u8], holes: &[Hole]) -> Vec<u8> {
     let mut out = Vec::with_capacity(line.len() + 64 * holes.len());
     let mut written = 0;
@@ -49,14 +49,14 @@ pub(super) fn filled(line: &[u8], holes: &[Hole]) -> Vec<u8> {
     out
 }
 
-/// The items of the list that `out` ends in. Nothing else that a list of keys holds has brackets.
+/// Returns the items of the list that `out` ends in. Nothing else that a list of keys holds has brackets.
 fn items(out: &[u8]) -> BTreeSet<Vec<u8>> {
     let begins = out.iter().rposition(|byte| *byte == b'[').map_or(0, |at| at + 1);
     let items = out.get(begins..).unwrap_or_default().split(|byte| *byte == b',');
     items.filter(|item| !item.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
-/// Where all members before were left out, the next one is the first.
+/// Appends a segment. If all members before were left out, the next one is the first.
 fn push_segment(out: &mut Vec<u8>, segment: &[u8]) {
     let first = out.last() == Some(&b'{');
     let segment = segment.strip_prefix(b",").filter(|_| first).unwrap_or(segment);
@@ -67,7 +67,7 @@ fn push_segment(out: &mut Vec<u8>, segment: &[u8]) {
 mod tests {
     use super::{Hole, filled};
 
-    /// A line with `?` where a hole is; `keys` says which of them are filled.
+    /// Fills a line with `?` where a hole is; `keys` says which of them are filled.
     fn fill(line: &str, member: Option<&str>, keys: &[Option<&str>]) -> String {
         let path = if line.starts_with('[') { "list.0" } else { "cell" };
         let mut bytes = String::new();

@@ -34,7 +34,8 @@ pub(super) struct Hole {
     pub(super) at: usize,
     /// The cell as completions name it: `component.3.valueReference_key`.
     pub(super) path: String,
-    /// The member's name; `None` for the item of a list, and for the value of a member that is `null` when no key comes.
+    /// The member's name; `None` for the item of a list, and for the value of a member that is `null` when no key
+    /// comes.
     pub(super) member: Option<String>,
     /// The key, once it is known.
     pub(super) key: Option<String>,
@@ -223,7 +224,7 @@ impl<'a> JsonWriter<'a> {
         self.holes.push(Hole { at: self.out.len() - self.start, path, member, key: None });
     }
 
-    /// Writing into memory does not fail.
+    /// Appends text. Writing into memory does not fail.
     fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
         self.out.write_fmt(arguments).ok();
     }
@@ -281,10 +282,10 @@ fn digits<const DIGITS: usize>(out: &mut Vec<u8>, mut number: i64) {
     out.extend_from_slice(&digits);
 }
 
-/// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.
+/// Returns year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.
 ///
-/// Years are counted from March here, so that the leap day is the last of its year: then the months before a
-/// day are a linear function of it, and 400 years always have 146,097 days.
+/// Years are counted from March here, so that the leap day is the last of its year: then the months before a day are a
+/// linear function of it, and 400 years always have 146,097 days.
 const fn date_of(days: i64) -> (i64, i64, i64) {
     let since_march_of_year_0 = days + 719_468;
     let era = since_march_of_year_0.div_euclid(146_097);

@@ -1,8 +1,9 @@
 //! The resources of one run: which of them are the newest of their key, and which keys their rows have waited for.
 //!
-//! What was printed cannot be taken back, so nothing is printed before the run ends. The rows wait in the order in which
-//! they came; beside them, spread over partitions by the resource's key, wait what decides about them: versions and keys
-//! of references. At the end one partition after the other is in memory: a 32nd of the run's keys and versions.
+//! What was printed cannot be taken back, so nothing is printed before the run ends. The rows wait in the order in
+//! which they came; beside them, spread over partitions by the resource's key, wait what decides about them: versions
+//! and keys of references. At the end one partition after the other is in memory: a 32nd of the run's keys and
+//! versions.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -21,8 +22,8 @@ pub(super) const ROW_BYTES: usize = 1 << 20;
 const PARTITIONS: usize = 32;
 const PARTITION_BYTES: usize = 64 << 10;
 
-/// A resource's key as far as it must be told from others. The hashes begin at random in each process: nobody can make up
-/// two keys with the same one.
+/// A resource's key as far as it must be told from others. The hashes begin at random in each process: nobody can make
+/// up two keys with the same one.
 pub(super) type KeyHash = u128;
 
 /// Hashes the keys of a run.
@@ -331,7 +332,7 @@ impl Decided {
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
-    /// Consecutive numbers share a partition, so that each is read once.
+    /// Returns the partition of a number. Consecutive numbers share one, so that each partition is read once.
     fn partition(&self, number: u64) -> usize {
         let partition = number * PARTITIONS as u64 / self.resources.max(1);
         usize::try_from(partition).unwrap_or_default().min(PARTITIONS - 1)
@@ -407,7 +408,7 @@ impl<'a> Iterator for StoredRows<'a> {
 }
 
 impl PrintedRow<'_> {
-    /// How many bytes it has.
+    /// Returns how many bytes it has.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -42,7 +42,7 @@ impl FileReader {
         self.total
     }
 
-    /// The file's last change, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the file's last change, in milliseconds since 1970-01-01T00:00:00Z.
     pub(super) const fn modified(&self) -> Option<i64> {
         self.modified
     }
@@ -74,7 +74,7 @@ fn milliseconds(time: SystemTime) -> i64 {
     }
 }
 
-/// The next bytes of standard input. A read cannot be called off, so it stands on a thread of its own.
+/// Returns the next bytes of standard input. A read cannot be cancelled, so it runs on a thread of its own.
 pub(super) async fn read_standard_input() -> Result<Option<Bytes>, ReadFailure> {
     let bytes = blocking(|| {
         let mut bytes = vec![0; READ_BYTES];
@@ -94,7 +94,7 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| failure(&error))
 }
 
-/// The kind alone: the error's text names the path, and paths may name patients.
+/// Returns the kind alone: the error's text names the path, and paths may name patients.
 fn failure(error: &std::io::Error) -> ReadFailure {
     interrupted(match error.kind() {
         ErrorKind::NotFound => "file-not-found",

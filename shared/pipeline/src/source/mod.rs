@@ -43,7 +43,7 @@ pub struct Opened {
 /// Why there are no more bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadFailure {
-    /// The pinned bytes exist no more: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
+    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
     /// fault; trying again does not bring them back.
     #[error("the object is gone")]
     Gone,
@@ -78,25 +78,23 @@ impl Storage {
 }
 
 impl Opened {
-    /// The size of the whole object in bytes, also when it was opened in the middle; `None` for what has no size
-    /// until it ends.
+    /// Returns the size of the whole object in bytes, also when it was opened in the middle; `None` for standard input.
     #[must_use]
     pub const fn total_bytes(&self) -> Option<u64> {
         self.total_bytes
     }
 
-    /// Returns when these bytes were made, as their keeper says: S3's `Last-Modified` of the version that is read, or the
-    /// last change of a file, in milliseconds since 1970-01-01T00:00:00Z. `None` for standard input.
+    /// Returns when these bytes were made, as their keeper says: S3's `Last-Modified` of the version that is read, or
+    /// the last change of a file, in milliseconds since 1970-01-01T00:00:00Z. `None` for standard input.
     #[must_use]
     pub const fn modified(&self) -> Option<i64> {
         self.modified
     }
 
-    /// The bytes that follow; `None` at the object's end, which is reached only when as many bytes were read as
-    /// the object has.
+    /// Returns the bytes that follow; `None` at the object's end, when all bytes of the object were read.
     ///
-    /// A connection that is cut, reset or stalled is replaced by another one that goes on at the same byte of the
-    /// same version, unseen from here. After an error the object must be opened again.
+    /// A connection that is cut, reset or stalled is replaced by another one that goes on at the same byte of the same
+    /// version, unseen from here. After an error the object must be opened again.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         self.ahead.next_chunk().await
     }
@@ -129,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// Some bytes, as they come; `None` at the end.
+    /// Returns some bytes, as they come; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         match self {
             #[cfg(feature = "s3")]

@@ -45,8 +45,8 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
 };
 
 impl S3 {
-    /// A client with the given region, credentials and endpoint. Retries, time limits and stalls are handled here
-    /// and nowhere else, so that they do not multiply. Nothing connects before the first object is opened.
+    /// Returns a client with the given region, credentials and endpoint. Retries, time limits and stalls are handled
+    /// here and nowhere else, so that they do not multiply. Nothing connects before the first object is opened.
     #[must_use]
     pub fn new(config: aws_sdk_s3::config::Builder) -> Self {
         Self::with_retry_policy(config, RETRY_POLICY)
@@ -178,8 +178,8 @@ async fn get_again(
     Err(cause.into())
 }
 
-/// One GET from a byte on. `total` is what the object's size is known to be. A server may ignore the range and answer
-/// with the whole object (RFC 9110, section 14.2).
+/// Sends one GET from a byte on. `total` is the object's size, if known. A server may ignore the range and answer with
+/// the whole object (RFC 9110, section 14.2).
 async fn get(
     client: &Client,
     object: &ObjectRef,
@@ -206,7 +206,7 @@ async fn get(
     Ok(ObjectPart { body: output.body, offset: begins, total: announced, modified, pin })
 }
 
-/// Where the answer begins and the whole object's size; `None` if it begins elsewhere than at `offset` or 0.
+/// Returns where the answer begins and the whole object's size; `None` if it begins elsewhere than at `offset` or 0.
 fn announced(output: &GetObjectOutput, offset: u64) -> Option<(u64, u64)> {
     let Some(range) = output.content_range.as_deref() else {
         return Some((0, u64::try_from(output.content_length?).ok()?));
@@ -217,7 +217,7 @@ fn announced(output: &GetObjectOutput, offset: u64) -> Option<(u64, u64)> {
     Some((begins, total.parse().ok()?)).filter(|_| begins == offset)
 }
 
-/// Whatever was read first is what must be read on.
+/// Returns the pin of the bytes that were read first: reading must go on with them.
 fn pin_of(object: &ObjectRef, output: &GetObjectOutput) -> Pin {
     if object.pin != Pin::Latest {
         return object.pin.clone();

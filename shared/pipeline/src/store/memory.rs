@@ -348,7 +348,7 @@ impl LoadStore for MemoryStore {
     }
 }
 
-/// A panic in another thread leaves whole writes behind.
+/// Locks a mutex. A panic in another thread has left only whole writes behind.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

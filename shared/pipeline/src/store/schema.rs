@@ -1,4 +1,4 @@
-//! The schema of a table: its fields and the types of the values that stand in them.
+//! The schema of a table: its fields and the types of their values.
 //!
 //! A schema says what rows hold: it is worked out from the cells of rows, not from FHIR. Schemas only grow, and two of
 //! them are united field by field and type by type, so that several writers can extend one.
@@ -87,7 +87,7 @@ impl FieldTypes {
     }
 }
 
-/// What stands in a field of a table's rows. The root of a table is a field as well, of the type object.
+/// What a field of a table's rows holds. The root of a table is a field as well, of the type object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldSchema {
     /// The types of its values.

@@ -137,7 +137,7 @@ pub(crate) struct ChoiceColumns {
     pub(crate) at: Option<ColumnId>,
     /// Says whether the choice holds.
     pub(crate) yes_or_no: Option<YesOrNo>,
-    /// Whether the member is one of the choice only where it is no array.
+    /// Whether the member is one of the choice only where it is not an array.
     pub(crate) only_single: bool,
 }
 

@@ -226,7 +226,7 @@ fn json_form(value: Node<'_>) -> Option<JsonForm> {
     }
 }
 
-/// Returns the kind of the first item that is not `null`; for a value that is no array, its own kind.
+/// Returns the kind of the first item that is not `null`; for a value that is not an array, its own kind.
 pub(crate) fn items_kind(array: Node<'_>) -> Option<Kind> {
     array.as_items().map(Node::kind).find(|&kind| kind != Kind::Null)
 }

@@ -41,7 +41,7 @@ pub(super) fn not<'m>(m: &mut Machine<'m>, _: &'m Call, base: usize, _: Item) ->
     m.answer(base, answer.map(|answer| !answer))
 }
 
-/// `where`, which is a word of Rust.
+/// Runs `where`, which is a word of Rust.
 pub(super) fn filter<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: Item) -> Result<(), PathError> {
     m.each(base, |m, item| {
         if m.condition(call.op(0), item)? == Some(true) {
@@ -144,7 +144,7 @@ pub(super) fn iif<'m>(m: &mut Machine<'m>, call: &'m Call, base: usize, _: Item)
     m.run(call.op(branch), item)
 }
 
-/// `ofType` and `as`.
+/// Runs `ofType` and `as`.
 pub(in crate::fhirpath) fn of_type<'m>(
     m: &mut Machine<'m>,
     call: &'m Call,

@@ -37,7 +37,7 @@ fn refused(code: &str, answer: &HttpResponse) -> GetFailure {
         (404, "NoSuchKey" | "NoSuchVersion") | (412, _) => GetFailure::Final(ReadFailure::Gone),
         // A version that is a delete marker answers 405, a key under one 404.
         (404 | 405, _) if deleted => GetFailure::Final(ReadFailure::Gone),
-        // Glacier's: somebody must restore the object first. The code says so, a missing permission it is not.
+        // Glacier's: the object must be restored first. This is not a missing permission.
         (403, "InvalidObjectState") => GetFailure::Final(interrupted("InvalidObjectState")),
         (_, "SlowDown" | "RequestTimeout" | "RequestTimeTooSkewed" | "ExpiredToken") => {
             GetFailure::Passing(read(code))
@@ -55,7 +55,7 @@ fn denied(code: &str, status: u16) -> ReadFailure {
     Interrupted::Denied { code: named(code, status) }.into()
 }
 
-/// The code if it looks like one, or else the status: a proxy may answer with anything.
+/// Returns the code if it looks like one, else the status: a proxy may answer with anything.
 fn named(code: &str, status: u16) -> String {
     let plausible =
         !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');

@@ -363,7 +363,7 @@ impl Admin for MemoryStore {
         Ok(())
     }
 
-    /// Nobody reads when an erasure ended, or was lifted.
+    /// Does nothing: no reader asks when an erasure ended or was lifted.
     async fn end_erasure(&self, _: &str, _: i64) -> Result<(), StoreError> {
         Ok(())
     }
@@ -498,7 +498,7 @@ fn visit_cell(path: &str, value: &CellValue, visit: &mut impl FnMut(&str, &str))
     }
 }
 
-/// Where a row came from, as the cell of a stored row.
+/// Returns where a row came from, as the cell of a stored row.
 fn source_cell(source: &StoredSource) -> CellValue {
     let text = |name: &str, value: &str| (name.to_owned(), CellValue::Text(value.to_owned()));
     let number =
