@@ -9,7 +9,7 @@ use crate::listing::ListedVersion;
 use crate::store::StoreError;
 use crate::store::admin::{Admin, LoadOutline};
 
-/// Where a load stands, as of now: a status of the ledger, or stuck. Of two, the better one comes first.
+/// The status of a load now: a status of the ledger, or stuck. The better ones come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LoadState {
     /// Everything is in the tables.
@@ -33,7 +33,7 @@ pub enum LoadState {
 /// What the ledger knows of one load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownLoad {
-    /// Where it stands.
+    /// Its status.
     pub state: LoadState,
     /// What its first notification stated to order versions of equal times.
     pub sequencer: Option<String>,

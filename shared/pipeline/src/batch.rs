@@ -33,7 +33,7 @@ pub struct WriteBatch {
     pub unstored: Unstored,
     /// How many more rejects of the load are stored: those that the database makes of its documents take from it too.
     pub room: RejectRoom,
-    /// The reading of the object that they are of: the number of the attempt that began it at the first byte.
+    /// Their reading of the object: the number of the attempt that began it at the first byte.
     pub reading: u32,
 }
 
@@ -176,7 +176,7 @@ pub struct ResourceWrite {
     pub resource_type: Arc<str>,
     /// Its place in the order of versions.
     pub version: Version,
-    /// Where it stood.
+    /// Its place in the object.
     pub source: Source,
     /// What its rows follow from; `None` where they are not complete yet, and where there are none.
     pub hash: Option<ContentHash>,
@@ -292,7 +292,7 @@ fn by_steps(path: &str, other: &str) -> cmp::Ordering {
 /// A record that was set aside: a pointer to it and what is wrong, never a value of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// Where the record stood.
+    /// The record's place in the object.
     pub source: Source,
     /// The key of the resource, where it could be read and is safe to name.
     pub resource: Option<String>,

@@ -52,8 +52,8 @@ pub struct PipelineLimits {
     pub writes_at_once: usize,
     /// The largest resource.
     pub decode: decode::DecoderLimits,
-    /// How long a load without a deadline holds its object against others unless it renews its lease, which it does
-    /// four times as often. Of a load that is killed, nobody can begin before.
+    /// How long a load without a deadline holds its object, unless it renews its lease, which it does four times as
+    /// often. After a kill no other attempt can begin before.
     pub lease: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Default for PipelineLimits {
     }
 }
 
-/// Who loads, until when, and what shows how far it is.
+/// The attempt: who asks, its deadline, its progress.
 pub struct Job<'a> {
     /// Different for every attempt anywhere.
     pub owner: String,
@@ -82,11 +82,11 @@ pub struct Job<'a> {
     pub is_cancelled: Option<&'a AtomicBool>,
     /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
     pub clock: fn() -> i64,
-    /// Told the bytes read so far.
+    /// Gets the bytes read so far.
     pub progress: Progress<'a>,
 }
 
-/// Shows the progress of a load. It gets the bytes read so far.
+/// Shows the progress of a load.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// What became of an object.
@@ -105,7 +105,7 @@ pub enum Read {
     Whole(Summary),
     /// The deadline came; everything before the checkpoint is durable.
     UpTo(Checkpoint),
-    /// The pinned bytes exist no more, and nothing was read.
+    /// The pinned bytes no longer exist, and nothing was read.
     Gone,
     /// What was read is durable; the rest is out of reach, and a reject says so.
     Cut(Summary),
@@ -118,13 +118,13 @@ struct Generation {
     reading: u32,
 }
 
-/// What a lease outlasts the end of work by: the time that writes under way may take.
+/// How long a lease outlasts the end of work: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
 
-/// What a lease outlasts the moment by at which writes are abandoned: the database may still be at work on them.
+/// How long a lease outlasts the moment at which writes are abandoned: the database may still work on them.
 const LEASE_BEHIND_MILLISECONDS: i64 = 10 * 1000;
 
-/// So many attempts in a row may have an invocation's time and get no record further. Then what follows is set aside:
+/// The most attempts in a row that may have an invocation's time and get no record further. Then the rest is set aside:
 /// every attempt reads from the beginning, and would never get there.
 const MOST_STALLS: u32 = 3;
 
@@ -146,11 +146,11 @@ struct BegunAttempt {
 }
 
 impl Pipeline {
-    /// Loads an object and keeps the ledger: nothing is done for one that is done, two never load one at once, and
-    /// an attempt that is interrupted leaves the next one where to go on.
+    /// Loads an object and keeps the ledger. An object that is done is not loaded again, two attempts never load it at
+    /// once, and an interrupted attempt leaves a checkpoint to the next one.
     ///
-    /// It ends in time whatever the object holds and however slow the database is. What is under way then is
-    /// abandoned and keeps its lease, so that nobody begins while the database may still be at work on it.
+    /// It ends in time for any object and any database. What is under way then is abandoned and keeps its lease, so
+    /// that no other attempt begins while the database may still work on it.
     pub async fn load(
         &self,
         ledger: &Ledger,
@@ -264,7 +264,7 @@ impl Pipeline {
                 return release(ledger, run, by, left, limit).await;
             }
             Ok(End::Abandoned(checkpoint)) => {
-                // The place first: the database is slow, and the dictionary bears a gap.
+                // The checkpoint comes first: the database is slow, and the dictionary may lack entries.
                 let interruption = Interruption { by: &stop, at: now };
                 if ledger.abandon(id, attempt, checkpoint.as_ref(), interruption).await.is_ok() {
                     let _gap = ledger.fill(&filled).await;

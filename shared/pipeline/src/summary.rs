@@ -14,9 +14,9 @@ pub struct Summary {
     pub records: u64,
     /// Resources whose rows are in the tables.
     pub loaded: u64,
-    /// Resources that stood there already, of the same time and with the same content.
+    /// Resources that the tables already had, of the same time and with the same content.
     pub unchanged: u64,
-    /// Resources of which a newer version was there already.
+    /// Resources of which the tables already had a newer version.
     pub superseded: u64,
     /// Resources that a DELETE entry removed.
     pub deleted: u64,
@@ -52,7 +52,7 @@ pub struct Drift {
     /// How many values had a column that is not in the dictionary, because 20,000 others of the load are.
     pub unlisted: u64,
     /// `<table>.<column>` of the first new ones, at most [`Drift::MAX_NAMES`]. Names that follow from the data alone,
-    /// of unknown elements and of extensions, stand in `_columns` only: somebody may have made them up of anything.
+    /// of unknown elements and of extensions, are in `_columns` only: a sender may have made them up.
     pub names: BTreeSet<String>,
 }
 

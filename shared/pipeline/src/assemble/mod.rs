@@ -166,8 +166,7 @@ impl Assembler {
         Self { reading, ..self }
     }
 
-    /// Gives the next record this version, whatever it says of itself: a record that is read alone does not know the
-    /// Bundle that it stood in.
+    /// Gives the next record this version: a record that is read alone does not know its Bundle.
     #[must_use]
     pub fn with_version(self, version: Option<Version>) -> Self {
         Self { given: version, ..self }

@@ -6,8 +6,8 @@ use super::frame::BrokenFrame;
 use super::framer::{Framer, FramerState, FramerStep, Gap, RECORD_SEPARATOR, Span, What};
 use super::window::Window;
 
-/// So many lines of text in a row are a frame each; those that follow are one frame, up to the next line
-/// that begins like a value. A file of another format shall not fill the rejects with its lines.
+/// The most lines of text in a row that are a frame each. Those that follow are one frame, up to the next line that
+/// begins like a value: a file of another format must not fill the rejects with its lines.
 const GARBAGE_LINES: u32 = 16;
 
 /// White space behind a value that is looked through for text at most.

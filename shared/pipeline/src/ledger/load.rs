@@ -10,7 +10,7 @@ use crate::object::{ObjectRef, Pin};
 use crate::requester::Requester;
 use crate::summary::Summary;
 
-/// Where a load stands.
+/// The status of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// A function holds it, or held it when it was interrupted.
@@ -126,7 +126,7 @@ pub struct Load {
     pub created: i64,
     /// [`ObjectRef::sequencer`], as the first notification said.
     pub sequencer: Option<String>,
-    /// Where the load stands.
+    /// The load's status.
     pub status: Status,
     /// How often it was begun. The number of the latest attempt fences off all earlier ones.
     pub attempts: u32,
@@ -180,7 +180,7 @@ pub struct Attempt {
     pub now: i64,
     /// For the time that the attempt may take.
     pub lease: Lease,
-    /// Load it even if it is settled: somebody asks for a replay.
+    /// Load it even if it is settled: a replay.
     pub again: bool,
     /// Version of the code.
     pub code: String,
@@ -190,7 +190,7 @@ pub struct Attempt {
     pub by: Option<Requester>,
 }
 
-/// The answer to who wants to begin.
+/// The answer to an attempt that wants to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one a load")]
 pub enum Begun {
@@ -200,7 +200,7 @@ pub enum Begun {
         attempt: u32,
         /// The edition of the rows.
         edition: u32,
-        /// The reading that its rejects are of.
+        /// The reading of its rejects.
         reading: u32,
         /// The object as its first notification told of it, so that its versions are the same at every attempt.
         object: Arc<ObjectRef>,
@@ -224,7 +224,7 @@ pub struct Past {
     pub stalls: u32,
     /// [`Load::may_have_rows`]
     pub may_have_rows: bool,
-    /// How it was settled before somebody asked for it again, if its rows are in the tables.
+    /// How it was settled before it was asked for again, if its rows are in the tables.
     pub settled: Option<(Status, Summary)>,
 }
 

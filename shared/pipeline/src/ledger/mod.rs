@@ -32,7 +32,7 @@ pub struct Left {
     pub has_stalled: bool,
 }
 
-/// The catalog of a load of which parts were made under others.
+/// The catalog of a load whose parts were made under several catalogs.
 pub const MIXED_CATALOGS: &str = "mixed";
 /// How often a change is tried before it is given up: every miss means that somebody else succeeded.
 const MAX_MISSES: usize = 20;
@@ -52,7 +52,7 @@ pub struct Ledger {
 /// How a load ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Ending<'a> {
-    /// Where it stands from now on.
+    /// Its status from now on.
     pub status: Status,
     /// What became of its records.
     pub summary: &'a Summary,
@@ -79,7 +79,7 @@ impl Ledger {
 
     /// Begins to load an object version, unless nothing is left to do or another attempt works on it.
     ///
-    /// Most objects are new, so an entry is inserted before anybody looks for one: that is a single command.
+    /// Most objects are new, so an entry is inserted before one is looked for: that is a single command.
     pub async fn begin(&self, object: &ObjectRef, attempt: &Attempt) -> Result<Begun, Interrupted> {
         let id = object.load_id();
         for miss in 0..MAX_MISSES {
@@ -220,8 +220,8 @@ impl Ledger {
         }
     }
 
-    /// Gives out an edition of a load that no attempt has and none will have, above that one, so that a part of it can
-    /// be made anew. The next attempt makes all of it anew, from the beginning. `None`: the ledger does not know it.
+    /// Reserves an edition of a load above that one, which no attempt has or will have, so that a part of it can be
+    /// made anew. The next attempt makes all of it anew, from the beginning. `None`: the ledger does not know it.
     pub async fn raise_edition(&self, id: &str, above: u32) -> Result<Option<u32>, Interrupted> {
         for _ in 0..MAX_MISSES {
             let Some(load) = self.find(id).await? else { return Ok(None) };
@@ -244,8 +244,8 @@ impl Ledger {
         self.store.list_loads(wanted, limit.clamp(1, MAX_LISTED)).await
     }
 
-    /// Changes a load as long as that attempt holds it. The entry as this process wrote it last is looked for only
-    /// where another one stands there by now: every write names the revision that it replaces.
+    /// Changes a load as long as that attempt holds it. The entry is read only if it is no longer the one that this
+    /// process wrote last: every write names the revision that it replaces.
     async fn change(&self, id: &str, attempt: u32, change: impl Fn(&mut Load)) -> Result<(), Interrupted> {
         let mut remembered = self.held.take(id).filter(|load| load.is_held_by(attempt));
         for _ in 0..MAX_MISSES {
@@ -264,7 +264,7 @@ impl Ledger {
         Err(Interrupted::Busy)
     }
 
-    /// Writes an entry in place of the one with that revision; `false`: another stands there.
+    /// Replaces the entry of that revision; `false`: it has another revision by now.
     async fn write(&self, load: Load, revision: Option<u64>) -> Result<bool, Interrupted> {
         Ok(self.try_write(load, revision).await?)
     }

@@ -11,7 +11,7 @@ use crate::interrupted::Interrupted;
 /// How long an interrupted load tries to give its lease up. Elections and restarts of a database take less.
 const GIVE_UP_WITHIN: Duration = Duration::from_mins(2);
 const GIVE_UP_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// So much time there is always.
+/// The least time for giving a lease up.
 const GIVE_UP_WITHIN_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// Gives a lease up, again and again while the database cannot be reached: otherwise nobody could begin before the

@@ -23,7 +23,7 @@ use super::{Generation, Pipeline, Progress};
 /// of a batch, the writes are waited for.
 const COMPLETIONS_PER_RESOURCE: usize = 10;
 
-/// An attempt that has no time reads so much all the same: each of them reads from the beginning.
+/// What an attempt reads even if it has no time: each attempt reads from the beginning.
 const FAR_BYTES: u64 = 256 << 10;
 
 /// What a step asked for that could not go on.
