@@ -40,14 +40,14 @@ pub struct Check {
     message: String,
 }
 
-/// The name of the structural check that counts records which say that they are newer than the file that brought them.
-/// Whoever knows the file makes it.
+/// The name of the structural check that counts records which say that they are newer than their file. The pipeline
+/// makes it, because it knows the file.
 pub const FUTURE: &str = "future";
 
 /// Structural checks, counted under these names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Structural {
-    /// Ids that are keys but no FHIR ids.
+    /// Ids that are keys but not FHIR ids.
     pub(crate) ids: u64,
     /// Invalid dates, times and instants, such as a day that the month does not have.
     pub(crate) dates: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Structural {
     pub(crate) references: u64,
     /// Values of the wrong primitive type, and numbers that are too small for theirs.
     pub(crate) values: u64,
-    /// Elements that the resource must have in every release, and has not.
+    /// Elements that the resource must have in every release, and lacks.
     pub(crate) missing: u64,
 }
 

@@ -1,7 +1,7 @@
 //! The dictionary: which columns rows have filled, how often, and what each of them means.
 //!
-//! Cells are counted as they stand in rows; what a column means is looked up once, when the dictionary is taken. A
-//! column inside the records of a list is called by the list and its own name: `component.code_code`.
+//! Cells are counted as they are in rows; what a column means is looked up once, when the dictionary is taken. A column
+//! inside the records of a list is called by the list and its own name: `component.code_code`.
 
 mod tally;
 
@@ -25,12 +25,11 @@ pub struct Column {
     pub rows: u64,
 }
 
-/// What a column means. It follows from FHIR path, extension URL and settings alone, so that two workers who met
-/// the same column say the same; only [`Meaning::is_clash`] follows from what was met.
+/// What a column means. It follows from FHIR path, extension URL and settings alone, so that all workers give a column
+/// the same meaning; only [`Meaning::is_clash`] depends on the data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Meaning {
-    /// The FHIRPath of the element, from its resource; none for technical columns. Extensions stand in it by their
-    /// URLs.
+    /// The FHIRPath of the element, from its resource; none for technical columns. It names extensions by their URLs.
     pub path: Option<Arc<str>>,
     /// The URL of the outermost extension on the path.
     pub url: Option<Arc<str>>,
@@ -83,13 +82,13 @@ impl Meaning {
     }
 }
 
-/// Senders can make up names without end. What comes behind so many columns of a table is counted, not listed.
+/// The most columns of a table that are listed. Others are counted only, because senders can make up names without end.
 pub const MAX_COLUMNS: usize = 20_000;
 
-/// So many of them can be for elements and extensions that senders named, so that there is room for FHIR's own.
+/// The most of these for elements and extensions that senders named, so that there is room for FHIR's own.
 pub const MAX_MADE_UP: usize = 18_000;
 
-/// What the columns of all tables together take at most, about.
+/// About the most bytes that the columns of all tables together take.
 const MAX_BYTES: usize = 24 << 20;
 
 /// A longer name is not listed: only lists inside each other have one.

@@ -75,7 +75,7 @@ impl Links {
         Self { awaits_urls, ..self }
     }
 
-    /// Says that no entry follows: what has not been seen is nowhere.
+    /// Notes that no entry follows: what has not been seen does not exist.
     pub const fn close(&mut self) {
         self.more = false;
     }
@@ -274,7 +274,7 @@ pub fn canonical(full_url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns what stands before `Type/id` in a URL.
+/// Returns what is before `Type/id` in a URL.
 fn base(full_url: &str) -> Option<&str> {
     let Reference::Resource { kind, id } = parse(full_url) else { return None };
     without_history(full_url).strip_suffix(id)?.strip_suffix('/')?.strip_suffix(kind)

@@ -15,7 +15,7 @@ const RULES: &str = concat!("flatfire rows 1, ", env!("CARGO_PKG_VERSION"));
 pub struct ContentHash([u8; 16]);
 
 impl ContentHash {
-    /// Reads a hash as it stands in `_hash`: 32 hex digits.
+    /// Reads a hash of `_hash`: 32 hex digits.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;

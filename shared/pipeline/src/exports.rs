@@ -21,7 +21,7 @@ pub const MAX_MANIFESTS: usize = 10_000;
 /// The most files that are compared with the ledger.
 pub const MAX_FILES: usize = 2_000_000;
 
-/// Returns where every export stands at a moment, in milliseconds since 1970-01-01T00:00:00Z, the latest first.
+/// Returns the state of every export at a moment, in milliseconds since 1970-01-01T00:00:00Z, the latest first.
 ///
 /// Reads the loads below the folders of all manifests, and of a whole bucket where none of an export's files lies in the
 /// folder of its manifest.

@@ -61,7 +61,7 @@ pub fn hex(digest: &[u8], bytes: usize) -> String {
         .collect()
 }
 
-/// Where a record stood: an object and a range of its inflated bytes.
+/// The place of a record: an object and a range of its inflated bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The object.

@@ -57,11 +57,11 @@ pub trait LoadStore: Debug + Send + Sync {
     async fn list_loads(&self, filter: Option<LoadFilter>, limit: u32) -> Result<Vec<Load>, Interrupted>;
 
     /// Writes an entry in place of the one with the revision `replaces`; without a revision, writes it only if the load
-    /// has none. Returns `false` if another revision stands there. The entry is durable when this returns `true`.
+    /// has none. Returns `false` if the entry has another revision. The entry is durable when this returns `true`.
     async fn write_load(&self, load: &Load, replaces: Option<u64>) -> Result<bool, LoadWriteError>;
 
-    /// Waits until the entry of that revision outlasts the failure of any server. Returns `false` if another revision
-    /// stands there.
+    /// Waits until the entry of that revision outlasts the failure of any server. Returns `false` if the entry has
+    /// another revision.
     async fn is_durable(&self, id: &str, revision: u64) -> Result<bool, Interrupted>;
 
     /// Returns the entries of some columns, by their ids `<table>.<column>`; columns without an entry are left out.
@@ -79,7 +79,7 @@ pub trait LoadStore: Debug + Send + Sync {
 pub enum LoadWriteError {
     /// No server could be reached: nothing was sent.
     NothingSent(Interrupted),
-    /// The answer is missing or says that it failed: the entry may stand.
+    /// The answer is missing or says that it failed: the entry may have been written.
     Unanswered(Interrupted),
 }
 

@@ -33,8 +33,8 @@ const TOLERANCE: i128 = 24 * 60 * 60 * 1_000_000_000;
 /// Time and position of a token, without what all tokens of an object share.
 pub(crate) type PackedVersion = [u8; 22];
 
-/// Where a record stands among those of its object: the ordinal of its frame, and its number within the frame, because
-/// a Bundle inside a record brings many.
+/// The position of a record in its object: the ordinal of its frame, and its number within the frame, because a Bundle
+/// inside a record brings many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(u64);
 
@@ -143,8 +143,8 @@ impl ObjectOrder {
 }
 
 impl Version {
-    /// Returns the token of a record of which nothing is known but the time that it states (nanoseconds since
-    /// 1970-01-01T00:00:00Z) and where it stood.
+    /// Returns the token of a record from the time that it states (nanoseconds since
+    /// 1970-01-01T00:00:00Z) and its place.
     #[must_use]
     pub fn new(stated: Option<i128>, source: &Source) -> Self {
         let order = ObjectOrder::of(&source.object);

@@ -168,7 +168,7 @@ impl ResourceFlattener {
         Ok(())
     }
 
-    /// Makes the structural checks of a resource that goes to the archive; its rows go nowhere.
+    /// Makes the structural checks of a resource that goes to the archive; its rows are dropped.
     fn check_archived(
         &mut self,
         of_type: &OfType,

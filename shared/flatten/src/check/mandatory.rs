@@ -3,7 +3,7 @@
 //! `a|b` is what one release calls `a` and another `b`. A choice is called by its base. Elements that some release
 //! makes optional are not here, because files do not tell their release.
 
-/// No type has more than so many, so that they fit into the bits of a [`u8`].
+/// The most elements of a type: they fit into the bits of a [`u8`].
 #[cfg(test)]
 const MOST: usize = 8;
 

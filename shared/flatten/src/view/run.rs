@@ -16,9 +16,9 @@ use super::select::{Child, Foci, PathProgram, Select, SelectColumn};
 use super::set::{GroupedView, ViewSet};
 use super::slot::{self, ReferenceCache, Slot};
 
-/// More bytes of rows than this, for one resource and one view, are a defect and not a table.
+/// The most bytes of rows that one view may make of one resource. More are a defect.
 const MAX_VIEW_BYTES: usize = 64 << 20;
-/// More items of one `repeat` than this are a mistake of the view that its data happens to show.
+/// The most items of one `repeat`. More are a mistake of the view that its data happens to show.
 const MAX_REPEATED: usize = 1 << 20;
 
 /// The memory of a worker's views, used again for every resource.
@@ -162,7 +162,7 @@ struct Runner<'m, 'r> {
     limit: usize,
 }
 
-/// Where a select stands: an item, its index, and where what was found there begins.
+/// The position of a select: an item, its index, and the beginning of what was found there.
 #[derive(Clone, Copy)]
 struct Focus {
     item: Item,
@@ -251,7 +251,7 @@ impl<'m> Runner<'m, '_> {
         Ok(())
     }
 
-    /// Puts everything that the paths lead to from the focus, over and over, in document order.
+    /// Appends everything that the paths lead to from the focus, repeatedly, in document order.
     fn gather(&mut self, select: &'m Select, paths: &'m [PathProgram], focus: Focus) -> RunResult<'m> {
         let base = self.machine.len();
         for path in paths {

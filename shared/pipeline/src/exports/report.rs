@@ -6,7 +6,7 @@ use crate::ledger::Status;
 use crate::manifest::{ExpectedFile, FileRole};
 use crate::store::exports::LoadedFile;
 
-/// Where an export stands.
+/// The state of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportReport {
     /// The export.
@@ -27,7 +27,7 @@ pub struct ExportReport {
     pub lacks_manifests: bool,
 }
 
-/// Where a file of an export stands.
+/// The state of a file of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReport {
     /// What the manifest says.

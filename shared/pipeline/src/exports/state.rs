@@ -1,7 +1,7 @@
 //! Which load counts for which file of which export.
 //!
 //! A file belongs to one export: of those that list its name, in this order, the one whose manifest lies in the deepest
-//! folder around the file, and the latest that had begun when the file was made. Files that lie around no manifest
+//! folder around the file, and the latest that had begun when the file was made. Files without a manifest around them
 //! count for exports of which no file lies beside the manifest.
 
 use std::cmp::Reverse;
@@ -23,7 +23,7 @@ pub struct Exports {
     all: Vec<Export>,
     /// The exports that list a name, by bucket and name.
     listing: BTreeMap<(String, String), Vec<usize>>,
-    /// The loads of files around which no manifest lies, by bucket and load.
+    /// The loads of files without a manifest in a folder around them, by bucket and load.
     apart: BTreeMap<(String, String), LoadedFile>,
 }
 

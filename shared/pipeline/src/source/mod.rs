@@ -43,8 +43,8 @@ pub struct Opened {
 /// Why there are no more bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadFailure {
-    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
-    /// fault; trying again does not bring them back.
+    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Another
+    /// attempt does not bring them back.
     #[error("the object is gone")]
     Gone,
     /// They could not be read now.

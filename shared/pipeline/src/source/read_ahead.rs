@@ -1,4 +1,4 @@
-//! Reading ahead: a task reads while the caller works, a bounded queue stands between them.
+//! Reading ahead: a task reads while the caller works, with a bounded queue between them.
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;

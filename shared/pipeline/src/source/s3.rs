@@ -19,14 +19,14 @@ use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
 use failure::{GetFailure, trouble};
 
-/// A client of S3 whose patience is this module's own.
+/// A client of S3 whose retries and time limits are this module's own.
 #[derive(Debug, Clone)]
 pub struct S3 {
     client: Client,
     retry_policy: RetryPolicy,
 }
 
-/// How long to wait for what.
+/// The time limits of requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetryPolicy {
     /// Without a byte for so long, a connection counts as broken.
@@ -79,8 +79,8 @@ pub(super) struct S3Reader {
 
 impl S3Reader {
     pub(super) async fn open(s3: S3, object: ObjectRef, from_offset: u64) -> Result<Self, ReadFailure> {
-        // S3 refuses a range that begins at the object's end, where a checkpoint may well stand: one byte more is
-        // asked for, and dropped again.
+        // S3 refuses a range that begins at the object's end, where a checkpoint may be: one byte more is asked for,
+        // and dropped again.
         let offset = from_offset.saturating_sub(1);
         let mut backoff = s3.retry_policy.backoff.build();
         let answer = match get(&s3.client, &object, offset, None).await {

@@ -1,4 +1,4 @@
-//! What people ask of a store: rejects, the archive, what stands of a resource, erasures, schemas, indexes.
+//! What people ask of a store: rejects, the archive, the documents of a resource, erasures, schemas, indexes.
 //!
 //! The command line asks; a load never does. So nothing here is fast at the cost of being simple, and a method that reads
 //! every row says so. What a method returns may be outdated as soon as it returns: loads go on meanwhile.
@@ -44,7 +44,7 @@ pub enum StoreError {
     /// No server answers.
     #[error("no database answers there; is it running, and does the address end in the right host and port?")]
     Unreachable,
-    /// The store refuses until somebody changes something.
+    /// The store refuses until an operator changes something.
     #[error("the database refuses to work ({code}); {remedy}")]
     Refused {
         /// The server's error code with its name, and what it refused.
@@ -90,7 +90,7 @@ pub trait Admin: Debug + Send + Sync {
     /// Returns the load with this id, or all loads of the object with this key, the latest first.
     async fn loads_named(&self, name: &str) -> Result<Vec<Load>, StoreError>;
 
-    /// Returns where each of these loads stands at a moment, in milliseconds since 1970-01-01T00:00:00Z. Unknown loads
+    /// Returns the status of each of these loads at a moment, in milliseconds since 1970-01-01T00:00:00Z. Unknown loads
     /// are left out.
     async fn load_outlines(
         &self,
@@ -150,7 +150,7 @@ pub trait Admin: Debug + Send + Sync {
     /// that are empty by now may be among them.
     async fn noted_tables(&self) -> Result<Vec<NotedTable>, StoreError>;
 
-    /// Counts the documents that each of these loads has written and that still stand: rows, archived resources and
+    /// Counts the documents that each of these loads has written and that still exist: rows, archived resources and
     /// rejects. Loads without any are left out. May read every table.
     async fn count_documents(&self, loads: &[&str]) -> Result<BTreeMap<String, u64>, StoreError>;
 
@@ -183,9 +183,9 @@ pub trait Admin: Debug + Send + Sync {
     /// another one.
     async fn is_other_archive(&self) -> Result<bool, StoreError>;
 
-    /// Returns what stands under each of these keys: rows, with those of contained resources and child tables, archived
-    /// forms, tombstones, and rejects that name the key. Keys without anything are left out. Asks every table, by its
-    /// primary key.
+    /// Returns the documents under each of these keys: rows, with those of contained resources and child tables,
+    /// archived forms, tombstones, and rejects that name the key. Keys without documents are left out. Asks every
+    /// table, by its primary key.
     async fn standing(&self, keys: &BTreeSet<String>) -> Result<BTreeMap<String, Standing>, StoreError>;
 
     /// Visits the rows of these resources, those of contained resources and child tables included, table by table. A row
@@ -218,7 +218,7 @@ pub trait Admin: Debug + Send + Sync {
     /// Returns an identifier for an erasure, or for a command that erases several resources.
     fn new_erasure_id(&self) -> String;
 
-    /// Notes that an erasure begins. It must stand before anything is removed.
+    /// Notes that an erasure begins. The note must be durable before anything is removed.
     async fn begin_erasure(&self, erasure: &Erasure) -> Result<(), StoreError>;
 
     /// Notes that nothing of the erased resource stands any more. `at` is in milliseconds since 1970-01-01T00:00:00Z.
@@ -299,7 +299,7 @@ pub struct LoadSelection {
     pub status: Option<Status>,
 }
 
-/// Where a load stands.
+/// The status of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadOutline {
     /// Its status.

@@ -1,4 +1,4 @@
-//! What stands of a resource in a store: in which tables, and from which objects it came.
+//! The documents of a resource in a store: in which tables they are, and from which objects they came.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub struct RowOrigin {
     pub source: StoredSource,
 }
 
-/// What stands of one resource.
+/// The documents of one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// How many documents, by place: a table, `archive TYPE`, `_tombstones` or `_rejects`.
