@@ -27,7 +27,7 @@ use crate::summary::{Drift, Summary};
 
 pub use deadline::Deadline;
 use deadline::Limit;
-use ends::{Beginning, CheckpointNotes, End, Ended};
+use ends::{Beginning, CheckpointNotes, End, Ended, Generation};
 
 /// Where objects come from, what they become, where the rows go.
 #[derive(Debug)]
@@ -111,14 +111,7 @@ pub enum Read {
     Cut(Summary),
 }
 
-/// What tells rows and rejects from those of earlier attempts at the same object.
-#[derive(Debug, Clone, Copy, Default)]
-struct Generation {
-    edition: u32,
-    reading: u32,
-}
-
-/// How long a lease outlasts the end of work: the time that writes under way may take.
+/// What a lease outlasts the end of work by: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
 
 /// How long a lease outlasts the moment at which writes are abandoned: the database may still work on them.

@@ -51,6 +51,15 @@ pub(crate) struct ElementRef {
 /// No node.
 pub(crate) const NO_NODE: u32 = u32::MAX;
 
+/// The items that a path led to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PathMatch {
+    /// The first item.
+    pub(crate) node: u32,
+    /// How many there are; two stands for any number above.
+    pub(crate) count: u32,
+}
+
 /// A part of the scratch text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ScratchSpan {

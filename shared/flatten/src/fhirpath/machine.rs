@@ -9,10 +9,9 @@ use crate::json::{Document, Kind, Node};
 use crate::links::{Link, Links};
 
 use super::decimal::Decimal;
-use super::item::{ElementRef, Item, ItemValue, NO_NODE, PathError, ScratchSpan};
+use super::item::{ElementRef, Item, ItemValue, NO_NODE, PathError, PathMatch, ScratchSpan};
 use super::program::{Call, Key, Op, PathStep, Pool};
 use super::temporal::TemporalKind;
-use super::trie::PathMatch;
 use super::types::SetId;
 
 /// What a resource cannot say of itself: the key of its row, and what the URNs of its Bundle point at.

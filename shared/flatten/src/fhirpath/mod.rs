@@ -54,12 +54,12 @@ pub use predicate::Predicate;
 pub(crate) use compile::{CompiledPath, Compiler};
 pub(crate) use decimal::Decimal;
 pub(crate) use functions::plain_reference;
-pub(crate) use item::{ElementRef, Item, ItemValue, NO_NODE, PathError};
+pub(crate) use item::{ElementRef, Item, ItemValue, NO_NODE, PathError, PathMatch};
 pub(crate) use literal::{Literal, constant};
 pub(crate) use machine::Machine;
 pub(crate) use predicate::can_be_boolean;
 pub(crate) use program::{Op, Pool, Shortcut};
-pub(crate) use trie::{PathMatch, PathTrie, TrieScratch};
+pub(crate) use trie::{PathTrie, TrieScratch};
 pub(crate) use types::{SetId, StaticType, TypeSet};
 
 /// What is wrong with a path, and where.

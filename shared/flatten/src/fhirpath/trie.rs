@@ -2,6 +2,7 @@
 
 use crate::json::{Kind, Node};
 
+use super::item::PathMatch;
 use super::program::Key;
 
 /// The paths from one item, with their common beginnings shared.
@@ -26,15 +27,6 @@ struct TrieEdge {
     /// The leaves that end here.
     leaves: Vec<usize>,
     node: TrieNode,
-}
-
-/// The items that a path led to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PathMatch {
-    /// The first item.
-    pub(crate) node: u32,
-    /// How many there are; two stands for any number above.
-    pub(crate) count: u32,
 }
 
 /// The memory of a pass, which is used again.

@@ -4,51 +4,24 @@ use std::mem;
 
 use flatten::defect::{Defect, DefectCode};
 use flatten::json::{Kind, Node, Tape};
+use flatten::links::Links;
 use flatten::resource::Resource;
 
 use crate::batch::Reason;
 use crate::decode::{Frame, FramePlace};
-use crate::version::Position;
+use crate::version::{Position, Version};
 
-use super::deletions::{Deletions, HeldDeletions};
-use super::held::{Held, HeldResources};
-use super::identity::EntryServers;
+use super::cell::ResolvedCell;
+use super::held::{HeldResource, HeldResources};
+use super::open_bundle::{Closing, OpenBundle};
 use super::order::{BundleFacts, EntryFacts};
-use super::references::{Join, References, ResolvedCell};
-use super::{Assembler, RESOURCE, Urls, within};
+use super::references::{BrokenSpool, Join, References};
+use super::{Assembler, RESOURCE, Record, Urls, within};
 
 /// Answers of a join that are handed on at once.
 const ANSWERS_AT_ONCE: usize = 5_000;
-
-/// A Bundle that is being read.
-#[derive(Debug, Default)]
-pub(super) struct OpenBundle {
-    /// Which of the object's Bundles that stream by it is.
-    number: Option<u64>,
-    pub(super) facts: BundleFacts,
-    /// Whether it may say more of itself behind its entries.
-    pub(super) goes_on: bool,
-    pub(super) references: References,
-    pub(super) servers: EntryServers,
-    pub(super) deletions: Deletions,
-    pub(super) held: Held,
-}
-
-/// What is left of a Bundle whose entries were all read.
-#[derive(Debug)]
-pub(super) struct Closing {
-    facts: BundleFacts,
-    deletions: Option<HeldDeletions>,
-    held: Option<HeldResources>,
-    join: Join,
-}
-
-impl OpenBundle {
-    /// Returns whether the disk has failed.
-    pub(super) fn is_broken(&self) -> bool {
-        self.references.is_broken() || self.deletions.is_broken() || self.held.is_broken()
-    }
-}
+/// Memory that parsing has taken for a larger resource is given back.
+const LARGE_BYTES: usize = 8 << 20;
 
 impl Assembler {
     /// Reads the entries of a Bundle that is whole inside a record.
@@ -253,7 +226,45 @@ impl Assembler {
         true
     }
 
-    /// Adds keys and types that are known now.
+    /// Flattens held resources until the batch is full. Returns whether there are more.
+    fn take_held(&mut self, held: &mut HeldResources, join: &mut Join) -> Result<bool, BrokenSpool> {
+        while !self.is_full() {
+            let Some((record, links)) = held.next(join)? else {
+                return if held.is_broken() { Err(BrokenSpool) } else { Ok(false) };
+            };
+            if let Some((resource, base)) = HeldResource::read(record) {
+                links.enter_base((!base.is_empty()).then_some(base));
+                self.flatten_held(resource, links);
+            }
+        }
+        Ok(true)
+    }
+
+    fn flatten_held(&mut self, held: HeldResource<'_>, links: &Links) {
+        let mut tape = mem::take(&mut self.tape);
+        if let Ok(document) = tape.parse(held.text.as_bytes(), RESOURCE)
+            && let Ok(resource) = Resource::read(document.root())
+        {
+            self.make_room();
+            let before = self.batch.rows.len();
+            let hasher = self.hasher.as_ref();
+            let hash = hasher.and_then(|hasher| hasher.hash(held.key, resource.node(), links));
+            let outcome = self.flattener.flatten(&resource, held.key, links, &mut self.batch.rows);
+            let record = Record {
+                key: held.key.to_owned(),
+                version: Version::from_token(held.version).in_edition(self.edition),
+                source: self.source_at(held.place),
+                hash,
+                frame: held.place,
+            };
+            self.settle(record, &resource, before, outcome);
+        }
+        if held.text.len() <= LARGE_BYTES {
+            self.tape = tape;
+        }
+    }
+
+    /// Keys and types that are known now.
     pub(super) fn answered(&mut self, answer: ResolvedCell) {
         match answer {
             ResolvedCell::Key(completion) => {

@@ -3,8 +3,6 @@
 use crate::batch::Completion;
 use crate::version::{ObjectOrder, PackedVersion};
 
-use super::references::ResolvedCell;
-
 /// A cell of a row that was handed on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell<'a> {
@@ -17,6 +15,15 @@ pub(super) struct Cell<'a> {
     pub(super) wants_type: bool,
     /// The only resource type that answers it; empty for any.
     pub(super) of_type: &'a str,
+}
+
+/// What became of a cell that waited.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ResolvedCell {
+    /// The key that it waited for.
+    Key(Completion),
+    /// No entry has that URN, or one of another type than the cell is for.
+    Nothing,
 }
 
 impl<'a> Cell<'a> {

@@ -9,22 +9,56 @@ use std::collections::BTreeSet;
 
 use flatten::json::Node;
 use flatten::links::Links;
-use flatten::resource::Resource;
 
 use crate::content::each_reference;
 use crate::decode::FramePlace;
 use crate::spool::{Fields, Spool, SpoolReader, push_field};
-use crate::version::Version;
 
 use super::references::{BrokenSpool, Join};
-use super::{Assembler, RESOURCE, Record};
 
 /// Bytes of held resources that are kept in memory; more of them go to a temporary file.
 const MEMORY_BYTES: usize = 1 << 20;
 /// Bytes of URNs that are looked up together, give or take those of one resource.
 const URN_BYTES: usize = 8 << 20;
-/// Memory that parsing has taken for a larger resource is given back.
-const LARGE_BYTES: usize = 8 << 20;
+
+/// A resource that waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeldResource<'a> {
+    /// Where it stands in the object.
+    pub(super) place: FramePlace,
+    pub(super) version: &'a str,
+    pub(super) key: &'a str,
+    /// Its JSON.
+    pub(super) text: &'a str,
+}
+
+impl<'a> HeldResource<'a> {
+    fn to_bytes(self, base: &str) -> Vec<u8> {
+        let Self { place: FramePlace { ordinal, offset, length, line }, version, key, text } = self;
+        let mut bytes = Vec::with_capacity(48 + version.len() + key.len() + base.len() + text.len());
+        for number in [ordinal, offset, length, line] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        for field in [version, key, base, text] {
+            push_field(&mut bytes, field.as_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a resource that was held, and the base URL of its entry.
+    pub(super) fn read(record: &'a [u8]) -> Option<(Self, &'a str)> {
+        let (numbers, fields) = record.split_at_checked(32)?;
+        let mut numbers = numbers
+            .chunks_exact(8)
+            .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)));
+        let mut number = || numbers.next().unwrap_or_default();
+        let place = FramePlace { ordinal: number(), offset: number(), length: number(), line: number() };
+        let mut fields = Fields::of(fields);
+        let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
+        let (version, key, base, text) = (text()?, text()?, text()?, text()?);
+        Some((Self { place, version, key, text }, base))
+    }
+}
 
 /// The held resources of the Bundle at hand, in order.
 #[derive(Debug)]
@@ -41,34 +75,16 @@ impl Default for Held {
 }
 
 impl Held {
-    /// Holds a resource that stands at this place of the object.
-    pub(super) fn hold(
-        &mut self,
-        place: FramePlace,
-        key: &str,
-        version: &Version,
-        resource: Node<'_>,
-        links: &Links,
-    ) {
-        let FramePlace { ordinal, offset, length, line } = place;
-        let bytes = resource.raw().as_bytes();
-        let base = links.base().unwrap_or_default();
-        let mut record =
-            Vec::with_capacity(48 + version.as_str().len() + key.len() + base.len() + bytes.len());
-        for number in [ordinal, offset, length, line] {
-            record.extend_from_slice(&number.to_le_bytes());
-        }
-        for field in [version.as_str().as_bytes(), key.as_bytes(), base.as_bytes(), bytes] {
-            push_field(&mut record, field);
-        }
-        self.resources.push(&record);
-        record.clear();
-        each_reference(resource, &mut |reference| {
+    /// Holds a resource, with the names of what it refers to.
+    pub(super) fn hold(&mut self, held: &HeldResource<'_>, node: Node<'_>, links: &Links) {
+        self.resources.push(&held.to_bytes(links.base().unwrap_or_default()));
+        let mut names = Vec::new();
+        each_reference(node, &mut |reference| {
             if let Some((name, _)) = links.look_up(reference) {
-                push_field(&mut record, name.as_bytes());
+                push_field(&mut names, name.as_bytes());
             }
         });
-        self.urns.push(&record);
+        self.urns.push(&names);
     }
 
     /// Returns whether the disk has failed.
@@ -100,6 +116,17 @@ pub(super) struct HeldResources {
 }
 
 impl HeldResources {
+    /// Returns the next held resource and the links that it is flattened with; `None` behind the last.
+    pub(super) fn next<'h>(
+        &'h mut self,
+        join: &'h mut Join,
+    ) -> Result<Option<(&'h [u8], &'h mut Links)>, BrokenSpool> {
+        self.look_up(join)?;
+        self.answered = self.answered.saturating_sub(1);
+        let links = self.links.as_mut().unwrap_or(join.links_mut());
+        Ok(self.resources.next_record().map(|record| (record, links)))
+    }
+
     /// Looks up what the next resources refer to, unless all links of the Bundle are in memory.
     fn look_up(&mut self, join: &mut Join) -> Result<(), BrokenSpool> {
         if join.has_all_links() || self.answered > 0 {
@@ -117,61 +144,8 @@ impl HeldResources {
         Ok(())
     }
 
-    const fn is_broken(&self) -> bool {
+    /// Returns whether the disk has failed.
+    pub(super) const fn is_broken(&self) -> bool {
         self.resources.is_broken() || self.urns.is_broken()
-    }
-}
-
-impl Assembler {
-    /// Flattens held resources until the batch is full. Returns whether there are more.
-    pub(super) fn take_held(
-        &mut self,
-        held: &mut HeldResources,
-        join: &mut Join,
-    ) -> Result<bool, BrokenSpool> {
-        while !self.is_full() {
-            held.look_up(join)?;
-            let Some(record) = held.resources.next_record() else {
-                return if held.is_broken() { Err(BrokenSpool) } else { Ok(false) };
-            };
-            held.answered = held.answered.saturating_sub(1);
-            self.flatten_held(record, held.links.as_mut().unwrap_or(join.links_mut()));
-        }
-        Ok(true)
-    }
-
-    fn flatten_held(&mut self, record: &[u8], links: &mut Links) {
-        let Some((mut record, place, base, bytes)) = self.read_held(record) else { return };
-        links.enter_base((!base.is_empty()).then_some(base));
-        let mut tape = std::mem::take(&mut self.tape);
-        if let Ok(document) = tape.parse(bytes, RESOURCE)
-            && let Ok(resource) = Resource::read(document.root())
-        {
-            self.make_room();
-            let before = self.batch.rows.len();
-            let hasher = self.hasher.as_ref();
-            record.hash = hasher.and_then(|hasher| hasher.hash(&record.key, resource.node(), links));
-            let outcome = self.flattener.flatten(&resource, &record.key, links, &mut self.batch.rows);
-            self.settle(record, place, &resource, before, outcome);
-        }
-        if bytes.len() <= LARGE_BYTES {
-            self.tape = tape;
-        }
-    }
-
-    /// Reads what [`Held::hold`] wrote.
-    fn read_held<'a>(&self, record: &'a [u8]) -> Option<(Record, FramePlace, &'a str, &'a [u8])> {
-        let (numbers, fields) = record.split_at_checked(32)?;
-        let mut numbers = numbers
-            .chunks_exact(8)
-            .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)));
-        let mut number = || numbers.next().unwrap_or_default();
-        let place = FramePlace { ordinal: number(), offset: number(), length: number(), line: number() };
-        let mut fields = Fields::of(fields);
-        let mut text = || fields.next().and_then(|field| std::str::from_utf8(field).ok());
-        let (version, key, base) = (text()?, text()?.to_owned(), text()?);
-        let version = Version::from_token(version).in_edition(self.edition);
-        let record = Record { key, version, source: self.source_at(place), hash: None };
-        Some((record, place, base, fields.next()?))
     }
 }

@@ -4,12 +4,9 @@ use flatten::json::{Kind, Node};
 use flatten::time::{Moment, moment, rfc3339};
 use sha2::{Digest, Sha256};
 
-use crate::decode::FramePlace;
 use crate::manifest::{ExpectedFile, ExportManifest, FileRole, folder_of, url_file_name};
-use crate::object::hex;
-use crate::version::Position;
-
-use super::Assembler;
+use crate::object::{ObjectRef, hex};
+use crate::version::Version;
 
 /// The most files of a manifest that are kept.
 pub const MAX_LISTED_FILES: usize = 100_000;
@@ -28,68 +25,55 @@ const LISTS: [(&str, FileRole); 4] = [
     ("outcome", FileRole::Outcome),
 ];
 
-impl Assembler {
-    /// Returns whether a manifest was met.
-    #[must_use]
-    pub const fn has_manifest(&self) -> bool {
-        self.manifests > 0
-    }
-
-    /// Takes a manifest.
-    pub(super) fn manifest(&mut self, place: FramePlace, node: Node<'_>) {
-        self.manifests += 1;
-        if self.manifests > MAX_MANIFESTS_OF_OBJECT {
-            return;
-        }
-        let version = self.order.version(self.order.time(None).nanoseconds, Position::new(place.ordinal, 0));
-        let export = self.export_id(node);
-        let mut manifest = ExportManifest {
-            id: format!("{export}#{}", short_hash(&[&self.object.key], 8)),
-            export,
-            bucket: self.object.bucket.clone(),
-            key: self.object.key.clone(),
-            time: transaction_time(node),
-            files: Vec::new(),
-            beyond: 0,
-            next: next(node),
-            load: self.object.load_id(),
-            version: version.in_edition(self.edition),
-        };
-        let mut names_bytes = 0;
-        for (name, role) in LISTS {
-            for file in list(node, name) {
-                let file = self.expected(file, role);
-                names_bytes += file.name.len() + file.resource_type.as_ref().map_or(0, String::len);
-                if manifest.files.len() >= MAX_LISTED_FILES || names_bytes > MAX_NAMES_BYTES {
-                    manifest.beyond += 1;
-                } else {
-                    self.batch_bytes += size_of::<ExpectedFile>() + file.name.len();
-                    manifest.files.push(file);
-                }
+/// Reads a manifest that stands in an object. `type_name` says what a resource type is called.
+pub(super) fn read(
+    node: Node<'_>,
+    object: &ObjectRef,
+    version: Version,
+    mut type_name: impl FnMut(&str) -> String,
+) -> ExportManifest {
+    let export = export_id(node, object);
+    let mut manifest = ExportManifest {
+        id: format!("{export}#{}", short_hash(&[&object.key], 8)),
+        export,
+        bucket: object.bucket.clone(),
+        key: object.key.clone(),
+        time: transaction_time(node),
+        files: Vec::new(),
+        beyond: 0,
+        next: next(node),
+        load: object.load_id(),
+        version,
+    };
+    let mut names_bytes = 0;
+    for (name, role) in LISTS {
+        for file in list(node, name) {
+            let resource_type = file.get_text("type").filter(|text| !text.is_empty());
+            let file = ExpectedFile {
+                name: file.get_text("url").map(|url| url_file_name(&url)).unwrap_or_default(),
+                role,
+                resource_type: resource_type.map(|name| type_name(&name)),
+                count: file.get("count").and_then(count),
+            };
+            names_bytes += file.name.len() + file.resource_type.as_ref().map_or(0, String::len);
+            if manifest.files.len() >= MAX_LISTED_FILES || names_bytes > MAX_NAMES_BYTES {
+                manifest.beyond += 1;
+            } else {
+                manifest.files.push(file);
             }
         }
-        self.batch.manifests.push(manifest);
     }
+    manifest
+}
 
-    /// Returns what tells an export from all others: when it was, what was asked for, and where its manifest lies. The
-    /// hash hides what was asked for, which may name a patient or hold a token.
-    fn export_id(&self, node: Node<'_>) -> String {
-        let text = |name: &str| node.get_text(name).unwrap_or_default();
-        let time = transaction_time(node).map(rfc3339);
-        let moment = time.clone().unwrap_or_else(|| text("transactionTime").into_owned());
-        let parts = [&self.object.bucket, folder_of(&self.object.key), &moment, &*text("request")];
-        format!("{}-{}", time.as_deref().unwrap_or("undated"), short_hash(&parts, 4))
-    }
-
-    fn expected(&mut self, file: Node<'_>, role: FileRole) -> ExpectedFile {
-        let resource_type = file.get_text("type").filter(|text| !text.is_empty());
-        ExpectedFile {
-            name: file.get_text("url").map(|url| url_file_name(&url)).unwrap_or_default(),
-            role,
-            resource_type: resource_type.map(|name| self.flattener.type_name(&name).to_string()),
-            count: file.get("count").and_then(count),
-        }
-    }
+/// Returns what tells an export from all others: when it was, what was asked for, and where its manifest lies. The
+/// hash hides what was asked for, which may name a patient or hold a token.
+fn export_id(node: Node<'_>, object: &ObjectRef) -> String {
+    let text = |name: &str| node.get_text(name).unwrap_or_default();
+    let time = transaction_time(node).map(rfc3339);
+    let moment = time.clone().unwrap_or_else(|| text("transactionTime").into_owned());
+    let parts = [&object.bucket, folder_of(&object.key), &moment, &*text("request")];
+    format!("{}-{}", time.as_deref().unwrap_or("undated"), short_hash(&parts, 4))
 }
 
 /// Returns whether an object is a manifest.

@@ -7,9 +7,12 @@ mod entry;
 mod held;
 mod identity;
 mod manifest;
+mod open_bundle;
 mod order;
+mod parameters;
 mod references;
 mod rejects;
+mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -26,12 +29,15 @@ use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, Unstored
 use crate::content::{ContentHash, ContentHasher, each_reference};
 use crate::decode::{Frame, FramePlace};
 use crate::interrupted::Interrupted;
+use crate::manifest::ExpectedFile;
 use crate::object::{ObjectRef, Source};
-use crate::version::{ObjectOrder, Version};
+use crate::version::{ObjectOrder, Position, Version};
 
-use bundle::{Closing, OpenBundle};
+use held::HeldResource;
 use manifest::{is_manifest, is_model};
+use open_bundle::{Closing, OpenBundle};
 use order::EntryFacts;
+use parameters::without_parameters;
 
 pub use manifest::{MAX_LISTED_FILES, MAX_MANIFESTS_OF_OBJECT, MAX_NAMES_BYTES};
 
@@ -110,6 +116,8 @@ struct Record {
     version: Version,
     source: Source,
     hash: Option<ContentHash>,
+    /// The frame that it stands in.
+    frame: FramePlace,
 }
 
 /// The JSON that a resource may be; its length was bounded by the decoder.
@@ -327,7 +335,13 @@ impl Assembler {
         (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
     }
 
-    /// Returns the records read so far: resources, deletions, and what was set aside.
+    /// Whether a manifest was met.
+    #[must_use]
+    pub const fn has_manifest(&self) -> bool {
+        self.manifests > 0
+    }
+
+    /// Records read so far: resources, deletions, and what was set aside.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
@@ -358,7 +372,21 @@ impl Assembler {
         self.tape = tape;
     }
 
-    /// Takes one resource as a record of its own.
+    /// Takes a manifest, which is no record.
+    fn manifest(&mut self, place: FramePlace, node: Node<'_>) {
+        self.manifests += 1;
+        if self.manifests > MAX_MANIFESTS_OF_OBJECT {
+            return;
+        }
+        let version = self.order.version(self.order.time(None).nanoseconds, Position::new(place.ordinal, 0));
+        let type_name = |name: &str| self.flattener.type_name(name).to_string();
+        let manifest = manifest::read(node, &self.object, version.in_edition(self.edition), type_name);
+        let bytes = manifest.files.iter().map(|file| size_of::<ExpectedFile>() + file.name.len());
+        self.batch_bytes += bytes.sum::<usize>();
+        self.batch.manifests.push(manifest);
+    }
+
+    /// One resource: a record of its own.
     fn resource(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         // Before anything else is asked of it: what is wrong with a Bundle does not matter to its entries.
         let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));
@@ -428,13 +456,15 @@ impl Assembler {
         let outcome = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
         if let Ok(Flattened::KeyComesLater) = outcome {
             let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));
-            return self.bundle.held.hold(place, &key, &version, resource.node(), links);
+            let held =
+                HeldResource { place, version: version.as_str(), key: &key, text: resource.node().raw() };
+            return self.bundle.held.hold(&held, resource.node(), links);
         }
         if self.batch.rows.pending_cells() > pendings_before {
             let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());
             self.bundle.references.remember(&names, &self.batch.rows, rows, &version);
         }
-        self.settle(Record { key, version, source, hash }, place, resource, rows_before, outcome);
+        self.settle(Record { key, version, source, hash, frame: place }, resource, rows_before, outcome);
     }
 
     fn make_room(&mut self) {
@@ -448,7 +478,6 @@ impl Assembler {
     fn settle(
         &mut self,
         record: Record,
-        place: FramePlace,
         resource: &Resource<'_>,
         rows_before: usize,
         outcome: Result<Flattened, Defect>,
@@ -464,7 +493,7 @@ impl Assembler {
                 self.push(record, resource, Fate::Rows(rows_before..self.batch.rows.len()));
             }
             Ok(Flattened::Archived) => {
-                let text = entry::without_parameters(resource.node()).into_bytes();
+                let text = without_parameters(resource.node()).into_bytes();
                 self.batch_bytes += text.len();
                 self.push(record, resource, Fate::Archived(text));
             }
@@ -472,13 +501,13 @@ impl Assembler {
             Ok(Flattened::KeyComesLater) => {}
             Err(defect) => {
                 self.given = Some(Version::from_token(record.version.as_str()));
-                self.defective(place, resource.node(), Some(record.key), defect);
+                self.defective(record.frame, resource.node(), Some(record.key), defect);
             }
         }
     }
 
     fn push(&mut self, record: Record, resource: &Resource<'_>, fate: Fate) {
-        let Record { key, version, source, hash } = record;
+        let Record { key, version, source, hash, .. } = record;
         let resource_type = self.flattener.type_name(resource.resource_type());
         let tables = self.flattener.tables(&resource_type);
         self.records += 1;

@@ -1,12 +1,7 @@
 //! When a record was made, by what its Bundle and its entry say of it.
 
-use flatten::check::FUTURE;
 use flatten::json::{Limits, Node, Tape};
 use flatten::time::moment;
-
-use crate::version::{Position, Version};
-
-use super::Assembler;
 
 /// A Bundle's own fields without its entries: far less than a resource.
 const HEAD: Limits = Limits { depth: 64, bytes: u32::MAX as usize, values: 2_000_000 };
@@ -72,54 +67,17 @@ impl EntryFacts {
         Self { last_modified: None, newest_first }
     }
 
+    pub(super) const fn last_modified(self) -> Option<i128> {
+        self.last_modified
+    }
+
     pub(super) const fn newest_first(self) -> bool {
         self.newest_first
     }
 }
 
-impl Assembler {
-    /// Returns the version of a resource that stands at this ordinal, and counts it where its time is not believed.
-    pub(super) fn version_of(&mut self, resource: Node<'_>, ordinal: u64) -> Version {
-        let stated = last_updated(resource).or(self.entry.last_modified);
-        let position = self.position(ordinal);
-        self.version_at(stated, position)
-    }
-
-    /// Returns the version of a record that states this time, and counts it where that is not believed.
-    pub(super) fn version_at(&mut self, stated: Option<i128>, position: Position) -> Version {
-        let time = self.order.time(stated);
-        if time.is_from_future {
-            *self.checks.entry(FUTURE.to_owned()).or_default() += 1;
-        }
-        let position = if self.entry.newest_first { position.newest_first() } else { position };
-        self.order.version(time.nanoseconds, position).in_edition(self.edition)
-    }
-
-    /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not
-    /// look like a resource.
-    pub(super) fn version_of_reject(&mut self, node: Node<'_>, ordinal: u64) -> Option<Version> {
-        let position = self.position(ordinal);
-        node.get("resourceType")?;
-        let stated = last_updated(node).or(self.entry.last_modified);
-        let position = if self.entry.newest_first { position.newest_first() } else { position };
-        Some(self.order.version(self.order.time(stated).nanoseconds, position))
-    }
-
-    /// Returns the position of the next record of the frame at hand: records of one frame come in their order.
-    pub(super) const fn position(&mut self, ordinal: u64) -> Position {
-        let position = Position::new(ordinal, self.inside);
-        self.inside += 1;
-        position
-    }
-
-    /// Returns when the entry at hand says that its resource was deleted.
-    pub(super) const fn deleted_at(&self) -> Option<i128> {
-        self.entry.last_modified
-    }
-}
-
-/// Returns `meta.lastUpdated` in nanoseconds since 1970-01-01T00:00:00Z, if it is a moment.
-fn last_updated(node: Node<'_>) -> Option<i128> {
+/// `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z, where it is a moment.
+pub(super) fn last_updated(node: Node<'_>) -> Option<i128> {
     moment_of(node.get("meta").and_then(|meta| meta.get("lastUpdated")))
 }
 

@@ -13,11 +13,10 @@ use flatten::reference::{self, Reference};
 use flatten::row::{Cells, NameList, PENDING_TYPE, Rows, Value};
 use sha2::{Digest, Sha256};
 
-use crate::batch::Completion;
 use crate::spool::{Spool, SpoolReader};
 use crate::version::{ObjectOrder, Version};
 
-use super::cell::Cell;
+use super::cell::{Cell, ResolvedCell};
 
 /// Bytes that the keys of a Bundle's entries take in memory at most.
 const LINK_BYTES: usize = 48 << 20;
@@ -48,15 +47,6 @@ pub(super) struct References {
 #[derive(Debug)]
 struct Partitions {
     spools: Vec<Spool>,
-}
-
-/// What became of a cell that waited.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum ResolvedCell {
-    /// The key that it waited for.
-    Key(Completion),
-    /// No entry has that URN, or one of another type than the cell is for.
-    Nothing,
 }
 
 impl References {

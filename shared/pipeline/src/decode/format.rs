@@ -3,8 +3,7 @@
 use memchr::memchr_iter;
 
 use super::frame::BrokenFrame;
-use super::framer::{BYTE_ORDER_MARK, Framer, FramerState, FramerStep, Gap};
-use super::text::Garbage;
+use super::framer::{BYTE_ORDER_MARK, Framer, FramerState, FramerStep, Gap, Garbage};
 use super::window::Window;
 
 /// So many bytes are looked at.

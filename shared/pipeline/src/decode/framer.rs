@@ -4,11 +4,13 @@ use std::mem;
 
 use super::frame::{BrokenFrame, FramePlace, ResumePoint, Shape};
 use super::scan::Watch;
-use super::text::{After, Garbage, Token};
 use super::unit::{Role, Unit};
 use super::window::Window;
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// White space behind a value that is looked through for text at most.
+pub(super) const TRAILING_SPACE_BYTES: u64 = 4096;
 
 /// A frame that is ready; its bytes are those at its place.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +84,60 @@ impl Gap {
     pub(super) const fn first_element(at: u64) -> Self {
         Self { at, at_line_start: false, after_comma: true }
     }
+}
+
+/// A top-level object has ended; what stands behind it on its line?
+#[derive(Debug)]
+pub(super) struct After {
+    pub(super) what: What,
+    pub(super) span: Span,
+    pub(super) at: u64,
+}
+
+/// Text to the end of its line, or of a run of lines.
+#[derive(Debug)]
+pub(super) struct Garbage {
+    pub(super) start: u64,
+    pub(super) line: u64,
+    pub(super) at: u64,
+    /// At a line's beginning, while it is open whether this line is text as well.
+    pub(super) between_lines: bool,
+    /// The format of the file that the text belongs to; `None`: single lines of no format.
+    pub(super) format: Option<BrokenFrame>,
+}
+
+impl Garbage {
+    pub(super) const fn new(start: u64, line: u64) -> Self {
+        Self { start, line, at: start, between_lines: false, format: None }
+    }
+
+    /// A file of another format, from its first byte on.
+    pub(super) const fn of_format(format: BrokenFrame) -> Self {
+        Self { format: Some(format), ..Self::new(0, 1) }
+    }
+
+    /// Whether a line that begins so is a value; `None` while too little of it is there. In a file of another format
+    /// a brace or a bracket alone says little.
+    pub(super) fn begins_value(&self, line: &[u8]) -> Option<bool> {
+        if self.format.is_none() {
+            return Some(matches!(line.first(), Some(b'{' | b'[')));
+        }
+        let Some(inside) = line.strip_prefix(b"{") else { return Some(false) };
+        let space = inside.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        match inside.get(space) {
+            _ if space as u64 > TRAILING_SPACE_BYTES => Some(false),
+            None => None,
+            Some(first) => Some(*first == b'"'),
+        }
+    }
+}
+
+/// A number, a literal or other text where an array has its elements.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) start: u64,
+    pub(super) line: u64,
+    pub(super) at: u64,
 }
 
 /// What the next value is an element of.

@@ -3,71 +3,15 @@
 use memchr::memchr;
 
 use super::frame::BrokenFrame;
-use super::framer::{Framer, FramerState, FramerStep, Gap, RECORD_SEPARATOR, Span, What};
+use super::framer::{
+    After, Framer, FramerState, FramerStep, Gap, Garbage, RECORD_SEPARATOR, Span, TRAILING_SPACE_BYTES,
+    Token, What,
+};
 use super::window::Window;
 
 /// The most lines of text in a row that are a frame each. Those that follow are one frame, up to the next line that
 /// begins like a value: a file of another format must not fill the rejects with its lines.
 const GARBAGE_LINES: u32 = 16;
-
-/// White space behind a value that is looked through for text at most.
-const TRAILING_SPACE_BYTES: u64 = 4096;
-
-/// A top-level object has ended; what stands behind it on its line?
-#[derive(Debug)]
-pub(super) struct After {
-    pub(super) what: What,
-    pub(super) span: Span,
-    pub(super) at: u64,
-}
-
-/// Text to the end of its line, or of a run of lines.
-#[derive(Debug)]
-pub(super) struct Garbage {
-    start: u64,
-    line: u64,
-    at: u64,
-    /// At a line's beginning, while it is open whether this line is text as well.
-    between_lines: bool,
-    /// The format of the file that the text belongs to; `None`: single lines of no format.
-    format: Option<BrokenFrame>,
-}
-
-impl Garbage {
-    pub(super) const fn new(start: u64, line: u64) -> Self {
-        Self { start, line, at: start, between_lines: false, format: None }
-    }
-
-    /// Begins a file of another format, at its first byte.
-    pub(super) const fn of_format(format: BrokenFrame) -> Self {
-        Self { format: Some(format), ..Self::new(0, 1) }
-    }
-}
-
-impl Garbage {
-    /// Returns whether a line that begins with these bytes is a value; `None` while there is too little of it. In a
-    /// file of another format a brace or a bracket alone says little.
-    fn begins_value(&self, line: &[u8]) -> Option<bool> {
-        if self.format.is_none() {
-            return Some(matches!(line.first(), Some(b'{' | b'[')));
-        }
-        let Some(inside) = line.strip_prefix(b"{") else { return Some(false) };
-        let space = inside.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        match inside.get(space) {
-            _ if space as u64 > TRAILING_SPACE_BYTES => Some(false),
-            None => None,
-            Some(first) => Some(*first == b'"'),
-        }
-    }
-}
-
-/// A number, a literal or other text where an array has its elements.
-#[derive(Debug)]
-pub(super) struct Token {
-    pub(super) start: u64,
-    pub(super) line: u64,
-    pub(super) at: u64,
-}
 
 impl Framer {
     /// Reads the text behind an object on its line. Both are one broken line: half a line must not pass for a whole

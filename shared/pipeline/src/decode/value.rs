@@ -1,10 +1,9 @@
 //! What becomes of a value that was read: a frame, the beginning of a Bundle, or a broken stretch.
 
 use super::frame::BrokenFrame;
-use super::framer::{BundleFrame, Framer, FramerState, FramerStep, Gap, Level, Span, What};
+use super::framer::{After, BundleFrame, Framer, FramerState, FramerStep, Gap, Level, Span, What};
 use super::members::{ElementOf, add_members, element_of};
 use super::scan::Watch;
-use super::text::After;
 use super::unit::{EntryArray, Role, Turn, Unit};
 use super::window::Window;
 

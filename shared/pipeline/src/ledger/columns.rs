@@ -5,8 +5,6 @@
 //! has at most 20,000 entries, of which 18,000 can be for elements and extensions that senders named; what comes behind
 //! them is counted in the load's `drift.unlisted` and has no entry. Rows do not depend on entries.
 
-mod known;
-
 use std::collections::BTreeMap;
 
 use flatten::column_type::ColumnType;
@@ -17,9 +15,7 @@ use crate::store::{ColumnChange, ColumnEntry, FirstFilled};
 use crate::summary::Drift;
 
 use super::Ledger;
-use known::Known;
-
-pub(super) use known::KnownColumns;
+use super::known::Known;
 
 /// Columns entered at once.
 const AT_ONCE: usize = 500;

@@ -5,6 +5,7 @@
 
 mod columns;
 mod held;
+mod known;
 pub(crate) mod load;
 
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::store::{LoadStore, LoadWriteError};
 use crate::summary::Summary;
 
 pub use columns::FilledColumns;
-use columns::KnownColumns;
 use held::LoadCache;
+use known::KnownColumns;
 pub use load::{
     Attempt, AttemptEnd, Begun, Checkpoint, EarlierAttempt, Interruption, Lease, Load, LoadFilter,
     MAX_EARLIER_ATTEMPTS, Past, Status,

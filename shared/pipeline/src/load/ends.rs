@@ -7,8 +7,6 @@ use crate::interrupted::Interrupted;
 use crate::ledger::{Checkpoint, Ledger};
 use crate::summary::Summary;
 
-use super::Generation;
-
 /// How a reading ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -40,6 +38,13 @@ pub(super) struct Ended {
     pub(super) has_manifest: bool,
     /// When the object was made, as its keeper says.
     pub(super) created: Option<i64>,
+}
+
+/// What tells rows and rejects from those of earlier attempts at the same object.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Generation {
+    pub(super) edition: u32,
+    pub(super) reading: u32,
 }
 
 /// Where a reading begins, and what it notes on its way.

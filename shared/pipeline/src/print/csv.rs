@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::row::{ColumnId, NameList, Row, Value};
 
-use super::PrintError;
+use super::error::PrintError;
 use super::json::{Hole, JsonWriter, MemberNames, moment, plain};
 use super::run::{Decided, Stored};
 use crate::spool::{Fields, push_field_with};

@@ -2,6 +2,7 @@
 
 mod cells;
 mod csv;
+mod error;
 mod fill;
 mod json;
 mod run;
@@ -13,7 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use flatten::row::Row;
-use thiserror::Error;
 
 use crate::batch::{Fate, Reject, ResourceWrite, WriteBatch};
 use crate::interrupted::Interrupted;
@@ -21,6 +21,7 @@ use crate::store::RowStore;
 use crate::summary::Summary;
 
 pub use cells::{archived_line, row_line};
+pub use error::PrintError;
 
 use csv::CsvTable;
 use json::{Hole, JsonWriter, MemberNames};
@@ -64,30 +65,6 @@ struct PrinterState {
     /// Where only one table is printed as JSON lines: how many rows each table has had.
     tables: BTreeMap<String, u64>,
     on_reject: Box<dyn FnMut(&Reject) + Send>,
-}
-
-/// Why a run could not be printed.
-#[derive(Debug, Error)]
-pub enum PrintError {
-    /// Each table has columns of its own.
-    #[error("CSV holds one table, and the input yields several; choose one with --table:{}", listed(.0))]
-    SeveralTables(BTreeMap<String, u64>),
-    /// Nothing to print, and no columns to print it under.
-    #[error("the input yields no row of the table {table}; it yields:{}", listed(.tables))]
-    NoSuchTable {
-        /// The table that was asked for.
-        table: String,
-        /// Those that there are, and how many rows they have.
-        tables: BTreeMap<String, u64>,
-    },
-    /// The rows could not be written, or those that waited not be read.
-    #[error("the rows cannot be written")]
-    Write(#[from] io::Error),
-}
-
-fn listed(tables: &BTreeMap<String, u64>) -> String {
-    let line = |(name, rows): (&String, &u64)| format!("\n  {name} ({rows} rows)");
-    if tables.is_empty() { "\n  nothing".to_owned() } else { tables.iter().map(line).collect() }
 }
 
 /// What is written at once.

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::{ReadFailure, interrupted};
+use super::failure::{ReadFailure, interrupted};
 
 const READ_BYTES: usize = 256 * 1024;
 

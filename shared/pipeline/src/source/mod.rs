@@ -1,7 +1,9 @@
 //! The bytes of an object as a stream of chunks, read ahead of the work that is done on them.
 
+mod failure;
 mod file;
 mod read_ahead;
+mod reader;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "s3")]
@@ -11,12 +13,17 @@ mod tests;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use thiserror::Error;
 
-use crate::interrupted::Interrupted;
 use crate::object::ObjectRef;
 
+use failure::interrupted;
+use file::FileReader;
 use read_ahead::ReadAhead;
+use reader::Reader;
+#[cfg(feature = "s3")]
+use s3::S3Reader;
+
+pub use failure::ReadFailure;
 #[cfg(feature = "s3")]
 pub use s3::S3;
 
@@ -40,18 +47,6 @@ pub struct Opened {
     ahead: ReadAhead,
 }
 
-/// Why there are no more bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ReadFailure {
-    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Another
-    /// attempt does not bring them back.
-    #[error("the object is gone")]
-    Gone,
-    /// They could not be read now.
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-}
-
 impl Storage {
     /// Begins to read the pinned bytes of an object at a byte offset, which may be its very end.
     ///
@@ -66,9 +61,9 @@ impl Storage {
         let reader = match self {
             #[cfg(feature = "s3")]
             Self::S3(s3) => {
-                Reader::S3(Box::new(s3::S3Reader::open(s3.clone(), object.clone(), from_offset).await?))
+                Reader::S3(Box::new(S3Reader::open(s3.clone(), object.clone(), from_offset).await?))
             }
-            Self::File(path) => Reader::File(file::FileReader::open(path, from_offset).await?),
+            Self::File(path) => Reader::File(FileReader::open(path, from_offset).await?),
             Self::StandardInput if from_offset == 0 => Reader::StandardInput,
             Self::StandardInput => return Err(interrupted("standard-input-read-before")),
         };
@@ -98,50 +93,4 @@ impl Opened {
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         self.ahead.next_chunk().await
     }
-}
-
-#[derive(Debug)]
-enum Reader {
-    #[cfg(feature = "s3")]
-    S3(Box<s3::S3Reader>),
-    File(file::FileReader),
-    StandardInput,
-}
-
-impl Reader {
-    fn total_bytes(&self) -> Option<u64> {
-        match self {
-            #[cfg(feature = "s3")]
-            Self::S3(reader) => Some(reader.total_bytes()),
-            Self::File(reader) => reader.total_bytes(),
-            Self::StandardInput => None,
-        }
-    }
-
-    fn modified(&self) -> Option<i64> {
-        match self {
-            #[cfg(feature = "s3")]
-            Self::S3(reader) => reader.modified(),
-            Self::File(reader) => reader.modified(),
-            Self::StandardInput => None,
-        }
-    }
-
-    /// Returns some bytes, as they come; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
-        match self {
-            #[cfg(feature = "s3")]
-            Self::S3(reader) => reader.next().await,
-            Self::File(reader) => reader.next().await,
-            Self::StandardInput => file::read_standard_input().await,
-        }
-    }
-}
-
-fn interrupted(code: &str) -> ReadFailure {
-    ReadFailure::Interrupted(read(code))
-}
-
-fn read(code: &str) -> Interrupted {
-    Interrupted::Read { code: code.to_owned() }
 }

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{ReadFailure, Reader, interrupted};
+use super::failure::{ReadFailure, interrupted};
+use super::reader::Reader;
 
 /// Small pieces of the network are gathered to chunks of at least this size: each chunk costs the caller a turn.
 const CHUNK_BYTES: usize = 256 * 1024;

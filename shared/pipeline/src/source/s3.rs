@@ -14,7 +14,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::{Buf, Bytes};
 use tokio::time::{sleep, timeout};
 
-use super::{ReadFailure, interrupted, read};
+use super::failure::{ReadFailure, interrupted, read};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
 use failure::{GetFailure, trouble};

@@ -4,8 +4,8 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 
-use super::super::{ReadFailure, interrupted, read};
 use crate::interrupted::Interrupted;
+use crate::source::failure::{ReadFailure, interrupted, read};
 
 /// A failed GET.
 pub(super) enum GetFailure {

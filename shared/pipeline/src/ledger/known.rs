@@ -33,7 +33,7 @@ pub(super) struct Known {
 
 /// Entries that were read lately.
 #[derive(Debug, Default)]
-pub(in crate::ledger) struct KnownColumns {
+pub(super) struct KnownColumns {
     hasher: RandomState,
     lately: Mutex<Lately>,
 }
