@@ -43,12 +43,6 @@ use crate::MongoStore;
 
 use failure::DriverFailure;
 
-const COLUMNS: &str = "_columns";
-const LOADS: &str = "_loads";
-const REJECTS: &str = "_rejects";
-const TABLES: &str = "_tables";
-const TOMBSTONES: &str = "_tombstones";
-
 /// The databases of a store.
 struct Databases {
     rows: Database,

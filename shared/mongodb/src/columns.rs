@@ -7,8 +7,8 @@ use pipeline::store::{ColumnChange, ColumnEntry, FirstFilled};
 
 use crate::Connection;
 use crate::answers::{carried_out, first_batch, met_duplicates, run};
+use crate::collections::COLUMNS;
 
-const COLUMNS: &str = "_columns";
 /// A message of changes is closed before it grows to this: the database takes 16 MiB.
 const MESSAGE_BYTES: usize = 2 << 20;
 /// What stands in the entry of a column beside its texts, about.

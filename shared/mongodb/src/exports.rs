@@ -8,8 +8,7 @@ use pipeline::version::Version;
 
 use crate::Connection;
 use crate::answers::{carried_out, met_duplicates, run};
-
-pub(crate) const EXPORTS: &str = "_exports";
+use crate::collections::EXPORTS;
 
 /// Writes a manifest unless a newer one stands under its id: then the insert meets a duplicate.
 pub(crate) async fn write(connection: &Connection, manifest: &ExportManifest) -> Result<(), Interrupted> {

@@ -18,6 +18,8 @@
 //! them.
 
 pub mod connection;
+mod codes;
+mod collections;
 mod refusal;
 mod trouble;
 mod answers;

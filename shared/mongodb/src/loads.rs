@@ -11,12 +11,12 @@ use pipeline::ledger::{Load, LoadFilter, Status};
 use pipeline::store::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError};
 
 use crate::answers::{first_batch, run};
+use crate::collections::LOADS;
 use crate::columns;
 use crate::{Connection, MongoStore, Trouble};
 
 pub(crate) use document::load as load_of;
 
-const LOADS: &str = "_loads";
 /// `BadValue`.
 const BAD_VALUE: i32 = 2;
 

@@ -2,9 +2,7 @@
 //!
 //! The server's own words quote documents, so only names of commands, collections and databases are taken from them.
 
-use mongodb::error::{Error, ErrorKind};
-
-use super::trouble::{Trouble, named};
+use super::codes::named;
 
 /// Why the database refuses to work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,27 +23,20 @@ pub(super) struct RefusedCommand<'a> {
     pub(super) has_user: bool,
 }
 
-const UNAUTHORIZED: i32 = 13;
+pub(super) const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const CANNOT_CREATE_INDEX: i32 = 67;
 const INVALID_NAMESPACE: i32 = 73;
 const DATABASE_DIFFERS_IN_CASE: i32 = 13297;
 
 impl Refusal {
-    /// Returns the refusal that a failure of the driver means; `None`: trying again may help.
-    pub(crate) fn of_error(error: &Error) -> Option<Self> {
-        let Trouble::Stop(refusal) = Trouble::of_error(error) else { return None };
-        match &*error.kind {
-            ErrorKind::Command(failure) if failure.code == UNAUTHORIZED => {
-                let needs_user = failure.message.contains("requires authentication");
-                let target = refused_command(&failure.message, !needs_user);
-                let without_user =
-                    || RefusedCommand { command: "", collection: None, database: "", has_user: false };
-                let target = target.or_else(|| needs_user.then(without_user));
-                Some(target.map_or(refusal, |target| Self::at(UNAUTHORIZED, target)))
-            }
-            _ => Some(refusal),
-        }
+    /// Returns what `Unauthorized` means, by the server's words; `None` if they do not say what was refused.
+    pub(super) fn unauthorized(message: &str) -> Option<Self> {
+        let needs_user = message.contains("requires authentication");
+        let target = refused_command(message, !needs_user);
+        let without_user = || RefusedCommand { command: "", collection: None, database: "", has_user: false };
+        let target = target.or_else(|| needs_user.then(without_user));
+        target.map(|target| Self::at(UNAUTHORIZED, target))
     }
 
     /// Returns what a code means that no repetition overcomes; `None`: it is none of those.

@@ -10,13 +10,15 @@ mod schemas;
 mod statements;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
+use flatten::indexes::Indexes;
+use flatten::view::Plan;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 
@@ -27,6 +29,7 @@ use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
 use crate::answers::{carried_out, first_batch, met_duplicates};
+use crate::collections::{REJECTS, TABLES};
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
     CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, Replacement, ReplacementCommand,
@@ -38,6 +41,7 @@ use chunks::{Chunk, UPDATE, cut};
 use indexes::TableIndexes;
 use notes::NoteCache;
 use parts::{Guard, Part, accounts_for_all, collection_of, enter, fates, statements_of, unanswered};
+use retention::{Archive, ArchiveRetention};
 use schemas::SchemaCache;
 use views::ViewTables;
 
@@ -49,7 +53,6 @@ pub use views::Validation;
 
 /// Cells of a row that one statement sets at most: it must fit into a message with others.
 const CELLS_AT_ONCE: usize = 2_000;
-const REJECTS: &str = "_rejects";
 /// Messages of one batch on their way at the same time.
 const IN_FLIGHT: usize = 4;
 /// Messages beyond this take turns in a process: the driver makes several copies of each.
@@ -72,9 +75,7 @@ pub struct MongoStore {
     marks_seen: AtomicBool,
     notes: NoteCache,
     expectations: Mutex<Expectations>,
-    retention: Retention,
-    /// Resource types whose archived resources have that retention for certain.
-    retained: Mutex<BTreeSet<String>>,
+    retention: ArchiveRetention,
     views: ViewTables,
     sql_schemas: SchemaCache,
     indexes: TableIndexes,
@@ -86,9 +87,8 @@ impl MongoStore {
     pub fn new(connection: Connection, archive: &str) -> Self {
         let (archive, tombstones_seen, marks_seen) =
             (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
-        let (notes, retained) = (NoteCache::default(), Mutex::default());
-        let expectations = Mutex::default();
-        let (retention, views) = (Retention::default(), ViewTables::default());
+        let (notes, expectations) = (NoteCache::default(), Mutex::default());
+        let (retention, views) = (ArchiveRetention::default(), ViewTables::default());
         let (sql_schemas, indexes) = (SchemaCache::default(), TableIndexes::default());
         Self {
             connection,
@@ -98,11 +98,43 @@ impl MongoStore {
             notes,
             expectations,
             retention,
-            retained,
             views,
             sql_schemas,
             indexes,
         }
+    }
+
+    /// The same store, which sees to the collections of these views: each gets its validator and the indexes of its
+    /// key columns before the first row of this process is written there.
+    #[must_use]
+    pub fn with_views(self, validation: Validation, plans: &[Arc<Plan>]) -> Self {
+        Self { views: ViewTables::new(validation, plans), ..self }
+    }
+
+    /// Returns the same store, which keeps a SQL schema for each table if it is on.
+    #[must_use]
+    pub fn with_sql_schemas(self, is_on: bool) -> Self {
+        Self { sql_schemas: SchemaCache::new(is_on), ..self }
+    }
+
+    /// The same store with another retention. It holds for the collection of a type, also for what is in it already,
+    /// once a resource of that type is archived.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention: ArchiveRetention::new(retention), ..self }
+    }
+
+    /// Returns the same store, which makes these indexes: those of an automatic table, of `_loads` and of `_rejects` before
+    /// it writes there for the first time, as long as the collection has at most [`MAX_DOCUMENTS_TO_INDEX`]. A store makes
+    /// none unless it is told to.
+    #[must_use]
+    pub fn with_indexes(self, indexes: Indexes) -> Self {
+        Self { indexes: TableIndexes::new(indexes), ..self }
+    }
+
+    /// Returns, once, what was said about indexes that were not made, in words: the first hundred notices.
+    pub fn take_index_notices(&self) -> Vec<String> {
+        self.indexes.take_notices()
     }
 
     /// Returns the connection that the store writes through.
@@ -172,11 +204,15 @@ impl MongoStore {
                 CommandAnswer::Found(self.found(batch, *place, documents).await?)
             }
             Some(ReplacementCommand::FindTables { types, may_be_remembered }) => {
-                CommandAnswer::Tables(self.find_tables(types, *may_be_remembered).await?)
+                let tables = self.notes.find_tables(&self.connection, types, *may_be_remembered).await?;
+                CommandAnswer::Tables(tables)
             }
             Some(ReplacementCommand::NoteTables { notes }) => {
                 let notes = notes.get(first..first + chunk.count).unwrap_or_default();
-                self.note_tables(notes, chunk).await?;
+                if !self.notes.all_stand(notes) {
+                    self.carry_out(DocumentPlace::Table(TABLES), chunk).await?;
+                    self.notes.remember(notes);
+                }
                 CommandAnswer::Done
             }
             Some(ReplacementCommand::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
@@ -381,11 +417,12 @@ fn contents_of(answer: BsonDocument) -> BTreeMap<String, FoundDocument> {
 #[async_trait]
 impl RowStore for MongoStore {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
-        self.prepare_views(&batch).await?;
-        self.extend_sql_schemas(&batch).await?;
-        self.prepare_indexes(&batch).await?;
+        self.views.prepare(&self.connection, &batch).await?;
+        self.sql_schemas.extend(&self.connection, &batch).await?;
+        self.indexes.prepare(&self.connection, &batch, &self.views).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
-        self.retain(&batch).await?;
+        let archive = Archive { connection: &self.connection, database: &self.archive };
+        self.retention.retain(archive, &batch).await?;
         self.complete(&batch).await?;
         let rejects = batch.rejects_to_store(&refused);
         self.write_rejects(&batch, &rejects).await?;

@@ -14,9 +14,6 @@ use pipeline::batch::{Fate, WriteBatch};
 use pipeline::object::Pin;
 use pipeline::store::schema::{FieldSchema, FieldType, FieldTypes};
 
-/// The collection of the schemas: `{_id: table, schema: {version: 1, jsonSchema: {bsonType: "object", properties}}}`.
-pub(crate) const SQL_SCHEMAS: &str = "__sql_schemas";
-
 /// Says in a document of [`SQL_SCHEMAS`] that the table has fields for which the schema had no room.
 pub(crate) const LEFT_OUT: &str = "leftOut";
 

@@ -4,7 +4,8 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 use pipeline::interrupted::Interrupted;
 
-use super::refusal::Refusal;
+use super::codes::named;
+use super::refusal::{Refusal, UNAUTHORIZED};
 
 /// What a failure of a command, or of one statement in it, means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +71,17 @@ impl Trouble {
         }
     }
 
+    /// Returns the refusal that a failure of the driver means; `None`: trying again may help.
+    pub(crate) fn refusal_of(error: &Error) -> Option<Refusal> {
+        let Self::Stop(refusal) = Self::of_error(error) else { return None };
+        match &*error.kind {
+            ErrorKind::Command(failure) if failure.code == UNAUTHORIZED => {
+                Some(Refusal::unauthorized(&failure.message).unwrap_or(refusal))
+            }
+            _ => Some(refusal),
+        }
+    }
+
     /// A write that is not yet durable: it may have been made, so it is made again. Only a cluster that cannot
     /// ever satisfy the concern (100) is stopped for.
     pub(crate) fn of_write_concern(code: i32) -> Self {
@@ -96,49 +108,6 @@ impl From<Trouble> for Interrupted {
 
 pub(super) fn command_code(error: &Error) -> Option<i32> {
     if let ErrorKind::Command(failure) = &*error.kind { Some(failure.code) } else { None }
-}
-
-/// The code with the name that the server's documentation gives it, from here and not from the answer.
-pub(super) fn named(code: i32) -> String {
-    let name = match code {
-        2 => "BadValue",
-        6 => "HostUnreachable",
-        7 => "HostNotFound",
-        13 => "Unauthorized",
-        18 => "AuthenticationFailed",
-        24 => "LockTimeout",
-        50 => "MaxTimeMSExpired",
-        59 => "CommandNotFound",
-        64 => "WriteConcernTimeout",
-        67 => "CannotCreateIndex",
-        73 => "InvalidNamespace",
-        79 => "UnknownReplWriteConcern",
-        85 => "IndexOptionsConflict",
-        86 => "IndexKeySpecsConflict",
-        89 => "NetworkTimeout",
-        91 => "ShutdownInProgress",
-        100 => "UnsatisfiableWriteConcern",
-        112 => "WriteConflict",
-        115 => "CommandNotSupported",
-        121 => "DocumentValidationFailure",
-        134 => "ReadConcernMajorityNotAvailableYet",
-        166 => "CommandNotSupportedOnView",
-        189 => "PrimarySteppedDown",
-        262 => "ExceededTimeLimit",
-        8000 => "AtlasError",
-        9001 => "SocketException",
-        10107 => "NotWritablePrimary",
-        10334 => "BSONObjectTooLarge",
-        11000 => "DuplicateKey",
-        11600 => "InterruptedAtShutdown",
-        11602 => "InterruptedDueToReplStateChange",
-        13297 => "DatabaseDifferCase",
-        13435 => "NotPrimaryNoSecondaryOk",
-        13436 => "NotPrimaryOrSecondary",
-        14031 => "OutOfDiskSpace",
-        _ => return code.to_string(),
-    };
-    format!("{code} {name}")
 }
 
 fn transient(code: &str) -> Trouble {

@@ -208,6 +208,7 @@ mod tests {
             include_str!("../../../../shared/pipeline/src/source/s3.rs"),
             include_str!("../../../../shared/pipeline/src/source/s3/failure.rs"),
         ];
+        let codes_of_servers = include_str!("../../../../shared/mongodb/src/codes.rs");
         let trouble = include_str!("../../../../shared/mongodb/src/trouble.rs");
         let trouble = trouble.split("mod tests").next().unwrap();
         let rows = include_str!("../../../../shared/mongodb/src/rows.rs");
@@ -222,7 +223,7 @@ mod tests {
             wanted.extend(codes(trouble, call).map(str::to_owned));
         }
         // `13 => "Unauthorized",`
-        wanted.extend(trouble.lines().filter_map(|line| {
+        wanted.extend(codes_of_servers.lines().filter_map(|line| {
             let (code, name) = line.trim().split_once(" => \"")?;
             Some(format!("{} {}", code.parse::<u32>().ok()?, name.strip_suffix("\",")?))
         }));

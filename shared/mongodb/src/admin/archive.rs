@@ -11,7 +11,8 @@ use pipeline::store::admin::{ArchiveVisitor, ArchivedEntry, ArchivedResource};
 use pipeline::store::standing::StoredSource;
 
 use super::failure::DriverFailure;
-use super::{Databases, LOADS, number, source_of, table_names, text};
+use super::{Databases, number, source_of, table_names, text};
+use crate::collections::LOADS;
 
 pub(super) async fn find(
     databases: &Databases,

@@ -7,11 +7,12 @@ use futures::TryStreamExt as _;
 use pipeline::store::ColumnEntry;
 use pipeline::store::schema::FieldSchema;
 
+use crate::collections::{COLUMNS, SQL_SCHEMAS};
 use crate::columns::entry;
-use crate::sql_schema::{SQL_SCHEMAS, read_table};
+use crate::sql_schema::read_table;
 
 use super::failure::DriverFailure;
-use super::{COLUMNS, Databases, text};
+use super::{Databases, text};
 
 pub(super) async fn schemas(databases: &Databases) -> Result<BTreeMap<String, FieldSchema>, DriverFailure> {
     let mut schemas = BTreeMap::new();

@@ -5,9 +5,10 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::erasure::{ERASURES, Marks, SECRET_BYTES, SECRET_ID};
 use pipeline::store::admin::{DatabaseUser, ErasedObject, Erasure, KeptOut, Lift, ObjectName, Operator};
 
+use super::Databases;
 use super::exports;
 use super::failure::DriverFailure;
-use super::{COLUMNS, Databases, LOADS, TOMBSTONES};
+use crate::collections::{COLUMNS, LOADS, TOMBSTONES};
 
 pub(super) async fn kept_out(databases: &Databases, key: &str) -> Result<Option<KeptOut>, DriverFailure> {
     let erasures = databases.own(ERASURES);

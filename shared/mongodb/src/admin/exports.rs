@@ -8,11 +8,12 @@ use pipeline::manifest::ExportManifest;
 use pipeline::store::admin::{LoadOutline, LoadSelection};
 use pipeline::store::exports::{FileSelection, FileVisitor, LoadedFile, ManifestVisitor};
 
-use crate::exports::{EXPORTS, document, manifest};
+use crate::collections::{EXPORTS, LOADS};
+use crate::exports::{document, manifest};
 
 use super::failure::DriverFailure;
 use super::selection::{filter, outline};
-use super::{Databases, LOADS, number, text};
+use super::{Databases, number, text};
 
 pub(super) async fn visit(
     databases: &Databases,

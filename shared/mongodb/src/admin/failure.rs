@@ -4,6 +4,7 @@ use mongodb::error::{Error, ErrorKind};
 use pipeline::interrupted::Interrupted;
 use pipeline::store::StoreError;
 
+use crate::Trouble;
 use crate::refusal::Refusal;
 
 /// A [`StoreError`] that `?` makes of a failure of the driver.
@@ -19,7 +20,7 @@ impl From<DriverFailure> for StoreError {
 impl From<Error> for DriverFailure {
     fn from(error: Error) -> Self {
         let failed = |code: String| Self(StoreError::Failed { code });
-        if let Some(Refusal { code, remedy }) = Refusal::of_error(&error) {
+        if let Some(Refusal { code, remedy }) = Trouble::refusal_of(&error) {
             return Self(StoreError::Refused { code, remedy });
         }
         match &*error.kind {

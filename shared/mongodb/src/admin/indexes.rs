@@ -5,10 +5,11 @@ use flatten::indexes::Indexes;
 use pipeline::store::admin::MissingIndexes;
 
 use crate::Connection;
+use crate::collections::{LOADS, REJECTS};
 use crate::rows::wanted_indexes;
 
+use super::Databases;
 use super::failure::DriverFailure;
-use super::{Databases, LOADS, REJECTS};
 
 /// Returns the automatic tables, `_loads` and `_rejects`, in the order of their names.
 pub(super) async fn tables(databases: &Databases) -> Result<Vec<String>, DriverFailure> {

@@ -7,10 +7,11 @@ use futures::TryStreamExt as _;
 use pipeline::ledger::{Load, Status};
 use pipeline::store::admin::NotedTable;
 
+use crate::collections::{LOADS, REJECTS, TABLES};
 use crate::loads::load_of;
 
 use super::failure::DriverFailure;
-use super::{Databases, LOADS, REJECTS, TABLES, number, text};
+use super::{Databases, number, text};
 
 /// Loads that are asked for at once.
 const LOADS_AT_ONCE: usize = 1_000;

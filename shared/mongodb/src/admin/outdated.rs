@@ -11,10 +11,8 @@ use mongodb::Database;
 use pipeline::store::outdated::{MadeUpKind, MadeUpTable, MissingNote, Outdated};
 
 use super::failure::DriverFailure;
-use super::{Databases, TABLES, table_names, text};
-
-/// Where earlier versions kept the notes of tables.
-pub(super) const EARLIER_NOTES: &str = "_side_tables";
+use super::{Databases, table_names, text};
+use crate::collections::{SIDE_TABLES, TABLES};
 
 pub(super) async fn find(databases: &Databases, types: &[String]) -> Result<Outdated, DriverFailure> {
     let is_known = |name: &str| {
@@ -29,7 +27,7 @@ pub(super) async fn find(databases: &Databases, types: &[String]) -> Result<Outd
     let keyed = doc! { "$or": [{ "anchors": true }, { "keys": true }] };
     let noted = noted_in(databases, TABLES, keyed).await?;
     let mut with_parts = noted_in(databases, TABLES, doc! { "parts": true, "keys": { "$ne": true } }).await?;
-    with_parts.extend(noted_in(databases, EARLIER_NOTES, doc! {}).await?);
+    with_parts.extend(noted_in(databases, SIDE_TABLES, doc! {}).await?);
     let tables = table_names(&databases.rows).await?;
     for name in &tables {
         let kind = made_up_kind(name, is_known);
@@ -39,7 +37,7 @@ pub(super) async fn find(databases: &Databases, types: &[String]) -> Result<Outd
             None => found.missing_notes.extend(missing_note(databases, name, &tables).await?),
         }
     }
-    found.earlier_notes = databases.own(EARLIER_NOTES).count_documents(doc! {}).await?;
+    found.earlier_notes = databases.own(SIDE_TABLES).count_documents(doc! {}).await?;
     Ok(found)
 }
 

@@ -11,11 +11,12 @@ use pipeline::store::overview::{
     Folder, KeyPattern, LAG_STEPS, LoadPeriod, LoadSums, MAX_FOLDERS, Maker, REMAKEABLE, SUCCESSES,
 };
 
+use crate::collections::LOADS;
 use crate::loads::{filter_of, load_of};
 
 use super::failure::DriverFailure;
 use super::selection::literal;
-use super::{Databases, LOADS, text};
+use super::{Databases, text};
 
 /// A document that a server answered with, of sums.
 type Sum = Document;

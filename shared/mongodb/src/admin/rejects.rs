@@ -4,10 +4,11 @@ use bson::{Document, doc};
 use futures::TryStreamExt as _;
 use pipeline::store::admin::{RejectFilter, StoredReject};
 
+use crate::collections::REJECTS;
 use crate::ids_with_suffix;
 
 use super::failure::DriverFailure;
-use super::{Databases, REJECTS, number, source_of, text};
+use super::{Databases, number, source_of, text};
 
 /// Returns the rejects that a filter finds, ordered by load and ordinal.
 pub(super) async fn find(

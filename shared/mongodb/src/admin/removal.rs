@@ -7,9 +7,9 @@ use mongodb::Collection;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use pipeline::store::outdated::{MadeUpKind, MadeUpTable, Outdated};
 
+use super::Databases;
 use super::failure::DriverFailure;
-use super::outdated::EARLIER_NOTES;
-use super::{COLUMNS, Databases, TABLES};
+use crate::collections::{COLUMNS, SIDE_TABLES, TABLES};
 
 /// The table of contained resources of types that nobody knows.
 const UNKNOWN_CONTAINED: &str = "Unknown_contained";
@@ -24,7 +24,7 @@ pub(super) async fn note(databases: &Databases, outdated: &Outdated) -> Result<(
     }
     let made_up = |table: &str| outdated.made_up.iter().find(|made_up| made_up.name == table);
     let has_contained = |table: &str| made_up(table).is_some_and(|table| table.kind == MadeUpKind::Contained);
-    for collection in [TABLES, EARLIER_NOTES] {
+    for collection in [TABLES, SIDE_TABLES] {
         let all: Vec<Document> = databases.own(collection).find(doc! {}).await?.try_collect().await?;
         for note in &all {
             let (Ok(resource_type), Ok(table)) = (note.get_str("type"), note.get_str("table")) else {
@@ -32,7 +32,7 @@ pub(super) async fn note(databases: &Databases, outdated: &Outdated) -> Result<(
             };
             if has_contained(table) {
                 set(&notes, resource_type, UNKNOWN_CONTAINED, "parts").await?;
-            } else if collection == EARLIER_NOTES && made_up(table).is_none() {
+            } else if collection == SIDE_TABLES && made_up(table).is_none() {
                 set(&notes, resource_type, table, "parts").await?;
             }
         }
@@ -119,6 +119,6 @@ pub(super) async fn forget(databases: &Databases, outdated: &Outdated) -> Result
             databases.own(collection).delete_many(of_tables).await?;
         }
     }
-    databases.own(EARLIER_NOTES).drop().await?;
+    databases.own(SIDE_TABLES).drop().await?;
     Ok(())
 }

@@ -8,7 +8,8 @@ use pipeline::ledger::Status;
 use pipeline::store::admin::{LoadOutline, LoadSelection, LoadVisitor};
 
 use super::failure::DriverFailure;
-use super::{Databases, LOADS, text};
+use super::{Databases, text};
+use crate::collections::LOADS;
 
 /// Loads that one query asks for.
 const LOADS_AT_ONCE: usize = 1_000;

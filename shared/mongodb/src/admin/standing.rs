@@ -6,10 +6,11 @@ use bson::{Document, doc};
 use futures::TryStreamExt as _;
 use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
 
+use crate::collections::{REJECTS, TOMBSTONES};
 use crate::ids_with_suffix;
 
 use super::failure::DriverFailure;
-use super::{Databases, REJECTS, TOMBSTONES, owner_of, source_of, text};
+use super::{Databases, owner_of, source_of, text};
 
 /// Keys that are looked for at once.
 pub(super) const KEYS_AT_ONCE: usize = 100;

@@ -1,6 +1,6 @@
 //! Commands to a database and their answers. Each statement in a command is atomic; the command is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::encode::{BsonWriter, RowEncoder};
@@ -9,7 +9,6 @@ use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::content::ContentHash;
 
 use super::known_tables::{KnownTables, Note};
-use super::plan::Planned;
 
 /// Where a document stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,18 +227,6 @@ impl Document {
             }
         }
     }
-}
-
-/// Asks which tables hold rows of the types of some resources.
-pub(super) fn find_tables<'b: 'p, 'p>(
-    resources: impl Iterator<Item = &'p Planned<'b>>,
-    may_be_remembered: bool,
-) -> Vec<ReplacementCommand<'b>> {
-    let types: BTreeSet<&'b str> = resources.map(Planned::resource_type).collect();
-    if types.is_empty() {
-        return Vec::new();
-    }
-    vec![ReplacementCommand::FindTables { types: types.into_iter().collect(), may_be_remembered }]
 }
 
 /// Makes an [`ReplacementCommand::Insert`] of each collection.

@@ -67,9 +67,8 @@ mod expectations;
 mod interleavings;
 mod known_tables;
 mod plan;
-mod verdict;
 
-use command::{Documents, find_tables, inserts, replaces, standing_in, versions};
+use command::{Documents, inserts, replaces, standing_in, versions};
 use expectations::Expectation;
 
 pub(crate) use command::{
@@ -83,9 +82,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::batch::WriteBatch;
-use plan::{Anchor, AnchorState, Planned};
-use verdict::Verdict;
+use pipeline::batch::{Reason, Reject, ResourceWrite, WriteBatch};
+use pipeline::object::Source;
+use pipeline::summary::Summary;
+use pipeline::version::Version;
+use plan::{Anchor, AnchorState, Planned, Verdict};
 
 /// How long an answer to [`ReplacementCommand::FindTables`] may be remembered.
 pub(crate) const NOTES_ARE_CURRENT_FOR: Duration = Duration::from_secs(5);
@@ -179,6 +180,21 @@ impl<'b> Replacement<'b> {
     /// Whether other writers interfered so that it is not known what stands now.
     pub(crate) const fn is_contended(&self) -> bool {
         self.contended
+    }
+
+    /// What became of the resources: their counts, and a reject for each that the database refused.
+    pub(crate) fn outcome(&self) -> (Summary, Vec<Reject>) {
+        let mut summary = Summary::default();
+        let mut rejects = Vec::new();
+        for planned in &self.resources {
+            match planned.verdict {
+                Verdict::Superseded | Verdict::Repeated => summary.superseded += 1,
+                Verdict::Unchanged => summary.unchanged += 1,
+                Verdict::Refused { place, code } => rejects.push(refused(planned.resource, place, code)),
+                Verdict::Stands => planned.resource.count(&mut summary),
+            }
+        }
+        (summary, rejects)
     }
 
     fn advance(&mut self) -> (Vec<ReplacementCommand<'b>>, Stage) {
@@ -516,5 +532,31 @@ impl<'b> Replacement<'b> {
     /// The resources that nothing has spoken against yet, each with its index.
     fn open(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
         self.resources.iter().enumerate().filter(|(_, planned)| matches!(planned.verdict, Verdict::Stands))
+    }
+}
+
+/// Asks which tables hold rows of the types of some resources.
+fn find_tables<'b: 'p, 'p>(
+    resources: impl Iterator<Item = &'p Planned<'b>>,
+    may_be_remembered: bool,
+) -> Vec<ReplacementCommand<'b>> {
+    let types: BTreeSet<&'b str> = resources.map(Planned::resource_type).collect();
+    if types.is_empty() {
+        return Vec::new();
+    }
+    vec![ReplacementCommand::FindTables { types: types.into_iter().collect(), may_be_remembered }]
+}
+
+fn refused(resource: &ResourceWrite, place: DocumentPlace<'_>, code: i32) -> Reject {
+    let table = match place {
+        DocumentPlace::Table(name) | DocumentPlace::Archive(name) => name,
+        DocumentPlace::Tombstones => "_tombstones",
+    };
+    Reject {
+        source: Source { object: Arc::clone(&resource.source.object), ..resource.source },
+        resource: Some(resource.key.clone()),
+        sha256: None,
+        version: Some(Version::from_token(resource.version.as_str())),
+        reason: Reason::Refused { table: table.to_owned(), code },
     }
 }

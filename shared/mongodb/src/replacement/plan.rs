@@ -6,10 +6,10 @@ use std::sync::Arc;
 use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
+use pipeline::version::ERASED;
 
-use super::command::{Document, DocumentPlace, FoundDocument};
+use super::command::{Bound, Document, DocumentPlace, FoundDocument};
 use super::known_tables::{KnownTables, Note, RowKind, TablesOfType};
-use super::verdict::Verdict;
 
 /// A resource of the batch and what is known of it so far.
 #[derive(Debug, Clone)]
@@ -57,6 +57,21 @@ pub(super) enum Anchor {
     Mark,
     /// No table takes the type and nothing is archived: nothing is written.
     Nowhere,
+}
+
+/// What has become of a resource.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict<'b> {
+    /// Nothing speaks against it.
+    Stands,
+    /// The same content of the same time is in the database: nothing is written.
+    Unchanged,
+    /// A newer version is in the database.
+    Superseded,
+    /// A newer version, or the same, is in this batch: nothing of it is written.
+    Repeated,
+    /// The database refused one of its documents.
+    Refused { place: DocumentPlace<'b>, code: i32 },
 }
 
 /// The resources of a batch. Of several versions of one resource the newest is written.
@@ -282,5 +297,61 @@ impl<'b> Planned<'b> {
 
     fn archive(&self) -> DocumentPlace<'b> {
         DocumentPlace::Archive(&self.resource.resource_type)
+    }
+
+    /// Draws the conclusions from the look; `true`: what stands is not known and the batch must be written again.
+    pub(super) fn judge(&mut self) -> bool {
+        // A mark that met one like it stands all the same.
+        let is_judged = matches!(self.verdict, Verdict::Stands | Verdict::Unchanged)
+            && !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
+        if !is_judged {
+            return false;
+        }
+        let own = self.resource.version.as_str();
+        let by_tombstone = self.anchor == Anchor::Tombstone;
+        let newer = |version: &Option<String>| version.as_deref().is_some_and(|version| version > own);
+        if newer(&self.row) || newer(&self.tombstone) || newer(&self.elsewhere) {
+            self.verdict = Verdict::Superseded;
+            return false;
+        }
+        let in_the_way = if by_tombstone { &self.tombstone } else { &self.row };
+        self.kept && in_the_way.as_deref() != Some(own)
+    }
+
+    /// Which versions have to go from all places of the resource.
+    pub(super) fn removal(&self) -> Option<Bound> {
+        match self.verdict {
+            Verdict::Repeated | Verdict::Unchanged => None,
+            Verdict::Superseded => Some(Bound::UpToOwn),
+            Verdict::Refused { .. } => Some(Bound::Own),
+            Verdict::Stands => match self.anchor {
+                Anchor::Nowhere => None,
+                Anchor::Tombstone | Anchor::Mark => Some(Bound::Older),
+                Anchor::Row(_) | Anchor::Archive => {
+                    let own = Some(self.resource.version.as_str());
+                    let is_elsewhere = self.elsewhere.is_some() && self.elsewhere.as_deref() != own;
+                    let met_others = self.replaced
+                        || self.kept
+                        || self.met_beside
+                        || self.tombstone.is_some()
+                        || is_elsewhere;
+                    (met_others || self.resource.version.is_remade()).then_some(Bound::Older)
+                }
+            },
+        }
+    }
+
+    /// Which tombstones nothing needs any more, because an anchor row of a newer version stands or the resource was
+    /// erased. A writer under other settings that was killed may have left a tombstone of a version that is a row now.
+    pub(super) fn needless_tombstone(&self) -> Option<Bound> {
+        match (&self.verdict, self.anchor) {
+            (Verdict::Superseded, _) if self.tombstone.as_deref() == Some(ERASED) => Some(Bound::UpToOwn),
+            (Verdict::Superseded, Anchor::Tombstone) => Some(Bound::UpToOwn),
+            (Verdict::Stands, Anchor::Mark) => Some(Bound::Older),
+            (Verdict::Stands, Anchor::Row(_) | Anchor::Archive) if self.tombstone.is_some() => {
+                Some(Bound::Older)
+            }
+            _ => None,
+        }
     }
 }

@@ -14,15 +14,17 @@ use tokio::sync::Mutex;
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::interrupted::Interrupted;
 
-use super::REJECTS;
+use crate::Connection;
 use crate::answers::first_batch;
+use crate::codes::named;
+use crate::collections::{LOADS, REJECTS};
 use crate::refusal::Refusal;
-use crate::trouble::{Trouble, named};
-use crate::{Connection, MongoStore};
+use crate::trouble::Trouble;
+
+use super::views::ViewTables;
 
 /// A collection of more documents than this is left to `flatfire index`.
 pub const MAX_DOCUMENTS: u64 = 10_000;
-const LOADS: &str = "_loads";
 /// Tables that a process remembers.
 const MAX_REMEMBERED: usize = 10_000;
 /// Notices that wait for whoever asks; the log has all of them. The function never asks.
@@ -177,33 +179,36 @@ fn missing(mut wanted: Vec<CollectionIndex>, standing: &[BsonDocument]) -> Vec<C
     wanted
 }
 
-impl MongoStore {
-    /// Returns the same store, which makes these indexes: those of an automatic table, of `_loads` and of `_rejects` before
-    /// it writes there for the first time, as long as the collection has at most [`MAX_DOCUMENTS`]. A store makes none
-    /// unless it is told to.
-    #[must_use]
-    pub fn with_indexes(self, indexes: Indexes) -> Self {
+impl TableIndexes {
+    /// Prepares to make these indexes.
+    pub(super) fn new(indexes: Indexes) -> Self {
         let wanted = Some(indexes).filter(|indexes| *indexes != Indexes::None);
-        Self { indexes: TableIndexes { wanted, ..TableIndexes::default() }, ..self }
+        Self { wanted, ..Self::default() }
     }
 
     /// Returns, once, what was said about indexes that were not made, in words: the first hundred notices.
-    pub fn take_index_notices(&self) -> Vec<String> {
-        std::mem::take(&mut self.indexes.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take_notices(&self) -> Vec<String> {
+        std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes the indexes of the collections that a batch writes to, of each once in a process.
-    pub(super) async fn prepare_indexes(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
-        let Some(indexes) = self.indexes.wanted else { return Ok(()) };
-        let mut prepared = self.indexes.prepared.lock().await;
+    /// Makes the indexes of the collections that a batch writes to, of each once in a process; the tables of views have
+    /// their own.
+    pub(super) async fn prepare(
+        &self,
+        connection: &Connection,
+        batch: &WriteBatch,
+        views: &ViewTables,
+    ) -> Result<(), Interrupted> {
+        let Some(indexes) = self.wanted else { return Ok(()) };
+        let mut prepared = self.prepared.lock().await;
         if prepared.is_refused {
             return Ok(());
         }
-        for collection in self.collections_of(batch) {
+        for collection in collections_of(batch).into_iter().filter(|collection| !views.has(collection)) {
             if prepared.collections.contains(collection) {
                 continue;
             }
-            match self.prepare_collection(collection, indexes).await {
+            match self.prepare_collection(connection, collection, indexes).await {
                 Ok(()) => {}
                 Err(Trouble::Document(code)) => self.tell(collection, &Obstacle::Failed(code)),
                 Err(Trouble::Stop(refusal)) => {
@@ -221,36 +226,24 @@ impl MongoStore {
         Ok(())
     }
 
-    /// Returns the collections with indexes that a batch writes to: all but the tables of views, which have their own.
-    fn collections_of<'a>(&self, batch: &'a WriteBatch) -> BTreeSet<&'a str> {
-        let (mut tables, mut last): (BTreeSet<TableId>, _) = (BTreeSet::new(), None);
-        for resource in &batch.resources {
-            let Fate::Rows(range) = &resource.fate else { continue };
-            for row in batch.rows.range(range.clone()) {
-                if last.replace(row.table()) != Some(row.table()) {
-                    tables.insert(row.table());
-                }
-            }
-        }
-        let names = tables.into_iter().map(|table| batch.names.table(table));
-        let rejects = Some(REJECTS).filter(|_| !batch.rejects.is_empty());
-        names.filter(|table| !self.views.has(table)).chain([LOADS]).chain(rejects).collect()
-    }
-
-    async fn prepare_collection(&self, collection: &str, indexes: Indexes) -> Result<(), Trouble> {
+    async fn prepare_collection(
+        &self,
+        connection: &Connection,
+        collection: &str,
+        indexes: Indexes,
+    ) -> Result<(), Trouble> {
         let wanted = wanted_indexes(collection, indexes);
-        let standing = self.connection.standing_indexes(collection).await?;
+        let standing = connection.standing_indexes(collection).await?;
         let missing = missing(wanted, standing.as_deref().unwrap_or_default());
         if missing.is_empty() {
             return Ok(());
         }
-        let documents =
-            if standing.is_some() { self.connection.estimated_count(collection).await? } else { 0 };
+        let documents = if standing.is_some() { connection.estimated_count(collection).await? } else { 0 };
         if documents > MAX_DOCUMENTS {
             self.tell(collection, &Obstacle::Large(documents));
             return Ok(());
         }
-        self.connection.create_indexes(collection, &missing).await
+        connection.create_indexes(collection, &missing).await
     }
 
     /// Says why a collection has not the indexes that it should have, in the log and to whoever asks.
@@ -268,11 +261,26 @@ impl MongoStore {
             }
         };
         tracing::warn!(reason = notice, "indexes are missing");
-        let mut notices = self.indexes.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         if notices.len() < MAX_NOTICES {
             notices.push(notice);
         }
     }
+}
+
+/// Returns the collections that a batch writes to and that may have indexes.
+fn collections_of(batch: &WriteBatch) -> BTreeSet<&str> {
+    let (mut tables, mut last): (BTreeSet<TableId>, _) = (BTreeSet::new(), None);
+    for resource in &batch.resources {
+        let Fate::Rows(range) = &resource.fate else { continue };
+        for row in batch.rows.range(range.clone()) {
+            if last.replace(row.table()) != Some(row.table()) {
+                tables.insert(row.table());
+            }
+        }
+    }
+    let rejects = Some(REJECTS).filter(|_| !batch.rejects.is_empty());
+    tables.into_iter().map(|table| batch.names.table(table)).chain([LOADS]).chain(rejects).collect()
 }
 
 #[cfg(test)]

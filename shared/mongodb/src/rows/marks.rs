@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document as BsonDocument, RawDocumentBuf, Uuid, doc};
 
+use crate::collections::{REJECTS, TOMBSTONES};
 use crate::encode::BsonWriter;
 use pipeline::batch::{Reject, WriteBatch};
 use pipeline::erasure::{ERASURES, MARK, Marks, SECRET_BYTES, SECRET_ID};
@@ -14,8 +15,7 @@ use pipeline::interrupted::Interrupted;
 use crate::replacement::{Document, DocumentPlace};
 
 use super::chunks::{UPDATE, cut};
-use super::parts::TOMBSTONES;
-use super::{MongoStore, REJECTS, statements};
+use super::{MongoStore, statements};
 use crate::answers::{carried_out, first_batch};
 use crate::connection::Connection;
 use crate::trouble::Trouble;

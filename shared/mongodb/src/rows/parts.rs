@@ -4,19 +4,18 @@ use std::ops::Range;
 
 use bson::Document as BsonDocument;
 
+use crate::collections::{TABLES, TOMBSTONES};
 use crate::encode::RowEncoder;
 use crate::replacement::{CommandAnswer, DocumentPlace, Removal, ReplacementCommand, WriteOutcome};
 use pipeline::batch::{ResourceWrite, WriteBatch};
 
 use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
-use super::notes::TABLES;
 use super::statements;
 use crate::connection::write_errors;
 use crate::trouble::Trouble;
 
 /// Keys asked for at once.
 pub(super) const LOOK_KEYS: usize = 1_000;
-pub(super) const TOMBSTONES: &str = "_tombstones";
 
 /// Part of a command: its place among the commands of a stage, and some of its statements.
 pub(super) type Part = (usize, Chunk);

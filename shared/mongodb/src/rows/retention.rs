@@ -1,7 +1,7 @@
 //! Retention: how long archived resources are kept, as a TTL index of each collection of the archive.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 
@@ -9,7 +9,7 @@ use crate::records::CREATED;
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::interrupted::Interrupted;
 
-use super::MongoStore;
+use crate::Connection;
 use crate::trouble::Trouble;
 
 /// How long archived resources are kept.
@@ -31,16 +31,30 @@ const NOTHING_THERE: [i32; 2] = [26, 27];
 /// `IndexOptionsConflict`, `IndexKeySpecsConflict`.
 const ANOTHER_THERE: [i32; 2] = [85, 86];
 
-impl MongoStore {
-    /// The same store with another retention. It holds for the collection of a type, also for what is in it already,
-    /// once a resource of that type is archived.
-    #[must_use]
-    pub fn with_retention(self, retention: Retention) -> Self {
-        Self { retention, ..self }
+/// What a store knows of the retention of its archive.
+#[derive(Debug, Default)]
+pub(super) struct ArchiveRetention {
+    retention: Retention,
+    /// Resource types whose archived resources have that retention for certain.
+    retained: Mutex<BTreeSet<String>>,
+}
+
+/// The archive's collections.
+#[derive(Clone, Copy)]
+pub(super) struct Archive<'a> {
+    pub(super) connection: &'a Connection,
+    /// The name of its database.
+    pub(super) database: &'a str,
+}
+
+impl ArchiveRetention {
+    /// Prepares this retention.
+    pub(super) const fn new(retention: Retention) -> Self {
+        Self { retention, retained: Mutex::new(BTreeSet::new()) }
     }
 
     /// Sees to the indexes of the types that a batch archives, of each type once.
-    pub(super) async fn retain(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
+    pub(super) async fn retain(&self, archive: Archive<'_>, batch: &WriteBatch) -> Result<(), Interrupted> {
         if self.retention == Retention::Unchanged {
             return Ok(());
         }
@@ -48,7 +62,7 @@ impl MongoStore {
         let types: BTreeSet<&str> = archived.map(|resource| &*resource.resource_type).collect();
         for resource_type in types {
             if !self.retained.lock().unwrap_or_else(PoisonError::into_inner).contains(resource_type) {
-                self.set_retention(resource_type).await?;
+                self.set(archive, resource_type).await?;
                 let mut retained = self.retained.lock().unwrap_or_else(PoisonError::into_inner);
                 retained.insert(resource_type.to_owned());
             }
@@ -56,18 +70,20 @@ impl MongoStore {
         Ok(())
     }
 
-    async fn set_retention(&self, resource_type: &str) -> Result<(), Interrupted> {
+    async fn set(&self, archive: Archive<'_>, resource_type: &str) -> Result<(), Interrupted> {
         let outcome = match self.retention {
             Retention::Unchanged => return Ok(()),
-            Retention::Forever => self.change(&doc! { "dropIndexes": resource_type, "index": INDEX }).await,
+            Retention::Forever => {
+                archive.change(&doc! { "dropIndexes": resource_type, "index": INDEX }).await
+            }
             Retention::Days(days) => {
                 let seconds = i64::from(days) * SECONDS_A_DAY;
                 let index = doc! { "key": { CREATED: 1 }, "name": INDEX, "expireAfterSeconds": seconds };
-                let made = self.change(&doc! { "createIndexes": resource_type, "indexes": [index] }).await;
+                let made = archive.change(&doc! { "createIndexes": resource_type, "indexes": [index] }).await;
                 match made {
                     Err(Trouble::Document(code)) if ANOTHER_THERE.contains(&code) => {
                         let index = doc! { "name": INDEX, "expireAfterSeconds": seconds };
-                        self.change(&doc! { "collMod": resource_type, "index": index }).await
+                        archive.change(&doc! { "collMod": resource_type, "index": index }).await
                     }
                     made => made,
                 }
@@ -78,9 +94,11 @@ impl MongoStore {
             outcome => Ok(outcome?),
         }
     }
+}
 
-    async fn change(&self, command: &BsonDocument) -> Result<(), Trouble> {
+impl Archive<'_> {
+    async fn change(self, command: &BsonDocument) -> Result<(), Trouble> {
         let command = RawDocumentBuf::try_from(command).map_err(|_| Trouble::Document(0))?;
-        self.connection.run(&self.archive, command).await.map(drop)
+        self.connection.run(self.database, command).await.map(drop)
     }
 }

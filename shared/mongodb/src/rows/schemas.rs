@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use bson::{Bson, Document as BsonDocument, RawDocumentBuf, doc};
+use bson::{Bson, Document as BsonDocument, doc};
 use tokio::sync::Mutex;
 
-use crate::sql_schema::{Additions, KnownSchema, SQL_SCHEMAS, schemas_of, table_document};
+use crate::collections::SQL_SCHEMAS;
+use crate::sql_schema::{Additions, KnownSchema, schemas_of, table_document};
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
 use pipeline::store::schema::FieldSchema;
 
-use super::MongoStore;
+use crate::Connection;
 use crate::answers::{carried_out, first_batch, met_duplicates};
 use crate::trouble::Trouble;
 
@@ -32,102 +33,108 @@ pub(super) struct SchemaCache {
     known: Mutex<BTreeMap<String, KnownSchema>>,
 }
 
-impl MongoStore {
-    /// Returns the same store, which keeps a SQL schema for each table if it is on.
-    #[must_use]
-    pub fn with_sql_schemas(self, is_on: bool) -> Self {
-        Self { sql_schemas: SchemaCache { is_on, known: Mutex::default() }, ..self }
+impl SchemaCache {
+    /// Prepares to keep a SQL schema for each table, if it is on.
+    pub(super) fn new(is_on: bool) -> Self {
+        Self { is_on, known: Mutex::default() }
     }
 
     /// Adds to the schemas what the documents of a batch need.
-    pub(super) async fn extend_sql_schemas(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
-        if !self.sql_schemas.is_on {
+    pub(super) async fn extend(
+        &self,
+        connection: &Connection,
+        batch: &WriteBatch,
+    ) -> Result<(), Interrupted> {
+        if !self.is_on {
             return Ok(());
         }
         let wanted = schemas_of(batch);
-        let mut known = self.sql_schemas.known.lock().await;
+        let mut known = self.known.lock().await;
         for (table, wanted) in &wanted {
             let is_settled = known.get(table).is_some_and(|known| {
                 let additions = known.additions(wanted, 1);
                 additions.is_settled(known)
             });
             if !is_settled {
-                let extended = self.extend_sql_schema(table, wanted).await?;
+                let extended = extend_table(connection, table, wanted).await?;
                 known.insert(table.clone(), extended);
             }
         }
         Ok(())
     }
+}
 
-    /// Adds to the schema of a table, some fields at a time, and returns it as it stands then.
-    async fn extend_sql_schema(&self, table: &str, wanted: &FieldSchema) -> Result<KnownSchema, Interrupted> {
-        loop {
-            let mut known = self.read_sql_schema(table).await?;
-            let additions = known.additions(wanted, AT_ONCE);
-            if additions.is_settled(&known) {
-                return Ok(known);
-            }
-            if !self.add_to_sql_schema(table, &additions).await? {
-                // What this process takes for written is not asked for again.
-                known.unite(wanted);
-                return Ok(known);
-            }
+/// Adds to the schema of a table, some fields at a time, and returns it as it stands then.
+async fn extend_table(
+    connection: &Connection,
+    table: &str,
+    wanted: &FieldSchema,
+) -> Result<KnownSchema, Interrupted> {
+    loop {
+        let mut known = read_schema(connection, table).await?;
+        let additions = known.additions(wanted, AT_ONCE);
+        if additions.is_settled(&known) {
+            return Ok(known);
+        }
+        if !add_to_schema(connection, table, &additions).await? {
+            // What this process takes for written is not asked for again.
+            known.unite(wanted);
+            return Ok(known);
         }
     }
+}
 
-    /// Sends an update. `false`: the database has no room for it.
-    async fn add_to_sql_schema(&self, table: &str, additions: &Additions) -> Result<bool, Interrupted> {
+/// Sends an update. `false`: the database has no room for it.
+async fn add_to_schema(
+    connection: &Connection,
+    table: &str,
+    additions: &Additions,
+) -> Result<bool, Interrupted> {
+    let command = doc! {
+        "update": SQL_SCHEMAS, "updates": [additions.statement(table)],
+        "writeConcern": { "w": "majority", "wtimeout": 20_000 },
+    };
+    for _ in 0..MAX_CONTENTIONS {
+        let answer = match connection.answer(&command).await {
+            Err(Trouble::Document(code)) if NO_ROOM.contains(&code) => return Ok(false),
+            answer => answer?,
+        };
+        match carried_out(&answer) {
+            Err(Trouble::Document(code)) if NO_ROOM.contains(&code) => return Ok(false),
+            outcome => outcome?,
+        }
+        if !met_duplicates(&answer) {
+            return Ok(true);
+        }
+    }
+    Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+}
+
+/// Reads the schema of a table. One that another program has written in another form is brought into this one first.
+async fn read_schema(connection: &Connection, table: &str) -> Result<KnownSchema, Interrupted> {
+    for _ in 0..MAX_CONTENTIONS {
         let command = doc! {
-            "update": SQL_SCHEMAS, "updates": [additions.statement(table)],
+            "find": SQL_SCHEMAS, "filter": { "_id": table }, "limit": 1, "singleBatch": true,
+        };
+        let Some(found) = first_batch(connection.answer(&command).await?).next() else {
+            return Ok(KnownSchema::default());
+        };
+        let known = KnownSchema::read(&found);
+        let schema = found.get("schema").cloned().unwrap_or(Bson::Null);
+        if is_in_this_form(&schema) {
+            return Ok(known);
+        }
+        let own = table_document(table, known.root()).remove("schema");
+        let update = doc! {
+            "q": { "_id": table, "schema": schema }, "u": { "$set": { "schema": own } },
+        };
+        let command = doc! {
+            "update": SQL_SCHEMAS, "updates": [update],
             "writeConcern": { "w": "majority", "wtimeout": 20_000 },
         };
-        for _ in 0..MAX_CONTENTIONS {
-            let answer = match self.run_on_schemas(&command).await {
-                Err(Trouble::Document(code)) if NO_ROOM.contains(&code) => return Ok(false),
-                answer => answer?,
-            };
-            match carried_out(&answer) {
-                Err(Trouble::Document(code)) if NO_ROOM.contains(&code) => return Ok(false),
-                outcome => outcome?,
-            }
-            if !met_duplicates(&answer) {
-                return Ok(true);
-            }
-        }
-        Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+        carried_out(&connection.answer(&command).await?)?;
     }
-
-    /// Reads the schema of a table. One that another program has written in another form is brought into this one first.
-    async fn read_sql_schema(&self, table: &str) -> Result<KnownSchema, Interrupted> {
-        for _ in 0..MAX_CONTENTIONS {
-            let command = doc! {
-                "find": SQL_SCHEMAS, "filter": { "_id": table }, "limit": 1, "singleBatch": true,
-            };
-            let Some(found) = first_batch(self.run_on_schemas(&command).await?).next() else {
-                return Ok(KnownSchema::default());
-            };
-            let known = KnownSchema::read(&found);
-            let schema = found.get("schema").cloned().unwrap_or(Bson::Null);
-            if is_in_this_form(&schema) {
-                return Ok(known);
-            }
-            let own = table_document(table, known.root()).remove("schema");
-            let update = doc! {
-                "q": { "_id": table, "schema": schema }, "u": { "$set": { "schema": own } },
-            };
-            let command = doc! {
-                "update": SQL_SCHEMAS, "updates": [update],
-                "writeConcern": { "w": "majority", "wtimeout": 20_000 },
-            };
-            carried_out(&self.run_on_schemas(&command).await?)?;
-        }
-        Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
-    }
-
-    async fn run_on_schemas(&self, command: &BsonDocument) -> Result<BsonDocument, Trouble> {
-        let command = RawDocumentBuf::try_from(command).map_err(|_| Trouble::Document(0))?;
-        self.connection.run(self.connection.database(), command).await
-    }
+    Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
 }
 
 /// Returns whether an update can add to a schema: types stand in arrays, fields in documents.

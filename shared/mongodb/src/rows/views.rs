@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bson::{Document as BsonDocument, RawDocumentBuf, doc};
+use bson::{Document as BsonDocument, doc};
 use flatten::view::{Plan, schema};
 
 use pipeline::batch::WriteBatch;
 use pipeline::interrupted::Interrupted;
 
-use super::MongoStore;
+use crate::Connection;
 use crate::answers::first_batch;
 use crate::trouble::Trouble;
 
@@ -47,95 +47,57 @@ const IS_THERE: i32 = 48;
 /// `IndexOptionsConflict`, `IndexKeySpecsConflict`: somebody has made an index of their own there.
 const ANOTHER_INDEX: [i32; 2] = [85, 86];
 
-impl MongoStore {
-    /// The same store, which sees to the collections of these views: each gets its validator and the indexes of its
-    /// key columns before the first row of this process is written there.
-    #[must_use]
-    pub fn with_views(self, validation: Validation, plans: &[Arc<Plan>]) -> Self {
+impl ViewTables {
+    /// Prepares the tables of these views.
+    pub(super) fn new(validation: Validation, plans: &[Arc<Plan>]) -> Self {
         let views = plans.iter().map(|plan| (plan.name().to_owned(), ViewTable::of(plan))).collect();
-        Self { views: ViewTables { validation, views, ready: Mutex::default() }, ..self }
+        Self { validation, views, ready: Mutex::default() }
     }
 
     /// Sees to the tables of views that a batch can write to, to each once.
-    pub(super) async fn prepare_views(&self, batch: &WriteBatch) -> Result<(), Interrupted> {
+    pub(super) async fn prepare(
+        &self,
+        connection: &Connection,
+        batch: &WriteBatch,
+    ) -> Result<(), Interrupted> {
         let missing: BTreeSet<&str> = {
-            let ready = self.views.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             let tables = batch.resources.iter().flat_map(|resource| resource.tables.iter());
             let tables = tables.map(String::as_str);
-            tables.filter(|table| self.views.views.contains_key(*table) && !ready.contains(*table)).collect()
+            tables.filter(|table| self.views.contains_key(*table) && !ready.contains(*table)).collect()
         };
         if missing.is_empty() {
             return Ok(());
         }
-        let standing = self.collection_options(&missing).await?;
+        let standing = collection_options(connection, &missing).await?;
         for table in missing {
-            self.prepare_view(table, standing.get(table)).await?;
-            self.views.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned());
+            self.prepare_view(connection, table, standing.get(table)).await?;
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned());
         }
         Ok(())
     }
 
-    /// The options of those collections that are there.
-    async fn collection_options(
+    async fn prepare_view(
         &self,
-        names: &BTreeSet<&str>,
-    ) -> Result<BTreeMap<String, BsonDocument>, Interrupted> {
-        let names: Vec<&str> = names.iter().copied().collect();
-        let command = doc! { "listCollections": 1, "filter": { "name": { "$in": names } } };
-        let answer = self.answer(&command).await?;
-        let options = first_batch(answer).filter_map(|mut found| {
-            let options = found.remove("options").and_then(|options| match options {
-                bson::Bson::Document(options) => Some(options),
-                _ => None,
-            });
-            Some((found.get_str("name").ok()?.to_owned(), options.unwrap_or_default()))
-        });
-        Ok(options.collect())
-    }
-
-    async fn prepare_view(&self, table: &str, standing: Option<&BsonDocument>) -> Result<(), Interrupted> {
-        let Some(view) = self.views.views.get(table) else { return Ok(()) };
-        if let Some(wanted) = self.views.wanted(view, standing) {
-            self.validate(table, wanted, standing.is_some()).await?;
+        connection: &Connection,
+        table: &str,
+        standing: Option<&BsonDocument>,
+    ) -> Result<(), Interrupted> {
+        let Some(view) = self.views.get(table) else { return Ok(()) };
+        if let Some(wanted) = self.wanted(view, standing) {
+            validate(connection, table, wanted, standing.is_some()).await?;
         }
         if view.keys.is_empty() {
             return Ok(());
         }
         let index = |key: &String| doc! { "key": { key: 1 }, "name": format!("{key}_1") };
         let indexes: Vec<BsonDocument> = view.keys.iter().map(index).collect();
-        match self.answer(&doc! { "createIndexes": table, "indexes": indexes }).await {
+        match connection.answer(&doc! { "createIndexes": table, "indexes": indexes }).await {
             Err(Trouble::Document(code)) if ANOTHER_INDEX.contains(&code) => Ok(()),
             outcome => Ok(outcome.map(drop)?),
         }
     }
 
-    /// Sets the validator of a collection, and makes the collection where it is not there: that needs no right to change
-    /// collections.
-    async fn validate(&self, table: &str, wanted: BsonDocument, stands: bool) -> Result<(), Interrupted> {
-        let command = |name: &str| {
-            let mut command = doc! { name: table };
-            command.extend(wanted.clone());
-            command
-        };
-        if stands {
-            let changed = self.answer(&command("collMod")).await;
-            if !matches!(changed, Err(Trouble::Document(NOT_THERE))) {
-                return Ok(changed.map(drop)?);
-            }
-        }
-        match self.answer(&command("create")).await {
-            Err(Trouble::Document(IS_THERE)) => Ok(self.answer(&command("collMod")).await.map(drop)?),
-            made => Ok(made.map(drop)?),
-        }
-    }
-
-    async fn answer(&self, command: &BsonDocument) -> Result<BsonDocument, Trouble> {
-        let command = RawDocumentBuf::try_from(command).map_err(|_| Trouble::Document(0))?;
-        self.connection.run(self.connection.database(), command).await
-    }
-}
-
-impl ViewTables {
     /// Returns whether a table is a view's.
     pub(super) fn has(&self, table: &str) -> bool {
         self.views.contains_key(table)
@@ -157,6 +119,49 @@ impl ViewTables {
             && has("validationAction").unwrap_or("error") == action;
         (!stands)
             .then(|| doc! { "validator": wanted, "validationLevel": "strict", "validationAction": action })
+    }
+}
+
+/// The options of those collections that are there.
+async fn collection_options(
+    connection: &Connection,
+    names: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, BsonDocument>, Interrupted> {
+    let names: Vec<&str> = names.iter().copied().collect();
+    let command = doc! { "listCollections": 1, "filter": { "name": { "$in": names } } };
+    let answer = connection.answer(&command).await?;
+    let options = first_batch(answer).filter_map(|mut found| {
+        let options = found.remove("options").and_then(|options| match options {
+            bson::Bson::Document(options) => Some(options),
+            _ => None,
+        });
+        Some((found.get_str("name").ok()?.to_owned(), options.unwrap_or_default()))
+    });
+    Ok(options.collect())
+}
+
+/// Sets the validator of a collection, and makes the collection where it is not there: that needs no right to change
+/// collections.
+async fn validate(
+    connection: &Connection,
+    table: &str,
+    wanted: BsonDocument,
+    stands: bool,
+) -> Result<(), Interrupted> {
+    let command = |name: &str| {
+        let mut command = doc! { name: table };
+        command.extend(wanted.clone());
+        command
+    };
+    if stands {
+        let changed = connection.answer(&command("collMod")).await;
+        if !matches!(changed, Err(Trouble::Document(NOT_THERE))) {
+            return Ok(changed.map(drop)?);
+        }
+    }
+    match connection.answer(&command("create")).await {
+        Err(Trouble::Document(IS_THERE)) => Ok(connection.answer(&command("collMod")).await.map(drop)?),
+        made => Ok(made.map(drop)?),
     }
 }
 
