@@ -18,7 +18,7 @@ use restore::Restore;
 
 /// List archived resources, print them, or put them back into the tables.
 #[derive(Debug, Args)]
-pub(crate) struct Archive {
+pub(crate) struct ArchiveArguments {
     #[command(subcommand)]
     command: ArchiveCommand,
 }
@@ -57,7 +57,7 @@ struct Show {
 }
 
 /// Does what is asked for.
-pub(crate) async fn run(arguments: Archive) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: ArchiveArguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         ArchiveCommand::List(list) => print_list(&list).await,
         ArchiveCommand::Show(show) => print_resources(&show).await,

@@ -5,40 +5,40 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "mongodb")]
-use crate::archive::Archive;
+use crate::archive::ArchiveArguments;
 #[cfg(feature = "s3")]
-use crate::audit::Audit;
+use crate::audit::AuditArguments;
 #[cfg(feature = "s3")]
-use crate::backfill::Backfill;
-use crate::check::Check;
+use crate::backfill::BackfillArguments;
+use crate::check::CheckArguments;
 use crate::console;
-use crate::explain::Explain;
+use crate::explain::ExplainArguments;
 #[cfg(feature = "mongodb")]
-use crate::export::Export;
+use crate::export::ExportArguments;
 #[cfg(feature = "s3")]
-use crate::find::Find;
+use crate::find::FindArguments;
 #[cfg(feature = "mongodb")]
-use crate::forget::Forget;
+use crate::forget::ForgetArguments;
 #[cfg(feature = "mongodb")]
-use crate::index::Index;
+use crate::index::IndexArguments;
 #[cfg(feature = "mongodb")]
-use crate::load::Load;
+use crate::load::LoadArguments;
 #[cfg(feature = "s3")]
-use crate::original::Original;
-use crate::profile::{Profile, ProfileChoice, without_empty_variables};
+use crate::original::OriginalArguments;
+use crate::profile::{ProfileChoice, SettingsProfile, without_empty_variables};
 #[cfg(feature = "s3")]
-use crate::push::Push;
+use crate::push::PushArguments;
 #[cfg(feature = "s3")]
-use crate::replay::Replay;
-use crate::rows::Rows;
-use crate::schema::Schema;
-use crate::shell::{Completions, Man};
+use crate::replay::ReplayArguments;
+use crate::rows::RowsArguments;
+use crate::schema::SchemaArguments;
+use crate::shell::{CompletionsArguments, ManArguments};
 #[cfg(feature = "s3")]
-use crate::status::Status;
+use crate::status::StatusArguments;
 #[cfg(feature = "mongodb")]
-use crate::tidy::Tidy;
+use crate::tidy::TidyArguments;
 #[cfg(feature = "s3")]
-use crate::work::Work;
+use crate::work::WorkArguments;
 
 /// FHIR files to readable rows.
 #[derive(Debug, Parser)]
@@ -61,59 +61,59 @@ Exit codes: 0 done, 2 partial (some records were set aside), 1 failed, 130 ended
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Print the rows of FHIR files to standard output
-    Rows(Rows),
+    Rows(RowsArguments),
     /// Load FHIR files into a database
     #[cfg(feature = "mongodb")]
-    Load(Load),
+    Load(LoadArguments),
     /// Compile views and print the tables they make, or every mistake in them
-    Check(Check),
+    Check(CheckArguments),
     /// Print the schema of the tables that views make, or of all tables of a database
-    Schema(Schema),
+    Schema(SchemaArguments),
     /// Show how loading goes and the latest loads, or explain one
     #[cfg(feature = "s3")]
-    Status(Status),
+    Status(StatusArguments),
     /// Erase resources for good, and keep them out of the tables
     #[cfg(feature = "mongodb")]
-    Forget(Forget),
+    Forget(ForgetArguments),
     /// Write everything that stands of a patient, for a subject access request
     #[cfg(feature = "mongodb")]
-    Export(Export),
+    Export(ExportArguments),
     /// Find the records of a resource in original files
     #[cfg(feature = "s3")]
-    Find(Find),
+    Find(FindArguments),
     /// Print the exact bytes that a row came from
     #[cfg(feature = "s3")]
-    Original(Original),
+    Original(OriginalArguments),
     /// List archived resources, print them, or put them back into the tables
     #[cfg(feature = "mongodb")]
-    Archive(Archive),
+    Archive(ArchiveArguments),
     /// Load again: whole loads, rejected records, or the messages of a dead-letter queue
     #[cfg(feature = "s3")]
-    Replay(Replay),
+    Replay(ReplayArguments),
     /// Upload files of a folder to a bucket
     #[cfg(feature = "s3")]
-    Push(Push),
+    Push(PushArguments),
     /// Load the objects that a queue announces
     #[cfg(feature = "s3")]
-    Work(Work),
+    Work(WorkArguments),
     /// Explain a code: of rejects, interruptions, loads, checks, alarms or the log
-    Explain(Explain),
+    Explain(ExplainArguments),
     /// Load what a bucket already holds, by the function or here
     #[cfg(feature = "s3")]
-    Backfill(Backfill),
+    Backfill(BackfillArguments),
     /// Compare a bucket with the ledger: is everything in?
     #[cfg(feature = "s3")]
-    Audit(Audit),
+    Audit(AuditArguments),
     /// Build the indexes of tables that stand
     #[cfg(feature = "mongodb")]
-    Index(Index),
+    Index(IndexArguments),
     /// List, and remove, what earlier versions named after what senders made up
     #[cfg(feature = "mongodb")]
-    Tidy(Tidy),
+    Tidy(TidyArguments),
     /// Print the completions of a shell
-    Completions(Completions),
+    Completions(CompletionsArguments),
     /// Print the manual page
-    Man(Man),
+    Man(ManArguments),
 }
 
 impl Arguments {
@@ -139,7 +139,7 @@ impl Arguments {
 fn with_profile(program: clap::Command) -> anyhow::Result<(clap::Command, Option<String>)> {
     // What is wrong with the arguments is told once they are read with the profile.
     let Ok(given) = program.clone().ignore_errors(true).try_get_matches() else { return Ok((program, None)) };
-    let Some(profile) = Profile::find(&program, &given)? else { return Ok((program, None)) };
+    let Some(profile) = SettingsProfile::find(&program, &given)? else { return Ok((program, None)) };
     let label = profile.label.clone();
     Ok((profile.fill(program, &given)?, Some(label)))
 }

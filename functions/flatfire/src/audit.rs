@@ -29,7 +29,7 @@ use tally::{AuditSums, AuditVerdict};
 /// Compare a bucket with the ledger: is everything in?
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Audit {
+pub(crate) struct AuditArguments {
     #[command(flatten)]
     objects: Objects,
     #[command(flatten)]
@@ -68,7 +68,7 @@ Exit codes: 0 everything is in, 2 something is missing, stuck, failed, refused, 
 failed.";
 
 /// What an audit has seen so far.
-struct Auditor {
+struct BucketAudit {
     selection: Selection,
     is_from_report: bool,
     tally: AuditSums,
@@ -81,7 +81,7 @@ struct Auditor {
 }
 
 /// Audits what the arguments select.
-pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: AuditArguments) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
     if arguments.send && arguments.queue_url.is_none() {
         bail!("--queue-url: name the function's queue");
@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
     } else {
         None
     };
-    let mut auditor = Auditor {
+    let mut auditor = BucketAudit {
         selection,
         is_from_report: pages.are_from_report,
         tally: AuditSums::new(in_ledger),
@@ -120,7 +120,7 @@ pub(crate) async fn run(arguments: Audit) -> anyhow::Result<Outcome> {
     auditor.finish(&loads).await
 }
 
-impl Auditor {
+impl BucketAudit {
     async fn judge(&mut self, compared: Compared) -> anyhow::Result<()> {
         let object = &compared.version.object;
         self.expected.meet(&object.key, &self.selection.prefix);

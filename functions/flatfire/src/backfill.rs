@@ -29,7 +29,7 @@ use direct::{Direct, DirectLoader, is_open};
 /// Load what a bucket already holds: every object version that the ledger does not know.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Backfill {
+pub(crate) struct BackfillArguments {
     #[command(flatten)]
     objects: Objects,
     #[command(flatten)]
@@ -87,7 +87,7 @@ struct BackfillRun {
     archived: ArchivedObjects,
     /// A report may be older than the ledger: what the ledger calls gone is gone.
     is_from_report: bool,
-    counts: Counts,
+    counts: BackfillCounts,
     bar: ProgressBar,
     is_json: bool,
 }
@@ -96,7 +96,7 @@ struct BackfillRun {
 const SHOWN_EVERY: u64 = 100;
 
 #[derive(Debug, Default)]
-struct Counts {
+struct BackfillCounts {
     looked_at: u64,
     sent: u64,
     known: u64,
@@ -104,7 +104,7 @@ struct Counts {
 }
 
 /// Sends or loads what the arguments select.
-pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: BackfillArguments) -> anyhow::Result<Outcome> {
     let selection = arguments.objects.selection()?;
     if arguments.queue_url.is_none() && !arguments.dry_run && !arguments.direct.is_wanted {
         bail!("--queue-url: name the function's queue");
@@ -123,7 +123,7 @@ pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
         destiny: arguments.destiny(&cloud, store, catalog).await?,
         archived: ArchivedObjects::new(arguments.archived.as_deref(), arguments.json)?,
         is_from_report: pages.are_from_report,
-        counts: Counts::default(),
+        counts: BackfillCounts::default(),
         bar: spinner(),
         is_json: arguments.json,
     };
@@ -139,7 +139,7 @@ pub(crate) async fn run(arguments: Backfill) -> anyhow::Result<Outcome> {
     run.finish().await
 }
 
-impl Backfill {
+impl BackfillArguments {
     async fn destiny(
         &self,
         cloud: &Cloud,
@@ -232,7 +232,7 @@ impl BackfillRun {
         self.bar.finish_and_clear();
         self.archived.finish()?;
         if self.is_json {
-            let Counts { looked_at, sent, known, skipped } = self.counts;
+            let BackfillCounts { looked_at, sent, known, skipped } = self.counts;
             let loaded = match &self.destiny {
                 Destiny::Direct(loader) => Some(loader.ended()),
                 Destiny::Printed | Destiny::Queue(_) => None,
@@ -250,7 +250,7 @@ impl BackfillRun {
     }
 }
 
-impl Counts {
+impl BackfillCounts {
     fn shown(&self, verb: &str) -> String {
         let [looked_at, sent, known] = [self.looked_at, self.sent, self.known].map(HumanCount);
         format!("{looked_at} looked at · {sent} {verb} · {known} known")

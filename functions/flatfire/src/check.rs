@@ -7,17 +7,17 @@ use clap::{Args, ValueEnum};
 use flatten::automatic;
 use flatten::catalog::{Catalog, Choices};
 use flatten::model::Primitive;
-use flatten::view::{Column, Plan, Profile};
+use flatten::view::{Plan, Profile, ViewColumn};
 use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
-use crate::settings::{Decimals, Views};
+use crate::settings::{DecimalsOption, Views};
 
 /// Compile views and print the tables they make, or every mistake in them.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 all of them compile and fit the profile, 1 some do not.")]
-pub(crate) struct Check {
+pub(crate) struct CheckArguments {
     /// A folder of SQL on FHIR views (`ViewDefinition`, `*.json`), or one such file
     #[arg(value_name = "DIR")]
     views: PathBuf,
@@ -25,8 +25,8 @@ pub(crate) struct Check {
     #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true, env = "RESOURCE_TYPES")]
     resource_types: String,
     /// How decimals are written
-    #[arg(long, value_enum, default_value_t = Decimals::Exact, env = "DECIMALS")]
-    decimals: Decimals,
+    #[arg(long, value_enum, default_value_t = DecimalsOption::Exact, env = "DECIMALS")]
+    decimals: DecimalsOption,
     /// Whether the views fit a profile of HL7 as well: to be shared between systems, or of simple values only
     #[arg(long, value_name = "PROFILE")]
     view_profile: Option<ProfileName>,
@@ -52,8 +52,8 @@ impl From<ProfileName> for Profile {
 }
 
 /// Prints the tables of all views.
-pub(crate) fn run(arguments: &Check) -> anyhow::Result<Outcome> {
-    let Check { views, resource_types, decimals, view_profile, json } = arguments;
+pub(crate) fn run(arguments: &CheckArguments) -> anyhow::Result<Outcome> {
+    let CheckArguments { views, resource_types, decimals, view_profile, json } = arguments;
     let views =
         Views { folder: Some(views.clone()), resource_types: resource_types.clone(), decimals: *decimals };
     let catalog = compile(&views)?;
@@ -102,7 +102,7 @@ pub(crate) fn compile(views: &Views) -> anyhow::Result<Catalog> {
 }
 
 fn described(plan: &Plan) -> Value {
-    let column = |column: &Column| {
+    let column = |column: &ViewColumn| {
         json!({
             "name": column.name, "type": column.cell.name(), "isList": column.collection,
             "fhirType": column.datatype.map(Primitive::name), "path": column.path,

@@ -3,7 +3,7 @@
 use pipeline::store::StoreError;
 
 use crate::known_loads::{KnownLoad, KnownLoads, LoadState};
-use crate::listing::{ListedVersion, Page};
+use crate::listing::{ListedVersion, ListingPage};
 
 /// An object version, and what the ledger knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) struct Compared {
 }
 
 /// Looks up all versions of a page.
-pub(crate) async fn compare(page: Page, loads: &KnownLoads) -> Result<Vec<Compared>, StoreError> {
+pub(crate) async fn compare(page: ListingPage, loads: &KnownLoads) -> Result<Vec<Compared>, StoreError> {
     let known = loads.of_versions(&page).await?;
     let page = known.into_iter().zip(page);
     Ok(with_sequencers(page))

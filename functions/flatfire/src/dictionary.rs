@@ -5,34 +5,33 @@ use pipeline::ledger::{FilledColumns, Ledger};
 
 use crate::console;
 
-/// Why a resource is written apart from its load. Each counts by itself.
+/// A resource that is written without the rest of its load, by where it stands in the object. Each counts by itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Apart {
+pub(crate) enum SingleResource {
     /// It comes out of the archive.
-    Restored,
+    Restored { offset: u64 },
     /// It was a reject.
-    Replayed,
+    Replayed { offset: u64 },
 }
 
-impl Apart {
-    /// Where the part of the load begins that the resource is: behind every record that an object can have.
-    const fn part(self, offset: u64) -> u64 {
+impl SingleResource {
+    /// Returns where the part of the load begins that the resource is: behind every record that an object can have.
+    const fn part(self) -> u64 {
         match self {
-            Self::Restored => (1 << 61) + offset,
-            Self::Replayed => (1 << 62) + offset,
+            Self::Restored { offset } => (1 << 61) + offset,
+            Self::Replayed { offset } => (1 << 62) + offset,
         }
     }
 }
 
-/// Enters the columns that a resource of a load fills, by where it stands in the object.
+/// Enters the columns that a resource of a load fills.
 pub(crate) async fn fill(
     ledger: &Ledger,
     load: &str,
-    apart: Apart,
-    offset: u64,
+    resource: SingleResource,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
-    let (part, now) = (apart.part(offset), process::milliseconds_now());
+    let (part, now) = (resource.part(), process::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
     let filled = FilledColumns { load, attempt: 1, part, columns, now };
     let drift = ledger.fill(&filled).await;

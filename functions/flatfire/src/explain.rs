@@ -17,7 +17,7 @@ use stack::STACK;
 /// Explain a code of a reject, an interruption or a load, a check, an alarm or a line of the log.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 explained, 1 there is no such code.")]
-pub(crate) struct Explain {
+pub(crate) struct ExplainArguments {
     /// The code, such as `invalid-json` or `DeadLetterAlarm`; without one, all codes are listed
     #[arg(value_name = "CODE")]
     code: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Explain {
 }
 
 /// Prints what is asked for.
-pub(crate) fn run(arguments: &Explain) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<Outcome> {
     let Some(wanted) = &arguments.code else {
         if arguments.json {
             console::print_json(&all().map(described).collect())?;

@@ -22,7 +22,7 @@ use crate::settings::Destination;
 /// Write everything that stands of a patient, for a subject access request.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Export {
+pub(crate) struct ExportArguments {
     #[command(flatten)]
     destination: Destination,
     /// The patient, as `Patient/123`
@@ -48,7 +48,7 @@ Rejected records are not rows: see `flatfire status` and `flatfire find`.
 Exit codes: 0 written, 2 nothing stands of the patient, 1 failed.";
 
 /// Writes what the arguments name.
-pub(crate) async fn run(arguments: Export) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: ExportArguments) -> anyhow::Result<Outcome> {
     let patient = resource_key(&arguments.patient)?;
     if !patient.starts_with("Patient/") {
         bail!("--patient: {patient} is no patient");
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: Export) -> anyhow::Result<Outcome> {
         bail!("--types: `{wrong}` is no resource type");
     }
     let mut lines = match &arguments.out {
-        Some(folder) => ExportWriter::InFolder(Folder::make(folder)?),
+        Some(folder) => ExportWriter::InFolder(ExportFolder::make(folder)?),
         None => ExportWriter::Together(BufWriter::new(io::stdout())),
     };
     let store = arguments.destination.connect().await?;
@@ -110,7 +110,7 @@ fn report(patient: &str, found: &Compartment, written: &BTreeMap<String, u64>) {
 /// Where lines go.
 enum ExportWriter {
     Together(BufWriter<io::Stdout>),
-    InFolder(Folder),
+    InFolder(ExportFolder),
 }
 
 impl ExportWriter {
@@ -131,12 +131,12 @@ impl ExportWriter {
 }
 
 /// A folder with a file for each table.
-struct Folder {
+struct ExportFolder {
     path: PathBuf,
     files: BTreeMap<String, BufWriter<File>>,
 }
 
-impl Folder {
+impl ExportFolder {
     /// Makes the folder. What stands in one already might be of another patient.
     fn make(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();

@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 /// Find the records of a resource in original files.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Find {
+pub(crate) struct FindArguments {
     /// The resource, as `Patient/123`
     #[arg(value_name = "TYPE/ID")]
     key: String,
@@ -57,7 +57,7 @@ struct Met {
 }
 
 /// Looks through everything that the arguments name.
-pub(crate) async fn run(arguments: Find) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: FindArguments) -> anyhow::Result<Outcome> {
     let key = resource_key(&arguments.key)?;
     // Without tables nothing is flattened: only keys are of interest.
     let choices = Choices { tables: Tables::Views, ..Choices::default() };

@@ -29,7 +29,7 @@ use record::Warrant;
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub(crate) struct Forget {
+pub(crate) struct ForgetArguments {
     #[command(flatten)]
     destination: Destination,
     /// Why; it is kept in `_erasures`, so it should not name the person
@@ -84,7 +84,7 @@ struct ErasurePlan {
 }
 
 /// Erases what the arguments name, or lets it in again.
-pub(crate) async fn run(arguments: Forget) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: ForgetArguments) -> anyhow::Result<Outcome> {
     let keys: BTreeSet<String> =
         arguments.keys.iter().map(|key| resource_key(key)).collect::<anyhow::Result<_>>()?;
     if let Some(wrong) = keys.iter().find(|key| arguments.compartment && !key.starts_with("Patient/")) {
@@ -130,7 +130,11 @@ pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
 }
 
 impl ErasurePlan {
-    async fn of(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) -> Result<Self, StoreError> {
+    async fn of(
+        store: &dyn Store,
+        arguments: &ForgetArguments,
+        keys: &BTreeSet<String>,
+    ) -> Result<Self, StoreError> {
         let mut wanted = Compartment { members: keys.clone(), ..Compartment::default() };
         if arguments.compartment {
             let types: BTreeSet<String> = arguments.types.iter().cloned().collect();
@@ -148,7 +152,7 @@ impl ErasurePlan {
     }
 
     /// Shows what goes, what stays and what is left to do, before anything happens: afterwards nobody knows it.
-    async fn print(&self, store: &dyn Store, arguments: &Forget) -> anyhow::Result<()> {
+    async fn print(&self, store: &dyn Store, arguments: &ForgetArguments) -> anyhow::Result<()> {
         for key in &self.nowhere {
             let known = kept_out::reason(store, key).await?.map(|reason| format!("; it is {reason}"));
             console::line(&format!(
@@ -194,7 +198,7 @@ impl ErasurePlan {
 }
 
 /// Asks on a terminal; elsewhere the arguments must say so.
-fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
+fn is_wanted(arguments: &ForgetArguments, resources: usize) -> anyhow::Result<bool> {
     if arguments.yes {
         return Ok(true);
     }
@@ -210,7 +214,11 @@ fn is_wanted(arguments: &Forget, resources: usize) -> anyhow::Result<bool> {
     bail!("nothing was erased")
 }
 
-async fn erase(store: &dyn Store, arguments: &Forget, plan: &ErasurePlan) -> anyhow::Result<Outcome> {
+async fn erase(
+    store: &dyn Store,
+    arguments: &ForgetArguments,
+    plan: &ErasurePlan,
+) -> anyhow::Result<Outcome> {
     let marks = store.erasure_marks().await?;
     let reason = arguments.reason.as_deref().unwrap_or_default();
     let warrant = Warrant::of(store, arguments.by.as_deref(), reason).await?;
@@ -269,7 +277,11 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Lets resources in again. Nothing of them may stand: a writer would take half of a resource for its own.
-async fn lift(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) -> anyhow::Result<Outcome> {
+async fn lift(
+    store: &dyn Store,
+    arguments: &ForgetArguments,
+    keys: &BTreeSet<String>,
+) -> anyhow::Result<Outcome> {
     let reason = arguments.reason.as_deref().unwrap_or_default();
     let warrant = Warrant::of(store, arguments.by.as_deref(), reason).await?;
     let standing = store.standing(keys).await?;
@@ -296,7 +308,7 @@ async fn lift(store: &dyn Store, arguments: &Forget, keys: &BTreeSet<String>) ->
 }
 
 /// Prints what became of a resource.
-fn print_fate(arguments: &Forget, key: &str, fate: &str, words: &str) -> std::io::Result<()> {
+fn print_fate(arguments: &ForgetArguments, key: &str, fate: &str, words: &str) -> std::io::Result<()> {
     if arguments.json {
         console::print_json(&json!({ "resource": key, "fate": fate }))
     } else {

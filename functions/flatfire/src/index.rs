@@ -16,7 +16,7 @@ use crate::settings::Destination;
 /// Build the indexes of tables that stand.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Index {
+pub(crate) struct IndexArguments {
     #[command(flatten)]
     destination: Destination,
     /// Which indexes
@@ -54,7 +54,7 @@ impl From<Built> for indexes::Indexes {
 }
 
 /// Builds the missing indexes, table by table.
-pub(crate) async fn run(arguments: Index) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect().await?;
     let wanted = arguments.indexes.into();
     let (mut outcome, mut tables, mut built) = (Outcome::Done, 0_u64, 0);

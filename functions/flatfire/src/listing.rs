@@ -55,11 +55,11 @@ pub(crate) struct Selection {
 }
 
 /// A page of versions. All versions of a key are in one page, the oldest first, unless there are very many.
-pub(crate) type Page = Vec<ListedVersion>;
+pub(crate) type ListingPage = Vec<ListedVersion>;
 
 /// The pages of a listing.
 pub(crate) struct Pages {
-    receiver: mpsc::Receiver<anyhow::Result<Page>>,
+    receiver: mpsc::Receiver<anyhow::Result<ListingPage>>,
     /// Whether they come from a report, which may be days old.
     pub(crate) are_from_report: bool,
 }
@@ -99,7 +99,7 @@ impl Objects {
 
 impl Pages {
     /// Returns the next page; `None` at the end.
-    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Page>> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<ListingPage>> {
         self.receiver.recv().await.transpose()
     }
 }

@@ -18,7 +18,7 @@ use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _};
 use indicatif::{MultiProgress, ProgressBar};
 use pipeline::interrupted::Interrupted;
-use pipeline::ledger::{Ledger, Load as Entered, Status};
+use pipeline::ledger::{Ledger, Load, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::requester::Requester;
@@ -39,7 +39,7 @@ use crate::settings::{Destination, LoadSettings, OtherCatalogs};
 
 use interrupt::Interrupt;
 use process::{milliseconds_now, random_name};
-use report::{FileEntry, Form, LoadReport};
+use report::{FileEntry, LoadReport, ReportForm};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.
 pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 20;
@@ -52,7 +52,7 @@ const MOST_JOBS: usize = 64;
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub(crate) struct Load {
+pub(crate) struct LoadArguments {
     #[command(flatten)]
     settings: LoadSettings,
     #[command(flatten)]
@@ -106,18 +106,18 @@ struct FileLoader {
     again: bool,
     by: Option<Requester>,
     jobs: usize,
-    form: Form,
+    form: ReportForm,
     /// The turn of a large file.
     large: Semaphore,
     bars: MultiProgress,
 }
 
 /// Loads all files.
-pub(crate) async fn run(arguments: Load) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     let catalog = arguments.settings.catalog()?;
     let store = arguments.destination.connect_to_load(&arguments.settings.loading(&catalog)).await?;
     other_catalogs::check(&*store, &catalog, arguments.other_catalogs).await?;
-    let form = Form { lists_all: arguments.all, is_json: arguments.json };
+    let form = ReportForm { lists_all: arguments.all, is_json: arguments.json };
     let by = arguments.run_by.requester();
     let loader = FileLoader { by, form, ..FileLoader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
@@ -156,7 +156,7 @@ impl FileLoader {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, by: None, jobs, form: Form::default(), large, bars }
+        Self { catalog, store, ledger, again, by: None, jobs, form: ReportForm::default(), large, bars }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -248,7 +248,7 @@ impl FileLoader {
         let is_known = loaded.summary.bytes == 0 && input.bytes != Some(0);
         let has_more_to_tell = is_known || loaded.status == Status::Refused;
         let load = if has_more_to_tell { self.ledger.find(&object.load_id()).await? } else { None };
-        if let (Status::Refused, Some(Entered { problem: Some(gates), .. })) = (loaded.status, &load) {
+        if let (Status::Refused, Some(Load { problem: Some(gates), .. })) = (loaded.status, &load) {
             let reason = format!("refused by {gates}; nothing of it is loaded");
             self.bars.suspend(|| console::file_error(&input.name, &reason));
         }

@@ -24,7 +24,7 @@ use crate::settings::Destination;
 /// Print the exact bytes that a row, or an archived resource, came from.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Original {
+pub(crate) struct OriginalArguments {
     #[command(flatten)]
     destination: Destination,
     /// The `_id` of a row, such as `Patient/123` or `Patient/123#/name/0`
@@ -56,7 +56,7 @@ enum Missing {
 }
 
 /// Prints what is asked for.
-pub(crate) async fn run(arguments: Original) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: OriginalArguments) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect().await?;
     let id = &arguments.id;
     let Some(row) = store.row_origin(id).await? else {

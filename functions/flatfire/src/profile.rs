@@ -17,7 +17,9 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, ValueEnum};
 use serde::Deserialize;
 
-use crate::settings::{Decimals, Indexes, Layout, Tables, ValidateViews, is_empty, variable};
+use crate::settings::{
+    DecimalsOption, IndexesOption, Layout, TablesOption, ValidateViews, is_empty, variable,
+};
 
 /// The profile that is used where it stands in the working directory.
 const FILE: &str = "flatfire.toml";
@@ -57,17 +59,17 @@ pub(crate) struct ProfileChoice {
 /// A profile as it is written: settings for all names, and those of a name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Written {
+struct ProfileSettings {
     uri: Option<String>,
     /// The variable of the environment that holds the connection string, so that no password stands in a file.
     uri_env: Option<String>,
     archive: Option<String>,
     queue: Option<String>,
     views: Option<PathBuf>,
-    tables: Option<Tables>,
+    tables: Option<TablesOption>,
     arrays: Option<Layout>,
     narrative: Option<bool>,
-    decimals: Option<Decimals>,
+    decimals: Option<DecimalsOption>,
     extension_names: Option<PathBuf>,
     resource_types: Option<Vec<String>>,
     checks: Option<PathBuf>,
@@ -75,14 +77,14 @@ struct Written {
     inactive: Option<Vec<String>>,
     validate_views: Option<ValidateViews>,
     sql_schemas: Option<bool>,
-    indexes: Option<Indexes>,
+    indexes: Option<IndexesOption>,
     #[serde(default)]
     profile: BTreeMap<String, Self>,
 }
 
 /// The settings of a profile that is in use.
 #[derive(Debug)]
-pub(crate) struct Profile {
+pub(crate) struct SettingsProfile {
     /// Where it stands, and its name.
     pub(crate) label: String,
     uri: Option<ProfileUri>,
@@ -97,7 +99,7 @@ enum ProfileUri {
     Variable(String),
 }
 
-impl Profile {
+impl SettingsProfile {
     /// Finds the profile that the arguments choose, if the command has a setting that a profile can give.
     pub(crate) fn find(program: &Command, given: &ArgMatches) -> anyhow::Result<Option<Self>> {
         let (command, _) = innermost(program, given);
@@ -207,8 +209,8 @@ pub(crate) fn without_empty_variables(command: Command) -> Command {
 }
 
 /// Reads a profile. A mistake is told with its line, and without the line's text, which may hold a password.
-fn parse(text: &str) -> Result<Written, String> {
-    let written: Written = toml::from_str(text).map_err(|error| {
+fn parse(text: &str) -> Result<ProfileSettings, String> {
+    let written: ProfileSettings = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
         format!("{line}: {}", error.message())
@@ -225,7 +227,7 @@ fn parse(text: &str) -> Result<Written, String> {
     Ok(written)
 }
 
-impl Written {
+impl ProfileSettings {
     fn uri(&self) -> Option<ProfileUri> {
         let itself = self.uri.clone().map(ProfileUri::Itself);
         itself.or_else(|| self.uri_env.clone().map(ProfileUri::Variable))

@@ -30,7 +30,7 @@ use upload::{Target, Uploaded};
 /// Upload files of a folder to a bucket.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Push {
+pub(crate) struct PushArguments {
     /// The folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -87,7 +87,7 @@ struct Round {
 
 /// Uploads files.
 struct Pusher {
-    arguments: Push,
+    arguments: PushArguments,
     target: Target,
     /// Files that are in the bucket as they are here, as far as this process has seen.
     done: BTreeMap<PathBuf, Stamp>,
@@ -97,7 +97,7 @@ struct Pusher {
 }
 
 /// Uploads what is new or changed.
-pub(crate) async fn run(arguments: Push) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: PushArguments) -> anyhow::Result<Outcome> {
     let target = Target::parse(&arguments.target, &Cloud::new().await)?;
     if !arguments.folder.is_dir() {
         bail!("{}: is not a folder", arguments.folder.display());

@@ -20,7 +20,7 @@ pub(crate) fn line(reject: &Reject, file: &str, catalog: &Catalog) -> String {
         what.push_str(&asked(defect.code.as_str(), &defect.path, Some(catalog)));
         what.push_str(hint(defect.code.as_str(), defect.offset.is_some()));
     }
-    whole(file, source.line, source.ordinal, byte, &what)
+    RecordPlace { file, line: source.line, ordinal: source.ordinal, byte }.told(&what)
 }
 
 /// `code at /path in view name`
@@ -59,7 +59,8 @@ pub(crate) fn line_of_stored(reject: &StoredReject, catalog: Option<&Catalog>) -
     let has_place = offset_in_record.is_some() || path.is_none();
     what.push_str(hint(code, has_place));
     let byte = source.offset + offset_in_record.unwrap_or_default();
-    whole(&source.key, reject.line.unwrap_or_default(), source.ordinal, byte, &what)
+    let line = reject.line.unwrap_or_default();
+    RecordPlace { file: &source.key, line, ordinal: source.ordinal, byte }.told(&what)
 }
 
 /// What helps: a row that is too large is no place of the record's.
@@ -71,8 +72,19 @@ fn hint(code: &str, has_place: bool) -> &'static str {
     }
 }
 
-fn whole(file: &str, line: u64, ordinal: u64, byte: u64, what: &str) -> String {
-    format!("{file}:{line}: record {ordinal}: byte {byte}: {what}")
+/// Where a record stands, and which byte of its file is to blame.
+struct RecordPlace<'a> {
+    file: &'a str,
+    line: u64,
+    ordinal: u64,
+    byte: u64,
+}
+
+impl RecordPlace<'_> {
+    fn told(&self, what: &str) -> String {
+        let Self { file, line, ordinal, byte } = self;
+        format!("{file}:{line}: record {ordinal}: byte {byte}: {what}")
+    }
 }
 
 fn at(path: &str) -> String {

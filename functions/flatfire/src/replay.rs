@@ -26,12 +26,12 @@ use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::run_by::RunBy;
 use crate::settings::{Destination, LoadSettings, OtherCatalogs, Uri};
-use crate::status::{Kind, status};
+use crate::status::{LoadKind, status};
 
 /// Load again: whole loads, rejected records, or the messages of a dead-letter queue.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Replay {
+pub(crate) struct ReplayArguments {
     /// The database, as `mongodb://host:27017/database`
     #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
     #[arg(help_heading = "Database")]
@@ -53,7 +53,7 @@ pub(crate) struct Replay {
     code: Option<String>,
     /// Replay the loads of this status
     #[arg(long, value_parser = status(), conflicts_with_all = ["loads", "dead_letter"])]
-    status: Option<Kind>,
+    status: Option<LoadKind>,
     /// Replay what another version of the program, or other views or settings than those given here, have made
     #[arg(long, conflicts_with_all = ["loads", "status", "rejects", "dead_letter"])]
     outdated: bool,
@@ -103,7 +103,7 @@ const NOTHING_CHOSEN: &str = "say what to replay: loads, --status, --outdated, -
 const MAX_LOADS: u32 = 1_000;
 
 /// Replays what is asked for.
-pub(crate) async fn run(arguments: Replay) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<Outcome> {
     if let Some(dead_letter) = &arguments.dead_letter {
         return dead_letters::send_back(dead_letter, arguments.queue_url.as_deref()).await;
     }
@@ -154,7 +154,7 @@ fn described(load: &Load) -> Value {
 }
 
 /// The loads that the arguments name; `None`: none in particular.
-async fn chosen(arguments: &Replay, store: &Arc<dyn Store>) -> anyhow::Result<Option<Vec<Load>>> {
+async fn chosen(arguments: &ReplayArguments, store: &Arc<dyn Store>) -> anyhow::Result<Option<Vec<Load>>> {
     if let Some(status) = arguments.status {
         let ledger = database::ledger(store);
         let loads = ledger.list(Some(status.wanted()), MAX_LOADS).await.map_err(unreadable)?;

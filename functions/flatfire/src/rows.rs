@@ -24,7 +24,7 @@ use crate::settings::Flattening;
 /// Print the rows of FHIR files to standard output.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Rows {
+pub(crate) struct RowsArguments {
     #[command(flatten)]
     pub(crate) flattening: Flattening,
     /// How rows are printed
@@ -69,7 +69,7 @@ const LIMITS: PipelineLimits = PipelineLimits {
 };
 
 /// Prints the rows of all files.
-pub(crate) async fn run(arguments: Rows) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: RowsArguments) -> anyhow::Result<Outcome> {
     let catalog = arguments.flattening.printed_catalog()?;
     let is_view = catalog.plans().iter().any(|view| arguments.table.as_deref() == Some(view.name()));
     let format = arguments.format.of(arguments.table, &catalog);

@@ -27,7 +27,7 @@ use standing::StandingTable;
 /// Print the schema of the tables that views make, or of all tables of a database.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 done, 1 failed.")]
-pub(crate) struct Schema {
+pub(crate) struct SchemaArguments {
     #[command(flatten)]
     views: Views,
     /// Print the tables of this database instead: `mongodb://host:27017/database`
@@ -36,12 +36,12 @@ pub(crate) struct Schema {
     to: Option<Uri>,
     /// What is printed
     #[arg(long = "as", value_enum, value_name = "FORM")]
-    form: Form,
+    form: SchemaForm,
 }
 
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum SchemaForm {
     /// A JSON array of the documents that MongoDB's SQL interface reads from `__sql_schemas`; needs `--to`
     Mongosql,
     /// One JSON object: for each table the `$jsonSchema` of a MongoDB validator
@@ -53,7 +53,7 @@ enum Form {
 }
 
 /// Prints the schema of all views, or that of the tables of a database.
-pub(crate) async fn run(arguments: Schema) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: SchemaArguments) -> anyhow::Result<Outcome> {
     #[cfg(feature = "mongodb")]
     if let Some(to) = &arguments.to {
         console::print(of_database(to, arguments.form).await?.trim_end())?;
@@ -63,16 +63,16 @@ pub(crate) async fn run(arguments: Schema) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn of_views(views: &Views, form: Form) -> anyhow::Result<String> {
+fn of_views(views: &Views, form: SchemaForm) -> anyhow::Result<String> {
     let catalog = compile(views)?;
     let plans = catalog.plans();
     Ok(match form {
-        Form::Mongosql => bail!(
+        SchemaForm::Mongosql => bail!(
             "--as mongosql prints the schemas of a database, and none is named; add --to mongodb://host:27017/database"
         ),
-        Form::JsonSchema => json_schemas(plans)?,
-        Form::Sql => plans.iter().map(|plan| schema::sql(plan)).collect::<Vec<_>>().join("\n"),
-        Form::Columns => plans.iter().map(|plan| schema::columns(plan)).collect(),
+        SchemaForm::JsonSchema => json_schemas(plans)?,
+        SchemaForm::Sql => plans.iter().map(|plan| schema::sql(plan)).collect::<Vec<_>>().join("\n"),
+        SchemaForm::Columns => plans.iter().map(|plan| schema::columns(plan)).collect(),
     })
 }
 
@@ -83,7 +83,7 @@ fn json_schemas(plans: &[Arc<Plan>]) -> serde_json::Result<String> {
 }
 
 #[cfg(feature = "mongodb")]
-async fn of_database(to: &Uri, form: Form) -> anyhow::Result<String> {
+async fn of_database(to: &Uri, form: SchemaForm) -> anyhow::Result<String> {
     let store = Destination { to: to.clone(), archive: None }.connect().await?;
     let tables = standing::tables(&*store).await?;
     if tables.is_empty() {
@@ -102,15 +102,15 @@ async fn of_database(to: &Uri, form: Form) -> anyhow::Result<String> {
         ));
     }
     Ok(match form {
-        Form::Mongosql => {
+        SchemaForm::Mongosql => {
             let documents = tables.iter().map(|table| table_json(&table.name, &table.schema));
             serde_json::to_string_pretty(&documents.collect::<Vec<_>>())?
         }
-        Form::JsonSchema => {
+        SchemaForm::JsonSchema => {
             let schemas = tables.iter().map(|table| (table.name.clone(), validator_json(&table.schema)));
             serde_json::to_string_pretty(&schemas.collect::<Map<String, Json>>())?
         }
-        Form::Sql => tables.iter().map(StandingTable::sql).collect::<Vec<_>>().join("\n"),
-        Form::Columns => tables.iter().map(StandingTable::columns).collect(),
+        SchemaForm::Sql => tables.iter().map(StandingTable::sql).collect::<Vec<_>>().join("\n"),
+        SchemaForm::Columns => tables.iter().map(StandingTable::columns).collect(),
     })
 }

@@ -30,7 +30,7 @@ pub(crate) struct Flattening {
     /// Which tables are filled; by default both, as the function does. `rows` prints the automatic ones alone unless it
     /// is given `--views`
     #[arg(long, value_enum, env = "FLATTEN_TABLES")]
-    tables: Option<Tables>,
+    tables: Option<TablesOption>,
     /// Where the items of repeating elements go
     #[arg(long, value_enum, default_value_t = Layout::Embedded, env = "FLATTEN_ARRAYS")]
     arrays: Layout,
@@ -77,8 +77,8 @@ pub(crate) struct LoadSettings {
     sql_schemas: bool,
     /// The indexes that automatic tables, `_loads` and `_rejects` get while they are small; `flatfire index` makes them
     /// later
-    #[arg(long, value_enum, default_value_t = Indexes::Keys, env = "INDEXES", help_heading = "Tables")]
-    indexes: Indexes,
+    #[arg(long, value_enum, default_value_t = IndexesOption::Keys, env = "INDEXES", help_heading = "Tables")]
+    indexes: IndexesOption,
     /// What a file must be as a whole, else nothing of it is loaded: a JSON object of `max_reject_ratio`,
     /// `min_resources` and `required_types`, or its file
     #[arg(long, value_name = "FILE", env = "GATES", help_heading = "Tables")]
@@ -99,25 +99,25 @@ pub(crate) struct Views {
     #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true, env = "RESOURCE_TYPES")]
     pub(crate) resource_types: String,
     /// How decimals are written
-    #[arg(long, value_enum, default_value_t = Decimals::Exact, env = "DECIMALS")]
-    pub(crate) decimals: Decimals,
+    #[arg(long, value_enum, default_value_t = DecimalsOption::Exact, env = "DECIMALS")]
+    pub(crate) decimals: DecimalsOption,
 }
 
 /// How decimals are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Decimals {
+pub(crate) enum DecimalsOption {
     /// With the digits as written, as Decimal128 in MongoDB
     Exact,
     /// As doubles, with the exact text beside a double that is not the same number
     Double,
 }
 
-impl From<Decimals> for decimals::Decimals {
-    fn from(decimals: Decimals) -> Self {
+impl From<DecimalsOption> for decimals::Decimals {
+    fn from(decimals: DecimalsOption) -> Self {
         match decimals {
-            Decimals::Exact => Self::Exact,
-            Decimals::Double => Self::Double,
+            DecimalsOption::Exact => Self::Exact,
+            DecimalsOption::Double => Self::Double,
         }
     }
 }
@@ -125,7 +125,7 @@ impl From<Decimals> for decimals::Decimals {
 /// Which tables are filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Tables {
+pub(crate) enum TablesOption {
     /// One for each resource type
     Automatic,
     /// One for each view
@@ -134,12 +134,12 @@ pub(crate) enum Tables {
     Both,
 }
 
-impl From<Tables> for catalog::Tables {
-    fn from(tables: Tables) -> Self {
+impl From<TablesOption> for catalog::Tables {
+    fn from(tables: TablesOption) -> Self {
         match tables {
-            Tables::Automatic => Self::Automatic,
-            Tables::Views => Self::Views,
-            Tables::Both => Self::Both,
+            TablesOption::Automatic => Self::Automatic,
+            TablesOption::Views => Self::Views,
+            TablesOption::Both => Self::Both,
         }
     }
 }
@@ -165,7 +165,7 @@ pub(crate) struct OtherCatalogs {
 /// The indexes of automatic tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Indexes {
+pub(crate) enum IndexesOption {
     /// On the keys that joins use, identifiers and the code of the resource
     Keys,
     /// Also on every other key, on codings and on moments: at most 60 a table
@@ -174,12 +174,12 @@ pub(crate) enum Indexes {
     None,
 }
 
-impl From<Indexes> for indexes::Indexes {
-    fn from(indexes: Indexes) -> Self {
+impl From<IndexesOption> for indexes::Indexes {
+    fn from(indexes: IndexesOption) -> Self {
         match indexes {
-            Indexes::Keys => Self::Keys,
-            Indexes::All => Self::All,
-            Indexes::None => Self::None,
+            IndexesOption::Keys => Self::Keys,
+            IndexesOption::All => Self::All,
+            IndexesOption::None => Self::None,
         }
     }
 }
@@ -236,7 +236,7 @@ pub(crate) struct Uri(pub(crate) String);
 /// All that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the settings are invalid\n{}", mistakes.join("\n"))]
-pub(crate) struct InvalidSettings {
+pub(crate) struct InvalidOptions {
     mistakes: Vec<String>,
 }
 
@@ -261,7 +261,7 @@ impl fmt::Debug for Uri {
 
 impl LoadSettings {
     /// Compiles the catalog that the settings describe.
-    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidOptions> {
         self.flattening.catalog(self.gates.as_deref())
     }
 
@@ -275,19 +275,19 @@ impl LoadSettings {
 
 impl Flattening {
     /// The catalog that the settings describe. `gates` is a file of what a whole object must be.
-    pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidSettings> {
+    pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidOptions> {
         self.compile(self.tables.map_or(catalog::Tables::Both, catalog::Tables::from), gates).map(Arc::new)
     }
 
     /// The same for rows that are printed: those of views are among them when views are asked for.
-    pub(crate) fn printed_catalog(&self) -> Result<Arc<Catalog>, InvalidSettings> {
+    pub(crate) fn printed_catalog(&self) -> Result<Arc<Catalog>, InvalidOptions> {
         let default =
             if self.views.folder.is_some() { catalog::Tables::Both } else { catalog::Tables::Automatic };
         let catalog = self.compile(self.tables.map_or(default, catalog::Tables::from), None)?;
         Ok(Arc::new(catalog.for_rows_only()))
     }
 
-    fn compile(&self, tables: catalog::Tables, gates: Option<&Path>) -> Result<Catalog, InvalidSettings> {
+    fn compile(&self, tables: catalog::Tables, gates: Option<&Path>) -> Result<Catalog, InvalidOptions> {
         let mut mistakes = Vec::new();
         let views = if tables == catalog::Tables::Automatic { Ok(Vec::new()) } else { self.views.texts() };
         let views = views.unwrap_or_else(|mistake| {
@@ -313,7 +313,7 @@ impl Flattening {
             gates: gates.and_then(|path| read_text(path, "--gates", &mut mistakes)),
         };
         let catalog = Catalog::compile(choices).map_err(|invalid| mistakes.push(invalid.to_string()));
-        catalog.ok().filter(|_| mistakes.is_empty()).ok_or(InvalidSettings { mistakes })
+        catalog.ok().filter(|_| mistakes.is_empty()).ok_or(InvalidOptions { mistakes })
     }
 
     fn checks(&self, mistakes: &mut Vec<String>) -> Vec<(String, String)> {
@@ -455,7 +455,7 @@ mod tests {
             let variables =
                 settings.clone().map(|(variable, _, value)| (*variable, Some((*value).to_owned())));
             let variables: Vec<_> = variables.chain([uri.clone()]).collect();
-            let function = ingest::Settings::from_environment_and(&variables).unwrap();
+            let function = ingest::FunctionSettings::from_environment_and(&variables).unwrap();
             let options = settings.map(|(_, option, value)| format!("{option}={value}"));
             let options = Options::parse_from(["load".to_owned()].into_iter().chain(options));
             let catalog = options.settings.catalog().unwrap();

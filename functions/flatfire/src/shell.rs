@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 /// Print the completions of a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "For bash: flatfire completions bash > /etc/bash_completion.d/flatfire")]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArguments {
     /// The shell
     #[arg(value_enum)]
     shell: Shell,
@@ -19,21 +19,21 @@ pub(crate) struct Completions {
 /// Print the manual page.
 #[derive(Debug, Args)]
 #[command(after_help = "To read it: flatfire man > flatfire.1; man ./flatfire.1")]
-pub(crate) struct Man {
+pub(crate) struct ManArguments {
     /// The command; by default the overview of all
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
 /// Prints the completions.
-pub(crate) fn completions(arguments: &Completions, mut program: Command) -> anyhow::Result<Outcome> {
+pub(crate) fn completions(arguments: &CompletionsArguments, mut program: Command) -> anyhow::Result<Outcome> {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut program, "flatfire", &mut text);
     print(&text)
 }
 
 /// Prints a manual page.
-pub(crate) fn man(arguments: &Man, mut program: Command) -> anyhow::Result<Outcome> {
+pub(crate) fn man(arguments: &ManArguments, mut program: Command) -> anyhow::Result<Outcome> {
     program.build();
     let command = match &arguments.command {
         None => program,

@@ -23,12 +23,12 @@ use queues::Queues;
 /// Show how loading goes and the latest loads, or explain one.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Status {
+pub(crate) struct StatusArguments {
     #[command(flatten)]
     destination: Destination,
     /// Show loads of this status only
     #[arg(long = "status", value_parser = status())]
-    wanted: Option<Kind>,
+    wanted: Option<LoadKind>,
     /// Show loads only whose latest attempt began since: `24h`, `7d`, `90m`, a date or an instant
     #[arg(long, value_name = "TIME", value_parser = listing::moment)]
     since: Option<i64>,
@@ -64,14 +64,14 @@ const STUCK: &str = "stuck";
 
 /// Loads of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum LoadKind {
     /// Of a status.
     Of(ledger::Status),
     /// Killed, and not begun again.
     Stuck,
 }
 
-impl Kind {
+impl LoadKind {
     /// The kind, as of now.
     pub(crate) fn wanted(self) -> LoadFilter {
         match self {
@@ -82,17 +82,17 @@ impl Kind {
 }
 
 /// A status by its word in the ledger, or `stuck`.
-pub(crate) fn status() -> impl TypedValueParser<Value = Kind> {
+pub(crate) fn status() -> impl TypedValueParser<Value = LoadKind> {
     let words = ledger::Status::ALL.map(ledger::Status::as_str).into_iter().chain([STUCK]);
     PossibleValuesParser::new(words).try_map(|word| match ledger::Status::from_word(&word) {
-        Some(status) => Ok(Kind::Of(status)),
-        None if word == STUCK => Ok(Kind::Stuck),
+        Some(status) => Ok(LoadKind::Of(status)),
+        None if word == STUCK => Ok(LoadKind::Stuck),
         None => Err("no such status"),
     })
 }
 
 /// Prints what is asked for.
-pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: StatusArguments) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect().await?;
     if arguments.exports.exports {
         let form = ExportForm { is_json: arguments.json, limit: arguments.limit as usize };
@@ -100,7 +100,7 @@ pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     }
     if let Some(name) = &arguments.load {
         let mut loads = crate::input::loads_named(&*store, name).await?;
-        let wanted = arguments.wanted.map(Kind::wanted);
+        let wanted = arguments.wanted.map(LoadKind::wanted);
         loads.retain(|load| wanted.is_none_or(|wanted| wanted.includes(load)));
         if !loads.is_empty() {
             for load in &loads {
@@ -120,12 +120,12 @@ pub(crate) async fn run(arguments: Status) -> anyhow::Result<Outcome> {
     page::print(&*store, &arguments).await
 }
 
-impl Status {
+impl StatusArguments {
     /// Prints the loads that the arguments ask for.
     async fn list(&self, store: &dyn Store) -> anyhow::Result<Outcome> {
         let period =
             LoadPeriod { since: self.since, until: None, keys: self.load.as_deref().map(KeyPattern::new) };
-        let kinds: Vec<LoadFilter> = self.wanted.map(Kind::wanted).into_iter().collect();
+        let kinds: Vec<LoadFilter> = self.wanted.map(LoadKind::wanted).into_iter().collect();
         let loads = store.latest_loads(&period, &kinds, self.limit).await?;
         if loads.is_empty() && self.load.is_some() {
             anyhow::bail!(

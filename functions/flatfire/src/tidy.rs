@@ -15,7 +15,7 @@ use crate::settings::Destination;
 /// List, and remove, what earlier versions named after what senders made up.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Tidy {
+pub(crate) struct TidyArguments {
     #[command(flatten)]
     destination: Destination,
     /// Resource types that have tables although no release of FHIR has them, by comma or space: those of the function
@@ -45,7 +45,7 @@ Without --remove nothing is changed.
 Exit codes: 0 done, 1 failed.";
 
 /// Lists what is there, and removes it when asked to.
-pub(crate) async fn run(arguments: Tidy) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: TidyArguments) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect().await?;
     let types = arguments.resource_types.split([',', ' ']).filter(|name| !name.is_empty());
     let types: Vec<String> = types.map(str::to_owned).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ingest::worker::{self, Options, Stop};
-use ingest::{Settings, start_log};
+use ingest::{FunctionSettings, start_log};
 
 use crate::console;
 
@@ -17,7 +17,7 @@ use crate::signals::asked_to_end;
 /// Load the objects that a queue announces, until it is stopped.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
-pub(crate) struct Work {
+pub(crate) struct WorkArguments {
     /// The queue of the notifications
     #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
     queue_url: String,
@@ -53,7 +53,7 @@ The log is one line of JSON an object, as the function's.
 Exit codes: 0 stopped, 1 failed.";
 
 /// Handles messages until somebody stops it.
-pub(crate) async fn run(arguments: Work) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(arguments: WorkArguments) -> anyhow::Result<Outcome> {
     let catalog = arguments.settings.catalog()?;
     let Loading { validation, sql_schemas, indexes, .. } = arguments.settings.loading(&catalog);
     let uri = arguments.to.map(|uri| uri.0);
@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: Work) -> anyhow::Result<Outcome> {
     ];
     // The options have read these, and may have got them from elsewhere.
     given.extend(TABLE_VARIABLES.map(|name| (name, Some(String::new()))));
-    let settings = Settings::from_environment_and(&given)?;
+    let settings = FunctionSettings::from_environment_and(&given)?;
     let settings = settings.with_tables(catalog, validation, sql_schemas, indexes);
     start_log(settings.log_level)?;
     let stop = Arc::new(Stop::default());

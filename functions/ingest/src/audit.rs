@@ -6,12 +6,11 @@
 //!
 //! When the time of an invocation is up, the audit sends itself a message that says how far it came.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use pipeline::audit::{AuditVerdict, KnownLoad, known_loads};
+use pipeline::audit::{AuditVerdict, KnownLoad, VerdictCounts, known_loads};
 use pipeline::interrupted::Interrupted;
 use pipeline::listing::{ListError, ListMarker, ListedVersion, list_versions};
 use pipeline::load::Deadline;
@@ -34,29 +33,26 @@ pub(crate) struct AuditRequest {
     older_than_minutes: u32,
     /// How far an earlier invocation came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    progress: Option<Progress>,
+    progress: Option<AuditProgress>,
 }
 
 /// How far an audit came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Progress {
+struct AuditProgress {
     /// When it began, in milliseconds since 1970-01-01T00:00:00Z.
     began: i64,
     /// Where the list goes on.
     marker: ListMarker,
-    /// The sums so far.
-    sums: Sums,
+    /// The counts so far. A message can hold no other words, so none of its text reaches the log.
+    sums: VerdictCounts,
 }
-
-/// Versions by what became of them. A message can hold no other words, so none of its text reaches the log.
-pub(crate) type Sums = BTreeMap<AuditVerdict, u64>;
 
 /// What one invocation made of an audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuditStep {
     /// The whole list was compared.
-    Finished(Sums),
+    Finished(VerdictCounts),
     /// The time is up; this goes on.
     Stopped(AuditRequest),
 }
@@ -127,8 +123,8 @@ pub(crate) async fn run(
     })?;
     let AuditRequest { older_than_minutes, progress } = request;
     let (began, mut marker, mut sums) = match progress {
-        Some(Progress { began, marker, sums }) => (began, Some(marker), sums),
-        None => (milliseconds_now(), None, Sums::new()),
+        Some(AuditProgress { began, marker, sums }) => (began, Some(marker), sums),
+        None => (milliseconds_now(), None, VerdictCounts::new()),
     };
     let before = began - i64::from(older_than_minutes) * MINUTE;
     let store = loader.store(deadline).await?;
@@ -140,7 +136,7 @@ pub(crate) async fn run(
         add(&mut sums, &known.map_err(interrupted_store)?);
         let Some(next) = page.next else { return Ok(AuditStep::Finished(sums)) };
         if loader.is_time_over(deadline) {
-            let progress = Some(Progress { began, marker: next, sums });
+            let progress = Some(AuditProgress { began, marker: next, sums });
             return Ok(AuditStep::Stopped(AuditRequest { older_than_minutes, progress }));
         }
         marker = Some(next);
@@ -152,7 +148,7 @@ fn is_audited(version: &ListedVersion, watched: &Watched, before: i64) -> bool {
     watched.includes(&version.object) && !version.is_skipped() && version.object.created < before
 }
 
-fn add(sums: &mut Sums, known: &[Option<KnownLoad>]) {
+fn add(sums: &mut VerdictCounts, known: &[Option<KnownLoad>]) {
     for load in known {
         let verdict = AuditVerdict::of(load.as_ref().map(|load| load.state), true);
         let count = sums.entry(verdict).or_default();
@@ -187,13 +183,14 @@ mod tests {
     use pipeline::object::{ObjectRef, Pin};
     use serde_json::json;
 
-    use super::{AuditRequest, Progress, Sums, add, is_audited};
+    use super::{AuditProgress, AuditRequest, VerdictCounts, add, is_audited};
     use crate::watched::Watched;
 
     #[test]
     fn a_request_survives_its_message() {
         let marker = ListMarker { key: "in/ü \"1\".json".into(), version: Some("v".into()) };
-        let progress = Progress { began: 5, marker, sums: Sums::from([(AuditVerdict::Done, 7)]) };
+        let progress =
+            AuditProgress { began: 5, marker, sums: VerdictCounts::from([(AuditVerdict::Done, 7)]) };
         for progress in [None, Some(progress)] {
             let request = AuditRequest { older_than_minutes: 360, progress };
             assert_eq!(AuditRequest::of_body(&request.to_message()), Some(request));
@@ -232,9 +229,9 @@ mod tests {
     #[test]
     fn what_the_list_has_cannot_be_gone() {
         let load = |state| Some(KnownLoad { state, sequencer: None });
-        let mut sums = Sums::from([(AuditVerdict::Done, 1), (AuditVerdict::Missing, u64::MAX)]);
+        let mut sums = VerdictCounts::from([(AuditVerdict::Done, 1), (AuditVerdict::Missing, u64::MAX)]);
         add(&mut sums, &[None, load(LoadState::Gone), load(LoadState::Done), load(LoadState::Stuck)]);
         let (done, missing, stuck) = (AuditVerdict::Done, AuditVerdict::Missing, AuditVerdict::Stuck);
-        assert_eq!(sums, Sums::from([(done, 2), (missing, u64::MAX), (stuck, 1)]));
+        assert_eq!(sums, VerdictCounts::from([(done, 2), (missing, u64::MAX), (stuck, 1)]));
     }
 }

@@ -22,4 +22,4 @@ pub use invocation::{Failure, Invocation, InvocationFailure};
 pub use load::LoadTime;
 pub use report::start as start_log;
 pub use service::Service;
-pub use settings::{InvalidSettings, LogLevel, Settings};
+pub use settings::{FunctionSettings, InvalidSettings, LogLevel};

@@ -15,7 +15,7 @@ use process::{milliseconds_now, random_name};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
-use crate::settings::Settings;
+use crate::settings::FunctionSettings;
 use crate::watched::Watched;
 
 /// Batches of one object that are written at the same time. Two objects are loaded at once, and all is held in memory.
@@ -40,7 +40,7 @@ pub enum LoadTime {
 pub(crate) struct Loader {
     storage: Storage,
     secrets: aws_sdk_secretsmanager::Client,
-    settings: Settings,
+    settings: FunctionSettings,
     time: LoadTime,
     connected: Mutex<Option<Arc<Connected>>>,
 }
@@ -57,7 +57,7 @@ impl Loader {
     pub(crate) fn new(
         storage: Storage,
         secrets: aws_sdk_secretsmanager::Client,
-        settings: Settings,
+        settings: FunctionSettings,
         time: LoadTime,
     ) -> Self {
         Self { storage, secrets, settings, time, connected: Mutex::new(None) }

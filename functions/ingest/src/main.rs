@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::anyhow;
-use ingest::{Invocation, InvocationFailure, LoadTime, Service, Settings, start_log};
+use ingest::{FunctionSettings, Invocation, InvocationFailure, LoadTime, Service, start_log};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use pipeline::load::Deadline;
 use serde_json::Value;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let settings = Settings::from_environment()?;
+    let settings = FunctionSettings::from_environment()?;
     start_log(settings.log_level)?;
     let service = &Service::new(settings, LoadTime::UntilDeadline).await;
     let handle = service_fn(|event: LambdaEvent<Value>| async move {

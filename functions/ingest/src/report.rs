@@ -10,11 +10,11 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::audit::Sums;
 use crate::invocation::{Failure, Invocation};
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::settings::LogLevel;
+use pipeline::audit::VerdictCounts;
 use pipeline::ledger::Status;
 use pipeline::load::Loaded;
 
@@ -164,7 +164,7 @@ impl Report {
     }
 
     /// The bucket was compared with the ledger.
-    pub(crate) fn audited(&self, invocation: &Invocation, sums: &Sums) {
+    pub(crate) fn audited(&self, invocation: &Invocation, sums: &VerdictCounts) {
         let mut words: Vec<String> =
             sums.iter().map(|(verdict, count)| format!("{}={count}", verdict.as_str())).collect();
         words.sort();
@@ -206,7 +206,7 @@ pub(crate) fn audit_interrupted(invocation: &Invocation, by: &Interrupted) {
 
 /// Returns how many versions are not in although nothing was ever said of them: those that no load began, and those of
 /// which a load was killed.
-fn missing_of(sums: &Sums) -> u64 {
+fn missing_of(sums: &VerdictCounts) -> u64 {
     let missing = [AuditVerdict::Missing, AuditVerdict::Stuck];
     missing.iter().filter_map(|verdict| sums.get(verdict)).copied().fold(0, u64::saturating_add)
 }

@@ -22,7 +22,7 @@ use crate::load::{LoadTime, Loader};
 use crate::log_names::LogNames;
 use crate::queue::Queue;
 use crate::report::Report;
-use crate::settings::Settings;
+use crate::settings::FunctionSettings;
 
 /// Loads one object.
 type LoadFunction =
@@ -35,7 +35,7 @@ pub struct Service {
 
 impl Service {
     /// Makes a service. It reads the credentials of AWS where the AWS command line finds them.
-    pub async fn new(settings: Settings, time: LoadTime) -> Self {
+    pub async fn new(settings: FunctionSettings, time: LoadTime) -> Self {
         let aws = aws_config::defaults(BehaviorVersion::latest()).timeout_config(limits()).load().await;
         let s3_config = aws_sdk_s3::config::Builder::from(&aws).force_path_style(settings.path_style);
         let list_client = aws_sdk_s3::Client::from_conf(s3_config.clone().build());

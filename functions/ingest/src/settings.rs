@@ -21,7 +21,7 @@ use crate::watched::{LargeObjects, Watched};
 
 /// What a deployment can choose. Nothing behind it sees the environment.
 #[derive(Debug)]
-pub struct Settings {
+pub struct FunctionSettings {
     /// `MONGODB_URI` or `MONGODB_SECRET_ARN`: where the database is.
     pub(crate) connection: ConnectionSource,
     /// `MONGODB_DATABASE`: the database that receives the rows; `fhir`.
@@ -95,7 +95,7 @@ struct SettingMistake {
     rule: &'static str,
 }
 
-impl Settings {
+impl FunctionSettings {
     /// Reads the process's environment. An empty variable counts as absent: templates cannot leave one out.
     pub fn from_environment() -> Result<Self, InvalidSettings> {
         Self::from_environment_and(&[])

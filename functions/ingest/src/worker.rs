@@ -17,7 +17,7 @@ use crate::invocation::Invocation;
 use crate::load::LoadTime;
 use crate::queue::{ReceiveError, deliveries_of};
 use crate::service::Service;
-use crate::settings::Settings;
+use crate::settings::FunctionSettings;
 
 /// A queue that does not answer is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -71,7 +71,7 @@ impl Stop {
 /// checkpoint.
 ///
 /// It fails if the settings name no queue, or if the queue cannot be read when the worker starts.
-pub async fn run(settings: Settings, options: Options, stop: &Stop) -> anyhow::Result<()> {
+pub async fn run(settings: FunctionSettings, options: Options, stop: &Stop) -> anyhow::Result<()> {
     let Options { concurrency, hidden, until_empty } = options;
     if settings.queue_url.is_none() {
         bail!("no queue is named; give --queue-url or QUEUE_URL");

@@ -32,8 +32,8 @@ use crate::answers::{carried_out, first_batch, met_duplicates};
 use crate::collections::{REJECTS, TABLES};
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
-    CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, Replacement, ReplacementCommand,
-    WriteOutcome,
+    BatchDocument, CommandAnswer, DocumentPlace, Expectations, FoundDocument, Replacement,
+    ReplacementCommand, WriteOutcome,
 };
 use crate::{Connection, Trouble, exports, ids_with_suffix, records};
 
@@ -299,7 +299,7 @@ impl MongoStore {
         &self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
-        documents: &[Document],
+        documents: &[BatchDocument],
     ) -> Result<Vec<Option<String>>, Interrupted> {
         if place == DocumentPlace::Tombstones {
             return self.tombstones(batch, documents).await;
@@ -316,7 +316,7 @@ impl MongoStore {
         &self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
-        documents: &[Document],
+        documents: &[BatchDocument],
     ) -> Result<Vec<Option<FoundDocument>>, Interrupted> {
         let ids = documents.iter().map(|document| document.id(batch));
         let command = statements::find_contents(collection_of(place), ids);

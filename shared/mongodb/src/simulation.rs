@@ -17,8 +17,8 @@ use pipeline::summary::Summary;
 
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
-    Bound, CommandAnswer, Document, DocumentPlace, Expectations, FoundDocument, KnownTables, Note, Removal,
-    Replacement, ReplacementCommand, RowKind, WriteOutcome,
+    BatchDocument, Bound, CommandAnswer, DocumentPlace, Expectations, FoundDocument, KnownTables, Note,
+    Removal, Replacement, ReplacementCommand, RowKind, WriteOutcome,
 };
 use crate::sql_schema::{KnownSchema, schemas_of};
 use crate::{ids_with_suffix, records};
@@ -267,7 +267,7 @@ impl State {
         &mut self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
-        document: Document,
+        document: BatchDocument,
     ) -> WriteOutcome {
         let id = document.id(batch);
         let collection = self.collection(place);
@@ -282,7 +282,7 @@ impl State {
         &mut self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
-        document: Document,
+        document: BatchDocument,
     ) -> WriteOutcome {
         let new = document.write_of(batch).map_or("", |resource| resource.version.as_str());
         let standing = self.version(batch, place, document);
@@ -297,19 +297,24 @@ impl State {
         &mut self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
-        document: Document,
+        document: BatchDocument,
     ) -> Option<String> {
         self.collection(place).get(document.id(batch)).map(|document| version_of(document).to_owned())
     }
 
     /// The version of a document, or of its resource's mark among the tombstones.
-    fn look(&mut self, batch: &WriteBatch, place: DocumentPlace<'_>, document: Document) -> Option<String> {
+    fn look(
+        &mut self,
+        batch: &WriteBatch,
+        place: DocumentPlace<'_>,
+        document: BatchDocument,
+    ) -> Option<String> {
         let standing = self.version(batch, place, document);
         standing.max(if place == DocumentPlace::Tombstones { self.mark(batch, document) } else { None })
     }
 
     /// The version of the mark that keeps a document's resource out.
-    pub(super) fn mark(&self, batch: &WriteBatch, document: Document) -> Option<String> {
+    pub(super) fn mark(&self, batch: &WriteBatch, document: BatchDocument) -> Option<String> {
         let mark = Marks::new(&SECRET).of_resource(&document.write_of(batch)?.key);
         self.tombstones.get(&mark).map(|mark| version_of(mark).to_owned())
     }
@@ -338,7 +343,7 @@ impl State {
         &mut self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
-        document: Document,
+        document: BatchDocument,
     ) -> Option<FoundDocument> {
         let found = self.collection(place).get(document.id(batch))?;
         let hash = match found.get(HASH_FIELD) {
@@ -405,7 +410,7 @@ impl State {
     }
 }
 
-fn encoded(batch: &WriteBatch, document: Document) -> BsonDocument {
+fn encoded(batch: &WriteBatch, document: BatchDocument) -> BsonDocument {
     let mut writer = BsonWriter::default();
     document.encode(batch, &mut RowEncoder::new(&batch.names), &mut writer);
     parsed(writer)

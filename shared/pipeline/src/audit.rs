@@ -63,6 +63,9 @@ pub enum AuditVerdict {
     Gone,
 }
 
+/// Object versions by what became of them.
+pub type VerdictCounts = BTreeMap<AuditVerdict, u64>;
+
 impl AuditVerdict {
     /// All of them, in the order of the columns.
     pub const ALL: [Self; 9] = [

@@ -128,7 +128,10 @@ const MANIFEST: &str = "manifest";
 const OBJECT_GONE: &str = "the object is gone; what was read of it before stands";
 
 /// An attempt that the ledger has let begin.
-struct BegunAttempt {
+struct BegunAttempt<'a> {
+    ledger: &'a Ledger,
+    /// How long it may work.
+    limit: Limit<'a>,
     id: String,
     attempt: u32,
     generation: Generation,
@@ -167,11 +170,13 @@ impl Pipeline {
     ) -> Result<Loaded, Interrupted> {
         let id = object.load_id();
         let attempt = self.attempt(job);
+        let is_lost = AtomicBool::new(false);
         let limit = Limit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
         let run = match ledger.begin(object, &attempt).await? {
             Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
                 let (generation, clock) = (Generation { edition, reading }, job.clock);
-                BegunAttempt { id, attempt, generation, object, checkpoint, past, clock }
+                let limit = Limit { is_lost: Some(&is_lost), ..limit };
+                BegunAttempt { ledger, limit, id, attempt, generation, object, checkpoint, past, clock }
             }
             Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
             Begun::Busy => return Err(Interrupted::Busy),
@@ -182,9 +187,7 @@ impl Pipeline {
                 return Err(by);
             }
         };
-        let is_lost = AtomicBool::new(false);
-        let limit = Limit { is_lost: Some(&is_lost), ..limit };
-        let work = Box::pin(self.carry_out(ledger, &run, limit, job));
+        let work = Box::pin(self.carry_out(&run, job));
         let lease = self.limits.lease;
         let renew = || ledger.renew(&run.id, run.attempt, (job.clock)() + milliseconds(lease));
         match job.deadline {
@@ -194,59 +197,49 @@ impl Pipeline {
     }
 
     /// Surveys, reads, and tells the ledger.
-    async fn carry_out(
-        &self,
-        ledger: &Ledger,
-        run: &BegunAttempt,
-        limit: Limit<'_>,
-        job: &Job<'_>,
-    ) -> Result<Loaded, Interrupted> {
-        let BegunAttempt { id, attempt, generation, object, checkpoint, past, .. } = run;
+    async fn carry_out(&self, run: &BegunAttempt<'_>, job: &Job<'_>) -> Result<Loaded, Interrupted> {
+        let &BegunAttempt { ledger, limit, attempt, generation, .. } = run;
+        let BegunAttempt { id, object, checkpoint, past, .. } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_empty() {
-            match survey::refuse(&self.storage, &self.catalog, self.limits, object, limit).await {
+            match survey::refuse(self, object, limit).await {
                 Ok(None) => {}
                 Ok(Some((closed, summary))) => {
                     let (status, now) = (Status::Refused, (job.clock)());
                     let closed = closed.iter().map(|gate| gate.as_str()).collect::<Vec<_>>().join(", ");
                     let ending =
                         Ending { status, summary: &summary, problem: Some(&closed), created: None, now };
-                    let finished = ledger.finish(id, *attempt, &ending).await;
+                    let finished = ledger.finish(id, attempt, &ending).await;
                     return match finished {
                         Ok(()) => Ok(Loaded { status, summary }),
-                        Err(interrupted) => release(ledger, run, interrupted, Left::default(), limit).await,
+                        Err(interrupted) => release(run, interrupted, Left::default()).await,
                     };
                 }
-                Err(interrupted) => return release(ledger, run, interrupted, Left::default(), limit).await,
+                Err(interrupted) => return release(run, interrupted, Left::default()).await,
             }
         }
         let beginning = Beginning {
-            generation: *generation,
+            generation,
+            limit,
             checkpoint: checkpoint.clone(),
             is_last: past.stalls + 1 >= MOST_STALLS,
-            notes: Some(CheckpointNotes { ledger, id, attempt: *attempt, clock: job.clock }),
+            notes: Some(CheckpointNotes { ledger, id, attempt, clock: job.clock }),
         };
-        let ended = reading::read(self, object, beginning, limit, job.progress).await;
-        self.tell(ledger, run, ended, limit, job).await
+        let ended = reading::read(self, object, beginning, job.progress).await;
+        self.tell(run, ended).await
     }
 
     /// Tells the ledger how a reading ended.
-    async fn tell(
-        &self,
-        ledger: &Ledger,
-        run: &BegunAttempt,
-        ended: Ended,
-        limit: Limit<'_>,
-        job: &Job<'_>,
-    ) -> Result<Loaded, Interrupted> {
+    async fn tell(&self, run: &BegunAttempt<'_>, ended: Ended) -> Result<Loaded, Interrupted> {
+        let &BegunAttempt { ledger, limit, attempt, clock, .. } = run;
         let Ended { end, columns, part, has_written, has_manifest, created } = ended;
-        let (id, attempt, now) = (run.id.as_str(), run.attempt, (job.clock)());
+        let (id, now) = (run.id.as_str(), clock());
         let filled = FilledColumns { load: id, attempt, part, columns: &columns, now };
         let stop = if limit.is_cancelled() { Interrupted::Cancelled } else { Interrupted::Deadline };
         let left = Left { has_written, has_stalled: false };
         let (status, summary, problem) = match end {
             Ok(End::Whole(summary)) => match self.complete(run, ledger.fill(&filled).await, summary).await {
                 Ok(summary) => (status_of(&summary), summary, has_manifest.then_some(MANIFEST)),
-                Err(interrupted) => return release(ledger, run, interrupted, left, limit).await,
+                Err(interrupted) => return release(run, interrupted, left).await,
             },
             Ok(End::Stopped(mut checkpoint)) => {
                 let noted = async {
@@ -254,7 +247,7 @@ impl Pipeline {
                     ledger.checkpoint(id, attempt, &checkpoint).await
                 };
                 let by = noted.await.err().unwrap_or(stop);
-                return release(ledger, run, by, left, limit).await;
+                return release(run, by, left).await;
             }
             Ok(End::Abandoned(checkpoint)) => {
                 // The checkpoint comes first: the database is slow, and the dictionary may lack entries.
@@ -265,7 +258,7 @@ impl Pipeline {
                 return Err(stop);
             }
             Ok(End::Stalled { had_time }) => {
-                return release(ledger, run, stop, Left { has_stalled: had_time, ..left }, limit).await;
+                return release(run, stop, Left { has_stalled: had_time, ..left }).await;
             }
             Ok(End::Gone) => match run.past.settled.clone() {
                 Some((status, summary)) => (status, summary, Some(OBJECT_GONE)),
@@ -279,20 +272,20 @@ impl Pipeline {
                     _ => (status_of(&summary), summary, None),
                 }
             }
-            Err(interrupted) => return release(ledger, run, interrupted, left, limit).await,
+            Err(interrupted) => return release(run, interrupted, left).await,
         };
         let problem = if summary.adds_up() { problem } else { Some("the sums do not add up") };
         let ending = Ending { status, summary: &summary, problem, created, now };
         match ledger.finish(id, attempt, &ending).await {
             Ok(()) => Ok(Loaded { status, summary }),
-            Err(interrupted) => release(ledger, run, interrupted, left, limit).await,
+            Err(interrupted) => release(run, interrupted, left).await,
         }
     }
 
     /// Does what is left to do when everything is durable.
     async fn complete(
         &self,
-        run: &BegunAttempt,
+        run: &BegunAttempt<'_>,
         drift: Result<Drift, Interrupted>,
         mut summary: Summary,
     ) -> Result<Summary, Interrupted> {
@@ -312,8 +305,8 @@ impl Pipeline {
         progress: Progress<'_>,
     ) -> Result<Read, Interrupted> {
         let limit = Limit { deadline, ..Limit::default() };
-        let beginning = Beginning { checkpoint, ..Beginning::default() };
-        match reading::read(self, object, beginning, limit, progress).await.end? {
+        let beginning = Beginning { limit, checkpoint, ..Beginning::default() };
+        match reading::read(self, object, beginning, progress).await.end? {
             End::Whole(summary) => Ok(Read::Whole(summary)),
             End::Stopped(checkpoint) | End::Abandoned(Some(checkpoint)) => Ok(Read::UpTo(checkpoint)),
             End::Abandoned(None) | End::Stalled { .. } => Err(Interrupted::Deadline),
@@ -346,16 +339,10 @@ fn milliseconds(time: Duration) -> i64 {
 }
 
 /// Gives the lease up. The interruption is what matters.
-async fn release(
-    ledger: &Ledger,
-    run: &BegunAttempt,
-    by: Interrupted,
-    left: Left,
-    limit: Limit<'_>,
-) -> Result<Loaded, Interrupted> {
+async fn release(run: &BegunAttempt<'_>, by: Interrupted, left: Left) -> Result<Loaded, Interrupted> {
     let interruption = Interruption { by: &by, at: (run.clock)() };
-    let release = || ledger.release(&run.id, run.attempt, interruption, left);
-    lease::give_up(limit.settle_until(), release).await;
+    let release = || run.ledger.release(&run.id, run.attempt, interruption, left);
+    lease::give_up(run.limit.settle_until(), release).await;
     Err(by)
 }
 

@@ -18,7 +18,7 @@ use pipeline::version::Version;
 use crate::console;
 use crate::console::unreadable;
 use crate::database;
-use crate::dictionary::{self, Apart};
+use crate::dictionary::{self, SingleResource};
 use crate::kept_out;
 use crate::load::tell_missing_indexes;
 use crate::needs_bundle;
@@ -104,7 +104,7 @@ async fn restore(
     if written.loaded == 0 {
         return Ok(Err("a newer version of it stands in the tables, or was deleted".to_owned()));
     }
-    dictionary::fill(&ledger, &archived.load, Apart::Restored, offset, &columns).await?;
+    dictionary::fill(&ledger, &archived.load, SingleResource::Restored { offset }, &columns).await?;
     // Where no table had taken its type before, there is no tombstone that would have led the store to it.
     store.remove_archived(&archived).await?;
     if refers_by_urn {

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-pub(super) use pipeline::audit::AuditVerdict;
-
-/// Counts by verdict.
-pub(super) type VerdictCounts = BTreeMap<AuditVerdict, u64>;
+pub(super) use pipeline::audit::{AuditVerdict, VerdictCounts};
 
 /// The sums of an audit.
 #[derive(Debug, Default)]

@@ -5,11 +5,15 @@ use pipeline::listing::list_versions;
 use tokio::sync::mpsc;
 
 use super::order::{Incoming, VersionOrder};
-use super::{Page, Selection};
+use super::{ListingPage, Selection};
 use crate::cloud::Cloud;
 
 /// Lists the selected versions into a channel, until the end, a failure, or nobody listens.
-pub(super) async fn list(cloud: &Cloud, selection: &Selection, sender: &mpsc::Sender<anyhow::Result<Page>>) {
+pub(super) async fn list(
+    cloud: &Cloud,
+    selection: &Selection,
+    sender: &mpsc::Sender<anyhow::Result<ListingPage>>,
+) {
     if let Err(error) = send_pages(cloud, selection, sender).await {
         sender.send(Err(error)).await.ok();
     }
@@ -18,7 +22,7 @@ pub(super) async fn list(cloud: &Cloud, selection: &Selection, sender: &mpsc::Se
 async fn send_pages(
     cloud: &Cloud,
     selection: &Selection,
-    sender: &mpsc::Sender<anyhow::Result<Page>>,
+    sender: &mpsc::Sender<anyhow::Result<ListingPage>>,
 ) -> anyhow::Result<()> {
     let Selection { bucket, prefix, .. } = selection;
     let (mut order, mut marker) = (VersionOrder::default(), None);

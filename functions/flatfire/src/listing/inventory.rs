@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::manifest::{Manifest, ManifestColumns};
 use super::order::{Incoming, VersionOrder};
 use super::sorting::{Line, Sorter};
-use super::{ListedVersion, Page, Selection, s3_address};
+use super::{ListedVersion, ListingPage, Selection, s3_address};
 use crate::cloud::Cloud;
 
 /// A report whose manifest has been read.
@@ -51,7 +51,7 @@ impl InventoryReport {
         self,
         cloud: &Cloud,
         selection: Selection,
-        sender: mpsc::Sender<anyhow::Result<Page>>,
+        sender: mpsc::Sender<anyhow::Result<ListingPage>>,
     ) {
         if let Err(error) = self.send_pages(cloud, selection, &sender).await {
             sender.send(Err(error)).await.ok();
@@ -62,7 +62,7 @@ impl InventoryReport {
         &self,
         cloud: &Cloud,
         selection: Selection,
-        sender: &mpsc::Sender<anyhow::Result<Page>>,
+        sender: &mpsc::Sender<anyhow::Result<ListingPage>>,
     ) -> anyhow::Result<()> {
         let mut sorter = Sorter::default();
         for key in &self.manifest.files {
@@ -156,7 +156,7 @@ fn line_of(
 fn send_sorted(
     sorter: Sorter,
     bucket: &str,
-    sender: &mpsc::Sender<anyhow::Result<Page>>,
+    sender: &mpsc::Sender<anyhow::Result<ListingPage>>,
 ) -> anyhow::Result<()> {
     let mut order = VersionOrder::default();
     sorter.finish(|line| match order.push(listed(line, bucket), Incoming::OldestFirst) {

@@ -1,6 +1,6 @@
 //! Puts the versions of each key into the order in which they were made, and cuts pages between keys.
 
-use super::{ListedVersion, PAGE, Page};
+use super::{ListedVersion, ListingPage, PAGE};
 
 /// Versions of one key that are held at once. A key with more is cut into several parts.
 const HELD_VERSIONS: usize = 100_000;
@@ -9,9 +9,9 @@ const HELD_VERSIONS: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct VersionOrder {
     /// The versions of the latest key.
-    key: Page,
+    key: ListingPage,
     /// The versions of earlier keys.
-    page: Page,
+    page: ListingPage,
 }
 
 /// The order in which the versions of a key come.
@@ -25,7 +25,7 @@ pub(super) enum Incoming {
 
 impl VersionOrder {
     /// Takes the next version. Returns a page once it is full.
-    pub(super) fn push(&mut self, version: ListedVersion, incoming: Incoming) -> Option<Page> {
+    pub(super) fn push(&mut self, version: ListedVersion, incoming: Incoming) -> Option<ListingPage> {
         let is_other = self.key.last().is_some_and(|last| last.object.key != version.object.key);
         if is_other || self.key.len() >= HELD_VERSIONS {
             self.close_key(incoming);
@@ -35,7 +35,7 @@ impl VersionOrder {
     }
 
     /// Returns what is left at the end.
-    pub(super) fn finish(mut self, incoming: Incoming) -> Page {
+    pub(super) fn finish(mut self, incoming: Incoming) -> ListingPage {
         self.close_key(incoming);
         self.page
     }

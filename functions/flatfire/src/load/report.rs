@@ -24,7 +24,7 @@ pub(super) struct FileEntry {
 
 /// How a report is printed.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Form {
+pub(super) struct ReportForm {
     /// Every file is listed, however many there are.
     pub(super) lists_all: bool,
     /// As one JSON object on standard output.
@@ -34,7 +34,7 @@ pub(super) struct Form {
 /// What became of all files.
 #[derive(Debug, Default)]
 pub(super) struct LoadReport {
-    form: Form,
+    form: ReportForm,
     files: Vec<File>,
     /// Files that were not loaded, and why.
     failures: Vec<(String, String)>,
@@ -79,7 +79,7 @@ impl FileEntry {
 }
 
 impl LoadReport {
-    pub(super) fn new(form: Form, failures: Vec<(String, String)>) -> Self {
+    pub(super) fn new(form: ReportForm, failures: Vec<(String, String)>) -> Self {
         Self { form, failures, ..Self::default() }
     }
 

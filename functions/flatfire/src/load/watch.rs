@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Size and last change of a file.
-type Stamp = (Option<u64>, i64);
+type FileStamp = (Option<u64>, i64);
 
 impl FileLoader {
     /// Loads what is there, and then what comes or changes, until somebody asks for an end.
@@ -35,7 +35,7 @@ impl FileLoader {
         settle: Duration,
         interrupt: &Interrupt,
     ) -> Outcome {
-        let mut loaded: BTreeMap<String, Stamp> = BTreeMap::new();
+        let mut loaded: BTreeMap<String, FileStamp> = BTreeMap::new();
         let mut told: BTreeMap<String, String> = BTreeMap::new();
         loop {
             let mut found = Inputs::find(files);
@@ -65,7 +65,7 @@ impl FileLoader {
     }
 }
 
-const fn stamp(input: &Input) -> Stamp {
+const fn stamp(input: &Input) -> FileStamp {
     (input.bytes, input.modified)
 }
 

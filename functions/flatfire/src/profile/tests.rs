@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Args as _, Command};
 
-use super::{IDS, Profile, ProfileUri, parse};
+use super::{IDS, ProfileUri, SettingsProfile, parse};
 use crate::settings::{Destination, LoadSettings};
 
 #[test]
@@ -54,15 +54,17 @@ fn a_named_profile_comes_before_the_rest_of_the_file() {
     let text = "uri = \"a\"\nviews = \"v\"\ndecimals = \"double\"\n\
                 [profile.prod]\nuri-env = \"U\"\ndecimals = \"exact\"\n";
     std::fs::write(&path, text).unwrap();
-    let of = |profile: &Profile, id| profile.values[id].clone();
-    let all = Profile::read(&path, None).unwrap();
+    let of = |profile: &SettingsProfile, id| profile.values[id].clone();
+    let all = SettingsProfile::read(&path, None).unwrap();
     assert!(matches!(&all.uri, Some(ProfileUri::Itself(uri)) if uri == "a"));
     assert_eq!(of(&all, "decimals"), ["double"]);
     assert_eq!(of(&all, "views"), [folder.path().join("v")]);
-    let prod = Profile::read(&path, Some("prod")).unwrap();
+    let prod = SettingsProfile::read(&path, Some("prod")).unwrap();
     assert!(matches!(&prod.uri, Some(ProfileUri::Variable(name)) if name == "U"));
     assert_eq!((of(&prod, "decimals"), of(&prod, "views")), (vec!["exact".into()], of(&all, "views")));
-    let error = Profile::read(&path, Some("dev")).unwrap_err().to_string();
+    let error = SettingsProfile::read(&path, Some("dev")).unwrap_err().to_string();
     assert!(error.contains("no [profile.dev]; it has: prod"), "{error}");
-    assert!(Profile::read(Path::new("no/such.toml"), None).unwrap_err().to_string().contains("no/such"));
+    assert!(
+        SettingsProfile::read(Path::new("no/such.toml"), None).unwrap_err().to_string().contains("no/such")
+    );
 }

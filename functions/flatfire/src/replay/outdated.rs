@@ -14,7 +14,7 @@ use pipeline::object::ObjectRef;
 use pipeline::store::Store;
 use pipeline::store::overview::Maker;
 
-use super::Replay;
+use super::ReplayArguments;
 use crate::archived::ArchivedObjects;
 use crate::cloud::{Cloud, Presence};
 use crate::console;
@@ -31,18 +31,18 @@ const REQUESTS: usize = 16;
 
 /// What becomes of outdated loads.
 struct Run<'a> {
-    arguments: &'a Replay,
+    arguments: &'a ReplayArguments,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
     /// Made once there is an object.
     sender: Option<(Arc<Cloud>, QueueSender)>,
     archived: ArchivedObjects,
-    counts: Counts,
+    counts: OutdatedCounts,
     outcome: Outcome,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct OutdatedCounts {
     /// Outdated loads by the code and the catalog that made them.
     by_maker: BTreeMap<(String, String), u64>,
     /// Those of newer programs, which are left.
@@ -53,13 +53,13 @@ struct Counts {
 
 /// Makes everything again that the program and the catalog of this command have not made; with `--dry-run` it is listed.
 pub(super) async fn replay(
-    arguments: &Replay,
+    arguments: &ReplayArguments,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Outcome> {
     let maker = Maker { code: env!("CARGO_PKG_VERSION").to_owned(), catalog: catalog.version().to_owned() };
     let (sender, archived) = (None, ArchivedObjects::new(None, false)?);
-    let (counts, outcome) = (Counts::default(), Outcome::Done);
+    let (counts, outcome) = (OutdatedCounts::default(), Outcome::Done);
     let mut run = Run { arguments, store, catalog, sender, archived, counts, outcome };
     let mut after = String::new();
     loop {
@@ -77,7 +77,7 @@ pub(super) async fn replay(
     run.finish(&maker).await
 }
 
-impl Counts {
+impl OutdatedCounts {
     /// Counts a load; `false`: a newer program has made it.
     fn add(&mut self, load: &Load, maker: &Maker) -> bool {
         if compared(&load.code, &maker.code) == Ordering::Greater {
@@ -166,7 +166,7 @@ impl Run<'_> {
             sent = sender.sent();
         }
         self.archived.finish()?;
-        let Counts { by_maker, newer, gone } = &self.counts;
+        let OutdatedCounts { by_maker, newer, gone } = &self.counts;
         for ((code, catalog), loads) in by_maker {
             console::line(&format!("flatfire: {loads} made by code {code}, catalog {catalog}"));
         }

@@ -23,14 +23,17 @@ pub(crate) async fn record_bytes(
 ) -> Result<Option<Vec<u8>>, ReadFailure> {
     let mut opened = storage.open(object, 0).await?;
     let first = opened.next_chunk().await?.unwrap_or_default();
-    let cut =
-        Cut { before: offset, length: usize::try_from(length).unwrap_or(usize::MAX), bytes: Vec::new() };
+    let cut = RangeWriter {
+        before: offset,
+        length: usize::try_from(length).unwrap_or(usize::MAX),
+        bytes: Vec::new(),
+    };
     if first.starts_with(GZIP) {
-        return inflated(opened, &first, Inflater::Gzip(Box::new(MultiGzDecoder::new(cut)))).await;
+        return inflated(opened, &first, RecordInflater::Gzip(Box::new(MultiGzDecoder::new(cut)))).await;
     }
     if first.starts_with(ZSTD) {
         let decoder = ZstdDecoder::new(cut).map_err(|_| undecodable())?;
-        return inflated(opened, &first, Inflater::Zstd(decoder)).await;
+        return inflated(opened, &first, RecordInflater::Zstd(decoder)).await;
     }
     drop(opened);
     range(storage.open(object, offset).await?, cut.length).await
@@ -51,7 +54,7 @@ async fn range(mut opened: Opened, length: usize) -> Result<Option<Vec<u8>>, Rea
 async fn inflated(
     mut opened: Opened,
     first: &[u8],
-    mut inflater: Inflater,
+    mut inflater: RecordInflater,
 ) -> Result<Option<Vec<u8>>, ReadFailure> {
     inflater.push(first)?;
     while !inflater.cut().is_whole() {
@@ -65,12 +68,12 @@ async fn inflated(
 }
 
 /// Decompresses what it is given and passes on what comes out.
-enum Inflater {
-    Gzip(Box<MultiGzDecoder<Cut>>),
-    Zstd(ZstdDecoder<'static, Cut>),
+enum RecordInflater {
+    Gzip(Box<MultiGzDecoder<RangeWriter>>),
+    Zstd(ZstdDecoder<'static, RangeWriter>),
 }
 
-impl Inflater {
+impl RecordInflater {
     /// What follows the record does not matter, even if it cannot be decompressed.
     fn push(&mut self, bytes: &[u8]) -> Result<(), ReadFailure> {
         let pushed = match self {
@@ -80,7 +83,7 @@ impl Inflater {
         if pushed.is_err() && !self.cut().is_whole() { Err(undecodable()) } else { Ok(()) }
     }
 
-    fn cut(&mut self) -> &mut Cut {
+    fn cut(&mut self) -> &mut RangeWriter {
         match self {
             Self::Gzip(decoder) => decoder.get_mut(),
             Self::Zstd(decoder) => decoder.get_mut(),
@@ -93,20 +96,20 @@ fn undecodable() -> ReadFailure {
 }
 
 /// Keeps a range of the bytes that are written to it.
-struct Cut {
+struct RangeWriter {
     /// So many bytes are still to come before it.
     before: u64,
     length: usize,
     bytes: Vec<u8>,
 }
 
-impl Cut {
+impl RangeWriter {
     const fn is_whole(&self) -> bool {
         self.before == 0 && self.bytes.len() >= self.length
     }
 }
 
-impl Write for Cut {
+impl Write for RangeWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let skipped = self.before.min(bytes.len() as u64);
         self.before -= skipped;

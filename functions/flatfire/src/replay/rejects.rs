@@ -22,7 +22,7 @@ use crate::cloud::Cloud;
 use crate::console;
 use crate::console::unreadable;
 use crate::database;
-use crate::dictionary::{self, Apart};
+use crate::dictionary::{self, SingleResource};
 use crate::input::Inputs;
 use crate::kept_out;
 use crate::load::tell_missing_indexes;
@@ -145,7 +145,7 @@ impl Replayer {
         if is_same {
             return Ok(RejectFate::Again);
         }
-        dictionary::fill(&self.ledger, &reject.load, Apart::Replayed, offset, columns).await?;
+        dictionary::fill(&self.ledger, &reject.load, SingleResource::Replayed { offset }, columns).await?;
         self.store.remove_reject(&reject.id).await?;
         if written.superseded > 0 {
             for key in keys {

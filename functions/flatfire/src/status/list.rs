@@ -7,17 +7,17 @@ use super::{object_name, word};
 use crate::console::moment;
 
 /// What stands in the table besides the object. The first ones have room in any terminal.
-const COLUMNS: [Column; 7] = [
-    Column { name: "begun", is_number: false, cell: |load| short_moment(load.begun) },
-    Column { name: "status", is_number: false, cell: |load| word(load).to_owned() },
-    Column { name: "rejected", is_number: true, cell: |load| load.summary.rejected.to_string() },
-    Column { name: "rows", is_number: true, cell: |load| load.summary.rows.to_string() },
-    Column { name: "records", is_number: true, cell: |load| load.summary.records.to_string() },
-    Column { name: "attempts", is_number: true, cell: |load| load.attempts.to_string() },
-    Column { name: "problem", is_number: false, cell: |load| load.problem.clone().unwrap_or_default() },
+const COLUMNS: [ListColumn; 7] = [
+    ListColumn { name: "begun", is_number: false, cell: |load| short_moment(load.begun) },
+    ListColumn { name: "status", is_number: false, cell: |load| word(load).to_owned() },
+    ListColumn { name: "rejected", is_number: true, cell: |load| load.summary.rejected.to_string() },
+    ListColumn { name: "rows", is_number: true, cell: |load| load.summary.rows.to_string() },
+    ListColumn { name: "records", is_number: true, cell: |load| load.summary.records.to_string() },
+    ListColumn { name: "attempts", is_number: true, cell: |load| load.attempts.to_string() },
+    ListColumn { name: "problem", is_number: false, cell: |load| load.problem.clone().unwrap_or_default() },
 ];
 
-struct Column {
+struct ListColumn {
     name: &'static str,
     is_number: bool,
     cell: fn(&Load) -> String,

@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 
 use super::json::{self, object, time};
 use super::queues::Depth;
-use super::{Kind, STUCK, Status, length, list};
+use super::{LoadKind, STUCK, StatusArguments, length, list};
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 const HOUR: f64 = 60.0 * 60.0 * 1_000.0;
@@ -26,23 +26,23 @@ const LISTED_FOLDERS: usize = 20;
 const MOST_COUNTED: u32 = 1_000;
 
 /// What needs somebody to do something.
-const NEEDS_SOMEBODY: [(Kind, &str); 3] = [
-    (Kind::Of(LoadStatus::Failed), "failed"),
-    (Kind::Of(LoadStatus::Refused), "refused"),
-    (Kind::Stuck, STUCK),
+const NEEDS_SOMEBODY: [(LoadKind, &str); 3] = [
+    (LoadKind::Of(LoadStatus::Failed), "failed"),
+    (LoadKind::Of(LoadStatus::Refused), "refused"),
+    (LoadKind::Stuck, STUCK),
 ];
 
 /// The sums of a time that ends now.
-struct Column {
+struct PageColumn {
     name: String,
     since: i64,
     sums: LoadSums,
 }
 
 /// Everything on the page.
-struct Page {
+struct StatusPage {
     now: i64,
-    columns: Vec<Column>,
+    columns: Vec<PageColumn>,
     depths: Vec<Depth>,
     folders: BTreeMap<Folder, i64>,
     /// How many loads need somebody, by their word, however long ago they began.
@@ -51,7 +51,7 @@ struct Page {
 }
 
 /// Prints the page. A queue that cannot be read costs nothing else.
-pub(super) async fn print(store: &dyn Store, arguments: &Status) -> anyhow::Result<Outcome> {
+pub(super) async fn print(store: &dyn Store, arguments: &StatusArguments) -> anyhow::Result<Outcome> {
     let (depths, outcome) = match arguments.queues.depths().await {
         Ok(depths) => (depths, Outcome::Done),
         Err(error) => {
@@ -59,7 +59,7 @@ pub(super) async fn print(store: &dyn Store, arguments: &Status) -> anyhow::Resu
             (Vec::new(), Outcome::Failed)
         }
     };
-    let page = Page::read(store, arguments, depths).await?;
+    let page = StatusPage::read(store, arguments, depths).await?;
     if arguments.json {
         console::print(&page.json().to_string())?;
         return Ok(outcome);
@@ -72,8 +72,12 @@ pub(super) async fn print(store: &dyn Store, arguments: &Status) -> anyhow::Resu
     Ok(outcome)
 }
 
-impl Page {
-    async fn read(store: &dyn Store, arguments: &Status, depths: Vec<Depth>) -> Result<Self, StoreError> {
+impl StatusPage {
+    async fn read(
+        store: &dyn Store,
+        arguments: &StatusArguments,
+        depths: Vec<Depth>,
+    ) -> Result<Self, StoreError> {
         let now = milliseconds_now();
         let columns = columns(store, arguments.since, now);
         let folders = period(Some(arguments.since.unwrap_or(now - FOLDERS_WITHIN)));
@@ -102,7 +106,7 @@ impl Page {
     fn sums(&self) -> Vec<String> {
         let mut lines = vec![(String::new(), self.cells(|column| column.name.clone()))];
         for status in LoadStatus::ALL {
-            let count = |column: &Column| column.sums.statuses.get(&status).copied().unwrap_or_default();
+            let count = |column: &PageColumn| column.sums.statuses.get(&status).copied().unwrap_or_default();
             if self.columns.iter().any(|column| count(column) > 0) {
                 lines.push((status.as_str().to_owned(), self.cells(|column| grouped(count(column)))));
             }
@@ -121,11 +125,11 @@ impl Page {
         lines.into_iter().map(line).collect()
     }
 
-    fn cells(&self, cell: impl Fn(&Column) -> String) -> Vec<String> {
+    fn cells(&self, cell: impl Fn(&PageColumn) -> String) -> Vec<String> {
         self.columns.iter().map(cell).collect()
     }
 
-    fn rate(&self, column: &Column, count: u64) -> String {
+    fn rate(&self, column: &PageColumn, count: u64) -> String {
         grouped(per_hour(count, self.now - column.since))
     }
 
@@ -191,8 +195,8 @@ impl Page {
         ])
     }
 
-    fn column_json(&self, column: &Column) -> Value {
-        let Column { name, since, sums } = column;
+    fn column_json(&self, column: &PageColumn) -> Value {
+        let PageColumn { name, since, sums } = column;
         let statuses: BTreeMap<&str, u64> =
             sums.statuses.iter().map(|(status, count)| (status.as_str(), *count)).collect();
         let span = self.now - since;
@@ -211,10 +215,10 @@ const fn period(since: Option<i64>) -> LoadPeriod {
 }
 
 /// Sums what came since a moment, or today and within seven days: each load is read once.
-async fn columns(store: &dyn Store, since: Option<i64>, now: i64) -> Result<Vec<Column>, StoreError> {
+async fn columns(store: &dyn Store, since: Option<i64>, now: i64) -> Result<Vec<PageColumn>, StoreError> {
     if let Some(since) = since {
         let sums = store.sum_loads(&period(Some(since))).await?;
-        return Ok(vec![Column { name: format!("since {}", moment(since)), since, sums }]);
+        return Ok(vec![PageColumn { name: format!("since {}", moment(since)), since, sums }]);
     }
     let (today, week) = (now - now.rem_euclid(DAY), now - 7 * DAY);
     let before = LoadPeriod { until: Some(today), ..period(Some(week)) };
@@ -222,8 +226,8 @@ async fn columns(store: &dyn Store, since: Option<i64>, now: i64) -> Result<Vec<
     let (of_today, mut of_week) = try_join!(store.sum_loads(&today_alone), store.sum_loads(&before))?;
     of_week += of_today.clone();
     Ok(vec![
-        Column { name: "today".to_owned(), since: today, sums: of_today },
-        Column { name: "7 days".to_owned(), since: week, sums: of_week },
+        PageColumn { name: "today".to_owned(), since: today, sums: of_today },
+        PageColumn { name: "7 days".to_owned(), since: week, sums: of_week },
     ])
 }
 
@@ -237,7 +241,7 @@ async fn open(store: &dyn Store) -> Result<Vec<(&'static str, usize)>, StoreErro
 }
 
 /// Returns the latest loads, those before all others that need a look: at most half, if there are enough others.
-async fn loads(store: &dyn Store, arguments: &Status) -> Result<Vec<Load>, StoreError> {
+async fn loads(store: &dyn Store, arguments: &StatusArguments) -> Result<Vec<Load>, StoreError> {
     let (limit, period) = (arguments.limit, period(arguments.since));
     let kinds: Vec<LoadFilter> = NEEDS_SOMEBODY
         .iter()

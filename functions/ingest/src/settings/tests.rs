@@ -10,13 +10,15 @@ use mongodb_store::{Retention, Validation};
 use pipeline::object::{ObjectRef, Pin};
 
 use super::{
-    Choices, ConnectionSource, InvalidSettings, LogKeys, LogLevel, Settings, Tables, VariableReader,
+    Choices, ConnectionSource, FunctionSettings, InvalidSettings, LogKeys, LogLevel, Tables, VariableReader,
 };
 
 const URI: (&str, &str) = ("MONGODB_URI", "mongodb://user:CANARY@localhost/");
 
-fn read(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
-    Settings::read(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+fn read(variables: &[(&str, &str)]) -> Result<FunctionSettings, InvalidSettings> {
+    FunctionSettings::read(|name| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+    })
 }
 
 fn choices(variables: &[(&str, &str)]) -> Choices {
@@ -216,7 +218,7 @@ fn the_archive_s_name_must_be_one_as_well() {
 
 #[test]
 fn what_is_no_text_is_a_mistake() {
-    let invalid = Settings::read(|name| match name {
+    let invalid = FunctionSettings::read(|name| match name {
         "MONGODB_URI" => Some(URI.1.into()),
         "WATCHED_PREFIX" => Some(OsString::from_vec(vec![0xff])),
         _ => None,

@@ -6,7 +6,7 @@ use crate::model::{Datatype, Primitive};
 
 /// A column of a compiled view.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct ViewColumn {
     /// The name.
     pub name: String,
     /// The FHIRPath that fills it; in a union, that of the first branch.
@@ -43,7 +43,7 @@ pub enum KeyColumn {
     Reference,
 }
 
-impl Column {
+impl ViewColumn {
     /// Returns the type of the column.
     #[must_use]
     pub const fn column_type(&self) -> ColumnType {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::fhirpath::{CompiledPath, Compiler, PathTrie, Pool, StaticType, TypeSet, can_be_boolean};
 use crate::model::{Datatype, ResourceTypes, type_named};
 
-use super::column::{Column, KeyColumn, Tag, resolve};
+use super::column::{KeyColumn, Tag, ViewColumn, resolve};
 use super::constant;
 use super::definition::{
     ColumnDefinition, Definition, DefinitionPath, DefinitionReader, Iteration, SelectDefinition,
@@ -96,7 +96,7 @@ fn root_of(children: Vec<Child>, slots: Range<usize>, conditions: &mut [Conditio
 /// A column and where it was first defined.
 struct CompiledColumn {
     place: String,
-    column: Column,
+    column: ViewColumn,
 }
 
 struct Builder<'b> {
@@ -322,7 +322,7 @@ impl Builder<'_> {
         };
         let tags =
             definition.tags.iter().map(|(name, value)| Tag { name: name.clone(), value: value.clone() });
-        let column = Column {
+        let column = ViewColumn {
             name: definition.name.clone(),
             path: definition.path.text.clone(),
             datatype: resolved.datatype,

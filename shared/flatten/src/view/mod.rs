@@ -43,7 +43,7 @@ mod emit;
 mod profile;
 pub mod schema;
 
-pub use column::{Column, KeyColumn, Tag};
+pub use column::{KeyColumn, Tag, ViewColumn};
 pub use invalid::{InvalidView, Mistake};
 pub use plan::{NamedPlan, Plan};
 pub use profile::Profile;

@@ -9,7 +9,7 @@ use crate::fhirpath::{Pool, SetId};
 use crate::model::Primitive;
 use crate::row::{ColumnId, Names, TableId};
 
-use super::column::Column;
+use super::column::ViewColumn;
 use super::invalid::Mistake;
 use super::select::{PathProgram, Select};
 
@@ -19,7 +19,7 @@ use super::select::{PathProgram, Select};
 pub struct Plan {
     pub(super) name: String,
     pub(super) resource_type: String,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<ViewColumn>,
     /// How the cells of each column are written.
     pub(super) formats: Vec<CellFormat>,
     pub(super) notices: Vec<Mistake>,
@@ -60,7 +60,7 @@ impl Plan {
 
     /// Returns the columns in order.
     #[must_use]
-    pub fn columns(&self) -> &[Column] {
+    pub fn columns(&self) -> &[ViewColumn] {
         &self.columns
     }
 
@@ -91,7 +91,7 @@ impl Plan {
     }
 
     /// Returns the columns that join: the keys of resources and references.
-    pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
+    pub fn key_columns(&self) -> impl Iterator<Item = &ViewColumn> {
         self.columns.iter().filter(|column| column.key.is_some())
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::column_type::CellType;
 
-use super::column::Column;
+use super::column::ViewColumn;
 use super::plan::Plan;
 
 /// Returns the `$jsonSchema` that a MongoDB validator takes. A key that is still to be resolved leaves its cell out, so
@@ -62,7 +62,7 @@ pub fn sql(plan: &Plan) -> String {
 
 /// Returns the type of a column in standard SQL; what a tag `ansi/type` says goes first.
 #[must_use]
-pub fn sql_type(column: &Column) -> &str {
+pub fn sql_type(column: &ViewColumn) -> &str {
     match (&column.ansi_type, column.cell) {
         (Some(ansi), _) => ansi,
         (None, CellType::Boolean) => "BOOLEAN",

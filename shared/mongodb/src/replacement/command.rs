@@ -23,7 +23,7 @@ pub(crate) enum DocumentPlace<'b> {
 
 /// A document of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Document {
+pub(crate) enum BatchDocument {
     /// A row, by its index in the batch's arena.
     Row {
         /// Its resource, by its index in the batch.
@@ -49,7 +49,7 @@ pub(crate) enum Document {
 }
 
 /// The commands of one stage that write or read documents, by collection.
-pub(super) type Documents<'b> = BTreeMap<DocumentPlace<'b>, Vec<Document>>;
+pub(super) type Documents<'b> = BTreeMap<DocumentPlace<'b>, Vec<BatchDocument>>;
 
 /// Statements on one collection.
 #[derive(Debug, Clone)]
@@ -59,14 +59,14 @@ pub(crate) enum ReplacementCommand<'b> {
         /// The collection.
         place: DocumentPlace<'b>,
         /// The documents.
-        documents: Vec<Document>,
+        documents: Vec<BatchDocument>,
     },
     /// Replace the document of that `_id` if its `_version` is lower, insert it if there is none.
     Replace {
         /// The collection.
         place: DocumentPlace<'b>,
         /// The documents.
-        documents: Vec<Document>,
+        documents: Vec<BatchDocument>,
     },
     /// Read the `_version` that stands under the `_id` of each document. Among the tombstones, the mark of its resource
     /// is looked for too, and the newer of both is the answer.
@@ -74,14 +74,14 @@ pub(crate) enum ReplacementCommand<'b> {
         /// The collection.
         place: DocumentPlace<'b>,
         /// The documents.
-        documents: Vec<Document>,
+        documents: Vec<BatchDocument>,
     },
     /// Read what stands under the `_id` of each document, before anything is written.
     Standing {
         /// The collection.
         place: DocumentPlace<'b>,
         /// The documents.
-        documents: Vec<Document>,
+        documents: Vec<BatchDocument>,
     },
     /// Remove the document whose `_id` is the key of a resource.
     Delete {
@@ -107,7 +107,7 @@ pub(crate) enum ReplacementCommand<'b> {
         /// The table.
         table: Arc<str>,
         /// The documents.
-        documents: Vec<Document>,
+        documents: Vec<BatchDocument>,
     },
     /// Remove the row whose `_id` is the key of a resource from a table that was noted.
     DeleteIn {
@@ -181,7 +181,7 @@ pub(crate) enum WriteOutcome {
     Refused(i32),
 }
 
-impl Document {
+impl BatchDocument {
     /// The resource it belongs to, by its index in the batch.
     pub(crate) const fn resource(self) -> usize {
         match self {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use flatten::row::{Names, Rows};
 
-use super::{Document, DocumentPlace, Expectations, Replacement};
+use super::{BatchDocument, DocumentPlace, Expectations, Replacement};
 use crate::simulation::{SimulatedMongo, State};
 use exploration::{Exploration, cleared, run_alone};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
@@ -115,7 +115,7 @@ fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
 fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_tables: bool) -> State {
     let mut state = State::default();
     if shape == Shape::Erased {
-        state.insert(newest, DocumentPlace::Tombstones, Document::Mark { resource: 0 });
+        state.insert(newest, DocumentPlace::Tombstones, BatchDocument::Mark { resource: 0 });
         return state;
     }
     let mut replacement = Replacement::new(newest);
@@ -125,7 +125,7 @@ fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_table
         planned.anchor = super::Anchor::Tombstone;
     }
     if planned.anchor == super::Anchor::Tombstone {
-        state.insert(newest, DocumentPlace::Tombstones, Document::Tombstone { resource: 0 });
+        state.insert(newest, DocumentPlace::Tombstones, BatchDocument::Tombstone { resource: 0 });
     }
     let anchored = has_home && matches!(shape, Shape::Full | Shape::Same | Shape::Shrunk);
     assert_eq!(anchored, matches!(planned.anchor, super::Anchor::Row(_)));

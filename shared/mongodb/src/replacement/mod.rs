@@ -72,7 +72,8 @@ use command::{Documents, inserts, replaces, standing_in, versions};
 use expectations::Expectation;
 
 pub(crate) use command::{
-    Bound, CommandAnswer, Document, DocumentPlace, FoundDocument, Removal, ReplacementCommand, WriteOutcome,
+    BatchDocument, Bound, CommandAnswer, DocumentPlace, FoundDocument, Removal, ReplacementCommand,
+    WriteOutcome,
 };
 pub(crate) use expectations::Expectations;
 pub use known_tables::RowKind;
@@ -260,7 +261,12 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_found(&mut self, place: DocumentPlace<'b>, document: Document, found: Option<FoundDocument>) {
+    fn take_found(
+        &mut self,
+        place: DocumentPlace<'b>,
+        document: BatchDocument,
+        found: Option<FoundDocument>,
+    ) {
         *self.met.entry(place).or_default() |= found.is_some();
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         planned.found = AnchorState::Nothing;
@@ -270,7 +276,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// The stage has moved on by the time its answers arrive.
-    fn take_written(&mut self, place: DocumentPlace<'b>, document: Document, written: WriteOutcome) {
+    fn take_written(&mut self, place: DocumentPlace<'b>, document: BatchDocument, written: WriteOutcome) {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         match written {
@@ -295,7 +301,7 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_version(&mut self, place: DocumentPlace<'b>, document: Document, version: Option<String>) {
+    fn take_version(&mut self, place: DocumentPlace<'b>, document: BatchDocument, version: Option<String>) {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         if stage == Stage::InsertAnchors {
@@ -311,7 +317,7 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_version_elsewhere(&mut self, document: Document, version: Option<String>) {
+    fn take_version_elsewhere(&mut self, document: BatchDocument, version: Option<String>) {
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         planned.elsewhere = planned.elsewhere.take().max(version);
     }
@@ -354,7 +360,7 @@ impl<'b> Replacement<'b> {
 
     /// The anchors that met a document without having been looked for.
     fn comparisons_of_met(&self) -> Vec<ReplacementCommand<'b>> {
-        let is_new = |document: &Document| {
+        let is_new = |document: &BatchDocument| {
             let planned = self.resources.get(document.resource());
             planned.is_some_and(|planned| planned.found == AnchorState::Unknown)
         };
@@ -378,7 +384,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// The anchors that are documents with content, each with its place.
-    fn anchors_to_compare(&self) -> impl Iterator<Item = (DocumentPlace<'b>, Document)> {
+    fn anchors_to_compare(&self) -> impl Iterator<Item = (DocumentPlace<'b>, BatchDocument)> {
         self.open()
             .filter(|(_, planned)| matches!(planned.anchor, Anchor::Row(_) | Anchor::Archive))
             .filter_map(|(index, planned)| planned.anchor_document(index))
@@ -417,13 +423,13 @@ impl<'b> Replacement<'b> {
 
     /// Who else has been at the keys of this batch.
     fn looks(&self) -> Vec<ReplacementCommand<'b>> {
-        let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<Document>>::new());
+        let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<BatchDocument>>::new());
         for (index, planned) in self.standing() {
             for (place, document) in planned.looks(index, &self.known) {
                 looks.entry(place).or_default().push(document);
             }
             for table in planned.other_anchors(&self.known).tables {
-                elsewhere.entry(table).or_default().push(Document::Tombstone { resource: index });
+                elsewhere.entry(table).or_default().push(BatchDocument::Tombstone { resource: index });
             }
         }
         let elsewhere = (elsewhere.into_iter())

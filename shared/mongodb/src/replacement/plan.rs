@@ -8,7 +8,7 @@ use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::version::ERASED;
 
-use super::command::{Bound, Document, DocumentPlace, FoundDocument};
+use super::command::{BatchDocument, Bound, DocumentPlace, FoundDocument};
 use super::known_tables::{KnownTables, Note, RowKind, TablesOfType};
 
 /// A resource of the batch and what is known of it so far.
@@ -156,10 +156,10 @@ impl<'b> Planned<'b> {
         &self,
         resource: usize,
         batch: &'b WriteBatch,
-    ) -> impl Iterator<Item = (DocumentPlace<'b>, Document)> + use<'b> {
+    ) -> impl Iterator<Item = (DocumentPlace<'b>, BatchDocument)> + use<'b> {
         let anchor = self.anchor;
         let archived = matches!(self.resource.fate, Fate::Archived(_)) && anchor == Anchor::Tombstone;
-        let archived = archived.then(|| (self.archive(), Document::Archived { resource }));
+        let archived = archived.then(|| (self.archive(), BatchDocument::Archived { resource }));
         let range = match &self.resource.fate {
             Fate::Rows(range) if anchor != Anchor::Nowhere => range.clone(),
             _ => 0..0,
@@ -167,18 +167,18 @@ impl<'b> Planned<'b> {
         let rows = (range.clone().zip(batch.rows.range(range)))
             .filter(move |&(index, _)| anchor != Anchor::Row(index))
             .map(move |(row, cells)| {
-                (DocumentPlace::Table(batch.names.table(cells.table())), Document::Row { resource, row })
+                (DocumentPlace::Table(batch.names.table(cells.table())), BatchDocument::Row { resource, row })
             });
         archived.into_iter().chain(rows)
     }
 
     /// The anchor and its place.
-    pub(super) fn anchor_document(&self, resource: usize) -> Option<(DocumentPlace<'b>, Document)> {
+    pub(super) fn anchor_document(&self, resource: usize) -> Option<(DocumentPlace<'b>, BatchDocument)> {
         match self.anchor {
-            Anchor::Row(row) => Some((self.row_place(), Document::Row { resource, row })),
-            Anchor::Archive => Some((self.archive(), Document::Archived { resource })),
-            Anchor::Tombstone => Some((DocumentPlace::Tombstones, Document::Tombstone { resource })),
-            Anchor::Mark => Some((DocumentPlace::Tombstones, Document::Mark { resource })),
+            Anchor::Row(row) => Some((self.row_place(), BatchDocument::Row { resource, row })),
+            Anchor::Archive => Some((self.archive(), BatchDocument::Archived { resource })),
+            Anchor::Tombstone => Some((DocumentPlace::Tombstones, BatchDocument::Tombstone { resource })),
+            Anchor::Mark => Some((DocumentPlace::Tombstones, BatchDocument::Mark { resource })),
             Anchor::Nowhere => None,
         }
     }
@@ -188,8 +188,8 @@ impl<'b> Planned<'b> {
         &self,
         resource: usize,
         known: &KnownTables,
-    ) -> impl Iterator<Item = (DocumentPlace<'b>, Document)> + use<'b> {
-        let by_key = Document::Tombstone { resource };
+    ) -> impl Iterator<Item = (DocumentPlace<'b>, BatchDocument)> + use<'b> {
+        let by_key = BatchDocument::Tombstone { resource };
         let (row, tombstone) = match self.anchor {
             Anchor::Nowhere | Anchor::Mark => (false, false),
             Anchor::Tombstone => (true, true),

@@ -12,7 +12,7 @@ use pipeline::batch::{Reject, WriteBatch};
 use pipeline::erasure::{ERASURES, MARK, Marks, SECRET_BYTES, SECRET_ID};
 use pipeline::interrupted::Interrupted;
 
-use crate::replacement::{Document, DocumentPlace};
+use crate::replacement::{BatchDocument, DocumentPlace};
 
 use super::chunks::{UPDATE, cut};
 use super::{MongoStore, statements};
@@ -95,7 +95,7 @@ impl MongoStore {
     pub(super) async fn tombstones(
         &self,
         batch: &WriteBatch,
-        documents: &[Document],
+        documents: &[BatchDocument],
     ) -> Result<Vec<Option<String>>, Interrupted> {
         if !self.any_tombstone().await? {
             return Ok(vec![None; documents.len()]);

@@ -2,7 +2,7 @@
 
 use crate::encode::HASH_FIELD;
 use crate::encode::{BsonWriter, RowEncoder};
-use crate::replacement::{Bound, Document, Note, Removal};
+use crate::replacement::{BatchDocument, Bound, Note, Removal};
 use crate::{ids_with_suffix, records};
 use pipeline::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use pipeline::erasure::MARK;
@@ -13,7 +13,7 @@ pub(super) fn guarded_replace(
     writer: &mut BsonWriter,
     encoder: &mut RowEncoder<'_>,
     batch: &WriteBatch,
-    document: Document,
+    document: BatchDocument,
 ) {
     let version = document.write_of(batch).map_or("", |resource| resource.version.as_str());
     let statement = writer.open();
@@ -74,16 +74,15 @@ pub(super) fn quick_replace(
     writer: &mut BsonWriter,
     encoder: &mut RowEncoder<'_>,
     batch: &WriteBatch,
-    document: Document,
+    document: BatchDocument,
 ) {
     let version = document.write_of(batch).map_or("", |resource| resource.version.as_str());
-    replace_unless(
-        writer,
-        document.id(batch),
-        Comparison { operator: "$gte", field: "_version" },
-        |writer| writer.text("1", version),
-        |writer| document.encode(batch, encoder, writer),
-    );
+    let is_newer = Comparison {
+        operator: "$gte",
+        field: "_version",
+        value: |writer: &mut BsonWriter| writer.text("1", version),
+    };
+    replace_unless(writer, document.id(batch), is_newer, |writer| document.encode(batch, encoder, writer));
 }
 
 /// `{q: {_id}, u: {$set: {type, table, kind: true}}, upsert: true}`
@@ -146,32 +145,33 @@ pub(super) fn completion(writer: &mut BsonWriter, cells: &[&Completion]) {
 /// The condition stands in the update and not in the query, so that a duplicate key means one thing: another writer
 /// inserted it at the same moment, and there is something to compare with now.
 pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
-    let is_newer = Comparison { operator: "$gt", field: records::READING };
-    replace_unless(
-        writer,
-        &reject.id(),
-        is_newer,
-        |writer| writer.count("1", reading.into()),
-        |writer| records::reject(writer, encoder, reject, reading),
-    );
+    let is_newer = Comparison {
+        operator: "$gt",
+        field: records::READING,
+        value: |writer: &mut BsonWriter| writer.count("1", reading.into()),
+    };
+    replace_unless(writer, &reject.id(), is_newer, |writer| {
+        records::reject(writer, encoder, reject, reading);
+    });
 }
 
 /// A condition on the document that stands: its field on the left, a value on the right.
-struct Comparison {
+struct Comparison<V> {
     operator: &'static str,
     field: &'static str,
+    /// Writes the value, as an element of the name `1`.
+    value: V,
 }
 
 /// Replaces the document under an `_id` unless the one that stands meets a condition; inserts it where none stands.
 ///
 /// `{q: {_id}, u: [{$replaceWith: {$cond: [{operator: ["$field", value]}, "$$ROOT", {$literal: document}]}}], upsert: true}`
 ///
-/// `value` writes an element of the name `1`, `document` a document.
+/// `document` writes the document.
 fn replace_unless(
     writer: &mut BsonWriter,
     id: &str,
-    Comparison { operator, field }: Comparison,
-    value: impl FnOnce(&mut BsonWriter),
+    Comparison { operator, field, value }: Comparison<impl FnOnce(&mut BsonWriter)>,
     document: impl FnOnce(&mut BsonWriter),
 ) {
     let statement = writer.open();

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::frame::{BrokenFrame, FramePlace, ResumePoint, Shape};
 use super::scan::Watch;
-use super::unit::{Role, Unit};
+use super::unit::{Role, Unit, UnitStart};
 use super::window::Window;
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -400,7 +400,8 @@ impl Framer {
             (false, true) => Watch::Nothing,
             (false, false) => Watch::BracesAtLineStart,
         };
-        let mut unit = Box::new(Unit::new(role, gap.at, window.line_at(gap.at), first, watch));
+        let start = UnitStart { at: gap.at, line: window.line_at(gap.at), first };
+        let mut unit = Box::new(Unit::new(role, start, watch));
         (unit.at_line_start, unit.after_comma) = (gap.at_line_start, gap.after_comma);
         self.go_on(FramerState::Unit(unit))
     }

@@ -72,9 +72,19 @@ pub(super) struct Unit {
     last_string: (u64, u64),
 }
 
+/// Where a value begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnitStart {
+    pub(super) at: u64,
+    pub(super) line: u64,
+    /// Its first byte.
+    pub(super) first: u8,
+}
+
 impl Unit {
-    /// Returns a value that begins at `start`, with `first` as its first byte.
-    pub(super) fn new(role: Role, start: u64, line: u64, first: u8, watch: Watch) -> Self {
+    /// A value that begins there.
+    pub(super) fn new(role: Role, start: UnitStart, watch: Watch) -> Self {
+        let UnitStart { at: start, line, first } = start;
         let scanner = match (role, first) {
             // A tail begins within its Bundle's brace.
             (Role::Tail, _) | (_, b'"') => Scanner::new(start, u32::from(role == Role::Tail), watch),

@@ -7,6 +7,8 @@ use crate::interrupted::Interrupted;
 use crate::ledger::{Checkpoint, Ledger};
 use crate::summary::Summary;
 
+use super::deadline::Limit;
+
 /// How a reading ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -50,6 +52,8 @@ pub(super) struct Generation {
 /// Where a reading begins, and what it notes on its way.
 #[derive(Clone, Default)]
 pub(super) struct Beginning<'a> {
+    /// How long it may work.
+    pub(super) limit: Limit<'a>,
     pub(super) generation: Generation,
     pub(super) checkpoint: Option<Checkpoint>,
     /// Whether attempts before were stopped at the same place so often that this is the last one.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::time::timeout_at;
 
 use crate::assemble::Assembler;
@@ -25,6 +26,15 @@ const COMPLETIONS_PER_RESOURCE: usize = 10;
 
 /// What an attempt reads even if it has no time: each attempt reads from the beginning.
 const FAR_BYTES: u64 = 256 << 10;
+
+/// What comes next of an object.
+enum NextChunk {
+    Bytes(Bytes),
+    /// The object's end.
+    End,
+    /// The time is up.
+    TimeIsUp,
+}
 
 /// What a step asked for that could not go on.
 enum Drained {
@@ -59,10 +69,10 @@ pub(super) async fn read(
     pipeline: &Pipeline,
     object: &Arc<ObjectRef>,
     beginning: Beginning<'_>,
-    limit: Limit<'_>,
     progress: Progress<'_>,
 ) -> Ended {
-    let mut reading = Reading::new(pipeline, object, beginning, limit);
+    let limit = beginning.limit;
+    let mut reading = Reading::new(pipeline, object, beginning);
     let work = reading.run(pipeline, progress);
     let end = match limit.settle_until() {
         None => work.await,
@@ -76,13 +86,8 @@ pub(super) async fn read(
 }
 
 impl<'a> Reading<'a> {
-    fn new(
-        pipeline: &Pipeline,
-        object: &'a Arc<ObjectRef>,
-        beginning: Beginning<'a>,
-        limit: Limit<'a>,
-    ) -> Self {
-        let Beginning { generation, checkpoint, is_last, notes } = beginning;
+    fn new(pipeline: &Pipeline, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>) -> Self {
+        let Beginning { limit, generation, checkpoint, is_last, notes } = beginning;
         let limits = pipeline.limits;
         let mut writes = Writes::new(Arc::clone(&pipeline.store), limits.writes_at_once, limits.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
@@ -122,12 +127,12 @@ impl<'a> Reading<'a> {
         self.begin_at(bytes.modified(), pipeline);
         loop {
             match self.next_chunk(&mut bytes).await {
-                Ok(Some(Some(chunk))) => {
+                Ok(NextChunk::Bytes(chunk)) => {
                     read += chunk.len() as u64;
                     self.decoder.push(&chunk);
                 }
-                Ok(Some(None)) => break,
-                Ok(None) => return self.stop(is_early).await,
+                Ok(NextChunk::End) => break,
+                Ok(NextChunk::TimeIsUp) => return self.stop(is_early).await,
                 Err(ReadFailure::Gone) if read == 0 => return Ok(self.gone()),
                 Err(ReadFailure::Gone) => return self.cut(BrokenFrame::ObjectGone).await,
                 Err(ReadFailure::Interrupted(interrupted)) => return self.fail(interrupted).await,
@@ -167,14 +172,16 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Returns the next chunk. The inner `None` is the object's end; the outer one means that there is no time.
-    async fn next_chunk(&self, opened: &mut Opened) -> Result<Option<Option<bytes::Bytes>>, ReadFailure> {
-        match self.limit.stop_at(self.is_further()) {
-            None => opened.next_chunk().await.map(Some),
-            Some(stop) => {
-                timeout_at(stop.into(), opened.next_chunk()).await.map_or(Ok(None), |chunk| chunk.map(Some))
-            }
-        }
+    /// Reads the next chunk, if there is time for one.
+    async fn next_chunk(&self, opened: &mut Opened) -> Result<NextChunk, ReadFailure> {
+        let chunk = match self.limit.stop_at(self.is_further()) {
+            None => opened.next_chunk().await,
+            Some(stop) => match timeout_at(stop.into(), opened.next_chunk()).await {
+                Ok(chunk) => chunk,
+                Err(_) => return Ok(NextChunk::TimeIsUp),
+            },
+        };
+        Ok(chunk?.map_or(NextChunk::End, NextChunk::Bytes))
     }
 
     /// Does all that the bytes so far allow: puts frames into the batch, sends full batches.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use flatten::catalog::Catalog;
 use flatten::check::{Gate, Survey};
 use tokio::time::timeout_at;
 
@@ -14,7 +13,7 @@ use crate::object::ObjectRef;
 use crate::source::{ReadFailure, Storage};
 use crate::summary::Summary;
 
-use super::PipelineLimits;
+use super::Pipeline;
 use super::deadline::{Limit, Permit, permit};
 
 /// Returns the gates that an object does not pass, with what the ledger then says; `None` also for an object that is
@@ -22,12 +21,11 @@ use super::deadline::{Limit, Permit, permit};
 ///
 /// A survey leaves nothing to go on with: an object that cannot be read once within the deadline is stopped for.
 pub(super) async fn refuse(
-    storage: &Storage,
-    catalog: &Arc<Catalog>,
-    limits: PipelineLimits,
+    pipeline: &Pipeline,
     object: &Arc<ObjectRef>,
     limit: Limit<'_>,
 ) -> Result<Option<(Vec<Gate>, Summary)>, Interrupted> {
+    let Pipeline { storage, catalog, limits, .. } = pipeline;
     let mut surveyor = Surveyor {
         limit,
         decoder: Decoder::new(limits.decode),

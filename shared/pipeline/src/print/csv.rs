@@ -77,18 +77,18 @@ impl CsvTable {
     pub(super) fn push_row(
         &mut self,
         row: Row<'_>,
-        list: &NameList,
         names: &mut MemberNames,
         holes: &mut Vec<Hole>,
         out: &mut Vec<u8>,
     ) {
+        let list = names.list().clone();
         let (table, start) = (list.table(row.table()), out.len());
         let number = self.tables.of(table);
         out.extend_from_slice(&number.to_le_bytes());
         let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted == table);
         push_field_with(out, |out| {
             if is_wanted {
-                self.push_cells(row, list, names, holes, out);
+                self.push_cells(row, names, holes, out);
             }
         });
         if holes.is_empty() {
@@ -105,7 +105,6 @@ impl CsvTable {
     fn push_cells(
         &mut self,
         row: Row<'_>,
-        list: &NameList,
         names: &mut MemberNames,
         holes: &mut Vec<Hole>,
         out: &mut Vec<u8>,
@@ -114,7 +113,7 @@ impl CsvTable {
         self.contents.add(id);
         push_cell(out, id, |out| quoted(out, row.key().as_bytes()));
         for (column, value) in row.cells() {
-            let number = self.number_of(column, list);
+            let number = self.number_of(column, names.list());
             self.contents.add(number);
             let nested = &mut self.nested;
             push_cell(out, number, |out| match value {

@@ -53,6 +53,11 @@ impl MemberNames {
         Self { list, written: Vec::new() }
     }
 
+    /// Returns the names of the batch.
+    pub(super) const fn list(&self) -> &NameList {
+        &self.list
+    }
+
     fn push(&mut self, column: ColumnId, out: &mut Vec<u8>) {
         let Some(index) = column.index() else { return };
         if index >= self.written.len() {

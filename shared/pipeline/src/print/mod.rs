@@ -121,11 +121,12 @@ impl PrinterState {
                 continue;
             }
             resource.count(&mut summary);
+            let (format, names) = (&self.format, &mut names);
             let (csv, tables) = (&mut self.csv, &mut self.tables);
-            let mut writer = RowWriter { batch, names: &mut names, holes: Vec::new(), csv, tables };
-            let format = &self.format;
-            self.run
-                .add(hash, &resource.version, |out, added| writer.resource(format, resource, out, added))?;
+            self.run.add(hash, &resource.version, |out, added| {
+                RowWriter { format, batch, names, holes: Vec::new(), csv, tables, out, added }
+                    .resource(resource);
+            })?;
         }
         for completion in &batch.completions {
             self.run.complete(&self.hasher, completion)?;
@@ -158,45 +159,36 @@ fn repeated(batch: &WriteBatch, hashes: &[KeyHash]) -> Vec<bool> {
 
 /// Appends the rows of a resource to those that wait.
 struct RowWriter<'w> {
+    format: &'w Format,
     batch: &'w WriteBatch,
     names: &'w mut MemberNames,
     holes: Vec<Hole>,
     csv: &'w mut CsvTable,
     tables: &'w mut BTreeMap<String, u64>,
+    out: &'w mut Vec<u8>,
+    added: &'w mut AddedRows,
 }
 
 impl RowWriter<'_> {
-    fn resource(
-        &mut self,
-        format: &Format,
-        resource: &ResourceWrite,
-        out: &mut Vec<u8>,
-        added: &mut AddedRows,
-    ) {
+    fn resource(&mut self, resource: &ResourceWrite) {
         if let Fate::Rows(rows) = &resource.fate {
             for row in self.batch.rows.range(rows.clone()) {
-                self.row(format, resource, row, out, added);
+                self.row(resource, row);
             }
         }
-        if *format == Format::History {
+        if *self.format == Format::History {
             if let Fate::Archived(text) = &resource.fate {
-                self.line("_archive", &resource.key, out, added, |json| json.archived(resource, text));
+                self.line("_archive", &resource.key, |json| json.archived(resource, text));
             }
             if self.batch.needs_tombstone(resource) {
-                self.line("_tombstones", &resource.key, out, added, |json| json.tombstone(resource));
+                self.line("_tombstones", &resource.key, |json| json.tombstone(resource));
             }
         }
     }
 
-    fn row(
-        &mut self,
-        format: &Format,
-        resource: &ResourceWrite,
-        row: Row<'_>,
-        out: &mut Vec<u8>,
-        added: &mut AddedRows,
-    ) {
-        let table = self.batch.names.table(row.table());
+    fn row(&mut self, resource: &ResourceWrite, row: Row<'_>) {
+        let (format, batch) = (self.format, self.batch);
+        let table = batch.names.table(row.table());
         if matches!(format, Format::JsonLines { table: Some(_) }) {
             match self.tables.get_mut(table) {
                 Some(rows) => *rows += 1,
@@ -205,32 +197,25 @@ impl RowWriter<'_> {
         }
         match format {
             Format::JsonLines { table: Some(wanted) } if wanted != table => {}
-            Format::JsonLines { .. } => self.line(table, row.key(), out, added, |json| json.row(table, row)),
-            Format::History => self.line(table, row.key(), out, added, |json| {
+            Format::JsonLines { .. } => self.line(table, row.key(), |json| json.row(table, row)),
+            Format::History => self.line(table, row.key(), |json| {
                 json.row(table, row);
                 json.origin(resource);
             }),
             Format::Csv { .. } => {
-                let before = out.len();
-                self.csv.push_row(row, &self.batch.names, self.names, &mut self.holes, out);
-                added.push(out.len() - before, table, row.key(), &mut self.holes);
+                let before = self.out.len();
+                self.csv.push_row(row, self.names, &mut self.holes, self.out);
+                self.added.push(self.out.len() - before, table, row.key(), &mut self.holes);
             }
         }
     }
 
-    fn line(
-        &mut self,
-        table: &str,
-        row: &str,
-        out: &mut Vec<u8>,
-        added: &mut AddedRows,
-        write: impl FnOnce(&mut JsonWriter<'_>),
-    ) {
-        let before = out.len();
-        let mut json = JsonWriter::new(out, self.names, &mut self.holes);
+    fn line(&mut self, table: &str, row: &str, write: impl FnOnce(&mut JsonWriter<'_>)) {
+        let before = self.out.len();
+        let mut json = JsonWriter::new(self.out, self.names, &mut self.holes);
         write(&mut json);
         json.end();
-        added.push(out.len() - before, table, row, &mut self.holes);
+        self.added.push(self.out.len() - before, table, row, &mut self.holes);
     }
 }
 

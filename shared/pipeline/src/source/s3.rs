@@ -83,12 +83,11 @@ impl S3Reader {
         // and dropped again.
         let offset = from_offset.saturating_sub(1);
         let mut backoff = s3.retry_policy.backoff.build();
-        let answer = match get(&s3.client, &object, offset, None).await {
+        let get = Get { client: &s3.client, object: &object, offset, total: None };
+        let answer = match get.send().await {
             Ok(answer) => answer,
             Err(GetFailure::Final(failure)) => return Err(failure),
-            Err(GetFailure::Passing(cause)) => {
-                get_again(&s3.client, &object, offset, None, &mut backoff, cause).await?
-            }
+            Err(GetFailure::Passing(cause)) => get.send_again(&mut backoff, cause).await?,
         };
         let object = ObjectRef { pin: answer.pin.clone(), ..object };
         let backoff = s3.retry_policy.backoff.build();
@@ -139,10 +138,10 @@ impl S3Reader {
     }
 
     async fn resume(&mut self, cause: Interrupted) -> Result<(), ReadFailure> {
-        let total = Some(self.total);
         self.from_offset = self.from_offset.max(self.offset);
-        let answer =
-            get_again(&self.s3.client, &self.object, self.offset, total, &mut self.backoff, cause).await?;
+        let (client, object, total) = (&self.s3.client, &self.object, Some(self.total));
+        let get = Get { client, object, offset: self.offset, total };
+        let answer = get.send_again(&mut self.backoff, cause).await?;
         (self.body, self.offset) = (answer.body, answer.offset);
         Ok(())
     }
@@ -158,52 +157,58 @@ struct ObjectPart {
     pin: Pin,
 }
 
-async fn get_again(
-    client: &Client,
-    object: &ObjectRef,
+/// A GET from a byte on.
+#[derive(Clone, Copy)]
+struct Get<'a> {
+    client: &'a Client,
+    object: &'a ObjectRef,
     offset: u64,
+    /// What the object's size is known to be.
     total: Option<u64>,
-    backoff: &mut ExponentialBackoff,
-    mut cause: Interrupted,
-) -> Result<ObjectPart, ReadFailure> {
-    for pause in backoff {
-        tracing::debug!(%cause, offset, "reading an object again");
-        sleep(pause).await;
-        match get(client, object, offset, total).await {
-            Ok(answer) => return Ok(answer),
-            Err(GetFailure::Final(failure)) => return Err(failure),
-            Err(GetFailure::Passing(next)) => cause = next,
-        }
-    }
-    Err(cause.into())
 }
 
-/// Sends one GET from a byte on. `total` is the object's size, if known. A server may ignore the range and answer with
-/// the whole object (RFC 9110, section 14.2).
-async fn get(
-    client: &Client,
-    object: &ObjectRef,
-    offset: u64,
-    total: Option<u64>,
-) -> Result<ObjectPart, GetFailure> {
-    let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
-    match &object.pin {
-        Pin::Version(version) => request = request.version_id(version),
-        Pin::ETag(e_tag) => request = request.if_match(format!("\"{}\"", e_tag.trim_matches('"'))),
-        Pin::Latest => {}
+impl Get<'_> {
+    /// Sends it. A server may ignore the range and answer with the whole object (RFC 9110, section 14.2).
+    async fn send(self) -> Result<ObjectPart, GetFailure> {
+        let Self { client, object, offset, total } = self;
+        let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
+        match &object.pin {
+            Pin::Version(version) => request = request.version_id(version),
+            Pin::ETag(e_tag) => request = request.if_match(format!("\"{}\"", e_tag.trim_matches('"'))),
+            Pin::Latest => {}
+        }
+        if offset > 0 {
+            request = request.range(format!("bytes={offset}-"));
+        }
+        let output = request.send().await.map_err(|error| trouble(&error))?;
+        let (begins, announced) =
+            announced(&output, offset).ok_or(GetFailure::Final(interrupted("range-not-honoured")))?;
+        if total.is_some_and(|total| total != announced) {
+            return Err(GetFailure::Final(interrupted("size-changed")));
+        }
+        let modified = output.last_modified.and_then(|moment| moment.to_millis().ok());
+        let pin = pin_of(object, &output);
+        Ok(ObjectPart { body: output.body, offset: begins, total: announced, modified, pin })
     }
-    if offset > 0 {
-        request = request.range(format!("bytes={offset}-"));
+
+    /// Sends it again, after growing pauses, as long as failures pass.
+    async fn send_again(
+        self,
+        backoff: &mut ExponentialBackoff,
+        mut cause: Interrupted,
+    ) -> Result<ObjectPart, ReadFailure> {
+        let offset = self.offset;
+        for pause in backoff {
+            tracing::debug!(%cause, offset, "reading an object again");
+            sleep(pause).await;
+            match self.send().await {
+                Ok(answer) => return Ok(answer),
+                Err(GetFailure::Final(failure)) => return Err(failure),
+                Err(GetFailure::Passing(next)) => cause = next,
+            }
+        }
+        Err(cause.into())
     }
-    let output = request.send().await.map_err(|error| trouble(&error))?;
-    let (begins, announced) =
-        announced(&output, offset).ok_or(GetFailure::Final(interrupted("range-not-honoured")))?;
-    if total.is_some_and(|total| total != announced) {
-        return Err(GetFailure::Final(interrupted("size-changed")));
-    }
-    let modified = output.last_modified.and_then(|moment| moment.to_millis().ok());
-    let pin = pin_of(object, &output);
-    Ok(ObjectPart { body: output.body, offset: begins, total: announced, modified, pin })
 }
 
 /// Returns where the answer begins and the whole object's size; `None` if it begins elsewhere than at `offset` or 0.

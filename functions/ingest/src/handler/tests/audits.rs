@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::doubles::Bench;
 use super::{batch, failed, put};
-use crate::audit::{AuditRequest, AuditStep, Sums};
+use crate::audit::{AuditRequest, AuditStep};
+use pipeline::audit::VerdictCounts;
 
 fn request() -> Value {
     json!({"audit": {"olderThanMinutes": 360}})
 }
 
-fn sums(counts: &[(AuditVerdict, u64)]) -> Sums {
+fn sums(counts: &[(AuditVerdict, u64)]) -> VerdictCounts {
     counts.iter().copied().collect()
 }
 

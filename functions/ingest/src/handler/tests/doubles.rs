@@ -17,13 +17,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Handler, Invocation, InvocationFailure};
-use crate::audit::{AuditRequest, AuditStep, Auditor, Sums};
+use crate::audit::{AuditRequest, AuditStep, Auditor};
 use crate::log_names::LogKeys;
 use crate::log_names::{LogHash, LogNames};
 use crate::queue::Queue;
 use crate::report::{Report, json_lines};
 use crate::settings::LogLevel;
 use crate::watched::{LargeObjects, Watched};
+use pipeline::audit::VerdictCounts;
 use pipeline::ledger::Status;
 use pipeline::load::{Deadline, Loaded};
 
@@ -74,7 +75,7 @@ impl Bench {
         Self {
             fates: fates.iter().map(|(key, fate)| ((*key).to_owned(), fate.clone())).collect(),
             begun: Arc::default(),
-            audit: Ok(AuditStep::Finished(Sums::new())),
+            audit: Ok(AuditStep::Finished(VerdictCounts::new())),
             audits: Arc::default(),
             calls,
             queue_url: Some(queue_url),
