@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use xtask::bootstrap;
-use xtask::local_line::{Lifetime, Servers, any_is_running};
-use xtask::settings::Settings;
+use xtask::local_line::{Lifetime, ServerPlace, Servers, any_is_running};
+use xtask::settings::ChoreSettings;
 use xtask::tools::Tools;
 use xtask::workspace;
 
@@ -20,7 +20,7 @@ pub struct Line {
     /// The pinned tools.
     pub tools: Tools,
     /// The environment of this process.
-    pub settings: Settings,
+    pub settings: ChoreSettings,
     /// The database and the local cloud. They end with this process.
     pub servers: Servers,
     /// The function as Lambda runs it.
@@ -47,11 +47,12 @@ pub async fn line() -> &'static Line {
 }
 
 async fn start() -> Result<Line> {
-    let settings = Settings::from_environment();
+    let settings = ChoreSettings::from_environment();
     let tools = Tools::find()?;
     let bootstrap = bootstrap::existing()?;
     let directory = new_directory()?;
-    let servers = Servers::start(&tools, &settings, directory.path(), &Lifetime::Owner, true).await?;
+    let place = ServerPlace { tools: &tools, directory: directory.path(), lifetime: &Lifetime::Owner };
+    let servers = Servers::start(&settings, place, true).await?;
     Ok(Line { tools, settings, servers, bootstrap, directory })
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::Mutex;
 
-use xtask::local_line::{Leash, Lifetime};
+use xtask::local_line::{Leash, Lifetime, ServerPlace};
 
 use crate::line::line;
 use crate::stack::{Bucket, Stack, processes_with};
@@ -84,7 +84,9 @@ impl Workers {
         let line = line().await;
         let mut leashes = self.leashes.lock().unwrap();
         let name = self.log_name(leashes.len());
-        let leash = Leash::tie(&line.tools, command, &name, line.directory(), &Lifetime::Owner).unwrap();
+        let place =
+            ServerPlace { tools: &line.tools, directory: line.directory(), lifetime: &Lifetime::Owner };
+        let leash = Leash::tie(place, command, &name).unwrap();
         leashes.push(leash);
     }
 

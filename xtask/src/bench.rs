@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::Subcommand;
 use tempfile::TempDir;
 
-use crate::local_line::{Database, Lifetime};
-use crate::settings::Settings;
+use crate::local_line::{Database, Lifetime, ServerPlace};
+use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;
 use crate::workspace;
@@ -39,7 +39,7 @@ pub enum Bench {
 ///
 /// # Errors
 /// When something cannot be built, or when the answers are wrong.
-pub fn run(settings: &Settings, bench: Bench) -> Result<()> {
+pub fn run(settings: &ChoreSettings, bench: Bench) -> Result<()> {
     match bench {
         Bench::Rows { repetitions } => rows(settings, repetitions),
         Bench::Loads { rows } => on_database(settings, "bench_loads.py", rows),
@@ -47,7 +47,7 @@ pub fn run(settings: &Settings, bench: Bench) -> Result<()> {
     }
 }
 
-fn rows(settings: &Settings, repetitions: u32) -> Result<()> {
+fn rows(settings: &ChoreSettings, repetitions: u32) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Install the tools", || Tools::install_for_tests(settings))?;
     steps.run("Build flatfire and the parser", || {
@@ -64,12 +64,13 @@ fn rows(settings: &Settings, repetitions: u32) -> Result<()> {
 }
 
 /// Runs a script of measurements with the command line and a database.
-fn on_database(settings: &Settings, script: &str, rows: u64) -> Result<()> {
+fn on_database(settings: &ChoreSettings, script: &str, rows: u64) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
     steps.run("Build flatfire", || run_command(build(settings).args(["-p", "flatfire"])))?;
     let directory = TempDir::with_prefix("flatfire-")?;
-    let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, false)?;
+    let place = ServerPlace { tools: &tools, directory: directory.path(), lifetime: &Lifetime::Owner };
+    let database = Database::start(settings, place, false)?;
     steps.run(&format!("Measure on {}", database.description()), || {
         let mut python = Command::new(workspace::tools_directory().join("cloud/bin/python"));
         python.arg(workspace::root().join("xtask/py").join(script));
@@ -78,7 +79,7 @@ fn on_database(settings: &Settings, script: &str, rows: u64) -> Result<()> {
     })
 }
 
-fn build(settings: &Settings) -> Command {
+fn build(settings: &ChoreSettings) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--quiet", "--release", "--target-dir", "target"]);
     cargo.current_dir(workspace::root()).env("PATH", &settings.search_path);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::settings::Settings;
+use crate::settings::ChoreSettings;
 use crate::steps::run_command;
 use crate::tools::Tools;
 use crate::workspace;
@@ -44,7 +44,7 @@ impl BuildProfile {
 ///
 /// # Errors
 /// When the build fails, or this machine cannot run what Lambda runs (only Linux can).
-pub fn build(tools: &Tools, settings: &Settings, profile: BuildProfile) -> Result<PathBuf> {
+pub fn build(tools: &Tools, settings: &ChoreSettings, profile: BuildProfile) -> Result<PathBuf> {
     if !cfg!(target_os = "linux") {
         bail!(
             "the local cloud runs the function's Linux binary itself, so this needs Linux (or WSL on Windows)"

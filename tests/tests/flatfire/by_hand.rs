@@ -7,7 +7,7 @@ use std::process::Command;
 use flatfire_tests::{Line, Stack, eventually, line, text};
 use serde_json::Value;
 use xtask::demo::sample_files;
-use xtask::local_line::{Leash, Lifetime, free_port};
+use xtask::local_line::{Leash, Lifetime, ServerPlace, free_port};
 use xtask::workspace;
 
 /// What the function answers to each file of `events/`, in this order; `sam_invoke.py` expects the same. The versions
@@ -54,7 +54,8 @@ impl Watch {
         command.args(["lambda", "watch", "--ignore-changes", "--invoke-address", "127.0.0.1"]);
         command.args(["--invoke-port", &port.to_string(), "--env-file"]).arg(environment);
         command.arg("--manifest-path").arg(workspace::root().join("Cargo.toml"));
-        let server = Leash::tie(&line.tools, &command, "cargo-lambda", &directory, &Lifetime::Owner).unwrap();
+        let place = ServerPlace { tools: &line.tools, directory: &directory, lifetime: &Lifetime::Owner };
+        let server = Leash::tie(place, &command, "cargo-lambda").unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         eventually("cargo lambda watch", async || TcpStream::connect(address).ok()).await;
         Self { server, port }

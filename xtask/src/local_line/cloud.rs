@@ -1,6 +1,5 @@
 //! The local cloud: S3, SQS, Lambda, `CloudFormation` and Secrets Manager on one loopback port.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,9 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::leash::{Leash, Lifetime, free_port};
-use crate::settings::Settings;
-use crate::tools::Tools;
+use super::leash::{Leash, ServerPlace, free_port};
+use crate::settings::ChoreSettings;
 use crate::workspace;
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -37,16 +35,12 @@ impl LocalCloud {
     ///
     /// # Errors
     /// When it does not start or does not answer in time; with the end of its log.
-    pub async fn start(
-        tools: &Tools,
-        settings: &Settings,
-        directory: &Path,
-        lifetime: &Lifetime,
-    ) -> Result<Self> {
+    pub async fn start(settings: &ChoreSettings, place: ServerPlace<'_>) -> Result<Self> {
         let port = free_port()?;
         let endpoint = format!("http://127.0.0.1:{port}");
-        let command = ministack(tools, settings, directory, port, &endpoint);
-        let mut server = Leash::tie(tools, &command, "ministack", directory, lifetime)?;
+        let mut command = ministack(settings, place, port);
+        command.env("AWS_ENDPOINT_URL", &endpoint);
+        let mut server = Leash::tie(place, &command, "ministack")?;
         let deadline = Instant::now() + READY_WITHIN;
         while !answers(port).await {
             server.ensure_running()?;
@@ -73,13 +67,14 @@ impl LocalCloud {
 
 /// The functions inherit the cloud's environment, so it holds nothing of the caller's: no credentials, no settings.
 /// `AUTH` makes the cloud enforce the roles and policies of the template.
-fn ministack(tools: &Tools, settings: &Settings, directory: &Path, port: u16, endpoint: &str) -> Command {
+fn ministack(settings: &ChoreSettings, place: ServerPlace<'_>, port: u16) -> Command {
+    let ServerPlace { tools, directory, .. } = place;
     let mut command = Command::new(tools.cloud_program("python"));
     command.arg(workspace::root().join("xtask/py/serve_cloud.py")).arg(port.to_string());
     command.env("PATH", &settings.search_path).env("HOME", directory).env("TMPDIR", directory);
     command.env("MINISTACK_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
     command.env("MINISTACK_REGION", REGION).env("MINISTACK_ACCOUNT_ID", ACCESS_KEY);
-    command.env("AWS_SECRET_ACCESS_KEY", SECRET_KEY).env("AWS_ENDPOINT_URL", endpoint);
+    command.env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
     command.env("AUTH", "true").env("LAMBDA_EXECUTOR", "local").env("LOG_LEVEL", "INFO");
     command
 }

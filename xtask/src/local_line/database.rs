@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::leash::{Leash, Lifetime, free_port};
-use crate::settings::Settings;
+use super::leash::{Leash, ServerPlace, free_port};
+use crate::settings::ChoreSettings;
 use crate::tools::{Tools, mongod_version};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -44,13 +44,8 @@ impl Database {
     ///
     /// # Errors
     /// When it does not start or does not answer in time; with the end of its log.
-    pub fn start(
-        tools: &Tools,
-        settings: &Settings,
-        directory: &Path,
-        lifetime: &Lifetime,
-        test_commands: bool,
-    ) -> Result<Self> {
+    pub fn start(settings: &ChoreSettings, place: ServerPlace<'_>, test_commands: bool) -> Result<Self> {
+        let ServerPlace { tools, directory, .. } = place;
         if let Some(uri) = &settings.mongodb_uri {
             let mut given = Self { uri: uri.clone(), description: "MONGODB_URI".to_owned(), server: None };
             given.wait_until_writable(tools, None)?;
@@ -59,12 +54,12 @@ impl Database {
         }
         let port = free_port()?;
         let local = match find_mongod(tools, settings) {
-            Some((mongod, version)) => mongod_server(&mongod, &version, port, directory, test_commands)?,
+            Some(mongod) => mongod_server(&mongod, port, directory, test_commands)?,
             None => secantus_server(tools, port, directory, test_commands),
         };
         let LocalServer { name, description, mut command, replica_set } = local;
         command.env("PATH", &settings.search_path).env("HOME", directory);
-        let server = Leash::tie(tools, &command, name, directory, lifetime)?;
+        let server = Leash::tie(place, &command, name)?;
         let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
         let mut database = Self { uri, description, server: Some(server) };
         database.wait_until_writable(tools, replica_set.as_ref())?;
@@ -118,14 +113,13 @@ pub fn ask<T: DeserializeOwned>(tools: &Tools, uri: &str, arguments: &[&str]) ->
 
 /// Finds a `mongod` that runs, with its version: first on the search path, then in the tools.
 #[must_use]
-pub fn find_mongod(tools: &Tools, settings: &Settings) -> Option<(PathBuf, String)> {
+pub fn find_mongod(tools: &Tools, settings: &ChoreSettings) -> Option<(PathBuf, String)> {
     let candidates = settings.find_program("mongod").into_iter().chain([tools.cloud_program("mongod")]);
     candidates.into_iter().find_map(|mongod| Some((mongod.clone(), mongod_version(&mongod)?)))
 }
 
 fn mongod_server(
-    mongod: &Path,
-    version: &str,
+    (mongod, version): &(PathBuf, String),
     port: u16,
     directory: &Path,
     test_commands: bool,

@@ -35,18 +35,24 @@ pub struct Leash {
     lifetime: Lifetime,
 }
 
+/// Where a server runs, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerPlace<'a> {
+    /// The tools that hold it.
+    pub tools: &'a Tools,
+    /// Where it writes.
+    pub directory: &'a Path,
+    /// For how long it runs.
+    pub lifetime: &'a Lifetime,
+}
+
 impl Leash {
     /// Starts a server whose output goes to `<directory>/<name>.log`. It inherits only what `server` sets itself.
     ///
     /// # Errors
     /// When the program or its log cannot be opened.
-    pub fn tie(
-        tools: &Tools,
-        server: &Command,
-        name: &str,
-        directory: &Path,
-        lifetime: &Lifetime,
-    ) -> Result<Self> {
+    pub fn tie(place: ServerPlace<'_>, server: &Command, name: &str) -> Result<Self> {
+        let ServerPlace { tools, directory, lifetime } = place;
         let log = directory.join(format!("{name}.log"));
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut leash = Command::new(tools.cloud_program("python"));

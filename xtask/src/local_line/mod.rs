@@ -13,9 +13,9 @@ use tempfile::TempDir;
 pub use cloud::{ACCESS_KEY, LocalCloud, REGION, SECRET_KEY};
 pub use database::{Database, ask, find_mongod};
 pub use deployment::{Deployment, Outputs, Stack, UploadedVersion, cloud_command};
-pub use leash::{Leash, Lifetime, any_is_running, free_port};
+pub use leash::{Leash, Lifetime, ServerPlace, any_is_running, free_port};
 
-use crate::settings::Settings;
+use crate::settings::ChoreSettings;
 use crate::tools::Tools;
 use crate::workspace;
 
@@ -33,9 +33,10 @@ impl LocalLine {
     ///
     /// # Errors
     /// When a server does not start or the template is refused.
-    pub async fn start(tools: &Tools, settings: &Settings, bootstrap: &Path) -> Result<Self> {
+    pub async fn start(tools: &Tools, settings: &ChoreSettings, bootstrap: &Path) -> Result<Self> {
         let directory = TempDir::with_prefix("flatfire-")?;
-        let servers = Servers::start(tools, settings, directory.path(), &Lifetime::Owner, false).await?;
+        let place = ServerPlace { tools, directory: directory.path(), lifetime: &Lifetime::Owner };
+        let servers = Servers::start(settings, place, false).await?;
         let deployment = servers.deploy(tools, bootstrap, servers.demo_stack())?;
         Ok(Self { _servers: servers, directory, deployment })
     }
@@ -68,14 +69,12 @@ impl Servers {
     /// # Errors
     /// When one does not start.
     pub async fn start(
-        tools: &Tools,
-        settings: &Settings,
-        directory: &Path,
-        lifetime: &Lifetime,
+        settings: &ChoreSettings,
+        place: ServerPlace<'_>,
         test_commands: bool,
     ) -> Result<Self> {
-        let database = Database::start(tools, settings, directory, lifetime, test_commands)?;
-        let cloud = LocalCloud::start(tools, settings, directory, lifetime).await?;
+        let database = Database::start(settings, place, test_commands)?;
+        let cloud = LocalCloud::start(settings, place).await?;
         Ok(Self { cloud, database })
     }
 
@@ -116,7 +115,12 @@ impl KeptLine {
     ///
     /// # Errors
     /// When one is running already, a server does not start, or the template is refused.
-    pub async fn start(&self, tools: &Tools, settings: &Settings, bootstrap: &Path) -> Result<Deployment> {
+    pub async fn start(
+        &self,
+        tools: &Tools,
+        settings: &ChoreSettings,
+        bootstrap: &Path,
+    ) -> Result<Deployment> {
         if self.file().exists() {
             bail!("a demo is running already, or its machine was switched off; `cargo xtask stop` ends it");
         }
@@ -155,11 +159,11 @@ impl KeptLine {
     async fn start_servers(
         &self,
         tools: &Tools,
-        settings: &Settings,
+        settings: &ChoreSettings,
         bootstrap: &Path,
     ) -> Result<Deployment> {
-        let lifetime = Lifetime::File(self.file());
-        let servers = Servers::start(tools, settings, &self.directory, &lifetime, false).await?;
+        let place = ServerPlace { tools, directory: &self.directory, lifetime: &Lifetime::File(self.file()) };
+        let servers = Servers::start(settings, place, false).await?;
         let deployment = servers.deploy(tools, bootstrap, servers.demo_stack())?;
         self.write_function_environment(&deployment)?;
         std::fs::write(self.file(), serde_json::to_string_pretty(&deployment)?)?;
