@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn every_code_of_the_sources_is_explained() {
         let reading = [
-            include_str!("../../../../shared/pipeline/src/source/mod.rs"),
+            include_str!("../../../../shared/pipeline/src/source.rs"),
             include_str!("../../../../shared/pipeline/src/source/file.rs"),
             include_str!("../../../../shared/pipeline/src/source/read_ahead.rs"),
             include_str!("../../../../shared/pipeline/src/source/s3.rs"),
