@@ -328,7 +328,7 @@ impl Flattening {
     fn extension_names(&self, mistakes: &mut Vec<String>) -> BTreeMap<String, String> {
         let Some(path) = &self.extension_names else { return BTreeMap::new() };
         let text = read_text(path, "--extension-names", mistakes).unwrap_or_else(|| "{}".to_owned());
-        parse_names(&text).unwrap_or_else(|mistake| {
+        automatic::extension_names(&text).unwrap_or_else(|mistake| {
             mistakes.push(format!("--extension-names {}: {mistake}", name_of(path, "EXTENSION_NAMES")));
             BTreeMap::new()
         })
@@ -395,28 +395,13 @@ fn read_views(path: &Path) -> io::Result<Vec<(String, String)>> {
     files.iter().map(|file| Ok((file.display().to_string(), fs::read_to_string(file)?))).collect()
 }
 
-fn parse_names(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let names: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    match names.iter().find(|(url, name)| url.is_empty() || !is_column_name(name)) {
-        Some((url, name)) => {
-            Err(format!("`{name}` for `{url}`: a name has letters, digits and `_` and begins with a letter"))
-        }
-        None => Ok(names),
-    }
-}
-
-fn is_column_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use clap::{Args as _, Command, Parser};
 
-    use super::{LoadSettings, TABLE_VARIABLES, parse_names};
+    use super::{LoadSettings, TABLE_VARIABLES};
 
     #[derive(Debug, Parser)]
     struct Options {
@@ -463,13 +448,5 @@ mod tests {
             versions.insert(catalog.version().to_owned());
         }
         assert!(versions.len() >= settings.len(), "all but gates show in the version: {versions:?}");
-    }
-
-    #[test]
-    fn extension_names_are_column_names() {
-        assert_eq!(parse_names(r#"{"http://x.example/a": "a_1"}"#).unwrap().len(), 1);
-        assert!(parse_names(r#"{"http://x.example/a": "1a"}"#).is_err());
-        assert!(parse_names(r#"{"http://x.example/a": "a.b"}"#).is_err());
-        assert!(parse_names("[]").is_err());
     }
 }

@@ -321,10 +321,7 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
 
     fn extension_names(&mut self) -> BTreeMap<String, String> {
         let Some(text) = self.text("EXTENSION_NAMES") else { return BTreeMap::new() };
-        let names: Option<BTreeMap<String, String>> = serde_json::from_str(&text).ok();
-        let names =
-            names.filter(|names| names.iter().all(|(url, name)| !url.is_empty() && is_column_name(name)));
-        names.unwrap_or_else(|| {
+        automatic::extension_names(&text).unwrap_or_else(|_| {
             self.mistake("EXTENSION_NAMES", EXTENSIONS_RULE);
             BTreeMap::new()
         })
@@ -390,11 +387,6 @@ fn is_mongodb_uri(text: &str) -> bool {
 /// MongoDB manual, "Naming Restrictions"; those of Windows, as the stricter ones.
 fn is_database_name(text: &str) -> bool {
     text.len() <= 63 && !text.contains(['/', '\\', '.', '"', '$', '*', '<', '>', ':', '|', '?', ' ', '\0'])
-}
-
-fn is_column_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl fmt::Debug for ConnectionSource {

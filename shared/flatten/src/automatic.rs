@@ -45,7 +45,7 @@ use resource::{ResourceInput, ResourceWriter};
 
 pub(crate) use naming::mistakes;
 pub use pointer::pointer_at;
-pub use settings::{Arrays, Settings};
+pub use settings::{Arrays, InvalidExtensionNames, Settings, extension_names};
 
 /// Makes the automatic rows of one worker, and caches the columns of every path.
 #[derive(Debug)]

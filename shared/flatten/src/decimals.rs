@@ -33,6 +33,58 @@ impl NearestDouble {
     }
 }
 
+/// How a number of an automatic row fits into a Decimal128.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DecimalFit {
+    /// With all of its digits.
+    Exact,
+    /// Rounded to 34 significant digits.
+    Rounded,
+    /// It is too large, too small or too long.
+    OutOfRange,
+}
+
+/// The digits that a Decimal128 holds exactly (IEEE 754-2008, decimal128).
+const DECIMAL128_DIGITS: usize = 34;
+
+impl DecimalFit {
+    /// Tells how a JSON number fits. The bounds lie far inside the range of decimal128, so that rounding stays within it.
+    pub(crate) fn of(number: &str) -> Self {
+        let (mantissa, exponent) = parts(number);
+        let in_range = exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() < 6_000)
+            && mantissa.len() < 100;
+        let is_short = number.len() <= DECIMAL128_DIGITS || significant_digits(mantissa) <= DECIMAL128_DIGITS;
+        match (in_range, is_short) {
+            (true, true) => Self::Exact,
+            (true, false) => Self::Rounded,
+            (false, _) => Self::OutOfRange,
+        }
+    }
+}
+
+/// Returns whether a Decimal128 holds a JSON number with all of its digits: at most 34 of them, and an exponent
+/// from -6176 to 6111 (IEEE 754-2008, decimal128).
+pub(crate) fn fits_decimal128(number: &str) -> bool {
+    if number.len() <= DECIMAL128_DIGITS && !number.contains(['e', 'E']) {
+        return true;
+    }
+    let (mantissa, exponent) = parts(number);
+    let behind_point = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let exponent = exponent.parse::<i64>().ok().zip(i64::try_from(behind_point).ok());
+    let exponent = exponent.and_then(|(exponent, behind)| exponent.checked_sub(behind));
+    significant_digits(mantissa) <= DECIMAL128_DIGITS
+        && exponent.is_some_and(|exponent| (-6176..=6111).contains(&exponent))
+}
+
+/// Returns the mantissa and the exponent of a JSON number.
+fn parts(number: &str) -> (&str, &str) {
+    number.split_once(['e', 'E']).unwrap_or((number, "0"))
+}
+
+fn significant_digits(mantissa: &str) -> usize {
+    mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count()
+}
+
 /// Longer texts are not read, in bytes. The standard library cuts exponents from 65,536 on, which makes a difference
 /// where about as many digits stand in front of them.
 const LONGEST: usize = 10_000;
@@ -64,7 +116,7 @@ struct Magnitude<'a> {
 impl<'a> Magnitude<'a> {
     fn read(number: &'a str) -> Self {
         let unsigned = number.strip_prefix('-').unwrap_or(number);
-        let (digits, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (digits, exponent) = parts(unsigned);
         let from_first = digits.trim_start_matches(['0', '.']);
         let zeros = digits.len() - from_first.len();
         let point = digits.find('.').unwrap_or(digits.len());

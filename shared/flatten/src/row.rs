@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::json::Node;
 
+pub(crate) use names::is_portable_name;
 pub use names::{ColumnId, ITEM, Name, NameList, Names, TableId};
 
 /// What follows the URN in a [`Value::Pending`] that waits for the target's type instead of its key.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use crate::check::Structural;
-use crate::decimals::{Decimals, NearestDouble};
+use crate::decimals::{DecimalFit, Decimals, NearestDouble};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
 use crate::row::{ColumnId, ITEM, Rows};
@@ -16,9 +16,6 @@ use crate::time::{is_time, moment};
 use super::paths::{Derived, FieldFlags, FieldId, Paths, Scalars};
 use super::pointer::pointer_at;
 use super::settings::Settings;
-
-/// The digits that a Decimal128 holds exactly (IEEE 754-2008, decimal128).
-const DECIMAL_DIGITS: usize = 34;
 
 /// Writes scalars of one resource as cells.
 pub(super) struct CellWriter<'w, 'a> {
@@ -250,7 +247,7 @@ impl<'a> CellWriter<'_, 'a> {
     }
 
     fn exact(&mut self, field: FieldId, digits: &str) {
-        match decimal_fit(digits) {
+        match DecimalFit::of(digits) {
             DecimalFit::Exact => self.rows.decimal(self.paths.column(field), digits),
             DecimalFit::Rounded => {
                 self.rows.decimal(self.paths.column(field), digits);
@@ -274,7 +271,7 @@ impl<'a> CellWriter<'_, 'a> {
     /// Writes a decimal as an item of a list, as text if the number's type cannot hold it.
     fn decimal_item(&mut self, digits: &str) {
         match self.settings.decimals {
-            Decimals::Exact => match decimal_fit(digits) {
+            Decimals::Exact => match DecimalFit::of(digits) {
                 DecimalFit::Exact => self.rows.decimal(ITEM, digits),
                 DecimalFit::Rounded | DecimalFit::OutOfRange => self.rows.text(ITEM, digits),
             },
@@ -310,29 +307,4 @@ impl<'a> CellWriter<'_, 'a> {
             }
         });
     }
-}
-
-/// Tells how a number fits into a Decimal128.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DecimalFit {
-    Exact,
-    Rounded,
-    OutOfRange,
-}
-
-fn decimal_fit(number: &str) -> DecimalFit {
-    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    // Far inside the range of decimal128, whose exponents go from -6176 to 6111.
-    let in_range =
-        exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() < 6_000) && mantissa.len() < 100;
-    let is_short = number.len() <= DECIMAL_DIGITS || significant_digits(mantissa) <= DECIMAL_DIGITS;
-    match (in_range, is_short) {
-        (true, true) => DecimalFit::Exact,
-        (true, false) => DecimalFit::Rounded,
-        (false, _) => DecimalFit::OutOfRange,
-    }
-}
-
-fn significant_digits(mantissa: &str) -> usize {
-    mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count()
 }

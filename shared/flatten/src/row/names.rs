@@ -146,3 +146,9 @@ impl NameList {
         self.0.get(table.0 as usize).map_or("", |name| &name.text)
     }
 }
+
+/// Returns whether a name can be that of a table or a column in any database.
+pub(crate) fn is_portable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -7,8 +7,9 @@ use serde_json::{Map, Value as Json};
 use crate::fhirpath::{Literal, Pool, constant};
 use crate::model::Primitive;
 
-use super::definition::{is_name, join};
+use super::definition::join;
 use super::invalid::Mistake;
+use crate::row::is_portable_name;
 
 /// Names that paths give a meaning of their own.
 const RESERVED: [&str; 4] = ["context", "resource", "rowIndex", "ucum"];
@@ -22,7 +23,7 @@ pub(super) fn bind(
     let mut bound = BTreeMap::new();
     for (place, object) in constants {
         let name = object.get("name").and_then(Json::as_str).unwrap_or_default();
-        if !is_name(name) || RESERVED.contains(&name) {
+        if !is_portable_name(name) || RESERVED.contains(&name) {
             let expected = format!("a name of letters, digits and `_`, none of {}", RESERVED.join(", "));
             mistakes.push(Mistake::new(join(place, "name"), expected));
         }

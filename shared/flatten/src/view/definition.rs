@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::model::ResourceTypes;
+use crate::row::is_portable_name;
 
 use super::invalid::Mistake;
 
@@ -95,7 +96,7 @@ impl DefinitionReader {
             }
         }
         let name = self.text(view, "", "name", NAME).unwrap_or_default();
-        if !name.is_empty() && !is_name(&name) {
+        if !name.is_empty() && !is_portable_name(&name) {
             self.mistake("name", NAME);
         }
         if self.types.contains_in_any_case(&name) {
@@ -186,7 +187,7 @@ impl DefinitionReader {
     fn column(&mut self, column: &Map<String, Json>, place: String) -> Option<ColumnDefinition> {
         self.only(column, &place, &COLUMN_MEMBERS);
         let name = self.text(column, &place, "name", NAME);
-        if name.as_deref().is_some_and(|name| !is_name(name)) {
+        if name.as_deref().is_some_and(|name| !is_portable_name(name)) {
             self.mistake(&join(&place, "name"), NAME);
         }
         let path = self.path(column, &place, "path");
@@ -262,12 +263,6 @@ impl DefinitionReader {
 }
 
 const NAME: &str = "a name of letters, digits and `_` that begins with a letter";
-
-/// Returns whether a name can be that of a table or a column in any database.
-pub(super) fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
 
 pub(super) fn join(at: &str, member: &str) -> String {
     if at.is_empty() { member.to_owned() } else { format!("{at}.{member}") }

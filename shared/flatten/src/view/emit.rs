@@ -1,7 +1,7 @@
 //! Writing items as cells of a column's type.
 
 use crate::column_type::CellType;
-use crate::decimals::NearestDouble;
+use crate::decimals::{NearestDouble, fits_decimal128};
 use crate::defect::DefectCode;
 use crate::fhirpath::{Decimal, Item, ItemValue, Machine, PathError};
 use crate::json::Kind;
@@ -178,18 +178,4 @@ fn double(rows: &mut Rows, name: ColumnId, digits: &str) {
         Some(nearest) => rows.double(name, nearest.value),
         None => rows.text(name, digits),
     }
-}
-
-/// Returns whether a Decimal128 holds a JSON number with all of its digits: at most 34 of them, and an exponent
-/// from -6176 to 6111 (IEEE 754-2008, decimal128).
-fn fits_decimal128(digits: &str) -> bool {
-    if digits.len() <= 34 && !digits.contains(['e', 'E']) {
-        return true;
-    }
-    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
-    let significant = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
-    let behind_point = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let exponent = exponent.parse::<i64>().ok().zip(i64::try_from(behind_point).ok());
-    let exponent = exponent.and_then(|(exponent, behind)| exponent.checked_sub(behind));
-    significant <= 34 && exponent.is_some_and(|exponent| (-6176..=6111).contains(&exponent))
 }
