@@ -32,7 +32,7 @@ pub enum Severity {
 
 /// A check of the deployment's own.
 #[derive(Debug)]
-pub struct Check {
+pub struct ResourceCheck {
     name: String,
     resource_type: String,
     condition: Predicate,
@@ -77,7 +77,7 @@ impl Structural {
     }
 }
 
-impl Check {
+impl ResourceCheck {
     /// Reads the checks of a file. Every mistake is added to `mistakes`, in words, behind the file's name.
     pub(crate) fn read_all(
         file: &str,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::automatic::{Arrays, Settings};
-use crate::check::{Check, Gates};
+use crate::check::{Gates, ResourceCheck};
 use crate::fhirpath::Predicate;
 use crate::model::{ResourceTypes, UNKNOWN_TYPE};
 use crate::reference::is_type;
@@ -22,7 +22,7 @@ pub struct Catalog {
     pub(super) automatic: Settings,
     plans: Vec<Arc<Plan>>,
     pub(super) inactive: Vec<Inactive>,
-    checks: Vec<Check>,
+    checks: Vec<ResourceCheck>,
     gates: Gates,
     version: String,
     /// Whether the caller reads rows only, and neither findings nor the dictionary.
@@ -115,7 +115,7 @@ impl Catalog {
 
     /// Returns the deployment's own checks.
     #[must_use]
-    pub fn checks(&self) -> &[Check] {
+    pub fn checks(&self) -> &[ResourceCheck] {
         &self.checks
     }
 
@@ -163,10 +163,10 @@ fn compile_checks(
     files: &[(String, String)],
     types: &ResourceTypes,
     mistakes: &mut Vec<String>,
-) -> Vec<Check> {
+) -> Vec<ResourceCheck> {
     let (mut checks, mut names) = (Vec::new(), BTreeSet::new());
     for (file, text) in files {
-        for check in Check::read_all(file, text, types, mistakes) {
+        for check in ResourceCheck::read_all(file, text, types, mistakes) {
             if names.insert(check.name().to_owned()) {
                 checks.push(check);
             } else {
