@@ -1,9 +1,11 @@
 """Figures of the code and the docs, for each revision a column: what `cargo xtask metrics` prints.
 
-    code_metrics.py [--at REVISION]... [--names] [--circles] [--functions]
+    code_metrics.py [--at REVISION]... [--names] [--circles] [--functions] [--check]
 
 Without `--at` it measures the tracked files as they are. `--names` lists the type names that stand more than once,
 `--circles` the files that import each other within a crate, and `--functions` those above 40 lines or 4 arguments.
+`--check` prints what breaks the rules and nothing else, and fails if anything does: a name that stands twice, a circle, a
+function above 60 lines or 4 arguments.
 
 Tests are everything under tests/, benches/, examples/ and fuzz/, files named tests.rs, and modules behind
 `#[cfg(test)]`; a file with such a module counts as both. A function's length is that of the lines from `fn` to its closing brace. A re-export is no import.
@@ -18,12 +20,15 @@ import io
 import pathlib
 import re
 import subprocess
+import sys
 import tarfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LONG_FUNCTIONS = (40, 60)
 LONG_FILES = (400, 800)
 MANY_ARGUMENTS = 4
+# A table of functions refers to the machine that runs them, and the machine runs what the table names.
+ALLOWED_CIRCLES = [[f"shared/flatten/src/fhirpath/{name}.rs" for name in ("functions", "machine", "program")]]
 
 
 # ---- what there is to measure
@@ -377,12 +382,29 @@ def figures(source, tests, circles, pages, words):
     }
 
 
+def broken_rules(source, circles):
+    """Yields what breaks the rules, a line each."""
+    for name, paths in shared_names(source).items():
+        yield f"{name} names several types: {', '.join(paths)}"
+    for circle in circles:
+        if circle not in ALLOWED_CIRCLES:
+            yield f"files import each other: {' <-> '.join(circle)}"
+    for place, length, count in (function for file in source for function in file.functions):
+        if length > LONG_FUNCTIONS[1] or count > MANY_ARGUMENTS:
+            yield f"{place}: {length} lines, {count} arguments"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--at", action="append", metavar="REVISION", help="measure this revision; may be repeated")
     for option in ("names", "circles", "functions"):
         parser.add_argument(f"--{option}", action="store_true", help=f"list the {option}")
+    parser.add_argument("--check", action="store_true", help="list what breaks the rules, and fail if anything does")
     options = parser.parse_args()
+    if options.check:
+        source, _, circles, _, _ = measure(tracked_files(None))
+        broken = list(broken_rules(source, circles))
+        sys.exit("\n".join(broken) or None)
     revisions = options.at or [None]
     measured = [measure(tracked_files(revision)) for revision in revisions]
     columns = [figures(*one) for one in measured]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use xtask::workspace;
+use xtask::settings::ChoreSettings;
+use xtask::{metrics, workspace};
 
 use crate::by_hand::events;
 
@@ -187,6 +188,12 @@ fn files_are_short() {
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{path} has {lines} lines; {MAX_LINES} are enough");
     }
+}
+
+/// A type's name stands once, files do not import each other, and functions are short and take at most four arguments.
+#[test]
+fn names_imports_and_functions_keep_the_rules() {
+    metrics::run(&ChoreSettings::from_environment(), &["--check".to_owned()]).unwrap();
 }
 
 #[test]
