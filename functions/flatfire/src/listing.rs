@@ -4,6 +4,7 @@ mod bucket;
 mod inventory;
 mod manifest;
 mod order;
+mod selection;
 mod sorting;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use process::milliseconds_now;
 use tokio::sync::mpsc;
 
 use crate::cloud::Cloud;
+
+pub(crate) use selection::{ListingPage, Selection, s3_address};
 
 /// Which object versions are meant.
 #[derive(Debug, Args)]
@@ -39,24 +42,6 @@ pub(crate) struct Objects {
     inventory: Option<String>,
 }
 
-/// Which object versions are meant, as the commands use it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection {
-    /// The bucket.
-    pub(crate) bucket: String,
-    /// What keys begin with.
-    pub(crate) prefix: String,
-    /// What keys end with.
-    pub(crate) suffix: String,
-    /// The first moment, in milliseconds since 1970-01-01T00:00:00Z.
-    pub(crate) since: Option<i64>,
-    /// The moment behind the last one.
-    pub(crate) until: Option<i64>,
-}
-
-/// A page of versions. All versions of a key are in one page, the oldest first, unless there are very many.
-pub(crate) type ListingPage = Vec<ListedVersion>;
-
 /// The pages of a listing.
 pub(crate) struct Pages {
     receiver: mpsc::Receiver<anyhow::Result<ListingPage>>,
@@ -64,8 +49,6 @@ pub(crate) struct Pages {
     pub(crate) are_from_report: bool,
 }
 
-/// Versions of a page; that of the last key makes it larger.
-const PAGE: usize = 1_000;
 /// Pages that wait while earlier ones are worked on.
 const PAGES_AHEAD: usize = 2;
 
@@ -104,23 +87,6 @@ impl Pages {
     }
 }
 
-impl Selection {
-    /// Returns whether an object of this key and time is selected.
-    fn includes(&self, key: &str, created: i64) -> bool {
-        key.starts_with(&self.prefix)
-            && key.ends_with(&self.suffix)
-            && self.since.is_none_or(|since| created >= since)
-            && self.until.is_none_or(|until| created < until)
-    }
-}
-
-/// Returns bucket and key, or prefix, of an address `s3://…`.
-pub(crate) fn s3_address(text: &str) -> Option<(&str, &str)> {
-    let address = text.strip_prefix("s3://")?;
-    let (bucket, key) = address.split_once('/').unwrap_or((address, ""));
-    (!bucket.is_empty()).then_some((bucket, key))
-}
-
 /// Reads a moment in milliseconds since 1970-01-01T00:00:00Z: a date, an instant, or an age.
 pub(crate) fn moment(text: &str) -> Result<i64, String> {
     if let Ok(instant) = text.parse::<Timestamp>() {
@@ -143,7 +109,7 @@ pub(crate) fn moment(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{moment, s3_address};
+    use super::moment;
 
     #[test]
     fn moments_are_dates_instants_or_ages() {
@@ -156,12 +122,5 @@ mod tests {
         for wrong in ["", "d", "yesterday", "-1d", "2024-13-01", "9999999999999999d"] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn addresses_have_a_bucket() {
-        assert_eq!(s3_address("s3://b/in/"), Some(("b", "in/")));
-        assert_eq!(s3_address("s3://b"), Some(("b", "")));
-        assert_eq!((s3_address("s3:///in/"), s3_address("b/in/")), (None, None));
     }
 }

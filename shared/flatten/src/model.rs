@@ -15,6 +15,7 @@
 //! The table is text that `cargo xtask model` makes. A type is indexed when it is first asked for, so that a cold
 //! start pays for no more than the input needs.
 
+mod element;
 mod primitive;
 mod release;
 mod resource_types;
@@ -27,71 +28,12 @@ pub(crate) mod tests;
 
 use std::sync::LazyLock;
 
+pub use element::{Datatype, Element, TypeId, TypeKind, Use};
 pub use primitive::Primitive;
 pub use release::{Release, Releases};
 pub use resource_types::{ResourceTypes, UNKNOWN_TYPE};
 
-/// A type that has elements: a datatype, a resource, or the path of a backbone element (`Patient.contact`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TypeId(u16);
-
-/// What kind of thing a type is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TypeKind {
-    /// A resource: what `resourceType` can name.
-    Resource,
-    /// A datatype with elements.
-    Datatype,
-    /// The path of an element that has elements of its own.
-    Backbone,
-    /// A primitive datatype as DSTU2 lists it, with `id` and `extension`; [`Primitive`] has them all.
-    Primitive,
-    /// A type that stands only for its specialisations: `Resource`, `DomainResource`, `Element` …
-    Abstract,
-}
-
-/// The kind of an element's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Datatype {
-    /// A scalar of JSON.
-    Primitive(Primitive),
-    /// An object with the elements of that type; a recursion is the type of the backbone element it repeats.
-    Complex(TypeId),
-    /// Any resource.
-    Resource,
-}
-
-/// What some releases say of an element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Use {
-    /// The kind of its value.
-    pub datatype: Datatype,
-    /// Whether it is a JSON array.
-    pub many: bool,
-    /// The base of the choice that it is one of: `value` for `valueQuantity`.
-    pub choice: Option<&'static str>,
-    /// The releases that say so.
-    pub releases: Releases,
-}
-
-/// An element of a type, by its JSON name; choices are spelled out (`valueQuantity`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Element {
-    /// The JSON name.
-    pub name: &'static str,
-    /// The base of the choice that the newest release which knows the element makes it one of.
-    pub choice: Option<&'static str>,
-    /// What the releases say, newest first and R6 last: at least one, and every release at most once.
-    pub uses: &'static [Use],
-}
-
 impl Element {
-    /// Returns what the newest release says that knows the element.
-    #[must_use]
-    pub fn newest(&self) -> Use {
-        self.uses.first().copied().unwrap_or(table::NO_USE)
-    }
-
     /// Returns the element of that JSON name below it, in the newest release that has it there: a datatype that changed
     /// with the releases has the elements of each.
     #[must_use]
@@ -100,12 +42,6 @@ impl Element {
             Datatype::Complex(complex) => complex.element(json_key),
             Datatype::Primitive(_) | Datatype::Resource => None,
         })
-    }
-
-    /// Returns whether some release makes it one of the choice `base`.
-    #[must_use]
-    pub fn is_choice_of(&self, base: &str) -> bool {
-        self.uses.iter().any(|known| known.choice == Some(base))
     }
 }
 

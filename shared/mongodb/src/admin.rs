@@ -4,6 +4,7 @@
 
 mod archive;
 mod columns;
+mod databases;
 mod erasures;
 mod exports;
 mod failure;
@@ -21,10 +22,9 @@ mod stored_rows;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use bson::doc;
 use bson::oid::ObjectId;
-use bson::{Document, doc};
 use flatten::indexes::Indexes;
-use mongodb::{Collection, Database};
 use pipeline::erasure::Marks;
 use pipeline::ledger::{Load, LoadFilter};
 use pipeline::store::admin::{
@@ -36,67 +36,13 @@ use pipeline::store::exports::{FileSelection, FileVisitor, ManifestVisitor};
 use pipeline::store::outdated::{MadeUpTable, Outdated};
 use pipeline::store::overview::{Folder, LoadPeriod, LoadSums, Maker};
 use pipeline::store::schema::FieldSchema;
-use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
+use pipeline::store::standing::{RowOrigin, Standing};
 use pipeline::store::{ColumnEntry, StoreError};
 
 use crate::MongoStore;
 
+use databases::Databases;
 use failure::DriverFailure;
-
-/// The databases of a store.
-struct Databases {
-    rows: Database,
-    archive: Database,
-}
-
-impl Databases {
-    /// Returns a collection beside the tables.
-    fn own(&self, name: &str) -> Collection<Document> {
-        self.rows.collection(name)
-    }
-
-    /// Returns all tables and all collections of the archive, each with its database.
-    async fn tables(&self) -> Result<Vec<(String, &Database)>, DriverFailure> {
-        let mut tables = Vec::new();
-        for place in [&self.rows, &self.archive] {
-            tables.extend(table_names(place).await?.into_iter().map(|name| (name, place)));
-        }
-        Ok(tables)
-    }
-}
-
-/// Returns the collections of a database that hold rows or archived resources, in the order of their names.
-async fn table_names(database: &Database) -> Result<Vec<String>, DriverFailure> {
-    let mut names = database.list_collection_names().await?;
-    names.retain(|name| !name.starts_with('_') && !name.starts_with("system."));
-    names.sort();
-    Ok(names)
-}
-
-/// Returns the key of the resource that a document belongs to.
-fn owner_of(document: &Document) -> Option<String> {
-    document.get_str("_id").ok()?.split('#').next().map(str::to_owned)
-}
-
-fn text(document: &Document, name: &str) -> Option<String> {
-    document.get_str(name).ok().map(str::to_owned)
-}
-
-fn number(document: &Document, name: &str) -> Option<u64> {
-    document.get_i64(name).ok().and_then(|number| u64::try_from(number).ok())
-}
-
-/// Reads where a document came from; what is missing stays empty.
-fn source_of(pointer: &Document) -> StoredSource {
-    StoredSource {
-        bucket: text(pointer, "bucket").unwrap_or_default(),
-        key: text(pointer, "key").unwrap_or_default(),
-        version: text(pointer, "versionId"),
-        ordinal: number(pointer, "ordinal").unwrap_or_default(),
-        offset: number(pointer, "offset").unwrap_or_default(),
-        length: number(pointer, "length").unwrap_or_default(),
-    }
-}
 
 impl MongoStore {
     fn databases(&self) -> Databases {

@@ -3,6 +3,7 @@
 mod deadline;
 mod ends;
 mod lease;
+mod pipeline;
 mod reading;
 mod survey;
 
@@ -10,65 +11,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use flatten::catalog::Catalog;
 use tokio::time::timeout_at;
 
-use crate::assemble::BatchLimits;
-use crate::decode::{self, BrokenFrame};
+use crate::decode::BrokenFrame;
 use crate::interrupted::Interrupted;
 use crate::ledger::{
     Attempt, Begun, Checkpoint, Ending, FilledColumns, Interruption, Lease, Ledger, Left, Past, Status,
 };
 use crate::object::ObjectRef;
 use crate::requester::Requester;
-use crate::source::Storage;
-use crate::store::RowStore;
 use crate::summary::{Drift, Summary};
 
 pub use deadline::Deadline;
+pub use pipeline::{Pipeline, PipelineLimits, Progress};
+
 use deadline::Limit;
 use ends::{Beginning, CheckpointNotes, End, Ended, Generation};
 
-/// Where objects come from, what they become, where the rows go.
-#[derive(Debug)]
-pub struct Pipeline {
-    /// Where objects are read.
-    pub storage: Storage,
-    /// What resources become.
-    pub catalog: Arc<Catalog>,
-    /// Where rows go.
-    pub store: Arc<dyn RowStore>,
-    /// How large batches are, and how many are written at once.
-    pub limits: PipelineLimits,
-}
-
-/// How much of an object is in memory at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PipelineLimits {
-    /// When a batch is full.
-    pub batch: BatchLimits,
-    /// Batches that are being written while the next is assembled; fewer if resources make them larger than they are
-    /// meant to be.
-    pub writes_at_once: usize,
-    /// The largest resource.
-    pub decode: decode::DecoderLimits,
-    /// How long a load without a deadline holds its object, unless it renews its lease, which it does four times as
-    /// often. After a kill no other attempt can begin before.
-    pub lease: Duration,
-}
-
-impl Default for PipelineLimits {
-    fn default() -> Self {
-        Self {
-            batch: BatchLimits::default(),
-            writes_at_once: 3,
-            decode: decode::DecoderLimits::default(),
-            lease: Duration::from_mins(5),
-        }
-    }
-}
-
-/// The attempt: who asks, its deadline, its progress.
+/// Who loads, until when, and what shows how far it is.
 pub struct Job<'a> {
     /// Different for every attempt anywhere.
     pub owner: String,
@@ -85,9 +45,6 @@ pub struct Job<'a> {
     /// Gets the bytes read so far.
     pub progress: Progress<'a>,
 }
-
-/// Shows the progress of a load.
-pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! One lenient parser for S3, `EventBridge`, SNS and SQS in every nesting, the test events of S3 and this
 //! project's own messages. Unknown fields are ignored; an unknown shape is an error of that message alone.
 
+mod invalid;
 mod key;
 mod message;
 mod record;
@@ -10,13 +11,14 @@ mod record;
 mod tests;
 
 use serde_json::Value;
-use thiserror::Error;
 
 use crate::object::ObjectRef;
-use crate::requester::Requester;
 
+use record::Announced;
+
+pub use invalid::InvalidNotification;
 pub use key::{form_decode, form_encode};
-pub use message::{Cause, HOP_LIMIT};
+pub use message::{Cause, Event, HOP_LIMIT};
 
 /// What one message announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,17 +27,6 @@ pub struct Notification {
     pub events: Vec<Event>,
     /// What there is nothing to do for; it is acknowledged.
     pub ignored: Ignored,
-}
-
-/// One object that awaits its load.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Which bytes.
-    pub object: ObjectRef,
-    /// Why they are to be loaded.
-    pub cause: Cause,
-    /// Who asked for it, as the message says.
-    pub by: Option<Requester>,
 }
 
 /// What was announced and needs no load, by reason.
@@ -58,41 +49,6 @@ impl Ignored {
         self.tests + self.not_created + self.empty + self.folders
     }
 }
-
-/// Why a message is not a notification. It names a rule and a field; nothing of the message is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum InvalidNotification {
-    /// The text is not JSON.
-    #[error("the message is no JSON (line {line}, column {column})")]
-    Json {
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-    },
-    /// No shape that S3, `EventBridge`, SNS, SQS or this project sends.
-    #[error("the message has the shape of no known notification")]
-    UnknownShape,
-    /// A field that the shape needs is missing, or its value is of the wrong type.
-    #[error("the notification's {name} is missing or malformed")]
-    Field {
-        /// The field's name in the message.
-        name: &'static str,
-    },
-    /// `eventVersion` has another major version than 2, or an own message another than 1: the meaning of its
-    /// fields may have changed.
-    #[error("the notification's version is not supported")]
-    UnsupportedVersion,
-    /// More wrappings than SNS in SQS in a batch can make.
-    #[error("the notification is wrapped too often")]
-    TooDeep,
-    /// A continuation was continued [`HOP_LIMIT`] times.
-    #[error("the load was continued too often")]
-    TooManyHops,
-}
-
-/// A created object, and who made it.
-type Announced = (ObjectRef, Option<Requester>);
 
 /// A batch of SQS holds a message of SNS, which holds one of `EventBridge`: three. One more for slack.
 const WRAPPINGS: u8 = 4;

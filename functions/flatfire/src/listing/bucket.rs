@@ -5,7 +5,7 @@ use pipeline::listing::list_versions;
 use tokio::sync::mpsc;
 
 use super::order::{Incoming, VersionOrder};
-use super::{ListingPage, Selection};
+use super::selection::{ListingPage, Selection};
 use crate::cloud::Cloud;
 
 /// Lists the selected versions into a channel, until the end, a failure, or nobody listens.

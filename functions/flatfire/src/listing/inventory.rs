@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
+use pipeline::listing::ListedVersion;
 use pipeline::notification::form_decode;
 use pipeline::object::{ObjectRef, Pin};
 use tokio::sync::mpsc;
 
 use super::manifest::{Manifest, ManifestColumns};
 use super::order::{Incoming, VersionOrder};
+use super::selection::{ListingPage, Selection, s3_address};
 use super::sorting::{Line, Sorter};
-use super::{ListedVersion, ListingPage, Selection, s3_address};
 use crate::cloud::Cloud;
 
 /// A report whose manifest has been read.

@@ -1,6 +1,8 @@
 //! Puts the versions of each key into the order in which they were made, and cuts pages between keys.
 
-use super::{ListedVersion, ListingPage, PAGE};
+use pipeline::listing::ListedVersion;
+
+use super::selection::{ListingPage, PAGE};
 
 /// Versions of one key that are held at once. A key with more is cut into several parts.
 const HELD_VERSIONS: usize = 100_000;

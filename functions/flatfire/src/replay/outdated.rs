@@ -14,7 +14,7 @@ use pipeline::object::ObjectRef;
 use pipeline::store::Store;
 use pipeline::store::overview::Maker;
 
-use super::ReplayArguments;
+use super::arguments::{ReplayArguments, described};
 use crate::archived::ArchivedObjects;
 use crate::cloud::{Cloud, Presence};
 use crate::console;
@@ -94,7 +94,7 @@ impl Run<'_> {
         if self.arguments.dry_run.is_chosen {
             for load in loads {
                 if self.arguments.dry_run.is_json {
-                    console::print_json(&super::described(&load))?;
+                    console::print_json(&described(&load))?;
                     continue;
                 }
                 let how = if load.bucket == "file" { "here" } else { "by the function" };

@@ -12,7 +12,7 @@ use crate::console::{self, moment};
 use crate::explain;
 use crate::reject;
 
-use super::word;
+use super::words::word;
 
 /// Rejects of an explained load that are listed; the rest is counted.
 const LISTED_REJECTS: usize = 20;

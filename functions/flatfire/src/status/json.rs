@@ -7,7 +7,7 @@ use pipeline::requester::Requester;
 use pipeline::summary::Summary;
 use serde_json::{Map, Value, json};
 
-use super::word;
+use super::words::word;
 use crate::console::moment;
 
 /// Everything about a load.

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use pipeline::ledger::Load;
 
-use super::{object_name, word};
+use super::words::{object_name, word};
 use crate::console::moment;
 
 /// What stands in the table besides the object. The first ones have room in any terminal.

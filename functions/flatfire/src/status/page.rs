@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use crate::console::{self, moment};
 use crate::outcome::Outcome;
 
+use super::arguments::StatusArguments;
 use super::json::{self, object, time};
+use super::list;
 use super::queues::Depth;
-use super::{LoadKind, STUCK, StatusArguments, length, list};
+use super::words::{LoadKind, STUCK, length};
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 const HOUR: f64 = 60.0 * 60.0 * 1_000.0;

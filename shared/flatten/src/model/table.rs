@@ -5,21 +5,14 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use super::{Datatype, Element, Primitive, Releases, TypeId, TypeKind, Use};
+use super::element::{Datatype, Element, TypeId, TypeKind, Use};
+use super::release::Releases;
 
 /// The text that `cargo xtask model` makes; its first lines say how to read it.
 const TEXT: &str = include_str!("elements.txt");
 
 /// Stands before every type and nowhere else.
 const TYPE: u8 = b'=';
-
-/// What an element without uses would say. The table has none; a test holds it to that.
-pub(super) const NO_USE: Use = Use {
-    datatype: Datatype::Primitive(Primitive::String),
-    many: false,
-    choice: None,
-    releases: Releases::ALL,
-};
 
 /// The types, by name.
 static TYPES: LazyLock<Vec<TypeRow>> = LazyLock::new(|| TypeRow::all(TEXT));

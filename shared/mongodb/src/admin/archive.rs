@@ -10,8 +10,8 @@ use mongodb::Collection;
 use pipeline::store::admin::{ArchiveVisitor, ArchivedEntry, ArchivedResource};
 use pipeline::store::standing::StoredSource;
 
+use super::databases::{Databases, number, source_of, table_names, text};
 use super::failure::DriverFailure;
-use super::{Databases, number, source_of, table_names, text};
 use crate::collections::LOADS;
 
 pub(super) async fn find(

@@ -11,8 +11,8 @@ use crate::collections::{COLUMNS, SQL_SCHEMAS};
 use crate::columns::entry;
 use crate::sql_schema::read_table;
 
+use super::databases::{Databases, text};
 use super::failure::DriverFailure;
-use super::{Databases, text};
 
 pub(super) async fn schemas(databases: &Databases) -> Result<BTreeMap<String, FieldSchema>, DriverFailure> {
     let mut schemas = BTreeMap::new();

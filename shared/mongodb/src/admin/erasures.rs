@@ -5,7 +5,7 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::erasure::{ERASURES, Marks, SECRET_BYTES, SECRET_ID};
 use pipeline::store::admin::{DatabaseUser, ErasedObject, Erasure, KeptOut, Lift, ObjectName, Operator};
 
-use super::Databases;
+use super::databases::Databases;
 use super::exports;
 use super::failure::DriverFailure;
 use crate::collections::{COLUMNS, LOADS, TOMBSTONES};

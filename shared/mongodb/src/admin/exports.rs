@@ -11,9 +11,9 @@ use pipeline::store::exports::{FileSelection, FileVisitor, LoadedFile, ManifestV
 use crate::collections::{EXPORTS, LOADS};
 use crate::exports::{document, manifest};
 
+use super::databases::{Databases, number, text};
 use super::failure::DriverFailure;
 use super::selection::{filter, outline};
-use super::{Databases, number, text};
 
 pub(super) async fn visit(
     databases: &Databases,

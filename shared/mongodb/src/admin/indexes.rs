@@ -8,7 +8,7 @@ use crate::Connection;
 use crate::collections::{LOADS, REJECTS};
 use crate::rows::wanted_indexes;
 
-use super::Databases;
+use super::databases::Databases;
 use super::failure::DriverFailure;
 
 /// Returns the automatic tables, `_loads` and `_rejects`, in the order of their names.

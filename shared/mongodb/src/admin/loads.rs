@@ -10,8 +10,8 @@ use pipeline::store::admin::NotedTable;
 use crate::collections::{LOADS, REJECTS, TABLES};
 use crate::loads::load_of;
 
+use super::databases::{Databases, number, text};
 use super::failure::DriverFailure;
-use super::{Databases, number, text};
 
 /// Loads that are asked for at once.
 const LOADS_AT_ONCE: usize = 1_000;

@@ -10,8 +10,8 @@ use futures::TryStreamExt as _;
 use mongodb::Database;
 use pipeline::store::outdated::{MadeUpKind, MadeUpTable, MissingNote, Outdated};
 
+use super::databases::{Databases, table_names, text};
 use super::failure::DriverFailure;
-use super::{Databases, table_names, text};
 use crate::collections::{SIDE_TABLES, TABLES};
 
 pub(super) async fn find(databases: &Databases, types: &[String]) -> Result<Outdated, DriverFailure> {

@@ -14,9 +14,9 @@ use pipeline::store::overview::{
 use crate::collections::LOADS;
 use crate::loads::{filter_of, load_of};
 
+use super::databases::{Databases, text};
 use super::failure::DriverFailure;
 use super::selection::literal;
-use super::{Databases, text};
 
 /// A document that a server answered with, of sums.
 type Sum = Document;

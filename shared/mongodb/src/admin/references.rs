@@ -6,8 +6,8 @@ use pipeline::store::admin::ReferenceVisitor;
 use pipeline::store::references::{ReferenceElement, TableOfReferences, key_in_cell, visit_text};
 
 use super::archive::archived_text;
+use super::databases::{Databases, owner_of};
 use super::failure::DriverFailure;
-use super::{Databases, owner_of};
 
 pub(super) async fn visit(
     databases: &Databases,

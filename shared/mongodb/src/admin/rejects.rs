@@ -7,8 +7,8 @@ use pipeline::store::admin::{RejectFilter, StoredReject};
 use crate::collections::REJECTS;
 use crate::ids_with_suffix;
 
+use super::databases::{Databases, number, source_of, text};
 use super::failure::DriverFailure;
-use super::{Databases, number, source_of, text};
 
 /// Returns the rejects that a filter finds, ordered by load and ordinal.
 pub(super) async fn find(

@@ -7,7 +7,7 @@ use mongodb::Collection;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use pipeline::store::outdated::{MadeUpKind, MadeUpTable, Outdated};
 
-use super::Databases;
+use super::databases::Databases;
 use super::failure::DriverFailure;
 use crate::collections::{COLUMNS, SIDE_TABLES, TABLES};
 

@@ -7,8 +7,8 @@ use futures::TryStreamExt as _;
 use pipeline::ledger::Status;
 use pipeline::store::admin::{LoadOutline, LoadSelection, LoadVisitor};
 
+use super::databases::{Databases, text};
 use super::failure::DriverFailure;
-use super::{Databases, text};
 use crate::collections::LOADS;
 
 /// Loads that one query asks for.

@@ -9,8 +9,8 @@ use pipeline::store::standing::{RowOrigin, Standing, StoredSource};
 use crate::collections::{REJECTS, TOMBSTONES};
 use crate::ids_with_suffix;
 
+use super::databases::{Databases, owner_of, source_of, text};
 use super::failure::DriverFailure;
-use super::{Databases, owner_of, source_of, text};
 
 /// Keys that are looked for at once.
 pub(super) const KEYS_AT_ONCE: usize = 100;

@@ -7,9 +7,9 @@ use flatten::{CellValue, TableRow};
 use futures::TryStreamExt as _;
 use pipeline::store::admin::RowVisitor;
 
+use super::databases::{Databases, table_names, text};
 use super::failure::DriverFailure;
 use super::standing::{KEYS_AT_ONCE, under};
-use super::{Databases, table_names};
 
 /// Columns that a row has for the program alone.
 const OWN_COLUMNS: [&str; 3] = ["_hash", "_load", "_version"];
@@ -35,7 +35,7 @@ pub(super) async fn visit(
 }
 
 fn row(table: &str, document: Document) -> TableRow {
-    let key = super::text(&document, "_id").unwrap_or_default();
+    let key = text(&document, "_id").unwrap_or_default();
     let own = |name: &str| name == "_id" || OWN_COLUMNS.contains(&name);
     let columns = cells(document).into_iter().filter(|(name, _)| !own(name)).collect();
     TableRow { table: table.to_owned(), key, columns }

@@ -18,7 +18,7 @@ use crate::writes::{Mark, Writes};
 
 use super::deadline::{Limit, Permit, bytes_of, take_permit};
 use super::ends::{Beginning, CheckpointNotes, End, Ended, Generation};
-use super::{Pipeline, Progress};
+use super::pipeline::{Pipeline, Progress};
 
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
 /// of a batch, the writes are waited for.

@@ -13,8 +13,8 @@ use crate::object::ObjectRef;
 use crate::source::{ReadFailure, Storage};
 use crate::summary::Summary;
 
-use super::Pipeline;
 use super::deadline::{Limit, Permit, permit};
+use super::pipeline::Pipeline;
 
 /// Returns the gates that an object does not pass, with what the ledger then says; `None` also for an object that is
 /// gone.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::InvalidNotification;
+use super::invalid::InvalidNotification;
 
 const MALFORMED: InvalidNotification = InvalidNotification::Field { name: "key" };
 

@@ -10,13 +10,24 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Event, InvalidNotification};
+use super::invalid::InvalidNotification;
 use crate::object::{ObjectRef, Pin};
 use crate::requester::Requester;
 
 /// A load may be continued so often. Lambda stops a function that feeds itself after about 16 rounds unless its
 /// `RecursiveLoop` is `Allow`; this is the limit in its place.
 pub const HOP_LIMIT: u32 = 100;
+
+/// One object that awaits its load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Which bytes.
+    pub object: ObjectRef,
+    /// Why they are to be loaded.
+    pub cause: Cause,
+    /// Who asked for it, as the message says.
+    pub by: Option<Requester>,
+}
 
 /// Why an object is to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

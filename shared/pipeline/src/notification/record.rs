@@ -3,9 +3,13 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Announced, InvalidNotification, form_decode};
+use super::invalid::InvalidNotification;
+use super::key::form_decode;
 use crate::object::{ObjectRef, Pin};
 use crate::requester::Requester;
+
+/// A created object, and who made it.
+pub(super) type Announced = (ObjectRef, Option<Requester>);
 
 /// Reads an element of `Records` with an `s3` member (S3 User Guide, "Event message structure"). `None`: the event
 /// is not a creation.
