@@ -104,8 +104,8 @@ impl MongoStore {
         }
     }
 
-    /// The same store, which sees to the collections of these views: each gets its validator and the indexes of its
-    /// key columns before the first row of this process is written there.
+    /// Returns the same store, which sees to the collections of these views: each gets its validator and the indexes of
+    /// its key columns before the first row of this process is written there.
     #[must_use]
     pub fn with_views(self, validation: Validation, plans: &[Arc<Plan>]) -> Self {
         Self { views: ViewTables::new(validation, plans), ..self }
@@ -117,8 +117,8 @@ impl MongoStore {
         Self { sql_schemas: SchemaCache::new(is_on), ..self }
     }
 
-    /// The same store with another retention. It holds for the collection of a type, also for what is in it already,
-    /// once a resource of that type is archived.
+    /// Returns the same store with another retention. It holds for the collection of a type, also for what is in it
+    /// already, once a resource of that type is archived.
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Self {
         Self { retention: ArchiveRetention::new(retention), ..self }

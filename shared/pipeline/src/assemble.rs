@@ -83,7 +83,7 @@ pub struct Assembler {
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
     first: u64,
-    /// Offset and ordinal of the first record that has not been taken.
+    /// Returns offset and ordinal of the first record that has not been taken.
     next: (u64, u64),
     bundle: OpenBundle,
     /// What is left of the Bundles before.
@@ -335,13 +335,13 @@ impl Assembler {
         (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
     }
 
-    /// Whether a manifest was met.
+    /// Returns whether a manifest was met.
     #[must_use]
     pub const fn has_manifest(&self) -> bool {
         self.manifests > 0
     }
 
-    /// Records read so far: resources, deletions, and what was set aside.
+    /// Returns the records read so far: resources, deletions, and what was set aside.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
@@ -386,7 +386,7 @@ impl Assembler {
         self.batch.manifests.push(manifest);
     }
 
-    /// One resource: a record of its own.
+    /// Takes one resource as a record of its own.
     fn resource(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         // Before anything else is asked of it: what is wrong with a Bundle does not matter to its entries.
         let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));

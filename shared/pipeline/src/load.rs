@@ -28,7 +28,7 @@ pub use pipeline::{Pipeline, PipelineLimits, Progress};
 use deadline::Limit;
 use ends::{Beginning, CheckpointNotes, End, Ended, Generation};
 
-/// Who loads, until when, and what shows how far it is.
+/// The attempt: who asks, its deadline, its progress.
 pub struct Job<'a> {
     /// Different for every attempt anywhere.
     pub owner: String,
@@ -68,7 +68,7 @@ pub enum Read {
     Cut(Summary),
 }
 
-/// What a lease outlasts the end of work by: the time that writes under way may take.
+/// How long a lease outlasts the end of work: the time that writes under way may take.
 const LEASE_RESERVE_MILLISECONDS: i64 = 30 * 1000;
 
 /// How long a lease outlasts the moment at which writes are abandoned: the database may still work on them.

@@ -264,7 +264,7 @@ impl Assembler {
         }
     }
 
-    /// Keys and types that are known now.
+    /// Adds keys and types that are known now.
     pub(super) fn answered(&mut self, answer: ResolvedCell) {
         match answer {
             ResolvedCell::Key(completion) => {

@@ -162,7 +162,7 @@ impl Assembler {
     }
 }
 
-/// The key of the resource that an entry's request names by type and id.
+/// Returns the key of the resource that an entry's request names by type and id.
 fn request_key(entry: Node<'_>) -> Option<String> {
     let url = request_url(entry)?;
     // Parameters say how, and not which; a search has them behind the type alone.

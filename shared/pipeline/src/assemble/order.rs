@@ -76,7 +76,7 @@ impl EntryFacts {
     }
 }
 
-/// `meta.lastUpdated`, in nanoseconds since 1970-01-01T00:00:00Z, where it is a moment.
+/// Returns `meta.lastUpdated` in nanoseconds since 1970-01-01T00:00:00Z, if it is a moment.
 pub(super) fn last_updated(node: Node<'_>) -> Option<i128> {
     moment_of(node.get("meta").and_then(|meta| meta.get("lastUpdated")))
 }

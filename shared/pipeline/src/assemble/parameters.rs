@@ -2,8 +2,8 @@
 
 use flatten::json::{Kind, Node};
 
-/// The text of a resource to be archived. The resources of parameters are records of their own, so of these there
-/// stands what they are called: an erasure reaches them at one place.
+/// Returns the text of a resource to be archived. The resources of parameters are records of their own: here only their
+/// type and id are kept, so that an erasure reaches them at one place.
 pub(super) fn without_parameters(node: Node<'_>) -> String {
     let mut inner = Vec::new();
     if node.get("resourceType").is_some_and(|name| name.is("Parameters")) {

@@ -26,8 +26,8 @@ impl Assembler {
         self.order.version(time.nanoseconds, position).in_edition(self.edition)
     }
 
-    /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not look
-    /// like a resource.
+    /// Returns the version that a record which is set aside would have, without an edition; `None` for what does not
+    /// look like a resource.
     pub(super) fn version_of_reject(&mut self, node: Node<'_>, ordinal: u64) -> Option<Version> {
         let position = self.position(ordinal);
         node.get("resourceType")?;

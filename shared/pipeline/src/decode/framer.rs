@@ -111,13 +111,13 @@ impl Garbage {
         Self { start, line, at: start, between_lines: false, format: None }
     }
 
-    /// A file of another format, from its first byte on.
+    /// Begins a file of another format, at its first byte.
     pub(super) const fn of_format(format: BrokenFrame) -> Self {
         Self { format: Some(format), ..Self::new(0, 1) }
     }
 
-    /// Whether a line that begins so is a value; `None` while too little of it is there. In a file of another format
-    /// a brace or a bracket alone says little.
+    /// Returns whether a line that begins with these bytes is a value; `None` while there is too little of it. In a
+    /// file of another format a brace or a bracket alone says little.
     pub(super) fn begins_value(&self, line: &[u8]) -> Option<bool> {
         if self.format.is_none() {
             return Some(matches!(line.first(), Some(b'{' | b'[')));

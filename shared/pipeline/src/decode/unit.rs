@@ -82,7 +82,7 @@ pub(super) struct UnitStart {
 }
 
 impl Unit {
-    /// A value that begins there.
+    /// Returns a value that begins there.
     pub(super) fn new(role: Role, start: UnitStart, watch: Watch) -> Self {
         let UnitStart { at: start, line, first } = start;
         let scanner = match (role, first) {

@@ -33,8 +33,8 @@ pub struct PipelineLimits {
     pub writes_at_once: usize,
     /// The largest resource.
     pub decode: decode::DecoderLimits,
-    /// How long a load without a deadline holds its object against others unless it renews its lease, which it does four
-    /// times as often. Of a load that is killed, nobody can begin before.
+    /// How long a load without a deadline holds its object, unless it renews its lease, which it does four times as
+    /// often. After a kill no other attempt can begin before.
     pub lease: Duration,
 }
 
@@ -49,5 +49,5 @@ impl Default for PipelineLimits {
     }
 }
 
-/// Whoever shows how far a load is: told the bytes read so far.
+/// Shows the progress of a load.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-/// Why a message is no notification. It names a rule and a field; nothing of the message is in it.
+/// Why a message is not a notification. It names a rule and a field; nothing of the message is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidNotification {
-    /// The text is no JSON.
+    /// The text is not JSON.
     #[error("the message is no JSON (line {line}, column {column})")]
     Json {
         /// The line, from 1.

@@ -7,7 +7,7 @@ use crate::interrupted::Interrupted;
 /// Why there are no more bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadFailure {
-    /// The pinned bytes exist no more: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
+    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
     /// fault; trying again does not bring them back.
     #[error("the object is gone")]
     Gone,

@@ -35,7 +35,7 @@ impl Reader {
         }
     }
 
-    /// Some bytes, as they come; `None` at the end.
+    /// Returns some bytes, as they come; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFailure> {
         match self {
             #[cfg(feature = "s3")]
