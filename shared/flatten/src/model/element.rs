@@ -22,7 +22,7 @@ pub enum TypeKind {
     Abstract,
 }
 
-/// What stands in an element.
+/// The kind of an element's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Datatype {
     /// A scalar of JSON.
@@ -36,7 +36,7 @@ pub enum Datatype {
 /// What some releases say of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Use {
-    /// What stands in it.
+    /// The kind of its value.
     pub datatype: Datatype,
     /// Whether it is a JSON array.
     pub many: bool,
@@ -53,7 +53,7 @@ pub struct Element {
     pub name: &'static str,
     /// The base of the choice that the newest release which knows the element makes it one of.
     pub choice: Option<&'static str>,
-    /// What the releases say, newest first and R6 last; every release at most once, and never none.
+    /// What the releases say, newest first and R6 last: at least one, and every release at most once.
     pub uses: &'static [Use],
 }
 

@@ -7,8 +7,8 @@ use crate::interrupted::Interrupted;
 /// Why there are no more bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReadFailure {
-    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Nobody's
-    /// fault; trying again does not bring them back.
+    /// The pinned bytes no longer exist: deleted, expired, or overwritten where the bucket keeps no versions. Another
+    /// attempt does not bring them back.
     #[error("the object is gone")]
     Gone,
     /// They could not be read now.
