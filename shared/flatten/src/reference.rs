@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::model;
 
 /// What a literal reference points at.
@@ -40,9 +42,10 @@ pub fn parse(reference: &str) -> Reference<'_> {
     if let Some(fragment) = reference.strip_prefix('#') {
         return Reference::Contained(fragment);
     }
-    let address = reference.split('#').next().unwrap_or_default();
+    let address =
+        memchr(b'#', reference.as_bytes()).and_then(|end| reference.get(..end)).unwrap_or(reference);
     let scheme = scheme(address);
-    if address.contains('?') {
+    if memchr(b'?', address.as_bytes()).is_some() {
         return Reference::Other;
     }
     if scheme.is_some_and(|scheme| !is_http(scheme)) {
@@ -85,7 +88,7 @@ pub fn conditional(reference: &str) -> Option<(&str, Option<String>)> {
 
 /// Returns the scheme of an absolute URI (RFC 3986, section 3.1), without its colon.
 fn scheme(address: &str) -> Option<&str> {
-    let (scheme, _) = address.split_once(':')?;
+    let scheme = address.get(..memchr(b':', address.as_bytes())?)?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     is_scheme.then_some(scheme)

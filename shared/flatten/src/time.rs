@@ -27,21 +27,20 @@ impl Moment {
 #[must_use]
 pub fn moment(text: &str) -> Option<Moment> {
     let mut reader = DateReader { rest: text.as_bytes() };
-    let year = reader.digits(4)?;
-    let month = if reader.take(b'-') { reader.digits(2)? } else { 1 };
+    let year = reader.two_digits()? * 100 + reader.two_digits()?;
+    let month = if reader.take(b'-') { reader.two_digits()? } else { 1 };
     let has_month = text.len() > 4;
-    let day = if has_month && reader.take(b'-') { reader.digits(2)? } else { 1 };
-    let days = days_from_civil(year, month, day)?;
-    let midnight = i128::from(days) * 86_400 * NANOSECONDS;
+    let day = if has_month && reader.take(b'-') { reader.two_digits()? } else { 1 };
+    let midnight = days_from_civil(year, month, day)? * 86_400;
     if reader.rest.is_empty() {
-        return Some(Moment { nanoseconds: midnight });
+        return Some(Moment { nanoseconds: i128::from(midnight) * NANOSECONDS });
     }
     if text.len() < 16 || !reader.take(b'T') {
         return None;
     }
     let time = reader.time_of_day()?;
-    let offset = reader.zone()?;
-    Some(Moment { nanoseconds: midnight + time - i128::from(offset) * 60 * NANOSECONDS })
+    let seconds = midnight + time.seconds - reader.zone()? * 60;
+    Some(Moment { nanoseconds: i128::from(seconds) * NANOSECONDS + i128::from(time.nanoseconds) })
 }
 
 /// Returns whether a text is `hh:mm[:ss[.fff…]]`, a time of day that clocks show.
@@ -66,6 +65,12 @@ pub fn rfc3339(milliseconds: i64) -> String {
 
 const NANOSECONDS: i128 = 1_000_000_000;
 
+/// A time of day, since midnight.
+struct TimeOfDay {
+    seconds: i64,
+    nanoseconds: u32,
+}
+
 struct DateReader<'a> {
     rest: &'a [u8],
 }
@@ -81,37 +86,36 @@ impl DateReader<'_> {
         }
     }
 
-    fn digits(&mut self, count: usize) -> Option<i64> {
-        let (digits, rest) = self.rest.split_at_checked(count)?;
+    fn two_digits(&mut self) -> Option<i64> {
+        let (digits, rest) = self.rest.split_first_chunk::<2>()?;
         self.rest = rest;
-        digits.iter().try_fold(0, |number, &digit| {
-            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
-        })
+        let [tens, ones] = digits.map(|digit| digit.wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
     }
 
-    /// Nanoseconds since midnight.
-    fn time_of_day(&mut self) -> Option<i128> {
-        let hour = self.digits(2)?;
-        let minute = if self.take(b':') { self.digits(2)? } else { return None };
-        let second = if self.take(b':') { self.digits(2)? } else { 0 };
+    fn time_of_day(&mut self) -> Option<TimeOfDay> {
+        let hour = self.two_digits()?;
+        let minute = if self.take(b':') { self.two_digits()? } else { return None };
+        let second = if self.take(b':') { self.two_digits()? } else { 0 };
         // A leap second is the last one of a day in UTC; zones differ by quarters of an hour.
         let last = if minute % 15 == 14 { 60 } else { 59 };
         if hour > 23 || minute > 59 || second > last {
             return None;
         }
         let fraction = if self.take(b'.') { self.fraction()? } else { 0 };
-        let (second, fraction) = if second == 60 { (59, 999_000_000) } else { (second, fraction) };
-        let seconds = i128::from(hour * 3600 + minute * 60 + second);
-        Some(seconds * NANOSECONDS + i128::from(fraction))
+        let (second, nanoseconds) = if second == 60 { (59, 999_000_000) } else { (second, fraction) };
+        Some(TimeOfDay { seconds: hour * 3600 + minute * 60 + second, nanoseconds })
     }
 
     /// Nanoseconds; digits beyond the ninth are ignored.
-    fn fraction(&mut self) -> Option<i64> {
-        let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (digits, rest) = self.rest.split_at_checked(length).filter(|(digits, _)| !digits.is_empty())?;
-        self.rest = rest;
-        let digit = |index: usize| digits.get(index).map_or(0, |digit| i64::from(digit - b'0'));
-        Some((0..9).fold(0, |number, index| number * 10 + digit(index)))
+    fn fraction(&mut self) -> Option<u32> {
+        let (mut nanoseconds, mut unit, length) = (0, 100_000_000, self.rest.len());
+        while let Some((digit, rest)) = self.rest.split_first().filter(|(digit, _)| digit.is_ascii_digit()) {
+            nanoseconds += u32::from(digit - b'0') * unit;
+            unit /= 10;
+            self.rest = rest;
+        }
+        (self.rest.len() < length).then_some(nanoseconds)
     }
 
     /// Minutes east of UTC; 0 where the text names no zone.
@@ -129,8 +133,8 @@ impl DateReader<'_> {
         } else {
             return None;
         };
-        let hours = self.digits(2)?;
-        let minutes = if self.take(b':') { self.digits(2)? } else { return None };
+        let hours = self.two_digits()?;
+        let minutes = if self.take(b':') { self.two_digits()? } else { return None };
         (self.rest.is_empty() && hours <= 14 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
     }
 }

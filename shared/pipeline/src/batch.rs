@@ -201,7 +201,10 @@ impl ResourceWrite {
             Fate::Rows(rows) => {
                 summary.loaded += 1;
                 summary.rows += rows.len() as u64;
-                *summary.types.entry(self.resource_type.to_string()).or_default() += 1;
+                match summary.types.get_mut(&*self.resource_type) {
+                    Some(count) => *count += 1,
+                    None => drop(summary.types.insert(self.resource_type.to_string(), 1)),
+                }
             }
         }
     }

@@ -257,6 +257,9 @@ impl ResourceFlattener {
     }
 
     fn of_type(&mut self, resource_type: &str) -> Arc<OfType> {
+        if let Some(known) = self.state.types.get(resource_type) {
+            return Arc::clone(known);
+        }
         let resource_type = self.catalog.automatic.resource_types.table_of(resource_type);
         let known = self.state.types.get(resource_type).map(Arc::clone);
         known.unwrap_or_else(|| self.add_type(resource_type))

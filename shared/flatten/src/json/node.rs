@@ -219,7 +219,8 @@ impl<'a> Node<'a> {
         if entry.escaped {
             return escape::unescape(self.document.slice(entry)) == text;
         }
-        same(self.document.bytes(entry), text.as_bytes())
+        // Most names differ in their length.
+        (entry.end - entry.start) as usize == text.len() && same(self.document.bytes(entry), text.as_bytes())
     }
 
     /// Returns where the value stands on the tape, to come back to it through [`Document::node`].

@@ -28,6 +28,7 @@ static ELEMENT_NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
 
 struct TypeRow {
     name: &'static str,
+    prefix: u64,
     kind: TypeKind,
     /// A line an element.
     text: &'static str,
@@ -48,8 +49,19 @@ struct ElementRow {
 }
 
 pub(super) fn type_named(name: &str) -> Option<TypeId> {
-    let at = TYPES.binary_search_by(|row| row.name.cmp(name)).ok()?;
+    let prefix = prefix(name);
+    let order = |row: &TypeRow| row.prefix.cmp(&prefix).then_with(|| row.name.cmp(name));
+    let at = TYPES.binary_search_by(order).ok()?;
     u16::try_from(at).ok().map(TypeId)
+}
+
+/// Returns the first eight bytes of a name as a number: names with different ones have the order of these numbers.
+fn prefix(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    bytes.first_chunk().map_or_else(
+        || bytes.iter().rev().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56),
+        |first| u64::from_be_bytes(*first),
+    )
 }
 
 /// Returns the names of all types.
@@ -121,7 +133,7 @@ impl TypeRow {
             "primitive" => TypeKind::Primitive,
             _ => TypeKind::Abstract,
         };
-        Some(Self { name, kind, text, elements: OnceLock::new() })
+        Some(Self { name, prefix: prefix(name), kind, text, elements: OnceLock::new() })
     }
 
     fn elements(&self) -> &Elements {
