@@ -92,210 +92,232 @@ pub(super) fn fill<'a>(
             return Err(JsonError { kind: JsonErrorKind::InvalidUtf8, offset: error.valid_up_to() });
         }
     };
-    let mut parser = Parser { text, bytes, at: 0, room: limits.depth, values: limits.values, entries };
-    parser.skip_space();
-    parser.value()?;
-    parser.skip_space();
-    if parser.at < bytes.len() { Err(parser.error(JsonErrorKind::Trailing)) } else { Ok(text) }
+    let error = JsonError { kind: JsonErrorKind::Truncated, offset: 0 };
+    let mut parser = Parser { text, bytes, room: limits.depth, values: limits.values, entries, error };
+    let end = parser.value(parser.space_end(0)).map(|end| parser.space_end(end));
+    match end {
+        Some(end) if end == bytes.len() => Ok(text),
+        Some(end) => Err(JsonError { kind: JsonErrorKind::Trailing, offset: end }),
+        None => Err(parser.error),
+    }
 }
 
+/// Reads values. Positions go from function to function in registers; `None` means that `error` says what is wrong.
 struct Parser<'a, 'e> {
     text: &'a str,
     bytes: &'a [u8],
-    at: usize,
     /// How many more levels may open.
     room: usize,
     /// How many more values may come.
     values: usize,
     entries: &'e mut Vec<Entry>,
+    error: JsonError,
 }
 
 /// Objects with more members than this are checked for duplicates by sorting, at their end.
 const MANY_MEMBERS: usize = 64;
 
 impl Parser<'_, '_> {
-    fn value(&mut self) -> Result<(), JsonError> {
+    /// Reads the value at a position and returns the position behind it, as all of these functions do.
+    fn value(&mut self, at: usize) -> Option<usize> {
         let Some(values) = self.values.checked_sub(1) else {
-            return Err(self.error(JsonErrorKind::TooLarge));
+            return self.fail(JsonErrorKind::TooLarge, at);
         };
         self.values = values;
-        match self.peek() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.nested(Kind::Object),
-            Some(b'[') => self.nested(Kind::Array),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.literal("true", Kind::True),
-            Some(b'f') => self.literal("false", Kind::False),
-            Some(b'n') => self.literal("null", Kind::Null),
-            Some(_) => Err(self.error(JsonErrorKind::ValueExpected)),
-            None => Err(self.error(JsonErrorKind::Truncated)),
+        match self.byte(at) {
+            Some(b'"') => self.string(at),
+            Some(b'{') => self.nested(Kind::Object, at),
+            Some(b'[') => self.nested(Kind::Array, at),
+            Some(b'-' | b'0'..=b'9') => self.number(at),
+            Some(b't') => self.literal("true", Kind::True, at),
+            Some(b'f') => self.literal("false", Kind::False, at),
+            Some(b'n') => self.literal("null", Kind::Null, at),
+            Some(_) => self.fail(JsonErrorKind::ValueExpected, at),
+            None => self.fail(JsonErrorKind::Truncated, at),
         }
     }
 
-    fn nested(&mut self, kind: Kind) -> Result<(), JsonError> {
-        let Some(room) = self.room.checked_sub(1) else { return Err(self.error(JsonErrorKind::TooDeep)) };
+    fn nested(&mut self, kind: Kind, start: usize) -> Option<usize> {
+        let Some(room) = self.room.checked_sub(1) else { return self.fail(JsonErrorKind::TooDeep, start) };
         self.room = room;
         let index = self.entries.len();
-        let start = self.at;
         self.push(kind, false, start, start);
-        self.at += 1;
-        match kind {
-            Kind::Object => self.object(index)?,
-            _ => self.array()?,
-        }
-        let (end, next) = (narrow(self.at), narrow(self.entries.len()));
+        let end = match kind {
+            Kind::Object => self.object(index, start + 1)?,
+            _ => self.array(start + 1)?,
+        };
+        let next = narrow(self.entries.len());
         if let Some(entry) = self.entries.get_mut(index) {
-            entry.end = end;
+            entry.end = narrow(end);
             entry.next = next;
         }
         self.room += 1;
-        Ok(())
+        Some(end)
     }
 
-    fn object(&mut self, index: usize) -> Result<(), JsonError> {
-        self.skip_space();
-        if self.take(b'}') {
-            return Ok(());
+    #[inline]
+    fn object(&mut self, index: usize, at: usize) -> Option<usize> {
+        let mut at = self.space_end(at);
+        if self.byte(at) == Some(b'}') {
+            return Some(at + 1);
         }
         let mut seen = 0u64;
         let mut count = 0;
         loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.missing(JsonErrorKind::NameExpected));
+            if self.byte(at) != Some(b'"') {
+                return self.missing(JsonErrorKind::NameExpected, at);
             }
             let name = self.entries.len();
-            self.string()?;
-            self.check_name(index, name, count, &mut seen)?;
+            at = self.string(at)?;
+            if count < MANY_MEMBERS {
+                self.check_name(index, name, &mut seen)?;
+            }
             count += 1;
-            self.skip_space();
-            if !self.take(b':') {
-                return Err(self.missing(JsonErrorKind::ColonExpected));
+            at = self.space_end(at);
+            if self.byte(at) != Some(b':') {
+                return self.missing(JsonErrorKind::ColonExpected, at);
             }
-            self.skip_space();
-            self.value()?;
-            self.skip_space();
-            if self.take(b',') {
-                self.skip_space();
-            } else if self.take(b'}') {
-                break;
-            } else {
-                return Err(self.missing(JsonErrorKind::CommaExpected));
+            at = self.value(self.space_end(at + 1))?;
+            at = self.space_end(at);
+            match self.byte(at) {
+                Some(b',') => at = self.space_end(at + 1),
+                Some(b'}') => break,
+                _ => return self.missing(JsonErrorKind::CommaExpected, at),
             }
         }
-        if count > MANY_MEMBERS { self.check_many_names(index) } else { Ok(()) }
+        if count > MANY_MEMBERS {
+            self.check_many_names(index)?;
+        }
+        Some(at + 1)
     }
 
-    fn array(&mut self) -> Result<(), JsonError> {
-        self.skip_space();
-        if self.take(b']') {
-            return Ok(());
+    #[inline]
+    fn array(&mut self, at: usize) -> Option<usize> {
+        let mut at = self.space_end(at);
+        if self.byte(at) == Some(b']') {
+            return Some(at + 1);
         }
         loop {
-            self.value()?;
-            self.skip_space();
-            if self.take(b',') {
-                self.skip_space();
-            } else if self.take(b']') {
-                return Ok(());
-            } else {
-                return Err(self.missing(JsonErrorKind::CommaExpected));
+            at = self.value(at)?;
+            at = self.space_end(at);
+            match self.byte(at) {
+                Some(b',') => at = self.space_end(at + 1),
+                Some(b']') => return Some(at + 1),
+                _ => return self.missing(JsonErrorKind::CommaExpected, at),
             }
         }
     }
 
-    fn string(&mut self) -> Result<(), JsonError> {
-        let start = self.at + 1;
-        let mut from = start;
-        let mut escaped = false;
+    #[inline]
+    fn string(&mut self, at: usize) -> Option<usize> {
+        let start = at + 1;
+        match scan::string_stop(self.bytes, start) {
+            Some(stop) if self.byte(stop) == Some(b'"') => {
+                self.push(Kind::String, false, start, stop);
+                Some(stop + 1)
+            }
+            stop => self.escaped_string(start, stop),
+        }
+    }
+
+    /// Reads a string that does not stop at a quote first.
+    #[inline(never)]
+    fn escaped_string(&mut self, start: usize, mut stop: Option<usize>) -> Option<usize> {
         loop {
-            let Some(stop) = scan::string_stop(self.bytes, from) else {
-                self.at = self.bytes.len();
-                return Err(self.error(JsonErrorKind::Truncated));
-            };
-            match self.bytes.get(stop) {
+            let Some(at) = stop else { return self.fail(JsonErrorKind::Truncated, self.bytes.len()) };
+            match self.byte(at) {
                 Some(b'"') => {
-                    self.push(Kind::String, escaped, start, stop);
-                    self.at = stop + 1;
-                    return Ok(());
+                    self.push(Kind::String, true, start, at);
+                    return Some(at + 1);
                 }
                 Some(b'\\') => {
-                    escaped = true;
-                    let escape = self.text.get(stop + 1..).unwrap_or_default();
+                    let escape = self.text.get(at + 1..).unwrap_or_default();
                     let Some((_, length)) = escape::decode(escape) else {
-                        return Err(JsonError { kind: JsonErrorKind::InvalidEscape, offset: stop });
+                        return self.fail(JsonErrorKind::InvalidEscape, at);
                     };
-                    from = stop + 1 + length;
+                    stop = scan::string_stop(self.bytes, at + 1 + length);
                 }
-                _ => return Err(JsonError { kind: JsonErrorKind::ControlCharacter, offset: stop }),
+                _ => return self.fail(JsonErrorKind::ControlCharacter, at),
             }
         }
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        self.take(b'-');
-        let valid = if self.take(b'0') { true } else { self.digits() };
-        let valid = valid && (!self.take(b'.') || self.digits());
-        let valid = valid
-            && (!(self.take(b'e') || self.take(b'E')) || {
-                let _sign = self.take(b'+') || self.take(b'-');
-                self.digits()
-            });
-        if !valid || matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(JsonError { kind: JsonErrorKind::InvalidNumber, offset: start });
+    fn number(&mut self, start: usize) -> Option<usize> {
+        let unsigned = self.behind(b'-', start).unwrap_or(start);
+        let whole = self.behind(b'0', unsigned).or_else(|| self.digits_end(unsigned));
+        let fraction = whole.and_then(|at| match self.behind(b'.', at) {
+            Some(digits) => self.digits_end(digits),
+            None => Some(at),
+        });
+        let exponent = |at| self.behind(b'e', at).or_else(|| self.behind(b'E', at));
+        let end = fraction.and_then(|at| match exponent(at) {
+            Some(sign) => {
+                let digits = self.behind(b'+', sign).or_else(|| self.behind(b'-', sign));
+                self.digits_end(digits.unwrap_or(sign))
+            }
+            None => Some(at),
+        });
+        match end.filter(|end| !matches!(self.byte(*end), Some(b'0'..=b'9'))) {
+            Some(end) => {
+                self.push(Kind::Number, false, start, end);
+                Some(end)
+            }
+            None => self.fail(JsonErrorKind::InvalidNumber, start),
         }
-        self.push(Kind::Number, false, start, self.at);
-        Ok(())
     }
 
-    /// Takes one digit or more.
-    fn digits(&mut self) -> bool {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        self.at > start
+    /// Returns the position behind a byte, if it stands there.
+    fn behind(&self, byte: u8, at: usize) -> Option<usize> {
+        (self.byte(at) == Some(byte)).then_some(at + 1)
     }
 
-    fn literal(&mut self, word: &str, kind: Kind) -> Result<(), JsonError> {
-        let end = self.at + word.len();
-        if self.bytes.get(self.at..end) != Some(word.as_bytes()) {
-            return Err(self.error(JsonErrorKind::ValueExpected));
+    /// Returns the position behind one digit or more.
+    fn digits_end(&self, start: usize) -> Option<usize> {
+        let mut at = start;
+        while matches!(self.byte(at), Some(b'0'..=b'9')) {
+            at += 1;
         }
-        self.push(kind, false, self.at, end);
-        self.at = end;
-        Ok(())
+        (at > start).then_some(at)
+    }
+
+    fn literal(&mut self, word: &str, kind: Kind, at: usize) -> Option<usize> {
+        let end = at + word.len();
+        if self.bytes.get(at..end) != Some(word.as_bytes()) {
+            return self.fail(JsonErrorKind::ValueExpected, at);
+        }
+        self.push(kind, false, at, end);
+        Some(end)
     }
 
     /// Refuses a name that the object has already. A 64-bit filter keeps the usual object free of comparisons.
-    fn check_name(&self, object: usize, name: usize, count: usize, seen: &mut u64) -> Result<(), JsonError> {
-        if count >= MANY_MEMBERS {
-            return Ok(());
-        }
-        let Some(entry) = self.entries.get(name) else { return Ok(()) };
+    #[inline]
+    fn check_name(&mut self, object: usize, name: usize, seen: &mut u64) -> Option<()> {
+        let entry = *self.entries.get(name)?;
         let bit = 1u64 << fingerprint(self.bytes, entry);
         let suspect = *seen & bit != 0 || entry.escaped;
         *seen |= bit;
-        if !suspect {
-            return Ok(());
-        }
+        if suspect { self.compare_name(object, name, entry, seen) } else { Some(()) }
+    }
+
+    #[inline(never)]
+    fn compare_name(&mut self, object: usize, name: usize, entry: Entry, seen: &mut u64) -> Option<()> {
         if entry.escaped {
             // What it is like only decoding tells: every later name is compared.
             *seen = u64::MAX;
         }
-        let text = self.name(entry);
+        let text = self.name(&entry);
         let mut index = object + 1;
         while index < name {
             match (self.entries.get(index), self.entries.get(index + 1)) {
-                (Some(key), _) if self.name(key) == text => return Err(duplicate(entry)),
+                (Some(key), _) if self.name(key) == text => return self.fail_at_name(entry),
                 (_, Some(value)) => index = value.next as usize,
                 _ => break,
             }
         }
-        Ok(())
+        Some(())
     }
 
-    fn check_many_names(&self, object: usize) -> Result<(), JsonError> {
+    fn check_many_names(&mut self, object: usize) -> Option<()> {
         let mut names = Vec::new();
         let mut index = object + 1;
         while let (Some(key), Some(value)) = (self.entries.get(index), self.entries.get(index + 1)) {
@@ -304,10 +326,8 @@ impl Parser<'_, '_> {
         }
         names.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.start.cmp(&b.1.start)));
         let pairs = names.iter().zip(names.iter().skip(1));
-        match pairs.filter(|(a, b)| a.0 == b.0).map(|(_, b)| b.1).min_by_key(|entry| entry.start) {
-            Some(entry) => Err(duplicate(entry)),
-            None => Ok(()),
-        }
+        let repeated = pairs.filter(|(a, b)| a.0 == b.0).map(|(_, b)| *b.1).min_by_key(|entry| entry.start);
+        repeated.map_or(Some(()), |entry| self.fail_at_name(entry))
     }
 
     fn name(&self, entry: &Entry) -> std::borrow::Cow<'_, str> {
@@ -315,44 +335,43 @@ impl Parser<'_, '_> {
         if entry.escaped { escape::unescape(raw) } else { std::borrow::Cow::Borrowed(raw) }
     }
 
+    #[inline]
     fn push(&mut self, kind: Kind, escaped: bool, start: usize, end: usize) {
         let next = narrow(self.entries.len() + 1);
         self.entries.push(Entry { kind, escaped, start: narrow(start), end: narrow(end), next });
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn take(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
-    }
-
     #[inline]
-    fn skip_space(&mut self) {
-        if self.peek().is_some_and(|byte| byte <= b' ') {
-            self.at = scan::space_end(self.bytes, self.at);
-        }
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
     }
 
-    /// Returns the error for a missing token, or for the end of the text where it should stand.
-    fn missing(&self, kind: JsonErrorKind) -> JsonError {
-        self.error(if self.at < self.bytes.len() { kind } else { JsonErrorKind::Truncated })
+    /// Returns where the white space ends that may begin at a position.
+    #[inline]
+    fn space_end(&self, at: usize) -> usize {
+        if self.byte(at).is_some_and(|byte| byte <= b' ') { scan::space_end(self.bytes, at) } else { at }
     }
 
-    const fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError { kind, offset: self.at }
+    /// Notes that a token is missing, or that the text ends where it should stand.
+    #[cold]
+    fn missing<T>(&mut self, kind: JsonErrorKind, at: usize) -> Option<T> {
+        self.fail(if at < self.bytes.len() { kind } else { JsonErrorKind::Truncated }, at)
     }
-}
 
-const fn duplicate(entry: &Entry) -> JsonError {
-    JsonError { kind: JsonErrorKind::DuplicateName, offset: entry.start as usize }
+    #[cold]
+    fn fail_at_name(&mut self, entry: Entry) -> Option<()> {
+        self.fail(JsonErrorKind::DuplicateName, entry.start as usize)
+    }
+
+    #[cold]
+    const fn fail<T>(&mut self, kind: JsonErrorKind, offset: usize) -> Option<T> {
+        self.error = JsonError { kind, offset };
+        None
+    }
 }
 
 /// Returns six bits that tell most names of one object apart.
-fn fingerprint(bytes: &[u8], entry: &Entry) -> u32 {
+fn fingerprint(bytes: &[u8], entry: Entry) -> u32 {
     let (start, end) = (entry.start as usize, entry.end as usize);
     let first = bytes.get(start).copied().unwrap_or_default();
     let last = bytes.get(end.wrapping_sub(1)).copied().unwrap_or_default();
