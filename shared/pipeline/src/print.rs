@@ -140,18 +140,16 @@ impl PrinterState {
 /// Says of each resource of a batch whether a newer version, or the same, stands in it too.
 fn repeated(batch: &WriteBatch, hashes: &[KeyHash]) -> Vec<bool> {
     let mut repeated = vec![false; hashes.len()];
-    let mut sorted: Vec<_> = hashes.iter().zip(&batch.resources).enumerate().collect();
-    sorted.sort_unstable_by_key(|(index, (hash, _))| (**hash, *index));
-    let mut newest: Option<(usize, KeyHash, &ResourceWrite)> = None;
-    for (index, (hash, resource)) in sorted {
-        let other = newest.filter(|(_, other, _)| other == hash);
-        let is_newer = other.is_none_or(|(_, _, other)| other.version < resource.version);
-        let replaced = if is_newer { other.map(|(index, _, _)| index) } else { Some(index) };
-        if let Some(place) = replaced.and_then(|index| repeated.get_mut(index)) {
-            *place = true;
-        }
-        if is_newer {
-            newest = Some((index, *hash, resource));
+    let mut sorted: Vec<(KeyHash, usize)> = hashes.iter().copied().zip(0..).collect();
+    sorted.sort_unstable();
+    for same in sorted.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
+        let version = |index: usize| batch.resources.get(index).map(|resource| &resource.version);
+        // Of equal versions the first counts.
+        let newest = same.iter().rev().map(|(_, index)| *index).max_by_key(|index| version(*index));
+        for (_, index) in same {
+            if let Some(place) = repeated.get_mut(*index) {
+                *place = Some(*index) != newest;
+            }
         }
     }
     repeated

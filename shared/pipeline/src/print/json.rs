@@ -263,28 +263,29 @@ pub(super) fn moment(out: &mut Vec<u8>, milliseconds: i64) {
     let rest = milliseconds.rem_euclid(86_400_000);
     // Formatting takes longer than all the rest of a small row.
     if (0..10_000).contains(&year) {
-        digits::<4>(out, year);
+        out.extend_from_slice(&digits::<4>(year));
     } else {
         write!(out, "{year:04}").ok();
     }
     let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    for (separator, part) in [(b'-', month), (b'-', day), (b'T', hour), (b':', minute), (b':', second)] {
-        out.push(separator);
-        digits::<2>(out, part);
-    }
-    out.push(b'.');
-    digits::<3>(out, rest % 1_000);
-    out.push(b'Z');
+    let parts = [(b'-', month), (b'-', day), (b'T', hour), (b':', minute), (b':', second)];
+    let parts = parts.map(|(separator, part)| {
+        let [tens, ones] = digits(part);
+        [separator, tens, ones]
+    });
+    out.extend_from_slice(parts.as_flattened());
+    let [hundreds, tens, ones] = digits(rest % 1_000);
+    out.extend_from_slice(&[b'.', hundreds, tens, ones, b'Z']);
 }
 
-/// Appends the last digits of a number that is not negative.
-fn digits<const DIGITS: usize>(out: &mut Vec<u8>, mut number: i64) {
-    let mut digits = [b'0'; DIGITS];
+/// Returns the last digits of a number that is not negative.
+fn digits<const DIGITS: usize>(number: i64) -> [u8; DIGITS] {
+    let (mut digits, mut number) = ([b'0'; DIGITS], u32::try_from(number).unwrap_or_default());
     for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789".get(usize::try_from(number % 10).unwrap_or_default()).copied().unwrap_or(b'0');
+        *digit += u8::try_from(number % 10).unwrap_or_default();
         number /= 10;
     }
-    out.extend_from_slice(&digits);
+    digits
 }
 
 /// Returns year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.
