@@ -20,6 +20,7 @@ use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use flatten::indexes::Indexes;
 use flatten::view::Plan;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::try_join;
 use tokio::sync::Semaphore;
 
 use pipeline::batch::{Completion, Reject, WriteBatch};
@@ -32,7 +33,7 @@ use crate::answers::{carried_out, first_batch, met_duplicates};
 use crate::collections::{REJECTS, TABLES};
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
-    BatchDocument, CommandAnswer, DocumentPlace, Expectations, FoundDocument, Replacement,
+    BatchDocument, CommandAnswer, DocumentPlace, Expectations, FoundDocument, Note, Replacement,
     ReplacementCommand, WriteOutcome,
 };
 use crate::{Connection, Trouble, exports, ids_with_suffix, records};
@@ -209,10 +210,9 @@ impl MongoStore {
             }
             Some(ReplacementCommand::NoteTables { notes }) => {
                 let notes = notes.get(first..first + chunk.count).unwrap_or_default();
-                if !self.notes.all_stand(notes) {
-                    self.carry_out(DocumentPlace::Table(TABLES), chunk).await?;
-                    self.notes.remember(notes);
-                }
+                // Both come before the first row of a table, and neither needs the other.
+                let prepared = self.indexes.prepare(&self.connection, batch, &self.views);
+                try_join!(self.note_tables(notes, chunk), prepared)?;
                 CommandAnswer::Done
             }
             Some(ReplacementCommand::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
@@ -225,6 +225,14 @@ impl MongoStore {
             ) => CommandAnswer::Written(self.written(batch, command, *place, chunk).await?),
         };
         Ok((index, first, answer))
+    }
+
+    async fn note_tables(&self, notes: &[Note<'_>], chunk: Chunk) -> Result<(), Interrupted> {
+        if !self.notes.all_stand(notes) {
+            self.carry_out(DocumentPlace::Table(TABLES), chunk).await?;
+            self.notes.remember(notes);
+        }
+        Ok(())
     }
 
     /// Writes documents. A message that is refused as a whole because of one document is sent again document by
@@ -419,8 +427,9 @@ impl RowStore for MongoStore {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.views.prepare(&self.connection, &batch).await?;
         self.sql_schemas.extend(&self.connection, &batch).await?;
-        self.indexes.prepare(&self.connection, &batch, &self.views).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
+        // Those of a batch without a row; all others stand already.
+        self.indexes.prepare(&self.connection, &batch, &self.views).await?;
         let archive = Archive { connection: &self.connection, database: &self.archive };
         self.retention.retain(archive, &batch).await?;
         self.complete(&batch).await?;

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use bson::{Bson, Document as BsonDocument, doc};
 use flatten::indexes::{Indexes, MAX_COLUMNS};
 use flatten::row::TableId;
+use futures::stream::{self, StreamExt};
 use tokio::sync::Mutex;
 
 use pipeline::batch::{Fate, WriteBatch};
@@ -25,6 +26,8 @@ use super::views::ViewTables;
 
 /// A collection of more documents than this is left to `flatfire index`.
 pub const MAX_DOCUMENTS: u64 = 10_000;
+/// Collections whose indexes are made at the same time.
+const AT_ONCE: usize = 4;
 /// Tables that a process remembers.
 const MAX_REMEMBERED: usize = 10_000;
 /// Notices that wait for whoever asks; the log has all of them. The function never asks.
@@ -204,15 +207,20 @@ impl TableIndexes {
         if prepared.is_refused {
             return Ok(());
         }
-        for collection in collections_of(batch).into_iter().filter(|collection| !views.has(collection)) {
-            if prepared.collections.contains(collection) {
-                continue;
-            }
-            match self.prepare_collection(connection, collection, indexes).await {
+        let mut collections = collections_of(batch);
+        collections.retain(|name| !views.has(name) && !prepared.collections.contains(*name));
+        let collections: Vec<_> = collections.into_iter().map(str::to_owned).collect();
+        let prepare = |collection: String| async move {
+            let outcome = self.prepare_collection(connection, &collection, indexes).await;
+            (collection, outcome)
+        };
+        let mut outcomes = stream::iter(collections).map(prepare).buffered(AT_ONCE);
+        while let Some((collection, outcome)) = outcomes.next().await {
+            match outcome {
                 Ok(()) => {}
-                Err(Trouble::Document(code)) => self.tell(collection, &Obstacle::Failed(code)),
+                Err(Trouble::Document(code)) => self.tell(&collection, &Obstacle::Failed(code)),
                 Err(Trouble::Stop(refusal)) => {
-                    self.tell(collection, &Obstacle::Refused(refusal));
+                    self.tell(&collection, &Obstacle::Refused(refusal));
                     prepared.is_refused = true;
                     return Ok(());
                 }
@@ -221,7 +229,7 @@ impl TableIndexes {
             if prepared.collections.len() >= MAX_REMEMBERED {
                 prepared.collections.clear();
             }
-            prepared.collections.insert(collection.to_owned());
+            prepared.collections.insert(collection);
         }
         Ok(())
     }
