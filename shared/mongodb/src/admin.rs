@@ -193,6 +193,14 @@ impl Admin for MongoStore {
         Ok(stored_rows::visit(&self.databases(), keys, visit).await?)
     }
 
+    async fn count_rows(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        Ok(stored_rows::count(&self.databases()).await?)
+    }
+
+    async fn visit_table(&self, table: &str, visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
+        Ok(stored_rows::visit_table(&self.databases(), table, visit).await?)
+    }
+
     async fn row_origin(&self, id: &str) -> Result<Option<RowOrigin>, StoreError> {
         Ok(standing::origin_of(&self.databases(), id).await?)
     }

@@ -1,6 +1,6 @@
 //! Rows that are read back: the documents of the tables, as rows of cells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
 use flatten::{CellValue, TableRow};
@@ -29,6 +29,32 @@ pub(super) async fn visit(
                     return Ok(());
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn count(databases: &Databases) -> Result<BTreeMap<String, u64>, DriverFailure> {
+    let mut counts = BTreeMap::new();
+    for table in table_names(&databases.rows).await? {
+        let count = databases.rows.collection::<Document>(&table).estimated_document_count().await?;
+        if count > 0 {
+            counts.insert(table, count);
+        }
+    }
+    Ok(counts)
+}
+
+pub(super) async fn visit_table(
+    databases: &Databases,
+    table: &str,
+    visit: &mut RowVisitor<'_>,
+) -> Result<(), DriverFailure> {
+    let rows = databases.rows.collection::<Document>(table);
+    let mut rows = rows.find(doc! {}).sort(doc! { "_id": 1 }).await?;
+    while let Some(document) = rows.try_next().await? {
+        if visit(row(table, document)).is_break() {
+            break;
         }
     }
     Ok(())

@@ -194,6 +194,13 @@ pub trait Admin: Debug + Send + Sync {
     async fn visit_rows(&self, keys: &BTreeSet<String>, visit: &mut RowVisitor<'_>)
     -> Result<(), StoreError>;
 
+    /// Returns how many rows each table has; tables without rows are left out. The count is the store's own: it may be off
+    /// after the server was killed.
+    async fn count_rows(&self) -> Result<BTreeMap<String, u64>, StoreError>;
+
+    /// Visits the rows of a table in the order of their keys, each as [`Admin::visit_rows`] does.
+    async fn visit_table(&self, table: &str, visit: &mut RowVisitor<'_>) -> Result<(), StoreError>;
+
     /// Returns where the row of any table with this id, or the archived resource with it as its key, came from. Of
     /// several versions the newest counts. Asks every table, by its primary key.
     async fn row_origin(&self, id: &str) -> Result<Option<RowOrigin>, StoreError>;

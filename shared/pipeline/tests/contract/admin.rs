@@ -209,6 +209,36 @@ async fn rows_are_read_back_as_cells_of_the_resources_that_are_named() {
 }
 
 #[tokio::test]
+async fn rows_of_a_table_are_counted_and_read_in_the_order_of_their_keys() {
+    each(async |store| {
+        assert_eq!(store.count_rows().await.unwrap(), BTreeMap::new());
+        let writes = vec![rows("Patient/2", 1, 1), rows(P, 1, 3), archived("AuditEvent/1", 2)];
+        write(&*store, &batch(writes)).await;
+        let counts = [("Patient", 2), ("active", 1), ("names", 4)];
+        let expected = counts.map(|(table, count)| (table.to_owned(), count));
+        assert_eq!(store.count_rows().await.unwrap(), BTreeMap::from(expected));
+        for (table, most, expected) in [
+            ("Patient", 9, &[P, "Patient/2"][..]),
+            ("names", 3, &["Patient/1#0", "Patient/1#1", "Patient/1#2"]),
+            ("Encounter", 9, &[]),
+        ] {
+            let mut found = Vec::new();
+            let mut visit = |row: TableRow| {
+                assert_eq!(row.table, table);
+                assert!(row.columns.iter().any(|(name, _)| name == "_source"), "{row:?}");
+                found.push(row.key);
+                if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            store.visit_table(table, &mut visit).await.unwrap();
+            assert_eq!(found, expected);
+        }
+        write(&*store, &batch([deleted("Patient/2", 2), deleted(P, 2)])).await;
+        assert_eq!(store.count_rows().await.unwrap(), BTreeMap::new());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_reference_is_visited() {
     each(async |store| {
         let completions =

@@ -291,16 +291,23 @@ impl Admin for MemoryStore {
         keys: &BTreeSet<String>,
         visit: &mut RowVisitor<'_>,
     ) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        for (_, resource) in lock(&self.rows).resources.iter().filter(|(key, _)| keys.contains(*key)) {
-            let source = source_cell(&stored_source(&resource.source));
-            rows.extend(resource.rows.iter().map(|((table, id), row)| {
-                let mut columns = row.cells.clone();
-                columns.push(("_source".to_owned(), source.clone()));
-                TableRow { table: table.clone(), key: id.clone(), columns }
-            }));
+        let rows = self.table_rows(|key, _| keys.contains(key));
+        let _stopped = rows.into_iter().try_for_each(visit);
+        Ok(())
+    }
+
+    async fn count_rows(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for resource in lock(&self.rows).resources.values() {
+            for (table, _) in resource.rows.keys() {
+                *counts.entry(table.clone()).or_default() += 1;
+            }
         }
-        rows.sort_by(|one, other| (&one.table, &one.key).cmp(&(&other.table, &other.key)));
+        Ok(counts)
+    }
+
+    async fn visit_table(&self, table: &str, visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
+        let rows = self.table_rows(|_, name| name == table);
         let _stopped = rows.into_iter().try_for_each(visit);
         Ok(())
     }
@@ -410,6 +417,24 @@ impl Admin for MemoryStore {
 
     async fn columns(&self) -> Result<Vec<ColumnEntry>, StoreError> {
         Ok(lock(&self.columns).values().cloned().collect())
+    }
+}
+
+impl MemoryStore {
+    /// Returns the rows of tables and resources that are selected by key and table, ordered by table and key.
+    fn table_rows(&self, is_selected: impl Fn(&str, &str) -> bool) -> Vec<TableRow> {
+        let mut rows = Vec::new();
+        for (key, resource) in &lock(&self.rows).resources {
+            let source = source_cell(&stored_source(&resource.source));
+            let selected = resource.rows.iter().filter(|((table, _), _)| is_selected(key, table));
+            rows.extend(selected.map(|((table, id), row)| {
+                let mut columns = row.cells.clone();
+                columns.push(("_source".to_owned(), source.clone()));
+                TableRow { table: table.clone(), key: id.clone(), columns }
+            }));
+        }
+        rows.sort_by(|one, other| (&one.table, &one.key).cmp(&(&other.table, &other.key)));
+        rows
     }
 }
 
