@@ -33,6 +33,8 @@ use crate::replay::ReplayArguments;
 use crate::rows::RowsArguments;
 use crate::schema::SchemaArguments;
 use crate::shell::{CompletionsArguments, ManArguments};
+#[cfg(feature = "mongodb")]
+use crate::show::ShowArguments;
 #[cfg(feature = "s3")]
 use crate::status::StatusArguments;
 #[cfg(feature = "mongodb")]
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     /// Show how loading goes and the latest loads, or explain one
     #[cfg(feature = "s3")]
     Status(StatusArguments),
+    /// Print rows of a table, or list the tables
+    #[cfg(feature = "mongodb")]
+    Show(ShowArguments),
     /// Erase resources for good, and keep them out of the tables
     #[cfg(feature = "mongodb")]
     Forget(ForgetArguments),

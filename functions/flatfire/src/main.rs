@@ -42,6 +42,10 @@ mod schema;
 #[cfg(feature = "s3")]
 mod status;
 #[cfg(feature = "mongodb")]
+mod pager;
+#[cfg(feature = "mongodb")]
+mod show;
+#[cfg(feature = "mongodb")]
 mod compartment;
 #[cfg(feature = "s3")]
 mod exports;
@@ -113,6 +117,8 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => wait_for(schema::run(arguments)),
         #[cfg(feature = "s3")]
         Command::Status(arguments) => wait_for(status::run(arguments)),
+        #[cfg(feature = "mongodb")]
+        Command::Show(arguments) => wait_for(show::run(arguments)),
         #[cfg(feature = "mongodb")]
         Command::Forget(arguments) => wait_for(forget::run(arguments)),
         #[cfg(feature = "mongodb")]
