@@ -1,4 +1,4 @@
-"""Speaks to the local cloud: deploys the template, uploads files, reads the function's log.
+"""Speaks to the local cloud: deploys the template, reads the function's log.
 
 The endpoint, the region and the credentials come from the environment, as for every AWS client. Each command prints
 one JSON value.
@@ -88,17 +88,6 @@ def deploy(arguments):
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def upload(arguments):
-    """Uploads files under the prefix; says which version of which key each became."""
-    s3 = client("s3")
-    uploaded = []
-    for file in arguments.file:
-        key = arguments.prefix + file.name
-        answer = s3.put_object(Bucket=arguments.bucket, Key=key, Body=file.read_bytes())
-        uploaded.append({"key": key, "versionId": answer["VersionId"], "bytes": file.stat().st_size})
-    return uploaded
-
-
 def environment(arguments):
     """The variables that the template gives the function."""
     return client("lambda").get_function_configuration(FunctionName=arguments.function)["Environment"]["Variables"]
@@ -120,11 +109,6 @@ def arguments():
     command.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
     command.add_argument("--queue-for-worker", action="store_true", help="leave the queue to a worker")
     command.set_defaults(run=deploy)
-    command = commands.add_parser("upload")
-    command.add_argument("--bucket", required=True)
-    command.add_argument("--prefix", required=True)
-    command.add_argument("file", type=pathlib.Path, nargs="+")
-    command.set_defaults(run=upload)
     command = commands.add_parser("environment")
     command.add_argument("--function", required=True)
     command.set_defaults(run=environment)

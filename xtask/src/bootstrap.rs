@@ -40,7 +40,8 @@ impl BuildProfile {
     }
 }
 
-/// Builds the function for this machine's architecture and returns the zip that is uploaded.
+/// Builds the function for this machine's architecture and returns the zip that is uploaded. The demo's build has the
+/// command line besides: they share most of their dependencies, so that both take little longer than one.
 ///
 /// # Errors
 /// When the build fails, or this machine cannot run what Lambda runs (only Linux can).
@@ -52,6 +53,9 @@ pub fn build(tools: &Tools, settings: &ChoreSettings, profile: BuildProfile) -> 
     }
     let mut cargo_lambda = tools.build_command("cargo-lambda", settings);
     cargo_lambda.args(["lambda", "build", "--profile", profile.name(), "--locked", "--package", "ingest"]);
+    if profile == BuildProfile::Demo {
+        cargo_lambda.args(["--package", "flatfire"]);
+    }
     cargo_lambda.args(["--output-format", "zip", "--lambda-dir"]).arg(profile.directory());
     run_command(&mut cargo_lambda)?;
     let zip = profile.zip();
@@ -59,6 +63,16 @@ pub fn build(tools: &Tools, settings: &ChoreSettings, profile: BuildProfile) -> 
         bail!("cargo-lambda wrote no {}", zip.display());
     }
     Ok(zip)
+}
+
+/// Returns where the demo's build puts the command line.
+#[must_use]
+pub fn command_line(settings: &ChoreSettings) -> PathBuf {
+    let own = settings.toolchain.iter().find(|(name, _)| *name == "CARGO_TARGET_DIR");
+    let target = own.map_or_else(|| PathBuf::from("target"), |(_, directory)| PathBuf::from(directory));
+    let architecture = std::env::consts::ARCH;
+    let built = target.join(format!("{architecture}-unknown-linux-gnu")).join(BuildProfile::Demo.name());
+    workspace::root().join(built).join("flatfire")
 }
 
 /// The zip of the last release build.

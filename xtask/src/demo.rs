@@ -1,16 +1,24 @@
 //! Shows the whole line on this machine: files go in, tables come out.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::bootstrap::{self, BuildProfile};
+use crate::command_line::{CommandLine, exit_code};
 use crate::local_line::{ACCESS_KEY, Deployment, KeptLine, LocalLine, REGION, SECRET_KEY};
-use crate::report::{self, ReportDocument};
 use crate::settings::ChoreSettings;
 use crate::steps::Steps;
 use crate::tools::Tools;
 use crate::workspace;
+
+/// The tables that the demo shows rows of, and how many.
+const SHOWN_TABLES: [&str; 2] = ["Patient", "Observation"];
+const SHOWN_ROWS: &str = "4";
+/// The sample of which one record is broken, in the bucket.
+const BROKEN_SAMPLE: &str = "incoming/patients-with-a-broken-line.ndjson";
 
 /// From nothing to tables; with `keep` the line stays up for more files.
 ///
@@ -19,65 +27,92 @@ use crate::workspace;
 pub async fn run(settings: &ChoreSettings, keep: bool) -> Result<()> {
     let mut steps = Steps::default();
     let tools = steps.run("Install the tools", || Tools::install(settings))?;
-    let zip = steps
-        .run("Build the function for Lambda", || bootstrap::build(&tools, settings, BuildProfile::Demo))?;
-    let title = "Start the database and the local cloud, deploy template.yaml";
+    let zip = steps.run("Build the function and the command line", || {
+        bootstrap::build(&tools, settings, BuildProfile::Demo)
+    })?;
+    let title = "Start a database and a local cloud, deploy template.yaml";
     if keep {
         let line = KeptLine::of_this_checkout();
         let deployment = steps.wait_for(title, line.start(&tools, settings, &zip)).await?;
-        load_samples(&mut steps, &tools, &deployment).await?;
+        load_samples(&mut steps, settings, &tools, &deployment).await?;
         steps.print_summary();
-        print_how_to_go_on(&deployment);
+        print_what_is_next(&deployment);
     } else {
         let start = LocalLine::start(&tools, settings, &zip);
         let line = steps.wait_for(title, start).await?;
-        load_samples(&mut steps, &tools, line.deployment()).await?;
+        load_samples(&mut steps, settings, &tools, line.deployment()).await?;
         steps.print_summary();
-        println!("\nEverything is stopped again. To keep it running and load more: cargo xtask demo --keep");
+        println!(
+            "\nEverything is stopped again. To keep it and load files of yours: cargo xtask demo --keep"
+        );
     }
     Ok(())
 }
 
-/// Uploads files to the kept line, waits for them and shows everything.
-///
-/// # Errors
-/// When none is running, or a load fails.
-pub async fn upload(files: &[PathBuf]) -> Result<()> {
-    let deployment = KeptLine::of_this_checkout().deployment()?;
-    load(&mut Steps::default(), &Tools::find()?, &deployment, files).await
-}
-
-/// Shows what the kept line holds.
+/// Runs a command of the product on the demo that was left running.
 ///
 /// # Errors
 /// When none is running.
-pub fn show() -> Result<()> {
+pub async fn run_command_line(settings: &ChoreSettings, arguments: &[OsString]) -> Result<ExitCode> {
     let deployment = KeptLine::of_this_checkout().deployment()?;
-    report::print(&Tools::find()?, &deployment)
+    Ok(exit_code(CommandLine::find(settings, &deployment)?.run(arguments).await?))
 }
 
-async fn load_samples(steps: &mut Steps, tools: &Tools, deployment: &Deployment) -> Result<()> {
-    load(steps, tools, deployment, &sample_files()?).await
-}
-
-async fn load(steps: &mut Steps, tools: &Tools, deployment: &Deployment, files: &[PathBuf]) -> Result<()> {
-    let title = format!("Upload {} files to {}", files.len(), deployment.outputs.upload_to);
-    let uploads = steps.run(&title, || deployment.upload(tools, files))?;
-    let loads = report::wait_for_loads(tools, deployment, &uploads);
-    let loads = steps.wait_for("Wait for the ledger", loads).await;
-    let loads = loads.and_then(|loads| none_failed(&loads)).with_context(|| last_words(tools, deployment));
-    report::print(tools, deployment)?;
-    loads
-}
-
-/// `partial` is a result, and the demo has one on purpose; `failed` is not.
-fn none_failed(loads: &[ReportDocument]) -> Result<()> {
-    let failed = loads.iter().filter(|load| load.get("status").is_some_and(|status| status == "failed"));
-    let keys: Vec<&str> = failed.filter_map(|load| load.get("key")?.as_str()).collect();
-    if !keys.is_empty() {
-        bail!("the function could not load {}", keys.join(", "));
+/// Uploads files and folders to the demo that was left running, and waits for their rows. With `log` it prints what the
+/// function logged meanwhile.
+///
+/// # Errors
+/// When none is running.
+pub async fn upload(settings: &ChoreSettings, paths: &[PathBuf], log: bool) -> Result<ExitCode> {
+    let deployment = KeptLine::of_this_checkout().deployment()?;
+    let lines_of_log = || if log { deployment.function_log(&Tools::find()?) } else { Ok(Vec::new()) };
+    let before = lines_of_log()?.len();
+    let command_line = CommandLine::find(settings, &deployment)?;
+    let code = command_line.run(&upload_arguments(&deployment, paths)).await?;
+    for line in lines_of_log()?.iter().skip(before) {
+        println!("{line}");
     }
-    Ok(())
+    Ok(exit_code(code))
+}
+
+/// Files that were copied a moment ago are whole, so nothing waits for them to settle.
+fn upload_arguments(deployment: &Deployment, paths: &[PathBuf]) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = ["push", "--settle", "0"].map(OsString::from).into();
+    arguments.extend(paths.iter().map(OsString::from));
+    arguments.push(deployment.outputs.upload_to.clone().into());
+    arguments.push("--to".into());
+    arguments
+}
+
+async fn load_samples(
+    steps: &mut Steps,
+    settings: &ChoreSettings,
+    tools: &Tools,
+    deployment: &Deployment,
+) -> Result<()> {
+    let command_line = CommandLine::find(settings, deployment)?;
+    let files = sample_files()?;
+    let title =
+        format!("Upload {} files to {}, wait for their rows", files.len(), deployment.outputs.upload_to);
+    let arguments = upload_arguments(deployment, &files);
+    // One of the samples is broken on purpose: 2 says that some records are missing.
+    let loaded = steps.wait_for(&title, command_line.show(&arguments, &[0, 2])).await;
+    loaded.with_context(|| last_words(tools, deployment))?;
+    look(steps, &command_line).await
+}
+
+/// Shows what a person would look at: the tables, a few rows, and why a record is missing.
+async fn look(steps: &mut Steps, command_line: &CommandLine<'_>) -> Result<()> {
+    let look = async {
+        command_line.show(&["show"], &[0]).await?;
+        for table in SHOWN_TABLES {
+            println!();
+            command_line.show(&["show", table, "--rows", SHOWN_ROWS], &[0]).await?;
+        }
+        println!();
+        command_line.show(&["status", BROKEN_SAMPLE], &[0]).await
+    };
+    steps.wait_for("Look at the tables, at rows, and at the file with a broken line", look).await
 }
 
 fn last_words(tools: &Tools, deployment: &Deployment) -> String {
@@ -102,22 +137,21 @@ fn has_extension(file: &Path, extension: &str) -> bool {
     file.extension().is_some_and(|found| found == extension)
 }
 
-fn print_how_to_go_on(deployment: &Deployment) {
+fn print_what_is_next(deployment: &Deployment) {
     let Deployment { endpoint, mongodb_uri, database, outputs } = deployment;
     println!(
         "
-It is still running.
-  load more      cargo xtask upload FILE…
-                 or any S3 client: AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} \\
-                   aws --endpoint-url {endpoint} --region {REGION} s3 cp FILE {upload_to}
-  look again     cargo xtask show
-  look further   mongosh '{mongodb_uri}' (or Compass), then: use {database}
-  run the function yourself (with .tools/build/bin on the PATH)
-                 cargo lambda watch --env-file .tools/demo/function.env
-                 cargo lambda invoke ingest --data-file events/s3-put.json
-                 as SAM runs it, with servers of its own; needs a container engine:
-                 .tools/cloud/bin/python xtask/py/sam_invoke.py events/s3-put-unversioned.json
-  stop           cargo xtask stop",
+It is still running. Next:
+  cargo xtask upload FILE-OR-FOLDER…   load files of yours, and wait for their rows
+  cargo xtask show                     the tables; with a name, its rows: cargo xtask show Observation
+  cargo xtask flatfire status          what became of the files; with the key of one, why
+  cargo xtask stop                     end it and remove its data
+
+Other programs reach it as well:
+  mongosh '{mongodb_uri}' (or Compass), then: use {database}
+  AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} \\
+    aws --endpoint-url {endpoint} --region {REGION} s3 cp FILE {upload_to}
+The README says under \"Developing\" how to run the function by itself.",
         upload_to = outputs.upload_to,
     );
 }

@@ -1,10 +1,10 @@
-//! The project's own chores, as a library: the tools, the local line and what the demo shows of it.
+//! The project's own chores, as a library: the tools, the local line and the demo.
 //!
 //! The local line is the whole product on one machine without an account and without containers: a database, a
 //! local cloud, and `template.yaml` deployed into it. `cargo xtask demo` shows it, the end-to-end tests use it:
 //!
 //! ```text
-//! tools → bootstrap → database + cloud → deployment → uploads → ledger → report
+//! tools → bootstrap → database + cloud → deployment → `flatfire push` → `flatfire show`
 //! ```
 
 // A command's words to the person who called it are its product.
@@ -21,9 +21,10 @@ pub mod tools;
 
 pub mod local_line;
 
+pub mod command_line;
+
 pub mod bench;
 pub mod demo;
 pub mod metrics;
-pub mod report;
 pub mod soak;
 pub mod test;

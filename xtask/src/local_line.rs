@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 pub use cloud::{ACCESS_KEY, LocalCloud, REGION, SECRET_KEY};
-pub use database::{Database, ask, find_mongod};
-pub use deployment::{Deployment, Outputs, Stack, UploadedVersion, cloud_command};
+pub use database::{Database, find_mongod};
+pub use deployment::{Deployment, Outputs, Stack, cloud_command};
 pub use leash::{Leash, Lifetime, ServerPlace, any_is_running, free_port};
 
 use crate::settings::ChoreSettings;

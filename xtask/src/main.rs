@@ -2,7 +2,9 @@
 
 #![allow(clippy::print_stdout, reason = "this is a command line")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -19,7 +21,15 @@ use xtask::{bench, bootstrap, demo, metrics, model, soak, test};
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct ChoreArguments {
     #[command(subcommand)]
-    chore: Chore,
+    command: XtaskCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum XtaskCommand {
+    #[command(flatten)]
+    Chore(Chore),
+    #[command(flatten)]
+    OnDemo(OnDemo),
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,14 +44,6 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
-    /// Upload files to the demo that was left running, and show what became of them.
-    Upload {
-        /// FHIR files: a resource, a Bundle, an array or NDJSON; plain, gzip or zstd.
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
-    /// Show the tables, the ledger and the rejects of the demo that was left running.
-    Show,
     /// End the demo that was left running and remove its data.
     Stop,
     /// Make the tables of FHIR's elements and extensions that the library carries, from HL7's.
@@ -70,43 +72,84 @@ enum Chore {
     Bench(bench::Bench),
 }
 
+/// What runs a command of `flatfire`, and ends with its exit code.
+#[derive(Debug, Subcommand)]
+enum OnDemo {
+    /// Upload files and folders to the demo that was left running, and wait for their rows. Exits like `flatfire load`.
+    Upload {
+        /// FHIR files, or folders: the keys of their files are the paths within the folder. Empty files are left out.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Print what the function logged meanwhile.
+        #[arg(long)]
+        log: bool,
+    },
+    /// List the tables of the demo that was left running, or print rows of one: `flatfire show`.
+    Show {
+        /// What `flatfire show` takes: TABLE, --rows N, --columns a,b, --all, --json.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run any other command of `flatfire` on the demo that was left running, such as `status`.
+    Flatfire {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
 #[tokio::main]
-async fn main() -> Result<()> {
-    let chore = ChoreArguments::parse().chore;
+async fn main() -> Result<ExitCode> {
+    let command = ChoreArguments::parse().command;
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
+    // A command of `flatfire` ends by itself at Ctrl-C, and says what is still open.
+    let ends_at_interrupt = matches!(command, XtaskCommand::Chore(_));
     // Whichever way it ends, the servers of an unfinished chore are dropped here and end with it.
     tokio::select! {
-        outcome = run(chore) => outcome,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        outcome = run(command) => outcome,
+        _ = interrupted.recv(), if ends_at_interrupt => bail!("interrupted"),
         _ = terminated.recv() => bail!("terminated"),
     }
 }
 
-async fn run(chore: Chore) -> Result<()> {
+async fn run(command: XtaskCommand) -> Result<ExitCode> {
     let settings = ChoreSettings::from_environment();
+    match command {
+        XtaskCommand::Chore(chore) => run_chore(&settings, chore).await.map(|()| ExitCode::SUCCESS),
+        XtaskCommand::OnDemo(OnDemo::Upload { paths, log }) => demo::upload(&settings, &paths, log).await,
+        XtaskCommand::OnDemo(OnDemo::Show { mut arguments }) => {
+            arguments.insert(0, "show".into());
+            demo::run_command_line(&settings, &arguments).await
+        }
+        XtaskCommand::OnDemo(OnDemo::Flatfire { arguments }) => {
+            demo::run_command_line(&settings, &arguments).await
+        }
+    }
+}
+
+async fn run_chore(settings: &ChoreSettings, chore: Chore) -> Result<()> {
     let mut steps = Steps::default();
     match chore {
-        Chore::Tools => steps.run("Install the tools", || Tools::install_for_tests(&settings)).map(drop),
+        Chore::Tools => steps.run("Install the tools", || Tools::install_for_tests(settings)).map(drop),
         Chore::Build => {
-            let tools = steps.run("Install the tools", || Tools::install(&settings))?;
+            let tools = steps.run("Install the tools", || Tools::install(settings))?;
             let zip = steps.run("Build the function for Lambda", || {
-                bootstrap::build(&tools, &settings, BuildProfile::Release)
+                bootstrap::build(&tools, settings, BuildProfile::Release)
             })?;
             println!("    {}", zip.display());
             Ok(())
         }
-        Chore::Demo { keep } => demo::run(&settings, keep).await,
-        Chore::Upload { files } => demo::upload(&files).await,
-        Chore::Show => demo::show(),
+        Chore::Demo { keep } => demo::run(settings, keep).await,
         Chore::Stop => KeptLine::of_this_checkout().stop(),
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
-        Chore::Test => test::run(&settings),
-        Chore::Metrics { options } => metrics::run(&settings, &options),
+        Chore::Test => test::run(settings),
+        Chore::Metrics { options } => metrics::run(settings, &options),
         Chore::SamInvoke { options } => {
-            let tools = steps.run("Install the tools", || Tools::install(&settings))?;
-            run_command(tools.cloud_command("python", &settings).arg("xtask/py/sam_invoke.py").args(options))
+            let tools = steps.run("Install the tools", || Tools::install(settings))?;
+            run_command(tools.cloud_command("python", settings).arg("xtask/py/sam_invoke.py").args(options))
         }
-        Chore::Soak(soak) => soak::run(&settings, &soak),
-        Chore::Bench(bench) => bench::run(&settings, bench),
+        Chore::Soak(soak) => soak::run(settings, &soak),
+        Chore::Bench(bench) => bench::run(settings, bench),
     }
 }

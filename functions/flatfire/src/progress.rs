@@ -14,6 +14,12 @@ pub(crate) fn bar_of_files(files: usize) -> ProgressBar {
     bar.with_style(style("{human_pos} of {human_len} files {wide_bar} {rate}, {eta} left"))
 }
 
+/// Makes a bar of the files whose rows stand. Nobody knows how long others take.
+pub(crate) fn bar_of_loads(files: usize) -> ProgressBar {
+    let bar = ProgressBar::new(files as u64);
+    bar.with_style(style("{human_pos} of {human_len} files loaded {wide_bar} {elapsed_precise}"))
+}
+
 /// Makes a bar of the bytes that are read of a file.
 pub(crate) fn bar_of_bytes(name: &str, bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes).with_message(shortened(name, NAME_COLUMNS));

@@ -1,4 +1,4 @@
-//! `flatfire push`: files of a folder into a bucket, once or as they come.
+//! `flatfire push`: files and folders into a bucket, once or as they come.
 
 mod disposal;
 mod files;
@@ -10,31 +10,32 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use futures::stream::{self, StreamExt as _};
+use pipeline::object::ObjectRef;
 use serde_json::json;
 
 use crate::cloud::Cloud;
 use crate::console;
 use crate::outcome::Outcome;
 use crate::progress::bar_of_files;
-use crate::settings::{Destination, Uri};
+use crate::settings::{Destination, Uri, variable};
 use crate::signals::asked_to_end;
 
 use disposal::Disposal;
 use files::{LocalFile, Stamp};
-use follow::Follower;
+use follow::{Ended, Follower};
 use upload::{Target, Uploaded};
 
-/// Upload files of a folder to a bucket.
+/// Upload files and folders to a bucket.
 #[derive(Debug, Args)]
 #[command(after_help = NOTES)]
 pub(crate) struct PushArguments {
-    /// The folder
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
-    /// Where its files go, such as `s3://clinic/incoming/`
+    /// Files and folders
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Where they go, such as `s3://clinic/incoming/`
     #[arg(value_name = "s3://BUCKET/PREFIX/")]
     target: String,
     /// Go on: upload files as they come, until Ctrl-C or SIGTERM
@@ -45,8 +46,9 @@ pub(crate) struct PushArguments {
     settle: u64,
     #[command(flatten)]
     disposal: Disposal,
-    /// Wait until the rows of all files stand in this database: `mongodb://host:27017/database`
-    #[arg(long, value_name = "URI")]
+    /// Wait until the rows of all files stand in this database: `mongodb://host:27017/database`; by default that of the
+    /// variable MONGODB_URI
+    #[arg(long, value_name = "URI", num_args = 0..=1, default_missing_value = "")]
     to: Option<Uri>,
     /// Upload so many files at once
     #[arg(long, value_name = "N", default_value = "16")]
@@ -54,23 +56,25 @@ pub(crate) struct PushArguments {
     /// Only say what would be uploaded
     #[arg(long, conflicts_with_all = ["watch", "delete_after", "move_to", "to"])]
     dry_run: bool,
-    /// Print JSON, an object a line: with --dry-run one for each `file`, at the end one with `uploaded`, `unchanged` and
-    /// `failed`
+    /// Print JSON, an object a line: with --dry-run one for each `file`, at the end one with `uploaded`, `unchanged`,
+    /// `failed` and `empty`, and with --to `loaded`, `partial` and `notLoaded`
     #[arg(long)]
     json: bool,
 }
 
 const NOTES: &str = "\
-A file's key is its path within the folder behind the prefix. A file is uploaded if the bucket has no object of that key,
+A file's key is its path within the folder behind the prefix; that of a file that is named is its name. A file is uploaded if the bucket has no object of that key,
 or one of another size or content: each upload carries the SHA-256 of its file as metadata (`flatfire-sha256`), and that
 is what is compared. Nothing else is remembered, so the command can be killed and run again at any time.
 
-Hidden files, empty files and linked folders are left out. Files above 64 MiB are uploaded in parts, several at once.
+Of folders hidden files and linked folders are left out, and empty files everywhere: the sum says how many. Files above 64 MiB are uploaded in parts, several at once.
+
+With --to it waits as long as it takes, also for files that were uploaded before. Ctrl-C names what is not loaded yet.
 
 Rights: s3:PutObject, s3:GetObject, s3:ListBucket and s3:AbortMultipartUpload under the prefix.
 
-Exit codes: 0 everything is there, 2 some files were loaded in part (--to), 1 some files are not there, 130 stopped by
-Ctrl-C.";
+Exit codes: 0 everything is there, 1 some files are not there or, with --to, not loaded, 2 some files were loaded in part
+(--to), 130 stopped by Ctrl-C.";
 
 /// How long a watch waits between two looks at the folder.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -81,6 +85,7 @@ struct Round {
     uploaded: u64,
     unchanged: u64,
     failed: u64,
+    empty: u64,
     /// Files that somebody may still be writing.
     unsettled: u64,
 }
@@ -99,25 +104,34 @@ struct Pusher {
 /// Uploads what is new or changed.
 pub(crate) async fn run(arguments: PushArguments) -> anyhow::Result<Outcome> {
     let target = Target::parse(&arguments.target, &Cloud::new().await)?;
-    if !arguments.folder.is_dir() {
-        bail!("{}: is not a folder", arguments.folder.display());
-    }
     if let Some(folder) = &arguments.disposal.move_to {
         std::fs::create_dir_all(folder).with_context(|| format!("--move-to {}", folder.display()))?;
     }
     let follower = match &arguments.to {
-        Some(to) => {
-            let destination = Destination { to: to.clone(), archive: None };
-            Some(Follower::new(destination.connect().await?))
-        }
+        Some(to) => Some(Follower::new(Destination { to: database(to)?, archive: None }.connect().await?)),
         None => None,
     };
     let mut pusher = Pusher { arguments, target, done: BTreeMap::new(), told: BTreeMap::new(), follower };
     // A file that is being uploaded is not there before its last byte: nothing is left half done.
-    tokio::select! {
-        outcome = pusher.push() => outcome,
-        () = asked_to_end() => Ok(Outcome::Interrupted),
+    let outcome = tokio::select! {
+        outcome = pusher.push() => Some(outcome),
+        () = asked_to_end() => None,
+    };
+    outcome.unwrap_or_else(|| {
+        if let Some(follower) = &pusher.follower {
+            follower.tell_open();
+        }
+        Ok(Outcome::Interrupted)
+    })
+}
+
+/// Returns the database of `--to`.
+fn database(to: &Uri) -> anyhow::Result<Uri> {
+    if !to.0.is_empty() {
+        return Ok(to.clone());
     }
+    let uri = variable("MONGODB_URI").and_then(|uri| uri.into_string().ok());
+    uri.map(Uri).context("--to: name the database, or set MONGODB_URI")
 }
 
 impl Pusher {
@@ -127,7 +141,7 @@ impl Pusher {
             let round = self.round().await?;
             sum.uploaded += round.uploaded;
             sum.unchanged += round.unchanged;
-            sum.failed = round.failed;
+            (sum.failed, sum.empty) = (round.failed, round.empty);
             let is_over = round.unsettled == 0 && !self.arguments.watch;
             if is_over {
                 break;
@@ -141,27 +155,42 @@ impl Pusher {
         if let Some(follower) = &mut self.follower {
             outcome = outcome.max(follower.wait(&self.arguments.disposal).await?);
         }
-        let (verb, Round { uploaded, unchanged, failed, .. }) =
-            (if self.arguments.dry_run { "would be uploaded" } else { "uploaded" }, sum);
-        if self.arguments.json {
-            let is_dry = self.arguments.dry_run;
-            let sums =
-                json!({ "uploaded": uploaded, "unchanged": unchanged, "failed": failed, "isDryRun": is_dry });
-            console::print_json(&sums)?;
-        } else {
-            console::print(&format!("{uploaded} {verb}, {unchanged} unchanged, {failed} failed"))?;
-        }
+        self.print(&sum)?;
         Ok(outcome)
     }
 
-    /// Looks at the folder once and uploads what is new or changed and no longer being written.
+    /// Prints the sums.
+    fn print(&self, sum: &Round) -> std::io::Result<()> {
+        let Round { uploaded, unchanged, failed, empty, .. } = *sum;
+        let (is_dry, ended) = (self.arguments.dry_run, self.follower.as_ref().map(|follower| follower.ended));
+        if self.arguments.json {
+            let mut sums = json!({
+                "uploaded": uploaded, "unchanged": unchanged, "failed": failed, "empty": empty, "isDryRun": is_dry,
+            });
+            if let (Some(Ended { whole, partial, failed }), Some(sums)) = (ended, sums.as_object_mut()) {
+                let loads = [("loaded", whole), ("partial", partial), ("notLoaded", failed)];
+                sums.extend(loads.map(|(name, count)| (name.to_owned(), count.into())));
+            }
+            return console::print_json(&sums);
+        }
+        let verb = if is_dry { "would be uploaded" } else { "uploaded" };
+        let left_out = if empty > 0 { format!(", {empty} empty") } else { String::new() };
+        console::print(&format!("{uploaded} {verb}, {unchanged} unchanged, {failed} failed{left_out}"))?;
+        if let Some(Ended { whole, partial, failed }) = ended {
+            console::print(&format!("{whole} loaded, {partial} loaded in part, {failed} not loaded"))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the paths once and uploads what is new or changed and no longer being written.
     async fn round(&mut self) -> anyhow::Result<Round> {
         let left_out = self.arguments.disposal.move_to.as_deref();
-        let found = files::find(&self.arguments.folder, left_out)?;
+        let found = files::find(&self.arguments.paths, left_out)?;
         for (path, reason) in &found.unreadable {
             self.tell(path, reason);
         }
-        let mut round = Round { failed: found.unreadable.len() as u64, ..Round::default() };
+        let (failed, empty) = (found.unreadable.len() as u64, found.empty);
+        let mut round = Round { failed, empty, ..Round::default() };
         let settle = Duration::from_secs(self.arguments.settle);
         let (settled, unsettled): (Vec<LocalFile>, Vec<LocalFile>) =
             found.files.into_iter().partition(|file| file.has_settled(settle));
@@ -206,7 +235,12 @@ impl Pusher {
                 round.unsettled += 1;
                 return;
             }
-            Ok(Uploaded::Unchanged) => round.unchanged += 1,
+            Ok(Uploaded::Unchanged(object)) => {
+                round.unchanged += 1;
+                if self.follow(&object, &file) {
+                    return;
+                }
+            }
             Ok(Uploaded::Object(object)) => {
                 round.uploaded += 1;
                 if self.arguments.dry_run {
@@ -217,9 +251,7 @@ impl Pusher {
                         console::print(&name).ok();
                     }
                 }
-                if let (Some(follower), Some(object)) = (&mut self.follower, object) {
-                    follower.add(&object, file.clone());
-                    self.done.insert(file.path, file.stamp);
+                if object.is_some_and(|object| self.follow(&object, &file)) {
                     return;
                 }
             }
@@ -229,6 +261,14 @@ impl Pusher {
             self.tell(&file.path, &format!("{error:#}"));
         }
         self.done.insert(file.path, file.stamp);
+    }
+
+    /// Waits for the rows of the object from now on, if that is asked for.
+    fn follow(&mut self, object: &ObjectRef, file: &LocalFile) -> bool {
+        let Some(follower) = &mut self.follower else { return false };
+        follower.add(object, file.clone());
+        self.done.insert(file.path.clone(), file.stamp);
+        true
     }
 
     fn tell(&mut self, path: &Path, reason: &str) {

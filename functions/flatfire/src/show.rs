@@ -55,7 +55,7 @@ code_code of each row, `subject` the display or the key of a reference, `value` 
 person, code, value, status and dates, then the rest, then keys; what the screen cannot hold is named below the table.
 Lists and bookkeeping (`_load`, `code_system`, `effective_at`) are printed by --all, --columns and --json alone.
 
-Long texts end in `…`. On a terminal the pager of the variable PAGER prints, or `less -FRX`.
+Long texts end in `…`, and moments are printed to the minute; --json prints all of them. On a terminal the pager of the variable PAGER prints, or `less -FRX`.
 
 The rows are data of patients: they are printed and go nowhere else.
 
@@ -139,7 +139,11 @@ fn print_json(names: &[String], rows: Vec<TableRow>, columns: &[ShownColumn]) ->
     Ok(())
 }
 
-fn print_tables(arguments: &ShowArguments, database: &str, counts: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+fn print_tables(
+    arguments: &ShowArguments,
+    database: &str,
+    counts: &BTreeMap<String, u64>,
+) -> anyhow::Result<()> {
     if arguments.json {
         for (table, rows) in counts {
             console::print_json(&json!({ "table": table, "rows": rows }))?;

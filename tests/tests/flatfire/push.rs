@@ -66,7 +66,7 @@ async fn a_folder_is_in_the_bucket_once_though_the_command_is_killed() {
     let ran = push(&stack, folder.path(), &["--to", &stack.uri()]).await;
     assert_eq!(
         (ran.code, ran.stdout.as_str()),
-        (0, format!("0 uploaded, {FILES} unchanged, 0 failed\n").as_str()),
+        (0, format!("0 uploaded, {FILES} unchanged, 0 failed, 1 empty\n{FILES} loaded, 0 loaded in part, 0 not loaded\n").as_str()),
         "{}",
         ran.stderr
     );
@@ -74,24 +74,32 @@ async fn a_folder_is_in_the_bucket_once_though_the_command_is_killed() {
     write(folder.path(), 7, "Fifth");
     let ran = push(&stack, folder.path(), &["--dry-run"]).await;
     assert!(
-        ran.stdout.ends_with(&format!("1 would be uploaded, {} unchanged, 0 failed\n", FILES - 1)),
+        ran.stdout.ends_with(&format!("1 would be uploaded, {} unchanged, 0 failed, 1 empty\n", FILES - 1)),
         "{ran:?}"
     );
     let ran = push(&stack, folder.path(), &["--dry-run", "--json"]).await;
     let [file, sums] = [0, 1].map(|line| ran.stdout.lines().nth(line).unwrap_or_default());
     assert!(file.starts_with(r#"{"file":"#) && file.contains(&name(7)), "{ran:?}");
     let unchanged = FILES - 1;
-    let expected = format!(r#"{{"uploaded":1,"unchanged":{unchanged},"failed":0,"isDryRun":true}}"#);
+    let expected =
+        format!(r#"{{"uploaded":1,"unchanged":{unchanged},"failed":0,"empty":1,"isDryRun":true}}"#);
     assert_eq!(sums, expected);
     let ran = push(&stack, folder.path(), &["--to", &stack.uri()]).await;
-    assert_eq!(ran.stdout, format!("1 uploaded, {} unchanged, 0 failed\n", FILES - 1), "{}", ran.stderr);
+    let expected =
+        "1 uploaded, 199 unchanged, 0 failed, 1 empty\n200 loaded, 0 loaded in part, 0 not loaded\n";
+    assert_eq!(ran.stdout, expected, "{}", ran.stderr);
     // One is uploaded at once, the other when it has settled; neither counts as unchanged.
     write(folder.path(), 8, "Eighth");
     write(folder.path(), 9, "Ninth");
     let old = std::fs::File::options().write(true).open(folder.path().join(name(8))).unwrap();
     old.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let ran = push(&stack, folder.path(), &["--settle", "3"]).await;
-    assert_eq!(ran.stdout, format!("2 uploaded, {} unchanged, 0 failed\n", FILES - 2), "{}", ran.stderr);
+    assert_eq!(
+        ran.stdout,
+        format!("2 uploaded, {} unchanged, 0 failed, 1 empty\n", FILES - 2),
+        "{}",
+        ran.stderr
+    );
     let tables = stack.tables().await;
     assert!(format!("{:?}", tables.row("Patient", "Patient/p7")).contains("Fifth"));
 }
@@ -127,4 +135,85 @@ async fn a_watched_folder_is_emptied_as_its_files_are_loaded() {
     assert_eq!(stack.tables().await.rows("Patient").count(), 15);
     assert_eq!(versions(&stack).await.len(), 6);
     assert_eq!(versions(&stack).await.get("incoming/growing.ndjson"), Some(&1));
+}
+
+#[tokio::test]
+async fn files_and_folders_are_followed_until_each_load_has_ended() {
+    let stack = Stack::deploy("push-mixed").await;
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("day 1/ü");
+    std::fs::create_dir_all(&deep).unwrap();
+    std::fs::write(deep.join("whole.json"), patient(1, "Whole")).unwrap();
+    std::fs::write(deep.join("in part.ndjson"), patient(2, "Part") + "\n{\"resourceType\":\"Patient\",\n")
+        .unwrap();
+    std::fs::write(folder.path().join("letter.txt"), "this is a letter, not FHIR").unwrap();
+    std::fs::write(folder.path().join("empty.json"), "").unwrap();
+    let beside = tempfile::tempdir().unwrap();
+    let named = beside.path().join("named.json");
+    std::fs::write(&named, patient(3, "Named")).unwrap();
+
+    let target = format!("s3://{}/incoming/", stack.bucket());
+    let (folder, named) = (folder.path().display().to_string(), named.display().to_string());
+    let arguments = ["push", "--settle", "0", &folder, &named, &target, "--to", &stack.uri()];
+    // The second time everything is in the bucket, and what became of it is the same.
+    for uploads in
+        ["4 uploaded, 0 unchanged, 0 failed, 1 empty", "0 uploaded, 4 unchanged, 0 failed, 1 empty"]
+    {
+        let ran = stack.flatfire(&arguments).await;
+        let expected = format!("{uploads}\n2 loaded, 1 loaded in part, 1 not loaded\n");
+        assert_eq!((ran.code, ran.stdout), (1, expected), "{}", ran.stderr);
+        for told in ["in part.ndjson: loaded in part", "letter.txt: not loaded", "`flatfire status` explains"]
+        {
+            assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("whole.json") && !ran.stderr.contains("named.json"), "{}", ran.stderr);
+    }
+    let keys: Vec<String> = versions(&stack).await.into_keys().collect();
+    let expected = ["day 1/ü/in part.ndjson", "day 1/ü/whole.json", "letter.txt", "named.json"];
+    assert_eq!(keys, expected.map(|key| format!("incoming/{key}")));
+    stack.quiet().await;
+    assert_eq!(stack.tables().await.rows("Patient").count(), 3);
+
+    let ran = stack
+        .flatfire(&[
+            "push",
+            "--settle",
+            "0",
+            &named,
+            &folder,
+            &named,
+            &target,
+            "--json",
+            "--to",
+            &stack.uri(),
+        ])
+        .await;
+    let expected = r#"{"uploaded":0,"unchanged":4,"failed":0,"empty":1,"isDryRun":false,"loaded":2,"partial":1,"notLoaded":1}"#;
+    assert_eq!(ran.stdout.trim_end(), expected, "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn ctrl_c_names_what_is_not_loaded_yet() {
+    let stack = Stack::deploy("push-wait").await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("waiting.json"), patient(1, "Waiting")).unwrap();
+    // Nobody watches this prefix, so nobody loads the file.
+    let target = format!("s3://{}/elsewhere/", stack.bucket());
+    let path = folder.path().display().to_string();
+    let arguments = ["push", "--settle", "0", &path, &target, "--to", &stack.uri()];
+    let child = stack.flatfire_command(&arguments).spawn().unwrap();
+    flatfire_tests::eventually("the file in the bucket", async || {
+        (!versions(&stack).await.is_empty()).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let process = child.id().unwrap().to_string();
+    std::process::Command::new("kill").args(["-INT", &process]).status().unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(
+        told.contains("1 file is uploaded and not loaded yet") && told.contains("waiting.json"),
+        "{told}"
+    );
 }

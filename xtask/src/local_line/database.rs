@@ -96,7 +96,7 @@ impl Database {
 ///
 /// # Errors
 /// When it does not answer.
-pub fn ask<T: DeserializeOwned>(tools: &Tools, uri: &str, arguments: &[&str]) -> Result<T> {
+fn ask<T: DeserializeOwned>(tools: &Tools, uri: &str, arguments: &[&str]) -> Result<T> {
     let mut command = Command::new(tools.cloud_program("python"));
     command.args(["-c", ASK]).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

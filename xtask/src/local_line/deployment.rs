@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -49,27 +49,14 @@ pub struct Outputs {
     pub log_group_name: String,
 }
 
-/// One object version that an upload made.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UploadedVersion {
-    /// The decoded key.
-    pub key: String,
-    /// The version that the bucket gave it.
-    pub version_id: String,
-    /// Its size.
-    pub bytes: u64,
-}
-
 impl Deployment {
-    /// Uploads files under the watched prefix by their own names.
-    ///
-    /// # Errors
-    /// When a file cannot be read or the cloud refuses it.
-    pub fn upload(&self, tools: &Tools, files: &[PathBuf]) -> Result<Vec<UploadedVersion>> {
-        let mut command = cloud_command(tools, &self.endpoint);
-        command.args(["upload", "--bucket", &self.outputs.bucket_name, "--prefix", workspace::PREFIX]);
-        parsed(&command_output(command.args(files))?)
+    /// Returns the connection string with the name of the database.
+    #[must_use]
+    pub fn database_uri(&self) -> String {
+        let (scheme, rest) = self.mongodb_uri.split_once("://").unwrap_or_default();
+        let (before, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let hosts = before.split('/').next().unwrap_or_default();
+        format!("{scheme}://{hosts}/{}?{options}", self.database)
     }
 
     /// What the function needs in its environment when it runs beside the local cloud instead of in it, under

@@ -1,4 +1,4 @@
-//! The files of a folder: which there are, what their keys are, whether somebody still writes to them.
+//! The files to upload: which there are, what their keys are, whether somebody still writes to them.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -27,54 +27,78 @@ pub(super) struct Stamp {
     modified: SystemTime,
 }
 
-/// The files of a folder.
+/// The files of some paths.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// In the order of their keys.
     pub(super) files: Vec<LocalFile>,
     /// What cannot be uploaded, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
+    /// How many files are left out because nothing is in them.
+    pub(super) empty: u64,
 }
 
-/// Looks for all files of a folder and its folders, but for hidden and empty ones, and for those in `left_out`. A linked
-/// folder is not entered: it might lead back.
-pub(super) fn find(folder: &Path, left_out: Option<&Path>) -> anyhow::Result<Found> {
+/// Looks for files: those that are named, and all of folders and their folders but hidden ones and those in `left_out`. A
+/// linked folder is not entered: it might lead back.
+pub(super) fn find(paths: &[PathBuf], left_out: Option<&Path>) -> anyhow::Result<Found> {
     let left_out = left_out.and_then(|folder| folder.canonicalize().ok());
     let mut found = Found::default();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(inside) = folders.pop() {
-        let entries = match fs::read_dir(&inside) {
-            Ok(entries) => entries,
-            Err(error) if inside == folder => {
-                return Err(error).with_context(|| inside.display().to_string());
-            }
-            Err(error) => {
-                found.unreadable.push((inside, error.to_string()));
-                continue;
-            }
-        };
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if is_hidden || (left_out.is_some() && path.canonicalize().ok() == left_out) {
-                continue;
-            }
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() && path.is_symlink() => {}
-                Ok(metadata) if metadata.is_dir() => folders.push(path),
-                Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {
-                    found.add(folder, path, &metadata);
-                }
-                Ok(_) => {}
-                Err(error) => found.unreadable.push((path, error.to_string())),
-            }
+    for path in paths {
+        let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;
+        if metadata.is_dir() {
+            found.enter(path, left_out.as_deref())?;
+        } else {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            found.take(folder, path.clone(), &metadata);
         }
     }
-    found.files.sort_by(|one, other| one.key.cmp(&other.key));
+    found.files.sort_by(|one, other| (&one.key, &one.path).cmp(&(&other.key, &other.path)));
+    found.files.dedup_by(|one, other| one.path == other.path);
+    found.leave_out_repeated_keys();
     Ok(found)
 }
 
 impl Found {
-    fn add(&mut self, folder: &Path, path: PathBuf, metadata: &Metadata) {
+    /// Looks at the files of a folder and its folders.
+    fn enter(&mut self, folder: &Path, left_out: Option<&Path>) -> anyhow::Result<()> {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(inside) = folders.pop() {
+            let entries = match fs::read_dir(&inside) {
+                Ok(entries) => entries,
+                Err(error) if inside == folder => {
+                    return Err(error).with_context(|| inside.display().to_string());
+                }
+                Err(error) => {
+                    self.unreadable.push((inside, error.to_string()));
+                    continue;
+                }
+            };
+            for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+                let is_hidden =
+                    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+                if is_hidden || (left_out.is_some() && path.canonicalize().ok().as_deref() == left_out) {
+                    continue;
+                }
+                match fs::metadata(&path) {
+                    Ok(metadata) if metadata.is_dir() && path.is_symlink() => {}
+                    Ok(metadata) if metadata.is_dir() => folders.push(path),
+                    Ok(metadata) => self.take(folder, path, &metadata),
+                    Err(error) => self.unreadable.push((path, error.to_string())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a file whose key is its path within the folder.
+    fn take(&mut self, folder: &Path, path: PathBuf, metadata: &Metadata) {
+        if !metadata.is_file() {
+            return;
+        }
+        if metadata.len() == 0 {
+            self.empty += 1;
+            return;
+        }
         let Ok(relative) = path.strip_prefix(folder).map(Path::to_owned) else { return };
         let parts: Option<Vec<&str>> = relative.iter().map(|part| part.to_str()).collect();
         let Some(key) = parts.map(|parts| parts.join("/")) else {
@@ -83,6 +107,27 @@ impl Found {
         };
         let stamp = Stamp::of(metadata);
         self.files.push(LocalFile { path, relative, key, stamp });
+    }
+
+    /// Leaves out files whose key another file has: one of them would replace the other. The files are sorted.
+    fn leave_out_repeated_keys(&mut self) {
+        let mut before: Option<LocalFile> = None;
+        let (mut kept, mut repeated) = (Vec::new(), Vec::new());
+        for file in std::mem::take(&mut self.files) {
+            match &before {
+                Some(first) if first.key == file.key => {
+                    let reason =
+                        format!("{} has the same key; push it to another prefix", first.path.display());
+                    repeated.push((file.path, reason));
+                }
+                _ => {
+                    before = Some(file.clone());
+                    kept.push(file);
+                }
+            }
+        }
+        self.files = kept;
+        self.unreadable.extend(repeated);
     }
 }
 
@@ -120,13 +165,36 @@ mod tests {
             fs::write(folder.path().join(name), "{}").unwrap();
         }
         fs::write(folder.path().join("empty.json"), "").unwrap();
-        let found = find(folder.path(), Some(&folder.path().join("sent"))).unwrap();
+        let paths = [folder.path().to_owned()];
+        let found = find(&paths, Some(&folder.path().join("sent"))).unwrap();
         let keys: Vec<_> = found.files.iter().map(|file| file.key.as_str()).collect();
-        assert_eq!(keys, ["b.json", "day 1+ü/a.ndjson"]);
+        assert_eq!((&keys[..], found.empty), (&["b.json", "day 1+ü/a.ndjson"][..], 1));
         let file = &found.files[0];
         assert!(file.has_settled(Duration::ZERO) && !file.has_settled(Duration::from_hours(1)));
         assert!(file.is_as_it_was());
         fs::write(&file.path, "{ }").unwrap();
         assert!(!file.is_as_it_was());
+    }
+
+    #[test]
+    fn several_paths_are_files_and_folders_without_two_of_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["one", "two"] {
+            fs::create_dir_all(folder.path().join(name).join("deep")).unwrap();
+            fs::write(folder.path().join(name).join("deep/a.json"), "{}").unwrap();
+        }
+        fs::write(folder.path().join("two/b.json"), "{}").unwrap();
+        fs::write(folder.path().join("empty.json"), "").unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let paths = [at("one"), at("two/b.json"), at("two"), at("two/b.json"), at("empty.json")];
+        let found = find(&paths, None).unwrap();
+        let keys: Vec<_> = found.files.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!((&keys[..], found.empty), (&["b.json", "deep/a.json"][..], 1));
+        let [(path, reason)] = &found.unreadable[..] else { panic!("{found:?}") };
+        assert!(
+            *path == at("two/deep/a.json") && reason.contains("one/deep/a.json has the same key"),
+            "{reason}"
+        );
+        assert!(find(&[at("none")], None).is_err());
     }
 }

@@ -39,8 +39,8 @@ pub(super) struct Target {
 pub(super) enum Uploaded {
     /// The bucket has it: the object, unless nothing was to be done.
     Object(Option<ObjectRef>),
-    /// The bucket had it already.
-    Unchanged,
+    /// The bucket had it already, as this object.
+    Unchanged(ObjectRef),
     /// Somebody wrote to it meanwhile; it is looked at again.
     Changing,
 }
@@ -99,8 +99,10 @@ impl Target {
         if !file.is_as_it_was() {
             return Ok(Uploaded::Changing);
         }
-        if size == Some(file.stamp.size) && self.digest_of(file).await? == Some(digest.clone()) {
-            return Ok(Uploaded::Unchanged);
+        if size == Some(file.stamp.size)
+            && let Some(object) = self.object_of(file, &digest).await?
+        {
+            return Ok(Uploaded::Unchanged(object));
         }
         if is_dry {
             return Ok(Uploaded::Object(None));
@@ -113,16 +115,22 @@ impl Target {
         if !file.is_as_it_was() {
             return Ok(Uploaded::Changing);
         }
-        let (bucket, key) = (self.bucket.clone(), self.key(file));
-        let size = Some(file.stamp.size);
-        Ok(Uploaded::Object(Some(ObjectRef { bucket, key, pin, sequencer: None, created: 0, size })))
+        Ok(Uploaded::Object(Some(self.object(file, pin))))
     }
 
-    /// Returns what the metadata of the object says of its content.
-    async fn digest_of(&self, file: &LocalFile) -> anyhow::Result<Option<String>> {
+    /// Returns the object of the file, if its metadata say that it has this content.
+    async fn object_of(&self, file: &LocalFile, digest: &str) -> anyhow::Result<Option<ObjectRef>> {
         let head = self.client.head_object().bucket(&self.bucket).key(self.key(file)).send().await;
         let head = head.map_err(|error| failure(&error)).context("S3 does not say what it has")?;
-        Ok(head.metadata().and_then(|metadata| metadata.get(DIGEST).cloned()))
+        let has_it = head.metadata().and_then(|metadata| metadata.get(DIGEST)).is_some_and(|it| it == digest);
+        let created = head.last_modified().and_then(|moment| moment.to_millis().ok()).unwrap_or_default();
+        Ok(has_it.then(|| ObjectRef { created, ..self.object(file, pin(head.version_id(), head.e_tag())) }))
+    }
+
+    /// Returns a version of the file's object.
+    fn object(&self, file: &LocalFile, pin: Pin) -> ObjectRef {
+        let (bucket, key, size) = (self.bucket.clone(), self.key(file), Some(file.stamp.size));
+        ObjectRef { bucket, key, pin, sequencer: None, created: 0, size }
     }
 
     async fn put(&self, file: &LocalFile, digest: &str) -> anyhow::Result<Pin> {

@@ -108,21 +108,18 @@ pub(super) fn printed_value(value: &CellValue) -> Printed {
     }
 }
 
-/// Returns `2026-01-05 08:00Z` of `2026-01-05T08:00:00.000Z`: no seconds where they are zero. Any other text stays.
+/// Returns `2026-01-05 08:00Z` of `2026-01-05T08:00:27.000+00:00`: a moment to the minute. Any other text stays.
 fn short_moment(text: &str) -> String {
     let Some((date, time)) = text.split_once('T').filter(|(date, _)| is_date(date)) else {
         return text.to_owned();
     };
     let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
     let (clock, zone) = time.split_at(zone_at);
-    let is_clock = clock.len() >= 5 && clock.chars().all(|it| it.is_ascii_digit() || ":.".contains(it));
-    if !is_clock {
-        return text.to_owned();
+    let is_clock = clock.chars().all(|character| character.is_ascii_digit() || ":.".contains(character));
+    match clock.get(..5).filter(|_| is_clock) {
+        Some(minute) => format!("{date} {minute}{}", if zone == "+00:00" { "Z" } else { zone }),
+        None => text.to_owned(),
     }
-    let seconds = clock.get(5..).unwrap_or_default();
-    let shown =
-        if seconds.chars().all(|it| "0:.".contains(it)) { clock.get(..5).unwrap_or(clock) } else { clock };
-    format!("{date} {shown}{zone}")
 }
 
 /// `2026-01-05`
@@ -189,11 +186,12 @@ mod tests {
     use super::{Printed, PrintedKind, cut, printed_value, short_moment, width};
 
     #[test]
-    fn moments_lose_nothing_but_zeros() {
+    fn moments_are_printed_to_the_minute() {
         for (text, expected) in [
             ("2026-01-05T08:00:00Z", "2026-01-05 08:00Z"),
             ("2026-01-05T08:00:00.000+01:00", "2026-01-05 08:00+01:00"),
-            ("2026-01-05T08:00:07.250Z", "2026-01-05 08:00:07.250Z"),
+            ("2026-01-05T08:00:07.250+00:00", "2026-01-05 08:00Z"),
+            ("2026-01-05T08:00:59", "2026-01-05 08:00"),
             ("2026-01-05", "2026-01-05"),
             ("2026-01", "2026-01"),
             ("2026-01-05Tea", "2026-01-05Tea"),

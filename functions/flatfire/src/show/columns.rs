@@ -71,7 +71,7 @@ const CODES: [&str; 13] = [
 /// Elements that say how much. Quantities and amounts of money count as such whatever they are called.
 const VALUES: [&str; 3] = ["value", "answer", "dose"];
 /// Elements that say how it stands.
-const STATUSES: [&str; 6] = ["status", "clinicalstatus", "verificationstatus", "gender", "active", "intent"];
+const STATUSES: [&str; 5] = ["status", "clinicalstatus", "gender", "active", "intent"];
 
 /// The parts of an element that can stand for it, most readable first. `""` is the element itself.
 const PARTS: [&str; 7] = ["display", "text", "", "value", "code", "key", "reference"];

@@ -175,9 +175,7 @@ mod tests {
             assert!(widest(&text) <= width, "{width}:\n{text}");
             assert!(!text.contains('\u{1b}'), "{text}");
             if width >= 80 {
-                for part in
-                    ["Patient/pat-1", "Heart rate", "Systolic b", "100.5", "mmHg", "2026-01-05 08:00Z"]
-                {
+                for part in ["pat-1", "Heart rate", "Systolic b", "100.5", "mmHg", "2026-01-05 08:00Z"] {
                     assert!(text.contains(part), "{part} is missing at {width}:\n{text}");
                 }
             }

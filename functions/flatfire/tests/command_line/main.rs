@@ -32,6 +32,7 @@ mod find;
 mod original;
 mod forget;
 mod export;
+mod show;
 mod archive;
 mod replay;
 mod audit;

@@ -65,6 +65,8 @@ impl Files {
             (0, "status --exports".to_owned()),
             (2, format!("replay --catalog-differs-ok {broken}")),
             (2, "replay --catalog-differs-ok --rejects --status partial".to_owned()),
+            (0, "show".to_owned()),
+            (0, "show Patient".to_owned()),
             (0, "archive list".to_owned()),
             (0, "archive list AuditEvent".to_owned()),
             (0, "archive show AuditEvent/a".to_owned()),

@@ -26,6 +26,11 @@ impl Terminal {
 
     /// As [`run`](Self::run), on a terminal of that many columns.
     pub fn run_in(columns: u16, arguments: &[&str]) -> Self {
+        Self::run_paged(columns, "cat", arguments)
+    }
+
+    /// As [`run_in`](Self::run_in), with a pager.
+    pub fn run_paged(columns: u16, pager: &str, arguments: &[&str]) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -35,6 +40,7 @@ impl Terminal {
         let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
         let open = || File::options().read(true).write(true).open(path).unwrap();
         let mut command = flatfire(arguments);
+        command.env("PAGER", pager);
         let child = command.stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
         Self { child, person: person.into(), shown: String::new() }
     }
