@@ -25,7 +25,7 @@ use crate::signals::asked_to_end;
 
 use disposal::Disposal;
 use files::{LocalFile, Stamp};
-use follow::{Ended, Follower};
+use follow::{EndedLoads, Follower};
 use upload::{Target, Uploaded};
 
 /// Upload files and folders to a bucket.
@@ -167,7 +167,7 @@ impl Pusher {
             let mut sums = json!({
                 "uploaded": uploaded, "unchanged": unchanged, "failed": failed, "empty": empty, "isDryRun": is_dry,
             });
-            if let (Some(Ended { whole, partial, failed }), Some(sums)) = (ended, sums.as_object_mut()) {
+            if let (Some(EndedLoads { whole, partial, failed }), Some(sums)) = (ended, sums.as_object_mut()) {
                 let loads = [("loaded", whole), ("partial", partial), ("notLoaded", failed)];
                 sums.extend(loads.map(|(name, count)| (name.to_owned(), count.into())));
             }
@@ -176,7 +176,7 @@ impl Pusher {
         let verb = if is_dry { "would be uploaded" } else { "uploaded" };
         let left_out = if empty > 0 { format!(", {empty} empty") } else { String::new() };
         console::print(&format!("{uploaded} {verb}, {unchanged} unchanged, {failed} failed{left_out}"))?;
-        if let Some(Ended { whole, partial, failed }) = ended {
+        if let Some(EndedLoads { whole, partial, failed }) = ended {
             console::print(&format!("{whole} loaded, {partial} loaded in part, {failed} not loaded"))?;
         }
         Ok(())

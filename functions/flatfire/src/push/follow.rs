@@ -29,7 +29,7 @@ pub(super) struct Follower {
     loads: KnownLoads,
     open: BTreeMap<String, OpenLoad>,
     /// How many ended: whole, in part, not at all.
-    pub(super) ended: Ended,
+    pub(super) ended: EndedLoads,
     /// The key of one that is not whole, for a hint.
     example: Option<String>,
     outcome: Outcome,
@@ -46,7 +46,7 @@ struct OpenLoad {
 
 /// How many objects ended in which way.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Ended {
+pub(super) struct EndedLoads {
     pub(super) whole: u64,
     pub(super) partial: u64,
     pub(super) failed: u64,
@@ -54,7 +54,7 @@ pub(super) struct Ended {
 
 impl Follower {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        let (loads, ended) = (KnownLoads::new(store), Ended::default());
+        let (loads, ended) = (KnownLoads::new(store), EndedLoads::default());
         Self { loads, open: BTreeMap::new(), ended, example: None, outcome: Outcome::Done }
     }
 

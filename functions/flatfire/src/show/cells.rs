@@ -4,7 +4,7 @@ use flatten::{CellValue, TableRow};
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::columns::{ShownColumn, Source};
+use super::columns::{CellSource, ShownColumn};
 
 /// What stands in one place of a printed table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,10 +43,10 @@ pub(super) fn cell<'a>(row: &'a TableRow, column: &str) -> Option<&'a CellValue>
 pub(super) fn cells_of(row: &TableRow, columns: &[ShownColumn]) -> Vec<(String, CellValue)> {
     let of = |column: &ShownColumn| {
         let value = column.sources.iter().find_map(|source| match source {
-            Source::Cell(name) => cell(row, name).cloned(),
-            Source::Compared { number, .. } => cell(row, number).cloned(),
-            Source::Name(_) => printed_by(row, source).map(|printed| CellValue::Text(printed.text)),
-            Source::Key => None,
+            CellSource::Cell(name) => cell(row, name).cloned(),
+            CellSource::Compared { number, .. } => cell(row, number).cloned(),
+            CellSource::Name(_) => printed_by(row, source).map(|printed| CellValue::Text(printed.text)),
+            CellSource::Key => None,
         });
         Some((column.heading.clone(), value?))
     };
@@ -58,22 +58,24 @@ pub(super) fn printed(row: &TableRow, column: &ShownColumn) -> Printed {
     column.sources.iter().find_map(|source| printed_by(row, source)).unwrap_or_default()
 }
 
-fn printed_by(row: &TableRow, source: &Source) -> Option<Printed> {
+fn printed_by(row: &TableRow, source: &CellSource) -> Option<Printed> {
     match source {
-        Source::Key => Some(Printed { text: one_line(&row.key), kind: PrintedKind::Key }),
-        Source::Cell(name) => {
+        CellSource::Key => Some(Printed { text: one_line(&row.key), kind: PrintedKind::Key }),
+        CellSource::Cell(name) => {
             let mut printed = printed_value(cell(row, name)?);
             if name.ends_with("_key") || name.ends_with("_reference") {
                 printed.kind = PrintedKind::Key;
             }
             (!printed.text.is_empty()).then_some(printed)
         }
-        Source::Compared { number, comparator } => {
-            let number = printed_by(row, &Source::Cell(number.clone()))?;
-            let Some(sign) = printed_by(row, &Source::Cell(comparator.clone())) else { return Some(number) };
+        CellSource::Compared { number, comparator } => {
+            let number = printed_by(row, &CellSource::Cell(number.clone()))?;
+            let Some(sign) = printed_by(row, &CellSource::Cell(comparator.clone())) else {
+                return Some(number);
+            };
             Some(Printed { text: format!("{} {}", sign.text, number.text), ..number })
         }
-        Source::Name(element) => {
+        CellSource::Name(element) => {
             let part = |part: &str| Some(printed_value(cell(row, &format!("{element}_{part}"))?).text);
             let parts: Vec<String> = ["given", "family"].into_iter().filter_map(part).collect();
             (!parts.is_empty()).then(|| Printed::text(parts.join(" ")))

@@ -13,14 +13,14 @@ use flatten::{CellValue, TableRow};
 pub(super) struct ShownColumn {
     pub(super) heading: String,
     /// The first that a row has is printed.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<CellSource>,
     /// Whether it is bound to be whole: a moment that is cut is another one.
     pub(super) is_whole: bool,
 }
 
 /// Where a printed text comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum CellSource {
     /// The key of the row.
     Key,
     /// The cell of a column.
@@ -100,7 +100,7 @@ enum Rank {
 #[derive(Debug, Default)]
 struct ShownElement {
     /// Columns with the place of their part in [`PARTS`].
-    parts: Vec<(usize, Source)>,
+    parts: Vec<(usize, CellSource)>,
     units: Vec<String>,
     /// In how many rows it has something, at least.
     filled: usize,
@@ -108,7 +108,7 @@ struct ShownElement {
 }
 
 /// The columns of rows that have a single value somewhere.
-struct Names<'a> {
+struct ColumnNames<'a> {
     /// In how many rows each has one, in the order in which they appear.
     singles: Vec<(&'a str, usize)>,
     all: BTreeSet<&'a str>,
@@ -116,7 +116,7 @@ struct Names<'a> {
 
 /// Returns the columns of the printed table, the most interesting first.
 pub(super) fn of(rows: &[TableRow]) -> Vec<ShownColumn> {
-    let names = Names::of(rows);
+    let names = ColumnNames::of(rows);
     let mut order: Vec<String> = Vec::new();
     let mut elements: BTreeMap<String, ShownElement> = BTreeMap::new();
     for &(name, filled) in names.singles.iter().filter(|(name, _)| !names.is_bookkeeping(name)) {
@@ -148,11 +148,11 @@ pub(super) fn named(
     shown: &[ShownColumn],
     rows: &[TableRow],
 ) -> anyhow::Result<Vec<ShownColumn>> {
-    let all = Names::of(rows).all;
+    let all = ColumnNames::of(rows).all;
     let mut chosen = Vec::new();
     for name in names {
         if all.contains(name.as_str()) {
-            let sources = vec![Source::Cell(name.clone())];
+            let sources = vec![CellSource::Cell(name.clone())];
             chosen.push(ShownColumn { heading: name.clone(), sources, is_whole: false });
         } else if name == "_id" {
             chosen.push(ShownColumn::of_key());
@@ -168,11 +168,11 @@ pub(super) fn named(
 
 impl ShownColumn {
     fn of_key() -> Self {
-        Self { heading: KEY.to_owned(), sources: vec![Source::Key], is_whole: false }
+        Self { heading: KEY.to_owned(), sources: vec![CellSource::Key], is_whole: false }
     }
 }
 
-impl<'a> Names<'a> {
+impl<'a> ColumnNames<'a> {
     fn of(rows: &'a [TableRow]) -> Self {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         let mut singles: Vec<(&str, usize)> = Vec::new();
@@ -244,7 +244,7 @@ impl<'a> Names<'a> {
 }
 
 impl ShownElement {
-    fn add(&mut self, names: &Names<'_>, (name, part): (&str, &str), filled: usize) {
+    fn add(&mut self, names: &ColumnNames<'_>, (name, part): (&str, &str), filled: usize) {
         let stem = name.strip_suffix(part).and_then(|stem| stem.strip_suffix('_')).unwrap_or(name);
         let is_of_number = UNITS.contains(&part) && (names.has(stem, "value") || name == "unit");
         if is_of_number {
@@ -254,7 +254,7 @@ impl ShownElement {
         self.filled = self.filled.max(filled);
         self.is_moment |= names.has(name, "at");
         if ["given", "family"].contains(&part) {
-            let source = Source::Name(stem.to_owned());
+            let source = CellSource::Name(stem.to_owned());
             if !self.parts.iter().any(|(_, other)| *other == source) {
                 self.parts.push((2, source));
             }
@@ -264,8 +264,11 @@ impl ShownElement {
         let comparator = if name == "value" { "comparator".to_owned() } else { format!("{stem}_comparator") };
         let is_compared = names.all.contains(comparator.as_str()) && ["", "value"].contains(&part);
         let name = name.to_owned();
-        let source =
-            if is_compared { Source::Compared { number: name, comparator } } else { Source::Cell(name) };
+        let source = if is_compared {
+            CellSource::Compared { number: name, comparator }
+        } else {
+            CellSource::Cell(name)
+        };
         self.parts.push((place, source));
     }
 
@@ -305,7 +308,7 @@ impl ShownElement {
         let unit_heading = if heading == "value" { "unit".to_owned() } else { format!("{heading}_unit") };
         let units = ShownColumn {
             heading: unit_heading,
-            sources: self.units.into_iter().map(Source::Cell).collect(),
+            sources: self.units.into_iter().map(CellSource::Cell).collect(),
             is_whole: false,
         };
         let is_whole = self.is_moment;
