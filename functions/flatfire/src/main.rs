@@ -109,7 +109,19 @@ fn main() -> ExitCode {
     if is_seen {
         tell_profile();
     }
-    let outcome = match arguments.command {
+    let outcome = run(arguments.command).unwrap_or_else(|error| {
+        console::error(&error);
+        Outcome::Failed
+    });
+    if outcome == Outcome::Failed && !is_seen {
+        tell_profile();
+    }
+    outcome.into()
+}
+
+/// Runs a command.
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
         Command::Rows(arguments) => wait_for(rows::run(arguments)),
         #[cfg(feature = "mongodb")]
         Command::Load(arguments) => wait_for(load::run(arguments)),
@@ -146,15 +158,7 @@ fn main() -> ExitCode {
         Command::Man(arguments) => shell::man(&arguments, Arguments::command()),
         #[cfg(feature = "mongodb")]
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
-    };
-    let outcome = outcome.unwrap_or_else(|error| {
-        console::error(&error);
-        Outcome::Failed
-    });
-    if outcome == Outcome::Failed && !is_seen {
-        tell_profile();
     }
-    outcome.into()
 }
 
 fn wait_for(command: impl Future<Output = anyhow::Result<Outcome>>) -> anyhow::Result<Outcome> {

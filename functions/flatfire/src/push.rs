@@ -47,7 +47,7 @@ pub(crate) struct PushArguments {
     #[command(flatten)]
     disposal: Disposal,
     /// Wait until the rows of all files stand in this database: `mongodb://host:27017/database`; by default that of the
-    /// variable MONGODB_URI
+    /// variable `MONGODB_URI`
     #[arg(long, value_name = "URI", num_args = 0..=1, default_missing_value = "")]
     to: Option<Uri>,
     /// Upload so many files at once

@@ -133,11 +133,11 @@ pub(super) fn of(rows: &[TableRow]) -> Vec<ShownColumn> {
             (!element.parts.is_empty()).then(|| (element.order(&heading), heading, element))
         })
         .collect();
-    ranked.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    ranked.sort_by_key(|(order, ..)| *order);
     for ((rank, ..), ..) in ranked.iter_mut().filter(|((rank, ..), ..)| *rank == Rank::Code).skip(1) {
         *rank = Rank::FurtherCode;
     }
-    ranked.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    ranked.sort_by_key(|(order, ..)| *order);
     let columns = ranked.into_iter().flat_map(|(_, heading, element)| element.columns(heading));
     columns.chain([ShownColumn::of_key()]).collect()
 }
@@ -216,7 +216,7 @@ impl<'a> ColumnNames<'a> {
             name.strip_prefix(stem)
                 .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
         };
-        self.has(stem, "type") && self.all.iter().any(|name| is_typed(name))
+        self.has(stem, "type") && self.all.iter().any(is_typed)
     }
 
     /// Returns the element of several types that an element is a form of: `value` of `valueQuantity`.
