@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::store::references::ReferenceElement;
 use pipeline::store::{Store, StoreError};
+use serde_json::Value;
 
 /// The reference elements that put a resource into a patient's compartment, by type.
 const COMPARTMENT: [(&str, &[&str]); 81] = [
@@ -138,7 +139,39 @@ pub(crate) async fn of(
         }
     };
     store.visit_references(&mut find_others).await?;
-    Ok(decided(patient, &referring, &edges, types))
+    let mut compartment = decided(patient, &referring, &edges, types);
+    let is_asked = |key: &String| *key != patient && !types.contains(kind_of(key));
+    let asked = compartment.members.iter().filter(|key| is_asked(key)).cloned().collect();
+    for key in with_contained_patients(store, &asked).await? {
+        compartment.members.remove(&key);
+        compartment.spared.insert(key, "contains a patient of its own".to_owned());
+    }
+    Ok(compartment)
+}
+
+/// Returns those of some resources that contain a patient, who has no key and can be anybody.
+async fn with_contained_patients(
+    store: &dyn Store,
+    keys: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut found = BTreeSet::new();
+    for (key, standing) in store.standing(keys).await? {
+        let is_archived = standing.places.keys().any(|place| place.starts_with("archive "));
+        let archived = if is_archived { store.find_archived(&key).await? } else { None };
+        let text = archived.and_then(|archived| archived.text).unwrap_or_default();
+        if standing.tables.contains("Patient_contained") || contains_patient(&text) {
+            found.insert(key);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns whether a resource contains a patient, by its text.
+fn contains_patient(text: &[u8]) -> bool {
+    let resource: Value = serde_json::from_slice(text).unwrap_or_default();
+    let contained = resource.get("contained").and_then(Value::as_array);
+    let is_patient = |one: &Value| one.get("resourceType").and_then(Value::as_str) == Some("Patient");
+    contained.is_some_and(|contained| contained.iter().any(is_patient))
 }
 
 fn decided(

@@ -40,8 +40,9 @@ const NOTES: &str = "\
 A line of JSON is written for each row: `_table`, `_id`, the cells as `flatfire rows` prints them, and `_source`, which says
 where the row came from. Archived resources are lines of the table `_archive`, with their text as it came.
 
-The rows are those of the patient's compartment, HL7's of FHIR R4 and R5. What also names another patient is listed on
-standard error and not written; so are Group, List, CareTeam, Provenance and AuditEvent, unless --types names them.
+The rows are those of the patient's compartment, HL7's of FHIR R4 and R5. What also names another patient, or contains
+one, is listed on standard error and not written; so are Group, List, CareTeam, Provenance and AuditEvent, unless --types
+names them.
 
 Rejected records are not rows: see `flatfire status` and `flatfire find`.
 

@@ -66,8 +66,8 @@ const NOTES: &str = "\
 No version of an erased resource comes back, from whichever file and with whichever time, until `forget --lift`. What
 remains: a mark that keeps it out and does not say its key, and in `_erasures` who, when, why, and which objects held it.
 
-A compartment is HL7's of FHIR R4 and R5. What also names another patient is listed and stays; so do Group, List,
-CareTeam, Provenance and AuditEvent, unless --types names them.
+A compartment is HL7's of FHIR R4 and R5. What also names another patient, or contains one, is listed and stays; so do
+Group, List, CareTeam, Provenance and AuditEvent, unless --types names them.
 
 Not in the database, and so not erased here: the original files (the commands that remove them are printed; older
 versions are found by `flatfire find`), backups, the database's own log, and whoever has copied rows.

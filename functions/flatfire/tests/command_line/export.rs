@@ -11,18 +11,21 @@ use crate::program::{flatfire, path_of, run};
 /// Whatever belongs to somebody else has this word in it.
 const ELSE: &str = "CANARY";
 
-const RESOURCES: [&str; 12] = [
+const RESOURCES: [&str; 15] = [
     r#"{"resourceType":"Patient","id":"carla","name":[{"family":"Beispiel","given":["Carla","C."]}],"contained":[{"resourceType":"Organization","id":"o","name":"Praxis"}]}"#,
     r#"{"resourceType":"Patient","id":"carla-2","name":[{"family":"CANARY"}]}"#,
     r#"{"resourceType":"Patient","id":"sister","name":[{"family":"CANARY"}],"link":[{"other":{"reference":"Patient/carla"},"type":"seealso"}]}"#,
     r#"{"resourceType":"Observation","id":"a","status":"final","code":{"text":"x \"y\"\u0007 é"},"effectiveInstant":"2026-01-05T10:00:00.5+02:00","valueQuantity":{"value":1.500},"subject":{"reference":"Patient/carla"},"component":[{"code":{"text":"c"},"valueInteger":7,"valueQuantity":{"value":0.0010}}]}"#,
     r#"{"resourceType":"Observation","id":"b","status":"final","code":{"text":"CANARY"},"subject":{"reference":"Patient/sister"},"performer":[{"reference":"Patient/carla"}]}"#,
+    r#"{"resourceType":"Observation","id":"e","status":"final","code":{"text":"CANARY"},"subject":{"reference":"Patient/carla"},"extension":[{"url":"https://example.org/donor","valueReference":{"reference":"Patient/sister"}}]}"#,
+    r##"{"resourceType":"Observation","id":"g","status":"final","code":{"text":"CANARY"},"subject":{"reference":"#p"},"performer":[{"reference":"Patient/carla"}],"contained":[{"resourceType":"Patient","id":"p","name":[{"family":"CANARY"}]}]}"##,
     r#"{"resourceType":"Observation","id":"c","status":"final","code":{"text":"CANARY"},"subject":{"reference":"Patient/carla-2"}}"#,
     r#"{"resourceType":"Appointment","id":"c","status":"booked","description":"CANARY","participant":[{"actor":{"reference":"Patient/sister"},"status":"accepted"},{"actor":{"reference":"Patient/carla"},"status":"accepted"}]}"#,
     r#"{"resourceType":"Appointment","id":"d","status":"booked","participant":[{"actor":{"reference":"Patient/carla"},"status":"accepted"}]}"#,
     r#"{"resourceType":"Group","id":"f","name":"of Carla","member":[{"entity":{"reference":"Patient/carla"}}]}"#,
     r#"{"resourceType":"Practitioner","id":"h","name":[{"family":"CANARY"}]}"#,
     r#"{"resourceType":"Communication","id":"m","status":"completed","subject":{"reference":"Patient/carla"},"note":[{"text":"kept apart"}]}"#,
+    r##"{"resourceType":"Communication","id":"o","status":"completed","subject":{"reference":"#p"},"recipient":[{"reference":"Patient/carla"}],"note":[{"text":"CANARY"}],"contained":[{"resourceType":"Patient","id":"p"}]}"##,
     r#"{"resourceType":"Communication","id":"n","status":"completed","subject":{"reference":"Patient/sister"},"note":[{"text":"CANARY"}]}"#,
 ];
 
@@ -55,9 +58,14 @@ async fn everything_of_a_patient_is_written_and_nothing_of_anybody_else() {
     assert!(!ran.stdout.contains(ELSE), "{}", ran.stdout);
     let expected = ["Appointment/d", "Communication/m", "Observation/a", "Patient/carla"];
     assert_eq!(ids(&ran.stdout).iter().map(String::as_str).collect::<Vec<_>>(), expected);
-    for spared in
-        ["Appointment/c: not written: also names Patient/sister", "Group/f: not written: ", "Observation/b"]
-    {
+    for spared in [
+        "Appointment/c: not written: also names Patient/sister",
+        "Group/f: not written: ",
+        "Observation/b",
+        "Observation/e: not written: also names Patient/sister",
+        "Observation/g: not written: contains a patient",
+        "Communication/o: not written: contains a patient",
+    ] {
         assert!(ran.stderr.contains(spared), "{spared}: {}", ran.stderr);
     }
     assert!(
