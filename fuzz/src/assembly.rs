@@ -107,7 +107,9 @@ fn content(stored: &StoredResources) -> BTreeMap<String, String> {
             format!("{rows:?} {archived:?} {tombstone:?} {:?} {:?}", resource.hash, resource.source),
         )
     });
-    let rejects =
-        stored.rejects.iter().map(|(id, (reject, _))| (format!("reject {id}"), format!("{reject:?}")));
+    let rejects = stored
+        .rejects
+        .iter()
+        .map(|(id, standing)| (format!("reject {id}"), format!("{:?}", standing.reject)));
     resources.chain(rejects).collect()
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub struct Tables(pub BTreeMap<String, BTreeMap<String, Document>>);
 
 /// What a row says about where it came from: another upload of the same bytes changes it and nothing else.
-const ORIGIN: [&str; 3] = ["_version", "_source", "_load"];
+const ORIGIN: [&str; 4] = ["_version", "_source", "_load", "_received"];
 
 impl Tables {
     pub(crate) async fn read(&mut self, prefix: &str, database: &Database) {

@@ -37,6 +37,7 @@ from stack import (  # noqa: E402
     check_equal,
     check_parameters,
     listed,
+    parameter_values,
     role_actions,
     role_statements,
     run,
@@ -61,6 +62,7 @@ GUARDED = {"PermissionsBoundaryArn": BOUNDARY, "OperatorRoleArn": OPERATOR}
 TOLD = {"AlarmTopicArn": TOPIC}
 WATCHED = {**TOLD, "SilenceAlarmHours": "72", "LagAlarmMinutes": "60", "Dashboard": "true"}
 LARGE = {"LargeObjectMegabytes": "2000"}
+KEPT = {"RetentionDays": "Observation=3650,AuditEvent=400,*=0", "LedgerDays": "400", "RejectDays": "90"}
 AUDITED = {"AuditSchedule": "cron(0 3 * * ? *)"}
 SENDERS = {"UploaderArns": UPLOADERS, "AccessLogBucket": "a-bucket-of-logs"}
 OFF = {
@@ -102,6 +104,8 @@ COMBINATIONS = {
     "expiry only": {**OFF, "DaysToExpiration": "365"},
     "reserved concurrency, x86_64": {"ReservedConcurrency": "10", "Architecture": "x86_64", "TimeoutSeconds": "60"},
     "local cloud": {"EndpointUrl": "http://127.0.0.1:4566", "MongodbSecretArn": SECRET},
+    "retention": KEPT,
+    "retention of everything": {"RetentionDays": "*=24855", "LedgerDays": "24855", "RejectDays": "24855"},
     "existing bucket": EXISTING,
     "existing bucket, suffix": {**EXISTING, "WatchedSuffix": ".ndjson.gz", "WatchedPrefix": "north/fhir/"},
     "existing bucket, network": {**EXISTING, **NETWORK},
@@ -120,6 +124,7 @@ COMBINATIONS = {
         **SENDERS,
         **LARGE,
         **AUDITED,
+        **KEPT,
         "Layers": LAYER,
         "MongodbSecretArn": SECRET,
     },
@@ -133,6 +138,13 @@ REFUSED = {
     "security groups without subnets": {"SecurityGroupIds": "sg-0a1b2c3d"},
     "uploaders of an existing bucket": {**EXISTING, "UploaderArns": UPLOADERS},
     "access log of an existing bucket": {**EXISTING, "AccessLogBucket": "a-bucket-of-logs"},
+}
+
+# CloudFormation refuses these values.
+WRONG_VALUES = {
+    "RetentionDays": ["Observation", "Observation=", "=1", "Observation=1;*=0", "Observation=x", "Observation=1, *=0"],
+    "LedgerDays": ["", "1", "29", "24856", "030", "-1"],
+    "RejectDays": ["-1", "24856"],
 }
 
 # What a stack of the first version has. Another logical id would remove and make the resource.
@@ -332,6 +344,19 @@ def check_redrive(stack):
         target = stack.properties(name).get("RedrivePolicy", {}).get("deadLetterTargetArn")
         expected = None if name.endswith("DeadLetterQueue") else f"<{name.removesuffix('Queue')}DeadLetterQueue.Arn>"
         check_equal(target, expected, f"the dead-letter queue of {name}")
+
+
+def check_retention(stack):
+    variables = stack.properties("IngestFunction")["Environment"]["Variables"]
+    for variable, parameter in (
+        ("ARCHIVE_DAYS", "ArchiveDays"),
+        ("RETENTION_DAYS", "RetentionDays"),
+        ("LEDGER_DAYS", "LedgerDays"),
+        ("REJECT_DAYS", "RejectDays"),
+    ):
+        # `given` has no zeros: for days they stand for ever, as an empty list of rules does.
+        without = "" if parameter == "RetentionDays" else "0"
+        check_equal(str(variables[variable]), stack.given(parameter) or without, variable)
 
 
 def check_large_objects(stack):
@@ -597,6 +622,7 @@ CHECKS = [
     check_redrive,
     check_senders,
     check_operator,
+    check_retention,
     check_large_objects,
     check_network,
     check_key,
@@ -623,6 +649,14 @@ def check_refusals(source):
         stack = Stack(transformed(source, complete(given)), complete(given))
         check(stack.broken_rule(), f"no rule of the template refuses: {name}")
         print(f"refused  {name}")
+    for name, values in WRONG_VALUES.items():
+        for value in values:
+            try:
+                parameter_values(yaml_parse(source), complete({name: value}))
+            except Failure:
+                continue
+            raise Failure(f"{name}={value} is not refused")
+        print(f"refused  {len(values)} values of {name}")
 
 
 def check_combination(source, name, given):

@@ -30,7 +30,7 @@ enum ArchiveCommand {
     /// Print archived resources as they came, one after the other
     Show(Show),
     /// Put archived resources back into the tables
-    Restore(Restore),
+    Restore(Box<Restore>),
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: ArchiveArguments) -> anyhow::Result<Outcome> 
     match arguments.command {
         ArchiveCommand::List(list) => print_list(&list).await,
         ArchiveCommand::Show(show) => print_resources(&show).await,
-        ArchiveCommand::Restore(restore) => restore::run(restore).await,
+        ArchiveCommand::Restore(restore) => restore::run(*restore).await,
     }
 }
 

@@ -60,10 +60,11 @@ impl Destination {
         let store = MongoStore::new(connection, &archive);
         Ok(Arc::new(match loading {
             None => store,
-            Some(Loading { catalog, validation, sql_schemas, indexes }) => store
+            Some(Loading { catalog, validation, sql_schemas, indexes, policy }) => store
                 .with_views(*validation, catalog.plans())
                 .with_sql_schemas(*sql_schemas)
-                .with_indexes(*indexes),
+                .with_indexes(*indexes)
+                .with_policy(policy.clone()),
         }))
     }
 }

@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use flatten::indexes;
+use flatten::model::ResourceTypes;
 use indicatif::{ProgressBar, ProgressStyle};
+use pipeline::retention::RetentionPolicy;
 use pipeline::store::Store;
 use pipeline::store::admin::MissingIndexes;
 use serde_json::json;
 
 use crate::console;
 use crate::outcome::Outcome;
-use crate::settings::Destination;
+use crate::settings::{Destination, RetentionSettings};
 
 /// Build the indexes of tables that stand.
 #[derive(Debug, Args)]
@@ -22,6 +24,11 @@ pub(crate) struct IndexArguments {
     /// Which indexes
     #[arg(long, value_enum, default_value_t = Built::Keys)]
     indexes: Built,
+    /// Resource types that have tables although no release of FHIR has them, by comma or space
+    #[arg(long, value_name = "TYPES", default_value = "", hide_default_value = true, env = "RESOURCE_TYPES")]
+    resource_types: String,
+    #[command(flatten)]
+    retention: RetentionSettings,
     /// Print JSON, an object a line: one for each table that gets indexes, at the end one with the sums
     #[arg(long)]
     json: bool,
@@ -30,6 +37,9 @@ pub(crate) struct IndexArguments {
 const NOTES: &str = "\
 Automatic tables, `_loads` and `_rejects` get the indexes that they lack, a table after the other. Loads and queries go on
 meanwhile. An index of yours that begins with the same column counts; none is ever removed.
+
+With --retention-days, --ledger-days or --reject-days the indexes by which the database deletes what is too old are made,
+changed or removed in all tables, those of views too.
 
 If it is interrupted, the database goes on with the table that it is at; run it again for the others.
 
@@ -55,6 +65,7 @@ impl From<Built> for indexes::Indexes {
 
 /// Builds the missing indexes, table by table.
 pub(crate) async fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
+    let policy = arguments.retention.policy(&ResourceTypes::read(&arguments.resource_types))?;
     let store = arguments.destination.connect().await?;
     let wanted = arguments.indexes.into();
     let (mut outcome, mut tables, mut built) = (Outcome::Done, 0_u64, 0);
@@ -81,11 +92,39 @@ pub(crate) async fn run(arguments: IndexArguments) -> anyhow::Result<Outcome> {
             outcome = Outcome::Failed;
         }
     }
+    keep(&*store, &policy, arguments.json).await?;
     if arguments.json {
         console::print_json(&json!({ "indexes": built, "tables": tables }))?;
     }
     console::line(&format!("flatfire: {built} indexes built; {tables} tables looked at"));
     Ok(outcome)
+}
+
+/// Puts a policy into force, table by table.
+async fn keep(store: &dyn Store, policy: &RetentionPolicy, is_json: bool) -> anyhow::Result<()> {
+    if *policy == RetentionPolicy::default() {
+        return Ok(());
+    }
+    for (table, types) in store.collections_to_keep().await? {
+        let spinner = spinner(format!("{table}  retention"));
+        let has_changed = store.keep(policy, &table, &types).await;
+        spinner.finish_and_clear();
+        match (has_changed?, is_json) {
+            (false, _) => {}
+            (true, true) => console::print_json(&json!({ "table": table, "retention": "changed" }))?,
+            (true, false) => console::print(&format!("{table}\tretention changed"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Shows on a terminal what is being done, and for how long.
+fn spinner(what: String) -> ProgressBar {
+    let template = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
+    let spinner = ProgressBar::new_spinner().with_message(what);
+    let spinner = spinner.with_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
 }
 
 /// Builds the indexes of one table in one pass over it, and shows on a terminal how long it has been at it. Returns
@@ -97,11 +136,7 @@ async fn build(
     missing: MissingIndexes,
 ) -> anyhow::Result<Option<Duration>> {
     let MissingIndexes { count, rows } = missing;
-    let what = format!("{table}  {rows} rows  {count} indexes");
-    let template = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
-    let spinner = ProgressBar::new_spinner().with_message(what);
-    let spinner = spinner.with_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    spinner.enable_steady_tick(Duration::from_millis(200));
+    let spinner = spinner(format!("{table}  {rows} rows  {count} indexes"));
     let began = Instant::now();
     let is_built = store.build_indexes(table, wanted).await;
     spinner.finish_and_clear();

@@ -27,7 +27,7 @@ const FILE: &str = "flatfire.toml";
 const URI: &str = "to";
 
 /// The ids of the other options that a profile can give a value.
-const IDS: [&str; 15] = [
+const IDS: [&str; 18] = [
     "archive",
     "queue_url",
     "views",
@@ -43,6 +43,9 @@ const IDS: [&str; 15] = [
     "validate_views",
     "sql_schemas",
     "indexes",
+    "retention_days",
+    "ledger_days",
+    "reject_days",
 ];
 
 /// Which profile is used.
@@ -78,6 +81,9 @@ struct ProfileSettings {
     validate_views: Option<ValidateViews>,
     sql_schemas: Option<bool>,
     indexes: Option<IndexesOption>,
+    retention_days: Option<String>,
+    ledger_days: Option<u32>,
+    reject_days: Option<u32>,
     #[serde(default)]
     profile: BTreeMap<String, Self>,
 }
@@ -240,7 +246,7 @@ impl ProfileSettings {
         let switch = |switch: Option<bool>| switch.map(|is_on| vec![is_on.to_string().into()]);
         let list =
             |list: Option<Vec<String>>| list.map(|list| list.into_iter().map(OsString::from).collect());
-        let all: [(&str, Option<Vec<OsString>>); 15] = [
+        let all: [(&str, Option<Vec<OsString>>); 18] = [
             ("archive", text(self.archive)),
             ("queue_url", text(self.queue)),
             ("views", path(self.views)),
@@ -256,6 +262,9 @@ impl ProfileSettings {
             ("validate_views", word(self.validate_views)),
             ("sql_schemas", switch(self.sql_schemas)),
             ("indexes", word(self.indexes)),
+            ("retention_days", text(self.retention_days)),
+            ("ledger_days", text(self.ledger_days.map(|days| days.to_string()))),
+            ("reject_days", text(self.reject_days.map(|days| days.to_string()))),
         ];
         all.into_iter().filter_map(|(id, values)| Some((id, values?))).collect()
     }

@@ -17,6 +17,7 @@ use flatten::indexes;
 use flatten::model::ResourceTypes;
 #[cfg(feature = "mongodb")]
 use mongodb_store::Validation;
+use pipeline::retention::{KeptDays, RetentionPolicy, RowRetention};
 use serde::Deserialize;
 
 include!(concat!(env!("OUT_DIR"), "/views.rs"));
@@ -50,7 +51,7 @@ pub(crate) struct Flattening {
 }
 
 /// The variables that the options of [`LoadSettings`] read.
-pub(crate) const TABLE_VARIABLES: [&str; 12] = [
+pub(crate) const TABLE_VARIABLES: [&str; 15] = [
     "FLATTEN_TABLES",
     "FLATTEN_ARRAYS",
     "FLATTEN_NARRATIVE",
@@ -63,6 +64,9 @@ pub(crate) const TABLE_VARIABLES: [&str; 12] = [
     "VALIDATE_VIEWS",
     "SQL_SCHEMAS",
     "INDEXES",
+    "RETENTION_DAYS",
+    "LEDGER_DAYS",
+    "REJECT_DAYS",
 ];
 
 /// How resources are loaded into a database: everything that decides what stands there afterwards.
@@ -87,6 +91,35 @@ pub(crate) struct LoadSettings {
     #[arg(long, value_enum, default_value_t = ValidateViews::Error, env = "VALIDATE_VIEWS")]
     #[arg(help_heading = "Tables")]
     validate_views: ValidateViews,
+    #[command(flatten)]
+    retention: RetentionSettings,
+}
+
+/// How long rows, entries of the ledger and rejects are kept. What is not given stays as the database has it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Retention")]
+pub(crate) struct RetentionSettings {
+    /// After how many days from the making of their file rows are deleted, by type: `Observation=3650,*=0`; 0 is never
+    #[arg(id = "retention_days", long = "retention-days", value_name = "RULES", env = "RETENTION_DAYS")]
+    rows: Option<RowRetention>,
+    /// After how many days finished entries of the ledger and records of exports are deleted: at least 30; 0 is never
+    #[arg(id = "ledger_days", long = "ledger-days", value_name = "DAYS", env = "LEDGER_DAYS")]
+    #[arg(value_parser = KeptDays::of_ledger)]
+    ledger: Option<KeptDays>,
+    /// After how many days rejects are deleted; 0 is never
+    #[arg(id = "reject_days", long = "reject-days", value_name = "DAYS", env = "REJECT_DAYS")]
+    #[arg(value_parser = KeptDays::of_rejects)]
+    rejects: Option<KeptDays>,
+}
+
+impl RetentionSettings {
+    /// Returns the policy, if each of its rules is for a type that has tables.
+    pub(crate) fn policy(&self, types: &ResourceTypes) -> Result<RetentionPolicy, InvalidOptions> {
+        let mistake = |mistake| InvalidOptions { mistakes: vec![format!("--retention-days: {mistake}")] };
+        let rows = self.rows.clone().map(|rows| rows.checked(types).map_err(mistake));
+        let (ledger, rejects) = (self.ledger, self.rejects);
+        Ok(RetentionPolicy { rows: rows.transpose()?, ledger, rejects })
+    }
 }
 
 /// The views that are run, and how their cells are written.
@@ -215,6 +248,7 @@ pub(crate) struct Loading<'a> {
     pub(crate) validation: Validation,
     pub(crate) sql_schemas: bool,
     pub(crate) indexes: indexes::Indexes,
+    pub(crate) policy: RetentionPolicy,
 }
 
 /// Where rows stand.
@@ -262,14 +296,27 @@ impl fmt::Debug for Uri {
 impl LoadSettings {
     /// Compiles the catalog that the settings describe.
     pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, InvalidOptions> {
-        self.flattening.catalog(self.gates.as_deref())
+        match (self.flattening.catalog(self.gates.as_deref()), self.policy()) {
+            (Ok(catalog), Ok(_)) => Ok(catalog),
+            (Err(mut invalid), Err(more)) => {
+                invalid.mistakes.extend(more.mistakes);
+                Err(invalid)
+            }
+            (Err(invalid), Ok(_)) | (Ok(_), Err(invalid)) => Err(invalid),
+        }
+    }
+
+    fn policy(&self) -> Result<RetentionPolicy, InvalidOptions> {
+        self.retention.policy(&self.flattening.views.types())
     }
 
     /// Returns how a store is opened to load what the catalog makes.
     #[cfg(feature = "mongodb")]
     pub(crate) fn loading<'a>(&self, catalog: &'a Catalog) -> Loading<'a> {
         let (validation, indexes) = (self.validate_views.into(), self.indexes.into());
-        Loading { catalog, validation, sql_schemas: self.sql_schemas, indexes }
+        // A mistake in it has been told with those of the catalog.
+        let policy = self.policy().unwrap_or_default();
+        Loading { catalog, validation, sql_schemas: self.sql_schemas, indexes, policy }
     }
 }
 

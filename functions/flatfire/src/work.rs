@@ -55,7 +55,7 @@ Exit codes: 0 stopped, 1 failed.";
 /// Handles messages until somebody stops it.
 pub(crate) async fn run(arguments: WorkArguments) -> anyhow::Result<Outcome> {
     let catalog = arguments.settings.catalog()?;
-    let Loading { validation, sql_schemas, indexes, .. } = arguments.settings.loading(&catalog);
+    let Loading { validation, sql_schemas, indexes, policy, .. } = arguments.settings.loading(&catalog);
     let uri = arguments.to.map(|uri| uri.0);
     let mut given = vec![
         ("QUEUE_URL", Some(arguments.queue_url)),
@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: WorkArguments) -> anyhow::Result<Outcome> {
     // The options have read these, and may have got them from elsewhere.
     given.extend(TABLE_VARIABLES.map(|name| (name, Some(String::new()))));
     let settings = FunctionSettings::from_environment_and(&given)?;
-    let settings = settings.with_tables(catalog, validation, sql_schemas, indexes);
+    let settings = settings.with_tables(catalog, validation, sql_schemas, indexes).with_policy(policy);
     start_log(settings.log_level)?;
     let stop = Arc::new(Stop::default());
     let options = Options {

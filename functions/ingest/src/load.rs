@@ -125,6 +125,7 @@ impl Loader {
         let batch = BatchLimits { bytes: settings.batch_bytes, ..BatchLimits::default() };
         let store = MongoStore::new(connection, &settings.archive_database)
             .with_retention(settings.retention)
+            .with_policy(settings.policy.clone())
             .with_views(settings.validation, settings.catalog.plans())
             .with_sql_schemas(settings.sql_schemas)
             .with_indexes(settings.indexes);

@@ -14,6 +14,7 @@ use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
 use mongodb_store::{Retention, Validation};
+use pipeline::retention::{KeptDays, RetentionPolicy, RowRetention};
 use process::random_name;
 
 use crate::log_names::{LogHash, LogKeys};
@@ -44,6 +45,9 @@ pub struct FunctionSettings {
     pub(crate) catalog: Arc<Catalog>,
     /// `ARCHIVE_DAYS`: how long archived resources are kept, counted from the creation of their object; for ever.
     pub(crate) retention: Retention,
+    /// `RETENTION_DAYS`, `LEDGER_DAYS`, `REJECT_DAYS`: how long rows by type, settled entries of the ledger and rejects are
+    /// kept; for ever.
+    pub(crate) policy: RetentionPolicy,
     /// `VALIDATE_VIEWS`: what the database does with a document that is not what its view says, off, warn or error;
     /// error. With `warn` the server's own log quotes the document.
     pub(crate) validation: Validation,
@@ -128,6 +132,12 @@ impl FunctionSettings {
         Self { catalog, validation, sql_schemas, indexes, ..self }
     }
 
+    /// Replaces how long rows, entries of the ledger and rejects are kept, for callers that read it from options.
+    #[must_use]
+    pub fn with_policy(self, policy: RetentionPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
         let mut reader = VariableReader { variable, mistakes: Vec::new(), invalid_catalog: None };
         let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
@@ -144,6 +154,7 @@ impl FunctionSettings {
             path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
             catalog: reader.catalog(),
             retention: reader.retention(),
+            policy: reader.policy(),
             validation: reader.choice(
                 "VALIDATE_VIEWS",
                 "off, warn or error",
@@ -198,6 +209,8 @@ const CONNECTION_RULE: &str = "give exactly one of MONGODB_URI and MONGODB_SECRE
 const DATABASE_RULE: &str = "a database name: up to 63 bytes, none of / \\ . \" $ * < > : | ? or a space";
 const ARCHIVE_RULE: &str =
     "a name of its own, because `_archive` behind MONGODB_DATABASE is longer than 63 bytes";
+const RETENTION_RULE: &str = "rules TYPE=DAYS between commas, such as Observation=3650,*=0: each type once, one that has \
+     tables or * for all others, and a whole number of days from 0, which is for ever, to 24855";
 const EXTENSIONS_RULE: &str = "a JSON object from extension URLs to column names of letters, digits and _";
 
 /// Reads variables and remembers what is wrong with them.
@@ -369,6 +382,25 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
                 Retention::Forever
             }
         }
+    }
+
+    /// What has no setting is kept for ever: an index that says otherwise is removed.
+    fn policy(&mut self) -> RetentionPolicy {
+        let types = ResourceTypes::read(&self.text("RESOURCE_TYPES").unwrap_or_default());
+        let rows = RowRetention::read(&self.text("RETENTION_DAYS").unwrap_or_default(), &types);
+        if rows.is_err() {
+            self.mistake("RETENTION_DAYS", RETENTION_RULE);
+        }
+        let ledger = self.text("LEDGER_DAYS").map(|text| KeptDays::of_ledger(&text)).transpose();
+        if ledger.is_err() {
+            self.mistake("LEDGER_DAYS", "0, which is for ever, or a whole number of days from 30 to 24855");
+        }
+        let rejects = self.text("REJECT_DAYS").map(|text| KeptDays::of_rejects(&text)).transpose();
+        if rejects.is_err() {
+            self.mistake("REJECT_DAYS", "a whole number of days from 0, which is for ever, to 24855");
+        }
+        let [ledger, rejects] = [ledger, rejects].map(|kept| kept.ok().flatten().unwrap_or_default());
+        RetentionPolicy { rows: rows.ok(), ledger: Some(ledger), rejects: Some(rejects) }
     }
 
     fn mistake(&mut self, name: &'static str, rule: &'static str) {

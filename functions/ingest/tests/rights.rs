@@ -29,13 +29,13 @@ const OLD: &str = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2
 const NEW: &str = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2026-01-04T10:00:00Z"}}
 {"resourceType":"AuditEvent","id":"b","recorded":"2026-01-04T10:00:00Z"}"#;
 
-/// Settings, one deployment after the other: archived resources stay for ever, then for five days, then for six, and the
-/// validators are set, switched off and set again.
-const DEPLOYMENTS: [[(&str, &str); 2]; 4] = [
-    [("ARCHIVE_DAYS", "0"), ("VALIDATE_VIEWS", "error")],
-    [("ARCHIVE_DAYS", "5"), ("VALIDATE_VIEWS", "off")],
-    [("ARCHIVE_DAYS", "6"), ("VALIDATE_VIEWS", "off")],
-    [("ARCHIVE_DAYS", "6"), ("VALIDATE_VIEWS", "error")],
+/// Settings, one deployment after the other: archived resources stay for ever, then for some days, then for others, and so
+/// do rows and entries of the ledger; the validators are set, switched off and set again.
+const DEPLOYMENTS: [[(&str, &str); 4]; 4] = [
+    [("ARCHIVE_DAYS", "0"), ("VALIDATE_VIEWS", "error"), ("RETENTION_DAYS", ""), ("LEDGER_DAYS", "")],
+    [("ARCHIVE_DAYS", "5"), ("VALIDATE_VIEWS", "off"), ("RETENTION_DAYS", "*=24000"), ("LEDGER_DAYS", "40")],
+    [("ARCHIVE_DAYS", "6"), ("VALIDATE_VIEWS", "off"), ("RETENTION_DAYS", "*=24001"), ("LEDGER_DAYS", "41")],
+    [("ARCHIVE_DAYS", "6"), ("VALIDATE_VIEWS", "error"), ("RETENTION_DAYS", ""), ("LEDGER_DAYS", "0")],
 ];
 
 fn notification(key: &str, version: &str) -> String {
@@ -49,7 +49,7 @@ fn notification(key: &str, version: &str) -> String {
 
 /// Loads both files again under each deployment, and returns the answers and what the function printed.
 fn load(uri: &str, bucket: &str) -> Vec<(Vec<String>, String)> {
-    let load = |(number, settings): (usize, &[(&str, &str); 2])| {
+    let load = |(number, settings): (usize, &[(&str, &str); 4])| {
         let events = [
             notification("in/old.ndjson", &format!("0{number}")),
             notification("in/new.ndjson", &format!("1{number}")),

@@ -100,6 +100,7 @@ fn document(ordinal: u64, resource: &ResourceWrite) -> Document {
             "length": 899_i64,
         },
         "_load": resource.source.object.load_id(),
+        "_received": bson::DateTime::from_millis(resource.source.object.created),
     }
 }
 

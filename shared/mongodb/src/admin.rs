@@ -15,6 +15,7 @@ mod overview;
 mod references;
 mod rejects;
 mod removal;
+mod retention;
 mod selection;
 mod standing;
 mod stored_rows;
@@ -27,6 +28,7 @@ use bson::oid::ObjectId;
 use flatten::indexes::Indexes;
 use pipeline::erasure::Marks;
 use pipeline::ledger::{Load, LoadFilter};
+use pipeline::retention::RetentionPolicy;
 use pipeline::store::admin::{
     Admin, ArchiveVisitor, ArchivedResource, DatabaseUser, Erasure, KeptOut, Lift, LoadOutline,
     LoadSelection, LoadVisitor, MissingIndexes, NotedTable, ObjectName, ReferenceVisitor, RejectFilter,
@@ -40,6 +42,7 @@ use pipeline::store::standing::{RowOrigin, Standing};
 use pipeline::store::{ColumnEntry, StoreError};
 
 use crate::MongoStore;
+use crate::rows::{ExpiryOutcome, IndexBuilds};
 
 use databases::Databases;
 use failure::DriverFailure;
@@ -263,6 +266,20 @@ impl Admin for MongoStore {
 
     async fn build_indexes(&self, table: &str, wanted: Indexes) -> Result<bool, StoreError> {
         Ok(indexes::build(self.connection(), table, wanted).await?)
+    }
+
+    async fn collections_to_keep(&self) -> Result<BTreeMap<String, BTreeSet<String>>, StoreError> {
+        Ok(retention::collections(&self.databases()).await?)
+    }
+
+    async fn keep(
+        &self,
+        policy: &RetentionPolicy,
+        collection: &str,
+        types: &BTreeSet<String>,
+    ) -> Result<bool, StoreError> {
+        let kept = self.connection().keep_expiry(policy, (collection, types), IndexBuilds::All).await;
+        Ok(kept.map(|kept| kept != ExpiryOutcome::Kept(0)).map_err(DriverFailure::from)?)
     }
 
     async fn find_outdated(&self, resource_types: &[String]) -> Result<Outdated, StoreError> {

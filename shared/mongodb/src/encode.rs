@@ -13,6 +13,9 @@ use super::decimal::decimal128;
 /// What the rows of a resource follow from: a [`ContentHash`](pipeline::content::ContentHash).
 pub(crate) const HASH_FIELD: &str = "_hash";
 
+/// When the object of a row was created: from then its retention counts, the same at every attempt.
+pub(crate) const RECEIVED: &str = "_received";
+
 const DOUBLE: u8 = 0x01;
 const DOCUMENT: u8 = 0x03;
 const ARRAY: u8 = 0x04;
@@ -229,7 +232,7 @@ impl ElementName for ItemNumber {
     }
 }
 
-/// Rows as documents: `_id`, the cells, then `_hash`, `_version`, `_source` and `_load`.
+/// Rows as documents: `_id`, the cells, then `_hash`, `_version`, `_source`, `_load` and `_received`.
 #[derive(Debug)]
 pub struct RowEncoder<'a> {
     names: &'a NameList,
@@ -263,6 +266,7 @@ impl<'a> RowEncoder<'a> {
             writer.text(HASH_FIELD, &hash.to_string());
         }
         self.origin(writer, resource);
+        writer.date(RECEIVED, resource.source.object.created);
         writer.close(document);
     }
 

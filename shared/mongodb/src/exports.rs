@@ -1,5 +1,5 @@
-//! The collection `_exports`: `{_id, export, bucket, key, time, files, beyond, next, load, version}`, a document for each
-//! manifest of a Bulk Data export. A file is `{name, role, type, count}`.
+//! The collection `_exports`: `{_id, export, bucket, key, time, files, beyond, next, load, version, written}`, a document
+//! for each manifest of a Bulk Data export. A file is `{name, role, type, count}`.
 
 use bson::{Bson, DateTime, Document, doc};
 use pipeline::interrupted::Interrupted;
@@ -9,11 +9,19 @@ use pipeline::version::Version;
 use crate::Connection;
 use crate::answers::{carried_out, met_duplicates, run};
 use crate::collections::EXPORTS;
+use crate::records::WRITTEN;
 
-/// Writes a manifest unless a newer one stands under its id: then the insert meets a duplicate.
-pub(crate) async fn write(connection: &Connection, manifest: &ExportManifest) -> Result<(), Interrupted> {
+/// Writes a manifest unless a newer one stands under its id: then the insert meets a duplicate. `begun` is when the
+/// attempt began that read it.
+pub(crate) async fn write(
+    connection: &Connection,
+    manifest: &ExportManifest,
+    begun: i64,
+) -> Result<(), Interrupted> {
     let older = doc! { "_id": &manifest.id, "version": { "$lt": manifest.version.as_str() } };
-    let update = doc! { "q": older, "u": document(manifest), "upsert": true };
+    let mut document = document(manifest);
+    document.insert(WRITTEN, DateTime::from_millis(begun));
+    let update = doc! { "q": older, "u": document, "upsert": true };
     let command = doc! {
         "update": EXPORTS, "updates": [update], "writeConcern": { "w": "majority", "wtimeout": 20_000 },
     };

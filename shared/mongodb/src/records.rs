@@ -1,6 +1,7 @@
-//! What the store keeps beside rows: tombstones, archived resources and rejects, as documents.
+//! What the store keeps beside rows: tombstones, archived resources and rejects, as documents, and from when they and
+//! others are kept.
 
-use pipeline::batch::{Fate, Reason, Reject, ResourceWrite};
+use pipeline::batch::{Fate, Reason, Reject, ResourceWrite, WriteBatch};
 
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 
@@ -12,6 +13,12 @@ pub(crate) const CREATED: &str = "_created";
 
 /// Which reading of its object a reject is of.
 pub(crate) const READING: &str = "reading";
+
+/// When nothing was left to do for a load: in settled entries alone, so that no other entry expires.
+pub(crate) const SETTLED: &str = "settled";
+
+/// When the attempt began that wrote a reject or the record of an export: from then its retention counts.
+pub(crate) const WRITTEN: &str = "written";
 
 /// The marker of a resource that has no row of its own now: older versions stay away because of it.
 ///
@@ -58,9 +65,14 @@ pub(crate) fn archived(
 
 /// A reject: a pointer into the object, a code and a place.
 ///
-/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, version, …, _load, reading}`; `_id` is
+/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, version, …, _load, reading, written}`; `_id` is
 /// [`Reject::id`], so that the same reject is the same document in every reading.
-pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
+pub(crate) fn reject(
+    writer: &mut BsonWriter,
+    encoder: &mut RowEncoder<'_>,
+    reject: &Reject,
+    batch: &WriteBatch,
+) {
     let document = writer.open();
     writer.text("_id", &reject.id());
     encoder.pointer(writer, &reject.source);
@@ -92,7 +104,8 @@ pub(crate) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reje
         }
     }
     writer.text("_load", &reject.source.object.load_id());
-    writer.count(READING, reading.into());
+    writer.count(READING, batch.reading.into());
+    writer.date(WRITTEN, batch.begun);
     writer.close(document);
 }
 

@@ -1,6 +1,7 @@
 //! Rows, tombstones, archived resources and rejects: how batches reach the collections.
 
 mod chunks;
+mod expiry;
 mod indexes;
 mod marks;
 mod notes;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 use pipeline::batch::{Completion, Reject, WriteBatch};
 use pipeline::content::ContentHash;
 use pipeline::interrupted::Interrupted;
+use pipeline::retention::RetentionPolicy;
 use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
@@ -39,6 +41,7 @@ use crate::replacement::{
 use crate::{Connection, Trouble, exports, ids_with_suffix, records};
 
 use chunks::{Chunk, UPDATE, cut};
+use expiry::TableExpiry;
 use indexes::TableIndexes;
 use notes::NoteCache;
 use parts::{Guard, Part, accounts_for_all, collection_of, enter, fates, statements_of, unanswered};
@@ -46,6 +49,7 @@ use retention::{Archive, ArchiveRetention};
 use schemas::SchemaCache;
 use views::ViewTables;
 
+pub(crate) use expiry::{ExpiryOutcome, IndexBuilds};
 pub(crate) use indexes::wanted_indexes;
 
 pub use indexes::MAX_DOCUMENTS as MAX_DOCUMENTS_TO_INDEX;
@@ -80,6 +84,7 @@ pub struct MongoStore {
     views: ViewTables,
     sql_schemas: SchemaCache,
     indexes: TableIndexes,
+    expiry: TableExpiry,
 }
 
 impl MongoStore {
@@ -90,7 +95,8 @@ impl MongoStore {
             (archive.to_owned(), AtomicBool::default(), AtomicBool::default());
         let (notes, expectations) = (NoteCache::default(), Mutex::default());
         let (retention, views) = (ArchiveRetention::default(), ViewTables::default());
-        let (sql_schemas, indexes) = (SchemaCache::default(), TableIndexes::default());
+        let (sql_schemas, indexes, expiry) =
+            (SchemaCache::default(), TableIndexes::default(), TableExpiry::default());
         Self {
             connection,
             archive,
@@ -102,6 +108,7 @@ impl MongoStore {
             views,
             sql_schemas,
             indexes,
+            expiry,
         }
     }
 
@@ -116,6 +123,15 @@ impl MongoStore {
     #[must_use]
     pub fn with_sql_schemas(self, is_on: bool) -> Self {
         Self { sql_schemas: SchemaCache::new(is_on), ..self }
+    }
+
+    /// Returns the same store with another policy. It is seen to in the collections of a batch before this process writes
+    /// there for the first time, and holds for what is in them already. An index that is missing in a collection of more
+    /// than [`MAX_DOCUMENTS_TO_INDEX`](crate::MAX_DOCUMENTS_TO_INDEX) documents is left to `flatfire index`. A store
+    /// changes nothing of this unless it is told to.
+    #[must_use]
+    pub fn with_policy(self, policy: RetentionPolicy) -> Self {
+        Self { expiry: TableExpiry::new(policy), ..self }
     }
 
     /// Returns the same store with another retention. It holds for the collection of a type, also for what is in it
@@ -366,7 +382,7 @@ impl MongoStore {
         let mut encoder = RowEncoder::new(&batch.names);
         let chunks = cut(UPDATE, REJECTS, 0..rejects.len(), move |statement, writer| {
             if let Some(reject) = rejects.get(statement) {
-                statements::reject(writer, &mut encoder, reject, batch.reading);
+                statements::reject(writer, &mut encoder, reject, batch);
             }
         });
         for chunk in chunks {
@@ -427,6 +443,7 @@ impl RowStore for MongoStore {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         self.views.prepare(&self.connection, &batch).await?;
         self.sql_schemas.extend(&self.connection, &batch).await?;
+        self.expiry.prepare(&self.connection, &batch, &self.indexes).await?;
         let (mut summary, refused) = self.replace_rows(&batch).await?;
         // Those of a batch without a row; all others stand already.
         self.indexes.prepare(&self.connection, &batch, &self.views).await?;
@@ -438,7 +455,7 @@ impl RowStore for MongoStore {
         self.unname_erased(&rejects).await?;
         self.erase_rejects(&batch).await?;
         for manifest in &batch.manifests {
-            exports::write(&self.connection, manifest).await?;
+            exports::write(&self.connection, manifest, batch.begun).await?;
         }
         batch.count_rejects(&refused, &mut summary);
         Ok(summary)

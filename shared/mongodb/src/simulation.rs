@@ -239,7 +239,7 @@ impl RowStore for SimulatedMongo {
             self.statement(|state| state.complete(completion))?;
         }
         for reject in batch.rejects_to_store(&refused) {
-            self.statement(|state| state.reject(reject, batch.reading))?;
+            self.statement(|state| state.reject(reject, &batch))?;
             if reject.resource.is_some() {
                 self.statement(|state| state.unname(reject))?;
             }
@@ -381,13 +381,14 @@ impl State {
         }
     }
 
-    fn reject(&mut self, reject: &Reject, reading: u32) {
-        if self.rejects.get(&reject.id()).is_some_and(|standing| reading_of(standing) > i64::from(reading)) {
+    fn reject(&mut self, reject: &Reject, batch: &WriteBatch) {
+        let reading = i64::from(batch.reading);
+        if self.rejects.get(&reject.id()).is_some_and(|standing| reading_of(standing) > reading) {
             return;
         }
         let names = flatten::row::NameList::default();
         let mut writer = BsonWriter::default();
-        records::reject(&mut writer, &mut RowEncoder::new(&names), reject, reading);
+        records::reject(&mut writer, &mut RowEncoder::new(&names), reject, batch);
         self.rejects.insert(reject.id(), parsed(writer));
     }
 

@@ -8,8 +8,7 @@ use flatten::dictionary::MAX_MADE_UP;
 use flatten::row::{Cells, ColumnId, NameList, TableId, Value};
 use serde_json::Value as Json;
 
-use crate::encode::HASH_FIELD;
-use crate::encode::is_anchor;
+use crate::encode::{HASH_FIELD, RECEIVED, is_anchor};
 use pipeline::batch::{Fate, WriteBatch};
 use pipeline::object::Pin;
 use pipeline::store::schema::{FieldSchema, FieldType, FieldTypes};
@@ -332,6 +331,7 @@ fn provenance(is_versioned: bool) -> FieldSchema {
     for name in ["_id", "_version", "_load"] {
         root.property_mut(name).add(FieldType::Text);
     }
+    root.property_mut(RECEIVED).add(FieldType::Date);
     let source = root.property_mut("_source");
     source.add(FieldType::Object);
     for name in ["bucket", "key"].into_iter().chain(is_versioned.then_some("versionId")) {

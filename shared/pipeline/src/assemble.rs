@@ -103,6 +103,7 @@ pub struct Assembler {
     manifests: u64,
     edition: u32,
     reading: u32,
+    begun: i64,
     /// Whether what is read was written by an earlier attempt.
     is_passing: bool,
     /// Whether a Bundle is read that stands inside a record.
@@ -157,6 +158,7 @@ impl Assembler {
             manifests: 0,
             edition: 0,
             reading: 0,
+            begun: 0,
             is_passing: false,
             is_nested: false,
         }
@@ -168,10 +170,10 @@ impl Assembler {
         Self { edition, ..self }
     }
 
-    /// Sets the reading of the rejects.
+    /// Sets the reading of the rejects, and when the attempt began, in milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
-    pub fn in_reading(self, reading: u32) -> Self {
-        Self { reading, ..self }
+    pub fn in_reading(self, reading: u32, begun: i64) -> Self {
+        Self { reading, begun, ..self }
     }
 
     /// Gives the next record this version: a record that is read alone does not know its Bundle.
@@ -281,6 +283,7 @@ impl Assembler {
         self.batch.names = self.flattener.names();
         self.flattener.count(&self.batch.rows);
         self.batch.reading = self.reading;
+        self.batch.begun = self.begun;
         self.batch.room = self.reject_room.clone();
         self.batch_bytes = 0;
         self.room = Some(self.batch.resources.len());

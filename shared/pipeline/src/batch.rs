@@ -35,6 +35,9 @@ pub struct WriteBatch {
     pub room: RejectRoom,
     /// Their reading of the object: the number of the attempt that began it at the first byte.
     pub reading: u32,
+    /// When the attempt began that read them, in milliseconds since 1970-01-01T00:00:00Z: from then on rejects and records
+    /// of exports are kept.
+    pub begun: i64,
 }
 
 /// What the stores share.

@@ -7,7 +7,7 @@ use flatten::links::{Link, Links};
 use sha2::{Digest as _, Sha256};
 
 /// The rules that make rows of a resource. Another number, or another version of this program, makes all content new.
-const RULES: &str = concat!("flatfire rows 1, ", env!("CARGO_PKG_VERSION"));
+const RULES: &str = concat!("flatfire rows 2, ", env!("CARGO_PKG_VERSION"));
 
 /// A hash of all that the rows of a resource follow from: its bytes, its key, the settings, and the entries of its
 /// Bundle that it refers to.

@@ -17,6 +17,7 @@ pub mod version;
 pub mod batch;
 pub mod content;
 pub mod erasure;
+pub mod retention;
 pub mod store;
 pub mod quality;
 pub mod print;

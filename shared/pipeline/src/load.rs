@@ -127,11 +127,12 @@ impl Pipeline {
     ) -> Result<Loaded, Interrupted> {
         let id = object.load_id();
         let attempt = self.attempt(job);
+        let begun = attempt.now;
         let is_lost = AtomicBool::new(false);
         let limit = Limit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
         let run = match ledger.begin(object, &attempt).await? {
             Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
-                let (generation, clock) = (Generation { edition, reading }, job.clock);
+                let (generation, clock) = (Generation { edition, reading, begun }, job.clock);
                 let limit = Limit { is_lost: Some(&is_lost), ..limit };
                 BegunAttempt { ledger, limit, id, attempt, generation, object, checkpoint, past, clock }
             }

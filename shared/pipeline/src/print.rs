@@ -35,8 +35,8 @@ pub enum Format {
         /// The only table whose rows are printed; `None`: all of them.
         table: Option<String>,
     },
-    /// Everything that a database would hold, as JSON lines: rows end in `_version`, `_source` and `_load`, and there are
-    /// lines of the tables `_tombstones` and `_archive`.
+    /// Everything that a database would hold, as JSON lines: rows end in `_version`, `_source`, `_load` and
+    /// `_received`, and there are lines of the tables `_tombstones` and `_archive`.
     History,
     /// One table with a header: `_id`, then the columns in the order in which they first appear.
     Csv {
@@ -199,6 +199,7 @@ impl RowWriter<'_> {
             Format::History => self.line(table, row.key(), |json| {
                 json.row(table, row);
                 json.origin(resource);
+                json.received(resource);
             }),
             Format::Csv { .. } => {
                 let before = self.out.len();

@@ -87,7 +87,7 @@ impl Values {
         for (name, value) in document {
             match value {
                 Bson::String(text) if name == "json" || name == "_unknown" => self.add_json(text),
-                _ if ["_source", "_load", "_version"].contains(&name.as_str()) => {}
+                _ if ["_source", "_load", "_version", "_received"].contains(&name.as_str()) => {}
                 value => self.add(value),
             }
         }

@@ -415,7 +415,8 @@ async fn erase_and_bring_back(shell: &mut Shell<'_>) {
 }
 
 async fn ask_about_the_rest(shell: &mut Shell<'_>) {
-    for command in ["status incoming/day1.ndjson", "check views", "tidy", "index"] {
+    let retention = "index --retention-days 'Observation=3650,*=0' --ledger-days 400";
+    for command in ["status incoming/day1.ndjson", "check views", "tidy", "index", retention] {
         shell.run(&format!("flatfire {command}")).await;
     }
 }

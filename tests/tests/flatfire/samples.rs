@@ -154,7 +154,7 @@ fn written(row: &str) -> Value {
 fn row_of(tables: &Tables, table: &str, id: &str) -> Value {
     let mut row = plain(&Bson::Document(tables.row(table, id).clone()));
     let fields = row.as_object_mut().unwrap();
-    for name in ["_version", "_source", "_load"] {
+    for name in ["_version", "_source", "_load", "_received"] {
         assert!(fields.remove(name).is_some(), "{name}");
     }
     // It is not there where a reference waited for a later entry.

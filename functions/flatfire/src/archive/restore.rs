@@ -139,7 +139,8 @@ async fn origin(ledger: &Ledger, archived: &ArchivedResource) -> anyhow::Result<
         return Ok(edition.map(|edition| (object, edition)));
     }
     let forgotten = || {
-        let created = i64::try_from(origin::nanoseconds(version)? / 1_000_000).ok()?;
+        let by_version = || i64::try_from(origin::nanoseconds(version)? / 1_000_000).ok();
+        let created = archived.created.or_else(by_version)?;
         let object = origin::object(archived.source.as_ref()?, load, created)?;
         Some((object, Version::edition(version) + 1))
     };

@@ -15,6 +15,7 @@ use pipeline::store::Store;
 use pipeline::store::admin::{RejectFilter, StoredReject};
 use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
+use process::milliseconds_now;
 use sha2::{Digest as _, Sha256};
 
 use super::record::record_bytes;
@@ -120,7 +121,7 @@ impl Replayer {
         let mut assembler =
             Assembler::new(Arc::new(object), Arc::clone(&self.catalog), BatchLimits::default())
                 .in_edition(load.edition)
-                .in_reading(reject.reading)
+                .in_reading(reject.reading, milliseconds_now())
                 .with_version(reject.version.as_deref().map(Version::from_token));
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {

@@ -51,6 +51,7 @@ impl StandingTable {
         for name in ["_id", "_version", "_load"] {
             *self.schema.property_mut(name) = FieldSchema::of(FieldType::Text);
         }
+        *self.schema.property_mut("_received") = FieldSchema::of(FieldType::Date);
         *self.schema.property_mut("_source") = FieldSchema::of(FieldType::Object);
         let mut field = &mut self.schema;
         for (depth, step) in entry.column.split('.').enumerate() {

@@ -8,6 +8,7 @@ use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use mongodb_store::{Retention, Validation};
 use pipeline::object::{ObjectRef, Pin};
+use pipeline::retention::{KeptDays, RetentionPolicy, RowRetention};
 
 use super::{
     Choices, ConnectionSource, FunctionSettings, InvalidSettings, LogKeys, LogLevel, Tables, VariableReader,
@@ -55,6 +56,9 @@ fn a_connection_is_enough() {
     assert_eq!((settings.queue_url, settings.path_style), (None, false));
     assert_eq!((settings.retention, settings.validation), (Retention::Forever, Validation::Error));
     assert_eq!(settings.batch_bytes, 4_000_000);
+    let ever = KeptDays::default();
+    let rows = Some(RowRetention::default());
+    assert_eq!(settings.policy, RetentionPolicy { rows, ledger: Some(ever), rejects: Some(ever) });
     let choices = choices(&[URI]);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Embedded, false));
     assert_eq!(choices.automatic.decimals, Decimals::Exact);
@@ -90,6 +94,9 @@ fn every_variable_is_read() {
         ("LARGE_OBJECT_MEGABYTES", "2000"),
         ("CHECKS", "[]"),
         ("ARCHIVE_DAYS", "30"),
+        ("RETENTION_DAYS", "Observation=3650,Rocket=1,*=0"),
+        ("LEDGER_DAYS", "400"),
+        ("REJECT_DAYS", "90"),
         ("VALIDATE_VIEWS", "warn"),
         ("SQL_SCHEMAS", "on"),
         ("INDEXES", "all"),
@@ -97,6 +104,11 @@ fn every_variable_is_read() {
     ];
     let (settings, choices) = (read(&variables).unwrap(), choices(&variables));
     assert_eq!((settings.retention, settings.validation), (Retention::Days(30), Validation::Warn));
+    let policy = &settings.policy;
+    let days = ["Observation", "Rocket", "Patient"].map(|name| policy.rows.as_ref().unwrap().days_of(name));
+    assert_eq!(days, [Some(3650), Some(1), None]);
+    let kept = [policy.ledger, policy.rejects].map(|kept| kept.unwrap().days());
+    assert_eq!(kept, [Some(400), Some(90)]);
     assert_eq!(choices.checks, [("CHECKS".to_owned(), "[]".to_owned())]);
     assert_eq!(choices.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, ConnectionSource::SecretArn(arn) if arn.ends_with(":secret:s")));
@@ -246,4 +258,21 @@ fn archives_are_kept_for_whole_days() {
         assert_eq!(mistakes(&[("ARCHIVE_DAYS", wrong)]), ["ARCHIVE_DAYS"], "{wrong}");
     }
     assert_eq!(read(&[URI, ("ARCHIVE_DAYS", "0")]).unwrap().retention, Retention::Forever);
+}
+
+#[test]
+fn rules_of_retention_are_for_types_with_tables_and_whole_days() {
+    for wrong in ["Observation", "Observation=x", "Nothing=1", "*=1,*=2", "Patient=24856", "Patient=-1"] {
+        assert_eq!(mistakes(&[("RETENTION_DAYS", wrong)]), ["RETENTION_DAYS"], "{wrong}");
+    }
+    for wrong in ["29", "1", "24856", "x", "-1"] {
+        assert_eq!(mistakes(&[("LEDGER_DAYS", wrong)]), ["LEDGER_DAYS"], "{wrong}");
+    }
+    for wrong in ["24856", "x", "-1", "1.5"] {
+        assert_eq!(mistakes(&[("REJECT_DAYS", wrong)]), ["REJECT_DAYS"], "{wrong}");
+    }
+    let all = [("RETENTION_DAYS", "?"), ("LEDGER_DAYS", "?"), ("REJECT_DAYS", "?")];
+    assert_eq!(mistakes(&all).len(), 3, "every mistake is told at once");
+    let off = [("RETENTION_DAYS", ""), ("LEDGER_DAYS", "0"), ("REJECT_DAYS", "0")];
+    assert_eq!(read(&[&[URI], &off[..]].concat()).unwrap().policy, read(&[URI]).unwrap().policy);
 }

@@ -13,6 +13,7 @@ use pipeline::store::standing::StoredSource;
 use super::databases::{Databases, number, source_of, table_names, text};
 use super::failure::DriverFailure;
 use crate::collections::LOADS;
+use crate::records::CREATED;
 
 pub(super) async fn find(
     databases: &Databases,
@@ -94,6 +95,7 @@ fn archived(document: &Document, key: &str, table: &str) -> ArchivedResource {
         version: text(document, "_version").unwrap_or_default(),
         load: text(document, "_load").unwrap_or_default(),
         source: document.get_document("_source").ok().and_then(whole_source),
+        created: document.get_datetime(CREATED).ok().map(|moment| moment.timestamp_millis()),
         text: archived_text(document),
     }
 }

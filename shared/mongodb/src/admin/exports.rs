@@ -65,7 +65,8 @@ pub(super) async fn rename_file(
     }
     for manifest in ExportManifest::with_mark(listing, key, mark) {
         let standing = doc! { "_id": &manifest.id, "version": manifest.version.as_str() };
-        exports.replace_one(standing, document(&manifest)).await?;
+        // When it was written stays.
+        exports.update_one(standing, doc! { "$set": document(&manifest) }).await?;
     }
     Ok(())
 }

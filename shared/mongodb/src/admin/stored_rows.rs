@@ -12,7 +12,7 @@ use super::failure::DriverFailure;
 use super::standing::{KEYS_AT_ONCE, under};
 
 /// Columns that a row has for the program alone.
-const OWN_COLUMNS: [&str; 3] = ["_hash", "_load", "_version"];
+const OWN_COLUMNS: [&str; 4] = ["_hash", "_load", "_received", "_version"];
 
 pub(super) async fn visit(
     databases: &Databases,

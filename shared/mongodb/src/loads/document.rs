@@ -7,6 +7,8 @@ use bson::{Bson, DateTime, Document, doc};
 use pipeline::ledger::{Checkpoint, Lease, Load, Status};
 use pipeline::summary::{Drift, Summary};
 
+use crate::records::SETTLED;
+
 use super::fields::{moment, number};
 use super::history;
 
@@ -28,6 +30,7 @@ pub(super) fn of(load: &Load) -> Document {
         ("etag", load.etag.clone().map(Bson::from)),
         ("ended", load.ended.map(|moment| DateTime::from_millis(moment).into())),
         ("firstEnded", first_ended(load).map(|moment| DateTime::from_millis(moment).into())),
+        (SETTLED, load.settled_at().map(|moment| DateTime::from_millis(moment).into())),
         ("interrupted", load.interrupted.map(|moment| DateTime::from_millis(moment).into())),
         ("by", load.by.as_ref().map(|by| history::requester_document(by).into())),
         ("history", (!load.history.is_empty()).then(|| history::history_array(&load.history).into())),

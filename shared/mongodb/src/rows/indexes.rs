@@ -141,7 +141,10 @@ impl Connection {
         }
     }
 
-    async fn standing_indexes(&self, collection: &str) -> Result<Option<Vec<BsonDocument>>, Trouble> {
+    pub(super) async fn standing_indexes(
+        &self,
+        collection: &str,
+    ) -> Result<Option<Vec<BsonDocument>>, Trouble> {
         match self.answer(&doc! { "listIndexes": collection }).await {
             Err(Trouble::Document(NOT_THERE)) => Ok(None),
             answer => Ok(Some(first_batch(answer?).collect())),
@@ -164,7 +167,7 @@ impl Connection {
     }
 
     /// Returns how many documents a collection has, as its metadata say.
-    async fn estimated_count(&self, collection: &str) -> Result<u64, Trouble> {
+    pub(super) async fn estimated_count(&self, collection: &str) -> Result<u64, Trouble> {
         let answer = self.answer(&doc! { "count": collection }).await?;
         let count = match answer.get("n") {
             Some(Bson::Int32(count)) => i64::from(*count),
@@ -268,6 +271,11 @@ impl TableIndexes {
                 format!("the load goes on without indexes ({code}); {remedy}, or set INDEXES to none")
             }
         };
+        self.tell_notice(notice);
+    }
+
+    /// Says something about indexes, in the log and to whoever asks.
+    pub(super) fn tell_notice(&self, notice: String) {
         tracing::warn!(reason = notice, "indexes are missing");
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         if notices.len() < MAX_NOTICES {

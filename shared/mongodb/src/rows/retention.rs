@@ -25,7 +25,7 @@ pub enum Retention {
 }
 
 const INDEX: &str = "retention";
-const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+pub(super) const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 /// `NamespaceNotFound`, `IndexNotFound`.
 const NOTHING_THERE: [i32; 2] = [26, 27];
 /// `IndexOptionsConflict`, `IndexKeySpecsConflict`.

@@ -144,14 +144,19 @@ pub(super) fn completion(writer: &mut BsonWriter, cells: &[&Completion]) {
 ///
 /// The condition stands in the update and not in the query, so that a duplicate key means one thing: another writer
 /// inserted it at the same moment, and there is something to compare with now.
-pub(super) fn reject(writer: &mut BsonWriter, encoder: &mut RowEncoder<'_>, reject: &Reject, reading: u32) {
+pub(super) fn reject(
+    writer: &mut BsonWriter,
+    encoder: &mut RowEncoder<'_>,
+    reject: &Reject,
+    batch: &WriteBatch,
+) {
     let is_newer = Comparison {
         operator: "$gt",
         field: records::READING,
-        value: |writer: &mut BsonWriter| writer.count("1", reading.into()),
+        value: |writer: &mut BsonWriter| writer.count("1", batch.reading.into()),
     };
     replace_unless(writer, &reject.id(), is_newer, |writer| {
-        records::reject(writer, encoder, reject, reading);
+        records::reject(writer, encoder, reject, batch);
     });
 }
 

@@ -320,6 +320,12 @@ impl Load {
         history
     }
 
+    /// Returns when the load ended, if nothing is left to do: from then on its entry is kept as long as the settings say.
+    #[must_use]
+    pub fn settled_at(&self) -> Option<i64> {
+        self.ended.filter(|_| self.status.is_settled())
+    }
+
     /// Returns whether the attempt that holds it was killed, or has not renewed its lease for too long.
     #[must_use]
     pub fn is_stuck(&self, now: i64) -> bool {

@@ -47,6 +47,8 @@ pub(super) struct Ended {
 pub(super) struct Generation {
     pub(super) edition: u32,
     pub(super) reading: u32,
+    /// When the attempt began.
+    pub(super) begun: i64,
 }
 
 /// Where a reading begins, and what it notes on its way.

@@ -164,7 +164,7 @@ impl<'a> Reading<'a> {
         let object = Arc::new(ObjectRef { created: made, ..(**self.object).clone() });
         self.assembler = Assembler::new(object, Arc::clone(&pipeline.catalog), pipeline.limits.batch)
             .in_edition(self.generation.edition)
-            .in_reading(self.generation.reading);
+            .in_reading(self.generation.reading, self.generation.begun);
         self.created = created;
         if let Some(checkpoint) = &self.checkpoint {
             let Summary { records, rejected, view_defects, .. } = checkpoint.summary;

@@ -127,6 +127,13 @@ impl<'a> JsonWriter<'a> {
         self.text_member("_load", &source.object.load_id());
     }
 
+    /// Writes when the object of a row was created.
+    pub(super) fn received(&mut self, resource: &ResourceWrite) {
+        self.out.extend_from_slice(b",\"_received\":\"");
+        moment(self.out, resource.source.object.created);
+        self.out.push(b'"');
+    }
+
     /// Ends the line.
     pub(super) fn end(self) {
         self.out.extend_from_slice(b"}\n");

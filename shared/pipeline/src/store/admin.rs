@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::erasure::Marks;
 use crate::ledger::load::{Load, LoadFilter, Status};
+use crate::retention::RetentionPolicy;
 
 use super::ColumnEntry;
 use super::exports::{FileSelection, FileVisitor, ManifestVisitor};
@@ -262,6 +263,24 @@ pub trait Admin: Debug + Send + Sync {
         Err(StoreError::Unsupported { what: "indexes" })
     }
 
+    /// Returns the collections that can have a retention, each with the types of its rows; those that are no tables have
+    /// none.
+    async fn collections_to_keep(&self) -> Result<BTreeMap<String, BTreeSet<String>>, StoreError> {
+        Err(StoreError::Unsupported { what: "retention" })
+    }
+
+    /// Puts a policy into force in a collection, and waits for it, however long it takes. Returns whether anything had to
+    /// change.
+    async fn keep(
+        &self,
+        policy: &RetentionPolicy,
+        collection: &str,
+        types: &BTreeSet<String>,
+    ) -> Result<bool, StoreError> {
+        let _ = (policy, collection, types);
+        Err(StoreError::Unsupported { what: "retention" })
+    }
+
     /// Returns the tables and notes that earlier versions of the program made and this one would not. `resource_types`
     /// are those that have tables besides FHIR's.
     async fn find_outdated(&self, resource_types: &[String]) -> Result<Outdated, StoreError> {
@@ -378,6 +397,8 @@ pub struct ArchivedResource {
     pub load: String,
     /// Where it came from; `None`: in a form that this version of the program does not read.
     pub source: Option<StoredSource>,
+    /// When its object was made, in milliseconds since 1970-01-01T00:00:00Z; `None`: it does not say.
+    pub created: Option<i64>,
     /// Its text as it came; `None`: in a form that this version of the program does not read.
     pub text: Option<Vec<u8>>,
 }

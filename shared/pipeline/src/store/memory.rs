@@ -19,6 +19,7 @@ use crate::erasure::{Marks, SECRET_BYTES};
 use crate::interrupted::Interrupted;
 use crate::ledger::load::{Load, LoadFilter};
 use crate::object::Source;
+use crate::retention::RetentionPolicy;
 use crate::summary::Summary;
 use crate::version::Version;
 
@@ -29,13 +30,16 @@ use crate::manifest::ExportManifest;
 /// Makes the marks of erased resources. Nobody outside the process sees them.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
+const MILLISECONDS_A_DAY: i64 = 24 * 60 * 60 * 1000;
+
 /// Rows, rejects, loads, columns, manifests and records of erasures in ordered maps.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<StoredResources>,
     loads: Mutex<BTreeMap<String, Load>>,
     columns: Mutex<BTreeMap<String, ColumnEntry>>,
-    manifests: Mutex<BTreeMap<String, ExportManifest>>,
+    /// By id, each with [`WriteBatch::begun`].
+    manifests: Mutex<BTreeMap<String, (ExportManifest, i64)>>,
     erasures: Mutex<Vec<Erasure>>,
     erasure_ids: AtomicU64,
 }
@@ -47,10 +51,21 @@ pub struct StoredResources {
     pub resources: BTreeMap<String, StoredResource>,
     /// The marks of erased resources.
     pub marks: BTreeMap<String, Version>,
-    /// Rejects by id, each with the reading that met it last.
-    pub rejects: BTreeMap<String, (Reject, u32)>,
+    /// Rejects by id.
+    pub rejects: BTreeMap<String, RejectInMemory>,
     /// Resource types that some catalog has a table or an archive for.
     types: Vec<String>,
+}
+
+/// A reject, and the reading that met it last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RejectInMemory {
+    /// The reject.
+    pub reject: Reject,
+    /// [`WriteBatch::reading`]
+    pub reading: u32,
+    /// [`WriteBatch::begun`]
+    pub begun: i64,
 }
 
 /// A version of a resource, and what was made of it.
@@ -94,11 +109,37 @@ impl MemoryStore {
         Marks::new(&SECRET)
     }
 
-    fn write_manifest(&self, manifest: ExportManifest) {
+    fn write_manifest(&self, manifest: ExportManifest, begun: i64) {
         let mut manifests = lock(&self.manifests);
-        let is_newer = |standing: &ExportManifest| standing.version < manifest.version;
+        let is_newer = |(standing, _): &(ExportManifest, i64)| standing.version < manifest.version;
         if manifests.get(&manifest.id).is_none_or(is_newer) {
-            manifests.insert(manifest.id.clone(), manifest);
+            manifests.insert(manifest.id.clone(), (manifest, begun));
+        }
+    }
+
+    /// Removes what a policy keeps no longer at a moment, in milliseconds since 1970-01-01T00:00:00Z. Tombstones, marks
+    /// and records of erasures stay, and so does what is archived. A database does the same by itself.
+    pub fn expire(&self, policy: &RetentionPolicy, now: i64) {
+        let is_over = |since: i64, days: Option<u32>| {
+            days.is_some_and(|days| since.saturating_add(i64::from(days) * MILLISECONDS_A_DAY) < now)
+        };
+        let StoredResources { resources, rejects, .. } = &mut *lock(&self.rows);
+        if let Some(rows) = &policy.rows {
+            resources.retain(|_, resource| {
+                let days = rows.days_of(&resource.resource_type);
+                if is_over(resource.source.object.created, days) {
+                    resource.rows.clear();
+                }
+                !resource.rows.is_empty() || resource.archived.is_some() || resource.tombstone.is_some()
+            });
+        }
+        if let Some(kept) = policy.rejects {
+            rejects.retain(|_, reject| !is_over(reject.begun, kept.days()));
+        }
+        if let Some(kept) = policy.ledger {
+            let is_old = |load: &Load| load.settled_at().is_some_and(|settled| is_over(settled, kept.days()));
+            lock(&self.loads).retain(|_, load| !is_old(load));
+            lock(&self.manifests).retain(|_, (_, begun)| !is_over(*begun, policy.export_days()));
         }
     }
 
@@ -126,18 +167,18 @@ impl RowStore for MemoryStore {
             stored.complete(completion);
         }
         for reject in batch.rejects_to_store(&[]) {
-            stored.reject(reject, batch.reading, &marks);
+            stored.reject(reject, &batch, &marks);
         }
         batch.count_rejects(&[], &mut summary);
         for manifest in batch.manifests {
-            self.write_manifest(manifest);
+            self.write_manifest(manifest, batch.begun);
         }
         Ok(summary)
     }
 
     async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
-        let is_current = |_: &String, (reject, of): &mut (Reject, u32)| {
-            *of >= reading || reject.source.object.load_id() != load
+        let is_current = |_: &String, standing: &mut RejectInMemory| {
+            standing.reading >= reading || standing.reject.source.object.load_id() != load
         };
         lock(&self.rows).rejects.retain(is_current);
         Ok(())
@@ -150,7 +191,7 @@ impl StoredResources {
         if let Fate::Erased { mark } = &resource.fate {
             self.marks.insert(mark.clone(), resource.version.clone());
             self.resources.remove(&resource.key);
-            self.rejects.retain(|_, (reject, _)| reject.resource.as_ref() != Some(&resource.key));
+            self.rejects.retain(|_, standing| standing.reject.resource.as_ref() != Some(&resource.key));
             resource.count(summary);
             return;
         }
@@ -204,16 +245,17 @@ impl StoredResources {
         }
     }
 
-    fn reject(&mut self, reject: &Reject, reading: u32, marks: &Marks) {
+    fn reject(&mut self, reject: &Reject, batch: &WriteBatch, marks: &Marks) {
         let id = reject.id();
-        if self.rejects.get(&id).is_some_and(|(_, standing)| *standing > reading) {
+        if self.rejects.get(&id).is_some_and(|standing| standing.reading > batch.reading) {
             return;
         }
         let mut reject = reject.clone();
         if reject.resource.as_ref().is_some_and(|key| self.marks.contains_key(&marks.of_resource(key))) {
             reject.resource = None;
         }
-        self.rejects.insert(id, (reject, reading));
+        let WriteBatch { reading, begun, .. } = *batch;
+        self.rejects.insert(id, RejectInMemory { reject, reading, begun });
     }
 }
 

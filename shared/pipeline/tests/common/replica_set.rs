@@ -165,6 +165,8 @@ impl ReplicaSet {
         command.args(["--wiredTigerEngineConfigString", SMALL_JOURNAL, "--wiredTigerCacheSizeGB", "0.25"]);
         // What was written since the last checkpoint is done again after a kill: a minute of it, without this.
         command.args(["--syncdelay", "2"]);
+        // What has expired is deleted within a second, and not within a minute.
+        command.args(["--setParameter", "ttlMonitorSleepSecs=1"]);
         command.args(["--setParameter", "enableTestCommands=1", "--dbpath"]).arg(data);
         if let Some(key_file) = &self.key_file {
             command.arg("--keyFile").arg(key_file);

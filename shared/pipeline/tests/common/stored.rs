@@ -4,9 +4,9 @@
 use flatten::CellValue;
 use mongodb::bson::{Binary, Bson, DateTime, Decimal128, Document, doc, spec::BinarySubtype};
 use mongodb_store::simulation::{Collection, State};
-use pipeline::batch::{Reason, Reject};
+use pipeline::batch::Reason;
 use pipeline::object::{Pin, Source};
-use pipeline::store::memory::{MemoryStore, StoredResource, StoredRow};
+use pipeline::store::memory::{MemoryStore, RejectInMemory, StoredResource, StoredRow};
 
 /// Archived texts above this are kept compressed.
 const PLAIN_ARCHIVE_BYTES: usize = 12 << 20;
@@ -35,8 +35,7 @@ pub(crate) fn state(store: &MemoryStore) -> State {
         state.tombstones.insert(mark.clone(), document);
     }
     let rejects = stored.rejects.iter();
-    state.rejects =
-        rejects.map(|(id, (reject, reading))| (id.clone(), reject_document(reject, *reading))).collect();
+    state.rejects = rejects.map(|(id, standing)| (id.clone(), reject_document(standing))).collect();
     state
 }
 
@@ -47,6 +46,7 @@ fn row_document(id: &str, row: &StoredRow, resource: &StoredResource) -> Documen
         add_hash(&mut document, resource);
     }
     add_origin(&mut document, resource);
+    document.insert("_received", DateTime::from_millis(resource.source.object.created));
     document
 }
 
@@ -89,7 +89,7 @@ fn pointer(source: &Source) -> Document {
     pointer
 }
 
-fn reject_document(reject: &Reject, reading: u32) -> Document {
+fn reject_document(RejectInMemory { reject, reading, begun }: &RejectInMemory) -> Document {
     let mut document = doc! { "_id": reject.id() };
     document.extend(pointer(&reject.source));
     document.insert("line", i64::try_from(reject.source.line).unwrap());
@@ -113,7 +113,8 @@ fn reject_document(reject: &Reject, reading: u32) -> Document {
         }
     }
     document.insert("_load", reject.source.object.load_id());
-    document.insert("reading", i64::from(reading));
+    document.insert("reading", i64::from(*reading));
+    document.insert("written", DateTime::from_millis(*begun));
     document
 }
 

@@ -33,7 +33,15 @@ impl Server {
     pub(crate) async fn get() -> Self {
         let given = variable("MONGODB_URI");
         // After a step-down the driver waits for the next heartbeat, 10 s at the most.
-        let endpoint = Endpoint::get(given, "serverSelectionTimeoutMS=30000");
+        Self::of(Endpoint::get(given, "serverSelectionTimeoutMS=30000")).await
+    }
+
+    /// A server that a test has started.
+    pub(crate) async fn at(uri: &str) -> Self {
+        Self::of(Endpoint::get(Some(uri.to_owned()), "serverSelectionTimeoutMS=30000")).await
+    }
+
+    async fn of(endpoint: Endpoint) -> Self {
         let client = Client::with_uri_str(&endpoint.uri).await.expect("MONGODB_URI is a connection string");
         client.database("admin").run_command(doc! { "ping": 1 }).await.expect("the database answers");
         Self { endpoint, client }

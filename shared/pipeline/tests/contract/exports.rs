@@ -18,7 +18,7 @@ use crate::admin::each;
 use crate::ledger::{attempt, ending, object};
 
 /// A manifest of an export, as version `version` of its object.
-fn manifest(export: &str, key: &str, version: u64, names: &[&str]) -> ExportManifest {
+pub(crate) fn manifest(export: &str, key: &str, version: u64, names: &[&str]) -> ExportManifest {
     let object =
         ObjectRef { pin: Pin::Version(version.to_string()), created: version.cast_signed(), ..object(key) };
     let load = object.load_id();

@@ -15,6 +15,7 @@ mod database;
 #[path = "../common/endpoint.rs"]
 mod endpoint;
 mod erasures;
+mod expiry;
 mod exports;
 mod faults;
 mod harness;

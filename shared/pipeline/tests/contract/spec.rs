@@ -263,7 +263,7 @@ pub(crate) fn every_value() -> WriteBatch {
 }
 
 /// The same with its members in the order of their names.
-pub(crate) const EVERY_VALUE: &str = r#"{"_id":"Observation/v","_load":"clinic/in/day 1.ndjson@v1",
+pub(crate) const EVERY_VALUE: &str = r#"{"_id":"Observation/v","_load":"clinic/in/day 1.ndjson@v1","_received":"1970-01-01T00:00:00.007Z",
 "_source":{"bucket":"clinic","key":"in/day 1.ndjson","length":99,"offset":300,"ordinal":3,"versionId":"v1"},
 "_version":"0000040000000000000000000003.0A000000000000000000000000000000.14d8de5697181886.0000000006000000",
 "decimal":-120.50,"double":120.5,

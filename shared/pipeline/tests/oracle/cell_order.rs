@@ -4,7 +4,7 @@ use mongodb::bson::Document;
 use mongodb_store::simulation::State;
 
 /// Stands behind the cells of a document, in this order.
-const ORIGIN: [&str; 5] = ["_hash", "_created", "_version", "_source", "_load"];
+const ORIGIN: [&str; 6] = ["_hash", "_created", "_version", "_source", "_load", "_received"];
 
 /// Sorts the cells of rows by name.
 pub(crate) fn sort_cells(state: &mut State) {

@@ -76,11 +76,12 @@ pub(crate) fn written(state: &State) -> Written {
         .collect()
 }
 
-/// Everything that a clean load writes as well: of which edition a row is, and of which reading a reject, is a matter
-/// of how often the object was read.
+/// Everything that a clean load writes as well: of which edition a row is, and of which reading and when a reject, is a
+/// matter of how often the object was read.
 pub(crate) fn text(document: &Document) -> String {
     let mut document = document.clone();
     document.remove("reading");
+    document.remove("written");
     if let Some(Bson::String(version)) = document.get_mut("_version")
         && let Some((base, _edition)) = version.rsplit_once('~')
     {

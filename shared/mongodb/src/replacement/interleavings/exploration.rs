@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use bson::Bson;
 
 use super::writer::Writer;
+use crate::encode::RECEIVED;
 use crate::replacement::Expectations;
 use crate::simulation::State;
 use pipeline::batch::WriteBatch;
@@ -96,6 +97,7 @@ pub(super) fn cleared(state: &State) -> State {
         if let Ok(source) = document.get_document_mut("_source") {
             source.remove("ordinal");
         }
+        document.remove(RECEIVED);
     }
     state.tables.retain(|_, table| !table.is_empty());
     state.archive.retain(|_, table| !table.is_empty());

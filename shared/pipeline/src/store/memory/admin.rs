@@ -24,7 +24,7 @@ use crate::store::standing::{RowOrigin, Standing, StoredSource};
 use crate::store::{ColumnEntry, StoreError};
 use crate::summary::Summary;
 
-use super::{MemoryStore, StoredResource, lock};
+use super::{MemoryStore, RejectInMemory, StoredResource, lock};
 
 #[async_trait]
 impl Admin for MemoryStore {
@@ -91,7 +91,9 @@ impl Admin for MemoryStore {
     }
 
     async fn visit_manifests(&self, visit: &mut ManifestVisitor<'_>) -> Result<(), StoreError> {
-        let manifests: Vec<ExportManifest> = lock(&self.manifests).values().cloned().collect();
+        let manifests = lock(&self.manifests);
+        let manifests: Vec<ExportManifest> =
+            manifests.values().map(|(manifest, _)| manifest.clone()).collect();
         let _stopped = manifests.into_iter().rev().try_for_each(visit);
         Ok(())
     }
@@ -170,7 +172,7 @@ impl Admin for MemoryStore {
             let documents = resource.rows.len() + usize::from(resource.archived.is_some());
             (resource.source.object.load_id(), documents as u64)
         });
-        let of_rejects = stored.rejects.values().map(|(reject, _)| (reject.source.object.load_id(), 1));
+        let of_rejects = stored.rejects.values().map(|standing| (standing.reject.source.object.load_id(), 1));
         let mut counts = BTreeMap::new();
         for (load, documents) in of_resources.chain(of_rejects) {
             if documents > 0 && loads.contains(&load.as_str()) {
@@ -189,7 +191,7 @@ impl Admin for MemoryStore {
     async fn rejects(&self, filter: &RejectFilter) -> Result<Vec<StoredReject>, StoreError> {
         let stored = lock(&self.rows);
         let rejects =
-            stored.rejects.iter().map(|(id, (reject, reading))| stored_reject(id, reject, *reading));
+            stored.rejects.iter().map(|(id, standing)| stored_reject(id, &standing.reject, standing.reading));
         let mut rejects: Vec<StoredReject> = rejects.collect();
         rejects.retain(|reject| {
             filter.loads.as_ref().is_none_or(|loads| loads.contains(&reject.load))
@@ -214,6 +216,7 @@ impl Admin for MemoryStore {
             version: resource.version.as_str().to_owned(),
             load: resource.source.object.load_id(),
             source: Some(stored_source(&resource.source)),
+            created: Some(resource.source.object.created),
             text: Some(text.clone()),
         }))
     }
@@ -275,7 +278,7 @@ impl Admin for MemoryStore {
                 standing.add("_tombstones", None);
             }
         }
-        for (reject, _) in stored.rejects.values() {
+        for RejectInMemory { reject, .. } in stored.rejects.values() {
             if let Some(key) = reject.resource.as_ref().filter(|key| keys.contains(*key)) {
                 let load = reject.source.object.load_id();
                 let standing = found.entry(key.clone()).or_default();
@@ -392,9 +395,10 @@ impl Admin for MemoryStore {
         }
         drop(loads);
         let mut manifests = lock(&self.manifests);
-        let listing = manifests.values().filter(|manifest| manifest.lists(bucket, key)).cloned().collect();
+        let all = manifests.values().map(|(manifest, _)| manifest);
+        let listing = all.filter(|manifest| manifest.lists(bucket, key)).cloned().collect();
         for manifest in ExportManifest::with_mark(listing, key, mark) {
-            manifests.insert(manifest.id.clone(), manifest);
+            manifests.entry(manifest.id.clone()).and_modify(|(standing, _)| *standing = manifest);
         }
         drop(manifests);
         let mut columns = lock(&self.columns);
