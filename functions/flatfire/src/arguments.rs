@@ -28,6 +28,8 @@ use crate::original::OriginalArguments;
 use crate::profile::{ProfileChoice, SettingsProfile, without_empty_variables};
 #[cfg(feature = "s3")]
 use crate::push::PushArguments;
+#[cfg(feature = "mongodb")]
+use crate::quality::QualityArguments;
 #[cfg(feature = "s3")]
 use crate::replay::ReplayArguments;
 use crate::rows::RowsArguments;
@@ -109,6 +111,9 @@ pub(crate) enum Command {
     /// Compare a bucket with the ledger: is everything in?
     #[cfg(feature = "s3")]
     Audit(AuditArguments),
+    /// Count what is probably wrong in the tables and in the ledger
+    #[cfg(feature = "mongodb")]
+    Quality(QualityArguments),
     /// Build the indexes of tables that stand
     #[cfg(feature = "mongodb")]
     Index(IndexArguments),

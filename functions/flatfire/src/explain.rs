@@ -4,17 +4,20 @@ mod codes;
 mod interruptions;
 mod stack;
 
+use std::sync::LazyLock;
+
 use clap::Args;
+use pipeline::quality::{CheckDescription, QualityCheck};
 use serde_json::{Value, json};
 
 use crate::console;
 use crate::outcome::Outcome;
 
-use codes::{CODES, Code};
+use codes::{CODES, Code, CodeKind};
 use interruptions::INTERRUPTIONS;
 use stack::STACK;
 
-/// Explain a code of a reject, an interruption or a load, a check, an alarm or a line of the log.
+/// Explain a code of a reject, an interruption or a load, a check, data quality, an alarm or a line of the log.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 explained, 1 there is no such code.")]
 pub(crate) struct ExplainArguments {
@@ -52,8 +55,20 @@ pub(crate) fn run(arguments: &ExplainArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The checks of data quality, in the words of their findings.
+static QUALITY: LazyLock<Vec<Code>> = LazyLock::new(|| {
+    let code = |words: CheckDescription| Code {
+        name: words.code,
+        kind: CodeKind::Quality,
+        meaning: words.meaning,
+        missing: "",
+        remedy: words.remedy,
+    };
+    QualityCheck::ALL.iter().map(|check| code(check.description())).collect()
+});
+
 fn all() -> impl Iterator<Item = &'static Code> {
-    CODES.iter().chain(INTERRUPTIONS).chain(STACK)
+    CODES.iter().chain(INTERRUPTIONS).chain(STACK).chain(QUALITY.iter())
 }
 
 /// Returns the code that is written so in the ledger or in the log: whole, without what follows a colon or a full stop,

@@ -82,6 +82,8 @@ mod backfill;
 #[cfg(feature = "s3")]
 mod audit;
 #[cfg(feature = "mongodb")]
+mod quality;
+#[cfg(feature = "mongodb")]
 mod index;
 #[cfg(feature = "mongodb")]
 mod tidy;
@@ -151,6 +153,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Backfill(arguments) => wait_for(backfill::run(arguments)),
         #[cfg(feature = "s3")]
         Command::Audit(arguments) => wait_for(audit::run(arguments)),
+        #[cfg(feature = "mongodb")]
+        Command::Quality(arguments) => wait_for(quality::run(arguments)),
         #[cfg(feature = "mongodb")]
         Command::Index(arguments) => wait_for(index::run(arguments)),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -19,6 +19,8 @@ use crate::model::ResourceTypes;
 pub use gates::{Gate, Gates, Survey};
 
 pub(crate) use bindings::codes;
+pub use mandatory::mandatory_elements;
+
 pub(crate) use mandatory::{met_by, required};
 
 /// What becomes of a resource that fails a check.

@@ -12,6 +12,7 @@ mod indexes;
 mod loads;
 mod outdated;
 mod overview;
+mod quality;
 mod references;
 mod rejects;
 mod removal;
@@ -37,6 +38,10 @@ use pipeline::store::admin::{
 use pipeline::store::exports::{FileSelection, FileVisitor, ManifestVisitor};
 use pipeline::store::outdated::{MadeUpTable, Outdated};
 use pipeline::store::overview::{Folder, LoadPeriod, LoadSums, Maker};
+use pipeline::store::quality::{
+    GroupQuestion, LoadDays, QualityStore, ReferenceKeyColumn, RepetitionQuestion, RowCondition, RowGroup,
+    Share, SubjectQuestion,
+};
 use pipeline::store::schema::FieldSchema;
 use pipeline::store::standing::{RowOrigin, Standing};
 use pipeline::store::{ColumnEntry, StoreError};
@@ -296,5 +301,44 @@ impl Admin for MongoStore {
 
     async fn forget_made_up(&self, outdated: &Outdated) -> Result<(), StoreError> {
         Ok(removal::forget(&self.databases(), outdated).await?)
+    }
+}
+
+#[async_trait]
+impl QualityStore for MongoStore {
+    async fn count_matches(&self, table: &str, conditions: &[RowCondition]) -> Result<Vec<u64>, StoreError> {
+        Ok(quality::count_matches(&self.databases(), table, conditions).await?)
+    }
+
+    async fn group_rows(&self, table: &str, question: &GroupQuestion) -> Result<Vec<RowGroup>, StoreError> {
+        Ok(quality::group_rows(&self.databases(), table, question).await?)
+    }
+
+    async fn count_repeated(&self, table: &str, question: &RepetitionQuestion) -> Result<Share, StoreError> {
+        Ok(quality::count_repeated(&self.databases(), table, question).await?)
+    }
+
+    async fn count_shared(&self, table: &str, column: &str) -> Result<Share, StoreError> {
+        Ok(quality::count_shared(&self.databases(), table, column).await?)
+    }
+
+    async fn count_dangling(
+        &self,
+        table: &str,
+        column: &ReferenceKeyColumn,
+    ) -> Result<BTreeMap<String, Share>, StoreError> {
+        Ok(quality::count_dangling(&self.databases(), table, column).await?)
+    }
+
+    async fn count_beside_subject(
+        &self,
+        table: &str,
+        question: &SubjectQuestion,
+    ) -> Result<Vec<u64>, StoreError> {
+        Ok(quality::count_beside_subject(&self.databases(), table, question).await?)
+    }
+
+    async fn load_days(&self, period: &LoadPeriod) -> Result<LoadDays, StoreError> {
+        Ok(quality::load_days(&self.databases(), period).await?)
     }
 }

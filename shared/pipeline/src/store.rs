@@ -1,6 +1,6 @@
 //! Stores: where rows, the ledger and the dictionary of columns live.
 //!
-//! A store implements [`RowStore`], [`LoadStore`] and [`Admin`]. Plain structs cross this border, so neither this crate
+//! A store implements [`RowStore`], [`LoadStore`], [`Admin`] and [`QualityStore`]. Plain structs cross this border, so neither this crate
 //! nor its users know a database. Each store has its own way to keep the promises below; one contract suite
 //! (`tests/contract`) checks all of them.
 
@@ -9,6 +9,7 @@ mod column;
 pub mod memory;
 pub mod outdated;
 pub mod overview;
+pub mod quality;
 pub mod references;
 pub mod exports;
 pub mod schema;
@@ -25,11 +26,12 @@ use crate::summary::Summary;
 
 pub use admin::{Admin, StoreError};
 pub use column::{ColumnChange, ColumnEntry, FirstFilled};
+pub use quality::QualityStore;
 
 /// Everything that a store does: loads write through it, and people ask it.
-pub trait Store: RowStore + LoadStore + Admin {}
+pub trait Store: RowStore + LoadStore + Admin + QualityStore {}
 
-impl<S: RowStore + LoadStore + Admin> Store for S {}
+impl<S: RowStore + LoadStore + Admin + QualityStore> Store for S {}
 
 /// Keeps rows, tombstones, archived resources and rejects.
 #[async_trait]

@@ -36,6 +36,8 @@ pub(super) enum CodeKind {
     Alarm,
     /// The `message` of a line of the log.
     Line,
+    /// A finding of `flatfire quality`.
+    Quality,
 }
 
 impl CodeKind {
@@ -53,6 +55,7 @@ impl CodeKind {
             Self::Refused => "refused",
             Self::Alarm => "alarm",
             Self::Line => "line",
+            Self::Quality => "quality",
         }
     }
 
@@ -69,6 +72,7 @@ impl CodeKind {
             Self::Refused => "an interruption: the database refuses to work",
             Self::Alarm => "an alarm of the stack",
             Self::Line => "a line of the log",
+            Self::Quality => "a finding of `flatfire quality`",
         }
     }
 }

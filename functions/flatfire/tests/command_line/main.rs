@@ -37,6 +37,7 @@ mod archive;
 mod replay;
 mod audit;
 mod compliance;
+mod quality;
 mod index;
 mod retention;
 mod tidy;

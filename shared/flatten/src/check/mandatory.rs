@@ -101,6 +101,13 @@ pub(crate) fn met_by(resource_type: &str, element: &str, choice: Option<&str>) -
     bits.fold(0, |bits, (index, _)| bits | 1 << index)
 }
 
+/// Returns the elements that a resource of the type must have in every release: `a|b` is what one release calls `a` and
+/// another `b`.
+#[must_use]
+pub fn mandatory_elements(resource_type: &str) -> &'static [&'static str] {
+    of_type(resource_type)
+}
+
 fn of_type(resource_type: &str) -> &'static [&'static str] {
     let at = MANDATORY.binary_search_by(|(known, _)| (*known).cmp(resource_type));
     at.ok().and_then(|at| MANDATORY.get(at)).map_or(&[], |(_, names)| names)

@@ -42,7 +42,7 @@ pub(super) async fn latest(
     kinds: &[LoadFilter],
     limit: u32,
 ) -> Result<Vec<Load>, DriverFailure> {
-    let mut filter = filter(period);
+    let mut filter = period_filter(period);
     let kinds: Vec<Document> = kinds.iter().map(|kind| filter_of(*kind)).collect();
     if !kinds.is_empty() {
         filter.insert("$or", kinds);
@@ -57,7 +57,7 @@ pub(super) async fn last_successes(
     databases: &Databases,
     period: &LoadPeriod,
 ) -> Result<BTreeMap<Folder, i64>, DriverFailure> {
-    let mut filter = filter(period);
+    let mut filter = period_filter(period);
     filter.insert("status", any_of(&SUCCESSES));
     // The key without its last part.
     let last_part = doc! { "$arrayElemAt": [{ "$split": ["$key", "/"] }, -1] };
@@ -115,7 +115,7 @@ fn statuses_and_lags(period: &LoadPeriod) -> Vec<Document> {
     ] };
     let lag = doc! { "$max": [0_i64, { "$subtract": ["$ended", "$created"] }] };
     vec![
-        doc! { "$match": filter(period) },
+        doc! { "$match": period_filter(period) },
         doc! { "$project": {
             "status": 1, "counts.records": 1, "counts.rows": 1, "bytes": 1,
             "lag": { "$cond": [has_lag, lag, Bson::Null] },
@@ -145,7 +145,7 @@ fn rounded_lag() -> Bson {
 }
 
 fn codes(period: &LoadPeriod) -> Vec<Document> {
-    let mut filter = filter(period);
+    let mut filter = period_filter(period);
     filter.insert("codes", doc! { "$nin": [{}, Bson::Null] });
     vec![
         doc! { "$match": filter },
@@ -170,7 +170,7 @@ fn add_status(sums: &mut LoadSums, sum: &Sum) {
 }
 
 /// Returns the filter of the loads of a period.
-fn filter(period: &LoadPeriod) -> Document {
+pub(super) fn period_filter(period: &LoadPeriod) -> Document {
     let mut filter = Document::new();
     let bounds = [("$gte", period.since), ("$lt", period.until)];
     let bounds = bounds.into_iter().filter_map(|(operator, bound)| {

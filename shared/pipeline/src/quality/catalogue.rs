@@ -6,11 +6,11 @@ macro_rules! checks {
     ($($check:ident $code:literal $title:literal $meaning:literal $remedy:literal)*) => {
         /// A check of the data that stands in tables, or of the ledger.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Check {
+        pub enum QualityCheck {
             $(#[doc = $meaning] $check,)*
         }
 
-        impl Check {
+        impl QualityCheck {
             /// All checks, in the order in which they are told.
             pub const ALL: &'static [Self] = &[$(Self::$check),*];
 
@@ -49,10 +49,10 @@ pub struct CheckDescription {
 /// Returns the words of a check; `None` if there is no check with this code.
 #[must_use]
 pub fn describe(code: &str) -> Option<CheckDescription> {
-    Check::ALL.iter().find(|check| check.code() == code).map(|check| check.description())
+    QualityCheck::ALL.iter().find(|check| check.code() == code).map(|check| check.description())
 }
 
-impl fmt::Display for Check {
+impl fmt::Display for QualityCheck {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.code())
     }
@@ -72,8 +72,8 @@ checks! {
         "Rows whose quantity has a unit, or the code of a unit, and no value."
         "Look at the original record: the number was lost, or is text."
     ValueWithoutUnit "value-without-unit" "Value without a unit"
-        "Rows whose result or dose has a value and neither unit nor code of a unit."
-        "Ask the sender for the unit; `1` stands for numbers without one."
+        "Rows whose result or dose is a quantity with a value and neither unit nor code of a unit."
+        "Ask the sender for the unit; scores may have none."
     UnitCodeWithoutSystem "unit-code-without-system" "Unit code without a system"
         "Rows whose quantity has the code of a unit and no system."
         "Ask the sender for the system, usually http://unitsofmeasure.org."
@@ -90,7 +90,7 @@ checks! {
         "Observations whose code has values in several units, without those in its most frequent unit."
         "Convert before you compare or average; ask the sender whether the code is right."
     ValueOutlier "value-outlier" "Value far from the others"
-        "Observations whose value is a thousand times the median of its code and unit or more, or a thousandth or less, for codes with 10 values above zero or more."
+        "Observations whose value is three powers of ten or more from the median of its code and unit (12 and 99 have the same power), where these have 10 values above zero or more."
         "Look at the unit: a value in another unit is the usual cause."
     BirthDateInFuture "birth-date-in-future" "Birth date in the future"
         "Rows with a birth date later than tomorrow."
@@ -141,7 +141,7 @@ checks! {
         "Rows whose identifier has a system and no value."
         "Ask the sender to leave such identifiers out."
     DuplicateIdentifier "duplicate-identifier" "Identifier of several resources"
-        "Rows that share an identifier, system and value, with another row of their table."
+        "Identifiers, system and value, that several rows of a table have: counted once for each row."
         "Look whether they are one thing under several ids, or whether the identifier was given twice."
     DuplicatePatient "duplicate-patient" "The same patient twice"
         "Patients without an identifier who share family name, given names, full birth date and gender with another one without an identifier."
@@ -150,7 +150,7 @@ checks! {
         "Rows that are alike in patient, code, time and value, and not in their id."
         "Look whether the sender makes new ids at each export; counts and averages are wrong then."
     DanglingReference "dangling-reference" "Reference to nothing"
-        "Rows that refer to a resource that is in no table. Types that the archive holds are left out."
+        "References to a resource that is in no table. Types that the archive holds are left out."
         "Load the missing files, or ask the sender for them: joins lose these rows."
     WrongReferenceType "wrong-reference-type" "Reference to a wrong type"
         "Rows that refer to a resource of a type that FHIR does not allow there."
@@ -218,15 +218,27 @@ checks! {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Check, describe};
+    use super::{CheckDescription, QualityCheck, describe};
 
     #[test]
     fn every_check_has_a_code_of_its_own_and_words() {
-        let codes: BTreeSet<&str> = Check::ALL.iter().map(|check| check.code()).collect();
-        assert_eq!(codes.len(), Check::ALL.len());
-        for check in Check::ALL {
+        let codes: BTreeSet<&str> = QualityCheck::ALL.iter().map(|check| check.code()).collect();
+        assert_eq!(codes.len(), QualityCheck::ALL.len());
+        for check in QualityCheck::ALL {
             assert_eq!(describe(check.code()), Some(check.description()));
         }
         assert_eq!(describe("code"), None);
+    }
+
+    #[test]
+    fn the_page_has_every_check_in_the_same_words() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/quality.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let row = |check: &QualityCheck| {
+            let CheckDescription { code, title, meaning, remedy } = check.description();
+            format!("| `{code}`: {title} | {meaning} | {remedy} |")
+        };
+        assert_eq!(rows, QualityCheck::ALL.iter().map(row).collect::<Vec<_>>());
     }
 }

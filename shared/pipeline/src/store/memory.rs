@@ -3,6 +3,7 @@
 //! It keeps one entry a resource: the newest version with everything that was made of it.
 
 mod admin;
+mod quality;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -25,6 +25,7 @@ mod ledger;
 mod no_primary;
 mod overview;
 mod programs;
+mod quality;
 mod readings;
 #[path = "../common/replica_set.rs"]
 mod replica_set;
