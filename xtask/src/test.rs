@@ -79,6 +79,7 @@ pub fn run(settings: &ChoreSettings) -> Result<()> {
         )
     })?;
     check_containers(&tools, settings, &mut steps)?;
+    check_report(&tools, settings, &mut steps)?;
     steps.print_summary();
     Ok(())
 }
@@ -102,6 +103,25 @@ fn check_containers(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) 
         run_command(
             script.args(["xtask/py/sam_invoke.py", "--expect", ANSWERS]).args(["--function", SAM_BUILT]),
         )
+    })
+}
+
+/// What Chromium is called.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// Opens the pages of `flatfire report` in Chromium, where there is one.
+fn check_report(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+    let Some(browser) = BROWSERS.iter().find_map(|name| settings.find_program(name)) else {
+        steps.note_not_run("the report in a browser", "Chromium is not installed");
+        return Ok(());
+    };
+    steps.run("Open the report in Chromium", || {
+        let directory = TempDir::with_prefix("flatfire-")?;
+        let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, false)?;
+        let mut script = tools.cloud_command("python", settings);
+        let program = workspace::root().join("target/debug/flatfire");
+        script.arg("xtask/py/check_report.py").arg("--binary").arg(program);
+        run_command(script.args(["--uri", database.uri()]).arg("--chromium").arg(browser))
     })
 }
 

@@ -32,6 +32,8 @@ use crate::push::PushArguments;
 use crate::quality::QualityArguments;
 #[cfg(feature = "s3")]
 use crate::replay::ReplayArguments;
+#[cfg(feature = "mongodb")]
+use crate::report::ReportArguments;
 use crate::rows::RowsArguments;
 use crate::schema::SchemaArguments;
 use crate::shell::{CompletionsArguments, ManArguments};
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// Print rows of a table, or list the tables
     #[cfg(feature = "mongodb")]
     Show(ShowArguments),
+    /// Write a page about the database for people: loads, failures, exports, erasures, tables
+    #[cfg(feature = "mongodb")]
+    Report(ReportArguments),
     /// Erase resources for good, and keep them out of the tables
     #[cfg(feature = "mongodb")]
     Forget(ForgetArguments),

@@ -91,6 +91,11 @@ pub(crate) fn meaning_of(name: &str) -> Option<&'static str> {
     all().find(|code| code.name == name).map(|code| code.meaning)
 }
 
+/// Returns what to do about a code, in one sentence.
+pub(crate) fn remedy_of(name: &str) -> Option<&'static str> {
+    all().find(|code| code.name == name).map(|code| code.remedy)
+}
+
 fn hint(similar: &[&str]) -> String {
     match similar {
         [] => "; `flatfire explain` lists all of them".to_owned(),

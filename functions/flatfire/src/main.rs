@@ -87,6 +87,8 @@ mod quality;
 mod index;
 #[cfg(feature = "mongodb")]
 mod tidy;
+#[cfg(feature = "mongodb")]
+mod report;
 
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -160,6 +162,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments, Arguments::command()),
         Command::Man(arguments) => shell::man(&arguments, Arguments::command()),
+        #[cfg(feature = "mongodb")]
+        Command::Report(arguments) => wait_for(report::run(arguments)),
         #[cfg(feature = "mongodb")]
         Command::Tidy(arguments) => wait_for(tidy::run(arguments)),
     }

@@ -26,6 +26,11 @@ pub(crate) fn bar_of_bytes(name: &str, bytes: u64) -> ProgressBar {
     bar.with_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"))
 }
 
+/// Makes a bar of the tables that are counted.
+pub(crate) fn bar_of_tables() -> ProgressBar {
+    ProgressBar::new(0).with_style(style("{human_pos} of {human_len} tables {wide_bar} {msg}"))
+}
+
 /// Makes a spinner with a message, where nobody knows how much there is.
 pub(crate) fn spinner() -> ProgressBar {
     let spinner =

@@ -16,6 +16,7 @@ mod quality;
 mod references;
 mod rejects;
 mod removal;
+mod report;
 mod retention;
 mod selection;
 mod standing;

@@ -23,6 +23,7 @@ pub mod quality;
 pub mod print;
 pub mod manifest;
 pub mod exports;
+pub mod report;
 mod writes;
 mod spool;
 pub mod load;

@@ -1,7 +1,7 @@
 //! Stores: where rows, the ledger and the dictionary of columns live.
 //!
-//! A store implements [`RowStore`], [`LoadStore`], [`Admin`] and [`QualityStore`]. Plain structs cross this border, so neither this crate
-//! nor its users know a database. Each store has its own way to keep the promises below; one contract suite
+//! A store implements [`RowStore`], [`LoadStore`], [`Admin`], [`ReportStore`] and [`QualityStore`]. Plain structs cross
+//! this border, so neither this crate nor its users know a database. Each store has its own way to keep the promises below; one contract suite
 //! (`tests/contract`) checks all of them.
 
 pub mod admin;
@@ -12,6 +12,7 @@ pub mod overview;
 pub mod quality;
 pub mod references;
 pub mod exports;
+pub mod report;
 pub mod schema;
 pub mod standing;
 
@@ -27,11 +28,12 @@ use crate::summary::Summary;
 pub use admin::{Admin, StoreError};
 pub use column::{ColumnChange, ColumnEntry, FirstFilled};
 pub use quality::QualityStore;
+pub use report::ReportStore;
 
-/// Everything that a store does: loads write through it, and people ask it.
-pub trait Store: RowStore + LoadStore + Admin + QualityStore {}
+/// Everything that a store does: loads write through it, people ask it, and reports count in it.
+pub trait Store: RowStore + LoadStore + Admin + ReportStore + QualityStore {}
 
-impl<S: RowStore + LoadStore + Admin + QualityStore> Store for S {}
+impl<S: RowStore + LoadStore + Admin + ReportStore + QualityStore> Store for S {}
 
 /// Keeps rows, tombstones, archived resources and rejects.
 #[async_trait]

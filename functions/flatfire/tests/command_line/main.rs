@@ -41,6 +41,9 @@ mod quality;
 mod index;
 mod retention;
 mod tidy;
+#[path = "../../../ingest/tests/canary/mod.rs"]
+mod canary;
+mod report;
 mod rights;
 mod analysts;
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@ use pipeline::store::admin::WholeLoadVisitor;
 use pipeline::store::overview::{
     Folder, KeyPattern, LAG_STEPS, LoadPeriod, LoadSums, MAX_FOLDERS, Maker, REMAKEABLE, SUCCESSES,
 };
+use pipeline::store::report::{CountedAttempt, DAY_MILLISECONDS, LoadSpan};
 
 use crate::collections::LOADS;
 use crate::loads::{filter_of, load_of};
@@ -22,18 +23,58 @@ use super::selection::literal;
 type Sum = Document;
 
 pub(super) async fn sum(databases: &Databases, period: &LoadPeriod) -> Result<LoadSums, DriverFailure> {
-    let (statuses, codes) =
-        try_join!(answer(databases, statuses_and_lags(period)), answer(databases, codes(period)))?;
-    let mut sums = LoadSums::default();
-    for sum in &statuses {
-        add_status(&mut sums, sum);
-    }
-    for sum in &codes {
-        if let Some(code) = text(sum, "_id") {
+    let selection = [doc! { "$match": period_filter(period) }];
+    let days = sum_by_day(databases, &selection, &doc! { "$literal": Bson::Null }.into()).await?;
+    Ok(days.into_values().next().unwrap_or_default())
+}
+
+/// Sums the loads of each day, by the first millisecond of the day.
+pub(super) async fn sum_days(
+    databases: &Databases,
+    span: &LoadSpan,
+) -> Result<BTreeMap<i64, LoadSums>, DriverFailure> {
+    let LoadSpan { since, until, attempt } = *span;
+    let (since, until) = (DateTime::from_millis(since), DateTime::from_millis(until));
+    let moment: Bson = match attempt {
+        CountedAttempt::First => {
+            doc! { "$ifNull": [{ "$arrayElemAt": ["$history.begun", 0] }, "$begun"] }.into()
+        }
+        CountedAttempt::Latest => "$begun".into(),
+    };
+    // The latest attempt began at the same time as the first or later.
+    let selection = [
+        doc! { "$match": { "begun": { "$gte": since } } },
+        doc! { "$addFields": { "moment": moment } },
+        doc! { "$match": { "moment": { "$gte": since, "$lt": until } } },
+    ];
+    let milliseconds = doc! { "$subtract": ["$moment", DateTime::from_millis(0)] };
+    let of_day = doc! { "$mod": [&milliseconds, DAY_MILLISECONDS] };
+    // The remainder of a moment before 1970 is negative.
+    let of_day = doc! { "$mod": [{ "$add": [of_day, DAY_MILLISECONDS] }, DAY_MILLISECONDS] };
+    sum_by_day(databases, &selection, &doc! { "$subtract": [milliseconds, of_day] }.into()).await
+}
+
+/// Sums the loads that some stages select, by what `day` is of each; all without a day are under 0.
+async fn sum_by_day(
+    databases: &Databases,
+    selection: &[Document],
+    day: &Bson,
+) -> Result<BTreeMap<i64, LoadSums>, DriverFailure> {
+    let (statuses, codes) = try_join!(
+        answer(databases, [selection, &statuses_and_lags(day)].concat()),
+        answer(databases, [selection, &codes(day)].concat()),
+    )?;
+    let mut days: BTreeMap<i64, LoadSums> = BTreeMap::new();
+    for sum in statuses.iter().chain(&codes) {
+        let Ok(id) = sum.get_document("_id") else { continue };
+        let sums = days.entry(integer(id, "day").unwrap_or_default()).or_default();
+        if let Some(code) = text(id, "code") {
             *sums.codes.entry(code).or_default() += count(sum, "count");
+        } else {
+            add_status(sums, sum);
         }
     }
-    Ok(sums)
+    Ok(days)
 }
 
 pub(super) async fn latest(
@@ -105,8 +146,8 @@ async fn answer(databases: &Databases, stages: Vec<Document>) -> Result<Vec<Sum>
     Ok(databases.own(LOADS).aggregate(stages).await?.try_collect().await?)
 }
 
-/// Groups by status and lag: some thousand sums at the most, however many loads there are.
-fn statuses_and_lags(period: &LoadPeriod) -> Vec<Document> {
+/// Groups by day, status and lag: some thousand sums a day at the most, however many loads there are.
+fn statuses_and_lags(day: &Bson) -> Vec<Document> {
     let has_lag = doc! { "$and": [
         { "$in": ["$status", SUCCESSES.map(Status::as_str).to_vec()] },
         { "$gt": ["$created", DateTime::from_millis(0)] },
@@ -115,16 +156,16 @@ fn statuses_and_lags(period: &LoadPeriod) -> Vec<Document> {
     ] };
     let lag = doc! { "$max": [0_i64, { "$subtract": ["$ended", "$created"] }] };
     vec![
-        doc! { "$match": period_filter(period) },
         doc! { "$project": {
-            "status": 1, "counts.records": 1, "counts.rows": 1, "bytes": 1,
+            "status": 1, "counts.records": 1, "counts.rows": 1, "counts.rejected": 1, "bytes": 1, "day": day,
             "lag": { "$cond": [has_lag, lag, Bson::Null] },
         } },
         doc! { "$group": {
-            "_id": { "status": "$status", "lag": rounded_lag() },
+            "_id": { "day": "$day", "status": "$status", "lag": rounded_lag() },
             "loads": { "$sum": 1_i64 },
             "records": { "$sum": "$counts.records" },
             "rows": { "$sum": "$counts.rows" },
+            "rejected": { "$sum": "$counts.rejected" },
             "bytes": { "$sum": "$bytes" },
             "worst": { "$max": "$lag" },
         } },
@@ -144,14 +185,12 @@ fn rounded_lag() -> Bson {
     })
 }
 
-fn codes(period: &LoadPeriod) -> Vec<Document> {
-    let mut filter = period_filter(period);
-    filter.insert("codes", doc! { "$nin": [{}, Bson::Null] });
+fn codes(day: &Bson) -> Vec<Document> {
     vec![
-        doc! { "$match": filter },
-        doc! { "$project": { "codes": { "$objectToArray": "$codes" } } },
+        doc! { "$match": { "codes": { "$nin": [{}, Bson::Null] } } },
+        doc! { "$project": { "codes": { "$objectToArray": "$codes" }, "day": day } },
         doc! { "$unwind": "$codes" },
-        doc! { "$group": { "_id": "$codes.k", "count": { "$sum": "$codes.v" } } },
+        doc! { "$group": { "_id": { "day": "$day", "code": "$codes.k" }, "count": { "$sum": "$codes.v" } } },
     ]
 }
 
@@ -162,6 +201,7 @@ fn add_status(sums: &mut LoadSums, sum: &Sum) {
     *sums.statuses.entry(status).or_default() += loads;
     sums.records += count(sum, "records");
     sums.rows += count(sum, "rows");
+    sums.rejected += count(sum, "rejected");
     sums.bytes += count(sum, "bytes");
     if let Some(lag) = integer(id, "lag") {
         *sums.lags.entry(lag).or_default() += loads;
@@ -206,11 +246,11 @@ fn of_glob(character: char) -> String {
     }
 }
 
-fn any_of(statuses: &[Status]) -> Document {
+pub(super) fn any_of(statuses: &[Status]) -> Document {
     doc! { "$in": statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>() }
 }
 
-fn count(sum: &Sum, name: &str) -> u64 {
+pub(super) fn count(sum: &Sum, name: &str) -> u64 {
     integer(sum, name).and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }
 

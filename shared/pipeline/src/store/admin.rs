@@ -485,7 +485,7 @@ pub struct ErasedObject {
 }
 
 /// The name of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectName {
     /// The bucket.
     pub bucket: String,

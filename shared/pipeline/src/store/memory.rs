@@ -4,6 +4,7 @@
 
 mod admin;
 mod quality;
+mod report;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -41,8 +42,16 @@ pub struct MemoryStore {
     columns: Mutex<BTreeMap<String, ColumnEntry>>,
     /// By id, each with [`WriteBatch::begun`].
     manifests: Mutex<BTreeMap<String, (ExportManifest, i64)>>,
-    erasures: Mutex<Vec<Erasure>>,
+    erasures: Mutex<Vec<ErasureRecord>>,
     erasure_ids: AtomicU64,
+}
+
+/// The record of an erasure, and what became of it.
+#[derive(Debug)]
+struct ErasureRecord {
+    erasure: Erasure,
+    ended: Option<i64>,
+    lifted: Option<i64>,
 }
 
 /// Everything that was written, in order.

@@ -34,6 +34,8 @@ pub struct LoadSums {
     pub records: u64,
     /// Rows written.
     pub rows: u64,
+    /// Records that were set aside.
+    pub rejected: u64,
     /// Bytes of the objects as stored.
     pub bytes: u64,
     /// Rejects and view defects, by code.
@@ -145,6 +147,7 @@ impl LoadSums {
         *self.statuses.entry(load.status).or_default() += 1;
         self.records += load.summary.records;
         self.rows += load.summary.rows;
+        self.rejected += load.summary.rejected;
         self.bytes += load.summary.bytes;
         for (code, count) in &load.summary.codes {
             *self.codes.entry(code.clone()).or_default() += count;
@@ -186,6 +189,7 @@ impl AddAssign for LoadSums {
         }
         self.records += other.records;
         self.rows += other.rows;
+        self.rejected += other.rejected;
         self.bytes += other.bytes;
         self.worst_lag = self.worst_lag.max(other.worst_lag);
     }

@@ -29,6 +29,7 @@ mod quality;
 mod readings;
 #[path = "../common/replica_set.rs"]
 mod replica_set;
+mod report;
 mod retention;
 mod spec;
 #[path = "../common/stored.rs"]

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use pipeline::ledger::{Attempt, Ending, Ledger, Load, LoadFilter, Status};
-use pipeline::object::ObjectRef;
+use pipeline::object::{ObjectRef, Pin};
 use pipeline::store::Store;
 use pipeline::store::memory::MemoryStore;
 use pipeline::store::overview::{Folder, KeyPattern, LoadPeriod, Maker};
+use pipeline::store::report::{CountedAttempt, LoadSpan};
 use pipeline::summary::Summary;
 
 use crate::database::Server;
@@ -18,18 +19,24 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 /// A load: its key, when its object was made, when it began and ended, and how.
-struct Spec<'a> {
-    key: &'a str,
-    created: i64,
-    begun: i64,
-    ended: Option<(i64, Status)>,
-    codes: &'a [(&'a str, u64)],
-    catalog: &'a str,
+pub(crate) struct Spec<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) created: i64,
+    pub(crate) begun: i64,
+    pub(crate) ended: Option<(i64, Status)>,
+    pub(crate) codes: &'a [(&'a str, u64)],
+    pub(crate) catalog: &'a str,
 }
 
-async fn enter(store: &Arc<dyn Store>, spec: &Spec<'_>) {
+/// Enters a load of the first version of an object.
+pub(crate) async fn enter(store: &Arc<dyn Store>, spec: &Spec<'_>) {
+    enter_version(store, spec, "v1").await;
+}
+
+pub(crate) async fn enter_version(store: &Arc<dyn Store>, spec: &Spec<'_>, version: &str) {
     let ledger = Ledger::new(store.clone());
-    let object = ObjectRef { created: spec.created, ..object(spec.key) };
+    let pin = Pin::Version(version.to_owned());
+    let object = ObjectRef { created: spec.created, pin, ..object(spec.key) };
     let attempt = Attempt {
         again: true,
         catalog: spec.catalog.to_owned(),
@@ -39,7 +46,7 @@ async fn enter(store: &Arc<dyn Store>, spec: &Spec<'_>) {
     let Some((now, status)) = spec.ended else { return };
     let number = ledger.find(&object.load_id()).await.unwrap().unwrap().attempts;
     let codes = spec.codes.iter().map(|&(code, count)| (code.to_owned(), count)).collect();
-    let summary = Summary { records: 10, rows: 20, bytes: 100, codes, ..Summary::default() };
+    let summary = Summary { records: 10, rejected: 3, rows: 20, bytes: 100, codes, ..Summary::default() };
     let ending = Ending { status, summary: &summary, problem: None, created: Some(spec.created), now };
     ledger.finish(&object.load_id(), number, &ending).await.unwrap();
 }
@@ -92,6 +99,7 @@ async fn loads_of_a_period_are_summed() {
         let statuses = [(Status::Running, 1), (Status::Done, 3), (Status::Partial, 1), (Status::Failed, 1)];
         assert_eq!(sums.statuses, BTreeMap::from(statuses));
         assert_eq!((sums.loads(), sums.records, sums.rows, sums.bytes), (6, 50, 100, 500));
+        assert_eq!(sums.rejected, 15);
         let codes = [("too-deep".to_owned(), 2), ("truncated".to_owned(), 11)];
         assert_eq!(sums.codes, BTreeMap::from(codes));
         // The failed one has no rows, one has no time of its object, and one is a replay.
@@ -209,5 +217,10 @@ async fn all_stores_sum_alike() {
         }
     }
     assert!(mongo.sum_loads(&LoadPeriod::default()).await.unwrap().lags.len() > 100);
+    for attempt in [CountedAttempt::First, CountedAttempt::Latest] {
+        let span = LoadSpan { since: 10 * HOUR, until: 110 * HOUR, attempt };
+        let days = mongo.sum_days(&span).await.unwrap();
+        assert!(days.len() == 5 && Ok(days) == memory.sum_days(&span).await, "{span:?}");
+    }
     scratch.discard().await;
 }

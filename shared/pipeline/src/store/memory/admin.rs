@@ -24,7 +24,7 @@ use crate::store::standing::{RowOrigin, Standing, StoredSource};
 use crate::store::{ColumnEntry, StoreError};
 use crate::summary::Summary;
 
-use super::{MemoryStore, RejectInMemory, StoredResource, lock};
+use super::{ErasureRecord, MemoryStore, RejectInMemory, StoredResource, lock};
 
 #[async_trait]
 impl Admin for MemoryStore {
@@ -352,7 +352,8 @@ impl Admin for MemoryStore {
             return Ok(None);
         }
         let erasures = lock(&self.erasures);
-        let since = erasures.iter().filter(|erasure| erasure.mark == mark).map(|erasure| erasure.begun).max();
+        let of_mark = erasures.iter().map(|record| &record.erasure).filter(|erasure| erasure.mark == mark);
+        let since = of_mark.map(|erasure| erasure.begun).max();
         Ok(Some(KeptOut { mark, since }))
     }
 
@@ -369,16 +370,22 @@ impl Admin for MemoryStore {
     }
 
     async fn begin_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
-        lock(&self.erasures).push(erasure.clone());
+        let record = ErasureRecord { erasure: erasure.clone(), ended: None, lifted: None };
+        lock(&self.erasures).push(record);
         Ok(())
     }
 
-    /// Does nothing: no reader asks when an erasure ended or was lifted.
-    async fn end_erasure(&self, _: &str, _: i64) -> Result<(), StoreError> {
+    async fn end_erasure(&self, id: &str, at: i64) -> Result<(), StoreError> {
+        for record in lock(&self.erasures).iter_mut().filter(|record| record.erasure.id == id) {
+            record.ended = Some(at);
+        }
         Ok(())
     }
 
-    async fn lift_erasures(&self, _: &str, _: &Lift) -> Result<(), StoreError> {
+    async fn lift_erasures(&self, mark: &str, lift: &Lift) -> Result<(), StoreError> {
+        for record in lock(&self.erasures).iter_mut().filter(|record| record.erasure.mark == mark) {
+            record.lifted = record.lifted.or(Some(lift.at));
+        }
         Ok(())
     }
 
@@ -408,7 +415,7 @@ impl Admin for MemoryStore {
         }
         drop(columns);
         let mut erasures = lock(&self.erasures);
-        let objects = erasures.iter_mut().flat_map(|erasure| &mut erasure.objects);
+        let objects = erasures.iter_mut().flat_map(|record| &mut record.erasure.objects);
         for object in objects.filter(|object| object.bucket == *bucket && object.key == *key) {
             mark.clone_into(&mut object.key);
         }

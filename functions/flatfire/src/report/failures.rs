@@ -1,0 +1,133 @@
+//! Files that left something out: how many, why, what to do, and what became of them.
+
+use std::collections::BTreeMap;
+
+use pipeline::report::{DatabaseReport, FailureFate, FileFailure, FileLabel};
+
+use crate::explain;
+
+use super::page::{Block, Header, PageCell, PageTable, headers};
+use super::plot::Tone;
+use super::words::{counted, grouped, minute};
+
+/// Failures that are listed.
+const LISTED: usize = 60;
+/// Codes of one file that are listed.
+const LISTED_CODES: usize = 3;
+
+/// Returns the failures, those first that somebody has to mend.
+pub(super) fn list(report: &DatabaseReport) -> Block {
+    let mut failures: Vec<&FileFailure> = report.failures.iter().collect();
+    // The order within is the latest first.
+    failures.sort_by_key(|failure| !failure.fate.is_open());
+    let rows = failures.iter().take(LISTED).map(|failure| {
+        vec![
+            PageCell::text(minute(failure.at)),
+            file(&failure.file),
+            PageCell { tone: Some(tone(failure.status)), ..PageCell::text(failure.status) },
+            reasons(failure),
+            PageCell::text(fate(failure.fate)),
+        ]
+    });
+    let more = failures.len().saturating_sub(LISTED);
+    let at_least = if report.has_more_failures { "at least " } else { "" };
+    let more = (more > 0).then(|| format!("And {at_least}{} more.", grouped(more as u64)));
+    Block::Table(PageTable {
+        caption: "Files that left something out, with what to do; open ones first".to_owned(),
+        headers: headers(&["When (UTC)", "File", "How", "Why, and what to do", "Now"]),
+        rows: rows.collect(),
+        is_stacked: true,
+        remark: more,
+    })
+}
+
+/// Returns how many failures of each kind met which fate.
+pub(super) fn fates(report: &DatabaseReport) -> Block {
+    let mut counts: BTreeMap<&str, BTreeMap<FailureFate, u64>> = BTreeMap::new();
+    for failure in &report.failures {
+        *counts.entry(failure.status).or_default().entry(failure.fate).or_default() += 1;
+    }
+    let met: Vec<FailureFate> = FailureFate::ALL
+        .into_iter()
+        .filter(|fate| counts.values().any(|fates| fates.contains_key(fate)))
+        .collect();
+    let rows = counts.iter().map(|(status, fates)| {
+        let kind = PageCell { tone: Some(tone(status)), ..PageCell::text(*status) };
+        let all = PageCell::number(grouped(fates.values().sum()));
+        let cells =
+            met.iter().map(|fate| PageCell::number(grouped(fates.get(fate).copied().unwrap_or_default())));
+        [kind.with_detail(explain::meaning_of(status).map(str::to_owned)), all]
+            .into_iter()
+            .chain(cells)
+            .collect()
+    });
+    let mut heads = headers(&["How", "Files#"]);
+    heads.extend(met.iter().map(|fate| Header { text: fate_head(*fate), is_number: true }));
+    Block::Table(PageTable {
+        caption: "What became of files that left something out".to_owned(),
+        headers: heads,
+        rows: rows.collect(),
+        ..PageTable::default()
+    })
+}
+
+/// Returns what a file is called: its name if the report may have it, else its folder and hash.
+pub(super) fn file(label: &FileLabel) -> PageCell {
+    let FileLabel { folder, name, hash } = label;
+    match name {
+        Some(name) => PageCell::code(format!("{folder}{name}")).with_detail(Some(format!("#{hash}"))),
+        None => PageCell::code(format!("{folder}…")).with_detail(Some(format!("#{hash}"))),
+    }
+}
+
+/// Returns the codes of a file with their words, or why it failed as a whole.
+fn reasons(failure: &FileFailure) -> PageCell {
+    let mut codes: Vec<(&String, &u64)> = failure.codes.iter().collect();
+    codes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let Some((first, _)) = codes.first() else {
+        let problem = failure.problem.clone().unwrap_or_default();
+        let meaning = explain::meaning_of(failure.status).unwrap_or_default();
+        let text = if problem.is_empty() { meaning.to_owned() } else { problem };
+        return PageCell::text(text).with_detail(explain::remedy_of(failure.status).map(to_do));
+    };
+    let named = codes.iter().take(LISTED_CODES).map(|(code, count)| {
+        let meaning = explain::meaning_of(code).map(|meaning| format!(": {meaning}")).unwrap_or_default();
+        format!("{} {code}{meaning}", grouped(**count))
+    });
+    let mut text = named.collect::<Vec<_>>().join("; ");
+    if codes.len() > LISTED_CODES {
+        text.push_str(&format!("; and {}", counted((codes.len() - LISTED_CODES) as u64, "more code")));
+    }
+    PageCell::text(text).with_detail(explain::remedy_of(first).map(to_do))
+}
+
+fn to_do(remedy: &str) -> String {
+    format!("To do: {remedy}.")
+}
+
+/// Returns the colour of a way to fail.
+fn tone(status: &str) -> Tone {
+    if status == "partial" { Tone::Warning } else { Tone::Bad }
+}
+
+const fn fate(fate: FailureFate) -> &'static str {
+    match fate {
+        FailureFate::Open => "open",
+        FailureFate::Running => "being loaded again",
+        FailureFate::LoadedAgain => "loaded again, wholly in",
+        FailureFate::LaterVersion => "a later version of the file is in",
+        FailureFate::RejectsReplayed => "its rejects were replayed",
+        FailureFate::Gone => "the file was deleted",
+    }
+}
+
+const fn fate_head(fate: FailureFate) -> &'static str {
+    match fate {
+        FailureFate::Open => "Still open",
+        FailureFate::Running => "Loading again",
+        FailureFate::LoadedAgain => "Loaded again",
+        FailureFate::LaterVersion => "Later version in",
+        FailureFate::RejectsReplayed => "Rejects replayed",
+        FailureFate::Gone => "Deleted",
+    }
+}
