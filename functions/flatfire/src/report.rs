@@ -3,6 +3,7 @@
 mod failures;
 mod page;
 mod plot;
+mod quality;
 mod sections;
 mod summary;
 mod tables;
@@ -20,12 +21,12 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use pipeline::report::{ReportRequest, ReportScope, gather};
 use pipeline::store::report::{DAY_MILLISECONDS, day_of};
+use process::milliseconds_now;
 
 use crate::console;
 use crate::outcome::Outcome;
 use crate::progress::bar_of_tables;
 use crate::settings::Destination;
-use crate::surroundings::milliseconds_now;
 
 /// Write a page about the database: loads, failures, exports, erasures, tables and how full their columns are.
 #[derive(Debug, Args)]

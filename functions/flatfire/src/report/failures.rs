@@ -96,7 +96,8 @@ fn reasons(failure: &FileFailure) -> PageCell {
     });
     let mut text = named.collect::<Vec<_>>().join("; ");
     if codes.len() > LISTED_CODES {
-        text.push_str(&format!("; and {}", counted((codes.len() - LISTED_CODES) as u64, "more code")));
+        let more = counted((codes.len() - LISTED_CODES) as u64, "more code");
+        text = format!("{text}; and {more}");
     }
     PageCell::text(text).with_detail(explain::remedy_of(first).map(to_do))
 }

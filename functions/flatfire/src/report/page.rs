@@ -27,7 +27,7 @@ pub(super) struct Page {
 pub(super) struct Section {
     /// What links name.
     pub(super) id: &'static str,
-    pub(super) heading: String,
+    pub(super) heading: &'static str,
     pub(super) blocks: Vec<Block>,
     /// When and by which commands its numbers were made.
     pub(super) source: Source,

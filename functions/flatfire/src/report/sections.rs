@@ -7,6 +7,7 @@ use crate::explain;
 use super::failures;
 use super::page::{Block, Figure, Page, PageCell, PageTable, Section, Source, headers};
 use super::plot::{BarPlot, Series, Tone, of_numbers};
+use super::quality;
 use super::summary::{Answer, answer};
 use super::tables;
 use super::words::{
@@ -41,74 +42,54 @@ struct Times<'a> {
 /// Returns the page of the last days.
 pub(super) fn of_days(report: &DatabaseReport) -> anyhow::Result<Page> {
     let days = Times::of_days(report);
-    let since = date(report.since);
-    let status = format!("flatfire status --since {since} --json");
-    let sections = [
-        section(report, "loads", "How loading goes", vec![days.files()?], &[status.clone()]),
-        section(
-            report,
-            "failures",
-            "What needs a look",
-            failed(report),
-            &["flatfire status --status failed".to_owned(), "flatfire status --status partial".to_owned()],
-        ),
-        section(report, "volume", "Volume", days.volume()?, &[status.clone()]),
-        section(
-            report,
-            "rejects",
-            "Records that were set aside",
-            rejects(report, &days)?,
-            &[status, "flatfire explain".to_owned()],
-        ),
-        section(report, "exports", "Exports", exports(report), &["flatfire status --exports".to_owned()]),
-        section(report, "erasures", "Erasures", vec![erasures(report)], &[json_command(report)]),
-        section(
-            report,
-            "tables",
-            "Tables and columns",
-            tables::blocks(report),
-            &["flatfire schema --as columns --to URI".to_owned(), json_command(report)],
-        ),
+    let status = format!("flatfire status --since {} --json", date(report.since));
+    let (status, json) = (status.as_str(), json_command(report));
+    let failed = ["flatfire status --status failed", "flatfire status --status partial"];
+    let schema = ["flatfire schema --as columns --to URI", json.as_str()];
+    let parts = [
+        ("loads", "How loading goes", vec![days.files()?], vec![status]),
+        ("failures", "What needs a look", failures(report), failed.into()),
+        ("volume", "Volume", days.volume()?, vec![status]),
+        ("rejects", "Records that were set aside", rejects(report, &days)?, vec![status, "flatfire explain"]),
+        ("exports", "Exports", exports(report), vec!["flatfire status --exports"]),
+        ("erasures", "Erasures", vec![erasures(report)], vec![json.as_str()]),
+        ("quality", "Data quality", quality::blocks(report), vec![json.as_str()]),
+        ("tables", "Tables and columns", tables::blocks(report), schema.into()),
     ];
     let time = match report.days.len() {
         1 => "today".to_owned(),
         days => format!("the last {days} days"),
     };
-    Ok(page(report, format!("Flatfire report of {}", report.database), &time, sections.into()))
+    let title = format!("Flatfire report of {}", report.database);
+    Ok(page(report, title, &time, sections(report, parts)))
 }
 
 /// Returns the page of a month, for the board.
 pub(super) fn of_month(report: &DatabaseReport) -> anyhow::Result<Page> {
     let (days, months) = (Times::of_days(report), Times::of_months(report));
     let month = month_name(report.since);
-    let command = [json_command(report)];
+    let json = json_command(report);
+    let json = || vec![json.as_str()];
     let mut trend = vec![months.files()?];
     trend.extend(months.volume()?);
     trend.push(months.rejected()?);
-    let became = if report.failures.is_empty() {
-        vec![Block::Paragraph("No file failed, and none lacked records.".to_owned())]
-    } else {
-        vec![failures::fates(report), failures::list(report)]
-    };
+    let mut became = failures(report);
+    if !report.failures.is_empty() {
+        became.insert(0, failures::fates(report));
+    }
     let open = match report.open_rejects.values().sum::<u64>() {
         0 => Block::Paragraph("No reject is open.".to_owned()),
         _ => codes(report),
     };
-    let sections = [
-        section(report, "loads", "How loading went", vec![days.files()?], &command),
-        section(report, "failures", "Failures and what became of them", became, &command),
-        section(
-            report,
-            "exports",
-            "Completeness of exports",
-            exports(report),
-            &["flatfire status --exports".to_owned()],
-        ),
-        section(report, "rejects", "Open rejects", vec![open], &command),
-        section(report, "erasures", "Erasures", vec![erasures(report)], &command),
-        section(report, "trend", "Twelve months", trend, &command),
+    let parts = [
+        ("loads", "How loading went", vec![days.files()?], json()),
+        ("failures", "Failures and what became of them", became, json()),
+        ("exports", "Completeness of exports", exports(report), vec!["flatfire status --exports"]),
+        ("rejects", "Open rejects", vec![open], json()),
+        ("erasures", "Erasures", vec![erasures(report)], json()),
+        ("trend", "Twelve months", trend, json()),
     ];
-    Ok(page(report, format!("{month}: files and tables"), &month, sections.into()))
+    Ok(page(report, format!("{month}: files and tables"), &month, sections(report, parts)))
 }
 
 fn page(report: &DatabaseReport, title: String, time: &str, sections: Vec<Section>) -> Page {
@@ -140,15 +121,15 @@ fn page(report: &DatabaseReport, title: String, time: &str, sections: Vec<Sectio
     }
 }
 
-fn section(
-    report: &DatabaseReport,
-    id: &'static str,
-    heading: &str,
-    blocks: Vec<Block>,
-    commands: &[String],
-) -> Section {
-    let source = Source { moment: minute(report.made), commands: commands.to_vec() };
-    Section { id, heading: heading.to_owned(), blocks, source }
+/// A section before it has its source: its id, its heading, what stands in it, and the commands.
+type Part<'a> = (&'static str, &'static str, Vec<Block>, Vec<&'a str>);
+
+fn sections<const N: usize>(report: &DatabaseReport, parts: [Part<'_>; N]) -> Vec<Section> {
+    let section = |(id, heading, blocks, commands): Part<'_>| {
+        let commands = commands.into_iter().map(str::to_owned).collect();
+        Section { id, heading, blocks, source: Source { moment: minute(report.made), commands } }
+    };
+    parts.into_iter().map(section).collect()
 }
 
 /// Returns the command that prints the numbers of this page.
@@ -159,9 +140,9 @@ fn json_command(report: &DatabaseReport) -> String {
     format!("flatfire report --month {} --json", date(report.since).get(..7).unwrap_or_default())
 }
 
-fn failed(report: &DatabaseReport) -> Vec<Block> {
+fn failures(report: &DatabaseReport) -> Vec<Block> {
     if report.failures.is_empty() {
-        return vec![Block::Paragraph("No file failed, and none lacks records.".to_owned())];
+        return vec![Block::Paragraph("No file failed, and none lacked records.".to_owned())];
     }
     vec![failures::list(report)]
 }

@@ -1,5 +1,7 @@
 //! The answer in words: is everything in, how much came, what needs somebody.
 
+use std::collections::BTreeSet;
+
 use pipeline::report::{DatabaseReport, FailureFate, FileFailure};
 
 use super::plot::Tone;
@@ -32,6 +34,7 @@ pub(super) fn answer(report: &DatabaseReport, time: &str) -> Answer {
         lag(report),
         exports(report),
         erasures(report),
+        findings(report),
     ];
     Answer { headline, tone, sentences: sentences.into_iter().flatten().collect() }
 }
@@ -164,6 +167,15 @@ fn erasures(report: &DatabaseReport) -> Option<String> {
         count => format!("{} not finished: run `flatfire forget` again", is_are(count)),
     };
     (begun > 0).then(|| format!("{} erased on request; {end}.", was_were(begun)))
+}
+
+fn findings(report: &DatabaseReport) -> Option<String> {
+    let checks: BTreeSet<&str> = report.findings.iter().map(|finding| finding.check).collect();
+    let places = report.findings.len() as u64;
+    (places > 0).then(|| {
+        let checks = counted(checks.len() as u64, "kind");
+        format!("The checks of the data found {checks} of defects in {}.", counted(places, "place"))
+    })
 }
 
 fn was_were(count: u64) -> String {

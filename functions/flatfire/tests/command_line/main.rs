@@ -42,6 +42,7 @@ mod index;
 mod retention;
 mod tidy;
 #[path = "../../../ingest/tests/canary/mod.rs"]
+#[allow(dead_code, reason = "the search of a database is for the function's tests")]
 mod canary;
 mod report;
 mod rights;

@@ -5,6 +5,7 @@
 mod activity;
 mod completeness;
 mod failures;
+mod findings;
 mod label;
 mod request;
 mod tables;
@@ -19,6 +20,7 @@ use crate::store::{Store, StoreError};
 pub use activity::{ActivityCounts, DayActivity, MonthActivity};
 pub use completeness::{ExportCompleteness, OpenFile};
 pub use failures::{FailureFate, FileFailure, MAX_FAILURES};
+pub use findings::{ReportedFinding, UNNAMED_COLUMN};
 pub use label::FileLabel;
 pub use request::{ReportProgress, ReportRequest, ReportScope};
 pub use tables::{ColumnFill, MAX_REPORTED_COLUMNS, SAMPLED_ROWS, TableFill, WHOLE_TABLE_ROWS};
@@ -58,9 +60,11 @@ pub struct DatabaseReport {
     pub erasures: Vec<ErasureOutline>,
     /// The tables, of a report of days.
     pub tables: Vec<TableFill>,
+    /// What the checks of data quality found, of a report of days.
+    pub findings: Vec<ReportedFinding>,
 }
 
-/// Gathers a report. Counts rows of every table if the tables are part of it.
+/// Gathers a report. Counts rows of every table, and checks them, if the tables are part of it.
 ///
 /// # Errors
 /// When the store fails.
@@ -78,9 +82,12 @@ pub async fn gather(
     progress("exports", 0, 0);
     let exports = completeness::read(store, request).await?;
     let erasures = store.erasures(since, until).await?;
-    let tables = match scope {
-        ReportScope::Days => tables::read(store, progress).await?,
-        ReportScope::Month => Vec::new(),
+    let (tables, findings) = match scope {
+        ReportScope::Days => {
+            let tables = tables::read(store, progress).await?;
+            (tables, findings::read(store, request, progress).await?)
+        }
+        ReportScope::Month => (Vec::new(), Vec::new()),
     };
     let total = ActivityCounts::sum(days.iter().map(|day| &day.sums));
     Ok(DatabaseReport {
@@ -98,5 +105,6 @@ pub async fn gather(
         exports,
         erasures,
         tables,
+        findings,
     })
 }

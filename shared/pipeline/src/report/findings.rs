@@ -1,0 +1,61 @@
+//! What the checks of data quality found, without names that follow from data.
+
+use serde::Serialize;
+
+use crate::quality::{QualityFinding, QualityProgress, check_quality};
+use crate::store::{ColumnEntry, Store, StoreError};
+
+use super::request::{ReportProgress, ReportRequest};
+
+/// Stands in place of a column whose name follows from data.
+pub const UNNAMED_COLUMN: &str = "a column of an extension or of an unknown element";
+
+/// What one check found in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReportedFinding {
+    /// The code of the check.
+    pub check: &'static str,
+    /// The table, or `_loads`.
+    pub table: String,
+    /// The column or the element; the folder in `_loads`.
+    pub column: String,
+    /// How many rows, days or records have the defect.
+    pub count: u64,
+    /// Of how many.
+    pub of: u64,
+    /// More about it.
+    pub detail: Option<String>,
+}
+
+/// Checks the tables and the ledger.
+pub(super) async fn read(
+    store: &dyn Store,
+    request: &ReportRequest,
+    progress: &ReportProgress<'_>,
+) -> Result<Vec<ReportedFinding>, StoreError> {
+    let show = |at: QualityProgress<'_>| progress(at.table, at.done, at.of);
+    let findings = check_quality(store, request.now, &show).await?;
+    if findings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = store.columns().await?;
+    let is_of_data = |entry: &&ColumnEntry| entry.is_unknown || entry.url.is_some();
+    let (of_data, known): (Vec<&ColumnEntry>, Vec<&ColumnEntry>) = columns.iter().partition(is_of_data);
+    let name = |finding: &QualityFinding| {
+        let is_in = |entries: &[&ColumnEntry]| entries.iter().any(|entry| is_column_of(entry, finding));
+        let is_named = is_in(&known) || !is_in(&of_data);
+        if is_named { finding.column.clone() } else { UNNAMED_COLUMN.to_owned() }
+    };
+    let reported = findings.into_iter().map(|finding| {
+        let column = name(&finding);
+        let QualityFinding { check, table, count, of, detail, .. } = finding;
+        ReportedFinding { check, table, column, count, of, detail }
+    });
+    Ok(reported.collect())
+}
+
+/// Returns whether a column is the one of a finding, or one of its element.
+fn is_column_of(entry: &ColumnEntry, finding: &QualityFinding) -> bool {
+    let rest = entry.column.strip_prefix(finding.column.as_str());
+    entry.table == finding.table && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '.']))
+}
