@@ -36,8 +36,8 @@ SCHEMES = {"dark": 0, "light": 1}
 WIDTHS = [360, 1280]
 # A4 without its margins.
 PRINTED_WIDTH = 700
-# Whatever would fetch something, or run.
-FETCHES = re.compile(r"<script|<link|<img|<iframe|<object|<embed|@import|url\(|src=|https?://(?!www\.w3\.org/2000/svg)")
+# Whatever would fetch something, or run. URLs may stand in the text: paths of views name systems of codes.
+FETCHES = re.compile(r"<(?:script|link|img|iframe|object|embed|base)\b|@import|url\(|(?:src|srcset|action)=|href=\"(?!#)")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)

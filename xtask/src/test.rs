@@ -110,14 +110,15 @@ fn check_containers(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) 
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Opens the pages of `flatfire report` in Chromium, where there is one.
-fn check_report(tools: &Tools, settings: &Settings, steps: &mut Steps) -> Result<()> {
+fn check_report(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) -> Result<()> {
     let Some(browser) = BROWSERS.iter().find_map(|name| settings.find_program(name)) else {
         steps.note_not_run("the report in a browser", "Chromium is not installed");
         return Ok(());
     };
     steps.run("Open the report in Chromium", || {
         let directory = TempDir::with_prefix("flatfire-")?;
-        let database = Database::start(tools, settings, directory.path(), &Lifetime::Owner, false)?;
+        let place = ServerPlace { tools, directory: directory.path(), lifetime: &Lifetime::Owner };
+        let database = Database::start(settings, place, false)?;
         let mut script = tools.cloud_command("python", settings);
         let program = workspace::root().join("target/debug/flatfire");
         script.arg("xtask/py/check_report.py").arg("--binary").arg(program);

@@ -6,9 +6,9 @@ use pipeline::report::{DatabaseReport, FailureFate, FileFailure, FileLabel};
 
 use crate::explain;
 
-use super::page::{Block, Header, PageCell, PageTable, headers};
+use super::page::{Header, PageBlock, PageCell, PageTable, headers};
 use super::plot::Tone;
-use super::words::{counted, grouped, minute};
+use super::words::{counted, grouped, minute, plain};
 
 /// Failures that are listed.
 const LISTED: usize = 60;
@@ -16,7 +16,7 @@ const LISTED: usize = 60;
 const LISTED_CODES: usize = 3;
 
 /// Returns the failures, those first that somebody has to mend.
-pub(super) fn list(report: &DatabaseReport) -> Block {
+pub(super) fn list(report: &DatabaseReport) -> PageBlock {
     let mut failures: Vec<&FileFailure> = report.failures.iter().collect();
     // The order within is the latest first.
     failures.sort_by_key(|failure| !failure.fate.is_open());
@@ -32,7 +32,7 @@ pub(super) fn list(report: &DatabaseReport) -> Block {
     let more = failures.len().saturating_sub(LISTED);
     let at_least = if report.has_more_failures { "at least " } else { "" };
     let more = (more > 0).then(|| format!("And {at_least}{} more.", grouped(more as u64)));
-    Block::Table(PageTable {
+    PageBlock::Table(PageTable {
         caption: "Files that left something out, with what to do; open ones first".to_owned(),
         headers: headers(&["When (UTC)", "File", "How", "Why, and what to do", "Now"]),
         rows: rows.collect(),
@@ -42,7 +42,7 @@ pub(super) fn list(report: &DatabaseReport) -> Block {
 }
 
 /// Returns how many failures of each kind met which fate.
-pub(super) fn fates(report: &DatabaseReport) -> Block {
+pub(super) fn fates(report: &DatabaseReport) -> PageBlock {
     let mut counts: BTreeMap<&str, BTreeMap<FailureFate, u64>> = BTreeMap::new();
     for failure in &report.failures {
         *counts.entry(failure.status).or_default().entry(failure.fate).or_default() += 1;
@@ -56,14 +56,11 @@ pub(super) fn fates(report: &DatabaseReport) -> Block {
         let all = PageCell::number(grouped(fates.values().sum()));
         let cells =
             met.iter().map(|fate| PageCell::number(grouped(fates.get(fate).copied().unwrap_or_default())));
-        [kind.with_detail(explain::meaning_of(status).map(str::to_owned)), all]
-            .into_iter()
-            .chain(cells)
-            .collect()
+        [kind.with_detail(explain::meaning_of(status).map(plain)), all].into_iter().chain(cells).collect()
     });
     let mut heads = headers(&["How", "Files#"]);
     heads.extend(met.iter().map(|fate| Header { text: fate_head(*fate), is_number: true }));
-    Block::Table(PageTable {
+    PageBlock::Table(PageTable {
         caption: "What became of files that left something out".to_owned(),
         headers: heads,
         rows: rows.collect(),
@@ -87,11 +84,12 @@ fn reasons(failure: &FileFailure) -> PageCell {
     let Some((first, _)) = codes.first() else {
         let problem = failure.problem.clone().unwrap_or_default();
         let meaning = explain::meaning_of(failure.status).unwrap_or_default();
-        let text = if problem.is_empty() { meaning.to_owned() } else { problem };
+        let text = if problem.is_empty() { plain(meaning) } else { problem };
         return PageCell::text(text).with_detail(explain::remedy_of(failure.status).map(to_do));
     };
     let named = codes.iter().take(LISTED_CODES).map(|(code, count)| {
-        let meaning = explain::meaning_of(code).map(|meaning| format!(": {meaning}")).unwrap_or_default();
+        let meaning =
+            explain::meaning_of(code).map(|meaning| format!(": {}", plain(meaning))).unwrap_or_default();
         format!("{} {code}{meaning}", grouped(**count))
     });
     let mut text = named.collect::<Vec<_>>().join("; ");
@@ -102,8 +100,9 @@ fn reasons(failure: &FileFailure) -> PageCell {
     PageCell::text(text).with_detail(explain::remedy_of(first).map(to_do))
 }
 
-fn to_do(remedy: &str) -> String {
-    format!("To do: {remedy}.")
+/// Returns what to do in a sentence.
+pub(super) fn to_do(remedy: &str) -> String {
+    format!("To do: {}.", plain(remedy))
 }
 
 /// Returns the colour of a way to fail.

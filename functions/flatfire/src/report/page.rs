@@ -28,14 +28,14 @@ pub(super) struct Section {
     /// What links name.
     pub(super) id: &'static str,
     pub(super) heading: &'static str,
-    pub(super) blocks: Vec<Block>,
+    pub(super) blocks: Vec<PageBlock>,
     /// When and by which commands its numbers were made.
-    pub(super) source: Source,
+    pub(super) source: NumberSource,
 }
 
 /// Where numbers are from.
 #[derive(Debug, Default)]
-pub(super) struct Source {
+pub(super) struct NumberSource {
     pub(super) moment: String,
     pub(super) commands: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl PageTable {
 
 /// What stands in a section.
 #[derive(Debug)]
-pub(super) enum Block {
+pub(super) enum PageBlock {
     Paragraph(String),
     Figure(Figure),
     Table(PageTable),
@@ -141,9 +141,9 @@ impl Figure {
         title: String,
         caption: String,
         numbers: PageTable,
-    ) -> anyhow::Result<Block> {
+    ) -> anyhow::Result<PageBlock> {
         if !plot.has_marks() {
-            return Ok(Block::Paragraph(format!("{title}: nothing to show.")));
+            return Ok(PageBlock::Paragraph(format!("{title}: nothing to show.")));
         }
         let svg = plot.svg(&format!("{title}. {caption}"))?;
         let series = plot.series.iter().filter(|series| series.values.iter().any(|value| *value > 0));
@@ -151,6 +151,6 @@ impl Figure {
         if plot.series.len() == 1 {
             legend.clear();
         }
-        Ok(Block::Figure(Self { title, caption, svg, legend, numbers }))
+        Ok(PageBlock::Figure(Self { title, caption, svg, legend, numbers }))
     }
 }

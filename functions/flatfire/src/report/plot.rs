@@ -87,7 +87,7 @@ const SIZES: [Size; 2] = [
     Size { class: "narrow", width: 340, height: 220, labels: 4 },
 ];
 /// Plotters writes about four fifths of it.
-const FONT_SIZE: f64 = 15.5;
+const FONT_SIZE: f64 = 16.0;
 
 impl BarPlot {
     /// Returns whether there is anything to draw.

@@ -3,16 +3,16 @@
 use pipeline::quality::describe;
 use pipeline::report::{DatabaseReport, ReportedFinding};
 
-use super::page::{Block, PageCell, PageTable, headers};
-use super::words::{grouped, percent};
+use super::page::{PageBlock, PageCell, PageTable, headers};
+use super::words::{grouped, percent, plain};
 
 /// Findings that are listed.
 const LISTED: usize = 200;
 
 /// Returns the findings with their words.
-pub(super) fn blocks(report: &DatabaseReport) -> Vec<Block> {
+pub(super) fn blocks(report: &DatabaseReport) -> Vec<PageBlock> {
     if report.findings.is_empty() {
-        return vec![Block::Paragraph("The checks of the data found nothing.".to_owned())];
+        return vec![PageBlock::Paragraph("The checks of the data found nothing.".to_owned())];
     }
     let more = report.findings.len().saturating_sub(LISTED);
     let table = PageTable {
@@ -22,7 +22,7 @@ pub(super) fn blocks(report: &DatabaseReport) -> Vec<Block> {
         is_stacked: true,
         remark: (more > 0).then(|| format!("And {} more.", grouped(more as u64))),
     };
-    vec![Block::Table(table)]
+    vec![PageBlock::Table(table)]
 }
 
 fn row(finding: &ReportedFinding) -> Vec<PageCell> {
@@ -32,9 +32,9 @@ fn row(finding: &ReportedFinding) -> Vec<PageCell> {
     let place = if column.is_empty() { table.clone() } else { format!("{table}: {column}") };
     let share = format!("of {} ({})", grouped(*of), percent(*count, *of));
     vec![
-        PageCell::text(title).with_detail(words.map(|words| words.meaning.to_owned())),
+        PageCell::text(title).with_detail(words.map(|words| plain(words.meaning))),
         PageCell::code(place).with_detail(detail.clone()),
         PageCell::number(grouped(*count)).with_detail(Some(share)),
-        PageCell::text(words.map_or("–", |words| words.remedy)),
+        PageCell::text(words.map_or_else(|| "–".to_owned(), |words| plain(words.remedy))),
     ]
 }

@@ -5,13 +5,13 @@ use pipeline::report::{ActivityCounts, DatabaseReport, ExportCompleteness, OpenF
 use crate::explain;
 
 use super::failures;
-use super::page::{Block, Figure, Page, PageCell, PageTable, Section, Source, headers};
+use super::page::{Figure, NumberSource, Page, PageBlock, PageCell, PageTable, Section, headers};
 use super::plot::{BarPlot, Series, Tone, of_numbers};
 use super::quality;
 use super::summary::{Answer, answer};
 use super::tables;
 use super::words::{
-    bytes, counted, date, grouped, length, minute, month_name, short_bytes, short_date, short_month,
+    bytes, counted, date, grouped, length, minute, month_name, plain, short_bytes, short_date, short_month,
     short_number,
 };
 
@@ -78,7 +78,7 @@ pub(super) fn of_month(report: &DatabaseReport) -> anyhow::Result<Page> {
         became.insert(0, failures::fates(report));
     }
     let open = match report.open_rejects.values().sum::<u64>() {
-        0 => Block::Paragraph("No reject is open.".to_owned()),
+        0 => PageBlock::Paragraph("No reject is open.".to_owned()),
         _ => codes(report),
     };
     let parts = [
@@ -122,12 +122,12 @@ fn page(report: &DatabaseReport, title: String, time: &str, sections: Vec<Sectio
 }
 
 /// A section before it has its source: its id, its heading, what stands in it, and the commands.
-type Part<'a> = (&'static str, &'static str, Vec<Block>, Vec<&'a str>);
+type PagePart<'a> = (&'static str, &'static str, Vec<PageBlock>, Vec<&'a str>);
 
-fn sections<const N: usize>(report: &DatabaseReport, parts: [Part<'_>; N]) -> Vec<Section> {
-    let section = |(id, heading, blocks, commands): Part<'_>| {
+fn sections<const N: usize>(report: &DatabaseReport, parts: [PagePart<'_>; N]) -> Vec<Section> {
+    let section = |(id, heading, blocks, commands): PagePart<'_>| {
         let commands = commands.into_iter().map(str::to_owned).collect();
-        Section { id, heading, blocks, source: Source { moment: minute(report.made), commands } }
+        Section { id, heading, blocks, source: NumberSource { moment: minute(report.made), commands } }
     };
     parts.into_iter().map(section).collect()
 }
@@ -140,14 +140,14 @@ fn json_command(report: &DatabaseReport) -> String {
     format!("flatfire report --month {} --json", date(report.since).get(..7).unwrap_or_default())
 }
 
-fn failures(report: &DatabaseReport) -> Vec<Block> {
+fn failures(report: &DatabaseReport) -> Vec<PageBlock> {
     if report.failures.is_empty() {
-        return vec![Block::Paragraph("No file failed, and none lacked records.".to_owned())];
+        return vec![PageBlock::Paragraph("No file failed, and none lacked records.".to_owned())];
     }
     vec![failures::list(report)]
 }
 
-fn rejects(report: &DatabaseReport, days: &Times<'_>) -> anyhow::Result<Vec<Block>> {
+fn rejects(report: &DatabaseReport, days: &Times<'_>) -> anyhow::Result<Vec<PageBlock>> {
     let mut blocks = vec![days.rejected()?];
     if !report.total.codes.is_empty() || !report.open_rejects.is_empty() {
         blocks.push(codes(report));
@@ -156,7 +156,7 @@ fn rejects(report: &DatabaseReport, days: &Times<'_>) -> anyhow::Result<Vec<Bloc
 }
 
 /// Returns the codes of rejects with their words: how often in the time, and how many stand.
-fn codes(report: &DatabaseReport) -> Block {
+fn codes(report: &DatabaseReport) -> PageBlock {
     let count =
         |of: &std::collections::BTreeMap<String, u64>, code: &str| of.get(code).copied().unwrap_or_default();
     let mut all: Vec<&String> = report.total.codes.keys().chain(report.open_rejects.keys()).collect();
@@ -166,15 +166,16 @@ fn codes(report: &DatabaseReport) -> Block {
         std::cmp::Reverse(count(&report.total.codes, code) + count(&report.open_rejects, code))
     });
     let rows = all.into_iter().map(|code| {
-        let remedy = explain::remedy_of(code).map(|remedy| format!("To do: {remedy}."));
+        let remedy = explain::remedy_of(code).map(failures::to_do);
         vec![
             PageCell::code(code),
-            PageCell::text(explain::meaning_of(code).unwrap_or("–")).with_detail(remedy),
+            PageCell::text(explain::meaning_of(code).map_or_else(|| "–".to_owned(), plain))
+                .with_detail(remedy),
             PageCell::number(grouped(count(&report.total.codes, code))),
             PageCell::number(grouped(count(&report.open_rejects, code))),
         ]
     });
-    Block::Table(PageTable {
+    PageBlock::Table(PageTable {
         caption: "Rejects and resources that a view refused, by code".to_owned(),
         headers: headers(&["Code", "What it means", "In this time#", "Still open#"]),
         rows: rows.collect(),
@@ -183,9 +184,9 @@ fn codes(report: &DatabaseReport) -> Block {
     })
 }
 
-fn exports(report: &DatabaseReport) -> Vec<Block> {
+fn exports(report: &DatabaseReport) -> Vec<PageBlock> {
     if report.exports.is_empty() {
-        return vec![Block::Paragraph("No manifest of a Bulk Data export was loaded.".to_owned())];
+        return vec![PageBlock::Paragraph("No manifest of a Bulk Data export was loaded.".to_owned())];
     }
     let more = report.exports.len().saturating_sub(LISTED_EXPORTS);
     let table = PageTable {
@@ -196,7 +197,7 @@ fn exports(report: &DatabaseReport) -> Vec<Block> {
         remark: (more > 0).then(|| format!("And {} before.", counted(more as u64, "export"))),
     };
     let open = report.exports.iter().take(LISTED_EXPORTS).filter(|export| !export.open.is_empty());
-    [Block::Table(table)].into_iter().chain(open.map(missing)).collect()
+    [PageBlock::Table(table)].into_iter().chain(open.map(missing)).collect()
 }
 
 fn export(export: &ExportCompleteness) -> Vec<PageCell> {
@@ -223,7 +224,7 @@ fn export(export: &ExportCompleteness) -> Vec<PageCell> {
 }
 
 /// Returns the files that an export waits for.
-fn missing(export: &ExportCompleteness) -> Block {
+fn missing(export: &ExportCompleteness) -> PageBlock {
     let row = |open: &OpenFile| {
         let expected = open.records.map(|records| format!(" of {}", grouped(records))).unwrap_or_default();
         vec![
@@ -234,7 +235,7 @@ fn missing(export: &ExportCompleteness) -> Block {
         ]
     };
     let more = export.open.len().saturating_sub(LISTED_FILES);
-    Block::Table(PageTable {
+    PageBlock::Table(PageTable {
         caption: format!("What export {} waits for", export.export),
         headers: headers(&["Type", "File", "State", "Records in#"]),
         rows: export.open.iter().take(LISTED_FILES).map(row).collect(),
@@ -244,9 +245,9 @@ fn missing(export: &ExportCompleteness) -> Block {
 }
 
 /// Returns the erasures, a row for each command.
-fn erasures(report: &DatabaseReport) -> Block {
+fn erasures(report: &DatabaseReport) -> PageBlock {
     if report.erasures.is_empty() {
-        return Block::Paragraph("Nothing was erased in this time.".to_owned());
+        return PageBlock::Paragraph("Nothing was erased in this time.".to_owned());
     }
     let mut commands: Vec<&str> = report.erasures.iter().map(|erasure| erasure.command.as_str()).collect();
     commands.dedup();
@@ -264,7 +265,7 @@ fn erasures(report: &DatabaseReport) -> Block {
             count(|erasure| erasure.lifted.is_some()),
         ]
     });
-    Block::Table(PageTable {
+    PageBlock::Table(PageTable {
         caption: "Erasures on request, a row for each command".to_owned(),
         headers: headers(&[
             "Begun (UTC)",
@@ -302,7 +303,7 @@ impl<'a> Times<'a> {
     }
 
     /// Returns the plot of files by how they ended.
-    fn files(&self) -> anyhow::Result<Block> {
+    fn files(&self) -> anyhow::Result<PageBlock> {
         let of = |counts: &ActivityCounts, words: &[&str]| -> u64 {
             words.iter().filter_map(|word| counts.statuses.get(word)).sum()
         };
@@ -324,7 +325,7 @@ impl<'a> Times<'a> {
     }
 
     /// Returns the plots of rows, bytes and lag.
-    fn volume(&self) -> anyhow::Result<Vec<Block>> {
+    fn volume(&self) -> anyhow::Result<Vec<PageBlock>> {
         let values = |of: fn(&ActivityCounts) -> u64| self.counts.iter().map(|counts| of(counts)).collect();
         let rows = of_numbers(self.labels.clone(), "rows", values(|counts| counts.rows));
         let bytes_plot = BarPlot {
@@ -353,7 +354,7 @@ impl<'a> Times<'a> {
     }
 
     /// Returns the plot of records that were set aside.
-    fn rejected(&self) -> anyhow::Result<Block> {
+    fn rejected(&self) -> anyhow::Result<PageBlock> {
         let values = self.counts.iter().map(|counts| counts.rejected).collect();
         let series = vec![Series { name: "set aside", tone: Tone::Warning, values }];
         let plot = BarPlot { labels: self.labels.clone(), series, number: short_number };

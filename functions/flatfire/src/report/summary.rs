@@ -15,7 +15,7 @@ pub(super) struct Answer {
 }
 
 /// Files of the time by how they ended.
-struct Tally {
+struct FileTally {
     files: u64,
     /// Of these the ones that miss nothing, or nothing any more.
     whole: u64,
@@ -26,7 +26,7 @@ struct Tally {
 
 /// Returns the answer for a time, such as `the last 30 days`.
 pub(super) fn answer(report: &DatabaseReport, time: &str) -> Answer {
-    let tally = Tally::of(report);
+    let tally = FileTally::of(report);
     let (headline, tone) = headline(&tally, time);
     let sentences = [
         Some(failures(report)).filter(|_| tally.files > 0),
@@ -39,7 +39,7 @@ pub(super) fn answer(report: &DatabaseReport, time: &str) -> Answer {
     Answer { headline, tone, sentences: sentences.into_iter().flatten().collect() }
 }
 
-impl Tally {
+impl FileTally {
     fn of(report: &DatabaseReport) -> Self {
         let of = |status: &str| report.total.statuses.get(status).copied().unwrap_or_default();
         let with =
@@ -51,8 +51,8 @@ impl Tally {
     }
 }
 
-fn headline(tally: &Tally, time: &str) -> (String, Tone) {
-    let Tally { files, whole, open, running, gone } = *tally;
+fn headline(tally: &FileTally, time: &str) -> (String, Tone) {
+    let FileTally { files, whole, open, running, gone } = *tally;
     if files == 0 {
         return (format!("No file came in {time}."), Tone::Quiet);
     }
@@ -184,12 +184,12 @@ fn was_were(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, headline};
+    use super::{FileTally, headline};
     use crate::report::plot::Tone;
 
     #[test]
     fn the_headline_says_whether_everything_is_in() {
-        let tally = |files, open, running, gone| Tally {
+        let tally = |files, open, running, gone| FileTally {
             files,
             whole: files - open - running - gone,
             open,

@@ -2,11 +2,11 @@
 
 use pipeline::report::{ColumnFill, DatabaseReport, TableFill};
 
-use super::page::{Block, PageCell, PageTable, headers};
+use super::page::{PageBlock, PageCell, PageTable, headers};
 use super::words::{counted, grouped, percent};
 
 /// Returns a table of the tables, and of each its columns.
-pub(super) fn blocks(report: &DatabaseReport) -> Vec<Block> {
+pub(super) fn blocks(report: &DatabaseReport) -> Vec<PageBlock> {
     let overview = PageTable {
         caption: "Tables, with their rows and columns".to_owned(),
         headers: headers(&["Table", "Rows#", "Columns#"]),
@@ -14,7 +14,7 @@ pub(super) fn blocks(report: &DatabaseReport) -> Vec<Block> {
         ..PageTable::default()
     };
     let folded = report.tables.iter().filter(|table| !table.columns.is_empty()).map(columns);
-    [Block::Table(overview)].into_iter().chain(folded).collect()
+    [PageBlock::Table(overview)].into_iter().chain(folded).collect()
 }
 
 fn overview(table: &TableFill) -> Vec<PageCell> {
@@ -26,7 +26,7 @@ fn overview(table: &TableFill) -> Vec<PageCell> {
     ]
 }
 
-fn columns(table: &TableFill) -> Block {
+fn columns(table: &TableFill) -> PageBlock {
     let looked_at = if table.is_sample {
         format!(
             "Filled: in {} of {} rows, chosen at random; a share may be one percent off",
@@ -36,7 +36,7 @@ fn columns(table: &TableFill) -> Block {
     } else {
         format!("Filled: in all {}", counted(table.looked_at, "row"))
     };
-    Block::Folded {
+    PageBlock::Folded {
         summary: format!("{}: {}", table.table, counted(table.columns.len() as u64, "column")),
         table: PageTable {
             caption: format!("Columns of {}. {looked_at}.", table.table),

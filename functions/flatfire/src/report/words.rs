@@ -31,6 +31,11 @@ pub(super) fn short_number(count: u64) -> String {
     }
 }
 
+/// Returns words for a terminal without the marks of code.
+pub(super) fn plain(words: &str) -> String {
+    words.replace('`', "")
+}
+
 /// `12.3 GiB`
 pub(super) fn bytes(count: u64) -> String {
     BinaryBytes(count).to_string()

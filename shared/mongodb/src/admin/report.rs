@@ -13,11 +13,12 @@ use pipeline::store::overview::LoadSums;
 use pipeline::store::report::{ErasureOutline, FAILURES, FillCounts, LoadSpan, ReportStore};
 
 use crate::MongoStore;
+use crate::collections::{LOADS, REJECTS};
 use crate::loads::{filter_of, load_of};
 
+use super::databases::{Databases, text};
 use super::failure::DriverFailure;
 use super::overview::{any_of, count, sum_days};
-use super::{Databases, LOADS, REJECTS, text};
 
 /// Objects, or loads, that are asked for at once.
 const ASKED_AT_ONCE: usize = 1_000;
@@ -61,7 +62,7 @@ impl ReportStore for MongoStore {
         Ok(erasures(&self.databases(), since, until).await?)
     }
 
-    async fn count_rows(&self, table: &str) -> Result<u64, StoreError> {
+    async fn estimate_rows(&self, table: &str) -> Result<u64, StoreError> {
         let rows = self.databases().rows.collection::<Document>(table).estimated_document_count().await;
         Ok(rows.map_err(DriverFailure::from)?)
     }

@@ -97,7 +97,7 @@ impl TableFill {
     }
 
     async fn count(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        self.rows = store.count_rows(&self.table).await?;
+        self.rows = store.estimate_rows(&self.table).await?;
         self.is_sample = self.rows > WHOLE_TABLE_ROWS;
         let columns: Vec<String> = self.columns.iter().map(|column| column.column.clone()).collect();
         let rows = self.is_sample.then_some(SAMPLED_ROWS);

@@ -100,7 +100,7 @@ pub trait ReportStore: Debug + Send + Sync {
     async fn erasures(&self, since: i64, until: i64) -> Result<Vec<ErasureOutline>, StoreError>;
 
     /// Counts the rows of a table; a store may answer from its statistics.
-    async fn count_rows(&self, table: &str) -> Result<u64, StoreError>;
+    async fn estimate_rows(&self, table: &str) -> Result<u64, StoreError>;
 
     /// Counts in how many rows of a table each column is filled; `list.item` is where any item of the list has it. With
     /// a number of rows a store may look at so many that it chooses at random.

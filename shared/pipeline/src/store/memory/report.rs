@@ -11,7 +11,7 @@ use crate::store::admin::{ObjectName, WholeLoadVisitor};
 use crate::store::overview::LoadSums;
 use crate::store::report::{ErasureOutline, FillCounts, LoadSpan, ReportStore, day_of, has_failed};
 
-use super::{MemoryStore, lock};
+use super::{MemoryStore, RejectInMemory, lock};
 
 #[async_trait]
 impl ReportStore for MemoryStore {
@@ -52,7 +52,7 @@ impl ReportStore for MemoryStore {
 
     async fn count_rejects(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         let mut counts = BTreeMap::new();
-        for (reject, _) in lock(&self.rows).rejects.values() {
+        for RejectInMemory { reject, .. } in lock(&self.rows).rejects.values() {
             *counts.entry(reject.reason.code().to_owned()).or_default() += 1;
         }
         Ok(counts)
@@ -60,7 +60,7 @@ impl ReportStore for MemoryStore {
 
     async fn count_rejects_of(&self, loads: &[String]) -> Result<BTreeMap<String, u64>, StoreError> {
         let mut counts = BTreeMap::new();
-        for (reject, _) in lock(&self.rows).rejects.values() {
+        for RejectInMemory { reject, .. } in lock(&self.rows).rejects.values() {
             let load = reject.source.object.load_id();
             if loads.contains(&load) {
                 *counts.entry(load).or_default() += 1;
@@ -85,7 +85,7 @@ impl ReportStore for MemoryStore {
         Ok(outlines)
     }
 
-    async fn count_rows(&self, table: &str) -> Result<u64, StoreError> {
+    async fn estimate_rows(&self, table: &str) -> Result<u64, StoreError> {
         let stored = lock(&self.rows);
         let rows = stored.resources.values().flat_map(|resource| resource.rows.keys());
         Ok(rows.filter(|(of, _)| of == table).count() as u64)
