@@ -99,7 +99,7 @@ pub trait ReportStore: Debug + Send + Sync {
     /// Returns the erasures that began from `since` on and before `until`, the earliest first.
     async fn erasures(&self, since: i64, until: i64) -> Result<Vec<ErasureOutline>, StoreError>;
 
-    /// Counts the rows of a table; a store may answer from its statistics.
+    /// Returns how many rows a table has, as the statistics of the store say.
     async fn estimate_rows(&self, table: &str) -> Result<u64, StoreError>;
 
     /// Counts in how many rows of a table each column is filled; `list.item` is where any item of the list has it. With
