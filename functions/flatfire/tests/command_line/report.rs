@@ -96,12 +96,12 @@ async fn the_page_says_what_failed_and_what_is_in() {
         report["tables"].as_array().unwrap().iter().find(|table| table["table"] == "Observation").unwrap();
     assert_eq!(
         (&table["rows"], &table["lookedAt"], &table["isSample"]),
-        (&json!(200), &json!(200), &json!(false))
+        (&json!(202), &json!(202), &json!(false))
     );
     let column =
         table["columns"].as_array().unwrap().iter().find(|column| column["column"] == "status").unwrap();
     let expected = json!({"column": "status", "columnType": "text", "path": "Observation.status", "datatype": "code",
-        "derived": null, "filled": 200});
+        "derived": null, "filled": 202});
     assert_eq!(column, &expected);
     let since = report["since"].as_str().unwrap();
     let status = run(&["status", "--to", &database.uri, "--json", "--since", since]).stdout;
