@@ -29,7 +29,7 @@ struct Queue {
 const BATCH: usize = 5;
 const MOST_DELIVERIES: u32 = 6;
 /// An invocation that takes longer is killed.
-const TIMEOUT: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Queue {
     fn of(keys: &[&str]) -> Self {
