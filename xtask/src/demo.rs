@@ -1,6 +1,6 @@
 //! Shows the whole line on this machine: files go in, tables come out.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -42,9 +42,8 @@ pub async fn run(settings: &ChoreSettings, keep: bool) -> Result<()> {
         let line = steps.wait_for(title, start).await?;
         load_samples(&mut steps, settings, &tools, line.deployment()).await?;
         steps.print_summary();
-        println!(
-            "\nEverything is stopped again. To keep it and load files of yours: cargo xtask demo --keep"
-        );
+        println!("\nEverything is stopped again; the report stands in {}.", report().display());
+        println!("To keep it running and load files of yours: cargo xtask demo --keep");
     }
     Ok(())
 }
@@ -98,7 +97,8 @@ async fn load_samples(
     // One of the samples is broken on purpose: 2 says that some records are missing.
     let loaded = steps.wait_for(&title, command_line.show(&arguments, &[0, 2])).await;
     loaded.with_context(|| last_words(tools, deployment))?;
-    look(steps, &command_line).await
+    look(steps, &command_line).await?;
+    write_report(steps, &command_line).await
 }
 
 /// Shows what a person would look at: the tables, a few rows, and why a record is missing.
@@ -113,6 +113,21 @@ async fn look(steps: &mut Steps, command_line: &CommandLine<'_>) -> Result<()> {
         command_line.show(&["status", BROKEN_SAMPLE], &[0]).await
     };
     steps.wait_for("Look at the tables, at rows, and at the file with a broken line", look).await
+}
+
+/// Writes the report of what was loaded. It stays when the demo ends.
+async fn write_report(steps: &mut Steps, command_line: &CommandLine<'_>) -> Result<()> {
+    let report = report();
+    // That of an earlier demo.
+    std::fs::remove_file(&report).ok();
+    let title = format!("Write the report of the samples to {}", report.display());
+    let arguments = [OsStr::new("report"), OsStr::new("--out"), report.as_os_str()];
+    steps.wait_for(&title, command_line.show(&arguments, &[0])).await
+}
+
+/// Returns where the report is written.
+fn report() -> PathBuf {
+    workspace::root().join("target/demo-report.html")
 }
 
 fn last_words(tools: &Tools, deployment: &Deployment) -> String {
@@ -145,6 +160,9 @@ It is still running. Next:
   cargo xtask upload FILE-OR-FOLDER…   load files of yours, and wait for their rows
   cargo xtask show                     the tables; with a name, its rows: cargo xtask show Observation
   cargo xtask flatfire status          what became of the files; with the key of one, why
+  cargo xtask flatfire report --out report.html
+                                       a page about everything that is loaded; that of the samples stands in
+                                       {report}
   cargo xtask stop                     end it and remove its data
 
 Other programs reach it as well:
@@ -153,5 +171,6 @@ Other programs reach it as well:
     aws --endpoint-url {endpoint} --region {REGION} s3 cp FILE {upload_to}
 The README says under \"Developing\" how to run the function by itself.",
         upload_to = outputs.upload_to,
+        report = report().display(),
     );
 }
