@@ -53,7 +53,7 @@ pub(super) fn of_days(report: &DatabaseReport) -> anyhow::Result<Page> {
         ("rejects", "Records that were set aside", rejects(report, &days)?, vec![status, "flatfire explain"]),
         ("exports", "Exports", exports(report), vec!["flatfire status --exports"]),
         ("erasures", "Erasures", vec![erasures(report)], vec![json.as_str()]),
-        ("quality", "Data quality", quality::blocks(report), vec![json.as_str()]),
+        ("quality", "Data quality", quality::blocks(report), vec!["flatfire quality"]),
         ("tables", "Tables and columns", tables::blocks(report), schema.into()),
     ];
     let time = match report.days.len() {
