@@ -122,7 +122,7 @@ impl BarPlot {
         let mut chart = ChartBuilder::on(&root)
             .margin(6)
             .x_label_area_size(26)
-            .y_label_area_size(54)
+            .y_label_area_size(66)
             .build_cartesian_2d((0..bars - 1).into_segmented(), 0.0..highest * 1.04)?;
         let every = bars.div_ceil(size.labels);
         let label = |index: &SegmentValue<usize>| match index {
