@@ -36,9 +36,9 @@ pub(crate) async fn run(arguments: QualityArguments) -> anyhow::Result<Outcome> 
         spinner.set_position(step.done as u64);
         spinner.set_message(format!("{} of {} questions  {}", step.done, step.of, step.table));
     };
-    let findings = check_quality(&*store, process::milliseconds_now(), &progress).await;
+    let findings = check_quality(&*store, process::milliseconds_now(), None, &progress).await;
     spinner.finish_and_clear();
-    let findings = findings?;
+    let findings = findings?.findings;
     if arguments.json {
         findings.iter().try_for_each(|finding| console::print_json(&object(finding)))?;
     } else if !findings.is_empty() {

@@ -10,6 +10,7 @@ mod tables;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use askama::Template as _;
@@ -46,6 +47,9 @@ pub(crate) struct ReportArguments {
     /// Write the names of files: without it they are a folder and a short hash, because a name may be that of a patient
     #[arg(long)]
     file_names: bool,
+    /// Check the data for so many seconds at most, small tables first; 0: as long as it takes
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    check_seconds: u64,
     /// Print everything that the page shows as one JSON object instead
     #[arg(long)]
     json: bool,
@@ -101,14 +105,16 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 impl ReportArguments {
     fn request(&self, now: i64) -> ReportRequest {
         let has_file_names = self.file_names;
+        let check_time = (self.check_seconds > 0).then(|| Duration::from_secs(self.check_seconds));
         if let Some(first) = self.month {
             let (since, until) = (midnight(first), midnight(first.saturating_add(1.month())));
-            return ReportRequest { now, since, until, scope: ReportScope::Month, has_file_names };
+            let scope = ReportScope::Month;
+            return ReportRequest { now, since, until, scope, has_file_names, check_time };
         }
         let today = day_of(now);
         let since = today - i64::from(self.days - 1) * DAY_MILLISECONDS;
         let until = today + DAY_MILLISECONDS;
-        ReportRequest { now, since, until, scope: ReportScope::Days, has_file_names }
+        ReportRequest { now, since, until, scope: ReportScope::Days, has_file_names, check_time }
     }
 }
 

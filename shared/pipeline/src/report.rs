@@ -62,6 +62,8 @@ pub struct DatabaseReport {
     pub tables: Vec<TableFill>,
     /// What the checks of data quality found, of a report of days.
     pub findings: Vec<ReportedFinding>,
+    /// The tables that were not checked to the end in [`ReportRequest::check_time`].
+    pub unchecked: Vec<String>,
 }
 
 /// Gathers a report. Counts rows of every table, and checks them, if the tables are part of it.
@@ -82,12 +84,12 @@ pub async fn gather(
     progress("exports", 0, 0);
     let exports = completeness::read(store, request).await?;
     let erasures = store.erasures(since, until).await?;
-    let (tables, findings) = match scope {
+    let (tables, (findings, unchecked)) = match scope {
         ReportScope::Days => {
             let tables = tables::read(store, progress).await?;
             (tables, findings::read(store, request, progress).await?)
         }
-        ReportScope::Month => (Vec::new(), Vec::new()),
+        ReportScope::Month => (Vec::new(), (Vec::new(), Vec::new())),
     };
     let total = ActivityCounts::sum(days.iter().map(|day| &day.sums));
     Ok(DatabaseReport {
@@ -106,5 +108,6 @@ pub async fn gather(
         erasures,
         tables,
         findings,
+        unchecked,
     })
 }

@@ -11,8 +11,24 @@ const LISTED: usize = 200;
 
 /// Returns the findings with their words.
 pub(super) fn blocks(report: &DatabaseReport) -> Vec<PageBlock> {
+    unfinished(&report.unchecked).into_iter().chain(found(report)).collect()
+}
+
+/// Names the tables that were not checked to the end.
+fn unfinished(tables: &[String]) -> Option<PageBlock> {
+    (!tables.is_empty()).then(|| {
+        let tables = tables.join(", ");
+        PageBlock::Paragraph(format!(
+            "These tables were not checked to the end in the time that a report has for it: {tables}. The command \
+             flatfire quality takes as long as it needs."
+        ))
+    })
+}
+
+fn found(report: &DatabaseReport) -> Vec<PageBlock> {
     if report.findings.is_empty() {
-        return vec![PageBlock::Paragraph("The checks of the data found nothing.".to_owned())];
+        let which = if report.unchecked.is_empty() { "The checks" } else { "The checks that were done" };
+        return vec![PageBlock::Paragraph(format!("{which} found nothing."))];
     }
     let more = report.findings.len().saturating_sub(LISTED);
     let table = PageTable {
@@ -37,4 +53,18 @@ fn row(finding: &ReportedFinding) -> Vec<PageCell> {
         PageCell::number(grouped(*count)).with_detail(Some(share)),
         PageCell::text(words.map_or_else(|| "–".to_owned(), |words| plain(words.remedy))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unfinished;
+    use crate::report::page::PageBlock;
+
+    #[test]
+    fn tables_that_are_not_checked_to_the_end_are_named() {
+        assert!(unfinished(&[]).is_none());
+        let tables = ["Condition".to_owned(), "Observation".to_owned()];
+        let Some(PageBlock::Paragraph(text)) = unfinished(&tables) else { panic!("no paragraph") };
+        assert!(text.contains("Condition, Observation"), "{text}");
+    }
 }

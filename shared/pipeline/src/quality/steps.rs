@@ -76,6 +76,11 @@ impl<'t> QualityStep<'t> {
         }
     }
 
+    /// Returns whether the step reads every text of a table or compares whole rows, which takes longest.
+    pub(super) const fn reads_every_text(&self) -> bool {
+        matches!(self, Self::Rows { .. } | Self::Repetition { .. })
+    }
+
     /// Asks and judges. References to types that the archive holds are none to nothing.
     pub(super) async fn run(
         &self,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::quality::{QualityFinding, QualityProgress, check_quality};
+use crate::quality::{QualityAnswer, QualityFinding, QualityProgress, check_quality};
 use crate::store::{ColumnEntry, Store, StoreError};
 
 use super::request::{ReportProgress, ReportRequest};
@@ -27,16 +27,18 @@ pub struct ReportedFinding {
     pub detail: Option<String>,
 }
 
-/// Checks the tables and the ledger.
+/// Checks the tables and the ledger. Returns the findings, and the tables that were not checked to the end.
 pub(super) async fn read(
     store: &dyn Store,
     request: &ReportRequest,
     progress: &ReportProgress<'_>,
-) -> Result<Vec<ReportedFinding>, StoreError> {
+) -> Result<(Vec<ReportedFinding>, Vec<String>), StoreError> {
     let show = |at: QualityProgress<'_>| progress(at.table, at.done, at.of);
-    let findings = check_quality(store, request.now, &show).await?;
+    let answer = check_quality(store, request.now, request.check_time, &show).await?;
+    let QualityAnswer { findings, unfinished } = answer;
+    let unfinished = unfinished.into_iter().collect();
     if findings.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), unfinished));
     }
     let columns = store.columns().await?;
     let is_of_data = |entry: &&ColumnEntry| entry.is_unknown || entry.url.is_some();
@@ -51,7 +53,7 @@ pub(super) async fn read(
         let QualityFinding { check, table, count, of, detail, .. } = finding;
         ReportedFinding { check, table, column, count, of, detail }
     });
-    Ok(reported.collect())
+    Ok((reported.collect(), unfinished))
 }
 
 /// Returns whether a column is the one of a finding, or one of its element.

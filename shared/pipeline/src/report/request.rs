@@ -1,5 +1,7 @@
 //! What a report is asked for.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::store::report::{CountedAttempt, LoadSpan};
@@ -17,6 +19,8 @@ pub struct ReportRequest {
     pub scope: ReportScope,
     /// Whether names of files are part of it.
     pub has_file_names: bool,
+    /// How long the data may be checked; `None`: as long as it takes.
+    pub check_time: Option<Duration>,
 }
 
 /// What is reported.

@@ -8,6 +8,7 @@ mod feeds;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, Choices};
@@ -55,7 +56,7 @@ async fn load<S: Store + 'static>(store: &Arc<S>, resources: &[Value], settings:
 }
 
 async fn find(store: &impl Store) -> Vec<QualityFinding> {
-    check_quality(store, TODAY, &|_| {}).await.unwrap()
+    check_quality(store, TODAY, None, &|_| {}).await.unwrap().findings
 }
 
 fn counts(findings: &[QualityFinding]) -> Expected {
@@ -119,6 +120,20 @@ fn every_check_is_met_by_a_defect() {
     let met: BTreeSet<&str> = expected.keys().map(|(check, ..)| *check).chain(feeds::CHECKS).collect();
     let all: BTreeSet<&str> = QualityCheck::ALL.iter().map(|check| check.code()).collect();
     assert_eq!(met, all);
+}
+
+/// What is not counted in time is named, and nothing of it is told.
+#[tokio::test]
+async fn tables_that_are_not_checked_in_time_are_named() {
+    let (resources, _) = with_defects(2);
+    let memory = Arc::new(MemoryStore::default());
+    load(&memory, &resources, Settings::default()).await;
+    let all = check_quality(&*memory, TODAY, None, &|_| {}).await.unwrap();
+    assert!(!all.findings.is_empty() && all.unfinished.is_empty());
+    let none = check_quality(&*memory, TODAY, Some(Duration::ZERO), &|_| {}).await.unwrap();
+    assert!(none.findings.is_empty());
+    let tables: BTreeSet<String> = all.findings.iter().map(|finding| finding.table.clone()).collect();
+    assert!(none.unfinished.is_superset(&tables), "{:?}", none.unfinished);
 }
 
 #[tokio::test]

@@ -183,8 +183,14 @@ async fn a_report_of_a_month_says_what_became_of_failures() {
         // The refused file came again, in a later version.
         let again = Spec { created: 6 * DAY, ..spec("in/d.json", 6 * DAY, Status::Done) };
         crate::overview::enter_version(&store, &again, "v2").await;
-        let request =
-            |scope| ReportRequest { now: 40 * DAY, since: 0, until: 31 * DAY, scope, has_file_names: true };
+        let request = |scope| ReportRequest {
+            now: 40 * DAY,
+            since: 0,
+            until: 31 * DAY,
+            scope,
+            has_file_names: true,
+            check_time: None,
+        };
         let report = gather(&*store, &request(ReportScope::Month), &|_, _, _| {}).await.unwrap();
         let fates: Vec<_> = report
             .failures

@@ -58,7 +58,7 @@ async fn check(loads: &[Load], expected: &[(&str, &str, u64)]) {
     let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(scratch.sink().await)];
     for store in stores {
         enter(&store, loads).await;
-        let found = check_quality(&*store, TODAY, &|_| {}).await.unwrap();
+        let found = check_quality(&*store, TODAY, None, &|_| {}).await.unwrap().findings;
         let told: Vec<_> =
             found.iter().map(|finding| (finding.check, &*finding.column, finding.count)).collect();
         assert_eq!(told, expected);
