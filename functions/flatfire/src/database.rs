@@ -12,7 +12,7 @@ use crate::settings::{Destination, Loading};
 /// Why there is no store to work on.
 #[derive(Debug, Error)]
 pub(crate) enum DatabaseError {
-    /// The arguments name none.
+    /// The connection failed.
     #[error("--to")]
     Connect(#[from] ConnectError),
     /// No store has addresses of this kind. The address may hold a password, so nothing of it is repeated.

@@ -1,6 +1,6 @@
-//! The command line: the same line as the Lambda, from a terminal.
+//! The command line: the same pipeline as the function's, from a terminal.
 //!
-//! The modules stand in the order in which an invocation meets them, then a command each. Without the feature `mongodb`
+//! There is a module for each command, and some that commands share. Without the feature `mongodb`
 //! there is no database, and without `s3` no bucket and no queue: `rows`, `check`, `schema` and `explain` need neither.
 
 #![cfg_attr(

@@ -56,7 +56,7 @@ pub struct Automatic {
 }
 
 impl Automatic {
-    /// Returns a flattener with an empty cache.
+    /// Returns automatic rows by these settings, with an empty cache.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self { settings, paths: PathCache::default(), findings: Structural::default() }

@@ -35,8 +35,8 @@
 //!                       └─ Defect
 //! ```
 //!
-//! [`Flattener`] goes all of it in one call. Its parts can be used alone, and the modules are in the order in which a
-//! resource meets them:
+//! [`Flattener`] goes all of it in one call. Its parts can be used alone, as `flatfire-pipeline` does with
+//! [`catalog::ResourceFlattener`]:
 //!
 //! - [`json`] parses bytes into a tape of spans; [`resource`] proves that it is a resource; [`defect`] says what is
 //!   wrong with it;

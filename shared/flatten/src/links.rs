@@ -1,4 +1,4 @@
-//! Links: the keys behind the `fullUrl`s of one Bundle, so that `urn:` references join.
+//! Links: the keys behind the `fullUrl`s of one Bundle, so that references by `urn:` or by URL join.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ const LONGEST_BASE: usize = 2_048;
 
 type Uuid = [u8; 16];
 
-/// What is known of a URN.
+/// What is known of a URN or URL of a `fullUrl`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
     /// The target's key.

@@ -54,8 +54,8 @@ pub enum Value<'a> {
     Text(&'a str),
     /// A moment: milliseconds since 1970-01-01T00:00:00Z.
     Instant(i64),
-    /// The key of a reference to `urn:…` within the Bundle whose target has not been seen yet: the text is
-    /// the URN. It becomes [`Value::Text`] of the target's key, or the cell is left out.
+    /// The key of a reference within the Bundle whose target has not been seen yet: the text is the `fullUrl`, a URN or
+    /// a URL. It becomes [`Value::Text`] of the target's key, or the cell is left out.
     Pending(&'a str),
     /// The same in a view's row, which has all of its columns: it becomes the target's key, or null.
     PendingOrNull(&'a str),

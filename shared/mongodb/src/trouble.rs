@@ -82,8 +82,8 @@ impl Trouble {
         }
     }
 
-    /// A write that is not yet durable: it may have been made, so it is made again. Only a cluster that cannot
-    /// ever satisfy the concern (100) is stopped for.
+    /// Returns what follows from a write that is not yet durable: it may have been made, so it is made again. The load
+    /// stops only for a concern that the cluster does not know (79) or can never satisfy (100).
     pub(crate) fn of_write_concern(code: i32) -> Self {
         let refusal = Refusal::of_code(code).filter(|_| matches!(code, 79 | 100));
         refusal.map_or_else(|| Self::Transient(named(code)), Self::Stop)

@@ -83,7 +83,7 @@ pub struct Assembler {
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
     first: u64,
-    /// Returns offset and ordinal of the first record that has not been taken.
+    /// Offset and ordinal of the first record that has not been taken.
     next: (u64, u64),
     bundle: OpenBundle,
     /// What is left of the Bundles before.

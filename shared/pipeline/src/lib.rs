@@ -5,7 +5,8 @@
 //!                               └─ Defect → Reject ─┘   (same batch, same store, nothing lost)
 //! ```
 //!
-//! The modules are in the order of that line.
+//! The first modules are in the order of that line; then come stores, checks of data and reports, and the driver,
+//! `load`.
 
 pub mod notification;
 pub mod object;

@@ -1,8 +1,8 @@
 //! Stores: where rows, the ledger and the dictionary of columns live.
 //!
 //! A store implements [`RowStore`], [`LoadStore`], [`Admin`], [`ReportStore`] and [`QualityStore`]. Plain structs cross
-//! this border, so neither this crate nor its users know a database. Each store has its own way to keep the promises below; one contract suite
-//! (`tests/contract`) checks all of them.
+//! this border, so this crate knows no database. Each store has its own way to keep the promises below; one contract
+//! suite (`tests/contract`) checks all of them.
 
 pub mod admin;
 mod column;

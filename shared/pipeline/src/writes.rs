@@ -162,7 +162,7 @@ impl Writes {
     ) -> Result<(), Interrupted> {
         let (number, written) = match ended {
             Ok(ended) => ended,
-            // A panic stays a panic: the Lambda runtime makes a failed invocation of it.
+            // A panic stays a panic: the caller's handler catches it, so that one message fails.
             Err(failure) => match failure.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => return Err(Interrupted::Write { code: "cancelled".to_owned() }),

@@ -104,6 +104,7 @@ impl<'a> Reading<'a> {
             is_last,
             decoder: point
                 .map_or_else(|| Decoder::new(limits.decode), |point| Decoder::resume(limits.decode, point)),
+            // Made again in `begin_at`, where the time of the object is known.
             assembler: Assembler::new(Arc::clone(object), Arc::clone(&pipeline.catalog), limits.batch),
             writes,
             completions: COMPLETIONS_PER_RESOURCE * limits.batch.resources,
