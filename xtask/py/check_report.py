@@ -29,7 +29,9 @@ from bson.int64 import Int64
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATABASE = "flatfire_report_check"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+# Where /dev/shm is small, as in containers, the browser would die without the last of these.
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+         "--disable-dev-shm-usage"]
 FLAGS += ["--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=4000"]
 # Dark and light, as Blink numbers them.
 SCHEMES = {"dark": 0, "light": 1}

@@ -117,9 +117,8 @@ fn volume(report: &DatabaseReport) -> Option<String> {
     let total = &report.total;
     let set_aside = match total.rejected {
         0 => "none was set aside".to_owned(),
-        rejected => {
-            format!("{} were set aside ({})", grouped(rejected), percent(rejected, total.records))
-        }
+        1 => format!("one was set aside ({})", percent(1, total.records)),
+        rejected => format!("{} were set aside ({})", grouped(rejected), percent(rejected, total.records)),
     };
     (total.records > 0).then(|| {
         format!(
