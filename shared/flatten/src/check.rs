@@ -18,7 +18,7 @@ use crate::model::ResourceTypes;
 
 pub use gates::{Gate, Gates, Survey};
 
-pub(crate) use bindings::codes;
+pub use bindings::required_codes;
 pub use mandatory::mandatory_elements;
 
 pub(crate) use mandatory::{met_by, required};

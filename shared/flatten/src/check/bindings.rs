@@ -50,7 +50,8 @@ const LINK_TYPES: &[&str] = &["replaced-by", "replaces", "refer", "seealso", "re
 
 /// Returns the codes that an element may have in some release; none where its value set is large, open or changes with the
 /// releases beyond recognition.
-pub(crate) fn codes(carrier: &str, element: &str) -> Option<&'static [&'static str]> {
+#[must_use]
+pub fn required_codes(carrier: &str, element: &str) -> Option<&'static [&'static str]> {
     let codes = match (carrier, element) {
         ("Patient" | "Patient.contact" | "Person" | "Practitioner" | "RelatedPerson", "gender") => GENDERS,
         ("ContactPoint", "use") => CONTACT_USES,

@@ -88,8 +88,9 @@ pub(super) const TARGETS: [(&str, &str, &[&str]); 24] = [
     ("ServiceRequest", "encounter", &["Encounter"]),
 ];
 
-/// Codes of required value sets, by resource type and element: those of every release from DSTU2 on.
-pub(super) const STATUSES: [(&str, &str, &[&str]); 24] = [
+/// Codes of required value sets, by resource type and element: those of every release from DSTU2 on. What
+/// `flatten::check::required_codes` has is not repeated.
+pub(super) const STATUSES: [(&str, &str, &[&str]); 23] = [
     (
         "Appointment",
         "status",
@@ -276,23 +277,6 @@ pub(super) const STATUSES: [(&str, &str, &[&str]); 24] = [
         ],
     ),
     (
-        "Observation",
-        "status",
-        &[
-            "registered",
-            "specimen-in-process",
-            "preliminary",
-            "final",
-            "amended",
-            "corrected",
-            "appended",
-            "cancelled",
-            "entered-in-error",
-            "unknown",
-            "cannot-be-obtained",
-        ],
-    ),
-    (
         "Procedure",
         "status",
         &[
@@ -337,9 +321,6 @@ pub(super) const STATUSES: [(&str, &str, &[&str]); 24] = [
         ],
     ),
 ];
-
-/// administrative-gender
-pub(super) const GENDERS: [&str; 4] = ["male", "female", "other", "unknown"];
 
 /// What two resources have in common that say the same, by resource type: the column that findings name comes first; the
 /// column of a number may follow.

@@ -1,13 +1,13 @@
 //! Checks that look at one row at a time: each is a condition, made for the elements that a table has.
 
-use flatten::check::mandatory_elements;
+use flatten::check::{mandatory_elements, required_codes};
 use flatten::model::Primitive;
 
 use crate::store::quality::{DATE_LENGTH, MOMENT_SUFFIX, RowCondition, TextTest};
 
 use super::catalogue::QualityCheck;
 use super::elements::{CheckedTable, ComplexElement, ElementFields, ScalarElement, any, without};
-use super::facts::{GENDERS, PAST_ELEMENTS, PLACEHOLDERS, STATUSES, SUBJECTS, TARGETS, WRONGLY_DECODED};
+use super::facts::{PAST_ELEMENTS, PLACEHOLDERS, STATUSES, SUBJECTS, TARGETS, WRONGLY_DECODED};
 
 const DAY: i64 = 86_400_000;
 
@@ -205,7 +205,8 @@ impl<'t> RowChecks<'t> {
                 self.add_text(element, QualityCheck::WrongEncoding, &TextTest::Contains(WRONGLY_DECODED));
             }
             Primitive::Code if path.ends_with(".gender") => {
-                self.add_outside(element, QualityCheck::GenderOutsideValueSet, &GENDERS);
+                let genders = required_codes("Patient", "gender").unwrap_or_default();
+                self.add_outside(element, QualityCheck::GenderOutsideValueSet, genders);
             }
             Primitive::Date | Primitive::DateTime | Primitive::Instant => self.add_date(element),
             _ => {}
@@ -253,7 +254,10 @@ impl<'t> RowChecks<'t> {
     /// Adds what concerns a resource as a whole.
     fn add_resource(&mut self) {
         let kind = &*self.table.resource_type;
-        for (_, element, codes) in STATUSES.into_iter().filter(|(known, ..)| *known == kind) {
+        let statuses = STATUSES.into_iter().filter(|(known, ..)| *known == kind);
+        let statuses = statuses.map(|(_, element, codes)| (element, codes));
+        let of_checks = required_codes(kind, "status").map(|codes| ("status", codes));
+        for (element, codes) in statuses.chain(of_checks) {
             if self.table.has(element) {
                 let codes = codes.iter().map(|&code| code.to_owned()).collect();
                 let is_known = RowCondition::Text(element.to_owned(), TextTest::OneOf(codes));

@@ -63,7 +63,7 @@ pub enum TextTest {
     Blank,
     /// It has a digit.
     HasDigit,
-    /// It has a character that is none of ASCII's from `!` to `~`.
+    /// It has a character outside `!` to `~` of ASCII.
     HasOtherThanPrintableAscii,
     /// It has exactly so many characters.
     HasLength(usize),

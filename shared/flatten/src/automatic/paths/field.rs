@@ -88,7 +88,7 @@ impl Field {
             Some(column_type) => matches!(column_type, ColumnType::List(_)),
             None => element.uses.iter().all(|used| used.many),
         };
-        self.codes = check::codes(type_id.name(), element.name).unwrap_or_default();
+        self.codes = check::required_codes(type_id.name(), element.name).unwrap_or_default();
         if !self.codes.is_empty() {
             self.scalars = self.scalars.or(Scalars::CODED);
         }
