@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::quality::QualityFinding;
 use crate::store::report::{ErasureOutline, moment};
 use crate::store::{Store, StoreError};
 
 pub use activity::{ActivityCounts, DayActivity, MonthActivity};
 pub use completeness::{ExportCompleteness, OpenFile};
 pub use failures::{FailureFate, FileFailure, MAX_FAILURES};
-pub use findings::{ReportedFinding, UNNAMED_COLUMN};
+pub use findings::UNNAMED_COLUMN;
 pub use label::FileLabel;
 pub use request::{ReportProgress, ReportRequest, ReportScope};
 pub use tables::{ColumnFill, MAX_REPORTED_COLUMNS, SAMPLED_ROWS, TableFill, WHOLE_TABLE_ROWS};
@@ -61,7 +62,7 @@ pub struct DatabaseReport {
     /// The tables, of a report of days.
     pub tables: Vec<TableFill>,
     /// What the checks of data quality found, of a report of days.
-    pub findings: Vec<ReportedFinding>,
+    pub findings: Vec<QualityFinding>,
     /// The tables that were not checked to the end in [`ReportRequest::check_time`].
     pub unchecked: Vec<String>,
 }

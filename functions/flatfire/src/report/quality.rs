@@ -1,7 +1,7 @@
 //! What the checks of data quality found.
 
-use pipeline::quality::describe;
-use pipeline::report::{DatabaseReport, ReportedFinding};
+use pipeline::quality::{QualityFinding, describe};
+use pipeline::report::DatabaseReport;
 
 use super::page::{PageBlock, PageCell, PageTable, headers};
 use super::words::{grouped, percent, plain};
@@ -41,8 +41,8 @@ fn found(report: &DatabaseReport) -> Vec<PageBlock> {
     vec![PageBlock::Table(table)]
 }
 
-fn row(finding: &ReportedFinding) -> Vec<PageCell> {
-    let ReportedFinding { check, table, column, count, of, detail } = finding;
+fn row(finding: &QualityFinding) -> Vec<PageCell> {
+    let QualityFinding { check, table, column, count, of, detail } = finding;
     let words = describe(check);
     let title = words.map_or(*check, |words| words.title);
     let place = if column.is_empty() { table.clone() } else { format!("{table}: {column}") };

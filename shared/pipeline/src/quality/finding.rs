@@ -1,7 +1,9 @@
 //! What a check found.
 
+use serde::Serialize;
+
 /// What one data check counted: never a value of a patient.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct QualityFinding {
     /// The code of the check, such as `code-without-system`: [`describe`](super::describe) explains it.
     pub check: &'static str,

@@ -1,7 +1,5 @@
 //! What the checks of data quality found, without names that follow from data.
 
-use serde::Serialize;
-
 use crate::quality::{QualityAnswer, QualityFinding, QualityProgress, check_quality};
 use crate::store::{ColumnEntry, Store, StoreError};
 
@@ -10,29 +8,12 @@ use super::request::{ReportProgress, ReportRequest};
 /// Stands in place of a column whose name follows from data.
 pub const UNNAMED_COLUMN: &str = "a column of an extension or of an unknown element";
 
-/// What one check found in one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReportedFinding {
-    /// The code of the check.
-    pub check: &'static str,
-    /// The table, or `_loads`.
-    pub table: String,
-    /// The column or the element; the folder in `_loads`.
-    pub column: String,
-    /// How many rows, days or records have the defect.
-    pub count: u64,
-    /// Of how many.
-    pub of: u64,
-    /// More about it.
-    pub detail: Option<String>,
-}
-
 /// Checks the tables and the ledger. Returns the findings, and the tables that were not checked to the end.
 pub(super) async fn read(
     store: &dyn Store,
     request: &ReportRequest,
     progress: &ReportProgress<'_>,
-) -> Result<(Vec<ReportedFinding>, Vec<String>), StoreError> {
+) -> Result<(Vec<QualityFinding>, Vec<String>), StoreError> {
     let show = |at: QualityProgress<'_>| progress(at.table, at.done, at.of);
     let answer = check_quality(store, request.now, request.check_time, &show).await?;
     let QualityAnswer { findings, unfinished } = answer;
@@ -48,11 +29,7 @@ pub(super) async fn read(
         let is_named = is_in(&known) || !is_in(&of_data);
         if is_named { finding.column.clone() } else { UNNAMED_COLUMN.to_owned() }
     };
-    let reported = findings.into_iter().map(|finding| {
-        let column = name(&finding);
-        let QualityFinding { check, table, count, of, detail, .. } = finding;
-        ReportedFinding { check, table, column, count, of, detail }
-    });
+    let reported = findings.into_iter().map(|finding| QualityFinding { column: name(&finding), ..finding });
     Ok((reported.collect(), unfinished))
 }
 
