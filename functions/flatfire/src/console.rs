@@ -73,7 +73,7 @@ pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
 /// The sum in one line.
 pub(crate) fn sum(summary: &Summary) -> String {
     let Summary { records, loaded, unchanged, superseded, deleted, archived, rejected, rows, .. } = summary;
-    let mut fates = vec![format!("{loaded} loaded")];
+    let mut parts = vec![format!("{loaded} loaded")];
     let others = [
         (unchanged, "unchanged"),
         (superseded, "superseded"),
@@ -81,13 +81,13 @@ pub(crate) fn sum(summary: &Summary) -> String {
         (archived, "archived"),
         (rejected, "rejected"),
     ];
-    fates.extend(
-        others.iter().filter(|(count, _)| **count > 0).map(|(count, fate)| format!("{count} {fate}")),
+    parts.extend(
+        others.iter().filter(|(count, _)| **count > 0).map(|(count, word)| format!("{count} {word}")),
     );
     if summary.view_defects > 0 {
-        fates.push(format!("{} missing in a view", summary.view_defects));
+        parts.push(format!("{} missing in a view", summary.view_defects));
     }
-    format!("{records} records: {}; {rows} rows", fates.join(", "))
+    format!("{records} records: {}; {rows} rows", parts.join(", "))
 }
 
 #[cfg(test)]

@@ -121,8 +121,8 @@ pub(crate) async fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     let by = arguments.run_by.requester();
     let loader = FileLoader { by, form, ..FileLoader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
-        let settle = Duration::from_secs(arguments.settle);
-        return Ok(loader.watch(&arguments.files, settle).await);
+        let quiet = Duration::from_secs(arguments.settle);
+        return Ok(loader.watch(&arguments.files, quiet).await);
     }
     Ok(loader.load_all(&arguments.files).await)
 }

@@ -87,7 +87,7 @@ struct Round {
     failed: u64,
     empty: u64,
     /// Files that somebody may still be writing.
-    unsettled: u64,
+    unstable: u64,
 }
 
 /// Uploads files.
@@ -142,7 +142,7 @@ impl Pusher {
             sum.uploaded += round.uploaded;
             sum.unchanged += round.unchanged;
             (sum.failed, sum.empty) = (round.failed, round.empty);
-            let is_over = round.unsettled == 0 && !self.arguments.watch;
+            let is_over = round.unstable == 0 && !self.arguments.watch;
             if is_over {
                 break;
             }
@@ -191,11 +191,11 @@ impl Pusher {
         }
         let (failed, empty) = (found.unreadable.len() as u64, found.empty);
         let mut round = Round { failed, empty, ..Round::default() };
-        let settle = Duration::from_secs(self.arguments.settle);
-        let (settled, unsettled): (Vec<LocalFile>, Vec<LocalFile>) =
-            found.files.into_iter().partition(|file| file.has_settled(settle));
-        round.unsettled = unsettled.len() as u64;
-        let mut open = settled;
+        let quiet = Duration::from_secs(self.arguments.settle);
+        let (stable, unstable): (Vec<LocalFile>, Vec<LocalFile>) =
+            found.files.into_iter().partition(|file| file.is_stable(quiet));
+        round.unstable = unstable.len() as u64;
+        let mut open = stable;
         open.retain(|file| self.done.get(&file.path) != Some(&file.stamp));
         if open.is_empty() {
             return Ok(round);
@@ -232,7 +232,7 @@ impl Pusher {
             }
             // Somebody has written to it meanwhile.
             Ok(Uploaded::Changing) => {
-                round.unsettled += 1;
+                round.unstable += 1;
                 return;
             }
             Ok(Uploaded::Unchanged(object)) => {

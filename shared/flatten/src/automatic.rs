@@ -79,10 +79,10 @@ impl Automatic {
             no_links = Links::default();
             &no_links
         };
-        let mark = rows.savepoint();
+        let savepoint = rows.savepoint();
         let mut outcome = Ok(Structural::default());
         for policy in NamingPolicy::ALL {
-            rows.rewind(mark);
+            rows.rewind(savepoint);
             let source = ResourceInput { resource, key: context.key, links, settings: &self.settings };
             outcome = ResourceWriter::new(source, &mut self.paths, names, rows).write(policy);
             if !outcome.as_ref().is_err_and(|defect| defect.code == DefectCode::AmbiguousColumn) {

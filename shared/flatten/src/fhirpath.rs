@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The modules are in the order of that line. **To add a function, add a row to the table in
-//! `functions.rs`.** Whatever a path needs is settled when it is compiled: names, types, constants
+//! `functions.rs`.** Whatever a path needs is resolved when it is compiled: names, types, constants
 //! and regular expressions. Running it interprets no text and allocates only for the text that functions make.
 //!
 //! What a path sees: a primitive without a value (`null`, or an extension alone) is not an item; only `extension` and

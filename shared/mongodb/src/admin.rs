@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use bson::doc;
 use bson::oid::ObjectId;
 use flatten::indexes::Indexes;
-use pipeline::erasure::Marks;
+use pipeline::erasure::ErasureMarks;
 use pipeline::ledger::{Load, LoadFilter};
 use pipeline::retention::RetentionPolicy;
 use pipeline::store::admin::{
@@ -222,7 +222,7 @@ impl Admin for MongoStore {
         Ok(erasures::kept_out(&self.databases(), key).await?)
     }
 
-    async fn erasure_marks(&self) -> Result<Marks, StoreError> {
+    async fn erasure_marks(&self) -> Result<ErasureMarks, StoreError> {
         Ok(self.marks().await.map_err(DriverFailure::from)?)
     }
 

@@ -12,7 +12,7 @@ use mongodb::error::{Error, ErrorKind};
 use mongodb::options::ClientOptions;
 use tokio::sync::OnceCell;
 
-use pipeline::erasure::Marks;
+use pipeline::erasure::ErasureMarks;
 use pipeline::interrupted::Interrupted;
 
 use super::refusal::{Refusal, RefusedCommand};
@@ -54,7 +54,7 @@ pub struct Connection {
     /// How long a primary is looked for in a database that has answered.
     election: Duration,
     /// What makes the marks of erased resources, once it was needed.
-    secret: Arc<OnceCell<Marks>>,
+    secret: Arc<OnceCell<ErasureMarks>>,
 }
 
 /// Prepares a connection; nothing is connected before the first command. Options in the connection string come
@@ -90,7 +90,7 @@ impl Connection {
         &self.client
     }
 
-    pub(super) fn secret(&self) -> &OnceCell<Marks> {
+    pub(super) fn secret(&self) -> &OnceCell<ErasureMarks> {
         &self.secret
     }
 

@@ -232,10 +232,10 @@ impl<'b> Replacement<'b> {
             (
                 ReplacementCommand::Insert { place, documents }
                 | ReplacementCommand::Replace { place, documents },
-                CommandAnswer::Written(fates),
+                CommandAnswer::Written(outcomes),
             ) => {
-                for (&document, fate) in documents.iter().zip(fates) {
-                    self.take_written(*place, document, fate);
+                for (&document, outcome) in documents.iter().zip(outcomes) {
+                    self.take_written(*place, document, outcome);
                 }
             }
             (ReplacementCommand::Versions { place, documents }, CommandAnswer::Versions(found)) => {

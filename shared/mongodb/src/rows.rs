@@ -44,7 +44,7 @@ use chunks::{Chunk, UPDATE, cut};
 use expiry::TableExpiry;
 use indexes::TableIndexes;
 use notes::NoteCache;
-use parts::{Guard, Part, accounts_for_all, collection_of, enter, fates, statements_of, unanswered};
+use parts::{Guard, Part, accounts_for_all, collection_of, enter, statements_of, unanswered, write_outcomes};
 use retention::{Archive, ArchiveRetention};
 use schemas::SchemaCache;
 use views::ViewTables;
@@ -269,17 +269,17 @@ impl MongoStore {
             matches!(command, ReplacementCommand::Insert { .. }) || accounts_for_all(answer, count)
         };
         match self.send(place, chunk).await {
-            Ok(answer) if is_told(&answer) => Ok(fates(&answer, count)?),
+            Ok(answer) if is_told(&answer) => Ok(write_outcomes(&answer, count)?),
             // What has just been replaced is met as a document of the same version, as after a lost answer.
             Ok(_) => self.written_again(batch, command, place, first..first + count).await,
             Err(Trouble::Document(code)) if count == 1 => Ok(vec![WriteOutcome::Refused(code)]),
             Err(Trouble::Document(_)) => {
-                let mut fates_of_all = Vec::with_capacity(count);
+                let mut outcomes = Vec::with_capacity(count);
                 for statement in first..first + count {
-                    let fate = self.written_again(batch, command, place, statement..statement + 1).await?;
-                    fates_of_all.extend(fate);
+                    let again = self.written_again(batch, command, place, statement..statement + 1).await?;
+                    outcomes.extend(again);
                 }
-                Ok(fates_of_all)
+                Ok(outcomes)
             }
             Err(trouble) => Err(trouble.into()),
         }
@@ -293,16 +293,16 @@ impl MongoStore {
         place: DocumentPlace<'_>,
         statements: Range<usize>,
     ) -> Result<Vec<WriteOutcome>, Interrupted> {
-        let mut fates_of_all = Vec::with_capacity(statements.len());
+        let mut outcomes = Vec::with_capacity(statements.len());
         for chunk in statements_of(command, batch, statements, Guard::Query) {
             let count = chunk.count;
             match self.send(place, chunk).await {
-                Ok(answer) => fates_of_all.extend(fates(&answer, count)?),
-                Err(Trouble::Document(code)) if count == 1 => fates_of_all.push(WriteOutcome::Refused(code)),
+                Ok(answer) => outcomes.extend(write_outcomes(&answer, count)?),
+                Err(Trouble::Document(code)) if count == 1 => outcomes.push(WriteOutcome::Refused(code)),
                 Err(trouble) => return Err(trouble.into()),
             }
         }
-        Ok(fates_of_all)
+        Ok(outcomes)
     }
 
     /// Sends statements that nothing should stand against.

@@ -9,7 +9,7 @@ use bson::{Bson, Document as BsonDocument};
 
 use pipeline::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use pipeline::content::ContentHash;
-use pipeline::erasure::{Marks, SECRET_BYTES};
+use pipeline::erasure::{ErasureMarks, SECRET_BYTES};
 use pipeline::interrupted::Interrupted;
 use pipeline::store::RowStore;
 use pipeline::store::schema::FieldSchema;
@@ -102,13 +102,13 @@ impl SimulatedMongo {
 
     /// Returns what makes the marks of erased resources.
     #[must_use]
-    pub fn marks(&self) -> Marks {
-        Marks::new(&SECRET)
+    pub fn marks(&self) -> ErasureMarks {
+        ErasureMarks::new(&SECRET)
     }
 
     /// Takes the mark of an erased resource away: it may be written again. `false`: there is none.
     pub fn lift(&self, key: &str) -> bool {
-        self.lock().state.tombstones.remove(&Marks::new(&SECRET).of_resource(key)).is_some()
+        self.lock().state.tombstones.remove(&ErasureMarks::new(&SECRET).of_resource(key)).is_some()
     }
 
     /// How many statements have run so far.
@@ -315,7 +315,7 @@ impl State {
 
     /// The version of the mark that keeps a document's resource out.
     pub(super) fn mark(&self, batch: &WriteBatch, document: BatchDocument) -> Option<String> {
-        let mark = Marks::new(&SECRET).of_resource(&document.write_of(batch)?.key);
+        let mark = ErasureMarks::new(&SECRET).of_resource(&document.write_of(batch)?.key);
         self.tombstones.get(&mark).map(|mark| version_of(mark).to_owned())
     }
 
@@ -394,7 +394,7 @@ impl State {
 
     /// Takes the key of an erased resource from a reject.
     fn unname(&mut self, reject: &Reject) {
-        let mark = reject.resource.as_deref().map(|key| Marks::new(&SECRET).of_resource(key));
+        let mark = reject.resource.as_deref().map(|key| ErasureMarks::new(&SECRET).of_resource(key));
         if mark.is_some_and(|mark| self.tombstones.contains_key(&mark))
             && let Some(reject) = self.rejects.get_mut(&reject.id())
         {

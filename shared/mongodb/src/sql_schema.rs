@@ -215,7 +215,7 @@ impl KnownSchema {
 
 impl Additions {
     /// Returns whether the database need not be told anything.
-    pub(crate) const fn is_settled(&self, known: &KnownSchema) -> bool {
+    pub(crate) const fn is_needless(&self, known: &KnownSchema) -> bool {
         self.fields.is_empty() && (known.has_told || !self.leaves_out)
     }
 
@@ -433,7 +433,7 @@ mod tests {
         let mut known = KnownSchema::default();
         let mut wanted = table(1);
         known.enter(&known.additions(&wanted, usize::MAX));
-        assert!(known.additions(&wanted, usize::MAX).is_settled(&known));
+        assert!(known.additions(&wanted, usize::MAX).is_needless(&known));
         wanted.property_mut("c0").add(FieldType::Int);
         let list = wanted.property_mut("list");
         list.add(FieldType::Array);
@@ -470,7 +470,7 @@ mod tests {
         assert!(additions.statement("T").get_document("u").unwrap().contains_key("$set"));
         known.enter(&additions);
         assert_eq!(known.root().properties.len(), MAX_MADE_UP);
-        assert!(known.additions(&wanted, usize::MAX).is_settled(&known));
+        assert!(known.additions(&wanted, usize::MAX).is_needless(&known));
         let bytes = bson::serialize_to_vec(&table_document("T", known.root())).unwrap().len();
         assert!(bytes < 12 << 20, "{bytes}");
     }

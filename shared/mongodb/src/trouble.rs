@@ -127,7 +127,7 @@ mod tests {
     use pipeline::interrupted::Interrupted;
 
     #[test]
-    fn codes_have_their_fates() {
+    fn codes_have_their_outcomes() {
         for code in [50, 64, 91, 189, 10107, 11600, 11602, 13435, 13436, 112, 424_242] {
             assert!(Trouble::of_code(code).is_worth_another_try(), "{code}");
         }

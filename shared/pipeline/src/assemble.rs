@@ -467,7 +467,12 @@ impl Assembler {
             let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());
             self.bundle.references.remember(&names, &self.batch.rows, rows, &version);
         }
-        self.settle(Record { key, version, source, hash, frame: place }, resource, rows_before, outcome);
+        self.enter_outcome(
+            Record { key, version, source, hash, frame: place },
+            resource,
+            rows_before,
+            outcome,
+        );
     }
 
     fn make_room(&mut self) {
@@ -478,7 +483,7 @@ impl Assembler {
     }
 
     /// Puts into the batch what became of a resource whose rows begin at `rows_before`.
-    fn settle(
+    fn enter_outcome(
         &mut self,
         record: Record,
         resource: &Resource<'_>,

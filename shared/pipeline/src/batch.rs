@@ -224,7 +224,7 @@ pub enum Fate {
     Archived(Vec<u8>),
     /// An erasure: everything under its key is removed, and no version of it comes back while the mark exists.
     Erased {
-        /// [`Marks::of_resource`](crate::erasure::Marks::of_resource) of its key.
+        /// [`ErasureMarks::of_resource`](crate::erasure::ErasureMarks::of_resource) of its key.
         mark: String,
     },
 }

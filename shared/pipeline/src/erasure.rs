@@ -15,12 +15,12 @@ use crate::store::RowStore;
 use crate::version::Version;
 
 /// Every mark begins with it. It sorts behind the first letter of every resource type.
-pub const MARK: &str = "~";
+pub const MARK_PREFIX: &str = "~";
 
 /// Makes the marks of erased resources, with the secret of a database. The same key has the same mark in all programs
 /// that write to the database; without the secret nobody can find out which key a mark stands for.
 #[derive(Clone)]
-pub struct Marks {
+pub struct ErasureMarks {
     keyed: Hmac<Sha256>,
 }
 
@@ -35,7 +35,7 @@ pub const SECRET_BYTES: usize = 32;
 const RESOURCE: &[u8] = b"resource/";
 const OBJECT: &[u8] = b"object/";
 
-impl Marks {
+impl ErasureMarks {
     /// Makes marks with a secret.
     #[must_use]
     pub fn new(secret: &[u8; SECRET_BYTES]) -> Self {
@@ -48,26 +48,26 @@ impl Marks {
     /// Returns the mark of a resource's key: `~` and the HMAC-SHA-256 in hex.
     #[must_use]
     pub fn of_resource(&self, key: &str) -> String {
-        self.mark(RESOURCE, key)
+        self.hashed(RESOURCE, key)
     }
 
     /// Returns what replaces the name of an object, such as `bucket/key`.
     #[must_use]
     pub fn of_object(&self, name: &str) -> String {
-        self.mark(OBJECT, name)
+        self.hashed(OBJECT, name)
     }
 
-    fn mark(&self, kind: &[u8], name: &str) -> String {
+    fn hashed(&self, domain: &[u8], name: &str) -> String {
         let mut keyed = self.keyed.clone();
-        keyed.update(kind);
+        keyed.update(domain);
         keyed.update(name.as_bytes());
-        format!("{MARK}{}", hex(&keyed.finalize().into_bytes(), 32))
+        format!("{MARK_PREFIX}{}", hex(&keyed.finalize().into_bytes(), 32))
     }
 }
 
-impl fmt::Debug for Marks {
+impl fmt::Debug for ErasureMarks {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Marks(…)")
+        formatter.write_str("ErasureMarks(…)")
     }
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for Marks {
 #[derive(Debug)]
 pub struct Eraser<'a> {
     store: &'a dyn RowStore,
-    marks: Marks,
+    marks: ErasureMarks,
 }
 
 /// How often an erasure starts again because another writer has written the resource meanwhile.
@@ -83,7 +83,7 @@ const ROUNDS: usize = 5;
 
 impl<'a> Eraser<'a> {
     /// Makes an eraser. The marks must be those of the store.
-    pub const fn new(store: &'a dyn RowStore, marks: Marks) -> Self {
+    pub const fn new(store: &'a dyn RowStore, marks: ErasureMarks) -> Self {
         Self { store, marks }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Eraser<'a> {
 /// whatever stands under the key, in the tables, the archive and the tombstones. `tables` are those that can hold rows
 /// of it.
 #[must_use]
-pub fn batch(key: &str, tables: Vec<String>, marks: &Marks) -> WriteBatch {
+pub fn batch(key: &str, tables: Vec<String>, marks: &ErasureMarks) -> WriteBatch {
     let (bucket, object) = (String::new(), String::new());
     let object = ObjectRef { bucket, key: object, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let resource = ResourceWrite {
@@ -139,11 +139,11 @@ fn type_of(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::Marks;
+    use super::ErasureMarks;
 
     #[test]
     fn a_mark_is_the_keyed_hash_of_a_kind_and_a_name() {
-        let marks = Marks::new(&[7; 32]);
+        let marks = ErasureMarks::new(&[7; 32]);
         let mark = marks.of_resource("Patient/1");
         // printf resource/Patient/1 | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…07
         assert_eq!(mark, "~0343ad11515c6faa03c43d1cd84aab1764bbc9fc57fd122b47c55364703d15ab");
@@ -151,9 +151,9 @@ mod tests {
         let others = [
             marks.of_resource("Patient/2"),
             marks.of_object("Patient/1"),
-            Marks::new(&[8; 32]).of_resource("Patient/1"),
+            ErasureMarks::new(&[8; 32]).of_resource("Patient/1"),
         ];
         assert!(others.iter().all(|other| *other != mark && other.len() == mark.len()));
-        assert_eq!(format!("{marks:?}"), "Marks(…)");
+        assert_eq!(format!("{marks:?}"), "ErasureMarks(…)");
     }
 }

@@ -141,7 +141,7 @@ impl Pipeline {
             Begun::Unanswered(by) => {
                 let interruption = Interruption { by: &by, at: (job.clock)() };
                 let withdraw = || ledger.withdraw(&id, &attempt.lease.owner, interruption);
-                lease::give_up(limit.settle_until(), withdraw).await;
+                lease::give_up(limit.wait_for_writes_until(), withdraw).await;
                 return Err(by);
             }
         };
@@ -300,7 +300,7 @@ fn milliseconds(time: Duration) -> i64 {
 async fn release(run: &BegunAttempt<'_>, by: Interrupted, left: Left) -> Result<Loaded, Interrupted> {
     let interruption = Interruption { by: &by, at: (run.clock)() };
     let release = || run.ledger.release(&run.id, run.attempt, interruption, left);
-    lease::give_up(run.limit.settle_until(), release).await;
+    lease::give_up(run.limit.wait_for_writes_until(), release).await;
     Err(by)
 }
 

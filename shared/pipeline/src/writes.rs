@@ -26,13 +26,13 @@ pub(crate) struct Writes {
     durable: u64,
     /// What became of the records of the durable batches.
     summary: Summary,
-    /// The last mark before which everything is durable.
+    /// The last batch end before which everything is durable.
     checkpoint: Option<Checkpoint>,
 }
 
 /// A place in the object, behind the records of a batch.
 #[derive(Debug)]
-pub(crate) struct Mark {
+pub(crate) struct BatchEnd {
     /// The first byte behind.
     pub(crate) offset: u64,
     /// The ordinal of the next record.
@@ -48,7 +48,7 @@ struct Sent {
     /// What checks have found in its records.
     checks: BTreeMap<String, u64>,
     /// The place behind its records; `None` while completions of rows before it wait to be sent.
-    mark: Option<Mark>,
+    end: Option<BatchEnd>,
     /// How many resources it deletes.
     delete_entries: u64,
     /// The bytes of its rows.
@@ -79,14 +79,14 @@ impl Writes {
         &mut self,
         batch: WriteBatch,
         checks: BTreeMap<String, u64>,
-        mark: Option<Mark>,
+        end: Option<BatchEnd>,
     ) -> Result<(), Interrupted> {
         let (bytes, delete_entries) = (batch.rows.bytes(), batch.delete_entries());
         while !self.has_room(bytes) {
             self.join_one().await?;
         }
         let (store, number) = (Arc::clone(&self.store), self.durable + self.sent.len() as u64);
-        self.sent.push_back(Sent { checks, mark, delete_entries, bytes, written: None });
+        self.sent.push_back(Sent { checks, end, delete_entries, bytes, written: None });
         self.bytes += bytes;
         self.running.spawn(async move { (number, store.write(batch).await) });
         // A worker that only ever reads would not let the writes begin.
@@ -95,7 +95,7 @@ impl Writes {
     }
 
     /// Waits until everything that was sent is durable.
-    pub(crate) async fn settle(&mut self) -> Result<(), Interrupted> {
+    pub(crate) async fn wait_for_all(&mut self) -> Result<(), Interrupted> {
         while !self.running.is_empty() {
             self.join_one().await?;
         }
@@ -175,14 +175,14 @@ impl Writes {
             self.bytes -= sent.bytes;
         }
         while self.sent.front().is_some_and(|sent| sent.written.is_some()) {
-            let Some(Sent { checks, mark, delete_entries, written, .. }) = self.sent.pop_front() else {
+            let Some(Sent { checks, end, delete_entries, written, .. }) = self.sent.pop_front() else {
                 break;
             };
             self.summary += written.unwrap_or_default();
             self.summary.delete_entries += delete_entries;
             self.durable += 1;
             self.summary.add_checks(checks);
-            if let Some(Mark { offset, ordinal, line, records }) = mark {
+            if let Some(BatchEnd { offset, ordinal, line, records }) = end {
                 let summary = Summary { records, ..self.summary.clone() };
                 self.checkpoint = Some(Checkpoint { offset, ordinal, line, summary });
             }

@@ -97,7 +97,11 @@ pub(super) const INTERRUPTIONS: &[Code] = &[
     write("11000 DuplicateKey", "another document has that key", COMES_AGAIN),
     write("85 IndexOptionsConflict", "the collection has another index of that name", "drop it, or keep it"),
     write("86 IndexKeySpecsConflict", "the collection has another index of that name", "drop it, or keep it"),
-    write("other writers kept coming between", "many files hold the same resource", "nothing: it settles"),
+    write(
+        "other writers kept coming between",
+        "many files hold the same resource",
+        "nothing: the next attempt goes on",
+    ),
     write(
         "unreadable answer",
         "the database's answer is not one of MongoDB's",

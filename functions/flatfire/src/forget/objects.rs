@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeline::erasure::Marks;
+use pipeline::erasure::ErasureMarks;
 use pipeline::store::admin::{ErasedObject, ObjectName};
 use pipeline::store::standing::{RecordsOfObject, Standing};
 use pipeline::store::{Store, StoreError};
@@ -71,7 +71,7 @@ impl ErasedObjects {
 
     /// Returns what is kept of the objects of one resource. The name of an object that held nothing else is replaced by
     /// its mark.
-    pub(super) fn kept(&self, standing: &Standing, marks: &Marks) -> Vec<ErasedObject> {
+    pub(super) fn kept(&self, standing: &Standing, marks: &ErasureMarks) -> Vec<ErasedObject> {
         let of_load = |(load, record): (&String, &RecordsOfObject)| {
             let RecordsOfObject { bucket, key, version, ranges, .. } = record;
             let key =
@@ -84,7 +84,11 @@ impl ErasedObjects {
 
     /// Replaces the names of objects that held nothing else by their marks, in the ledger and wherever a load is named.
     /// Returns the names that stay: somebody is loading these objects at the moment, or has loaded more of them.
-    pub(super) async fn rename(&self, store: &dyn Store, marks: &Marks) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn rename(
+        &self,
+        store: &dyn Store,
+        marks: &ErasureMarks,
+    ) -> Result<Vec<String>, StoreError> {
         let loads: Vec<&str> = self.alone.iter().map(String::as_str).collect();
         let pointing = store.count_documents(&loads).await?;
         let mut stay = Vec::new();

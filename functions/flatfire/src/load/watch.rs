@@ -20,11 +20,11 @@ type FileStamp = (Option<u64>, i64);
 
 impl FileLoader {
     /// Loads what is there, and then what comes or changes, until somebody asks for an end.
-    pub(super) async fn watch(&self, files: &[PathBuf], settle: Duration) -> Outcome {
+    pub(super) async fn watch(&self, files: &[PathBuf], quiet: Duration) -> Outcome {
         let interrupt = Interrupt::default();
         tokio::select! {
             biased;
-            outcome = self.look_again_and_again(files, settle, &interrupt) => outcome,
+            outcome = self.look_again_and_again(files, quiet, &interrupt) => outcome,
             never = interrupt.listen(&self.bars) => match never {},
         }
     }
@@ -32,7 +32,7 @@ impl FileLoader {
     async fn look_again_and_again(
         &self,
         files: &[PathBuf],
-        settle: Duration,
+        quiet: Duration,
         interrupt: &Interrupt,
     ) -> Outcome {
         let mut loaded: BTreeMap<String, FileStamp> = BTreeMap::new();
@@ -46,8 +46,7 @@ impl FileLoader {
                 }
             }
             let mut ready = found.readable;
-            ready
-                .retain(|input| loaded.get(&input.name) != Some(&stamp(input)) && has_settled(input, settle));
+            ready.retain(|input| loaded.get(&input.name) != Some(&stamp(input)) && is_stable(input, quiet));
             if !ready.is_empty() {
                 let (_, ended) = self.load_each(&ready, Vec::new(), interrupt).await;
                 // The others are tried again.
@@ -69,7 +68,7 @@ const fn stamp(input: &Input) -> FileStamp {
     (input.bytes, input.modified)
 }
 
-fn has_settled(input: &Input, settle: Duration) -> bool {
+fn is_stable(input: &Input, quiet: Duration) -> bool {
     let age = u64::try_from(milliseconds_now() - input.modified).unwrap_or_default();
-    Duration::from_millis(age) >= settle
+    Duration::from_millis(age) >= quiet
 }

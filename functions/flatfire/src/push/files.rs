@@ -133,8 +133,8 @@ impl Found {
 
 impl LocalFile {
     /// Returns whether nothing has written to the file for so long. A time in the future counts as long ago.
-    pub(super) fn has_settled(&self, settle: Duration) -> bool {
-        self.stamp.modified.elapsed().map_or(true, |since| since >= settle)
+    pub(super) fn is_stable(&self, quiet: Duration) -> bool {
+        self.stamp.modified.elapsed().map_or(true, |since| since >= quiet)
     }
 
     /// Returns whether the file is as it was when it was looked at.
@@ -170,7 +170,7 @@ mod tests {
         let keys: Vec<_> = found.files.iter().map(|file| file.key.as_str()).collect();
         assert_eq!((&keys[..], found.empty), (&["b.json", "day 1+ü/a.ndjson"][..], 1));
         let file = &found.files[0];
-        assert!(file.has_settled(Duration::ZERO) && !file.has_settled(Duration::from_hours(1)));
+        assert!(file.is_stable(Duration::ZERO) && !file.is_stable(Duration::from_hours(1)));
         assert!(file.is_as_it_was());
         fs::write(&file.path, "{ }").unwrap();
         assert!(!file.is_as_it_was());

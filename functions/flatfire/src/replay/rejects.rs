@@ -33,7 +33,7 @@ use crate::outcome::Outcome;
 use crate::reject;
 
 /// What became of a reject.
-enum RejectFate {
+enum ReplayOutcome {
     /// Its rows stand; the reject is gone.
     Replayed,
     /// It is rejected still, perhaps for another reason.
@@ -65,10 +65,10 @@ pub(super) async fn replay(
     let (mut replayed, mut left) = (0_u64, 0_u64);
     for reject in rejects {
         match replayer.replay(&reject).await? {
-            RejectFate::Replayed => replayed += 1,
-            fate => {
+            ReplayOutcome::Replayed => replayed += 1,
+            outcome => {
                 left += 1;
-                let why = if let RejectFate::Left(why) = fate { why } else { "rejected again" };
+                let why = if let ReplayOutcome::Left(why) = outcome { why } else { "rejected again" };
                 let line = reject::line_of_stored(&reject, Some(&replayer.catalog));
                 console::line(&format!("{line}: {why}"));
             }
@@ -91,19 +91,19 @@ const fn is_cut(load: &Load) -> bool {
 }
 
 impl Replayer {
-    async fn replay(&mut self, reject: &StoredReject) -> anyhow::Result<RejectFate> {
+    async fn replay(&mut self, reject: &StoredReject) -> anyhow::Result<ReplayOutcome> {
         let Some(sha256) = &reject.sha256 else {
-            return Ok(RejectFate::Left("its bytes are no whole record; send the file again"));
+            return Ok(ReplayOutcome::Left("its bytes are no whole record; send the file again"));
         };
         let StoredSource { ordinal, offset, length, .. } = reject.source;
         let Some(line) = reject.line else {
-            return Ok(RejectFate::Left("it is not one of this version"));
+            return Ok(ReplayOutcome::Left("it is not one of this version"));
         };
         let Some(load) = self.load(&reject.load).await? else {
-            return Ok(RejectFate::Left("the ledger does not know its load"));
+            return Ok(ReplayOutcome::Left("the ledger does not know its load"));
         };
         let Some((storage, object)) = self.object(&load) else {
-            return Ok(RejectFate::Left("its object is gone"));
+            return Ok(ReplayOutcome::Left("its object is gone"));
         };
         let bytes = match record_bytes(&storage, &object, offset, length).await {
             Ok(bytes) => bytes,
@@ -111,10 +111,10 @@ impl Replayer {
             Err(ReadFailure::Interrupted(error)) => anyhow::bail!(console::explained(&error)),
         };
         let Some(bytes) = bytes.filter(|bytes| hex(&Sha256::digest(bytes), 32) == *sha256) else {
-            return Ok(RejectFate::Left("its object is gone, or is no longer what it was"));
+            return Ok(ReplayOutcome::Left("its object is gone, or is no longer what it was"));
         };
         if needs_bundle(&bytes) {
-            return Ok(RejectFate::Left("it needs its Bundle around it; replay the whole load"));
+            return Ok(ReplayOutcome::Left("it needs its Bundle around it; replay the whole load"));
         }
         let place = FramePlace { ordinal, offset, length, line };
         // What is rejected again is what its reading rejected: the next reading of the whole object makes it anew.
@@ -126,7 +126,7 @@ impl Replayer {
         assembler.take(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
             Some(batch) => self.write(reject, batch, offset, &assembler.take_dictionary()).await,
-            None => Ok(RejectFate::Left("nothing came of it")),
+            None => Ok(ReplayOutcome::Left("nothing came of it")),
         }
     }
 
@@ -137,14 +137,14 @@ impl Replayer {
         batch: WriteBatch,
         offset: u64,
         columns: &Dictionary,
-    ) -> anyhow::Result<RejectFate> {
+    ) -> anyhow::Result<ReplayOutcome> {
         let is_rejected = !batch.rejects.is_empty();
         let is_same = batch.rejects.iter().any(|again| again.id() == reject.id);
         let keys: Vec<String> = batch.resources.iter().map(|resource| resource.key.clone()).collect();
         let written = self.store.write(batch).await;
         let written = written.map_err(|error| anyhow::Error::msg(console::explained(&error)))?;
         if is_same {
-            return Ok(RejectFate::Again);
+            return Ok(ReplayOutcome::Again);
         }
         dictionary::fill(&self.ledger, &reject.load, SingleResource::Replayed { offset }, columns).await?;
         self.store.remove_reject(&reject.id).await?;
@@ -155,7 +155,7 @@ impl Replayer {
                 }
             }
         }
-        Ok(if is_rejected || written.rejected > 0 { RejectFate::Again } else { RejectFate::Replayed })
+        Ok(if is_rejected || written.rejected > 0 { ReplayOutcome::Again } else { ReplayOutcome::Replayed })
     }
 
     async fn load(&mut self, id: &str) -> anyhow::Result<Option<Load>> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Failure, InvocationFailure};
 use crate::log_names::LogKeys;
 use crate::settings::LogLevel;
-use doubles::{Bench, Fate, LARGE_OBJECT_QUEUE, VERSION, s3_record};
+use doubles::{Bench, LARGE_OBJECT_QUEUE, LoadScript, VERSION, s3_record};
 
 /// A batch of messages that are delivered for the first time, each with an identifier and a body.
 fn batch(messages: &[(&str, Value)]) -> Value {
@@ -57,10 +57,10 @@ fn keys(events: &[Event]) -> Vec<&str> {
 #[tokio::test]
 async fn exactly_the_failed_messages_are_named() {
     let bench = Bench::new(&[
-        ("in/b", Fate::Interrupted(interrupted())),
-        ("in/d", Fate::Panic),
-        ("in/e", Fate::Done(Status::Failed)),
-        ("in/f", Fate::Done(Status::Gone)),
+        ("in/b", LoadScript::Interrupted(interrupted())),
+        ("in/d", LoadScript::Panic),
+        ("in/e", LoadScript::Done(Status::Failed)),
+        ("in/f", LoadScript::Done(Status::Gone)),
     ])
     .await;
     let messages = ["a", "b", "c", "d", "e", "f"].map(|id| (id, put(&format!("in/{id}"))));
@@ -73,7 +73,7 @@ async fn exactly_the_failed_messages_are_named() {
 
 #[tokio::test]
 async fn a_failed_message_is_hidden_for_a_shorter_time_and_no_other() {
-    let bench = Bench::new(&[("in/b", Fate::Interrupted(interrupted()))]).await;
+    let bench = Bench::new(&[("in/b", LoadScript::Interrupted(interrupted()))]).await;
     bench.handle(batch(&[("a", put("in/a"))])).await.unwrap();
     bench.handle(delivered(2, &[("b", put("in/b"))])).await.unwrap();
     let calls = bench.calls();
@@ -89,7 +89,7 @@ async fn a_failed_message_is_hidden_for_a_shorter_time_and_no_other() {
 
 #[tokio::test]
 async fn a_queue_that_refuses_changes_nothing_of_the_answer() {
-    let bench = Bench::new(&[("in/b", Fate::Interrupted(interrupted()))]).await.with_a_refusing_queue();
+    let bench = Bench::new(&[("in/b", LoadScript::Interrupted(interrupted()))]).await.with_a_refusing_queue();
     let response = bench.handle(batch(&[("a", put("in/a")), ("b", put("in/b"))])).await.unwrap();
     assert_eq!(failed(&response), ["b"]);
 }
@@ -128,9 +128,11 @@ async fn what_needs_no_load_is_acknowledged() {
 
 #[tokio::test]
 async fn a_direct_invocation_succeeds_or_fails_as_a_whole() {
-    let bench =
-        Bench::new(&[("in/b", Fate::Interrupted(interrupted())), ("in/d", Fate::Done(Status::Partial))])
-            .await;
+    let bench = Bench::new(&[
+        ("in/b", LoadScript::Interrupted(interrupted())),
+        ("in/d", LoadScript::Done(Status::Partial)),
+    ])
+    .await;
     assert_eq!(bench.handle(put("in/a")).await, Ok(json!({"loads": ["done"]})));
     assert_eq!(bench.handle(put("in/d")).await, Ok(json!({"loads": ["partial"]})));
     let failure = bench.handle(put("in/b")).await.unwrap_err();
@@ -143,7 +145,7 @@ async fn a_direct_invocation_succeeds_or_fails_as_a_whole() {
 
 #[tokio::test]
 async fn a_panic_of_the_handler_fails_the_invocation_without_its_text() {
-    let bench = Bench::new(&[("in/a", Fate::PanicOutside)]).await;
+    let bench = Bench::new(&[("in/a", LoadScript::PanicOutside)]).await;
     for event in [put("in/a"), batch(&[("a", put("in/a"))])] {
         let failure = bench.handle(event).await.unwrap_err();
         assert_eq!(failure, InvocationFailure::Direct(Failure::Panicked));
@@ -182,7 +184,7 @@ async fn a_large_object_goes_to_the_queue_of_the_worker() {
 
 #[tokio::test]
 async fn every_object_of_a_message_is_tried_though_one_fails() {
-    let bench = Bench::new(&[("in/a", Fate::Interrupted(interrupted()))]).await;
+    let bench = Bench::new(&[("in/a", LoadScript::Interrupted(interrupted()))]).await;
     let several = json!({"Records": [s3_record("in/a"), s3_record("in/b")]});
     let response = bench.handle(batch(&[("m", several.clone())])).await.unwrap();
     assert_eq!(failed(&response), ["m"]);
@@ -222,7 +224,7 @@ async fn a_message_for_an_object_that_is_not_watched_fails_and_nothing_is_loaded
 
 #[tokio::test]
 async fn a_load_that_meets_the_deadline_goes_on_in_a_message_of_its_own() {
-    let bench = Bench::new(&[("in/a b", Fate::Interrupted(Interrupted::Deadline))]).await;
+    let bench = Bench::new(&[("in/a b", LoadScript::Interrupted(Interrupted::Deadline))]).await;
     let response = bench.handle(batch(&[("a", put("in/a b"))])).await.unwrap();
     assert!(failed(&response).is_empty());
     let calls = bench.calls();
@@ -239,10 +241,10 @@ async fn a_load_that_meets_the_deadline_goes_on_in_a_message_of_its_own() {
 
 #[tokio::test]
 async fn a_continuation_that_cannot_be_sent_is_a_failed_message() {
-    let fates = [("in/a", Fate::Interrupted(Interrupted::Deadline))];
-    let refused = Bench::new(&fates).await.with_a_refusing_queue();
+    let scripts = [("in/a", LoadScript::Interrupted(Interrupted::Deadline))];
+    let refused = Bench::new(&scripts).await.with_a_refusing_queue();
     assert_eq!(failed(&refused.handle(batch(&[("a", put("in/a"))])).await.unwrap()), ["a"]);
-    let alone = Bench::new(&fates).await.without_a_queue();
+    let alone = Bench::new(&scripts).await.without_a_queue();
     let failure = alone.handle(put("in/a")).await.unwrap_err();
     assert_eq!(failure, InvocationFailure::Direct(Failure::Interrupted(Interrupted::Deadline)));
 }
@@ -285,9 +287,11 @@ async fn a_failed_message_without_an_identifier_fails_the_batch() {
 
 #[tokio::test]
 async fn one_line_an_object_says_what_became_of_it() {
-    let bench =
-        Bench::new(&[("in/b", Fate::Done(Status::Partial)), ("in/c", Fate::Interrupted(interrupted()))])
-            .await;
+    let bench = Bench::new(&[
+        ("in/b", LoadScript::Done(Status::Partial)),
+        ("in/c", LoadScript::Interrupted(interrupted())),
+    ])
+    .await;
     bench.handle(batch(&[("a", put("in/a")), ("b", put("in/b")), ("c", put("in/c"))])).await.unwrap();
     let handled = bench.lines("object handled");
     assert_eq!(handled.len(), 2);
@@ -309,19 +313,19 @@ async fn one_line_an_object_says_what_became_of_it() {
 
 #[tokio::test]
 async fn a_key_stands_in_the_log_only_where_the_deployment_says_so() {
-    let fates = [
-        ("in/CANARY-1", Fate::Done(Status::Done)),
-        ("in/CANARY-2", Fate::Interrupted(Interrupted::Denied { code: "AccessDenied".into() })),
-        ("in/CANARY-3", Fate::Interrupted(Interrupted::Deadline)),
-        ("in/CANARY-4", Fate::Panic),
+    let scripts = [
+        ("in/CANARY-1", LoadScript::Done(Status::Done)),
+        ("in/CANARY-2", LoadScript::Interrupted(Interrupted::Denied { code: "AccessDenied".into() })),
+        ("in/CANARY-3", LoadScript::Interrupted(Interrupted::Deadline)),
+        ("in/CANARY-4", LoadScript::Panic),
     ];
     let keys = ["in/CANARY-1", "in/CANARY-2", "in/CANARY-3", "in/CANARY-4", "CANARY-5"];
     let messages = keys.map(|key| (key, put(key)));
-    let bench = Bench::new(&fates).await;
+    let bench = Bench::new(&scripts).await;
     bench.handle(batch(&messages)).await.unwrap();
     assert_eq!(bench.lines("").len(), 7, "{}", bench.log());
     assert!(!bench.log().contains("CANARY"), "{}", bench.log());
-    let plain = Bench::new(&fates).await.with_log(LogKeys::Plain, LogLevel::Info);
+    let plain = Bench::new(&scripts).await.with_log(LogKeys::Plain, LogLevel::Info);
     plain.handle(put("in/CANARY-1")).await.unwrap();
     assert_eq!(plain.lines("object handled")[0]["key"], json!("in/CANARY-1"));
     assert_eq!(plain.lines("object handled")[0]["key_hash"], Value::Null);
@@ -329,8 +333,9 @@ async fn a_key_stands_in_the_log_only_where_the_deployment_says_so() {
 
 #[tokio::test]
 async fn the_log_level_hides_what_is_below_it() {
-    let bench =
-        Bench::new(&[("in/b", Fate::Done(Status::Partial))]).await.with_log(LogKeys::Hash, LogLevel::Warn);
+    let bench = Bench::new(&[("in/b", LoadScript::Done(Status::Partial))])
+        .await
+        .with_log(LogKeys::Hash, LogLevel::Warn);
     bench.handle(put("in/a")).await.unwrap();
     bench.handle(put("in/b")).await.unwrap();
     let statuses: Vec<_> = bench.lines("").into_iter().map(|line| line["status"].clone()).collect();

@@ -105,11 +105,11 @@ impl ResourceFlattener {
         if let Some(defect) = refusal {
             return Err(defect);
         }
-        let mark = rows.savepoint();
+        let savepoint = rows.savepoint();
         self.fill_automatic(resource, &context, rows)?;
         let (evaluator, views) = (&mut self.evaluator, &self.state.views);
         let Ok(evaluated) = evaluator.run_all(views, resource.node(), &context, rows) else {
-            rows.rewind(mark);
+            rows.rewind(savepoint);
             self.findings.clear();
             return Ok(Flattened::KeyComesLater);
         };
@@ -153,11 +153,11 @@ impl ResourceFlattener {
         if !is_kept && self.catalog.is_for_rows_only() {
             return Ok(());
         }
-        let mark = rows.savepoint();
+        let savepoint = rows.savepoint();
         let FlattenerState { automatic, names, .. } = &mut self.state;
         let outcome = automatic.flatten(resource, context, names, rows);
         if !is_kept || outcome.is_err() {
-            rows.rewind(mark);
+            rows.rewind(savepoint);
         }
         match outcome {
             Ok(()) => self.findings.extend(named(automatic.findings())),
@@ -185,10 +185,10 @@ impl ResourceFlattener {
             self.findings.extend(named(Structural { ids, ..Structural::default() }));
             return;
         }
-        let mark = rows.savepoint();
+        let savepoint = rows.savepoint();
         let FlattenerState { archived, names, .. } = &mut self.state;
         let outcome = archived.flatten(resource, context, names, rows);
-        rows.rewind(mark);
+        rows.rewind(savepoint);
         if outcome.is_ok() {
             self.findings.extend(named(archived.findings()));
         }

@@ -133,7 +133,7 @@ pub(super) struct Resolved {
     pub(super) cell: CellType,
 }
 
-/// Settles a column from its declared type, its tag and what is known of its path; or says which part of the
+/// Types a column by its declared type, its tag and what is known of its path; or says which part of the
 /// definition cannot be, and what it should be.
 pub(super) fn resolve(
     pool: &Pool,

@@ -137,7 +137,7 @@ impl Builder<'_> {
         let compiled = self.compiler.compile(&path.text, focus);
         for unknown in std::mem::take(&mut self.compiler.unknown) {
             let notice = Mistake::of_path(path.element.clone(), unknown);
-            // A repeat is compiled until its types are settled; what is noticed first is said once.
+            // A repeat is compiled until its types no longer change; what is noticed first is said once.
             let same =
                 |known: &Mistake| known.element == notice.element && known.character == notice.character;
             if !self.notices.iter().any(same) {

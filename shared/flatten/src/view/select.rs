@@ -69,7 +69,7 @@ impl PathProgram {
 }
 
 impl Select {
-    /// Settles which paths are looked for in one pass: those on the same item, whichever select they stand in.
+    /// Decides which paths are looked for in one pass: those on the same item, whichever select they stand in.
     pub(super) fn join(&mut self, around: &mut PathTrie) {
         match &mut self.foci {
             Foci::Same => return self.join_inside(around),

@@ -2,7 +2,7 @@
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
-use pipeline::erasure::{ERASURES, Marks, SECRET_BYTES, SECRET_ID};
+use pipeline::erasure::{ERASURES, ErasureMarks, SECRET_BYTES, SECRET_ID};
 use pipeline::store::admin::{DatabaseUser, ErasedObject, Erasure, KeptOut, Lift, ObjectName, Operator};
 
 use super::databases::Databases;
@@ -15,7 +15,9 @@ pub(super) async fn kept_out(databases: &Databases, key: &str) -> Result<Option<
     let secret = erasures.find_one(doc! { "_id": SECRET_ID }).await?;
     let secret = secret.as_ref().and_then(|secret| secret.get_binary_generic("key").ok());
     let secret = secret.and_then(|secret| <[u8; SECRET_BYTES]>::try_from(secret.as_slice()).ok());
-    let Some(mark) = secret.map(|secret| Marks::new(&secret).of_resource(key)) else { return Ok(None) };
+    let Some(mark) = secret.map(|secret| ErasureMarks::new(&secret).of_resource(key)) else {
+        return Ok(None);
+    };
     if databases.own(TOMBSTONES).find_one(doc! { "_id": &mark }).await?.is_none() {
         return Ok(None);
     }

@@ -167,20 +167,20 @@ fn drift(document: &Document) -> Drift {
 
 fn summary(document: &Document) -> Summary {
     let empty = Document::new();
-    let fates = document.get_document("counts").unwrap_or(&empty);
+    let counts = document.get_document("counts").unwrap_or(&empty);
     Summary {
         bytes: number(document, "bytes"),
         inflated_bytes: number(document, "inflatedBytes"),
-        records: number(fates, "records"),
-        loaded: number(fates, "loaded"),
-        unchanged: number(fates, "unchanged"),
-        superseded: number(fates, "superseded"),
-        deleted: number(fates, "deleted"),
-        delete_entries: number(fates, "deleteEntries"),
-        archived: number(fates, "archived"),
-        rejected: number(fates, "rejected"),
-        rows: number(fates, "rows"),
-        view_defects: number(fates, "viewDefects"),
+        records: number(counts, "records"),
+        loaded: number(counts, "loaded"),
+        unchanged: number(counts, "unchanged"),
+        superseded: number(counts, "superseded"),
+        deleted: number(counts, "deleted"),
+        delete_entries: number(counts, "deleteEntries"),
+        archived: number(counts, "archived"),
+        rejected: number(counts, "rejected"),
+        rows: number(counts, "rows"),
+        view_defects: number(counts, "viewDefects"),
         types: document.get_document("types").map(numbers).unwrap_or_default(),
         codes: document.get_document("codes").map(numbers).unwrap_or_default(),
         checks: document.get_document("checks").map(numbers).unwrap_or_default(),

@@ -9,7 +9,7 @@ use bson::{Binary, Bson, Document as BsonDocument, RawDocumentBuf, Uuid, doc};
 use crate::collections::{REJECTS, TOMBSTONES};
 use crate::encode::BsonWriter;
 use pipeline::batch::{Reject, WriteBatch};
-use pipeline::erasure::{ERASURES, MARK, Marks, SECRET_BYTES, SECRET_ID};
+use pipeline::erasure::{ERASURES, ErasureMarks, MARK_PREFIX, SECRET_BYTES, SECRET_ID};
 use pipeline::interrupted::Interrupted;
 
 use crate::replacement::{BatchDocument, DocumentPlace};
@@ -25,7 +25,7 @@ const MAJORITY_WITHIN_MS: i32 = 20_000;
 
 impl Connection {
     /// Returns what makes the marks of this database, with a secret that is made if there is none.
-    pub async fn marks(&self) -> Result<Marks, Interrupted> {
+    pub async fn marks(&self) -> Result<ErasureMarks, Interrupted> {
         let make = async {
             let random = [Uuid::new().bytes(), Uuid::new().bytes()].concat();
             let secret = Binary { subtype: BinarySubtype::Generic, bytes: random };
@@ -46,18 +46,18 @@ impl Connection {
     }
 
     /// Returns what makes the marks of a database that holds some.
-    async fn known_marks(&self) -> Result<&Marks, Interrupted> {
+    async fn known_marks(&self) -> Result<&ErasureMarks, Interrupted> {
         self.secret().get_or_try_init(|| self.read_marks()).await
     }
 
     /// Without the secret no mark could be recognised, and what was erased would come back: then nothing is written.
-    async fn read_marks(&self) -> Result<Marks, Interrupted> {
+    async fn read_marks(&self) -> Result<ErasureMarks, Interrupted> {
         let find = doc! { "find": ERASURES, "filter": { "_id": SECRET_ID }, "limit": 1, "singleBatch": true };
         let secret = first_batch(self.answer(&find).await?).next();
         let secret = secret.and_then(|secret| {
             <[u8; SECRET_BYTES]>::try_from(secret.get_binary_generic("key").ok()?.as_slice()).ok()
         });
-        secret.map(|secret| Marks::new(&secret)).ok_or_else(|| Interrupted::Stopped {
+        secret.map(|secret| ErasureMarks::new(&secret)).ok_or_else(|| Interrupted::Stopped {
             code: "the secret of the erasures is missing in _erasures".to_owned(),
             remedy: "bring it back from a backup: without it, what was erased would come back".to_owned(),
         })
@@ -71,7 +71,7 @@ impl Connection {
 
 impl MongoStore {
     /// Returns what makes the marks of erased resources.
-    pub async fn marks(&self) -> Result<Marks, Interrupted> {
+    pub async fn marks(&self) -> Result<ErasureMarks, Interrupted> {
         self.connection.marks().await
     }
 
@@ -106,7 +106,7 @@ impl MongoStore {
         if !self.marks_seen.load(Ordering::Relaxed) {
             let ids: Vec<&str> = keys().collect();
             let found = self.versions_under(statements::find_tombstones(TOMBSTONES, &ids)).await?;
-            if found.keys().next_back().is_none_or(|last| !last.starts_with(MARK)) {
+            if found.keys().next_back().is_none_or(|last| !last.starts_with(MARK_PREFIX)) {
                 return Ok(keys().map(|key| found.get(key).cloned()).collect());
             }
             self.marks_seen.store(true, Ordering::Relaxed);
@@ -139,7 +139,7 @@ impl MongoStore {
         if self.marks_seen.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        let any = self.any_document(doc! { "_id": { "$gte": MARK } }).await?;
+        let any = self.any_document(doc! { "_id": { "$gte": MARK_PREFIX } }).await?;
         self.marks_seen.fetch_or(any, Ordering::Relaxed);
         Ok(any)
     }

@@ -143,19 +143,19 @@ fn removal_of<'a>(
 }
 
 /// What became of each document of a message. Those of which the answer says nothing were written.
-pub(super) fn fates(answer: &BsonDocument, count: usize) -> Result<Vec<WriteOutcome>, Trouble> {
-    let mut fates = vec![WriteOutcome::Done; count];
+pub(super) fn write_outcomes(answer: &BsonDocument, count: usize) -> Result<Vec<WriteOutcome>, Trouble> {
+    let mut outcomes = vec![WriteOutcome::Done; count];
     for (index, code) in write_errors(answer) {
-        let fate = match Trouble::of_code(code) {
+        let outcome = match Trouble::of_code(code) {
             Trouble::Duplicate => WriteOutcome::Exists,
             Trouble::Document(code) => WriteOutcome::Refused(code),
             trouble => return Err(trouble),
         };
-        if let Some(place) = fates.get_mut(index) {
-            *place = fate;
+        if let Some(place) = outcomes.get_mut(index) {
+            *place = outcome;
         }
     }
-    Ok(fates)
+    Ok(outcomes)
 }
 
 /// Whether the answer to an update accounts for every statement: as an error, a change or an insertion. Otherwise some
@@ -187,7 +187,7 @@ pub(super) fn unanswered(command: &ReplacementCommand<'_>) -> CommandAnswer {
 pub(super) fn enter(whole: &mut CommandAnswer, first: usize, part: CommandAnswer) {
     match (whole, part) {
         (CommandAnswer::Written(whole), CommandAnswer::Written(part)) => {
-            whole.iter_mut().skip(first).zip(part).for_each(|(place, fate)| *place = fate);
+            whole.iter_mut().skip(first).zip(part).for_each(|(place, outcome)| *place = outcome);
         }
         (CommandAnswer::Versions(whole), CommandAnswer::Versions(part)) => {
             whole.iter_mut().skip(first).zip(part).for_each(|(place, version)| *place = version);

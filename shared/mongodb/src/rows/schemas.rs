@@ -51,11 +51,11 @@ impl SchemaCache {
         let wanted = schemas_of(batch);
         let mut known = self.known.lock().await;
         for (table, wanted) in &wanted {
-            let is_settled = known.get(table).is_some_and(|known| {
+            let is_up_to_date = known.get(table).is_some_and(|known| {
                 let additions = known.additions(wanted, 1);
-                additions.is_settled(known)
+                additions.is_needless(known)
             });
-            if !is_settled {
+            if !is_up_to_date {
                 let extended = extend_table(connection, table, wanted).await?;
                 known.insert(table.clone(), extended);
             }
@@ -73,7 +73,7 @@ async fn extend_table(
     loop {
         let mut known = read_schema(connection, table).await?;
         let additions = known.additions(wanted, AT_ONCE);
-        if additions.is_settled(&known) {
+        if additions.is_needless(&known) {
             return Ok(known);
         }
         if !add_to_schema(connection, table, &additions).await? {

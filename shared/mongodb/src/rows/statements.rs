@@ -5,7 +5,7 @@ use crate::encode::{BsonWriter, RowEncoder};
 use crate::replacement::{BatchDocument, Bound, Note, Removal};
 use crate::{ids_with_suffix, records};
 use pipeline::batch::{Completion, Reject, ResourceWrite, WriteBatch};
-use pipeline::erasure::MARK;
+use pipeline::erasure::MARK_PREFIX;
 
 /// `{q: {_id, _version: {$lt: new}}, u: document, upsert: true}`: a document of the same or a newer version is
 /// met as a duplicate of its `_id`.
@@ -244,7 +244,7 @@ pub(super) fn find_tombstones(collection: &str, keys: &[&str]) -> BsonWriter {
     writer.close(under_key);
     let is_mark = writer.open_document("1");
     let id = writer.open_document("_id");
-    writer.text("$gte", MARK);
+    writer.text("$gte", MARK_PREFIX);
     writer.close(id);
     writer.close(is_mark);
     writer.close(either);

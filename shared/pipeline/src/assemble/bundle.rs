@@ -257,7 +257,7 @@ impl Assembler {
                 hash,
                 frame: held.place,
             };
-            self.settle(record, &resource, before, outcome);
+            self.enter_outcome(record, &resource, before, outcome);
         }
         if held.text.len() <= LARGE_BYTES {
             self.tape = tape;

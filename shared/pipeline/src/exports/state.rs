@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::erasure::MARK;
+use crate::erasure::MARK_PREFIX;
 use crate::ledger::Status;
 use crate::manifest::{ExpectedFile, ExportManifest, file_name, folder_of, names_of_key};
 use crate::store::exports::LoadedFile;
@@ -61,7 +61,7 @@ impl Exports {
     #[must_use]
     pub fn folders(&self) -> Vec<(String, String)> {
         let folders = self.all.iter().map(|Export { report, .. }| (&report.bucket, &report.folder));
-        let erased = self.listing.keys().filter(|(_, name)| name.starts_with(MARK));
+        let erased = self.listing.keys().filter(|(_, name)| name.starts_with(MARK_PREFIX));
         let all: BTreeSet<(&String, &String)> =
             folders.chain(erased.map(|(bucket, name)| (bucket, name))).collect();
         let mut outermost: Vec<(String, String)> = Vec::new();
@@ -186,7 +186,7 @@ impl Export {
 
     /// Returns how deep the manifest's folder is, if the file lies in it or below.
     fn depth_around(&self, key: &str) -> Option<usize> {
-        let is_around = key.starts_with(&self.report.folder) || key.starts_with(MARK);
+        let is_around = key.starts_with(&self.report.folder) || key.starts_with(MARK_PREFIX);
         is_around.then_some(self.report.folder.len())
     }
 

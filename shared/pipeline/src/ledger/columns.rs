@@ -38,8 +38,8 @@ pub struct FilledColumns<'a> {
 /// What does not change from column to column.
 struct Filling<'a> {
     filled: &'a FilledColumns<'a>,
-    /// Tells the load and the part of it from others.
-    mark: u64,
+    /// The hash of the load and of the part of it.
+    part_hash: u64,
     /// Whether the load has ended before with its columns in the dictionary.
     is_replay: bool,
 }
@@ -52,17 +52,17 @@ impl Ledger {
         let load = if filled.attempt > 1 { self.find(filled.load).await? } else { None };
         let entry = Filling {
             filled,
-            mark: self.known.mark(filled.load, filled.part),
+            part_hash: self.known.part_hash(filled.load, filled.part),
             is_replay: load.is_some_and(|load| load.has_columns),
         };
         let columns: Vec<Column> = filled.columns.columns().collect();
         let mut drift = Drift { unlisted: filled.columns.unlisted(), ..Drift::default() };
-        let open = self.known.without_settled(&columns, |column, known| {
-            let is_settled = !self.must_be_written(column, Some(known));
-            if is_settled {
+        let open = self.known.without_complete(&columns, |column, known| {
+            let is_complete = !self.must_be_written(column, Some(known));
+            if is_complete {
                 drift += entry.drift(column, Some(known), self.clashes(column, Some(known)));
             }
-            is_settled
+            is_complete
         });
         for columns in open.chunks(AT_ONCE) {
             drift += self.enter(columns, &entry).await?;
@@ -151,7 +151,7 @@ impl Room<'_> {
 impl Filling<'_> {
     /// Returns what is new about a column. Columns that this part of the load has entered are new to it each time.
     fn drift(&self, column: &Column, known: Option<&Known>, clashes: bool) -> Drift {
-        let is_new = known.is_none_or(|known| known.first == self.mark && !self.is_replay);
+        let is_new = known.is_none_or(|known| known.first == self.part_hash && !self.is_replay);
         let was_clash = known.is_some_and(|known| known.is_clash);
         let Meaning { url, is_unknown, .. } = &column.meaning;
         let is_told = is_new && url.is_none() && !is_unknown;

@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// The hash of its extension's URL, see [`KnownColumns::url`].
     pub(super) url: u64,
     pub(super) is_clash: bool,
-    /// Which part of which load filled it first, see [`KnownColumns::mark`].
+    /// Which part of which load filled it first, see [`KnownColumns::part_hash`].
     pub(super) first: u64,
     /// Whether an earlier version of the program has written it.
     pub(super) is_outdated: bool,
@@ -53,18 +53,18 @@ impl KnownColumns {
             column_type: entry.column_type,
             url: self.url(entry.url.as_deref()),
             is_clash: entry.is_clash,
-            first: self.mark(first.0, first.1),
+            first: self.part_hash(first.0, first.1),
             is_outdated: entry.is_outdated,
         }
     }
 
-    /// Tells the URL of an extension from others, and from none.
+    /// Returns the hash that stands for the URL of an extension, or for none.
     pub(super) fn url(&self, url: Option<&str>) -> u64 {
         self.hasher.hash_one(url)
     }
 
-    /// Tells a part of a load from others.
-    pub(super) fn mark(&self, load: &str, part: u64) -> u64 {
+    /// Returns the hash that stands for a part of a load.
+    pub(super) fn part_hash(&self, load: &str, part: u64) -> u64 {
         self.hasher.hash_one((load, part))
     }
 
@@ -81,18 +81,18 @@ impl KnownColumns {
         lately.entries.insert(self.id(column), known.clone());
     }
 
-    /// Leaves out the columns whose entries are remembered and settle everything.
-    pub(super) fn without_settled<'c>(
+    /// Leaves out the columns whose entries are remembered and are complete.
+    pub(super) fn without_complete<'c>(
         &self,
         columns: &'c [Column],
-        mut is_settled: impl FnMut(&Column, &Known) -> bool,
+        mut is_complete: impl FnMut(&Column, &Known) -> bool,
     ) -> Vec<&'c Column> {
         let mut lately = self.lock();
         if lately.since.is_some_and(|since| since.elapsed() >= FORGET_AFTER) {
             lately.entries.clear();
         }
         let is_open = |column: &&Column| {
-            lately.entries.get(&self.id(column)).is_none_or(|known| !is_settled(column, known))
+            lately.entries.get(&self.id(column)).is_none_or(|known| !is_complete(column, known))
         };
         columns.iter().filter(is_open).collect()
     }
@@ -133,16 +133,16 @@ mod tests {
         let known = KnownColumns::default();
         let first = FirstFilled { load: "a".to_owned(), at: 0, part: 3 };
         let entry = known.read(&ColumnEntry::new(&column(0), first));
-        assert_eq!(entry.first, known.mark("a", 3));
+        assert_eq!(entry.first, known.part_hash("a", 3));
         assert_ne!(entry.url, known.url(Some("")));
         let first = [column(0)];
-        assert_eq!(known.without_settled(&first, |_, _| true).len(), 1);
+        assert_eq!(known.without_complete(&first, |_, _| true).len(), 1);
         for name in 0..MOST {
             known.remember(&column(name), &entry);
         }
-        assert!(known.without_settled(&first, |_, found| *found == entry).is_empty());
-        assert_eq!(known.without_settled(&first, |_, _| false).len(), 1);
+        assert!(known.without_complete(&first, |_, found| *found == entry).is_empty());
+        assert_eq!(known.without_complete(&first, |_, _| false).len(), 1);
         known.remember(&column(MOST), &entry);
-        assert_eq!(known.without_settled(&first, |_, _| true).len(), 1, "all were forgotten");
+        assert_eq!(known.without_complete(&first, |_, _| true).len(), 1, "all were forgotten");
     }
 }

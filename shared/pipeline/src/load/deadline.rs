@@ -32,7 +32,7 @@ impl Deadline {
     }
 
     /// Writes under way are waited for until here; the rest is the ledger's.
-    fn settle_until(self) -> Instant {
+    fn wait_for_writes_until(self) -> Instant {
         self.stop + self.give_up.saturating_duration_since(self.stop) * 3 / 4
     }
 }
@@ -67,8 +67,8 @@ impl Limit<'_> {
         self.deadline.map(|deadline| if is_further { deadline.stop } else { deadline.work_until() })
     }
 
-    pub(super) fn settle_until(self) -> Option<Instant> {
-        self.deadline.map(Deadline::settle_until)
+    pub(super) fn wait_for_writes_until(self) -> Option<Instant> {
+        self.deadline.map(Deadline::wait_for_writes_until)
     }
 
     /// Returns whether nearly all of the time lies ahead.

@@ -14,7 +14,7 @@ use crate::ledger::{Checkpoint, FilledColumns};
 use crate::object::{ObjectRef, Pin};
 use crate::source::{Opened, ReadFailure};
 use crate::summary::Summary;
-use crate::writes::{Mark, Writes};
+use crate::writes::{BatchEnd, Writes};
 
 use super::deadline::{Limit, Permit, bytes_of, take_permit};
 use super::ends::{Beginning, CheckpointNotes, End, Ended, Generation};
@@ -74,7 +74,7 @@ pub(super) async fn read(
     let limit = beginning.limit;
     let mut reading = Reading::new(pipeline, object, beginning);
     let work = reading.run(pipeline, progress);
-    let end = match limit.settle_until() {
+    let end = match limit.wait_for_writes_until() {
         None => work.await,
         Some(until) => match timeout_at(until.into(), work).await {
             Ok(end) => end,
@@ -155,7 +155,7 @@ impl<'a> Reading<'a> {
         }
         self.assembler.end();
         self.hand_on(false).await?;
-        Ok(End::Whole(self.settle().await?))
+        Ok(End::Whole(self.make_durable().await?))
     }
 
     /// Makes the assembler of the object as its keeper knows it: a sender to the queue can write any time into a
@@ -221,7 +221,7 @@ impl<'a> Reading<'a> {
             }
             self.hand_on(is_large).await?;
             if self.permit.is_some() && !self.decoder.is_large() {
-                self.writes.settle().await?;
+                self.writes.wait_for_all().await?;
                 self.decoder.allow_large(false);
                 self.permit = None;
             }
@@ -267,36 +267,36 @@ impl<'a> Reading<'a> {
 
     async fn send(&mut self) -> Result<(), Interrupted> {
         let Some(batch) = self.assembler.take_batch() else { return Ok(()) };
-        let (checks, mark) = (self.assembler.take_checks(), self.mark());
-        let sent = self.writes.send(batch, checks, mark).await;
+        let (checks, end) = (self.assembler.take_checks(), self.batch_end());
+        let sent = self.writes.send(batch, checks, end).await;
         self.or_end(sent).await
     }
 
     /// Returns the place behind what was taken; `None` while something before it waits.
-    fn mark(&self) -> Option<Mark> {
+    fn batch_end(&self) -> Option<BatchEnd> {
         let (offset, ordinal) = self.assembler.next_record();
         let line = self.decoder.resume_point().filter(|point| point.ordinal == ordinal);
         let line = line.map(|point| point.line);
-        let mark = Mark { offset, ordinal, line, records: self.assembler.records() };
-        (self.assembler.completions() == 0 && !self.assembler.is_waiting()).then_some(mark)
+        let end = BatchEnd { offset, ordinal, line, records: self.assembler.records() };
+        (self.assembler.completions() == 0 && !self.assembler.is_waiting()).then_some(end)
     }
 
     /// Completions follow the rows that they complete.
     async fn complete(&mut self) -> Result<(), Interrupted> {
         self.send().await?;
-        let settled = self.writes.settle().await;
-        self.or_end(settled).await?;
+        let durable = self.writes.wait_for_all().await;
+        self.or_end(durable).await?;
         let Some(completions) = self.assembler.take_completions() else { return Ok(()) };
-        let mark = self.mark();
-        let sent = self.writes.send(completions, BTreeMap::new(), mark).await;
+        let end = self.batch_end();
+        let sent = self.writes.send(completions, BTreeMap::new(), end).await;
         self.or_end(sent).await
     }
 
     /// Makes everything durable that was read, and says what it was.
-    async fn settle(&mut self) -> Result<Summary, Interrupted> {
+    async fn make_durable(&mut self) -> Result<Summary, Interrupted> {
         self.complete().await?;
-        let settled = self.writes.settle().await;
-        self.or_end(settled).await?;
+        let durable = self.writes.wait_for_all().await;
+        self.or_end(durable).await?;
         self.writes.add_checks(self.assembler.take_checks());
         let decoded = self.decoder.summary();
         Ok(Summary {
@@ -323,7 +323,7 @@ impl<'a> Reading<'a> {
     /// Makes durable what was read and notes it, so that whatever happens next, another attempt goes on here.
     async fn note(&mut self) -> Result<(), Interrupted> {
         if let Some(CheckpointNotes { ledger, id, attempt, clock }) = self.notes {
-            let summary = self.settle().await?;
+            let summary = self.make_durable().await?;
             let mut checkpoint = self.checkpoint_of(summary);
             let (columns, part, now) = (self.assembler.take_dictionary(), self.part, clock());
             let drift =
@@ -346,11 +346,11 @@ impl<'a> Reading<'a> {
     /// Stops at a place from which the next attempt can go on.
     async fn stop(&mut self, is_early: bool) -> Result<End, Interrupted> {
         if self.limit.is_lost() {
-            self.writes.settle().await?;
+            self.writes.wait_for_all().await?;
             return Err(Interrupted::Busy);
         }
         if self.is_further() {
-            let summary = self.settle().await?;
+            let summary = self.make_durable().await?;
             return Ok(End::Stopped(self.checkpoint_of(summary)));
         }
         let had_time = is_early && !self.is_waiting && !self.limit.is_cancelled();
@@ -370,7 +370,7 @@ impl<'a> Reading<'a> {
         self.assembler.take(&Frame::Broken { place, reason });
         self.assembler.end();
         self.hand_on(false).await?;
-        Ok(End::Cut(self.settle().await?, reason))
+        Ok(End::Cut(self.make_durable().await?, reason))
     }
 
     /// Ends the load of an object that is gone. What an earlier attempt has written is kept.

@@ -176,7 +176,7 @@ impl PrintRun {
         let before = buffer.len();
         write(buffer, added);
         let bytes = (buffer.len() - before) as u64;
-        self.rows.settle()?;
+        self.rows.spill_if_full()?;
         self.has_holes |= added.has_holes;
         self.index.push_with(|record| {
             record.extend_from_slice(&bytes.to_le_bytes());

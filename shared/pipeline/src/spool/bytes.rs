@@ -31,13 +31,13 @@ impl ByteSpool {
         Self { buffer: Vec::new(), budget_bytes, file: None }
     }
 
-    /// Returns the buffer to append to. [`settle`](Self::settle) must follow.
+    /// Returns the buffer to append to. [`spill_if_full`](Self::spill_if_full) must follow.
     pub(crate) const fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
     /// Moves the buffer to the file if it exceeds its budget.
-    pub(crate) fn settle(&mut self) -> io::Result<()> {
+    pub(crate) fn spill_if_full(&mut self) -> io::Result<()> {
         if self.buffer.len() < self.budget_bytes {
             return Ok(());
         }
@@ -148,7 +148,7 @@ mod tests {
                 let piece = format!("{number};");
                 expected.extend_from_slice(piece.as_bytes());
                 spool.buffer().extend_from_slice(piece.as_bytes());
-                spool.settle().unwrap();
+                spool.spill_if_full().unwrap();
             }
             let mut reader = spool.into_reader().unwrap();
             for _ in 0..2 {

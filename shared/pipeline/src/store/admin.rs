@@ -12,7 +12,7 @@ use flatten::TableRow;
 use flatten::indexes::Indexes;
 use thiserror::Error;
 
-use crate::erasure::Marks;
+use crate::erasure::ErasureMarks;
 use crate::ledger::load::{Load, LoadFilter, Status};
 use crate::retention::RetentionPolicy;
 
@@ -213,7 +213,7 @@ pub trait Admin: Debug + Send + Sync {
     async fn kept_out(&self, key: &str) -> Result<Option<KeptOut>, StoreError>;
 
     /// Returns what makes the marks of this store. Makes its secret if there is none.
-    async fn erasure_marks(&self) -> Result<Marks, StoreError>;
+    async fn erasure_marks(&self) -> Result<ErasureMarks, StoreError>;
 
     /// Removes the mark of an erased resource, so that it may be written again. Returns `false` if there is none.
     async fn remove_mark(&self, key: &str) -> Result<bool, StoreError>;

@@ -17,7 +17,7 @@ use flatten::{CellValue, TableRow};
 
 use crate::batch::{Completion, Fate, Reject, ResourceWrite, WriteBatch};
 use crate::content::ContentHash;
-use crate::erasure::{Marks, SECRET_BYTES};
+use crate::erasure::{ErasureMarks, SECRET_BYTES};
 use crate::interrupted::Interrupted;
 use crate::ledger::load::{Load, LoadFilter};
 use crate::object::Source;
@@ -115,8 +115,8 @@ impl MemoryStore {
 
     /// Returns what makes the marks of erased resources.
     #[must_use]
-    pub fn marks(&self) -> Marks {
-        Marks::new(&SECRET)
+    pub fn marks(&self) -> ErasureMarks {
+        ErasureMarks::new(&SECRET)
     }
 
     fn write_manifest(&self, manifest: ExportManifest, begun: i64) {
@@ -197,7 +197,13 @@ impl RowStore for MemoryStore {
 
 impl StoredResources {
     /// Writes a resource unless a newer version, or a mark, is there.
-    fn write(&mut self, batch: &WriteBatch, resource: &ResourceWrite, marks: &Marks, summary: &mut Summary) {
+    fn write(
+        &mut self,
+        batch: &WriteBatch,
+        resource: &ResourceWrite,
+        marks: &ErasureMarks,
+        summary: &mut Summary,
+    ) {
         if let Fate::Erased { mark } = &resource.fate {
             self.marks.insert(mark.clone(), resource.version.clone());
             self.resources.remove(&resource.key);
@@ -255,7 +261,7 @@ impl StoredResources {
         }
     }
 
-    fn reject(&mut self, reject: &Reject, batch: &WriteBatch, marks: &Marks) {
+    fn reject(&mut self, reject: &Reject, batch: &WriteBatch, marks: &ErasureMarks) {
         let id = reject.id();
         if self.rejects.get(&id).is_some_and(|standing| standing.reading > batch.reading) {
             return;

@@ -9,7 +9,7 @@ use mongodb::bson::{Bson, Document};
 use mongodb_store::MongoStore;
 use mongodb_store::simulation::{Collection, SimulatedMongo, State};
 use pipeline::batch::{Fate, WriteBatch};
-use pipeline::erasure::Marks;
+use pipeline::erasure::ErasureMarks;
 use pipeline::interrupted::Interrupted;
 use pipeline::print::{Format, Printer};
 use pipeline::store::RowStore;
@@ -156,7 +156,7 @@ fn has_erasures(batch: &WriteBatch) -> bool {
 pub(crate) const ERASED: [&str; 4] = ["Patient/1", "Patient/10", "Patient/2", "AuditEvent/1"];
 
 /// The tombstones with `~Patient/1` for its mark, which is another one in every sink.
-fn readable(tombstones: &BTreeMap<String, String>, marks: &Marks) -> BTreeMap<String, String> {
+fn readable(tombstones: &BTreeMap<String, String>, marks: &ErasureMarks) -> BTreeMap<String, String> {
     let named = |text: &String| {
         let text = text.clone();
         ERASED.iter().fold(text, |text, key| text.replace(&marks.of_resource(key), &format!("~{key}")))
@@ -168,7 +168,7 @@ pub(crate) fn of_simulated(sink: &SimulatedMongo) -> Tables {
     of_state(&sink.state(), &sink.marks())
 }
 
-fn of_state(state: &State, marks: &Marks) -> Tables {
+fn of_state(state: &State, marks: &ErasureMarks) -> Tables {
     let tables = state.tables.iter().map(|(name, table)| (name.clone(), canonical(table)));
     let archive = state.archive.iter().map(|(name, table)| (format!("_archive/{name}"), canonical(table)));
     let own = [("_tombstones", &state.tombstones), ("_rejects", &state.rejects)];

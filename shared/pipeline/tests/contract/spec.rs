@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flatten::defect::{Defect, DefectCode};
 use flatten::row::{ITEM, Names, Rows};
 use pipeline::batch::{Completion, Fate, Reason, Reject, ResourceWrite, WriteBatch};
-use pipeline::erasure::Marks;
+use pipeline::erasure::ErasureMarks;
 use pipeline::object::{ObjectRef, Pin, Source};
 use pipeline::summary::Summary;
 use pipeline::version::Version;
@@ -75,7 +75,7 @@ pub(crate) fn erased(key: &str) -> Write {
 }
 
 /// The batch with the marks of a sink.
-pub(crate) fn marked(mut batch: WriteBatch, marks: &Marks) -> WriteBatch {
+pub(crate) fn marked(mut batch: WriteBatch, marks: &ErasureMarks) -> WriteBatch {
     for resource in &mut batch.resources {
         if let Fate::Erased { mark } = &mut resource.fate {
             *mark = marks.of_resource(&resource.key);

@@ -3,7 +3,7 @@
 use pipeline::exports::ExportReport;
 use pipeline::manifest::FileRole;
 
-use crate::world::{Arrival, Content, Delivery, Entry, Fate, Manifest};
+use crate::world::{Arrival, Content, Delivery, Entry, LoadScript, Manifest};
 
 /// What is said of an export, without its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +164,7 @@ fn told_of(manifest: &Manifest, deliveries: &[&Delivery]) -> Told {
 
 /// The newest delivery under each key, the newest first. What was deleted counts last.
 fn newest_of_each_key(mut deliveries: Vec<&Delivery>) -> Vec<&Delivery> {
-    deliveries.sort_by_key(|delivery| (delivery.fate == Fate::Gone, -delivery.created));
+    deliveries.sort_by_key(|delivery| (delivery.script == LoadScript::Gone, -delivery.created));
     let mut newest: Vec<&Delivery> = Vec::new();
     for delivery in deliveries {
         if !newest.iter().any(|known| known.key() == delivery.key()) {
@@ -175,13 +175,13 @@ fn newest_of_each_key(mut deliveries: Vec<&Delivery>) -> Vec<&Delivery> {
 }
 
 fn state(entry: &Entry, delivery: &Delivery) -> &'static str {
-    match (delivery.fate, &delivery.content) {
-        (Fate::Gone, _) => return "gone",
-        (Fate::Begun, _) => return "running",
-        (Fate::Killed, _) => return "stuck",
-        (Fate::Loads, Content::Lines { broken: 0, .. } | Content::Deletions(_)) => {}
-        (Fate::Loads, Content::Lines { whole: 0, .. }) => return "failed",
-        (Fate::Loads, Content::Lines { .. }) => return "partial",
+    match (delivery.script, &delivery.content) {
+        (LoadScript::Gone, _) => return "gone",
+        (LoadScript::Begun, _) => return "running",
+        (LoadScript::Killed, _) => return "stuck",
+        (LoadScript::Loads, Content::Lines { broken: 0, .. } | Content::Deletions(_)) => {}
+        (LoadScript::Loads, Content::Lines { whole: 0, .. }) => return "failed",
+        (LoadScript::Loads, Content::Lines { .. }) => return "partial",
     }
     let (records, bundles) = match &delivery.content {
         Content::Lines { whole, .. } => (*whole, 0),
@@ -208,9 +208,9 @@ fn state(entry: &Entry, delivery: &Delivery) -> &'static str {
 
 /// The types of the resources of a file that are in.
 fn types(delivery: &Delivery) -> Vec<&'static str> {
-    match (&delivery.content, delivery.fate) {
-        (Content::Lines { resource_type, whole: 1.., .. }, Fate::Loads) => vec![resource_type],
-        (Content::Deletions(_), Fate::Loads) => vec!["Bundle"],
+    match (&delivery.content, delivery.script) {
+        (Content::Lines { resource_type, whole: 1.., .. }, LoadScript::Loads) => vec![resource_type],
+        (Content::Deletions(_), LoadScript::Loads) => vec!["Bundle"],
         _ => Vec::new(),
     }
 }

@@ -88,12 +88,12 @@ pub(crate) struct Delivery {
     pub(crate) version: usize,
     /// When the object was made, in milliseconds.
     pub(crate) created: i64,
-    pub(crate) fate: Fate,
+    pub(crate) script: LoadScript,
     pub(crate) content: Content,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum LoadScript {
     Loads,
     /// It is deleted before it is loaded.
     Gone,
@@ -215,7 +215,7 @@ impl World {
                 broken: u64::from(random.random_ratio(1, 10)),
             },
         };
-        let fates = [Fate::Gone, Fate::Begun, Fate::Killed];
+        let scripts = [LoadScript::Gone, LoadScript::Begun, LoadScript::Killed];
         Delivery {
             bucket: manifest.bucket,
             folder,
@@ -223,7 +223,11 @@ impl World {
             name: format!("{below}{name}"),
             version: usize::try_from(self.clock).unwrap(),
             created: self.tick(manifest.minute, random),
-            fate: if random.random_ratio(1, 10) { *fates.choose(random).unwrap() } else { Fate::Loads },
+            script: if random.random_ratio(1, 10) {
+                *scripts.choose(random).unwrap()
+            } else {
+                LoadScript::Loads
+            },
             content,
         }
     }
@@ -249,20 +253,20 @@ impl Place {
     }
 
     pub(crate) async fn arrive(&self, arrival: &Arrival, number: usize) {
-        let (object, text, fate) = match arrival {
-            Arrival::Manifest(manifest) => (manifest.object(), manifest.text(), Fate::Loads),
-            Arrival::Delivery(delivery) => (delivery.object(), delivery.text(), delivery.fate),
+        let (object, text, script) = match arrival {
+            Arrival::Manifest(manifest) => (manifest.object(), manifest.text(), LoadScript::Loads),
+            Arrival::Delivery(delivery) => (delivery.object(), delivery.text(), delivery.script),
         };
-        let until = match fate {
-            Fate::Loads => return self.load(object, &text, number).await,
-            Fate::Gone | Fate::Begun => NOW + 1,
-            Fate::Killed => NOW,
+        let until = match script {
+            LoadScript::Loads => return self.load(object, &text, number).await,
+            LoadScript::Gone | LoadScript::Begun => NOW + 1,
+            LoadScript::Killed => NOW,
         };
         let lease = Lease { owner: "somebody".to_owned(), until };
         let (code, catalog) = ("1".to_owned(), "c".to_owned());
         let attempt = Attempt { now: NOW - 1, lease, again: false, code, catalog, by: None };
         let begun = self.ledger.begin(&object, &attempt).await.unwrap();
-        if let (Fate::Gone, Begun::Run { attempt, .. }) = (fate, begun) {
+        if let (LoadScript::Gone, Begun::Run { attempt, .. }) = (script, begun) {
             let summary = &Summary::default();
             let ending = Ending { status: Status::Gone, summary, problem: None, created: None, now: NOW };
             self.ledger.finish(&object.load_id(), attempt, &ending).await.unwrap();

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::{Bson, Document};
 use mongodb_store::simulation::{SimulatedMongo, State};
-use pipeline::erasure::Marks;
+use pipeline::erasure::ErasureMarks;
 use pipeline::ledger::{Ledger, Status};
 use pipeline::summary::Summary;
 
 use crate::erasures::{KeyState, KeyStates};
 use crate::history::History;
-use crate::oracle::{Expected, Fates, Oracle, RejectOfErased};
+use crate::oracle::{Expected, FateCounts, Oracle, RejectOfErased};
 use crate::stats::STATS;
 
 /// Everything by collection and `_id`, each document as text with types, in the order of its fields.
@@ -91,7 +91,11 @@ pub(crate) fn text(document: &Document) -> String {
 }
 
 /// Replaces the marks of erased resources by `~` and the key: every database has marks of its own.
-pub(crate) fn with_readable_marks(mut written: Written, marks: &Marks, key_states: &KeyStates) -> Written {
+pub(crate) fn with_readable_marks(
+    mut written: Written,
+    marks: &ErasureMarks,
+    key_states: &KeyStates,
+) -> Written {
     if let Some(tombstones) = written.get_mut("_tombstones") {
         let named = |text: String| {
             key_states
@@ -262,8 +266,8 @@ fn read(summary: &Summary) -> (u64, u64, u64) {
 fn sums_hold(expected: &Expected, found: &Summary) -> bool {
     let Expected { alone, newest, all } = expected;
     let alone = &alone.summary;
-    let fates = Fates { loaded: found.loaded, deleted: found.deleted, archived: found.archived };
-    let is_between = |of: fn(&Fates) -> u64| of(newest) <= of(&fates) && of(&fates) <= of(all);
+    let fates = FateCounts { loaded: found.loaded, deleted: found.deleted, archived: found.archived };
+    let is_between = |of: fn(&FateCounts) -> u64| of(newest) <= of(&fates) && of(&fates) <= of(all);
     found.adds_up()
         && read(found) == read(alone)
         && (found.rejected, found.view_defects) == (alone.rejected, alone.view_defects)

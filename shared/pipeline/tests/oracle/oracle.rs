@@ -75,20 +75,20 @@ pub(crate) struct Expected {
     /// What it says when it is the only one.
     pub(crate) alone: Loaded,
     /// How many of its records are the newest versions of their resources: those have the same fate in any order.
-    pub(crate) newest: Fates,
+    pub(crate) newest: FateCounts,
     /// How many there are at all.
-    pub(crate) all: Fates,
+    pub(crate) all: FateCounts,
 }
 
 /// Records by fate.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Fates {
+pub(crate) struct FateCounts {
     pub(crate) loaded: u64,
     pub(crate) deleted: u64,
     pub(crate) archived: u64,
 }
 
-impl Fates {
+impl FateCounts {
     fn count(&mut self, fate: &Fate) {
         match fate {
             Fate::Rows(_) => self.loaded += 1,
@@ -144,7 +144,7 @@ impl Oracle {
         for (index, object) in history.objects.iter().enumerate() {
             let alone = load_alone(history, object).await;
             let is_written = !matches!(alone.status, Status::Gone | Status::Refused);
-            let newest = Fates::default();
+            let newest = FateCounts::default();
             oracle.loads.push(Expected { alone, newest, all: newest });
             if is_written {
                 let taken = take(history, index);

@@ -30,7 +30,7 @@ use pipeline::load::{Deadline, Loaded};
 
 /// What the load of an object does.
 #[derive(Debug, Clone)]
-pub(super) enum Fate {
+pub(super) enum LoadScript {
     Done(Status),
     Interrupted(Interrupted),
     Panic,
@@ -50,9 +50,9 @@ pub(super) const LARGE_OBJECT_QUEUE: &str = "http://localhost/1/large";
 
 type Calls = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// The handler and everything around it. Objects without a fate of their own are loaded.
+/// The handler and everything around it. Objects without a script of their own are loaded.
 pub(super) struct Bench {
-    fates: BTreeMap<String, Fate>,
+    scripts: BTreeMap<String, LoadScript>,
     begun: Arc<Mutex<Vec<(Event, Deadline)>>>,
     audit: Result<AuditStep, Interrupted>,
     audits: Arc<Mutex<Vec<AuditRequest>>>,
@@ -67,13 +67,13 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) async fn new(fates: &[(&str, Fate)]) -> Self {
+    pub(super) async fn new(scripts: &[(&str, LoadScript)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let queue_url = format!("http://{}/1/q", listener.local_addr().unwrap());
         let (calls, refuses) = (Calls::default(), Arc::new(Mutex::new(false)));
         tokio::spawn(serve(listener, Arc::clone(&calls), Arc::clone(&refuses)));
         Self {
-            fates: fates.iter().map(|(key, fate)| ((*key).to_owned(), fate.clone())).collect(),
+            scripts: scripts.iter().map(|(key, script)| ((*key).to_owned(), script.clone())).collect(),
             begun: Arc::default(),
             audit: Ok(AuditStep::Finished(VerdictCounts::new())),
             audits: Arc::default(),
@@ -118,12 +118,12 @@ impl Bench {
         event: Value,
         deadline: Instant,
     ) -> Result<Value, InvocationFailure> {
-        let (fates, begun) = (self.fates.clone(), Arc::clone(&self.begun));
+        let (scripts, begun) = (self.scripts.clone(), Arc::clone(&self.begun));
         let load = move |event: Event, deadline: Deadline| {
-            let fate = fates.get(&event.object.key).cloned().unwrap_or(Fate::Done(Status::Done));
+            let script = scripts.get(&event.object.key).cloned().unwrap_or(LoadScript::Done(Status::Done));
             begun.lock().unwrap().push((event, deadline));
-            assert!(!matches!(fate, Fate::PanicOutside), "CANARY in a panic");
-            async move { meet(fate).await }
+            assert!(!matches!(script, LoadScript::PanicOutside), "CANARY in a panic");
+            async move { meet(script).await }
         };
         let (watched, hash) = (self.watched.clone(), LogHash::new("secret"));
         let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() }, None);
@@ -189,16 +189,16 @@ impl Bench {
     }
 }
 
-async fn meet(fate: Fate) -> Result<Loaded, Interrupted> {
-    match fate {
-        Fate::Kill => pending().await,
-        Fate::Slow(time) => {
+async fn meet(script: LoadScript) -> Result<Loaded, Interrupted> {
+    match script {
+        LoadScript::Kill => pending().await,
+        LoadScript::Slow(time) => {
             tokio::time::sleep(time).await;
             Err(Interrupted::Deadline)
         }
-        Fate::Done(status) => Ok(Loaded { status, summary: summary() }),
-        Fate::Interrupted(interrupted) => Err(interrupted),
-        Fate::Panic | Fate::PanicOutside => panic!("CANARY in a panic"),
+        LoadScript::Done(status) => Ok(Loaded { status, summary: summary() }),
+        LoadScript::Interrupted(interrupted) => Err(interrupted),
+        LoadScript::Panic | LoadScript::PanicOutside => panic!("CANARY in a panic"),
     }
 }
 

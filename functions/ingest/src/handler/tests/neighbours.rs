@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pipeline::interrupted::Interrupted;
 use serde_json::{Value, json};
 
-use super::doubles::{Bench, Fate, s3_record};
+use super::doubles::{Bench, LoadScript, s3_record};
 use super::{batch, delivered, failed, keys, put};
 
 /// A message on its way, and how often it was delivered.
@@ -97,8 +97,8 @@ async fn invoke(bench: &Bench, messages: &[Message]) -> Option<BTreeSet<String>>
 #[tokio::test]
 async fn whoever_is_killed_goes_to_the_dead_letters_alone() {
     for poisons in [vec!["in/c"], vec!["in/a"], vec!["in/b", "in/e"]] {
-        let fates: Vec<_> = poisons.iter().map(|key| (*key, Fate::Kill)).collect();
-        let bench = Bench::new(&fates).await;
+        let scripts: Vec<_> = poisons.iter().map(|key| (*key, LoadScript::Kill)).collect();
+        let bench = Bench::new(&scripts).await;
         let all = ["in/a", "in/b", "in/c", "in/d", "in/e", "in/f", "in/g"];
         let mut queue = Queue::of(&all);
         queue.play(&bench).await;
@@ -114,7 +114,7 @@ async fn whoever_is_killed_goes_to_the_dead_letters_alone() {
 
 #[tokio::test]
 async fn a_panic_costs_its_own_message_alone() {
-    let bench = Bench::new(&[("in/b", Fate::Panic)]).await;
+    let bench = Bench::new(&[("in/b", LoadScript::Panic)]).await;
     let mut queue = Queue::of(&["in/a", "in/b", "in/c"]);
     queue.play(&bench).await;
     assert_eq!(queue.dead.len(), 1);
@@ -125,7 +125,7 @@ async fn a_panic_costs_its_own_message_alone() {
 
 #[tokio::test]
 async fn slow_neighbours_keep_nobody_from_being_passed_on_in_time() {
-    let slow = Fate::Slow(Duration::from_millis(600));
+    let slow = LoadScript::Slow(Duration::from_millis(600));
     let bench = Bench::new(&[("in/a", slow.clone()), ("in/b", slow)]).await;
     let messages = ["a", "b", "c", "d", "e"].map(|id| (id, put(&format!("in/{id}"))));
     let deadline = Instant::now() + Duration::from_millis(200);
@@ -183,9 +183,9 @@ async fn what_is_not_watched_goes_to_the_dead_letters_and_moves_nobody() {
 
 #[tokio::test]
 async fn what_cannot_be_passed_on_is_handled_here() {
-    let fates = [("in/b", Fate::Interrupted(Interrupted::Busy))];
+    let scripts = [("in/b", LoadScript::Interrupted(Interrupted::Busy))];
     for bench in
-        [Bench::new(&fates).await.with_a_refusing_queue(), Bench::new(&fates).await.without_a_queue()]
+        [Bench::new(&scripts).await.with_a_refusing_queue(), Bench::new(&scripts).await.without_a_queue()]
     {
         let messages = [("a", put("in/a")), ("b", put("in/b")), ("c", put("in/c"))];
         let response = bench.handle(delivered(2, &messages)).await.unwrap();

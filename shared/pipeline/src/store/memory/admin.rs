@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use flatten::{CellValue, TableRow};
 
 use crate::batch::{Reason, Reject};
-use crate::erasure::Marks;
+use crate::erasure::ErasureMarks;
 use crate::ledger::load::{Load, LoadFilter, Status};
 use crate::manifest::ExportManifest;
 use crate::object::{Pin, Source};
@@ -357,7 +357,7 @@ impl Admin for MemoryStore {
         Ok(Some(KeptOut { mark, since }))
     }
 
-    async fn erasure_marks(&self) -> Result<Marks, StoreError> {
+    async fn erasure_marks(&self) -> Result<ErasureMarks, StoreError> {
         Ok(self.marks())
     }
 
