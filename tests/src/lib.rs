@@ -1,4 +1,4 @@
-//! What the end-to-end tests stand on: the local line, one deployment of the template for each test, and the tables
+//! What the end-to-end tests stand on: the local environment, one deployment of the template for each test, and the tables
 //! that come out of it.
 //!
 //! ```text
@@ -16,7 +16,7 @@
     reason = "this library is a part of tests, which fail by panicking"
 )]
 
-mod line;
+mod servers;
 pub mod proxy;
 pub mod runner;
 pub mod stack;
@@ -28,12 +28,12 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
-pub use line::{Line, line};
 pub use runner::Runner;
+pub use servers::{TestEnvironment, environment};
 pub use stack::{Bucket, Ran, Stack, Upload};
 pub use tables::{Tables, number, plain, text};
 
-/// How long the local line may take for one thing, on a machine that is busy with other things.
+/// How long the local environment may take for one thing, on a machine that is busy with other things.
 pub const PATIENCE: Duration = Duration::from_mins(4);
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);

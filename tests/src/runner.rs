@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::sync::Mutex;
 
-use xtask::local_line::{Leash, Lifetime, ServerPlace};
+use xtask::local_environment::{Leash, Lifetime, ServerPlace};
 
-use crate::line::line;
+use crate::servers::environment;
 use crate::stack::{Bucket, Stack, processes_with};
 
 /// Defines each of these tests twice: with the function at the queue, and with a worker. The body of a test is an async
@@ -34,12 +34,12 @@ pub enum Runner {
 impl Runner {
     /// As [`Stack::deploy`].
     pub async fn deploy(self, name: &str) -> Stack {
-        self.deploy_with(name, line().await.servers.database.uri(), &[]).await
+        self.deploy_with(name, environment().await.servers.database.uri(), &[]).await
     }
 
     /// As [`Runner::deploy`], with checks of the deployment's own.
     pub async fn deploy_checked(self, name: &str, checks: &str) -> Stack {
-        self.deploy_with(name, line().await.servers.database.uri(), &[("Checks", checks)]).await
+        self.deploy_with(name, environment().await.servers.database.uri(), &[("Checks", checks)]).await
     }
 
     /// As [`Runner::deploy`], over a bucket that exists already, keeps versions and sends its events to `EventBridge`.
@@ -47,7 +47,7 @@ impl Runner {
         let bucket = Bucket::make(&self.name(name)).await;
         bucket.keep_versions().await;
         bucket.announce_uploads().await;
-        let uri = line().await.servers.database.uri();
+        let uri = environment().await.servers.database.uri();
         self.deploy_with(name, uri, &[("MakeBucket", "no"), ("BatchSize", "10")]).await
     }
 
@@ -81,18 +81,21 @@ impl Workers {
 
     /// Starts a worker. What it writes goes to a file.
     pub(crate) async fn start(&self, command: &Command) {
-        let line = line().await;
+        let environment = environment().await;
         let mut leashes = self.leashes.lock().unwrap();
         let name = self.log_name(leashes.len());
-        let place =
-            ServerPlace { tools: &line.tools, directory: line.directory(), lifetime: &Lifetime::Owner };
+        let place = ServerPlace {
+            tools: &environment.tools,
+            directory: environment.directory(),
+            lifetime: &Lifetime::Owner,
+        };
         let leash = Leash::tie(place, command, &name).unwrap();
         leashes.push(leash);
     }
 
     /// Returns the lines that all of them have written.
     pub(crate) async fn log(&self) -> Vec<String> {
-        let directory = line().await.directory();
+        let directory = environment().await.directory();
         let count = self.leashes.lock().unwrap().len();
         let logs = (0..count).map(|number| directory.join(format!("{}.log", self.log_name(number))));
         let texts = logs.map(|log| String::from_utf8(std::fs::read(log).unwrap()).unwrap());

@@ -13,11 +13,11 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use serde_json::{Value, json};
-use xtask::local_line::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
+use xtask::local_environment::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
 use xtask::workspace;
 
-use crate::line::{HINT, Line, line};
 use crate::runner::{Runner, Workers};
+use crate::servers::{HINT, TestEnvironment, environment};
 use crate::tables::{Tables, text};
 use crate::{PATIENCE, ended, eventually};
 
@@ -90,7 +90,7 @@ impl Bucket {
     /// Makes the bucket that the stack of this name uses.
     pub async fn make(stack: &str) -> Self {
         let name = format!("flatfire-test-{stack}");
-        let s3 = s3(line().await.servers.cloud.endpoint());
+        let s3 = s3(environment().await.servers.cloud.endpoint());
         s3.create_bucket().bucket(&name).send().await.unwrap();
         Self { name, s3 }
     }
@@ -162,7 +162,7 @@ impl Bucket {
 impl Stack {
     /// Deploys the template; `name` is the stack's, the bucket's and the database's.
     pub async fn deploy(name: &str) -> Self {
-        let uri = line().await.servers.database.uri();
+        let uri = environment().await.servers.database.uri();
         Self::deploy_with(name, uri, &[]).await
     }
 
@@ -174,7 +174,7 @@ impl Stack {
     /// As [`Stack::deploy_over`], with parameters of the template.
     pub async fn deploy_over_with(name: &str, bucket: &Bucket, parameters: &[(&str, &str)]) -> Self {
         bucket.announce_uploads().await;
-        let uri = line().await.servers.database.uri();
+        let uri = environment().await.servers.database.uri();
         let own = [("MakeBucket", "no"), ("BatchSize", "10")];
         Self::deploy_with(name, uri, &[&own[..], parameters].concat()).await
     }
@@ -191,9 +191,9 @@ impl Stack {
         mongodb_uri: &str,
         parameters: &[(&str, &str)],
     ) -> Self {
-        let line = line().await;
+        let environment = environment().await;
         let database = format!("flatfire-test-{name}");
-        let client = Client::with_uri_str(line.servers.database.uri()).await.unwrap();
+        let client = Client::with_uri_str(environment.servers.database.uri()).await.unwrap();
         let archive = client.database(&format!("{database}_archive"));
         // A database that outlives its tests may hold the rows of an earlier run.
         client.database(&database).drop().await.unwrap();
@@ -201,7 +201,7 @@ impl Stack {
         let parameters = parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let bucket =
             if name == workspace::BUCKET { name.to_owned() } else { format!("flatfire-test-{name}") };
-        let wanted = local_line::Stack {
+        let wanted = local_environment::Stack {
             name: format!("test-{name}"),
             bucket,
             mongodb_uri: mongodb_uri.to_owned(),
@@ -209,7 +209,7 @@ impl Stack {
             parameters,
             queue_for_worker: runner == Runner::Worker,
         };
-        let deployment = aside(move || line.deploy(wanted)).await;
+        let deployment = aside(move || environment.deploy(wanted)).await;
         let outputs = &deployment.outputs;
         let workers = |url: &String, suffix: &str| Workers::new(format!("{name}{suffix}"), url.clone());
         let stack = Self {
@@ -244,8 +244,8 @@ impl Stack {
 
     /// Returns the command of a worker that has the variables of the function, but for these.
     async fn worker_command(&self, own: &[(&str, &str)]) -> std::process::Command {
-        let (line, deployment) = (line().await, self.deployment.clone());
-        let variables = aside(move || deployment.environment_in_template(&line.tools).unwrap()).await;
+        let (environment, deployment) = (environment().await, self.deployment.clone());
+        let variables = aside(move || deployment.environment_in_template(&environment.tools).unwrap()).await;
         let mut command = self.flatfire_command(&["work", "--hidden", HIDDEN_SECONDS]).into_std();
         command.envs(variables).envs(own.iter().copied());
         command
@@ -483,7 +483,7 @@ impl Stack {
     /// Everything that the function, or the workers in its place, have logged.
     pub async fn log(&self) -> Vec<String> {
         match self.runner {
-            Runner::Function => self.deployment.function_log(&line().await.tools).unwrap(),
+            Runner::Function => self.deployment.function_log(&environment().await.tools).unwrap(),
             Runner::Worker => self.workers.log().await,
         }
     }
@@ -527,8 +527,8 @@ fn lines_with(log: &[String], message: &str) -> Vec<Value> {
     lines.filter(|line| line["message"] == message).collect()
 }
 
-impl Line {
-    fn deploy(&self, stack: local_line::Stack) -> Deployment {
+impl TestEnvironment {
+    fn deploy(&self, stack: local_environment::Stack) -> Deployment {
         self.servers.deploy(&self.tools, &self.bootstrap, stack).unwrap_or_else(|error| panic!("{error:#}"))
     }
 }

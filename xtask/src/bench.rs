@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use tempfile::TempDir;
 
-use crate::local_line::{Database, Lifetime, ServerPlace};
+use crate::local_environment::{Database, Lifetime, ServerPlace};
 use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;

@@ -29,8 +29,8 @@ impl BuildProfile {
     /// The place of its zip. `sam build` replaces what stands in cargo-lambda's own.
     fn directory(self) -> PathBuf {
         let directory = match self {
-            Self::Release => "target/local-line",
-            Self::Demo => "target/demo-line",
+            Self::Release => "target/local-environment",
+            Self::Demo => "target/demo-environment",
         };
         workspace::root().join(directory)
     }

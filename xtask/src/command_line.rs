@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use crate::bootstrap;
-use crate::local_line::{ACCESS_KEY, Deployment, REGION, SECRET_KEY};
+use crate::local_environment::{ACCESS_KEY, Deployment, REGION, SECRET_KEY};
 use crate::settings::ChoreSettings;
 
 /// The command line as the demo built it.

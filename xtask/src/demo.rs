@@ -1,4 +1,4 @@
-//! Shows the whole line on this machine: files go in, tables come out.
+//! Shows the whole pipeline on this machine: files go in, tables come out.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 
 use crate::bootstrap::{self, BuildProfile};
 use crate::command_line::{CommandLine, exit_code};
-use crate::local_line::{ACCESS_KEY, Deployment, KeptLine, LocalLine, REGION, SECRET_KEY};
+use crate::local_environment::{
+    ACCESS_KEY, Deployment, KeptEnvironment, LocalEnvironment, REGION, SECRET_KEY,
+};
 use crate::settings::ChoreSettings;
 use crate::steps::Steps;
 use crate::tools::Tools;
@@ -20,7 +22,7 @@ const SHOWN_ROWS: &str = "4";
 /// The sample of which one record is broken, in the bucket.
 const BROKEN_SAMPLE: &str = "incoming/patients-with-a-broken-line.ndjson";
 
-/// From nothing to tables; with `keep` the line stays up for more files.
+/// From nothing to tables; with `keep` the environment stays up for more files.
 ///
 /// # Errors
 /// When a step fails; the message names the step and what to do.
@@ -32,15 +34,15 @@ pub async fn run(settings: &ChoreSettings, keep: bool) -> Result<()> {
     })?;
     let title = "Start a database and a local cloud, deploy template.yaml";
     if keep {
-        let line = KeptLine::of_this_checkout();
-        let deployment = steps.wait_for(title, line.start(&tools, settings, &zip)).await?;
+        let environment = KeptEnvironment::of_this_checkout();
+        let deployment = steps.wait_for(title, environment.start(&tools, settings, &zip)).await?;
         load_samples(&mut steps, settings, &tools, &deployment).await?;
         steps.print_summary();
         print_what_is_next(&deployment);
     } else {
-        let start = LocalLine::start(&tools, settings, &zip);
-        let line = steps.wait_for(title, start).await?;
-        load_samples(&mut steps, settings, &tools, line.deployment()).await?;
+        let start = LocalEnvironment::start(&tools, settings, &zip);
+        let environment = steps.wait_for(title, start).await?;
+        load_samples(&mut steps, settings, &tools, environment.deployment()).await?;
         steps.print_summary();
         println!("\nEverything is stopped again; the report stands in {}.", report().display());
         println!("To keep it running and load files of yours: cargo xtask demo --keep");
@@ -53,7 +55,7 @@ pub async fn run(settings: &ChoreSettings, keep: bool) -> Result<()> {
 /// # Errors
 /// When none is running.
 pub async fn run_command_line(settings: &ChoreSettings, arguments: &[OsString]) -> Result<ExitCode> {
-    let deployment = KeptLine::of_this_checkout().deployment()?;
+    let deployment = KeptEnvironment::of_this_checkout().deployment()?;
     Ok(exit_code(CommandLine::find(settings, &deployment)?.run(arguments).await?))
 }
 
@@ -63,7 +65,7 @@ pub async fn run_command_line(settings: &ChoreSettings, arguments: &[OsString]) 
 /// # Errors
 /// When none is running.
 pub async fn upload(settings: &ChoreSettings, paths: &[PathBuf], log: bool) -> Result<ExitCode> {
-    let deployment = KeptLine::of_this_checkout().deployment()?;
+    let deployment = KeptEnvironment::of_this_checkout().deployment()?;
     let lines_of_log = || if log { deployment.function_log(&Tools::find()?) } else { Ok(Vec::new()) };
     let before = lines_of_log()?.len();
     let command_line = CommandLine::find(settings, &deployment)?;

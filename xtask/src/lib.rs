@@ -1,6 +1,6 @@
-//! The project's own chores, as a library: the tools, the local line and the demo.
+//! The project's own chores, as a library: the tools, the local environment and the demo.
 //!
-//! The local line is the whole product on one machine without an account and without containers: a database, a
+//! The local environment is the whole product on one machine without an account and without containers: a database, a
 //! local cloud, and `template.yaml` deployed into it. `cargo xtask demo` shows it, the end-to-end tests use it:
 //!
 //! ```text
@@ -19,7 +19,7 @@ pub mod model;
 pub mod bootstrap;
 pub mod tools;
 
-pub mod local_line;
+pub mod local_environment;
 
 pub mod command_line;
 

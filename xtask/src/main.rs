@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use xtask::bootstrap::BuildProfile;
-use xtask::local_line::KeptLine;
+use xtask::local_environment::KeptEnvironment;
 use xtask::settings::ChoreSettings;
 use xtask::steps::{Steps, run_command};
 use xtask::tools::Tools;
@@ -38,7 +38,7 @@ enum Chore {
     Tools,
     /// Build the function as Lambda runs it.
     Build,
-    /// Show the whole line on this machine: files go in, tables come out. Needs no AWS account and no Docker.
+    /// Show the whole pipeline on this machine: files go in, tables come out. Needs no AWS account and no Docker.
     Demo {
         /// Leave it running for more files; `cargo xtask stop` ends it.
         #[arg(long)]
@@ -141,7 +141,7 @@ async fn run_chore(settings: &ChoreSettings, chore: Chore) -> Result<()> {
             Ok(())
         }
         Chore::Demo { keep } => demo::run(settings, keep).await,
-        Chore::Stop => KeptLine::of_this_checkout().stop(),
+        Chore::Stop => KeptEnvironment::of_this_checkout().stop(),
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(settings),
         Chore::Metrics { options } => metrics::run(settings, &options),

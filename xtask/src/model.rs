@@ -113,19 +113,23 @@ impl Model {
             .collect();
         for line in table.lines().skip(1) {
             let fields: Vec<&str> = line.split('\t').collect();
-            let [kind, element, datatype, max, choice] = fields.as_slice() else {
+            let [type_name, element, datatype, max, choice] = fields.as_slice() else {
                 bail!("not five fields: {line}")
             };
             let datatype = match datatype.strip_prefix('@') {
-                Some(name) => backbone_path(&paths, kind, name)?,
+                Some(name) => backbone_path(&paths, type_name, name)?,
                 None => (*datatype).to_owned(),
             };
             let fact = Fact { datatype, many: *max == "*", choice: (*choice).to_owned() };
-            let facts =
-                self.types.entry((*kind).to_owned()).or_default().entry((*element).to_owned()).or_default();
+            let facts = self
+                .types
+                .entry((*type_name).to_owned())
+                .or_default()
+                .entry((*element).to_owned())
+                .or_default();
             let fact_of_release = facts.get_mut(release).context("no such release")?;
             if fact_of_release.replace(fact).is_some() {
-                bail!("twice in one release: {kind}.{element}");
+                bail!("twice in one release: {type_name}.{element}");
             }
         }
         Ok(())
@@ -135,14 +139,14 @@ impl Model {
     /// the same element on its own, where it would be a choice among one, and where the specification is known to
     /// say otherwise.
     fn drop_guessed_choices(&mut self) {
-        for (kind, elements) in &mut self.types {
+        for (type_name, elements) in &mut self.types {
             for release in R4 + 1..RELEASES.len() {
                 let mut members: BTreeMap<String, usize> = BTreeMap::new();
                 for fact in elements.values().filter_map(|facts| facts.get(release)?.as_ref()) {
                     *members.entry(fact.choice.clone()).or_default() += 1;
                 }
                 for facts in elements.values_mut() {
-                    drop_guess(kind, facts, release, &members);
+                    drop_guess(type_name, facts, release, &members);
                 }
             }
         }
@@ -151,7 +155,7 @@ impl Model {
     fn render(&self) -> String {
         let mut text = ELEMENTS_HEAD.to_owned();
         for (name, elements) in &self.types {
-            let _ = writeln!(text, "={name} {}", self.kind(name));
+            let _ = writeln!(text, "={name} {}", self.kind_of_type(name));
             for (element, facts) in elements {
                 let _ = writeln!(text, "{element}{}", uses(facts));
             }
@@ -159,7 +163,7 @@ impl Model {
         text
     }
 
-    fn kind(&self, name: &str) -> &'static str {
+    fn kind_of_type(&self, name: &str) -> &'static str {
         let has = |element: &str| self.types.get(name).is_some_and(|elements| elements.contains_key(element));
         match name {
             _ if ABSTRACT_TYPES.contains(&name) => "abstract",
@@ -171,26 +175,25 @@ impl Model {
     }
 }
 
-/// The path that `@name` means in `kind`: itself a path, or the backbone element of that name that `kind` lies in,
-/// or the only one of the resource.
-fn backbone_path(paths: &BTreeSet<&str>, kind: &str, name: &str) -> Result<String> {
-    let root = kind.split('.').next().unwrap_or(kind);
+/// The path that `@name` means in a type: itself a path, or the backbone element of that name that the type lies in, or the only one of the resource.
+fn backbone_path(paths: &BTreeSet<&str>, type_name: &str, name: &str) -> Result<String> {
+    let root = type_name.split('.').next().unwrap_or(type_name);
     let named = |path: &&&str| path.split('.').next() == Some(root) && path.rsplit('.').next() == Some(name);
     let candidates: Vec<&str> = paths.iter().filter(named).copied().collect();
-    let around = candidates.iter().filter(|path| format!("{kind}.").starts_with(&format!("{path}.")));
+    let around = candidates.iter().filter(|path| format!("{type_name}.").starts_with(&format!("{path}.")));
     match (candidates.as_slice(), around.max_by_key(|path| path.len())) {
         _ if paths.contains(name) => Ok(name.to_owned()),
         (_, Some(path)) | ([path], None) => Ok((*path).to_owned()),
-        _ => bail!("@{name} in {kind} is none or several of {candidates:?}"),
+        _ => bail!("@{name} in {type_name} is none or several of {candidates:?}"),
     }
 }
 
-fn drop_guess(kind: &str, facts: &mut Facts, release: usize, members: &BTreeMap<String, usize>) {
+fn drop_guess(type_name: &str, facts: &mut Facts, release: usize, members: &BTreeMap<String, usize>) {
     let plain_in_r4 = facts.get(R4).cloned().flatten().filter(|fact| fact.choice.is_empty());
     let Some(Some(fact)) = facts.get_mut(release) else { return };
     let same = plain_in_r4.is_some_and(|plain| plain.datatype == fact.datatype && plain.many == fact.many);
     let alone = members.get(&fact.choice).is_none_or(|&count| count < 2);
-    if same || alone || SEPARATE_ELEMENTS.contains(&(kind, fact.choice.as_str())) {
+    if same || alone || SEPARATE_ELEMENTS.contains(&(type_name, fact.choice.as_str())) {
         fact.choice.clear();
     }
 }

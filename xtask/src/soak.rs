@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::local_line::{Database, Lifetime, ServerPlace};
+use crate::local_environment::{Database, Lifetime, ServerPlace};
 use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
 use crate::test::{MONGOD, mongod_for_tests};

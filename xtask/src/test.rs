@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::bootstrap::{self, BuildProfile};
-use crate::local_line::{Database, Lifetime, ServerPlace, find_mongod};
+use crate::local_environment::{Database, Lifetime, ServerPlace, find_mongod};
 use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
 use crate::tools::Tools;

@@ -14,11 +14,11 @@ pub fn tools_directory() -> PathBuf {
     root().join(".tools")
 }
 
-/// The database of the local line; the same in the demo and in `env.json.example`.
+/// The database of the local environment; the same in the demo and in `env.json.example`.
 pub const DATABASE: &str = "fhir";
 
-/// The bucket of the local line; the sample notifications in `events/` name it.
+/// The bucket of the local environment; the sample notifications in `events/` name it.
 pub const BUCKET: &str = "flatfire-local";
 
-/// The prefix that the local line watches.
+/// The prefix that the local environment watches.
 pub const PREFIX: &str = "incoming/";

@@ -140,7 +140,7 @@ pub(crate) async fn of(
     };
     store.visit_references(&mut find_others).await?;
     let mut compartment = decided(patient, &referring, &edges, types);
-    let is_asked = |key: &String| *key != patient && !types.contains(kind_of(key));
+    let is_asked = |key: &String| *key != patient && !types.contains(type_of_key(key));
     let asked = compartment.members.iter().filter(|key| is_asked(key)).cloned().collect();
     for key in with_contained_patients(store, &asked).await? {
         compartment.members.remove(&key);
@@ -182,7 +182,7 @@ fn decided(
 ) -> Compartment {
     let mut compartment = Compartment { members: [patient.to_owned()].into(), spared: BTreeMap::new() };
     for (owner, known) in referring {
-        match why_spared(owner, known).filter(|_| !types.contains(kind_of(owner))) {
+        match why_spared(owner, known).filter(|_| !types.contains(type_of_key(owner))) {
             None => drop(compartment.members.insert(owner.clone())),
             Some(reason) => drop(compartment.spared.insert(owner.clone(), reason)),
         }
@@ -190,7 +190,7 @@ fn decided(
     for (owner, targets) in edges {
         let member = targets.iter().find(|target| compartment.members.contains(*target));
         if let Some(target) = member.filter(|_| !compartment.members.contains(owner)) {
-            if types.contains(kind_of(owner)) {
+            if types.contains(type_of_key(owner)) {
                 compartment.spared.remove(owner);
                 compartment.members.insert(owner.clone());
             } else {
@@ -204,18 +204,20 @@ fn decided(
 
 /// Why a resource that refers to the patient stays; `None`: it belongs to this patient alone.
 fn why_spared(owner: &str, known: &Referring) -> Option<String> {
-    let kind = kind_of(owner);
-    if kind == "Patient" {
+    let resource_type = type_of_key(owner);
+    if resource_type == "Patient" {
         return Some("is another patient".to_owned());
     }
-    if SPARED.contains(&kind) {
-        return Some(format!("resources of type {kind} may speak of others"));
+    if SPARED.contains(&resource_type) {
+        return Some(format!("resources of type {resource_type} may speak of others"));
     }
     if let Some(other) = known.others.first() {
         return Some(format!("also names {other}"));
     }
-    let elements = COMPARTMENT.iter().find(|(of, _)| *of == kind).map(|(_, elements)| *elements);
-    let Some(elements) = elements else { return Some(format!("type {kind} is in no patient's compartment")) };
+    let elements = COMPARTMENT.iter().find(|(of, _)| *of == resource_type).map(|(_, elements)| *elements);
+    let Some(elements) = elements else {
+        return Some(format!("type {resource_type} is in no patient's compartment"));
+    };
     let is_in = known
         .elements
         .iter()
@@ -224,7 +226,7 @@ fn why_spared(owner: &str, known: &Referring) -> Option<String> {
     (!is_in && !views_alone).then(|| "names the patient elsewhere than as its own".to_owned())
 }
 
-fn kind_of(key: &str) -> &str {
+fn type_of_key(key: &str) -> &str {
     key.split('/').next().unwrap_or_default()
 }
 
@@ -251,8 +253,8 @@ mod tests {
 
     #[test]
     fn the_table_is_of_types_each_once() {
-        let types: Vec<_> = COMPARTMENT.iter().map(|(kind, _)| *kind).collect();
-        assert!(types.is_sorted_by(|a, b| a < b) && types.iter().all(|kind| is_type(kind)));
+        let types: Vec<_> = COMPARTMENT.iter().map(|(resource_type, _)| *resource_type).collect();
+        assert!(types.is_sorted_by(|a, b| a < b) && types.iter().all(|resource_type| is_type(resource_type)));
         assert!(SPARED.iter().all(|spared| types.contains(spared)));
     }
 

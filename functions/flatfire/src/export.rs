@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: ExportArguments) -> anyhow::Result<Outcome> {
     if !patient.starts_with("Patient/") {
         bail!("--patient: {patient} is no patient");
     }
-    if let Some(wrong) = arguments.types.iter().find(|kind| !is_type(kind)) {
+    if let Some(wrong) = arguments.types.iter().find(|name| !is_type(name)) {
         bail!("--types: `{wrong}` is no resource type");
     }
     let mut lines = match &arguments.out {

@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: ForgetArguments) -> anyhow::Result<Outcome> {
     if let Some(wrong) = keys.iter().find(|key| arguments.compartment && !key.starts_with("Patient/")) {
         bail!("--compartment: {wrong} is no patient");
     }
-    if let Some(wrong) = arguments.types.iter().find(|kind| !is_type(kind)) {
+    if let Some(wrong) = arguments.types.iter().find(|name| !is_type(name)) {
         bail!("--types: `{wrong}` is no resource type");
     }
     let store = arguments.destination.connect().await?;
@@ -122,7 +122,9 @@ async fn has_its_archive(store: &dyn Store) -> anyhow::Result<()> {
 /// The key that a text names, by type and id.
 pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
     match parse(text) {
-        Reference::Resource { kind, id } if text == format!("{kind}/{id}") => Ok(text.to_owned()),
+        Reference::Resource { resource_type, id } if text == format!("{resource_type}/{id}") => {
+            Ok(text.to_owned())
+        }
         // A resource without an id has a key made of its bytes.
         _ if text.split_once("/~").is_some_and(|(_, digest)| digest.len() == 32) => Ok(text.to_owned()),
         _ => bail!("`{text}` names no resource; write it as Patient/123"),

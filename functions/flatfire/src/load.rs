@@ -1,4 +1,4 @@
-//! `flatfire load`: files into a database, through the line that the Lambda runs.
+//! `flatfire load`: files into a database, through the pipeline that the Lambda runs.
 
 mod interrupt;
 mod pin;

@@ -114,8 +114,8 @@ fn is_of(bytes: &[u8], id: &str) -> bool {
     let Ok(document) = tape.parse(bytes, limits) else { return false };
     let text = |name: &str| document.root().get_text(name).map(std::borrow::Cow::into_owned);
     match (text("resourceType"), text("id").filter(|id| is_id(id))) {
-        (Some(kind), Some(own)) => key == format!("{kind}/{own}"),
-        (Some(kind), None) => key.split('/').next() == Some(kind.as_str()),
+        (Some(resource_type), Some(own)) => key == format!("{resource_type}/{own}"),
+        (Some(resource_type), None) => key.split('/').next() == Some(resource_type.as_str()),
         (None, _) => false,
     }
 }

@@ -57,8 +57,8 @@ async fn list(arguments: &StatusArguments, store: &dyn Store) -> anyhow::Result<
         until: None,
         keys: arguments.load.as_deref().map(KeyPattern::new),
     };
-    let kinds: Vec<LoadFilter> = arguments.wanted.map(LoadKind::wanted).into_iter().collect();
-    let loads = store.latest_loads(&period, &kinds, arguments.limit).await?;
+    let filters: Vec<LoadFilter> = arguments.wanted.map(LoadKind::wanted).into_iter().collect();
+    let loads = store.latest_loads(&period, &filters, arguments.limit).await?;
     if loads.is_empty() && arguments.load.is_some() {
         anyhow::bail!(
             "the ledger knows no such load; give the `_id` of one, the key of its object, or a part of the key"

@@ -49,7 +49,7 @@ pub enum InvocationFailure {
 impl InvocationFailure {
     /// Returns the word for it that Lambda shows.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn error_type(&self) -> &'static str {
         match self {
             Self::Direct(Failure::Invalid(_)) => "InvalidNotification",
             Self::Direct(Failure::NotWatched) => "NotWatched",

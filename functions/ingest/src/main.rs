@@ -21,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn diagnostic(failure: &InvocationFailure) -> Diagnostic {
-    Diagnostic { error_type: failure.kind().to_owned(), error_message: failure.to_string() }
+    Diagnostic { error_type: failure.error_type().to_owned(), error_message: failure.to_string() }
 }
 
 /// How long an invocation is taken to last whose deadline was over before it began. Lambda never says that;

@@ -234,7 +234,7 @@ fn codings_column((name, used): (&str, Use)) -> Option<String> {
 
 /// Returns the column of the moment. The members of a choice share one.
 fn moment_column(carrier: TypeId, (name, used): (&str, Use)) -> Option<String> {
-    let is_moment = |datatype| matches!(datatype, Datatype::Primitive(kind) if kind.is_moment());
+    let is_moment = |datatype| matches!(datatype, Datatype::Primitive(primitive) if primitive.is_moment());
     let is_period = used.datatype.name() == "Period" && !used.many;
     if !is_moment(used.datatype) && !is_period {
         return (used.datatype.name() == "Meta").then(|| format!("{name}_lastUpdated_at"));

@@ -99,7 +99,7 @@ impl Links {
     #[must_use]
     pub fn needs(full_url: &str, key: &str) -> bool {
         match parse(full_url) {
-            Reference::Resource { kind, id } => key.split_once('/') != Some((kind, id)),
+            Reference::Resource { resource_type, id } => key.split_once('/') != Some((resource_type, id)),
             Reference::Urn(_) => true,
             Reference::Contained(_) | Reference::Other => false,
         }
@@ -121,14 +121,14 @@ impl Links {
         self.has_urls |= is_url;
         let canonical = canonical(full_url);
         let full_url = without_history(&canonical);
-        let Some((kind, id)) = key.split_once('/') else { return };
+        let Some((resource_type, id)) = key.split_once('/') else { return };
         let known = uuid(full_url);
         if known.is_some_and(|uuid| self.uuids.contains_key(&uuid)) {
             return;
         }
-        match known.and_then(|uuid| Some((uuid, self.kind(kind)?))) {
-            Some((uuid, kind)) => {
-                self.uuids.insert(uuid, kind);
+        match known.and_then(|uuid| Some((uuid, self.type_number(resource_type)?))) {
+            Some((uuid, resource_type)) => {
+                self.uuids.insert(uuid, resource_type);
                 if full_url.get("urn:uuid:".len()..) != Some(id) {
                     self.text_bytes += id.len();
                     self.ids.insert(uuid, id.into());
@@ -223,20 +223,20 @@ impl Links {
         if self.uuids.is_empty() && self.others.is_empty() {
             return if self.more { Link::Later } else { Link::Nowhere };
         }
-        let (urn, wanted) = urn.split_once('#').map_or((urn, None), |(urn, kind)| (urn, Some(kind)));
+        let (urn, wanted) = urn.split_once('#').map_or((urn, None), |(urn, wanted)| (urn, Some(wanted)));
         let urn = &*canonical(urn);
         match (self.find(urn), wanted) {
-            (Link::Key(key), Some(kind)) if key.split('/').next() != Some(kind) => Link::Nowhere,
+            (Link::Key(key), Some(wanted)) if key.split('/').next() != Some(wanted) => Link::Nowhere,
             (link, _) => link,
         }
     }
 
     fn find(&self, urn: &str) -> Link {
         let by_uuid = uuid(urn).and_then(|uuid| {
-            let kind = self.type_names.get(usize::from(*self.uuids.get(&uuid)?))?;
+            let resource_type = self.type_names.get(usize::from(*self.uuids.get(&uuid)?))?;
             let own = urn.get("urn:uuid:".len()..).unwrap_or_default();
             let id = self.ids.get(&uuid).map_or(own, |id| id);
-            Some(format!("{kind}/{id}"))
+            Some(format!("{resource_type}/{id}"))
         });
         let found = by_uuid.or_else(|| self.others.get(urn).map(ToString::to_string));
         match found {
@@ -248,7 +248,7 @@ impl Links {
     }
 
     /// Returns the number of a type's name; `None` when no number is left: a sender can make up any number of names.
-    fn kind(&mut self, name: &str) -> Option<u16> {
+    fn type_number(&mut self, name: &str) -> Option<u16> {
         if let Some(&known) = self.types.get(name) {
             return Some(known);
         }
@@ -276,8 +276,8 @@ pub fn canonical(full_url: &str) -> Cow<'_, str> {
 
 /// Returns what is before `Type/id` in a URL.
 fn base(full_url: &str) -> Option<&str> {
-    let Reference::Resource { kind, id } = parse(full_url) else { return None };
-    without_history(full_url).strip_suffix(id)?.strip_suffix('/')?.strip_suffix(kind)
+    let Reference::Resource { resource_type, id } = parse(full_url) else { return None };
+    without_history(full_url).strip_suffix(id)?.strip_suffix('/')?.strip_suffix(resource_type)
 }
 
 fn without_history(url: &str) -> &str {

@@ -15,7 +15,7 @@ pub enum Reference<'a> {
     /// A resource by type and id, from a relative, absolute or versioned URL.
     Resource {
         /// The resource type.
-        kind: &'a str,
+        resource_type: &'a str,
         /// The id, without version.
         id: &'a str,
     },
@@ -32,7 +32,7 @@ pub enum Reference<'a> {
 ///
 /// ```
 /// use flatten::reference::{Reference, parse};
-/// let target = Reference::Resource { kind: "Patient", id: "1" };
+/// let target = Reference::Resource { resource_type: "Patient", id: "1" };
 /// assert_eq!(parse("Patient/1"), target);
 /// assert_eq!(parse("https://ehr.example/fhir/Patient/1/_history/2"), target);
 /// assert_eq!(parse("Practitioner?identifier=x"), Reference::Other);
@@ -53,13 +53,13 @@ pub fn parse(reference: &str) -> Reference<'_> {
     }
     let path = address.split_once("/_history/").map_or(address, |(resource, _)| resource);
     let mut segments = path.rsplit('/');
-    if let (Some(id), Some(kind)) = (segments.next(), segments.next())
+    if let (Some(id), Some(resource_type)) = (segments.next(), segments.next())
         && is_id(id)
-        && is_type(kind)
+        && is_type(resource_type)
         // Types of the deployment's own are in relative references only. Another name in a URL is not a type.
-        && (segments.next().is_none() || model::is_resource_type(kind))
+        && (segments.next().is_none() || model::is_resource_type(resource_type))
     {
-        return Reference::Resource { kind, id };
+        return Reference::Resource { resource_type, id };
     }
     if scheme.is_some() { Reference::Urn(address) } else { Reference::Other }
 }
@@ -77,13 +77,13 @@ pub fn parse(reference: &str) -> Reference<'_> {
 #[must_use]
 pub fn conditional(reference: &str) -> Option<(&str, Option<String>)> {
     let (path, query) = reference.split_once('?')?;
-    let kind = path.rsplit('/').next().filter(|kind| model::is_resource_type(kind))?;
+    let resource_type = path.rsplit('/').next().filter(|name| model::is_resource_type(name))?;
     let searched = query.strip_prefix("identifier=").filter(|value| !value.contains('&'));
     let decoded = searched.and_then(|value| percent_encoding::percent_decode_str(value).decode_utf8().ok());
     let is_one = |value: &str| {
         !value.contains([',', '\\']) && value.split_once('|').is_some_and(|(_, value)| !value.is_empty())
     };
-    Some((kind, decoded.map(Cow::into_owned).filter(|value| is_one(value))))
+    Some((resource_type, decoded.map(Cow::into_owned).filter(|value| is_one(value))))
 }
 
 /// Returns the scheme of an absolute URI (RFC 3986, section 3.1), without its colon.
@@ -137,13 +137,17 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = conditional(text);
-            assert_eq!(found.as_ref().map(|(kind, name)| (*kind, name.as_deref())), expected, "{text}");
+            assert_eq!(
+                found.as_ref().map(|(resource_type, name)| (*resource_type, name.as_deref())),
+                expected,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn reads_every_form() {
-        let resource = |kind, id| Reference::Resource { kind, id };
+        let resource = |resource_type, id| Reference::Resource { resource_type, id };
         let cases = [
             ("Patient/1", resource("Patient", "1")),
             ("Patient/1/_history/7", resource("Patient", "1")),

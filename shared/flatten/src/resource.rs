@@ -13,7 +13,7 @@ use crate::reference::{Reference, is_id, is_type, parse};
 #[derive(Debug, Clone)]
 pub struct Resource<'a> {
     node: Node<'a>,
-    kind: Cow<'a, str>,
+    type_name: Cow<'a, str>,
     id: Option<Cow<'a, str>>,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Resource<'a> {
         let Some(name) = node.get("resourceType") else {
             return Err(Defect::at(DefectCode::NotAResource, "", at));
         };
-        let Some(kind) = name.text().filter(|text| is_type(text)) else {
+        let Some(resource_type) = name.text().filter(|text| is_type(text)) else {
             return Err(Defect::at(DefectCode::InvalidResourceType, "/resourceType", name.span().start));
         };
         let id = match node.get("id").filter(|id| !id.is_null()) {
@@ -37,7 +37,7 @@ impl<'a> Resource<'a> {
                 None => return Err(Defect::at(DefectCode::InvalidId, "/id", id.span().start)),
             },
         };
-        Ok(Self { node, kind, id })
+        Ok(Self { node, type_name: resource_type, id })
     }
 
     /// Returns the JSON object.
@@ -49,7 +49,7 @@ impl<'a> Resource<'a> {
     /// Returns the resource type, such as `Patient`.
     #[must_use]
     pub fn resource_type(&self) -> &str {
-        &self.kind
+        &self.type_name
     }
 
     /// Returns the id.
@@ -63,14 +63,14 @@ impl<'a> Resource<'a> {
     /// the SHA-256 of the resource's bytes. The same bytes have the same key at every attempt.
     #[must_use]
     pub fn key(&self, full_url: Option<&str>, put_url: Option<&str>) -> String {
-        let kind = &self.kind;
+        let resource_type = &self.type_name;
         if let Some(id) = &self.id {
-            return [kind, "/", id].concat();
+            return [resource_type, "/", id].concat();
         }
         let of_url = |url: &str| self.id_in(url);
         match full_url.and_then(of_url).or_else(|| put_url.and_then(of_url)) {
-            Some(id) => format!("{kind}/{id}"),
-            None => format!("{kind}/~{}", digest(self.node.raw().as_bytes())),
+            Some(id) => format!("{resource_type}/{id}"),
+            None => format!("{resource_type}/~{}", digest(self.node.raw().as_bytes())),
         }
     }
 }
@@ -84,7 +84,9 @@ impl Resource<'_> {
         let address = url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         let address = address.strip_suffix("/_history").unwrap_or(address);
         match parse(address) {
-            Reference::Resource { kind, id } if kind == self.kind => Some(id.to_owned()),
+            Reference::Resource { resource_type, id } if resource_type == self.type_name => {
+                Some(id.to_owned())
+            }
             Reference::Urn(urn) => {
                 let is_name = urn.starts_with("urn:uuid:") || urn.starts_with("urn:oid:");
                 let id = urn.rsplit(':').next().filter(|id| is_name && is_id(id))?;

@@ -123,10 +123,10 @@ impl Admin for MongoStore {
     async fn latest_loads(
         &self,
         period: &LoadPeriod,
-        kinds: &[LoadFilter],
+        filters: &[LoadFilter],
         limit: u32,
     ) -> Result<Vec<Load>, StoreError> {
-        Ok(overview::latest(&self.databases(), period, kinds, limit).await?)
+        Ok(overview::latest(&self.databases(), period, filters, limit).await?)
     }
 
     async fn last_successes(&self, period: &LoadPeriod) -> Result<BTreeMap<Folder, i64>, StoreError> {

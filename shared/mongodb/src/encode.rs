@@ -180,8 +180,8 @@ impl BsonWriter {
         self.bytes.truncate(length);
     }
 
-    fn element(&mut self, kind: u8, name: impl ElementName) {
-        self.bytes.push(kind);
+    fn element(&mut self, element_type: u8, name: impl ElementName) {
+        self.bytes.push(element_type);
         name.write(&mut self.bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! The whole line but the network: an object's bytes to BSON documents, against `serde_json::Value` parsing of the
+//! The whole pipeline but the network: an object's bytes to BSON documents, against `serde_json::Value` parsing of the
 //! same bytes in the same run.
 //!
 //! The answers are asserted: as many documents as `serde_json` finds resources. The corpus is Synthea NDJSON and

@@ -1,4 +1,4 @@
-//! Real files through the whole line: every record has one fate, what is rejected is broken, and every leaf of the JSON
+//! Real files through the whole pipeline: every record has one fate, what is rejected is broken, and every leaf of the JSON
 //! stands in a document that would be written, as BSON holds it.
 //!
 //! The project's own samples and the resources of its cases are always there; the feature `corpus` adds public samples.

@@ -7,7 +7,7 @@ use std::process::Command;
 use flatfire_tests::{Line, Stack, eventually, line, text};
 use serde_json::Value;
 use xtask::demo::sample_files;
-use xtask::local_line::{Leash, Lifetime, ServerPlace, free_port};
+use xtask::local_environment::{Leash, Lifetime, ServerPlace, free_port};
 use xtask::workspace;
 
 /// What the function answers to each file of `events/`, in this order; `sam_invoke.py` expects the same. The versions

@@ -147,7 +147,7 @@ async fn origin(ledger: &Ledger, archived: &ArchivedResource) -> anyhow::Result<
     Ok(forgotten())
 }
 
-/// What the line makes of the resource, under the key that it had and standing where it stood.
+/// What the pipeline makes of the resource, under the key that it had and standing where it stood.
 fn made(
     archived: &ArchivedResource,
     text: &[u8],

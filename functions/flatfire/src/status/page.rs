@@ -245,13 +245,13 @@ async fn open(store: &dyn Store) -> Result<Vec<(&'static str, usize)>, StoreErro
 /// Returns the latest loads, those before all others that need a look: at most half, if there are enough others.
 async fn loads(store: &dyn Store, arguments: &StatusArguments) -> Result<Vec<Load>, StoreError> {
     let (limit, period) = (arguments.limit, period(arguments.since));
-    let kinds: Vec<LoadFilter> = NEEDS_SOMEBODY
+    let filters: Vec<LoadFilter> = NEEDS_SOMEBODY
         .iter()
         .map(|(kind, _)| kind.wanted())
         .chain([LoadFilter::Of(LoadStatus::Partial)])
         .collect();
     let (troubled, latest) =
-        try_join!(store.latest_loads(&period, &kinds, limit), store.latest_loads(&period, &[], limit))?;
+        try_join!(store.latest_loads(&period, &filters, limit), store.latest_loads(&period, &[], limit))?;
     Ok(troubled_first(troubled, latest, limit as usize))
 }
 

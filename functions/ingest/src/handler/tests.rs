@@ -137,7 +137,7 @@ async fn a_direct_invocation_succeeds_or_fails_as_a_whole() {
     assert_eq!(bench.handle(put("in/d")).await, Ok(json!({"loads": ["partial"]})));
     let failure = bench.handle(put("in/b")).await.unwrap_err();
     assert_eq!(failure, InvocationFailure::Direct(Failure::Interrupted(interrupted())));
-    assert_eq!((failure.kind(), failure.to_string()), ("Interrupted", interrupted().to_string()));
+    assert_eq!((failure.error_type(), failure.to_string()), ("Interrupted", interrupted().to_string()));
     let failure = bench.handle(json!({"CANARY": 1})).await.unwrap_err();
     assert!(matches!(failure, InvocationFailure::Direct(Failure::Invalid(_))));
     assert!(!format!("{failure} {failure:?}").contains("CANARY"));
@@ -210,7 +210,7 @@ async fn a_message_for_an_object_that_is_not_watched_fails_and_nothing_is_loaded
     for message in [put("out/a"), put("in"), elsewhere] {
         let failure = bench.handle(message.clone()).await.unwrap_err();
         assert_eq!(
-            (&failure, failure.kind()),
+            (&failure, failure.error_type()),
             (&InvocationFailure::Direct(Failure::NotWatched), "NotWatched")
         );
         let response = bench.handle(batch(&[("stray", message), ("m", put("in/b"))])).await.unwrap();

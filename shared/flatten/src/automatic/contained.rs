@@ -56,9 +56,9 @@ impl<'a> ContainedResources<'a> {
             }
             ContainedIndex::Many { by_id, .. } => by_id.get(id).copied(),
         }?;
-        let kind = target.get_text("resourceType").filter(|kind| is_type(kind))?;
+        let resource_type = target.get_text("resourceType").filter(|name| is_type(name))?;
         let key = if is_id(id) { format!("{}#{id}", self.key) } else { self.pointer_key(target) };
-        Some((kind, key))
+        Some((resource_type, key))
     }
 
     /// Returns the exact pointer of a contained resource.

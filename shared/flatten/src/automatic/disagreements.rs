@@ -71,7 +71,7 @@ fn primitive(primitive: Primitive) -> Json {
 
 fn sample(datatype: Datatype, depth: usize) -> Option<Json> {
     let type_id = match datatype {
-        Datatype::Primitive(kind) => return Some(primitive(kind)),
+        Datatype::Primitive(known) => return Some(primitive(known)),
         Datatype::Resource => return None,
         Datatype::Complex(type_id) => type_id,
     };

@@ -194,8 +194,8 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         if choice.only_single && value.kind() == Kind::Array {
             return;
         }
-        if self.row.fill_choice(choice.kind) {
-            self.cells.rows.text(choice.kind, choice.datatype);
+        if self.row.fill_choice(choice.type_column) {
+            self.cells.rows.text(choice.type_column, choice.datatype);
         }
         let text = if value.kind() == Kind::Object { value.get_text("start") } else { value.text() };
         if let Some((at, moment)) = choice.at.zip(text.and_then(|text| moment(&text)))
@@ -515,9 +515,9 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         self.note_value(flags);
         // The companion takes the place of an absent value.
         if let Some(choice) = self.cells.paths.choice(field).filter(|_| flags.is_choice())
-            && self.row.fill_choice(choice.kind)
+            && self.row.fill_choice(choice.type_column)
         {
-            self.cells.rows.text(choice.kind, choice.datatype);
+            self.cells.rows.text(choice.type_column, choice.datatype);
         }
         Ok(())
     }

@@ -33,28 +33,28 @@ impl ReferenceTargets<'_, '_> {
         let Some(text) = literal.text() else { return };
         cells.findings.references += u64::from(!is_uri_reference(&text));
         match self.find(&text) {
-            ReferenceTarget::Resource { kind, id } => {
+            ReferenceTarget::Resource { resource_type, id } => {
                 let column = cells.paths.object_column(path, Derived::Key);
-                cells.rows.text_with(column, |out| out.extend([kind, "/", id]));
-                self.write_type(cells, path, kind);
+                cells.rows.text_with(column, |out| out.extend([resource_type, "/", id]));
+                self.write_type(cells, path, resource_type);
             }
             ReferenceTarget::Key(key) => {
                 let column = cells.paths.object_column(path, Derived::Key);
                 cells.rows.text(column, &key);
                 self.write_type(cells, path, key.split('/').next().unwrap_or_default());
             }
-            ReferenceTarget::Contained { kind, key } => {
+            ReferenceTarget::Contained { resource_type, key } => {
                 let column = cells.paths.object_column(path, Derived::Key);
                 cells.rows.text(column, &key);
-                self.write_type(cells, path, &kind);
+                self.write_type(cells, path, &resource_type);
             }
             ReferenceTarget::Later(urn) => {
                 cells.rows.pending(cells.paths.object_column(path, Derived::Key), &urn);
                 if !self.has_type {
-                    cells.rows.pending_type(cells.paths.object_column(path, Derived::Kind), &urn);
+                    cells.rows.pending_type(cells.paths.object_column(path, Derived::Type), &urn);
                 }
             }
-            ReferenceTarget::Conditional(kind) => self.write_type(cells, path, kind),
+            ReferenceTarget::Conditional(resource_type) => self.write_type(cells, path, resource_type),
             ReferenceTarget::None => {}
         }
     }
@@ -69,7 +69,9 @@ impl ReferenceTargets<'_, '_> {
         let (mut seen, mut known, mut later) = (BTreeSet::new(), Vec::new(), Vec::new());
         for text in references.as_items().filter_map(|reference| reference.get_text("reference")) {
             let (key, keys) = match self.find(&text) {
-                ReferenceTarget::Resource { kind, id } => ([kind, "/", id].concat(), &mut known),
+                ReferenceTarget::Resource { resource_type, id } => {
+                    ([resource_type, "/", id].concat(), &mut known)
+                }
                 ReferenceTarget::Key(key) | ReferenceTarget::Contained { key, .. } => (key, &mut known),
                 ReferenceTarget::Later(urn) => (urn.into_owned(), &mut later),
                 ReferenceTarget::Conditional(_) | ReferenceTarget::None => continue,
@@ -91,24 +93,24 @@ impl ReferenceTargets<'_, '_> {
         cells.rows.close(list);
     }
 
-    fn write_type(&self, cells: &mut CellWriter<'_, '_>, path: ObjectPathId, kind: &str) {
+    fn write_type(&self, cells: &mut CellWriter<'_, '_>, path: ObjectPathId, resource_type: &str) {
         if !self.has_type {
-            cells.rows.text(cells.paths.object_column(path, Derived::Kind), kind);
+            cells.rows.text(cells.paths.object_column(path, Derived::Type), resource_type);
         }
     }
 
     fn find<'t>(&mut self, literal: &'t str) -> ReferenceTarget<'t> {
         let link = match reference::parse(literal) {
-            Reference::Resource { kind, id } => match self.links.look_up_url(literal) {
+            Reference::Resource { resource_type, id } => match self.links.look_up_url(literal) {
                 Some((url, Link::Later)) => return ReferenceTarget::Later(url),
                 Some((_, link)) => link,
-                None => return ReferenceTarget::Resource { kind, id },
+                None => return ReferenceTarget::Resource { resource_type, id },
             },
             Reference::Contained("") => Link::Key(self.contained.resource_key().to_owned()),
             Reference::Contained(id) => {
                 let target = self.contained.target(id);
-                let contained = |(kind, key): (Cow<'_, str>, _)| ReferenceTarget::Contained {
-                    kind: kind.into_owned(),
+                let contained = |(resource_type, key): (Cow<'_, str>, _)| ReferenceTarget::Contained {
+                    resource_type: resource_type.into_owned(),
                     key,
                 };
                 return target.map_or(ReferenceTarget::None, contained);
@@ -119,8 +121,9 @@ impl ReferenceTargets<'_, '_> {
             },
             Reference::Other => {
                 let conditional = reference::conditional(literal);
-                return conditional
-                    .map_or(ReferenceTarget::None, |(kind, _)| ReferenceTarget::Conditional(kind));
+                return conditional.map_or(ReferenceTarget::None, |(resource_type, _)| {
+                    ReferenceTarget::Conditional(resource_type)
+                });
             }
         };
         match link {
@@ -133,11 +136,11 @@ impl ReferenceTargets<'_, '_> {
 /// What a literal reference points to.
 enum ReferenceTarget<'t> {
     /// The resource that the reference names itself.
-    Resource { kind: &'t str, id: &'t str },
+    Resource { resource_type: &'t str, id: &'t str },
     /// The resource with this key.
     Key(String),
     /// A contained resource, whose key begins with its container's.
-    Contained { kind: String, key: String },
+    Contained { resource_type: String, key: String },
     /// An entry of the Bundle that has not been read.
     Later(Cow<'t, str>),
     /// The result of a search for resources of this type.

@@ -79,16 +79,16 @@ impl<'w> ResourceWriter<'w> {
     }
 
     fn contained_row(&mut self, contained: Node<'w>) -> Result<(), Defect> {
-        let Some(kind) = contained.get_text("resourceType").filter(|kind| is_type(kind)) else {
+        let Some(resource_type) = contained.get_text("resourceType").filter(|name| is_type(name)) else {
             return Err(self.objects.cells.defect(DefectCode::NotAResource, contained));
         };
         let key = self.objects.references.contained.take_key(contained);
         let cells = &mut self.objects.cells;
-        let kind = cells.settings.resource_types.table_of(&kind);
-        let table_name = format!("{kind}_contained");
+        let resource_type = cells.settings.resource_types.table_of(&resource_type);
+        let table_name = format!("{resource_type}_contained");
         let table = cells.paths.table_named(&table_name);
         let container = cells.paths.column_named("_container");
-        let path = cells.paths.root(kind).path;
+        let path = cells.paths.root(resource_type).path;
         self.objects.child_rows.begin_contained(table_name, key.clone(), contained);
         self.objects.row.is_contained = true;
         self.row(table, &key, |writer| {

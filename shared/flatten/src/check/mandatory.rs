@@ -121,20 +121,23 @@ mod tests {
     #[test]
     fn every_release_that_has_the_type_has_one_of_the_names() {
         assert!(MANDATORY.is_sorted_by(|(one, _), (other, _)| one < other));
-        for (kind, requirements) in MANDATORY {
-            assert!(requirements.len() <= MOST, "{kind}");
-            let carrier = type_named(kind).unwrap();
+        for (resource_type, requirements) in MANDATORY {
+            assert!(requirements.len() <= MOST, "{resource_type}");
+            let carrier = type_named(resource_type).unwrap();
             let has = |name: &str, release| {
                 let named = carrier.element(name).into_iter().chain(carrier.choices(name));
                 named.flat_map(|element| element.uses).any(|used| used.releases.contains(release))
             };
             for release in Release::ALL.into_iter().filter(|release| has("id", *release)) {
                 for names in requirements {
-                    assert!(names.split('|').any(|name| has(name, release)), "{kind}.{names} {release:?}");
+                    assert!(
+                        names.split('|').any(|name| has(name, release)),
+                        "{resource_type}.{names} {release:?}"
+                    );
                 }
             }
             for name in requirements.iter().flat_map(|names| names.split('|')) {
-                assert!(Release::ALL.into_iter().any(|release| has(name, release)), "{kind}.{name}");
+                assert!(Release::ALL.into_iter().any(|release| has(name, release)), "{resource_type}.{name}");
             }
         }
     }

@@ -146,8 +146,9 @@ impl Compiler<'_> {
                 *set = self.pool.set(TypeSet::of(moment.map(Datatype::Primitive)));
                 continue;
             }
-            let whole =
-                |kind| matches!(kind, Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt);
+            let whole = |primitive| {
+                matches!(primitive, Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt)
+            };
             if types.primitives().any(whole) {
                 *set = self.pool.set(TypeSet::primitive(Primitive::Decimal));
             }

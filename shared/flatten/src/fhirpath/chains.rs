@@ -74,8 +74,8 @@ impl Compiler<'_> {
             | BinaryOperator::Subtract
             | BinaryOperator::Multiply
             | BinaryOperator::Remainder => {
-                let kind = self.sum(left, right);
-                self.one(kind)
+                let operand = self.sum(left, right);
+                self.one(operand)
             }
             _ => self.one(Primitive::Boolean),
         }
@@ -93,7 +93,8 @@ impl Compiler<'_> {
         let mut found = StaticType { sets: Vec::new(), single: true };
         for set in left.sets.clone() {
             let types = self.pool.datatypes(set).clone();
-            let temporals = types.primitives().filter(|kind| kind_of(*kind) == Operand::Temporal);
+            let temporals =
+                types.primitives().filter(|primitive| operand_of(*primitive) == Operand::Temporal);
             let kept = if types.is_unknown() {
                 TypeSet::UNKNOWN
             } else {
@@ -125,7 +126,7 @@ impl Compiler<'_> {
             let types = self.pool.datatypes(set);
             !types.is_unknown()
                 && types.datatypes().iter().all(|datatype| {
-                    matches!(datatype, Datatype::Primitive(kind) if kind.system() == Primitive::Integer)
+                    matches!(datatype, Datatype::Primitive(primitive) if primitive.system() == Primitive::Integer)
                 })
         })
     }
@@ -139,7 +140,7 @@ impl Compiler<'_> {
                 found.extend([Operand::Number, Operand::Text, Operand::Temporal, Operand::Quantity]);
             }
             found.extend(types.datatypes().iter().map(|datatype| match datatype {
-                Datatype::Primitive(kind) => kind_of(*kind),
+                Datatype::Primitive(primitive) => operand_of(*primitive),
                 Datatype::Complex(_) if is_quantity(*datatype) => Operand::Quantity,
                 Datatype::Complex(_) | Datatype::Resource => Operand::Other,
             }));
@@ -196,7 +197,7 @@ impl Compiler<'_> {
     }
 }
 
-fn kind_of(primitive: Primitive) -> Operand {
+fn operand_of(primitive: Primitive) -> Operand {
     match (primitive, primitive.system()) {
         (_, Primitive::Integer | Primitive::Integer64 | Primitive::Decimal) => Operand::Number,
         (_, Primitive::Boolean) => Operand::Other,

@@ -242,9 +242,9 @@ impl Compiler<'_> {
     fn check_focus(&self, at: usize, name: &str, from: &StaticType) -> Result<(), InvalidPath> {
         let (is_fit, wanted): (fn(Datatype) -> bool, _) = match name {
             "getResourceKey" => {
-                (|kind| matches!(kind, Datatype::Complex(owner) if owner.is_resource()), "a resource")
+                (|datatype| matches!(datatype, Datatype::Complex(owner) if owner.is_resource()), "a resource")
             }
-            "getReferenceKey" => (|kind| kind.name() == "Reference", "a Reference"),
+            "getReferenceKey" => (|datatype| datatype.name() == "Reference", "a Reference"),
             _ => return Ok(()),
         };
         let mut sets = from.sets.iter().map(|&set| self.pool.datatypes(set));

@@ -94,7 +94,7 @@ impl<'m> Machine<'m> {
         let types = self.pool().datatypes(element.set);
         let node = self.node(element);
         if types.is_unknown() {
-            return node.get("resourceType").is_some_and(|kind| kind.is(test.datatype.name()));
+            return node.get("resourceType").is_some_and(|name| name.is(test.datatype.name()));
         }
         let is_object = node.kind() == Kind::Object;
         let shape = match test.datatype {

@@ -269,7 +269,7 @@ impl TypeTest {
     pub(super) fn admits(&self, types: &TypeSet) -> bool {
         match self.datatype {
             Datatype::Primitive(wanted) if self.system => {
-                types.primitives().any(|kind| kind.system() == wanted)
+                types.primitives().any(|primitive| primitive.system() == wanted)
             }
             datatype => types.contains(datatype),
         }

@@ -6,8 +6,8 @@ mod source;
 
 use super::*;
 
-fn element(kind: &str, name: &str) -> Element {
-    type_named(kind).unwrap().element(name).unwrap()
+fn element(type_name: &str, name: &str) -> Element {
+    type_named(type_name).unwrap().element(name).unwrap()
 }
 
 /// Returns every type of every release.
@@ -65,7 +65,7 @@ fn no_element_name_has_an_underscore() {
 
 #[test]
 fn recursions_are_the_type_they_repeat() {
-    for (kind, name, repeated) in [
+    for (type_name, name, repeated) in [
         ("Questionnaire.item", "item", "Questionnaire.item"),
         ("QuestionnaireResponse.item.answer", "item", "QuestionnaireResponse.item"),
         ("CodeSystem.concept", "concept", "CodeSystem.concept"),
@@ -76,7 +76,7 @@ fn recursions_are_the_type_they_repeat() {
         ("Observation.component", "referenceRange", "Observation.referenceRange"),
         ("TestScript.test", "metadata", "TestScript.metadata"),
     ] {
-        assert_eq!(element(kind, name).newest().datatype, complex(repeated), "{kind}.{name}");
+        assert_eq!(element(type_name, name).newest().datatype, complex(repeated), "{type_name}.{name}");
     }
     assert_eq!(element("Patient", "contact").newest().datatype, complex("Patient.contact"));
     assert!(type_named("Patient.contact").unwrap().is_backbone());

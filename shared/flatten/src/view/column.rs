@@ -147,8 +147,10 @@ pub(super) fn resolve(
     inferred.dedup();
     let unknown = of.sets.iter().any(|&set| pool.datatypes(set).is_unknown());
     let complex = of.sets.iter().flat_map(|&set| pool.datatypes(set).datatypes());
-    let complex: Vec<&str> =
-        complex.filter(|kind| !matches!(kind, Datatype::Primitive(_))).map(|kind| kind.name()).collect();
+    let complex: Vec<&str> = complex
+        .filter(|datatype| !matches!(datatype, Datatype::Primitive(_)))
+        .map(|datatype| datatype.name())
+        .collect();
     if inferred.is_empty() && !unknown && !complex.is_empty() {
         return Err((
             "path",
@@ -159,11 +161,12 @@ pub(super) fn resolve(
         None => None,
         Some(name) => Some(declared(name).ok_or_else(|| ("type", "a primitive type of FHIR".to_owned()))?),
     };
-    let possible =
-        |cell: CellType| unknown || inferred.is_empty() || inferred.iter().any(|&kind| can_hold(cell, kind));
+    let possible = |cell: CellType| {
+        unknown || inferred.is_empty() || inferred.iter().any(|&datatype| can_hold(cell, datatype))
+    };
     let leads = || {
-        let kinds: Vec<&str> = inferred.iter().map(|kind| kind.name()).collect();
-        kinds.join(" or ")
+        let names: Vec<&str> = inferred.iter().map(|datatype| datatype.name()).collect();
+        names.join(" or ")
     };
     if let Some(named) = named
         && !possible(cell_of(named))
@@ -191,7 +194,7 @@ pub(super) fn resolve(
 
 /// Returns the cells that hold all of the types, or text.
 fn common(inferred: &[Primitive], unknown: bool) -> CellType {
-    let mut cells = inferred.iter().map(|&kind| cell_of(kind));
+    let mut cells = inferred.iter().map(|&datatype| cell_of(datatype));
     match cells.next() {
         Some(first) if !unknown => cells.fold(first, CellType::join),
         _ => CellType::Text,

@@ -87,10 +87,10 @@ impl DefinitionReader {
             self.mistake("", "a JSON object");
             return Definition::default();
         };
-        if let Some(kind) = view.get("resourceType") {
-            let known = kind
+        if let Some(resource_type) = view.get("resourceType") {
+            let known = resource_type
                 .as_str()
-                .is_some_and(|kind| kind == "ViewDefinition" || kind.ends_with("/ViewDefinition"));
+                .is_some_and(|name| name == "ViewDefinition" || name.ends_with("/ViewDefinition"));
             if !known {
                 self.mistake("resourceType", "`ViewDefinition`, or nothing");
             }

@@ -61,7 +61,7 @@ impl Evaluator {
         context: &Context<'_>,
         rows: &mut Rows,
     ) -> Result<usize, Unanswered> {
-        if !resource.get("resourceType").is_some_and(|kind| kind.is(&view.plan.resource_type)) {
+        if !resource.get("resourceType").is_some_and(|name| name.is(&view.plan.resource_type)) {
             return Ok(0);
         }
         self.find_paths(&view.plan.root.trie, resource);
@@ -78,7 +78,7 @@ impl Evaluator {
         rows: &mut Rows,
     ) -> Result<Evaluated, KeyComesLater> {
         let mut evaluated = Evaluated::default();
-        let Some(group) = resource.get_text("resourceType").and_then(|kind| views.group(&kind)) else {
+        let Some(group) = resource.get_text("resourceType").and_then(|name| views.group(&name)) else {
             return Ok(evaluated);
         };
         self.find_paths(&group.trie, resource);

@@ -83,8 +83,8 @@ pub fn columns(plan: &Plan) -> String {
     for column in plan.columns() {
         let datatype = column.datatype.map_or("", |datatype| datatype.name());
         let path = column.path.replace(['\n', '\r', '\t'], " ");
-        let kind = column.column_type();
-        let _ = writeln!(lines, "{}\t{}\t{kind}\t{datatype}\t{path}", plan.name(), column.name);
+        let column_type = column.column_type();
+        let _ = writeln!(lines, "{}\t{}\t{column_type}\t{datatype}\t{path}", plan.name(), column.name);
     }
     lines
 }

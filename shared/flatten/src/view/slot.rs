@@ -31,7 +31,7 @@ impl Slot {
 pub(super) struct ReferenceCache {
     object: Option<u32>,
     literal: u32,
-    kind_bytes: usize,
+    type_bytes: usize,
 }
 
 impl ReferenceCache {
@@ -61,8 +61,8 @@ impl ReferenceCache {
             }
             (1, Shortcut::ReferenceKey { set, wanted }) if !machine.context().looks_up_urls() => {
                 let element = ElementRef { node: found.node, companion: NO_NODE, set };
-                let (node, kind) = self.plain(machine, element)?;
-                let fits = wanted.is_none_or(|wanted| wanted == kind);
+                let (node, resource_type) = self.plain(machine, element)?;
+                let fits = wanted.is_none_or(|wanted| wanted == resource_type);
                 Some(if fits { Slot::Element(ElementRef { node, ..element }) } else { EMPTY })
             }
             _ => None,
@@ -74,11 +74,15 @@ impl ReferenceCache {
         let literal = if self.object == Some(reference.node) {
             machine.node(ElementRef { node: self.literal, ..reference })
         } else {
-            let (literal, kind) = plain_reference(machine.node(reference))?;
-            *self = Self { object: Some(reference.node), literal: literal.index(), kind_bytes: kind.len() };
+            let (literal, resource_type) = plain_reference(machine.node(reference))?;
+            *self = Self {
+                object: Some(reference.node),
+                literal: literal.index(),
+                type_bytes: resource_type.len(),
+            };
             literal
         };
-        Some((self.literal, literal.plain_text()?.get(..self.kind_bytes)?))
+        Some((self.literal, literal.plain_text()?.get(..self.type_bytes)?))
     }
 }
 

@@ -80,13 +80,13 @@ async fn sum_by_day(
 pub(super) async fn latest(
     databases: &Databases,
     period: &LoadPeriod,
-    kinds: &[LoadFilter],
+    filters: &[LoadFilter],
     limit: u32,
 ) -> Result<Vec<Load>, DriverFailure> {
     let mut filter = period_filter(period);
-    let kinds: Vec<Document> = kinds.iter().map(|kind| filter_of(*kind)).collect();
-    if !kinds.is_empty() {
-        filter.insert("$or", kinds);
+    let any: Vec<Document> = filters.iter().map(|filter| filter_of(*filter)).collect();
+    if !any.is_empty() {
+        filter.insert("$or", any);
     }
     let loads = databases.own(LOADS);
     let found = loads.find(filter).sort(doc! { "begun": -1, "_id": 1 }).limit(i64::from(limit)).await?;

@@ -19,8 +19,8 @@ const DUPLICATE_KEY: i32 = 11000;
 pub(super) async fn note(databases: &Databases, outdated: &Outdated) -> Result<(), DriverFailure> {
     let notes = databases.own(TABLES);
     for note in &outdated.missing_notes {
-        let kind = if note.anchors { "anchors" } else { "keys" };
-        set(&notes, &note.resource_type, &note.table, kind).await?;
+        let flag = if note.anchors { "anchors" } else { "keys" };
+        set(&notes, &note.resource_type, &note.table, flag).await?;
     }
     let made_up = |table: &str| outdated.made_up.iter().find(|made_up| made_up.name == table);
     let has_contained = |table: &str| made_up(table).is_some_and(|table| table.kind == MadeUpKind::Contained);
@@ -44,10 +44,10 @@ async fn set(
     notes: &Collection<Document>,
     resource_type: &str,
     table: &str,
-    kind: &str,
+    flag: &str,
 ) -> Result<(), DriverFailure> {
     let id = format!("{resource_type}/{table}");
-    let update = doc! { "$set": { "type": resource_type, "table": table, kind: true } };
+    let update = doc! { "$set": { "type": resource_type, "table": table, flag: true } };
     notes.update_one(doc! { "_id": id }, update).upsert(true).await?;
     Ok(())
 }

@@ -56,15 +56,15 @@ impl<'a> Cell<'a> {
 
     /// Answers the cell with the key of its target, if there is one.
     pub(super) fn answer(self, key: Option<&str>, order: &ObjectOrder, edition: u32) -> ResolvedCell {
-        let kind = key.and_then(|key| key.split('/').next()).unwrap_or_default();
-        let fits = self.of_type.is_empty() || self.of_type == kind;
+        let resource_type = key.and_then(|key| key.split('/').next()).unwrap_or_default();
+        let fits = self.of_type.is_empty() || self.of_type == resource_type;
         match key.filter(|_| fits) {
             Some(key) => ResolvedCell::Key(Completion {
                 table: self.table.to_owned(),
                 row: self.row.to_owned(),
                 version: order.unpacked(&self.version).in_edition(edition),
                 path: self.path.to_owned(),
-                key: if self.wants_type { kind } else { key }.to_owned(),
+                key: if self.wants_type { resource_type } else { key }.to_owned(),
             }),
             None => ResolvedCell::Nothing,
         }

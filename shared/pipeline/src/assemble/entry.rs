@@ -146,8 +146,8 @@ impl Assembler {
     ) {
         let version = self.version_at(stated, position);
         let source = self.source_at(place);
-        let kind = key.split('/').next().unwrap_or_default();
-        let (tables, resource_type) = (self.flattener.tables(kind), self.flattener.type_name(kind));
+        let own_type = key.split('/').next().unwrap_or_default();
+        let (tables, resource_type) = (self.flattener.tables(own_type), self.flattener.type_name(own_type));
         self.batch_bytes += size_of::<ResourceWrite>() + key.len();
         let fate = Fate::Deleted;
         self.batch.resources.push(ResourceWrite {
@@ -168,7 +168,7 @@ fn request_key(entry: Node<'_>) -> Option<String> {
     // Parameters say how, and not which; a search has them behind the type alone.
     let address = url.split('?').next().unwrap_or_default();
     match reference::parse(address.trim_end_matches('/')) {
-        Reference::Resource { kind, id } => Some(format!("{kind}/{id}")),
+        Reference::Resource { resource_type, id } => Some(format!("{resource_type}/{id}")),
         _ => None,
     }
 }
@@ -188,9 +188,9 @@ fn one(node: Node<'_>) -> Node<'_> {
 
 /// Returns the key that a resource itself states.
 fn key_of(resource: Node<'_>) -> Option<String> {
-    let kind = resource.get_text("resourceType").filter(|kind| is_type(kind))?;
+    let resource_type = resource.get_text("resourceType").filter(|name| is_type(name))?;
     let id = resource.get_text("id").filter(|id| is_id(id))?;
-    Some(format!("{kind}/{id}"))
+    Some(format!("{resource_type}/{id}"))
 }
 
 #[cfg(test)]

@@ -33,12 +33,12 @@ impl EntryServers {
 /// Returns the address before `/Type/id`, without its scheme: `http` and `https` are one server. The id may be another
 /// one than the resource's own.
 fn server_of(full_url: &str, key: &str) -> Option<String> {
-    let Reference::Resource { kind, id } = parse(full_url) else { return None };
-    if key.split('/').next() != Some(kind) {
+    let Reference::Resource { resource_type, id } = parse(full_url) else { return None };
+    if key.split('/').next() != Some(resource_type) {
         return None;
     }
     let (_, address) = full_url.split_once("://")?;
-    let server = address.get(..address.find(&format!("/{kind}/{id}"))?)?;
+    let server = address.get(..address.find(&format!("/{resource_type}/{id}"))?)?;
     Some(server.to_ascii_lowercase())
 }
 

@@ -43,10 +43,10 @@ impl BundleFacts {
     /// Reads a Bundle, or what it says of itself.
     pub(super) fn of(bundle: Node<'_>) -> Self {
         let timestamp = moment_of(bundle.get("timestamp"));
-        let kind = bundle.get("type");
+        let bundle_type = bundle.get("type");
         Self {
-            is_history: kind.map(|kind| kind.is("history")),
-            is_answer: kind.is_some_and(|kind| ANSWERS.iter().any(|answer| kind.is(answer))),
+            is_history: bundle_type.map(|value| value.is("history")),
+            is_answer: bundle_type.is_some_and(|value| ANSWERS.iter().any(|answer| value.is(answer))),
             made_at: timestamp.or_else(|| last_updated(bundle)),
             has_timestamp: timestamp.is_some(),
         }

@@ -311,7 +311,9 @@ impl Partition {
 /// Returns the key that a URL itself states, for references to URLs that no entry has.
 fn own_key(links: &Links, url: &str) -> Option<String> {
     match reference::parse(url) {
-        Reference::Resource { kind, id } if !links.is_set_aside(url) => Some([kind, "/", id].concat()),
+        Reference::Resource { resource_type, id } if !links.is_set_aside(url) => {
+            Some([resource_type, "/", id].concat())
+        }
         _ => None,
     }
 }

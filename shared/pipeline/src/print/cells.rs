@@ -25,9 +25,9 @@ pub fn row_line(row: &TableRow) -> Vec<u8> {
 #[must_use]
 pub fn archived_line(archived: &ArchivedResource) -> Vec<u8> {
     let mut line = begun("_archive", &archived.key);
-    let kind = archived.key.split('/').next().unwrap_or_default();
+    let resource_type = archived.key.split('/').next().unwrap_or_default();
     let json = archived.text.as_deref().map(|text| String::from_utf8_lossy(text).into_owned());
-    for (name, value) in [("resourceType", Some(kind.to_owned())), ("json", json)] {
+    for (name, value) in [("resourceType", Some(resource_type.to_owned())), ("json", json)] {
         line.push(b',');
         member(&mut line, name, &value.map_or(CellValue::Null, CellValue::Text));
     }

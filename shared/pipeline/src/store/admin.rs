@@ -122,11 +122,12 @@ pub trait Admin: Debug + Send + Sync {
     /// Sums the loads of a period. Reads each of them.
     async fn sum_loads(&self, period: &LoadPeriod) -> Result<LoadSums, StoreError>;
 
-    /// Returns the loads of a period and of any of these kinds that began last, latest first; with no kinds, of all.
+    /// Returns the loads of a period that began last, latest first: those that one of the filters includes, or all without
+    /// a filter.
     async fn latest_loads(
         &self,
         period: &LoadPeriod,
-        kinds: &[LoadFilter],
+        filters: &[LoadFilter],
         limit: u32,
     ) -> Result<Vec<Load>, StoreError>;
 

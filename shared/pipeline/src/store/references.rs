@@ -29,8 +29,8 @@ impl<'a> TableOfReferences<'a> {
     /// Returns what a table is to a resource, by its name and the resource's key.
     #[must_use]
     pub fn of(table: &'a str, owner: &str) -> Self {
-        let kind = owner.split('/').next().unwrap_or_default();
-        match table.strip_prefix(kind) {
+        let resource_type = owner.split('/').next().unwrap_or_default();
+        match table.strip_prefix(resource_type) {
             Some("") => Self::Elements(""),
             Some(rest) if rest.starts_with('_') && !rest.starts_with("_contained") => Self::Elements(rest),
             _ if table.contains("_contained") => Self::Contained,
@@ -70,8 +70,8 @@ fn element_of(path: &str) -> &str {
 #[must_use]
 pub fn key_in_cell(text: &str) -> Option<&str> {
     let key = text.split('#').next().unwrap_or_default();
-    let (kind, id) = key.split_once('/')?;
-    (is_type(kind) && is_id(id)).then_some(key)
+    let (resource_type, id) = key.split_once('/')?;
+    (is_type(resource_type) && is_id(id)).then_some(key)
 }
 
 /// Visits the references in the JSON text of a resource: the path of each element, and the key that it refers to.
@@ -86,9 +86,9 @@ fn visit_node(path: &str, node: Node<'_>, visit: &mut impl FnMut(&str, &str)) {
     for (name, value) in node.members() {
         if name.is("reference")
             && let Some(text) = value.text()
-            && let Reference::Resource { kind, id } = parse(&text)
+            && let Reference::Resource { resource_type, id } = parse(&text)
         {
-            visit(path, &format!("{kind}/{id}"));
+            visit(path, &format!("{resource_type}/{id}"));
         }
         let name = name.text().unwrap_or_default();
         let inside = if path.is_empty() { name.into_owned() } else { format!("{path}.{name}") };

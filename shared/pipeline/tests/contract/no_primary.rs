@@ -18,7 +18,7 @@ use crate::database::mongod;
 use crate::ledger::object;
 use crate::replica_set::ReplicaSet;
 
-/// Longer than the line looks for a primary, with the option of [`OPTIONS`].
+/// Longer than the pipeline looks for a primary, with the option of [`OPTIONS`].
 const AWAY: Duration = Duration::from_secs(3);
 /// A primary is looked for three times as long once the database has answered.
 const OPTIONS: &str = "serverSelectionTimeoutMS=300&heartbeatFrequencyMS=500";

@@ -17,7 +17,7 @@ pub(crate) enum Derived {
     /// The key of a reference's target.
     Key,
     /// The type of a reference's target.
-    Kind,
+    Type,
     /// The codings as `system|code`.
     Codings,
     /// The identifiers as `system|value`.
@@ -108,7 +108,7 @@ impl Columns {
             Derived::Count if self.is_count_taken => "items",
             Derived::Count => "count",
             Derived::Key => "key",
-            Derived::Kind => "type",
+            Derived::Type => "type",
             Derived::Codings => "codings",
             Derived::Values => "values",
             Derived::Keys => "keys",
@@ -131,7 +131,7 @@ const YES_OR_NO_CHOICES: [&str; 5] = ["abatement", "asNeeded", "deceased", "mult
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChoiceColumns {
     /// Says which member there is, by its datatype.
-    pub(crate) kind: ColumnId,
+    pub(crate) type_column: ColumnId,
     pub(crate) datatype: &'static str,
     /// The moment, where the choice has moments among its types.
     pub(crate) at: Option<ColumnId>,
@@ -159,7 +159,8 @@ impl ChoiceColumns {
         names: &mut Names,
     ) -> Self {
         let chosen = element.uses.iter().find(|used| used.choice.is_some());
-        let is_moment = |datatype| matches!(datatype, Datatype::Primitive(kind) if kind.is_moment());
+        let is_moment =
+            |datatype| matches!(datatype, Datatype::Primitive(primitive) if primitive.is_moment());
         let is_period = element.uses.iter().any(|used| used.datatype.name() == "Period");
         let says_moment = is_period || element.uses.iter().any(|used| is_moment(used.datatype));
         let has_moments =
@@ -172,7 +173,7 @@ impl ChoiceColumns {
             is_base_an_element,
         });
         Self {
-            kind: names.column(&kind_column(type_id, prefix, base)),
+            type_column: names.column(&choice_type_column(type_id, prefix, base)),
             datatype: chosen.map_or("", |used| used.datatype.name()),
             at,
             yes_or_no,
@@ -183,7 +184,7 @@ impl ChoiceColumns {
 
 /// Returns the name of the column that says which member of a choice there is: `<base>_type`, or `<base>_choice` where
 /// some release has an element of the base's name with a `type` of its own.
-fn kind_column(type_id: TypeId, prefix: &str, base: &str) -> String {
+fn choice_type_column(type_id: TypeId, prefix: &str, base: &str) -> String {
     let is_taken = type_id.element(base).is_some_and(|element| has_member(&element, "type"));
     joined(&joined(prefix, base), if is_taken { "choice" } else { "type" })
 }

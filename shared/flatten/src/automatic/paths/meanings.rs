@@ -162,8 +162,8 @@ impl<'c> Meanings<'c> {
                 if let Some(identifier) = object.columns.derived(Derived::Identifier) {
                     self.add_derived(identifier, context, "identifier", TEXT);
                 }
-                if let Some(kind) = object.columns.derived(Derived::Kind) {
-                    self.add_element(kind, type_of_target(object, context));
+                if let Some(column) = object.columns.derived(Derived::Type) {
+                    self.add_element(column, type_of_target(object, context));
                 }
             }
             _ => {}
@@ -223,7 +223,7 @@ impl<'c> Meanings<'c> {
         }
         if let (Some(choice), Some(base)) = (field.choice, base) {
             let context = context.step(base);
-            self.add_derived(choice.kind, &context, "type", TEXT);
+            self.add_derived(choice.type_column, &context, "type", TEXT);
             if let Some(at) = choice.at {
                 self.add_derived(at, &context, "at", ColumnType::One(CellType::Timestamp));
             }

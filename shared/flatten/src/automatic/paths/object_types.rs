@@ -136,7 +136,7 @@ impl ObjectTypes {
 /// How well an object fits a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct TypeFit {
-    /// Members that are elements of the type, with a value of the element's kind.
+    /// Members that are elements of the type, with a value of the element's form.
     members: u32,
     /// Those that are also arrays where the type has arrays, and single where it has one value; and companions of
     /// primitives that the type has.
@@ -150,12 +150,12 @@ fn type_fit(type_id: Option<TypeId>, object: Node<'_>) -> TypeFit {
     let Some(type_id) = type_id else { return TypeFit::default() };
     let mut fit = TypeFit::default();
     for (key, value) in object.members() {
-        let Some(kind) = json_form(value) else { continue };
+        let Some(form) = json_form(value) else { continue };
         let name = key.text().unwrap_or_default();
         if let Some(primitive) = name.strip_prefix('_') {
             let element = type_id.element(primitive);
-            fit.details += u32::from(element.is_some_and(|element| takes(&element, JsonForm::Scalar)));
-        } else if let Some(element) = type_id.element(&name).filter(|element| takes(element, kind)) {
+            fit.details += u32::from(element.is_some_and(|element| accepts_form(&element, JsonForm::Scalar)));
+        } else if let Some(element) = type_id.element(&name).filter(|element| accepts_form(element, form)) {
             fit.members += 1;
             let is_array = value.kind() == Kind::Array;
             fit.details += u32::from(element.uses.iter().any(|used| used.many == is_array));
@@ -164,11 +164,11 @@ fn type_fit(type_id: Option<TypeId>, object: Node<'_>) -> TypeFit {
     fit
 }
 
-/// Returns whether an element is written as this kind of JSON value, or as an array of it, in some release.
-fn takes(element: &Element, kind: JsonForm) -> bool {
+/// Returns whether an element is written in this form, or as an array of it, in some release.
+fn accepts_form(element: &Element, form: JsonForm) -> bool {
     element.uses.iter().any(|used| match used.datatype {
-        Datatype::Primitive(_) => kind == JsonForm::Scalar,
-        Datatype::Complex(_) | Datatype::Resource => kind == JsonForm::Object,
+        Datatype::Primitive(_) => form == JsonForm::Scalar,
+        Datatype::Complex(_) | Datatype::Resource => form == JsonForm::Object,
     })
 }
 
@@ -199,10 +199,10 @@ impl MemberSignature {
 
     fn is_of(&self, object: Node<'_>) -> bool {
         let mut members = object.members();
-        self.0.iter().all(|(name, kind, is_array)| {
+        self.0.iter().all(|(name, form, is_array)| {
             members.next().is_some_and(|(key, value)| {
                 same(key.raw_bytes(), name)
-                    && json_form(value) == *kind
+                    && json_form(value) == *form
                     && (value.kind() == Kind::Array) == *is_array
             })
         }) && members.next().is_none()
@@ -218,8 +218,8 @@ enum JsonForm {
 
 /// Returns how a value, or the items of an array, are written. `None` for `null` and empty arrays.
 fn json_form(value: Node<'_>) -> Option<JsonForm> {
-    let kind = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
-    match kind? {
+    let form = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
+    match form? {
         Kind::Null => None,
         Kind::Object => Some(JsonForm::Object),
         _ => Some(JsonForm::Scalar),

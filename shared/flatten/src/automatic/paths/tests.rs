@@ -77,7 +77,7 @@ impl Visit {
             ObjectKind::Reference => {
                 self.add_of_object(path, Derived::Key, fhir_path, "key");
                 self.add_of_object(path, Derived::Identifier, &format!("{fhir_path}.identifier"), "");
-                self.add_of_object(path, Derived::Kind, &format!("{fhir_path}.type"), "");
+                self.add_of_object(path, Derived::Type, &format!("{fhir_path}.type"), "");
             }
             _ => {}
         }
@@ -102,7 +102,7 @@ impl Visit {
         if let Some(choice) = self.paths().choice(field) {
             let base = element.uses.iter().find_map(|used| used.choice).unwrap();
             let path = format!("{fhir_path}.{base}");
-            self.add(choice.kind, &path, "type");
+            self.add(choice.type_column, &path, "type");
             choice.at.into_iter().for_each(|at| self.add(at, &path, "at"));
             // An element of that name is the same, and one object has one of the two.
             choice.yes_or_no.into_iter().for_each(|yes_or_no| self.add(yes_or_no.column, &path, ""));
@@ -331,9 +331,10 @@ fn derived_columns_yield_to_elements_of_other_releases() {
                 [Derived::Text, Derived::Count].map(|derived| visit.paths().derived_column(field, derived));
             let names = visit.names.list();
             let path = format!("{}.{}", type_id.name(), element.name);
-            let kind = visit.paths().choice(field).map(|choice| names.column(choice.kind).to_owned());
-            if let Some(kind) = kind.filter(|kind| kind.ends_with("_choice")) {
-                choices.push(format!("{}.{kind}", type_id.name()));
+            let column =
+                visit.paths().choice(field).map(|choice| names.column(choice.type_column).to_owned());
+            if let Some(column) = column.filter(|column| column.ends_with("_choice")) {
+                choices.push(format!("{}.{column}", type_id.name()));
             }
             if names.column(text).ends_with("_written") {
                 texts.push(path.clone());

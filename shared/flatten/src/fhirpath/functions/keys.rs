@@ -31,11 +31,11 @@ fn push_resource_key(m: &mut Machine<'_>, element: ElementRef) {
         return m.push(Item::Key);
     }
     let id = node.get_text("id").filter(|id| is_id(id));
-    let kind = node.get_text("resourceType").filter(|kind| is_type(kind));
-    if let (Some(id), Some(kind)) = (id, kind) {
+    let resource_type = node.get_text("resourceType").filter(|name| is_type(name));
+    if let (Some(id), Some(resource_type)) = (id, resource_type) {
         let inside = |outer: Node<'_>| outer.span().contains(&node.span().start);
         let contained = root.get("contained").is_some_and(inside);
-        m.push_text(&if contained { format!("{key}#{id}") } else { format!("{kind}/{id}") });
+        m.push_text(&if contained { format!("{key}#{id}") } else { format!("{resource_type}/{id}") });
     }
 }
 
@@ -57,11 +57,11 @@ pub(super) fn reference_key<'m>(
 }
 
 fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&str>, set: SetId) {
-    let fits = |kind: &str| wanted.is_none_or(|wanted| wanted == kind);
+    let fits = |resource_type: &str| wanted.is_none_or(|wanted| wanted == resource_type);
     if !m.context().looks_up_urls()
-        && let Some((literal, kind)) = plain_reference(reference)
+        && let Some((literal, resource_type)) = plain_reference(reference)
     {
-        if fits(kind) {
+        if fits(resource_type) {
             m.push(Item::Element(ElementRef { node: literal.index(), companion: NO_NODE, set }));
         }
         return;
@@ -72,14 +72,14 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
         return push_contained_key(m, id, fits);
     }
     let Some((name, link)) = m.context().look_up(&literal) else {
-        if let Reference::Resource { kind, id } = parsed
-            && fits(kind)
+        if let Reference::Resource { resource_type, id } = parsed
+            && fits(resource_type)
         {
-            m.push_text(&format!("{kind}/{id}"));
+            m.push_text(&format!("{resource_type}/{id}"));
         }
         return;
     };
-    if reference.get_text("type").is_some_and(|kind| is_type(&kind) && !fits(&kind)) {
+    if reference.get_text("type").is_some_and(|name| is_type(&name) && !fits(&name)) {
         return;
     }
     match link {
@@ -92,22 +92,23 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
 /// Returns the literal of a reference that is the key already, as most are, and its type.
 pub(crate) fn plain_reference(reference: Node<'_>) -> Option<(Node<'_>, &str)> {
     let literal = reference.get("reference")?;
-    Some((literal, plain_kind(literal.plain_text()?)?))
+    Some((literal, plain_type(literal.plain_text()?)?))
 }
 
 /// Returns the type in a reference that is `Type/id` and nothing more.
-fn plain_kind(reference: &str) -> Option<&str> {
+fn plain_type(reference: &str) -> Option<&str> {
     let slash = reference.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
-    let (kind, id) = reference.split_at_checked(slash)?;
+    let (resource_type, id) = reference.split_at_checked(slash)?;
     let id = id.strip_prefix('/')?;
-    let is_type = kind.len() <= 64 && kind.starts_with(|first: char| first.is_ascii_uppercase());
-    (is_type && is_id(id)).then_some(kind)
+    let is_type =
+        resource_type.len() <= 64 && resource_type.starts_with(|first: char| first.is_ascii_uppercase());
+    (is_type && is_id(id)).then_some(resource_type)
 }
 
 /// Returns the key of a contained resource that is there, or of the resource around it for `#` alone.
 fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool) {
     let root = m.root();
-    let has_type = |node: Node<'_>| node.get_text("resourceType").is_some_and(|kind| fits(&kind));
+    let has_type = |node: Node<'_>| node.get_text("resourceType").is_some_and(|name| fits(&name));
     let key = m.context().key;
     if id.is_empty() {
         if has_type(root) {

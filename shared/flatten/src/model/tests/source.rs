@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::{Datatype, Release, type_named};
 
 /// Choices that the JSON schemas of R4B and R5 suggest and the specification does not have.
-fn is_guessed(release: Release, kind: &str, name: &str, choice: &str) -> bool {
+fn is_guessed(release: Release, type_name: &str, name: &str, choice: &str) -> bool {
     if release < Release::R4b && release != Release::R6 {
         return false;
     }
@@ -27,7 +27,7 @@ fn is_guessed(release: Release, kind: &str, name: &str, choice: &str) -> bool {
         ("Task", "instantiatesUri"),
         ("Task", "reasonReference"),
     ];
-    separate.contains(&(kind, choice)) || guessed.contains(&(kind, name))
+    separate.contains(&(type_name, choice)) || guessed.contains(&(type_name, name))
 }
 
 fn table(release: Release) -> String {
@@ -45,13 +45,13 @@ fn table(release: Release) -> String {
         .unwrap_or_else(|error| panic!("the feature `corpus` needs {}: {error}", path.display()))
 }
 
-fn is_datatype(found: Datatype, kind: &str, named: &str) -> bool {
+fn is_datatype(found: Datatype, type_name: &str, named: &str) -> bool {
     match named.strip_prefix('@') {
         None => found.name() == named,
         Some(path) if path.contains('.') => found.name() == path,
         // DSTU2's short names: a backbone element of that name in the same resource.
         Some(name) => {
-            let root = kind.split('.').next().unwrap();
+            let root = type_name.split('.').next().unwrap();
             found.name().starts_with(&format!("{root}.")) && found.name().ends_with(&format!(".{name}"))
         }
     }
@@ -62,15 +62,15 @@ fn every_row_is_found_again() {
     for release in Release::ALL {
         let text = table(release);
         for row in text.lines().skip(1) {
-            let [kind, name, datatype, max, choice] = row.split('\t').collect::<Vec<_>>()[..] else {
+            let [type_name, name, datatype, max, choice] = row.split('\t').collect::<Vec<_>>()[..] else {
                 panic!("{row}")
             };
-            let element = type_named(kind).and_then(|id| id.element(name)).unwrap();
+            let element = type_named(type_name).and_then(|id| id.element(name)).unwrap();
             let says = element.uses.iter().find(|known| known.releases.contains(release)).unwrap();
-            assert!(is_datatype(says.datatype, kind, datatype), "{release:?} {row}");
+            assert!(is_datatype(says.datatype, type_name, datatype), "{release:?} {row}");
             assert_eq!(says.many, max == "*", "{release:?} {row}");
             let expected =
-                Some(choice).filter(|base| !base.is_empty() && !is_guessed(release, kind, name, choice));
+                Some(choice).filter(|base| !base.is_empty() && !is_guessed(release, type_name, name, choice));
             assert_eq!(says.choice, expected, "{release:?} {row}");
         }
         let rows = text.lines().count() - 1;

@@ -109,10 +109,11 @@ impl Admin for MemoryStore {
     async fn latest_loads(
         &self,
         period: &LoadPeriod,
-        kinds: &[LoadFilter],
+        filters: &[LoadFilter],
         limit: u32,
     ) -> Result<Vec<Load>, StoreError> {
-        let is_wanted = |load: &Load| kinds.is_empty() || kinds.iter().any(|kind| kind.includes(load));
+        let is_wanted =
+            |load: &Load| filters.is_empty() || filters.iter().any(|filter| filter.includes(load));
         let mut loads: Vec<Load> = lock(&self.loads).values().cloned().collect();
         loads.retain(|load| period.includes(load) && is_wanted(load));
         loads.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));

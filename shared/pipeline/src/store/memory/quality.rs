@@ -69,10 +69,12 @@ impl QualityStore for MemoryStore {
         let mut shares: BTreeMap<String, Share> = BTreeMap::new();
         for (_, cells) in rows_of(&stored, table) {
             visit_keys(cells, &column.0, &mut |key| {
-                let Some((kind, _)) = key.split_once('/').filter(|_| !key.contains('#')) else { return };
-                let share = shares.entry(kind.to_owned()).or_default();
+                let Some((resource_type, _)) = key.split_once('/').filter(|_| !key.contains('#')) else {
+                    return;
+                };
+                let share = shares.entry(resource_type.to_owned()).or_default();
                 share.of += 1;
-                let place = (kind.to_owned(), key.to_owned());
+                let place = (resource_type.to_owned(), key.to_owned());
                 let stands = stored.resources.get(key).is_some_and(|target| target.rows.contains_key(&place));
                 share.count += u64::from(!stands);
             });
@@ -107,8 +109,8 @@ impl QualityStore for MemoryStore {
             folder.loads += 1;
             folder.records += load.summary.records;
             folder.rejected += load.summary.rejected;
-            for (kind, count) in &load.summary.types {
-                *days.types.entry((kind.clone(), day)).or_default() += count;
+            for (resource_type, count) in &load.summary.types {
+                *days.types.entry((resource_type.clone(), day)).or_default() += count;
             }
         }
         Ok(days)

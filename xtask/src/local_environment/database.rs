@@ -1,4 +1,4 @@
-//! The database of the local line: the one that is given, else a `mongod` of the machine or of the tools, else
+//! The database of the local environment: the one that is given, else a `mongod` of the machine or of the tools, else
 //! `SecantusDB` of the tools.
 
 use std::io::Write as _;

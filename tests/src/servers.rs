@@ -1,4 +1,4 @@
-//! The servers of the local line, started once a process.
+//! The servers of the local environment, started once a process.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use xtask::bootstrap;
-use xtask::local_line::{Lifetime, ServerPlace, Servers, any_is_running};
+use xtask::local_environment::{Lifetime, ServerPlace, Servers, any_is_running};
 use xtask::settings::ChoreSettings;
 use xtask::tools::Tools;
 use xtask::workspace;
@@ -16,7 +16,7 @@ pub(crate) const HINT: &str =
 
 /// Everything that the tests share.
 #[derive(Debug)]
-pub struct Line {
+pub struct TestEnvironment {
     /// The pinned tools.
     pub tools: Tools,
     /// The environment of this process.
@@ -28,7 +28,7 @@ pub struct Line {
     directory: TempDir,
 }
 
-impl Line {
+impl TestEnvironment {
     /// Where the servers write their logs.
     #[must_use]
     pub fn directory(&self) -> &Path {
@@ -36,24 +36,25 @@ impl Line {
     }
 }
 
-/// The line of this process, started when it is first asked for.
+/// The environment of this process, started when it is first asked for.
 ///
 /// # Panics
 /// When something of it is missing; the message says which command brings it.
-pub async fn line() -> &'static Line {
-    static LINE: OnceCell<Line> = OnceCell::const_new();
-    LINE.get_or_init(|| async { start().await.context(HINT).unwrap_or_else(|error| panic!("{error:#}")) })
+pub async fn environment() -> &'static TestEnvironment {
+    static ENVIRONMENT: OnceCell<TestEnvironment> = OnceCell::const_new();
+    ENVIRONMENT
+        .get_or_init(|| async { start().await.context(HINT).unwrap_or_else(|error| panic!("{error:#}")) })
         .await
 }
 
-async fn start() -> Result<Line> {
+async fn start() -> Result<TestEnvironment> {
     let settings = ChoreSettings::from_environment();
     let tools = Tools::find()?;
     let bootstrap = bootstrap::existing()?;
     let directory = new_directory()?;
     let place = ServerPlace { tools: &tools, directory: directory.path(), lifetime: &Lifetime::Owner };
     let servers = Servers::start(&settings, place, true).await?;
-    Ok(Line { tools, settings, servers, bootstrap, directory })
+    Ok(TestEnvironment { tools, settings, servers, bootstrap, directory })
 }
 
 /// A directory for the servers. Nothing is dropped when a process of tests ends, so each removes what earlier ones

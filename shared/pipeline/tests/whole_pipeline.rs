@@ -1,4 +1,4 @@
-//! The whole line over small files: what goes in comes out as rows, and what is broken as rejects with its place.
+//! The whole pipeline over small files: what goes in comes out as rows, and what is broken as rejects with its place.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test stops where something is wrong")]
 

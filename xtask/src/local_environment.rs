@@ -19,16 +19,16 @@ use crate::settings::ChoreSettings;
 use crate::tools::Tools;
 use crate::workspace;
 
-/// A line that ends with the value. Fields stand in the order in which they must go: the servers, then the directory
+/// An environment that ends with the value. Fields stand in the order in which they must go: the servers, then the directory
 /// they wrote to.
 #[derive(Debug)]
-pub struct LocalLine {
+pub struct LocalEnvironment {
     _servers: Servers,
     directory: TempDir,
     deployment: Deployment,
 }
 
-impl LocalLine {
+impl LocalEnvironment {
     /// Starts the servers in a private directory and deploys the template with this function.
     ///
     /// # Errors
@@ -98,14 +98,14 @@ impl Servers {
     }
 }
 
-/// A line that outlives the command that started it: the servers run as long as its file exists.
+/// An environment that outlives the command that started it: the servers run as long as its file exists.
 #[derive(Debug)]
-pub struct KeptLine {
+pub struct KeptEnvironment {
     directory: PathBuf,
 }
 
-impl KeptLine {
-    /// The one kept line of this checkout.
+impl KeptEnvironment {
+    /// The one kept environment of this checkout.
     #[must_use]
     pub fn of_this_checkout() -> Self {
         Self { directory: workspace::tools_directory().join("demo") }
