@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flatten::column_type::ColumnType;
-use flatten::model::{Datatype, Primitive, is_resource_type, type_named};
+use flatten::model::{Datatype, Primitive, TypeId, is_resource_type, type_named};
 
 use crate::store::ColumnEntry;
 use crate::store::quality::{MOMENT_SUFFIX, RowCondition};
@@ -128,7 +128,7 @@ impl CheckedTable {
             }
         }
         let elements = places.into_iter().filter_map(|(path, mut places)| {
-            let Some(Datatype::Complex(datatype)) = datatype_at(path) else { return None };
+            let datatype = datatype_at(path, &places)?;
             let name = places.keys().next()?.name().unwrap_or_else(|| last_step(path).to_owned());
             places.retain(|place, _| !self.is_copied(place, path));
             let is_there = !places.is_empty();
@@ -222,15 +222,18 @@ impl CheckedTable {
             || steps.into_iter().any(|(depth, step)| {
                 let around = lists.get(..depth).unwrap_or_default();
                 let ends = step.match_indices('_').map(|(end, _)| end).filter(|end| *end > 0);
-                ends.filter_map(|end| step.get(..end)).any(|list| self.has_all_items(around, list))
+                ends.filter_map(|end| Some((step.get(..end)?, step.get(end + 1..)?)))
+                    .any(|(list, inside)| self.has_all_items(around, list, inside))
             })
     }
 
     /// Returns whether all items of a list have records, or rows in a table. A single concept, coding, identifier or
-    /// reference has no record: its only place is the row.
-    fn has_all_items(&self, around: &[String], list: &str) -> bool {
+    /// reference has no record: its only place is the row. What R5 makes a `CodeableReference`, as the name `inside` the
+    /// list says, has one.
+    fn has_all_items(&self, around: &[String], list: &str, inside: &str) -> bool {
         const MAY_BE_MISSING: [&str; 5] =
             ["CodeableConcept", "CodeableReference", "Coding", "Identifier", "Reference"];
+        let has_both = ["concept_", "reference_"].iter().any(|part| inside.starts_with(part));
         if around.is_empty() && self.item_tables.contains(list) {
             return true;
         }
@@ -239,7 +242,7 @@ impl CheckedTable {
         let mut columns = self.columns.iter().filter(|column| column.name == name);
         columns.any(|column| {
             column.column_type == Some(ColumnType::Records)
-                && !MAY_BE_MISSING.contains(&column.datatype.as_deref().unwrap_or_default())
+                && (has_both || !MAY_BE_MISSING.contains(&column.datatype.as_deref().unwrap_or_default()))
         })
     }
 }
@@ -375,22 +378,33 @@ fn last_step(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-/// Returns the datatype of the element at a FHIRPath without extensions.
-fn datatype_at(path: &str) -> Option<Datatype> {
+/// Returns the complex datatype of the element at a FHIRPath without extensions: of those that the releases give it, the
+/// one that knows most of its fields, the newest before others.
+fn datatype_at(path: &str, places: &BTreeMap<ElementPlace, BTreeSet<String>>) -> Option<TypeId> {
     let mut steps = path.split('.');
-    let mut datatype = Datatype::Complex(type_named(steps.next()?)?);
+    let mut datatypes = vec![Datatype::Complex(type_named(steps.next()?)?)];
     for step in steps {
-        if let Some(chosen) = step.strip_prefix("ofType(").and_then(|rest| rest.strip_suffix(')')) {
-            datatype = Datatype::named(chosen)?;
-            continue;
-        }
-        let Datatype::Complex(carrier) = datatype else { return None };
-        datatype = match carrier.element(step) {
-            Some(element) => element.newest().datatype,
-            // The base of a choice: the next step says which.
-            None if carrier.choices(step).next().is_some() => continue,
-            None => return None,
+        datatypes = match step.strip_prefix("ofType(").and_then(|rest| rest.strip_suffix(')')) {
+            Some(chosen) => vec![Datatype::named(chosen)?],
+            None => datatypes.into_iter().flat_map(|carrier| datatypes_inside(carrier, step)).collect(),
         };
     }
-    Some(datatype)
+    let fields: BTreeSet<&String> = places.values().flatten().collect();
+    let known = |datatype: TypeId| fields.iter().filter(|field| datatype.element(field).is_some()).count();
+    let complex = datatypes.into_iter().filter_map(|datatype| match datatype {
+        Datatype::Complex(datatype) => Some(datatype),
+        Datatype::Primitive(_) | Datatype::Resource => None,
+    });
+    complex.rev().max_by_key(|datatype| known(*datatype))
+}
+
+/// Returns the datatypes of an element in all releases, the newest first. The base of a choice is the carrier still: the
+/// next step says which.
+fn datatypes_inside(carrier: Datatype, step: &str) -> Vec<Datatype> {
+    let Datatype::Complex(of) = carrier else { return Vec::new() };
+    match of.element(step) {
+        Some(element) => element.uses.iter().map(|known| known.datatype).collect(),
+        None if of.choices(step).next().is_some() => vec![carrier],
+        None => Vec::new(),
+    }
 }

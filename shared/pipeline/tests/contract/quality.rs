@@ -4,6 +4,7 @@
 mod clinic;
 mod defects;
 mod feeds;
+mod releases;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
