@@ -1,6 +1,7 @@
 //! What a person reads: on standard error, so that standard output carries only what was asked for.
 
-use std::io::Write as _;
+use std::borrow::Cow;
+use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
@@ -10,15 +11,25 @@ use serde_json::Value;
 
 /// Writes one line. A closed standard error is nobody's concern.
 pub(crate) fn line(text: &str) {
-    writeln!(std::io::stderr(), "{text}").ok();
+    writeln!(std::io::stderr(), "{}", harmless(text)).ok();
 }
 
-/// Prints what was asked for to standard output. A reader who leaves has seen enough.
+/// Prints what was asked for to standard output: to a program exactly, to a person without what a terminal would obey. A
+/// reader who leaves has seen enough.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
-    match writeln!(std::io::stdout(), "{text}") {
+    let mut out = std::io::stdout();
+    let text = if out.is_terminal() { harmless(text) } else { Cow::Borrowed(text) };
+    match writeln!(out, "{text}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Returns a text without control characters: whoever may upload a file chooses its name, and a terminal would obey it.
+/// Line breaks and tabs stay.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |character: char| character.is_control() && !['\n', '\t'].contains(&character);
+    if text.contains(is_obeyed) { text.replace(is_obeyed, "·").into() } else { text.into() }
 }
 
 /// Prints a JSON object, on a line of its own.
@@ -93,6 +104,14 @@ pub(crate) fn sum(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use pipeline::summary::Summary;
+
+    use super::harmless;
+
+    #[test]
+    fn a_terminal_obeys_no_name() {
+        assert_eq!(harmless("a\u{1b}[31mb\u{7}\u{9b}1mc\r\n\td"), "a·[31mb··1mc·\n\td");
+        assert_eq!(harmless("ü.json"), "ü.json");
+    }
 
     #[test]
     fn the_sum_leaves_out_what_did_not_happen() {

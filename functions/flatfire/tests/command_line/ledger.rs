@@ -6,7 +6,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use serde_json::Value;
 
 use crate::database::TestDatabase;
-use crate::program::{Ran, run, sample};
+use crate::program::{Ran, path_of, run, sample};
 use crate::terminal::Terminal;
 
 #[tokio::test]
@@ -176,5 +176,25 @@ async fn the_page_is_quick_at_a_hundred_thousand_loads() {
     assert_eq!(page["periods"][1]["loads"], 100_001);
     println!("the page of 100,000 loads took {took:?}");
     assert!(took < Duration::from_secs(30), "{took:?}");
+    database.remove().await;
+}
+
+/// Whoever may upload a file chooses its name: a terminal gets nothing to obey, a program the name as it is.
+#[tokio::test]
+async fn a_terminal_does_not_obey_the_names_of_files() {
+    let database = TestDatabase::of("status_names").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = path_of(&folder, "\u{1b}]0;obeyed\u{7}.json");
+    std::fs::write(&path, "a letter, not FHIR").unwrap();
+    let load = ["load", "--to", &database.uri, &path];
+    let status = ["status", "--to", &database.uri];
+    for arguments in [&load[..], &status] {
+        let (_, shown) = Terminal::run_in(250, arguments).end();
+        assert!(shown.contains("·]0;obeyed·.json") && !shown.contains("\u{1b}]0;"), "{shown}");
+    }
+    let told = run(&load).stderr;
+    assert!(!told.contains("\u{1b}]0;"), "{told}");
+    let piped = run(&status).stdout;
+    assert!(piped.contains("\u{1b}]0;obeyed"), "{piped}");
     database.remove().await;
 }
