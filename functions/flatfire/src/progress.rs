@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::console::harmless;
+
 /// Columns of a name beside a bar. With the numbers behind it, it leaves a few columns to the bar.
 const NAME_COLUMNS: usize = 30;
 
@@ -26,9 +28,22 @@ pub(crate) fn bar_of_bytes(name: &str, bytes: u64) -> ProgressBar {
     bar.with_style(style("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}"))
 }
 
-/// Makes a bar of the tables that are counted.
+/// Makes a bar of the tables that are counted. Until [`show_table`] knows how many there are, it says what is read.
 pub(crate) fn bar_of_tables() -> ProgressBar {
-    ProgressBar::new(0).with_style(style("{human_pos} of {human_len} tables {wide_bar} {msg}"))
+    ProgressBar::no_length().with_style(style("reading {wide_msg}"))
+}
+
+/// Shows on the bar of tables which one is counted, after how many of how many.
+pub(crate) fn show_table(bar: &ProgressBar, name: &str, done: usize, all: usize) {
+    if all > 0 {
+        let is_first = bar.length().is_none();
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        if is_first {
+            bar.set_style(style("{human_pos} of {human_len} tables {wide_bar} {msg}"));
+        }
+    }
+    bar.set_message(shortened(name, NAME_COLUMNS));
 }
 
 /// Makes a spinner with a message, where nobody knows how much there is.
@@ -48,9 +63,10 @@ fn style(template: &str) -> ProgressStyle {
 
 /// Returns the end of a name, which tells more than its beginning.
 fn shortened(name: &str, columns: usize) -> String {
+    let name = harmless(name);
     let count = name.chars().count();
     if count <= columns {
-        return name.to_owned();
+        return name.into_owned();
     }
     std::iter::once('…').chain(name.chars().skip(count + 1 - columns)).collect()
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use askama::Template as _;
 use clap::Args;
-use indicatif::ProgressBar;
 use jiff::Timestamp;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -26,7 +25,7 @@ use process::milliseconds_now;
 
 use crate::console;
 use crate::outcome::Outcome;
-use crate::progress::bar_of_tables;
+use crate::progress::{bar_of_tables, show_table};
 use crate::settings::Destination;
 
 /// Write a page about the database: loads, failures, exports, erasures, tables and how full their columns are.
@@ -75,7 +74,7 @@ pub(crate) async fn run(arguments: ReportArguments) -> anyhow::Result<Outcome> {
     let store = arguments.destination.connect().await?;
     let request = arguments.request(milliseconds_now());
     let bar = bar_of_tables();
-    let report = gather(&*store, &request, &|what, done, all| show(&bar, what, done, all)).await;
+    let report = gather(&*store, &request, &|what, done, all| show_table(&bar, what, done, all)).await;
     bar.finish_and_clear();
     let report = report?;
     if arguments.json {
@@ -86,15 +85,9 @@ pub(crate) async fn run(arguments: ReportArguments) -> anyhow::Result<Outcome> {
         ReportScope::Days => sections::of_days(&report)?,
         ReportScope::Month => sections::of_month(&report)?,
     };
-    write(&arguments.out, &page.render()?)?;
+    write(&arguments.out, &console::harmless(&page.render()?))?;
     console::line(&format!("flatfire: written to {}", arguments.out.display()));
     Ok(Outcome::Done)
-}
-
-fn show(bar: &ProgressBar, what: &str, done: usize, all: usize) {
-    bar.set_length(all as u64);
-    bar.set_position(done as u64);
-    bar.set_message(what.to_owned());
 }
 
 /// Writes a file.

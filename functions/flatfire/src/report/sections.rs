@@ -94,7 +94,9 @@ pub(super) fn of_month(report: &DatabaseReport) -> anyhow::Result<Page> {
 
 fn page(report: &DatabaseReport, title: String, time: &str, sections: Vec<Section>) -> Page {
     let Answer { headline, tone, sentences } = answer(report, time);
-    let names = if report.failures.iter().any(|failure| failure.file.name.is_some()) {
+    let failed = report.failures.iter().map(|failure| &failure.file);
+    let open = report.exports.iter().flat_map(|export| &export.open).map(|open| &open.file);
+    let names = if failed.chain(open).any(|file| file.name.is_some()) {
         "The names of files are on this page, which may name patients: whoever gets it should be allowed to know them."
     } else {
         "Files are shown by their folder and a short hash, because a name may be that of a patient; `--file-names` shows \
@@ -109,7 +111,7 @@ fn page(report: &DatabaseReport, title: String, time: &str, sections: Vec<Sectio
             "Database {} · {} to {} · made {} UTC",
             report.database,
             date(report.since),
-            date(report.until.min(report.made).max(report.since)),
+            date(last_moment(report)),
             minute(report.made)
         ),
         headline,
@@ -119,6 +121,12 @@ fn page(report: &DatabaseReport, title: String, time: &str, sections: Vec<Sectio
         notes: [values, names, counted].map(str::to_owned).into(),
         version: env!("CARGO_PKG_VERSION"),
     }
+}
+
+/// Returns the last moment that the page is about: the end of its time, or now if that is before.
+fn last_moment(report: &DatabaseReport) -> i64 {
+    let end = report.until - 1;
+    if report.made < report.since { end } else { end.min(report.made) }
 }
 
 /// A section before it has its source: its id, its heading, what stands in it, and the commands.

@@ -7,6 +7,9 @@ use super::words::{counted, grouped, percent};
 
 /// Returns a table of the tables, and of each its columns.
 pub(super) fn blocks(report: &DatabaseReport) -> Vec<PageBlock> {
+    if report.tables.is_empty() {
+        return vec![PageBlock::Paragraph("There is no table yet.".to_owned())];
+    }
     let overview = PageTable {
         caption: "Tables, with their rows and columns".to_owned(),
         headers: headers(&["Table", "Rows#", "Columns#"]),

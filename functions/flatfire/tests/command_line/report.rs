@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::canary;
 use crate::database::TestDatabase;
 use crate::program::{Ran, flatfire, path_of, run, sample};
+use crate::terminal::Terminal;
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -64,7 +65,12 @@ fn contains(page: &str, parts: &[&str]) {
 async fn the_page_says_what_failed_and_what_is_in() {
     let database = TestDatabase::of("report_page").await;
     let empty = page(&database, &[]);
-    contains(&empty, &["No file came in the last 30 days.", "Nothing was erased in this time."]);
+    contains(
+        &empty,
+        &["No file came in the last 30 days.", "Nothing was erased in this time.", "There is no table yet."],
+    );
+    let to_come = page(&database, &["--month", "2099-01"]);
+    contains(&to_come, &["No file came in January 2099.", "2099-01-01 to 2099-01-31"]);
     run(&["load", "--to", &database.uri, &sample("patient-bundle.json"), &sample("observations.ndjson.gz")]);
     let yesterday = now() - DAY;
     let entries = [
@@ -168,6 +174,7 @@ async fn a_month_stays_as_it_was_but_for_what_became_of_it() {
         &page,
         &[
             "February 2026: files and tables",
+            "2026-02-01 to 2026-02-28",
             "3 of 4 files of February 2026 are wholly in. One needs attention.",
             "3 files failed, one is still open",
             "1 resource was erased on request; 1 is not finished",
@@ -226,5 +233,44 @@ async fn no_value_of_a_patient_is_on_the_page() {
     let named = page(&database, &["--file-names"]);
     contains(&named, &["CanaryFile-lines.ndjson", "CanaryFile-2.ndjson"]);
     assert!(!named.replace("CanaryFile", "").to_lowercase().contains("canary"), "names of files only");
+    database.remove().await;
+}
+
+/// The names of files that an export waits for are names of files too.
+#[tokio::test]
+async fn a_page_with_names_of_files_says_so() {
+    let database = TestDatabase::of("report_names").await;
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = json!({"transactionTime": "2026-11-30T00:00:00Z", "request": "https://x.example/$export", "error": [],
+        "output": [{"type": "Patient", "url": "https://x.example/day1.ndjson", "count": 3}]});
+    let path = path_of(&folder, "manifest.json");
+    fs::write(&path, manifest.to_string()).unwrap();
+    assert_eq!(run(&["load", "--to", &database.uri, &path]).code, 0);
+    let may_be_told = "whoever gets it should be allowed";
+    let hidden = page(&database, &[]);
+    assert!(!hidden.contains("day1.ndjson") && !hidden.contains(may_be_told));
+    contains(&page(&database, &["--file-names"]), &["day1.ndjson", may_be_told]);
+    database.remove().await;
+}
+
+/// On a terminal a bar shows how far the tables are counted; a pipe gets the place of the page alone.
+#[tokio::test]
+async fn progress_is_seen_on_a_terminal_alone() {
+    let database = TestDatabase::of("report_progress").await;
+    assert_eq!(run(&["load", "--to", &database.uri, &sample("patient-bundle.json")]).code, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let out = path_of(&folder, "report.html");
+    let arguments = ["report", "--to", &database.uri, "--out", &out];
+    let written = format!("flatfire: written to {out}");
+    let piped = run(&arguments);
+    assert_eq!((piped.code, piped.stdout.as_str(), piped.stderr.trim_end()), (0, "", written.as_str()));
+    let (code, shown) = Terminal::run_in(200, &arguments).end();
+    assert_eq!(code, 0, "{shown}");
+    for part in ["reading loads", " tables ", &written] {
+        assert!(shown.contains(part), "{part} is missing in {shown}");
+    }
+    assert!(!shown.contains("0 of 0"), "{shown}");
+    let (code, shown) = Terminal::run_in(200, &["report", "--to", &database.uri, "--json"]).end();
+    assert!(code == 0 && shown.contains("reading loads") && shown.contains("\"database\""), "{shown}");
     database.remove().await;
 }
