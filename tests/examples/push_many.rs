@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use flatfire_tests::{Bucket, Stack, line};
+use flatfire_tests::{Bucket, Stack, environment};
 
 const FILES: usize = 10_000;
 const KILLS: u32 = 10;
@@ -44,7 +44,7 @@ async fn main() {
     let bucket = Bucket::make("push-many").await;
     bucket.keep_versions().await;
     // Its uploads are announced to nobody: nothing is loaded.
-    let uri = line().await.servers.database.uri();
+    let uri = environment().await.servers.database.uri();
     let stack = Stack::deploy_with("push-many", uri, &[("MakeBucket", "no")]).await;
     let folder = tempfile::tempdir().unwrap();
     (0..files).for_each(|number| write(folder.path(), number));
