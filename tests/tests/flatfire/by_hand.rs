@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
-use flatfire_tests::{Line, Stack, eventually, line, text};
+use flatfire_tests::{Stack, TestEnvironment, environment, eventually, text};
 use serde_json::Value;
 use xtask::demo::sample_files;
 use xtask::local_environment::{Leash, Lifetime, ServerPlace, free_port};
@@ -26,10 +26,10 @@ async fn cargo_lambda_runs_the_function_with_every_sample_notification() {
         let upload = stack.upload(name, std::fs::read(&file).unwrap()).await;
         stack.settled(&upload).await;
     }
-    let line = line().await;
-    let watch = Watch::start(line, &stack).await;
+    let servers = environment().await;
+    let watch = Watch::start(servers, &stack).await;
     for (event, expected) in events() {
-        let answer = watch.invoke(line, &event);
+        let answer = watch.invoke(servers, &event);
         assert_eq!(answer, expected, "{event}\n{}", watch.server.log_tail());
     }
     let bundle = stack.tables().await;
@@ -44,25 +44,25 @@ struct Watch {
 }
 
 impl Watch {
-    async fn start(line: &Line, stack: &Stack) -> Self {
-        let directory = tempfile::tempdir_in(line.directory()).unwrap().keep();
+    async fn start(servers: &TestEnvironment, stack: &Stack) -> Self {
+        let directory = tempfile::tempdir_in(servers.directory()).unwrap().keep();
         let environment = directory.join("function.env");
         std::fs::write(&environment, stack.deployment.environment_file()).unwrap();
         let port = free_port().unwrap();
-        let mut command = line.tools.build_command("cargo-lambda", &line.settings);
-        command.env("HOME", &line.settings.home).envs(line.settings.toolchain.clone());
+        let mut command = servers.tools.build_command("cargo-lambda", &servers.settings);
+        command.env("HOME", &servers.settings.home).envs(servers.settings.toolchain.clone());
         command.args(["lambda", "watch", "--ignore-changes", "--invoke-address", "127.0.0.1"]);
         command.args(["--invoke-port", &port.to_string(), "--env-file"]).arg(environment);
         command.arg("--manifest-path").arg(workspace::root().join("Cargo.toml"));
-        let place = ServerPlace { tools: &line.tools, directory: &directory, lifetime: &Lifetime::Owner };
+        let place = ServerPlace { tools: &servers.tools, directory: &directory, lifetime: &Lifetime::Owner };
         let server = Leash::tie(place, &command, "cargo-lambda").unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         eventually("cargo lambda watch", async || TcpStream::connect(address).ok()).await;
         Self { server, port }
     }
 
-    fn invoke(&self, line: &Line, event: &str) -> Value {
-        let mut command: Command = line.tools.build_command("cargo-lambda", &line.settings);
+    fn invoke(&self, servers: &TestEnvironment, event: &str) -> Value {
+        let mut command: Command = servers.tools.build_command("cargo-lambda", &servers.settings);
         command.args(["lambda", "invoke", "ingest", "--invoke-address", "127.0.0.1"]);
         command.args(["--invoke-port", &self.port.to_string(), "--data-file"]);
         let output = command.arg(workspace::root().join("events").join(event)).output().unwrap();

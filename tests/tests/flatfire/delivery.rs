@@ -1,7 +1,7 @@
 //! What is promised when the world misbehaves: objects vanish, databases go away, messages are none.
 
 use flatfire_tests::proxy::{Pace, Proxy};
-use flatfire_tests::{Runner, eventually, line, number, text, with_function_and_worker};
+use flatfire_tests::{Runner, environment, eventually, number, text, with_function_and_worker};
 
 fn patient(id: &str, updated: &str, family: &str) -> String {
     format!(
@@ -66,7 +66,7 @@ async fn the_newest_version_wins_whatever_arrives_last(runner: Runner) {
 }
 
 async fn a_database_that_is_down_delays_and_loses_nothing(runner: Runner) {
-    let proxy = Proxy::before(line().await.servers.database.uri(), Pace::Full).await;
+    let proxy = Proxy::before(environment().await.servers.database.uri(), Pace::Full).await;
     let stack = runner.deploy_with("outage", proxy.uri(), &[]).await;
     // The function has a connection already when the database goes away.
     let before = stack.upload("before.json", patient("before", "2026-01-05T10:00:00Z", "Before")).await;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use flatfire_tests::proxy::{Pace, Proxy};
 use flatfire_tests::{
-    Runner, Stack, Tables, Upload, eventually, line, number, text, with_function_and_worker,
+    Runner, Stack, Tables, Upload, environment, eventually, number, text, with_function_and_worker,
 };
 use mongodb::bson::{Document, doc};
 
@@ -31,7 +31,7 @@ with_function_and_worker! {
 }
 
 async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_finish(runner: Runner) {
-    let proxy = Proxy::before(line().await.servers.database.uri(), Pace::Slow).await;
+    let proxy = Proxy::before(environment().await.servers.database.uri(), Pace::Slow).await;
     // Several small batches, so that the first are written while the last have not begun.
     let stack = runner.deploy_with("killed", proxy.uri(), &[("BatchMegabytes", "1")]).await;
     // A killed function tells its queue nothing; the message comes again once its time is over. By then the lease

@@ -1,6 +1,6 @@
 //! Nothing that a resource says is in a log, the ledger or a reject, whichever way a load goes wrong.
 
-use flatfire_tests::{Runner, Stack, Upload, eventually, line, text, with_function_and_worker};
+use flatfire_tests::{Runner, Stack, Upload, environment, eventually, text, with_function_and_worker};
 use mongodb::bson::{Document, doc};
 
 #[path = "../../../functions/ingest/tests/canary/mod.rs"]
@@ -45,7 +45,7 @@ with_function_and_worker! {
 }
 
 async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject(runner: Runner) {
-    let uri = line().await.servers.database.uri();
+    let uri = environment().await.servers.database.uri();
     let stack = runner.deploy_with("leaks", uri, &[("LogLevel", "debug")]).await;
     refuse_documents(&stack).await;
     let uploads = [
@@ -90,7 +90,7 @@ async fn nothing_that_a_file_says_is_in_a_log_the_ledger_or_a_reject(runner: Run
         let leaks = canary::leaks(database).await;
         assert!(leaks.is_empty(), "{leaks:#?}");
     }
-    let cloud = line().await.directory().join("ministack.log");
+    let cloud = environment().await.directory().join("ministack.log");
     says_nothing_of_the_function(&std::fs::read_to_string(cloud).unwrap());
     let log = stack.log().await;
     assert!(log.iter().any(|line| line.contains("object handled")), "the log was read");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use aws_sdk_s3::types::StorageClass;
-use flatfire_tests::{Bucket, Ran, Stack, Upload, ended, eventually, line, number, text};
+use flatfire_tests::{Bucket, Ran, Stack, Upload, ended, environment, eventually, number, text};
 use mongodb::bson::{DateTime, Document, doc};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -222,7 +222,7 @@ async fn set_in_ledger(stack: &Stack, upload: &Upload, change: Document) {
 #[tokio::test]
 async fn every_command_of_the_page_runs_as_it_says() {
     let mut page = Page::read();
-    let uri = line().await.servers.database.uri();
+    let uri = environment().await.servers.database.uri();
     let parameters = [("Checks", CHECKS), ("InactiveTypes", "AuditEvent")];
     let stack = Stack::deploy_with("operations", uri, &parameters).await;
     let mut shell = Shell::open(&mut page, &stack).await;

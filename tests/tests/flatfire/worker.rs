@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flatfire_tests::{Stack, ended, eventually, line, number, text};
+use flatfire_tests::{Stack, ended, environment, eventually, number, text};
 use mongodb::bson::Document;
 
 /// Beside what the function watches.
@@ -143,7 +143,7 @@ fn patients_of_size(first: usize, bytes: usize) -> String {
 
 #[tokio::test]
 async fn an_object_above_the_limit_is_handed_over_by_the_function_and_loaded_by_the_worker() {
-    let uri = line().await.servers.database.uri();
+    let uri = environment().await.servers.database.uri();
     let stack = Stack::deploy_with("large", uri, &[("LargeObjectMegabytes", "1")]).await;
     let small = stack.upload("ü small.ndjson", patients_of_size(0, 1_000_000)).await;
     let large = stack.upload("ü large.ndjson", patients_of_size(100, 1_000_001)).await;
