@@ -13,6 +13,8 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use serde_json::{Value, json};
+use xtask::command_line::CommandLine;
+use xtask::demo::{UploadEnd, upload_by};
 use xtask::local_environment::{self, ACCESS_KEY, Deployment, REGION, SECRET_KEY};
 use xtask::workspace;
 
@@ -300,6 +302,12 @@ impl Stack {
         command.args(arguments).env_clear().envs(cloud);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
+    }
+
+    /// Uploads files and folders as `cargo xtask upload` does, with or without `--log`.
+    pub async fn upload_as_chore(&self, paths: &[PathBuf], log: bool) -> UploadEnd {
+        let command_line = CommandLine::of(program(), &environment().await.settings, &self.deployment);
+        upload_by(&command_line, paths, log).await.unwrap()
     }
 
     /// Makes a queue that nobody reads.

@@ -32,7 +32,19 @@ impl<'a> CommandLine<'a> {
                 program.display()
             );
         }
-        Ok(Self { program, settings, deployment })
+        Ok(Self::of(program, settings, deployment))
+    }
+
+    /// Takes a program that was built in another way.
+    #[must_use]
+    pub fn of(program: PathBuf, settings: &'a ChoreSettings, deployment: &'a Deployment) -> Self {
+        Self { program, settings, deployment }
+    }
+
+    /// What it runs on.
+    #[must_use]
+    pub const fn deployment(&self) -> &'a Deployment {
+        self.deployment
     }
 
     /// Runs a command whose output the caller sees, and returns its exit code; `None` if a signal ended it.

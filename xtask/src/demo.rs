@@ -66,22 +66,40 @@ pub async fn run_command_line(settings: &ChoreSettings, arguments: &[OsString]) 
 /// When none is running.
 pub async fn upload(settings: &ChoreSettings, paths: &[PathBuf], log: bool) -> Result<ExitCode> {
     let deployment = KeptEnvironment::of_this_checkout().deployment()?;
-    let lines_of_log = || if log { deployment.function_log(&Tools::find()?) } else { Ok(Vec::new()) };
-    let before = lines_of_log()?.len();
-    let command_line = CommandLine::find(settings, &deployment)?;
-    let code = command_line.run(&upload_arguments(&deployment, paths)).await?;
-    for line in lines_of_log()?.iter().skip(before) {
+    let ended = upload_by(&CommandLine::find(settings, &deployment)?, paths, log).await?;
+    for line in &ended.log {
         println!("{line}");
     }
-    Ok(exit_code(code))
+    Ok(exit_code(ended.code))
 }
 
-/// Files that were copied a moment ago are whole, so nothing waits for them to settle.
+/// How an upload ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UploadEnd {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<u8>,
+    /// What the function logged meanwhile, if that was asked for.
+    pub log: Vec<String>,
+}
+
+/// Uploads files and folders by a command line to its deployment, and waits for their rows.
+///
+/// # Errors
+/// When the command does not start, or the log cannot be read.
+pub async fn upload_by(command_line: &CommandLine<'_>, paths: &[PathBuf], log: bool) -> Result<UploadEnd> {
+    let deployment = command_line.deployment();
+    let lines_of_log = || if log { deployment.function_log(&Tools::find()?) } else { Ok(Vec::new()) };
+    let before = lines_of_log()?.len();
+    let code = command_line.run(&upload_arguments(deployment, paths)).await?;
+    let log = lines_of_log()?.into_iter().skip(before).collect();
+    Ok(UploadEnd { code, log })
+}
+
+/// Files that were copied a moment ago are whole, so nothing waits for them to settle. A name may begin with a dash.
 fn upload_arguments(deployment: &Deployment, paths: &[PathBuf]) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = ["push", "--settle", "0"].map(OsString::from).into();
+    let mut arguments: Vec<OsString> = ["push", "--settle", "0", "--to", "--"].map(OsString::from).into();
     arguments.extend(paths.iter().map(OsString::from));
     arguments.push(deployment.outputs.upload_to.clone().into());
-    arguments.push("--to".into());
     arguments
 }
 

@@ -25,6 +25,7 @@ mod replay;
 mod moving_in;
 mod worker;
 mod push;
+mod upload;
 mod operations;
 
 mod leaks;

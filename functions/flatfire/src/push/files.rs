@@ -47,6 +47,8 @@ pub(super) fn find(paths: &[PathBuf], left_out: Option<&Path>) -> anyhow::Result
         let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;
         if metadata.is_dir() {
             found.enter(path, left_out.as_deref())?;
+        } else if !metadata.is_file() {
+            found.unreadable.push((path.clone(), "it is neither a file nor a folder".to_owned()));
         } else {
             let folder = path.parent().unwrap_or(Path::new(""));
             found.take(folder, path.clone(), &metadata);
@@ -196,5 +198,7 @@ mod tests {
             "{reason}"
         );
         assert!(find(&[at("none")], None).is_err());
+        let device = find(&["/dev/null".into()], None).unwrap();
+        assert!(device.files.is_empty() && device.unreadable[0].1.contains("neither a file"), "{device:?}");
     }
 }
