@@ -16,7 +16,7 @@ use pipeline::erasure::ErasureMarks;
 use pipeline::interrupted::Interrupted;
 
 use super::refusal::{Refusal, RefusedCommand};
-use super::trouble::{Trouble, command_code};
+use super::trouble::{Trouble, command_code, lost_an_answer};
 
 /// A member that is shutting down or starting answers a log-in with an error, which the driver tells like a wrong
 /// password. Where log-ins have succeeded before, they are tried again for so long.
@@ -31,6 +31,10 @@ const SERVER_SELECTION: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
 /// Once a database has answered, it is looked for so many times longer: an election usually takes ten to twenty seconds.
 const SELECTIONS_OF_AN_ELECTION: u32 = 3;
+
+/// How long a server may work on a command whose answer was lost. A load that is abandoned at its deadline keeps its
+/// lease for as long.
+const UNANSWERED_RUNS_FOR: Duration = Duration::from_secs(10);
 
 /// Why there is no connection, before anything was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +102,30 @@ impl Connection {
     /// with jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
     /// being run twice. The answer may hold write errors that are not transient.
     pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
+        self.try_to_run(database, command, &AtomicBool::new(false)).await
+    }
+
+    /// Runs a command that writes rows, as [`run`](Self::run) does.
+    ///
+    /// A server that did not answer may still carry the command out. So a failure is returned only when the server has
+    /// had [the time](UNANSWERED_RUNS_FOR) for that: the caller gives its lease up then, and a command that came later
+    /// would change what the next attempt has written.
+    pub(crate) async fn run_write(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
+        let is_unanswered = AtomicBool::new(false);
+        let outcome = self.try_to_run(database, command, &is_unanswered).await;
+        if outcome.is_err() && is_unanswered.into_inner() {
+            tokio::time::sleep(UNANSWERED_RUNS_FOR).await;
+        }
+        outcome
+    }
+
+    /// Runs a command as [`run`](Self::run) does and says whether a server did not answer a try that it may have received.
+    async fn try_to_run(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        is_unanswered: &AtomicBool,
+    ) -> Result<Document, Trouble> {
         let target = self.target(database, &command);
         let client = self.client.database(database);
         let (begun, was_sent) = (Instant::now(), AtomicBool::new(false));
@@ -106,6 +134,7 @@ impl Connection {
             let answer = answer.map_err(|error| {
                 let trouble = self.trouble(&error, target, begun);
                 was_sent.fetch_or(!matches!(trouble, Trouble::Unreachable(_)), Ordering::Relaxed);
+                is_unanswered.fetch_or(lost_an_answer(&error), Ordering::Relaxed);
                 trouble
             })?;
             self.has_answered.store(true, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod expiry;
+mod in_flight;
 mod indexes;
 mod marks;
 mod notes;
@@ -20,7 +21,6 @@ use async_trait::async_trait;
 use bson::{Document as BsonDocument, RawDocumentBuf, doc};
 use flatten::indexes::Indexes;
 use flatten::view::Plan;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use futures::try_join;
 use tokio::sync::Semaphore;
 
@@ -42,6 +42,7 @@ use crate::{Connection, Trouble, exports, ids_with_suffix, records};
 
 use chunks::{Chunk, UPDATE, cut};
 use expiry::TableExpiry;
+use in_flight::run_all;
 use indexes::TableIndexes;
 use notes::NoteCache;
 use parts::{Guard, Part, accounts_for_all, collection_of, enter, statements_of, unanswered, write_outcomes};
@@ -188,14 +189,13 @@ impl MongoStore {
         commands: &[ReplacementCommand<'_>],
     ) -> Result<Vec<CommandAnswer>, Interrupted> {
         let mut answers: Vec<CommandAnswer> = commands.iter().map(unanswered).collect();
-        let mut results = stream::iter(parts::parts(commands, batch))
-            .map(|part| self.run_part(batch, commands, part))
-            .buffer_unordered(IN_FLIGHT);
-        while let Some((index, first, part)) = results.try_next().await? {
+        let messages = parts::parts(commands, batch).map(|part| self.run_part(batch, commands, part));
+        run_all(messages, IN_FLIGHT, |(index, first, part)| {
             if let Some(answer) = answers.get_mut(index) {
                 enter(answer, first, part);
             }
-        }
+        })
+        .await?;
         Ok(answers)
     }
 
@@ -315,7 +315,7 @@ impl MongoStore {
         let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
         let is_large = body.as_bytes().len() > LARGE_MESSAGE_BYTES;
         let _turn = if is_large { LARGE_MESSAGE.acquire().await.ok() } else { None };
-        self.connection.run(self.database_of(place), body).await
+        self.connection.run_write(self.database_of(place), body).await
     }
 
     /// The versions that stand under the documents' `_id`s.
@@ -388,10 +388,10 @@ impl MongoStore {
         for chunk in chunks {
             let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
             let database = self.connection.database();
-            let answer = self.connection.run(database, body.clone()).await?;
+            let answer = self.connection.run_write(database, body.clone()).await?;
             carried_out(&answer)?;
             if met_duplicates(&answer) {
-                carried_out(&self.connection.run(database, body).await?)?;
+                carried_out(&self.connection.run_write(database, body).await?)?;
             }
         }
         Ok(())
@@ -401,7 +401,7 @@ impl MongoStore {
     async fn send_all(&self, chunks: impl Iterator<Item = Chunk> + Send) -> Result<(), Interrupted> {
         for chunk in chunks {
             let body = chunk.body.ok_or(Trouble::Document(TOO_LARGE))?;
-            carried_out(&self.connection.run(self.connection.database(), body).await?)?;
+            carried_out(&self.connection.run_write(self.connection.database(), body).await?)?;
         }
         Ok(())
     }

@@ -23,7 +23,8 @@ pub(crate) enum Trouble {
 }
 
 /// Labels by which servers and the driver say that trying again helps.
-const TRANSIENT_LABELS: [&str; 2] = ["RetryableWriteError", "TransientTransactionError"];
+const TRANSIENT_LABELS: [&str; 2] = [RETRYABLE_WRITE, "TransientTransactionError"];
+const RETRYABLE_WRITE: &str = "RetryableWriteError";
 
 impl Trouble {
     /// What a server's error code means. Codes that are not known here are tried again: if that does not help,
@@ -108,6 +109,12 @@ impl From<Trouble> for Interrupted {
 
 pub(super) fn command_code(error: &Error) -> Option<i32> {
     if let ErrorKind::Command(failure) = &*error.kind { Some(failure.code) } else { None }
+}
+
+/// Returns whether a server may have received the command of a failure that it did not answer.
+pub(super) fn lost_an_answer(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::Shutdown)
+        || error.contains_label(RETRYABLE_WRITE) && command_code(error).is_none()
 }
 
 fn transient(code: &str) -> Trouble {

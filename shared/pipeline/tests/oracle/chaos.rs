@@ -207,6 +207,8 @@ impl Chaos {
         takes_effect: bool,
         kills: bool,
     ) -> Result<Summary, Interrupted> {
+        // A load that goes on has waited for its writes, and so has one that gives its lease up: only a kill breaks them.
+        let kills = kills || matches!(self.tables, Tables::Mongo(_));
         let outcome = match &self.tables {
             // A write is atomic there: it was made, or it was not.
             Tables::Memory(_) if takes_effect => self.write_to(batch).await.and(Err(injected())),

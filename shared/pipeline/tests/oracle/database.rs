@@ -63,7 +63,7 @@ impl Server {
             options: "",
             name: "in the database",
             // Those that a fail point holds up included.
-            longest_command: Duration::from_millis(300),
+            longest_command: Duration::from_millis(500),
             refuses: true,
             _endpoint: Some(endpoint),
         }
