@@ -110,7 +110,11 @@ impl Connection {
     /// A server that did not answer may still carry the command out. So a failure is returned only when the server has
     /// had [the time](UNANSWERED_RUNS_FOR) for that: the caller gives its lease up then, and a command that came later
     /// would change what the next attempt has written.
-    pub(crate) async fn run_write(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
+    pub(crate) async fn run_write(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+    ) -> Result<Document, Trouble> {
         let is_unanswered = AtomicBool::new(false);
         let outcome = self.try_to_run(database, command, &is_unanswered).await;
         if outcome.is_err() && is_unanswered.into_inner() {

@@ -22,6 +22,14 @@
 //! that has not finished and will remove it when it is tried again: first loads need no read of the tables. Rows of a
 //! higher edition do not rely on that: the writer that had not finished went another way, under other settings.
 //!
+//! # What the database refuses
+//!
+//! The database may refuse one document of a resource after others have replaced those of an older version. Then the
+//! older version would stand without some of its rows. So the writer of a refused version that has rows beside its
+//! anchor writes a tombstone of that version in place of the anchor and goes on as for a deletion: everything up to that
+//! version goes away, and the reject says where the record is. When the database takes the version later, its row makes
+//! the tombstone needless. A version that consists of its anchor alone has written nothing, and the older one stays.
+//!
 //! # What is there already
 //!
 //! Where a batch before has met documents, the anchors are [looked for](ReplacementCommand::Standing) before anything is written;
@@ -130,6 +138,7 @@ enum Stage {
     InsertAnchors,
     CompareMet,
     ReplaceAnchors,
+    BuryRefused,
     FindAnchors,
     Look,
     FindTables,
@@ -212,7 +221,8 @@ impl<'b> Replacement<'b> {
             Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
             Stage::InsertAnchors => (self.first_anchors(), Stage::CompareMet),
             Stage::CompareMet => (self.comparisons_of_met(), Stage::ReplaceAnchors),
-            Stage::ReplaceAnchors => (self.replacing_anchors(), Stage::FindAnchors),
+            Stage::ReplaceAnchors => (self.replacing_anchors(), Stage::BuryRefused),
+            Stage::BuryRefused => (self.burials(), Stage::FindAnchors),
             Stage::FindAnchors => (self.questions_before_the_look(), Stage::Look),
             Stage::Look => (self.looks(), Stage::FindTables),
             Stage::FindTables => {
@@ -280,9 +290,10 @@ impl<'b> Replacement<'b> {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         match written {
+            WriteOutcome::Refused(_) if planned.is_buried() => self.contended = true,
             WriteOutcome::Refused(code) => planned.verdict = Verdict::Refused { place, code },
             WriteOutcome::Done => {
-                planned.replaced |= stage == Stage::FindAnchors;
+                planned.replaced |= stage == Stage::BuryRefused;
                 planned.met_beside |= stage == Stage::CheckSides;
             }
             WriteOutcome::Exists => match stage {
@@ -381,6 +392,20 @@ impl<'b> Replacement<'b> {
         }
         next.retain(|_, documents| !documents.is_empty());
         replaces(next)
+    }
+
+    /// The tombstones of the resources that the database refused.
+    fn burials(&mut self) -> Vec<ReplacementCommand<'b>> {
+        let mut tombstones = Vec::new();
+        for (resource, planned) in self.resources.iter_mut().enumerate() {
+            if planned.bury_refused(resource, self.batch) {
+                tombstones.push(BatchDocument::Tombstone { resource });
+            }
+        }
+        if tombstones.is_empty() {
+            return Vec::new();
+        }
+        replaces(Documents::from([(DocumentPlace::Tombstones, tombstones)]))
     }
 
     /// The anchors that are documents with content, each with its place.
@@ -531,7 +556,9 @@ impl<'b> Replacement<'b> {
 
     /// The resources that nothing newer is known of, each with its index.
     fn standing(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
-        let stands = |planned: &Planned<'_>| matches!(planned.verdict, Verdict::Stands | Verdict::Unchanged);
+        let stands = |planned: &Planned<'_>| {
+            planned.is_buried() || matches!(planned.verdict, Verdict::Stands | Verdict::Unchanged)
+        };
         self.resources.iter().enumerate().filter(move |(_, planned)| stands(planned))
     }
 

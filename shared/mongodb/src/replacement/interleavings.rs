@@ -11,7 +11,7 @@ use flatten::row::{Names, Rows};
 
 use super::{BatchDocument, DocumentPlace, Expectations, Replacement};
 use crate::simulation::{SimulatedMongo, State};
-use exploration::{Exploration, cleared, run_alone};
+use exploration::{Exploration, cleared, run_alone, run_refused};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::content::ContentHash;
 use pipeline::erasure;
@@ -155,9 +155,7 @@ fn explore_expecting(
     steps: &[Step],
     stops: &[u32],
 ) -> usize {
-    let batches: BTreeMap<i64, WriteBatch> = (steps.iter().zip(2..))
-        .map(|(&(shape, program), version)| (version, batch(version, shape, program)))
-        .collect();
+    let batches = batches(steps);
     let mut state = State::default();
     if let Some((shape, program)) = base {
         run_alone(&mut state, &batch(1, shape, program));
@@ -172,18 +170,61 @@ fn explore_expecting(
     } else {
         expected(newest, shape, program, !state.noted.is_empty())
     };
-    let expected = cleared(&expected);
-    let story = format!("{base:?} then {steps:?}");
-    let mut states = 0;
-    for last_first in [false, true] {
-        let (story, seen) = (format!("{story}, {expectations:?}"), BTreeSet::new());
+    let story = format!("{base:?} then {steps:?}, {expectations:?}");
+    let writers = batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, expectations, stops));
+    visit_all(&state, &writers.collect::<Vec<_>>(), &expected, &story)
+}
+
+/// The batches of some versions, by their numbers from 2.
+fn batches(steps: &[Step]) -> BTreeMap<i64, WriteBatch> {
+    let numbered = steps.iter().zip(2..);
+    numbered.map(|(&(shape, program), version)| (version, batch(version, shape, program))).collect()
+}
+
+/// Visits every state that the writers can reach and returns how many there are.
+fn visit_all(state: &State, writers: &[Writer<'_>], expected: &State, story: &str) -> usize {
+    let expected = cleared(expected);
+    let visit = |last_first| {
+        let (story, seen) = (story.to_owned(), BTreeSet::new());
         let mut exploration = Exploration { seen, expected: &expected, last_first, story };
-        let writers =
-            batches.values().zip(stops).map(|(batch, &stops)| Writer::new(batch, expectations, stops));
-        exploration.visit(&state, &writers.collect::<Vec<_>>());
-        states += exploration.seen.len();
+        exploration.visit(state, writers);
+        exploration.seen.len()
+    };
+    visit(false) + visit(true)
+}
+
+/// A table, and a version that has a row there and others elsewhere.
+const REFUSED_ROWS: [(&str, Shape); 4] =
+    [("Patient", Shape::Full), ("active", Shape::Full), ("names", Shape::Full), ("names", Shape::Aside)];
+
+/// Two writers, of which a table refuses the rows of one.
+fn explore_refused(
+    base: Option<Shape>,
+    shapes: [Shape; 2],
+    refused: usize,
+    (table, stops): (&'static str, [u32; 2]),
+) -> usize {
+    let steps = shapes.map(|shape| (shape, BOTH));
+    let batches = batches(&steps);
+    let mut state = State::default();
+    if let Some(shape) = base {
+        run_alone(&mut state, &batch(1, shape, BOTH));
     }
-    states
+    let newest = &batches[&3];
+    let expected = if refused == 1 {
+        let mut buried = State::default();
+        buried.insert(newest, DocumentPlace::Tombstones, BatchDocument::Tombstone { resource: 0 });
+        buried
+    } else {
+        expected(newest, shapes[1], BOTH, !state.noted.is_empty())
+    };
+    let expectations = nothing_expected();
+    let writers: Vec<_> = (batches.values().enumerate().zip(stops))
+        .map(|((at, batch), stops)| {
+            Writer::new(batch, &expectations, stops).refused_by((at == refused).then_some(table))
+        })
+        .collect();
+    visit_all(&state, &writers, &expected, &format!("{base:?} then {shapes:?}, {table} refuses {refused}"))
 }
 
 /// What a writer expects that has only ever met empty tables: it looks for nothing before it writes.
@@ -362,6 +403,61 @@ fn the_same_content_again_changes_nothing() {
         let before = cleared(&state);
         run_alone(&mut state, &batch(2, Shape::Same, BOTH));
         assert_eq!(cleared(&state) == before, base == Shape::Same);
+    }
+}
+
+/// A version that a table refuses takes the place of the older ones all the same, however it meets their writers: none
+/// of them may stand without some of its rows.
+#[test]
+fn a_refused_version_leaves_nothing_of_an_older_one() {
+    let mut states = 0;
+    for base in [None, Some(Shape::Full), Some(Shape::Same)] {
+        for older in [Shape::Full, Shape::Shrunk, Shape::Deleted] {
+            for (table, newer) in REFUSED_ROWS {
+                for stops in [[1, 0], [0, 1]] {
+                    states += explore_refused(base, [older, newer], 1, (table, stops));
+                }
+            }
+        }
+    }
+    assert!(states > 20_000, "only {states} states");
+}
+
+/// A newer version stands, whatever became of the one that a table refused.
+#[test]
+fn a_newer_version_than_a_refused_one_stands() {
+    for base in [None, Some(Shape::Full)] {
+        for newer in [Shape::Full, Shape::Shrunk, Shape::Deleted] {
+            for (table, refused) in REFUSED_ROWS {
+                for stops in [[1, 0], [0, 1]] {
+                    explore_refused(base, [refused, newer], 0, (table, stops));
+                }
+            }
+        }
+    }
+}
+
+/// A version of which nothing but the refused row would have been written leaves the older one as it was.
+#[test]
+fn a_refused_version_of_one_row_changes_nothing() {
+    for base in [Shape::Full, Shape::Shrunk] {
+        let mut state = State::default();
+        run_alone(&mut state, &batch(1, base, BOTH));
+        let before = cleared(&state);
+        run_refused(&mut state, &batch(2, Shape::Shrunk, BOTH), "Patient");
+        assert_eq!(cleared(&state), before);
+    }
+}
+
+/// The version stands as soon as the table takes it.
+#[test]
+fn a_version_stands_once_it_is_no_longer_refused() {
+    for (table, shape) in REFUSED_ROWS {
+        let (mut state, batch) = (State::default(), batch(2, shape, BOTH));
+        run_alone(&mut state, &self::batch(1, Shape::Full, BOTH));
+        run_refused(&mut state, &batch, table);
+        run_alone(&mut state, &batch);
+        assert_eq!(cleared(&state), cleared(&expected(&batch, shape, BOTH, true)), "{table} {shape:?}");
     }
 }
 

@@ -151,6 +151,21 @@ impl<'b> Planned<'b> {
         }
     }
 
+    /// Puts a tombstone in the place of the anchor if a document was refused and others may have been written before;
+    /// returns whether the tombstone is to be written.
+    pub(super) fn bury_refused(&mut self, resource: usize, batch: &'b WriteBatch) -> bool {
+        let is_refused = matches!(self.verdict, Verdict::Refused { .. });
+        if is_refused && self.sides(resource, batch).next().is_some() {
+            (self.anchor, self.kept) = (Anchor::Tombstone, false);
+        }
+        self.is_buried()
+    }
+
+    /// Returns whether a document was refused and a tombstone is the anchor.
+    pub(super) const fn is_buried(&self) -> bool {
+        matches!((&self.verdict, self.anchor), (Verdict::Refused { .. }, Anchor::Tombstone))
+    }
+
     /// The documents beside the anchor. A tombstone stands for none of them.
     pub(super) fn sides(
         &self,
@@ -302,7 +317,7 @@ impl<'b> Planned<'b> {
     /// Draws the conclusions from the look; `true`: what stands is not known and the batch must be written again.
     pub(super) fn judge(&mut self) -> bool {
         // A mark that met one like it stands all the same.
-        let is_judged = matches!(self.verdict, Verdict::Stands | Verdict::Unchanged)
+        let is_judged = (self.is_buried() || matches!(self.verdict, Verdict::Stands | Verdict::Unchanged))
             && !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
         if !is_judged {
             return false;
@@ -323,6 +338,7 @@ impl<'b> Planned<'b> {
         match self.verdict {
             Verdict::Repeated | Verdict::Unchanged => None,
             Verdict::Superseded => Some(Bound::UpToOwn),
+            Verdict::Refused { .. } if self.is_buried() => Some(Bound::UpToOwn),
             Verdict::Refused { .. } => Some(Bound::Own),
             Verdict::Stands => match self.anchor {
                 Anchor::Nowhere => None,
@@ -348,8 +364,9 @@ impl<'b> Planned<'b> {
             (Verdict::Superseded, _) if self.tombstone.as_deref() == Some(ERASED) => Some(Bound::UpToOwn),
             (Verdict::Superseded, Anchor::Tombstone) => Some(Bound::UpToOwn),
             (Verdict::Stands, Anchor::Mark) => Some(Bound::Older),
+            // The tombstone of a version that was refused before is as new as its row.
             (Verdict::Stands, Anchor::Row(_) | Anchor::Archive) if self.tombstone.is_some() => {
-                Some(Bound::Older)
+                Some(Bound::UpToOwn)
             }
             _ => None,
         }

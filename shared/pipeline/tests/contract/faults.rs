@@ -93,10 +93,34 @@ async fn one_documents_fault_is_one_reject() {
         "Patient Patient/1 @1",
         "Patient Patient/3 @3",
         "_rejects clinic/in/day 1.ndjson@v1#2:200/refused-by-database/Patient",
+        "_tombstones Patient/2 @2 \"no rows\"",
         "names Patient/1#0 @1",
         "names Patient/3#0 @3",
     ];
     assert_eq!(outline(&tables), expected);
+}
+
+/// Where a validator refuses a newer version, the older one does not stay without some of its rows, and the next
+/// version that the database takes stands whole.
+#[tokio::test]
+async fn a_refused_version_leaves_no_part_of_the_older_one() {
+    assert_eq!(standing_after([1, 2]).await, ["_tombstones Patient/1 @2 \"no rows\""]);
+    let third = ["Patient Patient/1 @3", "names Patient/1#0 @3", "names Patient/1#1 @3"];
+    assert_eq!(standing_after([1, 2, 3]).await, third);
+}
+
+/// What stands, but for the rejects, after these versions of a resource of which a validator refuses the second.
+async fn standing_after(versions: impl IntoIterator<Item = u64>) -> Vec<String> {
+    let server = Server::get().await;
+    let scratch = server.scratch().await;
+    let validator = doc! { "n": { "$ne": 2 } };
+    scratch.database().create_collection("Patient").validator(validator).await.unwrap();
+    let store = scratch.sink().await;
+    for version in versions {
+        store.write(batch([rows("Patient/1", version, 2)]).build()).await.unwrap();
+    }
+    let tables = scratch.read().await;
+    outline(&tables).into_iter().filter(|line| !line.starts_with("_rejects")).collect()
 }
 
 #[tokio::test]

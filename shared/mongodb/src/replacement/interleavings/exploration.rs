@@ -108,7 +108,16 @@ pub(super) fn cleared(state: &State) -> State {
 /// One writer alone, from beginning to end.
 pub(super) fn run_alone(state: &mut State, batch: &WriteBatch) {
     let expectations = Expectations::default();
-    let mut writer = Writer::new(batch, &expectations, 0);
+    run_to_the_end(state, Writer::new(batch, &expectations, 0));
+}
+
+/// One writer alone, whose rows a table refuses.
+pub(super) fn run_refused(state: &mut State, batch: &WriteBatch, table: &str) {
+    let expectations = Expectations::default();
+    run_to_the_end(state, Writer::new(batch, &expectations, 0).refused_by(Some(table)));
+}
+
+fn run_to_the_end(state: &mut State, mut writer: Writer<'_>) {
     while !writer.done {
         writer.step(state, false);
     }

@@ -7,6 +7,8 @@ use crate::replacement::{
 use crate::simulation::State;
 use pipeline::batch::WriteBatch;
 
+const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
+
 /// A writer of one batch, somewhere in the middle.
 #[derive(Debug, Clone)]
 pub(super) struct Writer<'b> {
@@ -15,6 +17,8 @@ pub(super) struct Writer<'b> {
     /// What it expects to meet, each time that it starts.
     expectations: &'b Expectations,
     pub(super) running: Vec<Running<'b>>,
+    /// The collection in which the database refuses the writer's documents.
+    refuses: Option<&'b str>,
     pub(super) stops_left: u32,
     pub(super) done: bool,
 }
@@ -37,17 +41,22 @@ pub(super) struct Running<'b> {
 impl<'b> Writer<'b> {
     pub(super) fn new(batch: &'b WriteBatch, expectations: &'b Expectations, stops_left: u32) -> Self {
         let replacement = Replacement::new(batch).expecting(expectations.clone());
-        let mut writer =
-            Self { batch, replacement, expectations, running: Vec::new(), stops_left, done: false };
+        let (refuses, running) = (None, Vec::new());
+        let mut writer = Self { batch, replacement, expectations, running, refuses, stops_left, done: false };
         writer.ask();
         writer
+    }
+
+    /// The same writer, whose rows a table refuses.
+    pub(super) fn refused_by(self, table: Option<&'b str>) -> Self {
+        Self { refuses: table, ..self }
     }
 
     fn ask(&mut self) {
         match self.replacement.commands() {
             Some(commands) => self.running = commands.into_iter().map(Running::new).collect(),
             None if self.replacement.is_contended() => {
-                *self = Self::new(self.batch, self.expectations, self.stops_left);
+                *self = self.started_again(self.stops_left);
             }
             None => self.done = true,
         }
@@ -57,7 +66,7 @@ impl<'b> Writer<'b> {
     pub(super) fn step(&mut self, state: &mut State, last_first: bool) {
         let at = if last_first { self.running.len() - 1 } else { 0 };
         let running = &mut self.running[at];
-        running.step(self.batch, state);
+        running.step(self.batch, state, self.refuses);
         if running.is_finished() {
             let running = self.running.remove(at);
             self.replacement.answer(&running.command, running.answer());
@@ -68,7 +77,11 @@ impl<'b> Writer<'b> {
     }
 
     pub(super) fn stop_and_start_again(&self) -> Self {
-        Self::new(self.batch, self.expectations, self.stops_left - 1)
+        self.started_again(self.stops_left - 1)
+    }
+
+    fn started_again(&self, stops_left: u32) -> Self {
+        Self::new(self.batch, self.expectations, stops_left).refused_by(self.refuses)
     }
 }
 
@@ -112,8 +125,14 @@ impl<'b> Running<'b> {
         }
     }
 
-    fn step(&mut self, batch: &WriteBatch, state: &mut State) {
+    fn step(&mut self, batch: &WriteBatch, state: &mut State, refuses: Option<&str>) {
         match &self.command {
+            ReplacementCommand::Insert { place: DocumentPlace::Table(table), .. }
+            | ReplacementCommand::Replace { place: DocumentPlace::Table(table), .. }
+                if refuses == Some(*table) =>
+            {
+                self.written.push(WriteOutcome::Refused(DOCUMENT_VALIDATION_FAILURE));
+            }
             ReplacementCommand::Insert { place, documents } => {
                 self.written.push(state.insert(batch, *place, documents[self.next]));
             }
