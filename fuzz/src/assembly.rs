@@ -47,12 +47,12 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
     let catalog = Catalog::compile(Choices { automatic, inactive, ..Choices::default() }).unwrap();
     let store = Arc::new(MemoryStore::default());
     let storage = Storage::File(path.to_owned());
-    let line = Pipeline { storage, catalog: Arc::new(catalog), store: store.clone(), limits: LIMITS };
+    let pipeline = Pipeline { storage, catalog: Arc::new(catalog), store: store.clone(), limits: LIMITS };
     let ledger = Ledger::new(store.clone());
-    let first = run(&line, &ledger, false).await;
+    let first = run(&pipeline, &ledger, false).await;
     is_sound(&first, bytes, &store.stored());
     let before = store.stored();
-    let repeated = run(&line, &ledger, false).await;
+    let repeated = run(&pipeline, &ledger, false).await;
     if first.status == Status::Failed {
         assert_eq!(
             repeated.summary.codes, first.summary.codes,
@@ -66,13 +66,13 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
         );
         assert_eq!(store.stored(), before);
     }
-    let again = run(&line, &ledger, true).await;
+    let again = run(&pipeline, &ledger, true).await;
     is_sound(&again, bytes, &store.stored());
     assert_eq!((again.summary.records, again.summary.codes), (first.summary.records, first.summary.codes));
     assert_eq!(content(&store.stored()), content(&before));
 }
 
-async fn run(line: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
+async fn run(pipeline: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
     let (bucket, key, pin) = ("bucket".to_owned(), "key".to_owned(), Pin::Version("1".to_owned()));
     let object = ObjectRef { bucket, key, pin, sequencer: None, created: 1_700_000_000_000, size: None };
     let job = Job {
@@ -84,7 +84,7 @@ async fn run(line: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
         clock: || 1_800_000_000_000,
         progress: &|_| {},
     };
-    line.load(ledger, &Arc::new(object), &job).await.unwrap()
+    pipeline.load(ledger, &Arc::new(object), &job).await.unwrap()
 }
 
 fn is_sound(loaded: &Loaded, bytes: usize, stored: &StoredResources) {
@@ -98,7 +98,7 @@ fn is_sound(loaded: &Loaded, bytes: usize, stored: &StoredResources) {
     assert!(!summary.codes.keys().any(String::is_empty));
 }
 
-/// Everything in the store but the versions, which say how often it was loaded.
+/// Returns everything in the store but the versions, which say how often it was loaded.
 fn content(stored: &StoredResources) -> BTreeMap<String, String> {
     let resources = stored.resources.iter().map(|(key, resource)| {
         let (rows, archived, tombstone) = (&resource.rows, &resource.archived, resource.tombstone);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Tables};
 use flatten::decimals::Decimals;
 use flatten::defect::Defect;
 use flatten::json::{Limits, Tape};
@@ -15,7 +15,7 @@ use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Rows, Value};
 
 /// A flattener of each form of rows that has seen all inputs before this one.
-struct Veterans([ResourceFlattener; 3]);
+struct Veterans([CatalogFlattener; 3]);
 
 thread_local! {
     static VETERANS: RefCell<Veterans> = RefCell::new(Veterans(FORMS.map(flattener)));
@@ -28,10 +28,10 @@ const FORMS: [(Arrays, Decimals); 3] = [
     (Arrays::Embedded, Decimals::Double),
 ];
 
-fn flattener((arrays, decimals): (Arrays, Decimals)) -> ResourceFlattener {
+fn flattener((arrays, decimals): (Arrays, Decimals)) -> CatalogFlattener {
     let automatic = Settings { arrays, decimals, narrative: true, ..Settings::default() };
     let choices = Choices { tables: Tables::Automatic, automatic, ..Choices::default() };
-    ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()))
+    CatalogFlattener::new(Arc::new(Catalog::compile(choices).unwrap()))
 }
 
 /// Flattens a resource in all forms.
@@ -56,7 +56,7 @@ pub(crate) fn check(input: &[u8]) {
 }
 
 /// Returns the rows as text, or what is wrong with the resource; `None` if the bytes are no resource.
-fn flatten(flattener: &mut ResourceFlattener, input: &[u8]) -> Result<Vec<String>, Option<Defect>> {
+fn flatten(flattener: &mut CatalogFlattener, input: &[u8]) -> Result<Vec<String>, Option<Defect>> {
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let document = tape.parse(input, Limits::default()).map_err(|_| None)?;
     let resource = Resource::read(document.root()).map_err(Some)?;

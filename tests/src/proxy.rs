@@ -30,7 +30,7 @@ const PIECE: usize = 8 << 10;
 const PAUSE: Duration = Duration::from_millis(40);
 
 impl Proxy {
-    /// A proxy before the database of this connection string.
+    /// Returns a proxy before the database of this connection string.
     ///
     /// # Panics
     /// When the connection string is not of the form `mongodb://host:port/…`.
@@ -47,13 +47,13 @@ impl Proxy {
         Self { uri, pace }
     }
 
-    /// The connection string that leads through the proxy.
+    /// Returns the connection string that leads through the proxy.
     #[must_use]
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// From now on, also for the connections that there are.
+    /// Sets what the proxy does from now on, also for the connections that there are.
     pub fn set(&self, pace: Pace) {
         self.pace.send_replace(pace);
     }

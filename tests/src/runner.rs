@@ -32,17 +32,18 @@ pub enum Runner {
 }
 
 impl Runner {
-    /// As [`Stack::deploy`].
+    /// Deploys as [`Stack::deploy`] does.
     pub async fn deploy(self, name: &str) -> Stack {
         self.deploy_with(name, environment().await.servers.database.uri(), &[]).await
     }
 
-    /// As [`Runner::deploy`], with checks of the deployment's own.
+    /// Deploys as [`Runner::deploy`], with checks of the deployment's own.
     pub async fn deploy_checked(self, name: &str, checks: &str) -> Stack {
         self.deploy_with(name, environment().await.servers.database.uri(), &[("Checks", checks)]).await
     }
 
-    /// As [`Runner::deploy`], over a bucket that exists already, keeps versions and sends its events to `EventBridge`.
+    /// Deploys as [`Runner::deploy`], over a bucket that exists already, keeps versions and sends its events to
+    /// `EventBridge`.
     pub async fn deploy_over_bucket(self, name: &str) -> Stack {
         let bucket = Bucket::make(&self.name(name)).await;
         bucket.keep_versions().await;
@@ -51,7 +52,7 @@ impl Runner {
         self.deploy_with(name, uri, &[("MakeBucket", "no"), ("BatchSize", "10")]).await
     }
 
-    /// As [`Stack::deploy_with`].
+    /// Deploys as [`Stack::deploy_with`] does.
     pub async fn deploy_with(self, name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Stack {
         Stack::deploy_for(self, &self.name(name), mongodb_uri, parameters).await
     }
@@ -117,7 +118,7 @@ impl Workers {
 }
 
 impl Drop for Workers {
-    /// A worker that is asked to stop waits for its queue first.
+    /// Stops the worker. One that is asked to stop waits for its queue first.
     fn drop(&mut self) {
         for process in self.processes() {
             Command::new("kill").args(["-KILL", &process.to_string()]).status().ok();

@@ -29,14 +29,14 @@ pub struct TestEnvironment {
 }
 
 impl TestEnvironment {
-    /// Where the servers write their logs.
+    /// Returns where the servers write their logs.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 }
 
-/// The environment of this process, started when it is first asked for.
+/// Returns the environment of this process, started when it is first asked for.
 ///
 /// # Panics
 /// When something of it is missing; the message says which command brings it.
@@ -57,8 +57,8 @@ async fn start() -> Result<TestEnvironment> {
     Ok(TestEnvironment { tools, settings, servers, bootstrap, directory })
 }
 
-/// A directory for the servers. Nothing is dropped when a process of tests ends, so each removes what earlier ones
-/// left behind.
+/// Returns a directory for the servers. Nothing is dropped when a process of tests ends, so each removes what earlier
+/// ones left behind.
 fn new_directory() -> Result<TempDir> {
     let parent = workspace::root().join("target/tests");
     std::fs::create_dir_all(&parent)?;

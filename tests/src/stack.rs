@@ -62,7 +62,7 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Everything in it.
+    /// Returns everything in it.
     pub async fn tables(&self) -> Tables {
         let mut tables = Tables::default();
         tables.read("", &self.database).await;
@@ -134,7 +134,7 @@ impl Bucket {
         self.put_in_class(name, bytes, StorageClass::Standard).await
     }
 
-    /// As [`Bucket::put`], in a storage class.
+    /// Uploads as [`Bucket::put`], in a storage class.
     pub async fn put_in_class(
         &self,
         name: &str,
@@ -168,12 +168,13 @@ impl Stack {
         Self::deploy_with(name, uri, &[]).await
     }
 
-    /// As [`Stack::deploy`], over a bucket that exists already. From now on it sends its events to `EventBridge`.
+    /// Deploys as [`Stack::deploy`], over a bucket that exists already. From now on it sends its events to
+    /// `EventBridge`.
     pub async fn deploy_over(name: &str, bucket: &Bucket) -> Self {
         Self::deploy_over_with(name, bucket, &[]).await
     }
 
-    /// As [`Stack::deploy_over`], with parameters of the template.
+    /// Deploys as [`Stack::deploy_over`], with parameters of the template.
     pub async fn deploy_over_with(name: &str, bucket: &Bucket, parameters: &[(&str, &str)]) -> Self {
         bucket.announce_uploads().await;
         let uri = environment().await.servers.database.uri();
@@ -181,7 +182,8 @@ impl Stack {
         Self::deploy_with(name, uri, &[&own[..], parameters].concat()).await
     }
 
-    /// As [`Stack::deploy`], with the database as the function is to reach it and with parameters of the template.
+    /// Deploys as [`Stack::deploy`], with the database as the function is to reach it and with parameters of the
+    /// template.
     pub async fn deploy_with(name: &str, mongodb_uri: &str, parameters: &[(&str, &str)]) -> Self {
         Self::deploy_for(Runner::Function, name, mongodb_uri, parameters).await
     }
@@ -253,7 +255,7 @@ impl Stack {
         command
     }
 
-    /// Where rows are that are to be compared with those of a stack: an empty database beside its own.
+    /// Returns where rows are that are to be compared with those of a stack: an empty database beside its own.
     pub async fn database_beside(&self, name: &str) -> Beside {
         let client = Client::with_uri_str(&self.deployment.mongodb_uri).await.unwrap();
         let database = client.database(&format!("{}-{name}", self.database.name()));
@@ -261,13 +263,13 @@ impl Stack {
         Beside { uri: self.uri_of(database.name()), database }
     }
 
-    /// The bucket's name.
+    /// Returns the bucket's name.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.deployment.outputs.bucket_name
     }
 
-    /// Where the rows are, as the command line takes it.
+    /// Returns where the rows are, as the command line takes it.
     #[must_use]
     pub fn uri(&self) -> String {
         self.uri_of(self.database.name())
@@ -289,7 +291,7 @@ impl Stack {
         }
     }
 
-    /// The command line with the local cloud as its AWS, not started yet; what it writes is kept.
+    /// Returns the command line with the local cloud as its AWS, not started yet; what it writes is kept.
     #[must_use]
     pub fn flatfire_command(&self, arguments: &[&str]) -> tokio::process::Command {
         let cloud = [
@@ -334,13 +336,13 @@ impl Stack {
         }
     }
 
-    /// The database of the rows.
+    /// Returns the database of the rows.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// The database of archived resources.
+    /// Returns the database of archived resources.
     #[must_use]
     pub fn archive(&self) -> &Database {
         &self.archive
@@ -360,7 +362,7 @@ impl Stack {
         Upload { key: key.to_owned(), version, size }
     }
 
-    /// The keys of all object versions, one for each version.
+    /// Returns the keys of all object versions, one for each version.
     pub async fn keys_of_all_versions(&self) -> Vec<String> {
         let (mut keys, mut next) = (Vec::new(), None);
         loop {
@@ -397,7 +399,7 @@ impl Stack {
         self.send(&self.notification(upload, sequencer)).await;
     }
 
-    /// What S3 says of an object version.
+    /// Returns what S3 says of an object version.
     #[must_use]
     pub fn notification(&self, upload: &Upload, sequencer: &str) -> String {
         let encoded = pipeline::notification::form_encode(&upload.key);
@@ -418,12 +420,12 @@ impl Stack {
         request.send().await.unwrap();
     }
 
-    /// How many messages wait or are being worked on.
+    /// Returns how many messages wait or are being worked on.
     pub async fn messages(&self) -> u64 {
         self.count(&self.deployment.outputs.queue_url).await
     }
 
-    /// The body of a message that failed every attempt.
+    /// Returns the body of a message that failed every attempt.
     pub async fn dead_letter(&self) -> String {
         let url = &self.deployment.outputs.dead_letter_queue_url;
         eventually("a message in the dead-letter queue", async || {
@@ -433,12 +435,12 @@ impl Stack {
         .await
     }
 
-    /// How many large objects wait or are being loaded.
+    /// Returns how many large objects wait or are being loaded.
     pub async fn large_object_messages(&self) -> u64 {
         self.count(self.deployment.outputs.large_object_queue_url.as_ref().unwrap()).await
     }
 
-    /// How many messages failed every attempt.
+    /// Returns how many messages failed every attempt.
     pub async fn dead_letters(&self) -> u64 {
         self.count(&self.deployment.outputs.dead_letter_queue_url).await
     }
@@ -474,13 +476,13 @@ impl Stack {
         panic!("not: {what}; the ledger says {load:?}; the log:\n{log}");
     }
 
-    /// The ledger's entry of an object version as it stands.
+    /// Returns the ledger's entry of an object version as it stands.
     pub async fn load(&self, upload: &Upload) -> Option<Document> {
         let this_version = doc! { "bucket": self.bucket(), "key": &upload.key, "versionId": &upload.version };
         self.database.collection("_loads").find_one(this_version).await.unwrap()
     }
 
-    /// Everything in the database and in its archive.
+    /// Returns everything in the database and in its archive.
     pub async fn tables(&self) -> Tables {
         let mut tables = Tables::default();
         tables.read("", &self.database).await;
@@ -488,7 +490,7 @@ impl Stack {
         tables
     }
 
-    /// Everything that the function, or the workers in its place, have logged.
+    /// Returns everything that the function, or the workers in its place, have logged.
     pub async fn log(&self) -> Vec<String> {
         match self.runner {
             Runner::Function => self.deployment.function_log(&environment().await.tools).unwrap(),
@@ -496,17 +498,17 @@ impl Stack {
         }
     }
 
-    /// Those lines of the log that have this message.
+    /// Returns those lines of the log that have this message.
     pub async fn log_lines(&self, message: &str) -> Vec<Value> {
         lines_with(&self.log().await, message)
     }
 
-    /// The lines with this message that the workers at the queue of large objects have logged.
+    /// Returns the lines with this message that the workers at the queue of large objects have logged.
     pub async fn large_object_log_lines(&self, message: &str) -> Vec<Value> {
         lines_with(&self.large_object_workers.as_ref().unwrap().log().await, message)
     }
 
-    /// The processes in which the function, or the worker in its place, runs.
+    /// Returns the processes in which the function, or the worker in its place, runs.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
         let name = format!("AWS_LAMBDA_FUNCTION_NAME={}", self.deployment.outputs.function_name);
@@ -541,13 +543,13 @@ impl TestEnvironment {
     }
 }
 
-/// Runs what waits for other programs aside from the tasks of the test. The driver takes a server for dead that it cannot
-/// ask for seconds.
+/// Runs what waits for other programs aside from the tasks of the test. The driver takes a server for dead that it
+/// cannot ask for seconds.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-/// The command line, which Cargo builds with the other tests into the directory above that of the tests.
+/// Returns the command line, which Cargo builds with the other tests into the directory above that of the tests.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().and_then(Path::parent).unwrap().join("flatfire");

@@ -24,7 +24,7 @@ impl Tables {
         }
     }
 
-    /// The tables of resource types: no technical collection, no view.
+    /// Returns the tables of resource types: no technical collection, no view.
     #[must_use]
     pub fn automatic(&self) -> Self {
         let automatic =
@@ -32,7 +32,7 @@ impl Tables {
         Self(automatic.map(|(name, rows)| (name.clone(), rows.clone())).collect())
     }
 
-    /// All tables of rows without what tells one upload of the same bytes from another.
+    /// Returns all tables of rows without what tells one upload of the same bytes from another.
     #[must_use]
     pub fn without_origin(&self) -> Self {
         let mut tables = self.clone();
@@ -45,13 +45,13 @@ impl Tables {
         tables
     }
 
-    /// How many rows stand in each table.
+    /// Returns how many rows stand in each table.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&str, usize> {
         self.0.iter().map(|(name, rows)| (name.as_str(), rows.len())).collect()
     }
 
-    /// A row.
+    /// Returns a row.
     ///
     /// # Panics
     /// When it is not there.
@@ -60,13 +60,13 @@ impl Tables {
         self.0.get(table).and_then(|rows| rows.get(id)).unwrap_or_else(|| panic!("no row {id} in {table}"))
     }
 
-    /// The documents of a collection; none if it does not exist.
+    /// Returns the documents of a collection; none if it does not exist.
     pub fn rows(&self, table: &str) -> impl Iterator<Item = &Document> {
         self.0.get(table).into_iter().flat_map(BTreeMap::values)
     }
 }
 
-/// A field of a document, `counts.records` for one inside another; its text.
+/// Returns a field of a document, `counts.records` for one inside another; its text.
 ///
 /// # Panics
 /// When it is not there or no text.
@@ -75,7 +75,7 @@ pub fn text<'a>(document: &'a Document, path: &str) -> &'a str {
     field(document, path).as_str().unwrap_or_else(|| panic!("{path} is no text in {document}"))
 }
 
-/// As [`text`], for a number. The ledger's are all 64 bits wide.
+/// Returns a field as [`text`] does, for a number. The ledger's are all 64 bits wide.
 ///
 /// # Panics
 /// When it is not there or no such number.
@@ -93,7 +93,7 @@ fn field<'a>(document: &'a Document, path: &str) -> &'a Bson {
     parent.and_then(|parent| parent.get(name)).unwrap_or_else(|| panic!("no {path} in {document}"))
 }
 
-/// A document as JSON in which types stay apart: `{"$numberDecimal": "1.50"}`, `{"$date": "…"}`.
+/// Returns a document as JSON in which types stay apart: `{"$numberDecimal": "1.50"}`, `{"$date": "…"}`.
 #[must_use]
 pub fn plain(value: &Bson) -> Value {
     match value {

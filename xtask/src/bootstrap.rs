@@ -26,7 +26,7 @@ impl BuildProfile {
         }
     }
 
-    /// The place of its zip. `sam build` replaces what stands in cargo-lambda's own.
+    /// Returns the place of its zip. `sam build` replaces what stands in cargo-lambda's own.
     fn directory(self) -> PathBuf {
         let directory = match self {
             Self::Release => "target/local-environment",
@@ -75,7 +75,7 @@ pub fn command_line(settings: &ChoreSettings) -> PathBuf {
     workspace::root().join(built).join("flatfire")
 }
 
-/// The zip of the last release build.
+/// Returns the zip of the last release build.
 ///
 /// # Errors
 /// When there has been none.
@@ -87,7 +87,7 @@ pub fn existing() -> Result<PathBuf> {
     Ok(zip)
 }
 
-/// This machine's architecture by Lambda's name for it.
+/// Returns this machine's architecture by Lambda's name for it.
 #[must_use]
 pub fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }

@@ -41,7 +41,7 @@ impl<'a> CommandLine<'a> {
         Self { program, settings, deployment }
     }
 
-    /// What it runs on.
+    /// Returns the deployment that it runs on.
     #[must_use]
     pub const fn deployment(&self) -> &'a Deployment {
         self.deployment
@@ -58,8 +58,8 @@ impl<'a> CommandLine<'a> {
         Ok(status.code().map(|code| u8::try_from(code).unwrap_or(1)))
     }
 
-    /// As [`CommandLine::run`], without a pager, for output between that of other steps. `expected` are the exit codes
-    /// with which it has done what it should.
+    /// Runs it as [`CommandLine::run`] does, without a pager, for output between that of other steps. `expected` are
+    /// the exit codes with which it has done what it should.
     ///
     /// # Errors
     /// When it does not start, or ends in another way.
@@ -74,7 +74,8 @@ impl<'a> CommandLine<'a> {
         Ok(())
     }
 
-    /// The environment holds the demo's addresses, and nothing that could lead to another database or to a real cloud.
+    /// Returns the environment holds the demo's addresses, and nothing that could lead to another database or to a real
+    /// cloud.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env_clear().envs(self.settings.terminal.clone());

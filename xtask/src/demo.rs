@@ -22,7 +22,7 @@ const SHOWN_ROWS: &str = "4";
 /// The sample of which one record is broken, in the bucket.
 const BROKEN_SAMPLE: &str = "incoming/patients-with-a-broken-line.ndjson";
 
-/// From nothing to tables; with `keep` the environment stays up for more files.
+/// Runs the demo, from nothing to tables; with `keep` the environment stays up for more files.
 ///
 /// # Errors
 /// When a step fails; the message names the step and what to do.
@@ -95,7 +95,8 @@ pub async fn upload_by(command_line: &CommandLine<'_>, paths: &[PathBuf], log: b
     Ok(UploadEnd { code, log })
 }
 
-/// Files that were copied a moment ago are whole, so nothing waits for them to settle. A name may begin with a dash.
+/// Returns the arguments of the upload. Files that were copied a moment ago are whole, so nothing waits for them. A name
+/// may begin with a dash.
 fn upload_arguments(deployment: &Deployment, paths: &[PathBuf]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["push", "--settle", "0", "--to", "--"].map(OsString::from).into();
     arguments.extend(paths.iter().map(OsString::from));
@@ -155,7 +156,7 @@ fn last_words(tools: &Tools, deployment: &Deployment) -> String {
     format!("the last that the function logged:\n{}", log.join("\n"))
 }
 
-/// The files of `samples/`, in the order of their names, without the page about them.
+/// Returns the files of `samples/`, in the order of their names, without the page about them.
 ///
 /// # Errors
 /// When the folder cannot be read.

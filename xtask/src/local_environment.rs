@@ -19,8 +19,8 @@ use crate::settings::ChoreSettings;
 use crate::tools::Tools;
 use crate::workspace;
 
-/// An environment that ends with the value. Fields stand in the order in which they must go: the servers, then the directory
-/// they wrote to.
+/// An environment that ends with the value. Fields stand in the order in which they must go: the servers, then the
+/// directory they wrote to.
 #[derive(Debug)]
 pub struct LocalEnvironment {
     _servers: Servers,
@@ -41,13 +41,13 @@ impl LocalEnvironment {
         Ok(Self { _servers: servers, directory, deployment })
     }
 
-    /// What was deployed and where it is reached.
+    /// Returns what was deployed and where it is reached.
     #[must_use]
     pub fn deployment(&self) -> &Deployment {
         &self.deployment
     }
 
-    /// The private directory of the servers; gone with this value.
+    /// Returns the private directory of the servers; gone with this value.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -105,7 +105,7 @@ pub struct KeptEnvironment {
 }
 
 impl KeptEnvironment {
-    /// The one kept environment of this checkout.
+    /// Returns the one kept environment of this checkout.
     #[must_use]
     pub fn of_this_checkout() -> Self {
         Self { directory: workspace::tools_directory().join("demo") }
@@ -133,7 +133,7 @@ impl KeptEnvironment {
         started
     }
 
-    /// What is running.
+    /// Returns what is running.
     ///
     /// # Errors
     /// When nothing is.
@@ -170,7 +170,7 @@ impl KeptEnvironment {
         Ok(deployment)
     }
 
-    /// The same environment in the two spellings that the two tools read.
+    /// Returns the same environment in the two spellings that the two tools read.
     fn write_function_environment(&self, deployment: &Deployment) -> Result<()> {
         let variables = deployment.function_environment().into_iter();
         let by_name: serde_json::Map<_, _> =

@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::workspace;
 
-/// The releases, each with the sign that stands for it in the tables: the published ones, oldest first, behind R6, which
-/// is not published yet and yields to all of them.
+/// The releases, each with the sign that stands for it in the tables: the published ones, oldest first, behind R6,
+/// which is not published yet and yields to all of them.
 const RELEASES: [(&str, char); 6] =
     [("R6", '6'), ("DSTU2", '2'), ("STU3", '3'), ("R4", '4'), ("R4B", 'b'), ("R5", '5')];
 
@@ -30,7 +30,7 @@ const SEPARATE_ELEMENTS: [(&str, &str); 3] = [
     ("Transport", "instantiates"),
 ];
 
-/// Where the element tables stand beside a checkout.
+/// Returns where the element tables stand beside a checkout.
 #[must_use]
 pub fn default_folder() -> PathBuf {
     workspace::root().join("../shared/fhir/model")
@@ -47,7 +47,7 @@ pub fn run(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The text of `elements.txt`: the union of the releases.
+/// Returns the text of `elements.txt`: the union of the releases.
 pub fn elements(folder: &Path) -> Result<String> {
     let mut model = Model::default();
     for (release, (name, _)) in RELEASES.iter().enumerate() {
@@ -57,7 +57,7 @@ pub fn elements(folder: &Path) -> Result<String> {
     Ok(model.render())
 }
 
-/// The text of `extensions.txt`: a URL a line with the releases that have it.
+/// Returns the text of `extensions.txt`: a URL a line with the releases that have it.
 pub fn extensions(folder: &Path) -> Result<String> {
     let mut rows = BTreeMap::new();
     for line in read(folder, "hl7-extensions.tsv")?.lines().skip(1) {
@@ -135,9 +135,9 @@ impl Model {
         Ok(())
     }
 
-    /// The choices of R4B and R5 are guessed from the property names of the JSON schema. A guess goes where R4 has
-    /// the same element on its own, where it would be a choice among one, and where the specification is known to
-    /// say otherwise.
+    /// Drops wrong guesses: the choices of R4B and R5 are guessed from the property names of the JSON schema. A guess
+    /// goes where R4 has the same element on its own, where it would be a choice among one, and where the specification
+    /// is known to say otherwise.
     fn drop_guessed_choices(&mut self) {
         for (type_name, elements) in &mut self.types {
             for release in R4 + 1..RELEASES.len() {
@@ -175,7 +175,8 @@ impl Model {
     }
 }
 
-/// The path that `@name` means in a type: itself a path, or the backbone element of that name that the type lies in, or the only one of the resource.
+/// Returns the path that `@name` means in a type: itself a path, or the backbone element of that name that the type
+/// lies in, or the only one of the resource.
 fn backbone_path(paths: &BTreeSet<&str>, type_name: &str, name: &str) -> Result<String> {
     let root = type_name.split('.').next().unwrap_or(type_name);
     let named = |path: &&&str| path.split('.').next() == Some(root) && path.rsplit('.').next() == Some(name);
@@ -198,7 +199,7 @@ fn drop_guess(type_name: &str, facts: &mut Facts, release: usize, members: &BTre
     }
 }
 
-/// The uses of an element, newest first and R6 last.
+/// Returns the uses of an element, newest first and R6 last.
 fn uses(facts: &Facts) -> String {
     let mut releases: Vec<(&Fact, String)> = Vec::new();
     for (fact, (_, sign)) in facts.iter().zip(RELEASES).rev() {

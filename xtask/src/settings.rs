@@ -37,7 +37,7 @@ impl ChoreSettings {
         }
     }
 
-    /// The first executable of this name on the search path.
+    /// Returns the first executable of this name on the search path.
     #[must_use]
     pub fn find_program(&self, name: &str) -> Option<std::path::PathBuf> {
         std::env::split_paths(&self.search_path).map(|folder| folder.join(name)).find(|path| path.is_file())

@@ -89,7 +89,7 @@ fn play(settings: &ChoreSettings, seed: u64, histories: Histories) -> Command {
     command
 }
 
-/// `cargo test` of the whole workspace's build: what is built here is not built again.
+/// Returns `cargo test` of the whole workspace's build: what is built here is not built again.
 fn oracle(settings: &ChoreSettings) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--locked", "--quiet", "--workspace", "--test", "oracle"]);
@@ -97,7 +97,7 @@ fn oracle(settings: &ChoreSettings) -> Command {
     cargo
 }
 
-/// Short enough to be copied by hand.
+/// Returns a seed that is short enough to be copied by hand.
 #[allow(clippy::disallowed_methods, reason = "a command line is an edge: any seed will do")]
 fn seed_of_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % 1_000_000_000

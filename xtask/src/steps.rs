@@ -22,7 +22,7 @@ impl Steps {
         Ok(outcome)
     }
 
-    /// As [`Steps::run`], for a step that waits for servers.
+    /// Does as [`Steps::run`], for a step that waits for servers.
     pub async fn wait_for<T>(&mut self, title: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let started = announce(title);
         let outcome = work.await.with_context(|| format!("this step failed: {title}"))?;

@@ -33,11 +33,11 @@ const ANSWERS: &str = "tests/tests/flatfire/answers.json";
 /// The function as `sam build` leaves it.
 const SAM_BUILT: &str = ".aws-sam/build/IngestFunction/bootstrap";
 
-/// Formatting, lints, the template, the function as Lambda runs it, then every test. What this machine cannot run is
-/// said when its turn comes, and again at the end.
+/// Checks formatting, lints, the template, the function as Lambda runs it, then every test. What this machine cannot
+/// run is said when its turn comes, and again at the end.
 ///
-/// Cargo builds three times: to check (clippy), to test, and to release. Commands name the whole workspace, because
-/// the same dependencies with other features would be built again.
+/// Cargo builds three times: to check (clippy), to test, and to release. Commands name the whole workspace, because the
+/// same dependencies with other features would be built again.
 ///
 /// # Errors
 /// At the first step that fails.
@@ -173,13 +173,13 @@ fn check_features() -> Result<()> {
     })
 }
 
-/// For this machine's architecture: it shares the build that the tests use.
+/// Builds with SAM for this machine's architecture: it shares the build that the tests use.
 fn sam_build(tools: &Tools, settings: &ChoreSettings) -> Result<()> {
     let architecture = format!("Architecture={}", bootstrap::architecture());
     run_command(tools.build_command("sam", settings).args(["build", "--parameter-overrides", &architecture]))
 }
 
-/// Everything but the end-to-end tests, which have their own step. The tests that need a database share one.
+/// Returns everything but the end-to-end tests, which have their own step. The tests that need a database share one.
 fn run_tests(tools: &Tools, settings: &ChoreSettings, features: &[&str], mongod: &OsStr) -> Result<()> {
     let directory = TempDir::with_prefix("flatfire-")?;
     let place = ServerPlace { tools, directory: directory.path(), lifetime: &Lifetime::Owner };

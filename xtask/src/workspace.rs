@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// The repository's root, known since this crate was compiled.
+/// Returns the repository's root, known since this crate was compiled.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// The private tools and whatever else belongs to this checkout alone; git ignores it.
+/// Returns the private tools and whatever else belongs to this checkout alone; git ignores it.
 #[must_use]
 pub fn tools_directory() -> PathBuf {
     root().join(".tools")

@@ -1,4 +1,4 @@
-//! Objects in Glacier: they cannot be read before somebody restores them.
+//! Objects in Glacier: they must be restored before they can be read.
 
 use std::fs::File;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) struct ArchivedObjects {
 }
 
 impl ArchivedObjects {
-    /// With a path, all are written to a file that S3 Batch Operations takes.
+    /// Collects objects of archive classes. With a path, all are written to a file that S3 Batch Operations takes.
     pub(crate) fn new(path: Option<&Path>, is_json: bool) -> anyhow::Result<Self> {
         let open = |path: &Path| {
             let file = File::create(path).with_context(|| format!("--archived {}", path.display()))?;

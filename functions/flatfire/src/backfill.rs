@@ -46,8 +46,8 @@ pub(crate) struct BackfillArguments {
     /// List all objects that must be restored from Glacier in this file, as a manifest of S3 Batch Operations
     #[arg(long, value_name = "FILE")]
     archived: Option<PathBuf>,
-    /// Print JSON, an object a line: each `load` of --dry-run, each `restore` command for an object in Glacier, at the end
-    /// the sums
+    /// Print JSON, an object a line: each `load` of --dry-run, each `restore` command for an object in Glacier, at the
+    /// end the sums
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -206,7 +206,7 @@ impl BackfillRun {
         Ok(())
     }
 
-    /// A load takes long enough to show each.
+    /// Prints one load: it takes long enough to show each.
     fn show(&self) {
         let (every, verb) = match &self.destiny {
             Destiny::Printed => (SHOWN_EVERY, "to be sent"),

@@ -90,7 +90,7 @@ fn check_profile(views: &Views, name: ProfileName) -> anyhow::Result<()> {
     bail!("not {name}:\n{}", violations.join("\n"))
 }
 
-/// The compiled views; the error lists every mistake in all of them.
+/// Compiles the views; the error lists every mistake in all of them.
 pub(crate) fn compile(views: &Views) -> anyhow::Result<Catalog> {
     let automatic = automatic::Settings {
         resource_types: views.types(),

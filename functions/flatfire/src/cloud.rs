@@ -20,7 +20,7 @@ pub(crate) struct Cloud {
 const PATIENT_ATTEMPTS: u32 = 10;
 
 impl Cloud {
-    /// Nothing connects before it is used.
+    /// Returns clients that connect when they are first used.
     pub(crate) async fn new() -> Self {
         let configuration = aws_config::load_defaults(BehaviorVersion::latest()).await;
         let patient = s3(&configuration).retry_config(patient_retries());
@@ -122,13 +122,13 @@ impl Cloud {
 pub(crate) enum Presence {
     /// It can.
     There,
-    /// It is in Glacier: somebody must restore it first.
+    /// It is in Glacier and must be restored first.
     Archived,
     /// It does not exist.
     Gone,
 }
 
-/// An object of an archive class can be read while a restored copy stands.
+/// Returns whether an object must be restored first. One of an archive class can be read while a restored copy stands.
 fn is_archived(head: &HeadObjectOutput) -> bool {
     let is_in_archive =
         matches!(head.storage_class(), Some(StorageClass::Glacier | StorageClass::DeepArchive))
@@ -154,7 +154,7 @@ fn patient_retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS)
 }
 
-/// A local cloud has no host name for each bucket.
+/// Returns a client of S3. A local cloud has no host name for each bucket.
 fn s3(configuration: &SdkConfig) -> aws_sdk_s3::config::Builder {
     let is_local = configuration.endpoint_url().is_some();
     aws_sdk_s3::config::Builder::from(configuration).force_path_style(is_local)

@@ -2,7 +2,7 @@
 
 use pipeline::store::StoreError;
 
-use crate::known_loads::{KnownLoad, KnownLoads, LoadState};
+use crate::known_loads::{CurrentStatus, KnownLoad, KnownLoads};
 use crate::listing::{ListedVersion, ListingPage};
 
 /// An object version, and what the ledger knows of it.
@@ -11,7 +11,7 @@ pub(crate) struct Compared {
     /// The version. Among versions of one second its object has a sequencer that says which is newer.
     pub(crate) version: ListedVersion,
     /// `None`: the ledger knows nothing.
-    pub(crate) state: Option<LoadState>,
+    pub(crate) state: Option<CurrentStatus>,
 }
 
 /// Looks up all versions of a page.
@@ -25,7 +25,7 @@ impl Compared {
     /// Returns whether the ledger calls a version gone. If S3 lists it now, the ledger is wrong: it was announced under
     /// a name by which it cannot be read any more.
     pub(crate) fn is_gone(&self) -> bool {
-        self.state == Some(LoadState::Gone)
+        self.state == Some(CurrentStatus::Gone)
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use pipeline::version::Version;
 
     use super::with_sequencers;
-    use crate::known_loads::{KnownLoad, LoadState};
+    use crate::known_loads::{CurrentStatus, KnownLoad};
     use crate::listing::ListedVersion;
 
     fn version(rank_in_second: u32) -> ListedVersion {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     fn known(sequencer: Option<&str>) -> KnownLoad {
-        KnownLoad { state: LoadState::Done, sequencer: sequencer.map(str::to_owned) }
+        KnownLoad { state: CurrentStatus::Done, sequencer: sequencer.map(str::to_owned) }
     }
 
     /// The token of a version's record: of what was announced, if the ledger knows it.

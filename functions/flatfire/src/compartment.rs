@@ -202,7 +202,7 @@ fn decided(
     compartment
 }
 
-/// Why a resource that refers to the patient stays; `None`: it belongs to this patient alone.
+/// Returns why a resource that refers to the patient stays; `None`: it belongs to this patient alone.
 fn why_spared(owner: &str, known: &Referring) -> Option<String> {
     let resource_type = type_of_key(owner);
     if resource_type == "Patient" {

@@ -9,7 +9,7 @@ use pipeline::interrupted::Interrupted;
 use pipeline::summary::Summary;
 use serde_json::Value;
 
-/// Writes one line. A closed standard error is nobody's concern.
+/// Writes one line. A closed standard error is ignored.
 pub(crate) fn line(text: &str) {
     writeln!(std::io::stderr(), "{}", harmless(text)).ok();
 }
@@ -37,7 +37,7 @@ pub(crate) fn print_json(object: &Value) -> std::io::Result<()> {
     print(&object.to_string())
 }
 
-/// An empty table that fits the terminal, where there is one.
+/// Returns an empty table that fits the terminal, where there is one.
 pub(crate) fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
@@ -54,7 +54,7 @@ pub(crate) fn file_error(name: &str, reason: &str) {
     line(&format!("flatfire: {name}: {reason}"));
 }
 
-/// Why a file was not finished, for somebody at a terminal: nothing here tries again by itself.
+/// Returns why a file was not finished, for the user at a terminal: the command does not try again by itself.
 pub(crate) fn explained(interrupted: &Interrupted) -> String {
     match interrupted {
         Interrupted::Read { code } => format!("cannot be read ({code})"),
@@ -73,7 +73,7 @@ pub(crate) fn moment(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
-/// The ledger could not be read.
+/// Returns the error of a ledger that could not be read.
 pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
     anyhow::Error::msg(match interrupted {
         Interrupted::Write { code } => format!("the ledger cannot be read now ({code})"),
@@ -81,7 +81,7 @@ pub(crate) fn unreadable(interrupted: Interrupted) -> anyhow::Error {
     })
 }
 
-/// The sum in one line.
+/// Returns the summary in one line.
 pub(crate) fn sum(summary: &Summary) -> String {
     let Summary { records, loaded, unchanged, superseded, deleted, archived, rejected, rows, .. } = summary;
     let mut parts = vec![format!("{loaded} loaded")];

@@ -40,7 +40,7 @@ impl Destination {
         self.open(Some(loading)).await
     }
 
-    /// A new kind of store is one more arm here.
+    /// Opens the store that the address names. A new kind of store is one more arm here.
     async fn open(&self, loading: Option<&Loading<'_>>) -> Result<Arc<dyn Store>, DatabaseError> {
         let store = match self.to.scheme() {
             // Without a scheme the address is not one: the driver's parser says what one looks like.

@@ -158,7 +158,7 @@ impl ExportFolder {
     }
 }
 
-/// Makes a file that nobody but its owner reads, where the system knows owners.
+/// Makes a file that only its owner can read, on systems with owners.
 fn new_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);

@@ -33,8 +33,8 @@ pub(crate) struct ExportForm {
 /// Open files of an export that are listed without its name.
 const MAX_LISTED_FILES: usize = 20;
 
-/// Prints the exports, those that are not complete first, or one of them. Returns [`Outcome::Partial`] if one of these is
-/// not complete.
+/// Prints the exports, those that are not complete first, or one of them. Returns [`Outcome::Partial`] if one of these
+/// is not complete.
 pub(crate) async fn run(store: &dyn Store, form: ExportForm, name: Option<&str>) -> anyhow::Result<Outcome> {
     let mut all = reports(store, milliseconds_now()).await?;
     if let Some(name) = name {
@@ -75,7 +75,8 @@ fn listed(all: &[ExportReport], limit: usize) -> String {
     }
     let mut table = new_table(["export", "folder", "files", "records", "deletions", "errors", "state"]);
     for report in all.iter().take(limit) {
-        let [output, deleted, outcome] = FileRole::ALL.map(|role| report.sum_of(role));
+        let [output, deleted, outcome] =
+            [FileRole::Output, FileRole::Deleted, FileRole::Outcome].map(|role| report.sum_of(role));
         let files = Sums {
             files: output.files + deleted.files,
             loaded_files: output.loaded_files + deleted.loaded_files,

@@ -141,7 +141,7 @@ async fn search(
             None => decoder.finish(),
         }
         while let Some(frame) = decoder.next() {
-            assembler.take(&frame);
+            assembler.add_frame(&frame);
             drain(&mut assembler, key, met)?;
         }
         if chunk.is_none() {
@@ -153,7 +153,7 @@ async fn search(
     }
 }
 
-/// Reports full batches, and what waited for the end of its Bundle. Nobody needs the keys that come later.
+/// Reports full batches, and what waited for the end of its Bundle. The keys that come later are not needed.
 fn drain(assembler: &mut Assembler, key: &str, met: &mut Met) -> anyhow::Result<()> {
     loop {
         if assembler.is_full() {
@@ -163,7 +163,7 @@ fn drain(assembler: &mut Assembler, key: &str, met: &mut Met) -> anyhow::Result<
         if !assembler.is_waiting() {
             return Ok(());
         }
-        assembler.take_waiting();
+        assembler.flush_waiting();
     }
 }
 

@@ -119,7 +119,7 @@ async fn has_its_archive(store: &dyn Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key that a text names, by type and id.
+/// Returns the key that a text names, by type and id.
 pub(crate) fn resource_key(text: &str) -> anyhow::Result<String> {
     match parse(text) {
         Reference::Resource { resource_type, id } if text == format!("{resource_type}/{id}") => {
@@ -153,7 +153,7 @@ impl ErasurePlan {
         Ok(Self { standing, nowhere, spared: wanted.spared, objects })
     }
 
-    /// Shows what goes, what stays and what is left to do, before anything happens: afterwards nobody knows it.
+    /// Shows what goes, what stays and what is left to do, before anything is erased: afterwards it cannot be known.
     async fn print(&self, store: &dyn Store, arguments: &ForgetArguments) -> anyhow::Result<()> {
         for key in &self.nowhere {
             let known = kept_out::reason(store, key).await?.map(|reason| format!("; it is {reason}"));
@@ -318,7 +318,7 @@ fn print_fate(arguments: &ForgetArguments, key: &str, fate: &str, words: &str) -
     }
 }
 
-/// A reason that says something.
+/// Checks that a reason says something.
 fn some_words(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("a reason needs words".to_owned()) } else { Ok(text.to_owned()) }
 }

@@ -74,7 +74,7 @@ impl Inputs {
         if self.unreadable.is_empty() { Outcome::Done } else { Outcome::Failed }
     }
 
-    /// The names as given, by the canonical ones.
+    /// Returns the names as given, by the canonical ones.
     pub(crate) fn names(&self) -> BTreeMap<String, String> {
         self.readable.iter().map(|input| (input.canonical.clone(), input.name.clone())).collect()
     }
@@ -97,7 +97,7 @@ impl Inputs {
         }
     }
 
-    /// All files of a folder and its folders. A linked folder is not entered: it might lead back.
+    /// Adds all files of a folder and its folders. A linked folder is not entered: it might lead back.
     fn add_folder(&mut self, folder: &Path) -> io::Result<()> {
         let entries = fs::read_dir(folder)?;
         let mut entries = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
@@ -135,9 +135,9 @@ impl Input {
         }
     }
 
-    /// The object that it is to the pipeline: bucket `file`, its canonical path as the key, its last change as its time.
-    /// That also stands where S3 has the sequencer: of two contents of one file the later one counts, also where both say
-    /// the same of their resources' last update.
+    /// Returns the object that it is to the pipeline: bucket `file`, its canonical path as the key, its last change as
+    /// its time. That also stands where S3 has the sequencer: of two contents of one file the later one counts, also
+    /// where both say the same of their resources' last update.
     pub(crate) fn object(&self, pin: Pin) -> Arc<ObjectRef> {
         Arc::new(ObjectRef {
             bucket: "file".to_owned(),
@@ -150,12 +150,12 @@ impl Input {
     }
 }
 
-/// The path by which the ledger knows a file, however it is spelled.
+/// Returns the path by which the ledger knows a file, however it is spelled.
 fn canonical(path: &Path) -> String {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// The loads that a text names: by their id, by the key of their object, or by any spelling of a file's path.
+/// Returns the loads that a text names: by their id, by the key of their object, or by any spelling of a file's path.
 pub(crate) async fn loads_named(store: &dyn Store, name: &str) -> Result<Vec<Load>, StoreError> {
     let loads = store.loads_named(name).await?;
     let path = canonical(Path::new(name));
@@ -172,7 +172,7 @@ fn is_expected(path: &Path) -> bool {
     EXTENSIONS.iter().any(|ending| cut(name, ending).is_some())
 }
 
-/// The name without its extension, if it is this one.
+/// Returns the name without its extension, if it is this one.
 fn cut<'a>(name: &'a str, extension: &str) -> Option<&'a str> {
     name.strip_suffix(extension)?.strip_suffix('.')
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use pipeline::audit::known_loads;
-pub(crate) use pipeline::audit::{KnownLoad, LoadState};
+pub(crate) use pipeline::audit::{CurrentStatus, KnownLoad};
 use pipeline::ledger::Status;
 use pipeline::store::admin::LoadSelection;
 use pipeline::store::{Store, StoreError};

@@ -61,10 +61,12 @@ pub(crate) struct LoadArguments {
     other_catalogs: OtherCatalogs,
     #[command(flatten)]
     run_by: RunBy,
-    /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills gaps
+    /// Load also what the ledger calls done: it makes the rows anew where views or settings have changed, and fills
+    /// gaps
     #[arg(long)]
     again: bool,
-    /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a core]
+    /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a
+    /// core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// Go on: load files as they come or change, until Ctrl-C
@@ -76,8 +78,8 @@ pub(crate) struct LoadArguments {
     /// List every file; by default, of more than 20, only those that need a look
     #[arg(long)]
     all: bool,
-    /// Print one JSON object instead of the table: `files`, `failures`, `notBegun`, `sums` and `types`; with --watch one
-    /// for each look that finds files
+    /// Print one JSON object instead of the table: `files`, `failures`, `notBegun`, `sums` and `types`; with --watch
+    /// one for each look that finds files
     #[arg(long)]
     json: bool,
     /// Files or folders: a resource, a Bundle, an array or NDJSON, plain, gzip or zstd
@@ -290,13 +292,13 @@ impl FileLoader {
             clock: milliseconds_now,
             progress: &|bytes| bar.set_position(bytes),
         };
-        let line = Pipeline {
+        let pipeline = Pipeline {
             storage: input.storage.clone(),
             catalog: Arc::clone(&self.catalog),
             store: self.store.clone(),
             limits: PipelineLimits::default(),
         };
-        let loaded = line.load(&self.ledger, object, &job).await;
+        let loaded = pipeline.load(&self.ledger, object, &job).await;
         bar.finish_and_clear();
         self.bars.remove(&bar);
         Ok(loaded?)
@@ -326,7 +328,7 @@ pub(crate) fn tell_missing_indexes(store: &dyn Store) {
     }
 }
 
-/// Anything else can be read only once, and would be another file each time.
+/// Returns the metadata of a regular file. Anything else can be read only once, and would be another file each time.
 fn regular_file(input: &Input) -> Result<&std::path::Path, LoadFailure> {
     match &input.storage {
         Storage::File(path) if input.bytes.is_some() => Ok(path),

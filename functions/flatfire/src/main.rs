@@ -172,7 +172,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
 fn wait_for(command: impl Future<Output = anyhow::Result<Outcome>>) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(command);
-    // Standard input may still be waited for on a thread of its own; nobody needs what it has to say.
+    // Standard input may still be waited for on its own thread, whose result is not needed.
     runtime.shutdown_background();
     outcome
 }

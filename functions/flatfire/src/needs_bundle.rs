@@ -6,7 +6,7 @@ use flatten::resource::Resource;
 /// Whatever was loaded once is read.
 const LIMITS: Limits = Limits { depth: 128, bytes: u32::MAX as usize, values: usize::MAX };
 
-/// Whether the record's key, or that of a resource it refers to, may stand in the entries of a Bundle.
+/// Returns whether the record's key, or that of a resource it refers to, may stand in the entries of a Bundle.
 pub(crate) fn needs_bundle(bytes: &[u8]) -> bool {
     let mut tape = Tape::default();
     let Ok(document) = tape.parse(bytes, LIMITS) else { return false };
@@ -14,7 +14,7 @@ pub(crate) fn needs_bundle(bytes: &[u8]) -> bool {
     is_nameless || has_urn(document.root())
 }
 
-/// Whether it refers to a resource that the `fullUrl` of an entry names.
+/// Returns whether it refers to a resource that the `fullUrl` of an entry names.
 pub(crate) fn refers_by_urn(bytes: &[u8]) -> bool {
     let mut tape = Tape::default();
     tape.parse(bytes, LIMITS).is_ok_and(|document| has_urn(document.root()))

@@ -4,19 +4,19 @@ use pipeline::ledger::Load;
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::store::standing::StoredSource;
 
-/// The moment that a `_version` begins with, in nanoseconds since 1970-01-01T00:00:00Z.
+/// Returns the moment that a `_version` begins with, in nanoseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn nanoseconds(version: &str) -> Option<i128> {
     let (moment, _) = version.split_once('.')?;
     Some(i128::from_str_radix(moment, 16).ok()? - (1_i128 << 90))
 }
 
-/// The object that `bucket` and `key` of `source` name, pinned as the id of its load says, and as old as `created`
-/// (milliseconds since 1970-01-01T00:00:00Z).
+/// Returns the object that `bucket` and `key` of `source` name, pinned as the id of its load says, and as old as
+/// `created` (milliseconds since 1970-01-01T00:00:00Z).
 pub(crate) fn object(source: &StoredSource, load: &str, created: i64) -> Option<ObjectRef> {
     named(&source.bucket, &source.key, load, created)
 }
 
-/// The object of a load, as its first notification told of it.
+/// Returns the object of a load, as its first notification told of it.
 pub(crate) fn object_of(load: &Load) -> Option<ObjectRef> {
     let object = named(&load.bucket, &load.key, &load.id, load.created)?;
     Some(ObjectRef { sequencer: load.sequencer.clone(), ..object })

@@ -106,7 +106,7 @@ async fn read(object: &ObjectRef, row: &RowOrigin, id: &str) -> anyhow::Result<R
     }
 }
 
-/// Whether bytes are a resource of the key that the id begins with, as far as they say it.
+/// Returns whether bytes are a resource of the key that the id begins with, as far as they say it.
 fn is_of(bytes: &[u8], id: &str) -> bool {
     let key = id.split('#').next().unwrap_or_default();
     let limits = Limits { depth: 512, bytes: u32::MAX as usize, values: usize::MAX };
@@ -129,7 +129,7 @@ fn write(bytes: &[u8]) -> std::io::Result<()> {
     }
 }
 
-/// In one line, as `flatfire find` prints it.
+/// Returns the place in one line, as `flatfire find` prints it.
 fn place(object: &ObjectRef, row: &RowOrigin) -> String {
     let version = match &object.pin {
         Pin::Version(version) => format!("version {version}\t"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::bail;
-use flatten::catalog::{Catalog, ResourceFlattener};
+use flatten::catalog::{Catalog, CatalogFlattener};
 use pipeline::ledger::MIXED_CATALOGS;
 use pipeline::store::admin::NotedTable;
 use pipeline::store::{Store, StoreError};
@@ -21,7 +21,7 @@ pub(crate) async fn check(
     if others.are_fine {
         return Ok(());
     }
-    let own = [catalog.version(), MIXED_CATALOGS];
+    let own = [catalog.fingerprint(), MIXED_CATALOGS];
     let Some(load) = store.load_of_other_catalogs(&own).await? else { return Ok(()) };
     let tables = tables_of_others(store, catalog).await?;
     let tables = if tables.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) async fn check(
         load.id,
         load.catalog,
         load.code,
-        catalog.version(),
+        catalog.fingerprint(),
         env!("CARGO_PKG_VERSION"),
     )
 }
@@ -58,9 +58,9 @@ pub(crate) async fn check_tables(
     )
 }
 
-/// The tables that were noted and that this catalog does not fill.
+/// Returns the tables that were noted and that this catalog does not fill.
 async fn tables_of_others(store: &dyn Store, catalog: &Arc<Catalog>) -> Result<Vec<String>, StoreError> {
-    let mut flattener = ResourceFlattener::new(Arc::clone(catalog));
+    let mut flattener = CatalogFlattener::new(Arc::clone(catalog));
     let mut others = BTreeSet::new();
     for NotedTable { resource_type, table } in store.noted_tables().await? {
         if !flattener.tables(&resource_type).contains(&table) {

@@ -13,12 +13,12 @@ pub(crate) enum Outcome {
     Partial,
     /// It does not stand: exit code 1.
     Failed,
-    /// Somebody ended it by hand: exit code 130, as of a program that SIGINT ends.
+    /// The user ended it: exit code 130, as of a program that SIGINT ends.
     Interrupted,
 }
 
 impl Outcome {
-    /// The outcome of having read this much.
+    /// Returns the outcome of having read this much.
     pub(crate) const fn of(summary: &Summary) -> Self {
         match (summary.rejected, summary.view_defects) {
             (0, 0) => Self::Done,

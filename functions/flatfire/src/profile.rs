@@ -169,7 +169,7 @@ impl SettingsProfile {
     }
 }
 
-/// The command that is run, and what is given to it.
+/// Returns the command that is run, and what is given to it.
 fn innermost<'a>(program: &'a Command, given: &'a ArgMatches) -> (&'a Command, &'a ArgMatches) {
     match given.subcommand() {
         Some((name, given)) => match program.find_subcommand(name) {
@@ -180,8 +180,8 @@ fn innermost<'a>(program: &'a Command, given: &'a ArgMatches) -> (&'a Command, &
     }
 }
 
-/// Whether a profile can give an option a value. A connection string that no variable can give chooses what the command
-/// does.
+/// Returns whether a profile can give an option a value. A connection string that no variable can give chooses what the
+/// command does.
 fn is_setting(argument: &Arg) -> bool {
     let id = argument.get_id().as_str();
     IDS.contains(&id) || id == URI && argument.get_env().is_some()
@@ -189,7 +189,7 @@ fn is_setting(argument: &Arg) -> bool {
 
 fn fill(command: Command, values: &BTreeMap<&'static str, Vec<OsString>>) -> Command {
     let command = command.mut_args(|argument| match values.get(argument.get_id().as_str()) {
-        Some(values) if is_setting(&argument) && takes(&argument, values) => {
+        Some(values) if is_setting(&argument) && expects_value(&argument, values) => {
             let is_secret = argument.get_id() == URI;
             argument.required(false).hide_default_value(is_secret).default_values(values.clone())
         }
@@ -198,8 +198,8 @@ fn fill(command: Command, values: &BTreeMap<&'static str, Vec<OsString>>) -> Com
     command.mut_subcommands(|command| fill(command, values))
 }
 
-/// `flatfire index` builds no index for `none`.
-fn takes(argument: &Arg, values: &[OsString]) -> bool {
+/// Returns whether an option expects one of these values: `flatfire index` builds no index for `none`.
+fn expects_value(argument: &Arg, values: &[OsString]) -> bool {
     let possible = argument.get_possible_values();
     let is_possible = |value: &OsString| possible.iter().any(|one| OsStr::new(one.get_name()) == value);
     argument.get_id() != "indexes" || values.iter().all(is_possible)
@@ -270,7 +270,7 @@ impl ProfileSettings {
     }
 }
 
-/// The word by which an option knows a choice.
+/// Returns the word by which an option knows a choice.
 fn word(choice: Option<impl ValueEnum>) -> Option<Vec<OsString>> {
     let value = choice?.to_possible_value()?;
     Some(vec![value.get_name().into()])

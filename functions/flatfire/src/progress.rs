@@ -16,7 +16,7 @@ pub(crate) fn bar_of_files(files: usize) -> ProgressBar {
     bar.with_style(style("{human_pos} of {human_len} files {wide_bar} {rate}, {eta} left"))
 }
 
-/// Makes a bar of the files whose rows stand. Nobody knows how long others take.
+/// Makes a bar of the files whose rows stand. The time of other files is not known.
 pub(crate) fn bar_of_loads(files: usize) -> ProgressBar {
     let bar = ProgressBar::new(files as u64);
     bar.with_style(style("{human_pos} of {human_len} files loaded {wide_bar} {elapsed_precise}"))
@@ -46,7 +46,7 @@ pub(crate) fn show_table(bar: &ProgressBar, name: &str, done: usize, all: usize)
     bar.set_message(shortened(name, NAME_COLUMNS));
 }
 
-/// Makes a spinner with a message, where nobody knows how much there is.
+/// Makes a spinner with a message, where the total is not known.
 pub(crate) fn spinner() -> ProgressBar {
     let spinner =
         ProgressBar::new_spinner().with_style(style("{spinner} {elapsed_precise} {wide_msg} {rate}"));

@@ -86,7 +86,7 @@ struct Round {
     unchanged: u64,
     failed: u64,
     empty: u64,
-    /// Files that somebody may still be writing.
+    /// Files that may still be written to.
     unstable: u64,
 }
 
@@ -230,7 +230,7 @@ impl Pusher {
                 self.tell(&file.path, &format!("{error:#}"));
                 return;
             }
-            // Somebody has written to it meanwhile.
+            // The file has changed meanwhile.
             Ok(Uploaded::Changing) => {
                 round.unstable += 1;
                 return;

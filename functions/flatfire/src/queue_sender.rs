@@ -49,7 +49,7 @@ pub(crate) struct QueueSender {
 }
 
 impl QueueSender {
-    /// Nothing is sent before a request is full. `rate` is in messages a second.
+    /// Returns a sender. Nothing is sent before a request is full. `rate` is in messages a second.
     pub(crate) fn new(cloud: &Cloud, queue: String, rate: Option<NonZeroU32>) -> Self {
         let batch = u32::try_from(BATCH).unwrap_or_default();
         let pause = rate.map(|rate| Duration::from_secs(batch.into()) / rate.get());

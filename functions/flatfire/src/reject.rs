@@ -9,7 +9,7 @@ use flatten::defect::DefectCode;
 use pipeline::batch::{Reason, Reject};
 use pipeline::store::admin::StoredReject;
 
-/// The line of a reject that was just met in the file of this name.
+/// Returns the line that prints a reject just met in the file of this name.
 pub(crate) fn line(reject: &Reject, file: &str, catalog: &Catalog) -> String {
     let (source, mut byte) = (&reject.source, reject.source.offset);
     if let Reason::Defect { defect, .. } = &reject.reason {
@@ -23,7 +23,7 @@ pub(crate) fn line(reject: &Reject, file: &str, catalog: &Catalog) -> String {
     RecordPlace { file, line: source.line, ordinal: source.ordinal, byte }.told(&what)
 }
 
-/// `code at /path in view name`
+/// Returns `code at /path in view name`.
 pub(crate) fn reason(reason: &Reason) -> String {
     let mut what = reason.code().to_owned();
     match reason {
@@ -37,14 +37,14 @@ pub(crate) fn reason(reason: &Reason) -> String {
     what
 }
 
-/// What a check asks for, in the words of whoever wrote it, where the catalog has it.
+/// Returns what a check asks for, in the words of the deployment, where the catalog has it.
 fn asked(code: &str, name: &str, catalog: Option<&Catalog>) -> String {
     let checks = catalog.filter(|_| code == DefectCode::CheckFailed.as_str()).map(Catalog::checks);
     let check = checks.into_iter().flatten().find(|check| check.name() == name);
     check.map(|check| format!(": {}", check.message())).unwrap_or_default()
 }
 
-/// The line of a reject that stands in a store.
+/// Returns the line that prints a reject of a store.
 pub(crate) fn line_of_stored(reject: &StoredReject, catalog: Option<&Catalog>) -> String {
     let StoredReject { source, code, path, view, refused, offset_in_record, .. } = reject;
     let path = path.as_deref();
@@ -63,7 +63,7 @@ pub(crate) fn line_of_stored(reject: &StoredReject, catalog: Option<&Catalog>) -
     RecordPlace { file: &source.key, line, ordinal: source.ordinal, byte }.told(&what)
 }
 
-/// What helps: a row that is too large is no place of the record's.
+/// Returns what helps: a row that is too large is no place of the record's.
 fn hint(code: &str, has_place: bool) -> &'static str {
     if code == DefectCode::TooLarge.as_str() && !has_place {
         "; a row would be larger than 12 MiB: with `--arrays tables` (FLATTEN_ARRAYS) lists have rows of their own"

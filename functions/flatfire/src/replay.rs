@@ -78,7 +78,7 @@ fn list(loads: Option<&[Load]>, is_json: bool) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The loads that the arguments name; `None`: none in particular.
+/// Returns the loads that the arguments name, or `None` if they name none.
 async fn chosen(arguments: &ReplayArguments, store: &Arc<dyn Store>) -> anyhow::Result<Option<Vec<Load>>> {
     if let Some(status) = arguments.status {
         let ledger = database::ledger(store);

@@ -10,7 +10,7 @@ use flatten::catalog::Catalog;
 use pipeline::assemble::BatchLimits;
 use pipeline::batch::Reject;
 use pipeline::interrupted::Interrupted;
-use pipeline::load::{Pipeline, PipelineLimits, Read};
+use pipeline::load::{Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::Pin;
 use pipeline::print::{self, PrintError, Printer};
 use pipeline::summary::Summary;
@@ -80,13 +80,13 @@ pub(crate) async fn run(arguments: RowsArguments) -> anyhow::Result<Outcome> {
         let key = &reject.source.object.key;
         console::line(&reject::line(reject, names.get(key).unwrap_or(key), &checks));
     };
-    let sink = Arc::new(Printer::new(format, print_reject));
-    let (mut outcome, sum, is_whole) = read_all(&found, &catalog, &sink).await;
+    let printer = Arc::new(Printer::new(format, print_reject));
+    let (mut outcome, sum, is_whole) = read_all(&found, &catalog, &printer).await;
     // All writes have ended, so this is the only owner. Rows that are not whole are not printed.
-    if let Some(sink) = Arc::into_inner(sink).filter(|_| is_whole) {
-        match sink.finish(std::io::stdout()) {
+    if let Some(printer) = Arc::into_inner(printer).filter(|_| is_whole) {
+        match printer.finish(std::io::stdout()) {
             Ok(()) => {}
-            // Whoever reads has seen enough.
+            // The reader of the pipe has closed it.
             Err(PrintError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => {
                 return Ok(Outcome::Done);
             }
@@ -127,12 +127,16 @@ fn header(table: Option<&str>, catalog: &Catalog) -> Vec<String> {
     header
 }
 
-/// Reads file after file; one that cannot be read does not keep the others from it. Says at last whether what the printer
-/// holds is whole.
-async fn read_all(found: &Inputs, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -> (Outcome, Summary, bool) {
+/// Reads file after file; one that cannot be read does not keep the others from it. Says at last whether what the
+/// printer holds is whole.
+async fn read_all(
+    found: &Inputs,
+    catalog: &Arc<Catalog>,
+    printer: &Arc<Printer>,
+) -> (Outcome, Summary, bool) {
     let (mut outcome, mut sum) = (found.report(), Summary::default());
     for input in &found.readable {
-        match read(input, catalog, sink).await {
+        match read(input, catalog, printer).await {
             Ok(summary) => sum += summary,
             Err(interrupted) => {
                 console::file_error(&input.name, &console::explained(&interrupted));
@@ -147,12 +151,12 @@ async fn read_all(found: &Inputs, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -
 }
 
 /// Reads one file into the run that all files share.
-async fn read(input: &Input, catalog: &Arc<Catalog>, sink: &Arc<Printer>) -> Result<Summary, Interrupted> {
+async fn read(input: &Input, catalog: &Arc<Catalog>, printer: &Arc<Printer>) -> Result<Summary, Interrupted> {
     let (storage, catalog) = (input.storage.clone(), Arc::clone(catalog));
-    let line = Pipeline { storage, catalog, store: sink.clone(), limits: LIMITS };
-    match line.run(&input.object(Pin::Latest), None, None, &|_| {}).await? {
-        Read::Whole(summary) | Read::Cut(summary) => Ok(summary),
-        // A file that is opened does not go, and nobody has set a deadline.
-        Read::UpTo(_) | Read::Gone => Err(Interrupted::Deadline),
+    let pipeline = Pipeline { storage, catalog, store: printer.clone(), limits: LIMITS };
+    match pipeline.run(&input.object(Pin::Latest), None, None, &|_| {}).await? {
+        ReadOutcome::Whole(summary) | ReadOutcome::Cut(summary) => Ok(summary),
+        // An open file does not disappear, and there is no deadline.
+        ReadOutcome::UpTo(_) | ReadOutcome::Gone => Err(Interrupted::Deadline),
     }
 }

@@ -20,7 +20,7 @@ impl RunBy {
     }
 }
 
-/// The ledger takes names that are one word.
+/// Returns the name as one word: the ledger takes no other.
 fn plain(text: &str) -> String {
     let is_plain = |character: &char| character.is_ascii_alphanumeric() || "._+-".contains(*character);
     text.chars().take(60).map(|character| if is_plain(&character) { character } else { '_' }).collect()

@@ -321,12 +321,12 @@ impl LoadSettings {
 }
 
 impl Flattening {
-    /// The catalog that the settings describe. `gates` is a file of what a whole object must be.
+    /// Returns the catalog that the settings describe. `gates` is a file of what a whole object must be.
     pub(crate) fn catalog(&self, gates: Option<&Path>) -> Result<Arc<Catalog>, InvalidOptions> {
         self.compile(self.tables.map_or(catalog::Tables::Both, catalog::Tables::from), gates).map(Arc::new)
     }
 
-    /// The same for rows that are printed: those of views are among them when views are asked for.
+    /// Returns the same catalog for rows that are printed: those of views are among them when views are asked for.
     pub(crate) fn printed_catalog(&self) -> Result<Arc<Catalog>, InvalidOptions> {
         let default =
             if self.views.folder.is_some() { catalog::Tables::Both } else { catalog::Tables::Automatic };
@@ -395,7 +395,7 @@ fn json_text(path: &Path) -> Option<&str> {
     path.to_str().filter(|text| text.trim_start().starts_with(['{', '[']))
 }
 
-/// What a mistake in the text is told under.
+/// Returns the name under which a mistake in the text is told.
 fn name_of(path: &Path, variable: &str) -> String {
     if json_text(path).is_some() { variable.to_owned() } else { path.display().to_string() }
 }
@@ -406,19 +406,19 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     if is_empty(OsStr::new(name)) { None } else { std::env::var_os(name) }
 }
 
-/// Whether a variable of the environment is set and empty.
+/// Returns whether a variable of the environment is set and empty.
 #[allow(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
 pub(crate) fn is_empty(name: &OsStr) -> bool {
     std::env::var_os(name).is_some_and(|value| value.is_empty())
 }
 
 impl Views {
-    /// The resource types that have tables.
+    /// Returns the resource types that have tables.
     pub(crate) fn types(&self) -> ResourceTypes {
         ResourceTypes::read(&self.resource_types)
     }
 
-    /// The texts of the views, each with the name of its file.
+    /// Returns the texts of the views, each with the name of its file.
     pub(crate) fn texts(&self) -> Result<Vec<(String, String)>, String> {
         let Some(path) = &self.folder else {
             return Ok(VIEWS.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect());
@@ -431,7 +431,7 @@ impl Views {
     }
 }
 
-/// The views of a folder in the order of their names, or the one of a file.
+/// Reads the views of a folder in the order of their names, or the one of a file.
 fn read_views(path: &Path) -> io::Result<Vec<(String, String)>> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
@@ -481,7 +481,7 @@ mod tests {
             ("GATES", "--gates", r#"{"min_resources":1}"#),
         ];
         let uri = ("MONGODB_URI", Some("mongodb://host/".to_owned()));
-        let mut versions = BTreeSet::new();
+        let mut fingerprints = BTreeSet::new();
         for count in 0..=settings.len() {
             let settings = settings.iter().take(count);
             let variables =
@@ -491,9 +491,12 @@ mod tests {
             let options = settings.map(|(_, option, value)| format!("{option}={value}"));
             let options = Options::parse_from(["load".to_owned()].into_iter().chain(options));
             let catalog = options.settings.catalog().unwrap();
-            assert_eq!(catalog.version(), function.catalog().version(), "{variables:?}");
-            versions.insert(catalog.version().to_owned());
+            assert_eq!(catalog.fingerprint(), function.catalog().fingerprint(), "{variables:?}");
+            fingerprints.insert(catalog.fingerprint().to_owned());
         }
-        assert!(versions.len() >= settings.len(), "all but gates show in the version: {versions:?}");
+        assert!(
+            fingerprints.len() >= settings.len(),
+            "all but gates show in the fingerprint: {fingerprints:?}"
+        );
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn man(arguments: &ManArguments, mut program: Command) -> anyhow::Res
     print(&text)
 }
 
-/// A reader such as `head` may close the pipe early.
+/// Prints a text. A reader such as `head` may close the pipe early.
 fn print(text: &[u8]) -> anyhow::Result<Outcome> {
     match io::Write::write_all(&mut io::stdout().lock(), text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,4 +1,4 @@
-//! The signals by which somebody asks the program to end.
+//! The signals that ask the program to end.
 
 /// Waits for Ctrl-C or SIGTERM.
 pub(crate) async fn asked_to_end() {
@@ -13,7 +13,7 @@ pub(crate) async fn asked_to_end() {
         }
     }
     if tokio::signal::ctrl_c().await.is_err() {
-        // Without signals nobody can ask for an end.
+        // Without signals there is no way to ask for an end.
         std::future::pending::<()>().await;
     }
 }

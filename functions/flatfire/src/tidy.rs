@@ -111,7 +111,7 @@ fn print(found: &Outdated) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Asks on a terminal; where there is none, nobody can answer.
+/// Asks on a terminal; without a terminal there is no answer.
 fn is_wanted() -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("there is no terminal to ask on; with --yes it does not ask");

@@ -52,7 +52,7 @@ The log is one line of JSON an object, as the function's.
 
 Exit codes: 0 stopped, 1 failed.";
 
-/// Handles messages until somebody stops it.
+/// Handles messages until it is stopped.
 pub(crate) async fn run(arguments: WorkArguments) -> anyhow::Result<Outcome> {
     let catalog = arguments.settings.catalog()?;
     let Loading { validation, sql_schemas, indexes, policy, .. } = arguments.settings.loading(&catalog);

@@ -97,7 +97,8 @@ impl AuditRequest {
         serde_json::from_value(members.get("audit")?.clone()).ok()
     }
 
-    /// As [`AuditRequest::of`], of the body of a message. The first byte rules out most bodies that ask for something else.
+    /// Reads a request as [`AuditRequest::of`] does, from the body of a message. The first byte rules out most bodies
+    /// that ask for something else.
     pub(crate) fn of_body(body: &str) -> Option<Self> {
         let is_possible = body.trim_start().starts_with('{') && body.contains("\"audit\"");
         is_possible.then(|| serde_json::from_str(body).ok()).flatten().as_ref().and_then(Self::of)
@@ -178,7 +179,7 @@ fn interrupted_store(error: StoreError) -> Interrupted {
 
 #[cfg(test)]
 mod tests {
-    use pipeline::audit::{AuditVerdict, KnownLoad, LoadState};
+    use pipeline::audit::{AuditVerdict, CurrentStatus, KnownLoad};
     use pipeline::listing::{ListMarker, ListedVersion};
     use pipeline::object::{ObjectRef, Pin};
     use serde_json::json;
@@ -230,7 +231,10 @@ mod tests {
     fn what_the_list_has_cannot_be_gone() {
         let load = |state| Some(KnownLoad { state, sequencer: None });
         let mut sums = VerdictCounts::from([(AuditVerdict::Done, 1), (AuditVerdict::Missing, u64::MAX)]);
-        add(&mut sums, &[None, load(LoadState::Gone), load(LoadState::Done), load(LoadState::Stuck)]);
+        add(
+            &mut sums,
+            &[None, load(CurrentStatus::Gone), load(CurrentStatus::Done), load(CurrentStatus::Stuck)],
+        );
         let (done, missing, stuck) = (AuditVerdict::Done, AuditVerdict::Missing, AuditVerdict::Stuck);
         assert_eq!(sums, VerdictCounts::from([(done, 2), (missing, u64::MAX), (stuck, 1)]));
     }

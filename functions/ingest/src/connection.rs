@@ -3,10 +3,11 @@
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use pipeline::interrupted::Interrupted;
 
+use crate::database::is_uri;
 use crate::settings::ConnectionSource;
 
 impl ConnectionSource {
-    /// The connection string. A secret is asked for anew each time, so that a rotated one is found.
+    /// Returns the connection string. A secret is asked for anew each time, so that a rotated one is found.
     pub(crate) async fn uri(&self, secrets: &aws_sdk_secretsmanager::Client) -> Result<String, Interrupted> {
         match self {
             Self::Uri(uri) => Ok(uri.clone()),
@@ -29,14 +30,14 @@ impl ConnectionSource {
     }
 }
 
-/// A secret is the connection string itself or a JSON object with it as `uri`.
+/// Returns the connection string of a secret: it is the secret itself or a JSON object with it as `uri`.
 fn uri_of_secret(secret: &str) -> Option<String> {
     let written: Option<serde_json::Value> = serde_json::from_str(secret).ok();
     let uri = written.as_ref().and_then(|written| written.get("uri")?.as_str()).unwrap_or(secret).trim();
-    (uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://")).then(|| uri.to_owned())
+    is_uri(uri).then(|| uri.to_owned())
 }
 
-/// Codes alone: messages name the secret's account and key.
+/// Returns the interruption with the code alone: messages name the secret's account and key.
 fn refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Interrupted {
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code @ "AccessDeniedException") => stopped(

@@ -18,8 +18,8 @@ use tokio::time::timeout_at;
 
 use crate::audit::{AuditRequest, AuditStep, Auditor};
 use crate::invocation::{Failure, Invocation, InvocationFailure};
+use crate::log::{self, FunctionLog};
 use crate::queue::{Queue, deliveries_of, hidden_for};
-use crate::report::{self, Report};
 use crate::watched::{LargeObjects, Watched};
 use pipeline::load::{Deadline, Loaded};
 
@@ -34,7 +34,7 @@ pub(crate) struct Handler<L> {
     pub(crate) queue: Queue,
     pub(crate) watched: Watched,
     pub(crate) large_objects: Option<LargeObjects>,
-    pub(crate) report: Report,
+    pub(crate) log: FunctionLog,
 }
 
 impl<L, F> Handler<L>
@@ -70,7 +70,7 @@ where
             Err(invalid) => Err(invalid.into()),
         };
         let loads = handled.map_err(|failure| {
-            report::failed_message(invocation, &failure);
+            log::failed_message(invocation, &failure);
             InvocationFailure::Direct(failure)
         })?;
         Ok(json!({ "loads": loads }))
@@ -118,13 +118,14 @@ where
         }
     }
 
-    /// The message of a batch that is handled alone while all others are passed on; `None`: all are handled.
+    /// Returns the message of a batch that is handled alone while all others are passed on; `None`: all are handled.
     ///
-    /// Who kills the function, by its memory or its time, takes its neighbours along. They are delivered again together,
-    /// and in the end all of them would be dead letters. So in a batch of which a message was delivered before, each of
-    /// them is sent on as a message of its own before anything is begun, and the suspect is alone.
+    /// Who kills the function, by its memory or its time, takes its neighbours along. They are delivered again
+    /// together, and in the end all of them would be dead letters. So in a batch of which a message was delivered
+    /// before, each of them is sent on as a message of its own before anything is begun, and the suspect is alone.
     ///
-    /// A message of which nothing is begun kills nobody, and is no suspect however often it was delivered.
+    /// A message whose load never began cannot have killed a function, so it is not suspected, however often it was
+    /// delivered.
     fn suspect_of(&self, messages: &[SqsMessage]) -> Option<usize> {
         let candidates = messages.iter().enumerate().filter(|(_, message)| self.begins_work(message));
         let candidates: Vec<_> = candidates.map(|(index, message)| (index, deliveries_of(message))).collect();
@@ -161,7 +162,7 @@ where
             if !self.queue.send(&event.to_message()).await {
                 return false;
             }
-            self.report.passed_on(invocation, event);
+            self.log.passed_on(invocation, event);
         }
         self.queue.delete(message).await;
         true
@@ -184,7 +185,7 @@ where
             },
         };
         if let Err(failure) = &handled {
-            report::failed_message(invocation, failure);
+            log::failed_message(invocation, failure);
             self.queue.hide(message, hidden_for(failure, message)).await;
         }
         handled
@@ -202,7 +203,7 @@ where
         let audit = tokio::spawn(async move { auditor.run(request, deadline).await });
         match audit.await {
             Ok(Ok(AuditStep::Finished(sums))) => {
-                self.report.audited(invocation, &sums);
+                self.log.audited(invocation, &sums);
                 Ok("finished")
             }
             Ok(Ok(AuditStep::Stopped(next))) => {
@@ -210,7 +211,7 @@ where
                 if is_sent { Ok("continued") } else { Err(Interrupted::Deadline.into()) }
             }
             Ok(Err(interrupted)) => {
-                report::audit_interrupted(invocation, &interrupted);
+                log::audit_interrupted(invocation, &interrupted);
                 Err(interrupted.into())
             }
             Err(_) => Err(Failure::Panicked),
@@ -223,7 +224,7 @@ where
         notification: Notification,
         invocation: &Invocation,
     ) -> Result<Vec<&'static str>, Failure> {
-        report::ignored(invocation, notification.ignored);
+        log::ignored(invocation, notification.ignored);
         let mut statuses = Vec::new();
         let mut first_failure = Ok(());
         for event in notification.events {
@@ -237,7 +238,7 @@ where
 
     async fn handle_event(&self, event: Event, invocation: &Invocation) -> Result<&'static str, Failure> {
         if !self.watched.includes(&event.object) {
-            self.report.not_watched(invocation, &event);
+            self.log.not_watched(invocation, &event);
             return Err(Failure::NotWatched);
         }
         if let Some(large) = self.large_objects.as_ref().filter(|large| large.include(&event.object)) {
@@ -251,12 +252,12 @@ where
         let load = tokio::spawn((self.load)(event.clone(), invocation.deadline));
         match load.await {
             Ok(Ok(loaded)) => {
-                self.report.loaded(invocation, &event, &loaded, began.elapsed());
+                self.log.loaded(invocation, &event, &loaded, began.elapsed());
                 Ok(loaded.status.as_str())
             }
             Ok(Err(Interrupted::Deadline)) => self.pass_on(&event, event.continued(), invocation).await,
             Ok(Err(interrupted)) => {
-                self.report.interrupted(invocation, &event, &interrupted, began.elapsed());
+                self.log.interrupted(invocation, &event, &interrupted, began.elapsed());
                 Err(interrupted.into())
             }
             Err(_) => Err(Failure::Panicked),
@@ -276,7 +277,7 @@ where
             }
             .into());
         }
-        self.report.handed_over(invocation, event);
+        self.log.handed_over(invocation, event);
         Ok("handed over")
     }
 
@@ -291,7 +292,7 @@ where
         if !self.queue.send(&next?.to_message()).await {
             return Err(Interrupted::Deadline.into());
         }
-        self.report.continued(invocation, event);
+        self.log.continued(invocation, event);
         Ok("continued")
     }
 }

@@ -17,7 +17,7 @@ pub struct Invocation {
 /// Why a message is to come again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
-    /// It is no notification. It comes again until it ends in the dead-letter queue, where somebody sees it.
+    /// It is not a notification. It comes again until it ends in the dead-letter queue, which has an alarm.
     #[error(transparent)]
     Invalid(#[from] InvalidNotification),
     /// It announces an object outside the watched bucket, prefix or suffix. It comes again until it ends in the
@@ -38,7 +38,7 @@ pub enum InvocationFailure {
     /// A notification that came without a queue.
     #[error(transparent)]
     Direct(#[from] Failure),
-    /// What looks like a batch of SQS is none.
+    /// The event looks like a batch of SQS but is not one.
     #[error("the event is no batch of SQS")]
     Envelope,
     /// A message failed whose identifier is unknown, so that it cannot be named in the answer.

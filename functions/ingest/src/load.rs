@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use mongodb_store::{ConnectError, MongoStore, connect};
 use pipeline::assemble::BatchLimits;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::Ledger;
 use pipeline::load::{Deadline, Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::notification::{Cause, Event};
 use pipeline::source::Storage;
+use pipeline::store::Store;
 use process::{milliseconds_now, random_name};
 use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
+use crate::database;
 use crate::settings::FunctionSettings;
 use crate::watched::Watched;
 
@@ -26,9 +27,10 @@ const WRITES_AT_ONCE: usize = 2;
 pub enum LoadTime {
     /// Until the deadline of its invocation: a Lambda is killed behind it.
     UntilDeadline,
-    /// As long as it takes. Once the flag is set, it stops behind what it has begun to write, and another attempt goes on.
+    /// As long as it takes. Once the flag is set, it stops behind what it has begun to write, and another attempt goes
+    /// on.
     UntilStopped {
-        /// Set by whoever wants an end.
+        /// Set to ask for an end.
         is_stopped: Arc<AtomicBool>,
         /// How long a load that is killed keeps others from its object.
         lease: Duration,
@@ -50,7 +52,7 @@ pub(crate) struct Loader {
 struct Connected {
     pipeline: Pipeline,
     ledger: Ledger,
-    store: Arc<MongoStore>,
+    store: Arc<dyn Store>,
 }
 
 impl Loader {
@@ -94,7 +96,7 @@ impl Loader {
     }
 
     /// Returns the store, connected. It ends in time whatever it waits for.
-    pub(crate) async fn store(&self, deadline: Deadline) -> Result<Arc<MongoStore>, Interrupted> {
+    pub(crate) async fn store(&self, deadline: Deadline) -> Result<Arc<dyn Store>, Interrupted> {
         let connected = timeout_at(deadline.give_up.into(), self.connected()).await;
         Ok(Arc::clone(&connected.unwrap_or(Err(Interrupted::Deadline))?.store))
     }
@@ -114,22 +116,8 @@ impl Loader {
         }
         let settings = &self.settings;
         let uri = settings.connection.uri(&self.secrets).await?;
-        let connection = connect(&uri, Some(&settings.database)).await.map_err(|error| match error {
-            ConnectError::Interrupted(interrupted) => interrupted,
-            ConnectError::InvalidUri => {
-                let (code, remedy) =
-                    ("invalid connection string", "it looks like mongodb+srv://USER:PASSWORD@HOST/");
-                Interrupted::Stopped { code: code.to_owned(), remedy: remedy.to_owned() }
-            }
-        })?;
+        let store = database::open(&uri, &settings.store, &settings.catalog).await?;
         let batch = BatchLimits { bytes: settings.batch_bytes, ..BatchLimits::default() };
-        let store = MongoStore::new(connection, &settings.archive_database)
-            .with_retention(settings.retention)
-            .with_policy(settings.policy.clone())
-            .with_views(settings.validation, settings.catalog.plans())
-            .with_sql_schemas(settings.sql_schemas)
-            .with_indexes(settings.indexes);
-        let store = Arc::new(store);
         let lease = match self.time {
             LoadTime::UntilDeadline => PipelineLimits::default().lease,
             LoadTime::UntilStopped { lease, .. } => lease,

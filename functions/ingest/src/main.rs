@@ -28,8 +28,9 @@ fn diagnostic(failure: &InvocationFailure) -> Diagnostic {
 /// `cargo lambda watch` always does, because it states a duration where a moment belongs.
 const WITHOUT_DEADLINE: Duration = Duration::from_mins(10);
 
-/// Work stops a fifth of the time before Lambda's deadline, or 20 seconds: enough for the writes under way, the
-/// checkpoint and the messages to the queue. The last third of that is for the messages alone.
+/// Reads the limits of an invocation. Work stops a fifth of the time before Lambda's deadline, or 20 seconds: enough
+/// for the writes under way, the checkpoint and the messages to the queue. The last third of that is for the messages
+/// alone.
 #[allow(clippy::disallowed_methods, reason = "Lambda states its deadline as a time of day; this is the edge")]
 fn invocation(context: &Context) -> Invocation {
     let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or(WITHOUT_DEADLINE);

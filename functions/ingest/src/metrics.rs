@@ -45,7 +45,7 @@ impl Metrics {
         let Some(stack) = &self.stack else { return };
         let now = milliseconds_now();
         let line = line(stack, now, &metrics(now));
-        // Nobody can be told that the log is gone.
+        // If the log cannot be written, the failure cannot be logged either.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 }

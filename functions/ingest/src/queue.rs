@@ -58,8 +58,8 @@ impl Queue {
         Ok(answer.messages.unwrap_or_default().into_iter().map(received).collect())
     }
 
-    /// Returns whether no message is in the queue, those included that are hidden. Who may not ask is told so in the log,
-    /// and the queue counts as empty.
+    /// Returns whether no message is in the queue, those included that are hidden. Who may not ask is told so in the
+    /// log, and the queue counts as empty.
     pub(crate) async fn is_empty(&self) -> bool {
         let Some(url) = &self.url else { return true };
         let counts = [
@@ -88,13 +88,13 @@ impl Queue {
         }
     }
 
-    /// Whether messages can be sent.
+    /// Returns whether messages can be sent.
     pub(crate) const fn is_there(&self) -> bool {
         self.url.is_some()
     }
 
-    /// Deletes a message that was passed on. Lambda would do it at the end of the invocation, if that came: of one that is
-    /// killed all messages come again, and each would be passed on twice.
+    /// Deletes a message that was passed on. Lambda would do it at the end of the invocation, if that came: of one that
+    /// is killed all messages come again, and each would be passed on twice.
     pub(crate) async fn delete(&self, message: &SqsMessage) {
         let (Some(url), Some(receipt)) = (&self.url, &message.receipt_handle) else { return };
         let request = self.client.delete_message().queue_url(url).receipt_handle(receipt);
@@ -128,7 +128,7 @@ pub(crate) enum ReceiveError {
     /// The queue refuses, or is not there: the service's error code.
     #[error("refused: {0}")]
     Refused(String),
-    /// Nobody answers, or not in time.
+    /// There is no answer, or not in time.
     #[error("no answer")]
     NoAnswer,
 }
@@ -142,7 +142,7 @@ impl ReceiveError {
     }
 }
 
-/// The message in the form that Lambda gives it.
+/// Returns the message in the form that Lambda gives it.
 fn received(message: Message) -> SqsMessage {
     let mut received = SqsMessage::default();
     let attributes = message.attributes.unwrap_or_default().into_iter();
@@ -157,7 +157,7 @@ fn seconds(time: Duration) -> i32 {
     i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
 }
 
-/// How often a message was delivered, this time included.
+/// Returns how often a message was delivered, this time included.
 pub(crate) fn deliveries_of(message: &SqsMessage) -> u32 {
     let deliveries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     deliveries.unwrap_or(1)
@@ -166,19 +166,19 @@ pub(crate) fn deliveries_of(message: &SqsMessage) -> u32 {
 /// The longest time for which a failed message is hidden.
 const LONGEST: u64 = 3600;
 
-/// How long a failed message stays hidden: four times as long with every delivery, so that a hiccup costs seconds and
-/// the six deliveries of the template's queue outlast a database that is away for an hour.
+/// Returns how long a failed message stays hidden: four times as long with every delivery, so that a hiccup costs
+/// seconds and the six deliveries of the template's queue outlast a database that is away for an hour.
 pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
     let growth = 4_u64.saturating_pow(deliveries_of(message).saturating_sub(1)).min(LONGEST);
     let seconds = match failure {
-        // Nothing gets better by waiting: on to the dead-letter queue, where somebody sees it.
+        // Waiting does not help: on to the dead-letter queue, which has an alarm.
         Failure::Invalid(_) | Failure::NotWatched => 2,
         Failure::Interrupted(Interrupted::Deadline | Interrupted::Cancelled) => 1,
         Failure::Interrupted(Interrupted::Read { .. } | Interrupted::Write { .. }) => 15 * growth,
-        // Whoever loads the object has ended, or its lease has, before the last of six deliveries.
+        // The other attempt, or its lease, has ended before the last of six deliveries.
         Failure::Interrupted(Interrupted::Busy) => (60 * growth).min(300),
         Failure::Panicked => 60 * growth,
-        // Somebody has to grant or to repair something first.
+        // A person has to grant a right or repair something first.
         Failure::Interrupted(
             Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::GateCheckTimedOut,
         ) => 300 * growth,
@@ -186,7 +186,7 @@ pub(crate) fn hidden_for(failure: &Failure, message: &SqsMessage) -> Duration {
     spread(seconds.min(LONGEST), message)
 }
 
-/// Up to a quarter longer, by the message: what failed together should not come again together.
+/// Returns a time that is up to a quarter longer, by the message: what failed together should not come again together.
 fn spread(seconds: u64, message: &SqsMessage) -> Duration {
     let digest = Sha256::digest(message.message_id.as_deref().unwrap_or_default());
     let part = u64::from(digest.first().copied().unwrap_or_default());

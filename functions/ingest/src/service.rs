@@ -19,9 +19,9 @@ use crate::audit::{self, Auditor};
 use crate::handler::Handler;
 use crate::invocation::{Invocation, InvocationFailure};
 use crate::load::{LoadTime, Loader};
+use crate::log::FunctionLog;
 use crate::log_names::LogNames;
 use crate::queue::Queue;
-use crate::report::Report;
 use crate::settings::FunctionSettings;
 
 /// Loads one object.
@@ -44,7 +44,7 @@ impl Service {
         let (watched, large_objects) = (settings.watched.clone(), settings.large_objects.clone());
         let names =
             LogNames { keys: settings.log_keys, hash: settings.log_hash.clone(), watched: watched.clone() };
-        let report = Report::new(names, settings.stack.clone());
+        let log = FunctionLog::new(names, settings.stack.clone());
         let secrets = aws_sdk_secretsmanager::Client::new(&aws);
         let loader = Arc::new(Loader::new(Storage::S3(s3), secrets, settings, time));
         let audit_loader = Arc::clone(&loader);
@@ -56,11 +56,11 @@ impl Service {
             let loader = Arc::clone(&loader);
             async move { loader.load(event, deadline).await }.boxed()
         });
-        Self { handler: Handler { load, auditor, queue, watched, large_objects, report } }
+        Self { handler: Handler { load, auditor, queue, watched, large_objects, log } }
     }
 
-    /// Handles the event of one invocation: a batch of SQS, or a notification by itself. The answer to a batch names the
-    /// messages that are to come again.
+    /// Handles the event of one invocation: a batch of SQS, or a notification by itself. The answer to a batch names
+    /// the messages that are to come again.
     pub async fn handle(&self, event: Value, invocation: &Invocation) -> Result<Value, InvocationFailure> {
         self.handler.handle(event, invocation).boxed().await
     }
@@ -82,7 +82,8 @@ impl fmt::Debug for Service {
     }
 }
 
-/// The queue and the secrets answer at once or not at all. A request that waits for messages has a limit of its own.
+/// Returns the limits of requests. The queue and the secrets answer at once or not at all. A request that waits for
+/// messages has a limit of its own.
 fn limits() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))

@@ -13,10 +13,10 @@ use flatten::catalog::{self, Catalog, Choices, InvalidCatalog, Tables};
 use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
 use flatten::model::ResourceTypes;
-use mongodb_store::{Retention, Validation};
 use pipeline::retention::{KeptDays, RetentionPolicy, RowRetention};
 use process::random_name;
 
+use crate::database::{Retention, StoreSettings, URI_RULE, Validation, is_database_name, is_uri};
 use crate::log_names::{LogHash, LogKeys};
 use crate::watched::{LargeObjects, Watched};
 
@@ -25,10 +25,8 @@ use crate::watched::{LargeObjects, Watched};
 pub struct FunctionSettings {
     /// `MONGODB_URI` or `MONGODB_SECRET_ARN`: where the database is.
     pub(crate) connection: ConnectionSource,
-    /// `MONGODB_DATABASE`: the database that receives the rows; `fhir`.
-    pub(crate) database: String,
-    /// `ARCHIVE_DATABASE`: the one that receives inactive resources; that of the rows with `_archive` behind it.
-    pub(crate) archive_database: String,
+    /// What the store is to be like.
+    pub(crate) store: StoreSettings,
     /// `WATCHED_BUCKET`, `WATCHED_PREFIX`, `WATCHED_SUFFIX`: which objects are loaded; all.
     pub(crate) watched: Watched,
     /// `QUEUE_URL`: the queue that delivers the notifications and takes continuations.
@@ -43,18 +41,6 @@ pub struct FunctionSettings {
     pub(crate) path_style: bool,
     /// What resources become, by the [choices](Reader::choices) of the environment.
     pub(crate) catalog: Arc<Catalog>,
-    /// `ARCHIVE_DAYS`: how long archived resources are kept, counted from the creation of their object; for ever.
-    pub(crate) retention: Retention,
-    /// `RETENTION_DAYS`, `LEDGER_DAYS`, `REJECT_DAYS`: how long rows by type, settled entries of the ledger and rejects are
-    /// kept; for ever.
-    pub(crate) policy: RetentionPolicy,
-    /// `VALIDATE_VIEWS`: what the database does with a document that is not what its view says, off, warn or error;
-    /// error. With `warn` the server's own log quotes the document.
-    pub(crate) validation: Validation,
-    /// `SQL_SCHEMAS`: whether the schema of each table is kept for MongoDB's SQL interface; off.
-    pub(crate) sql_schemas: bool,
-    /// The indexes that automatic tables get.
-    pub(crate) indexes: Indexes,
     /// `LARGE_OBJECT_QUEUE_URL`, `LARGE_OBJECT_MEGABYTES`: larger objects go to that queue; none do.
     pub(crate) large_objects: Option<LargeObjects>,
     /// `STACK_NAME`: the dimension of the metrics; without it no metrics are written.
@@ -75,7 +61,7 @@ pub(crate) enum ConnectionSource {
 /// What is logged. There is no `trace`: at that level the Lambda runtime prints whole payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
-    /// What somebody has to look at.
+    /// What needs attention.
     Error,
     /// What did not go as it should, too.
     Warn,
@@ -129,30 +115,23 @@ impl FunctionSettings {
         sql_schemas: bool,
         indexes: Indexes,
     ) -> Self {
-        Self { catalog, validation, sql_schemas, indexes, ..self }
+        let store = StoreSettings { validation, sql_schemas, indexes, ..self.store };
+        Self { store, catalog, ..self }
     }
 
     /// Replaces how long rows, entries of the ledger and rejects are kept, for callers that read it from options.
     #[must_use]
     pub fn with_policy(self, policy: RetentionPolicy) -> Self {
-        Self { policy, ..self }
+        Self { store: StoreSettings { policy, ..self.store }, ..self }
     }
 
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
         let mut reader = VariableReader { variable, mistakes: Vec::new(), invalid_catalog: None };
         let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
         let archive_database = reader.archive_database(&database);
-        let settings = Self {
-            connection: reader.connection(),
+        let store = StoreSettings {
             database,
             archive_database,
-            watched: reader.watched(),
-            queue_url: reader.text_if("QUEUE_URL", "a URL that begins with https:// or http://", is_url),
-            log_keys: reader.choice("LOG_KEYS", "hash or plain", LOG_KEYS, LogKeys::Hash),
-            log_hash: LogHash::new(&reader.text("LOG_KEY_SECRET").unwrap_or_else(random_name)),
-            log_level: reader.choice("LOG_LEVEL", "error, warn, info or debug", LOG_LEVELS, LogLevel::Info),
-            path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
-            catalog: reader.catalog(),
             retention: reader.retention(),
             policy: reader.policy(),
             validation: reader.choice(
@@ -163,6 +142,17 @@ impl FunctionSettings {
             ),
             sql_schemas: reader.choice("SQL_SCHEMAS", "on or off", SWITCH, false),
             indexes: reader.choice("INDEXES", "keys, all or none", INDEXES, Indexes::default()),
+        };
+        let settings = Self {
+            connection: reader.connection(),
+            store,
+            watched: reader.watched(),
+            queue_url: reader.text_if("QUEUE_URL", "a URL that begins with https:// or http://", is_url),
+            log_keys: reader.choice("LOG_KEYS", "hash or plain", LOG_KEYS, LogKeys::Hash),
+            log_hash: LogHash::new(&reader.text("LOG_KEY_SECRET").unwrap_or_else(random_name)),
+            log_level: reader.choice("LOG_LEVEL", "error, warn, info or debug", LOG_LEVELS, LogLevel::Info),
+            path_style: reader.text("AWS_ENDPOINT_URL").is_some(),
+            catalog: reader.catalog(),
             large_objects: reader.large_objects(),
             stack: reader.text("STACK_NAME"),
             batch_bytes: reader.batch_bytes(),
@@ -253,11 +243,7 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
     }
 
     fn connection(&mut self) -> ConnectionSource {
-        let uri = self.text_if(
-            "MONGODB_URI",
-            "a string that begins with mongodb:// or mongodb+srv://",
-            is_mongodb_uri,
-        );
+        let uri = self.text_if("MONGODB_URI", URI_RULE, is_uri);
         let secret = self.text_if("MONGODB_SECRET_ARN", "the ARN of a secret", |arn| arn.starts_with("arn:"));
         match (uri, secret) {
             (Some(uri), None) => ConnectionSource::Uri(uri),
@@ -300,6 +286,8 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
         })
     }
 
+    /// Reads what resources become:
+    ///
     /// - `FLATTEN_TABLES`: which tables are written; both.
     /// - `FLATTEN_ARRAYS`, `FLATTEN_NARRATIVE`, `DECIMALS`, `EXTENSION_NAMES`.
     /// - `RESOURCE_TYPES`: types that have tables although no release of FHIR has them, by comma or space; none.
@@ -372,7 +360,8 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
         0
     }
 
-    /// As long as a TTL index can say: its seconds are a 32-bit number.
+    /// Reads the days that archived resources are kept, at most as long as a TTL index can say: its seconds are a
+    /// 32-bit number.
     fn retention(&mut self) -> Retention {
         match self.text("ARCHIVE_DAYS").map_or(Ok(0), |text| text.parse()) {
             Ok(0) => Retention::Forever,
@@ -384,7 +373,7 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
         }
     }
 
-    /// What has no setting is kept for ever: an index that says otherwise is removed.
+    /// Reads how long the rest is kept. What has no setting is kept for ever: an index that says otherwise is removed.
     fn policy(&mut self) -> RetentionPolicy {
         let types = ResourceTypes::read(&self.text("RESOURCE_TYPES").unwrap_or_default());
         let rows = RowRetention::read(&self.text("RETENTION_DAYS").unwrap_or_default(), &types);
@@ -410,15 +399,6 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
 
 fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
-}
-
-fn is_mongodb_uri(text: &str) -> bool {
-    text.starts_with("mongodb://") || text.starts_with("mongodb+srv://")
-}
-
-/// MongoDB manual, "Naming Restrictions"; those of Windows, as the stricter ones.
-fn is_database_name(text: &str) -> bool {
-    text.len() <= 63 && !text.contains(['/', '\\', '.', '"', '$', '*', '<', '>', ':', '|', '?', ' ', '\0'])
 }
 
 impl fmt::Debug for ConnectionSource {

@@ -10,7 +10,7 @@ pub(crate) struct Watched {
     pub(crate) suffix: String,
 }
 
-/// Objects that somebody else loads: a worker, which may take longer than a function.
+/// Objects that a worker loads, because it may take longer than a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LargeObjects {
     /// The queue of the worker.
@@ -30,7 +30,7 @@ impl Watched {
         self.bucket.as_deref() == Some(bucket)
     }
 
-    /// Whether an object is to be loaded. The key is compared as it is, not as it is encoded.
+    /// Returns whether an object is to be loaded. The key is compared as it is, not as it is encoded.
     pub(crate) fn includes(&self, object: &ObjectRef) -> bool {
         self.bucket.as_ref().is_none_or(|bucket| *bucket == object.bucket)
             && object.key.starts_with(&self.prefix)

@@ -31,8 +31,8 @@ const NO_DEADLINE: Duration = Duration::from_hours(24 * 365);
 pub struct Options {
     /// Messages at once.
     pub concurrency: usize,
-    /// How long a message stays hidden from others unless the worker says that it is alive, which it does three times as
-    /// often. Of a worker that is killed, the messages come again after this.
+    /// How long a message stays hidden from others unless the worker says that it is alive, which it does three times
+    /// as often. Of a worker that is killed, the messages come again after this.
     pub hidden: Duration,
     /// Stop when the queue has no messages, hidden ones included.
     pub until_empty: bool,
@@ -92,7 +92,7 @@ pub async fn run(settings: FunctionSettings, options: Options, stop: &Stop) -> a
             tokio::select! { _ = running.join_next() => continue, () = stop.wait() => break }
         }
         let free = MOST_AT_ONCE.min(concurrency - running.len());
-        // A request that is dropped can still be given messages, which nobody would see before they come again.
+        // A request that is dropped can still be given messages, which would be lost until they come again.
         match worker.service.queue().receive(free, hidden).await {
             Ok(messages) if stop.is_set() => {
                 for message in &messages {
@@ -139,8 +139,8 @@ struct Worker {
 impl Worker {
     /// Handles a message and deletes it if it is done.
     ///
-    /// A message that was delivered before may be the one that kills the worker, by its memory for instance. It is handled
-    /// while no other is, so that it takes no neighbour along.
+    /// A message that was delivered before may be the one that kills the worker, by its memory for instance. It is
+    /// handled while no other is, so that it takes no neighbour along.
     async fn handle(&self, message: SqsMessage) {
         let places = if deliveries_of(&message) > 1 { self.concurrency } else { 1 };
         let handling = async {

@@ -29,8 +29,8 @@ const OLD: &str = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2
 const NEW: &str = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2026-01-04T10:00:00Z"}}
 {"resourceType":"AuditEvent","id":"b","recorded":"2026-01-04T10:00:00Z"}"#;
 
-/// Settings, one deployment after the other: archived resources stay for ever, then for some days, then for others, and so
-/// do rows and entries of the ledger; the validators are set, switched off and set again.
+/// Settings, one deployment after the other: archived resources stay for ever, then for some days, then for others, and
+/// so do rows and entries of the ledger; the validators are set, switched off and set again.
 const DEPLOYMENTS: [[(&str, &str); 4]; 4] = [
     [("ARCHIVE_DAYS", "0"), ("VALIDATE_VIEWS", "error"), ("RETENTION_DAYS", ""), ("LEDGER_DAYS", "")],
     [("ARCHIVE_DAYS", "5"), ("VALIDATE_VIEWS", "off"), ("RETENTION_DAYS", "*=24000"), ("LEDGER_DAYS", "40")],
@@ -72,7 +72,7 @@ fn load(uri: &str, bucket: &str) -> Vec<(Vec<String>, String)> {
     DEPLOYMENTS.iter().enumerate().map(load).collect()
 }
 
-/// A load goes on where it may not look for indexes, and says so.
+/// Returns whether a line tells of a refusal. A load goes on where it may not look for indexes, and says so.
 fn is_refusal(line: &str) -> bool {
     line.contains("object interrupted") || line.contains("indexes are missing")
 }

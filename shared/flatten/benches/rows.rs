@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flatten::automatic::{Automatic, Settings};
-use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Tables};
 use flatten::fhirpath::Context;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -115,7 +115,7 @@ fn rows(criterion: &mut Criterion) {
         let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
         let catalog = Arc::new(Catalog::compile(choices).unwrap());
         for (name, is_counted) in [("flattener", false), ("flattener and dictionary", true)] {
-            let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
+            let mut flattener = CatalogFlattener::new(Arc::clone(&catalog));
             group.bench_function(name, |bencher| {
                 bencher.iter(|| batches(&resources, &mut flattener, &mut tape, &mut arena, is_counted));
             });
@@ -127,7 +127,7 @@ fn rows(criterion: &mut Criterion) {
 /// Rows of whole batches, as the pipeline makes them, counted into the dictionary or not.
 fn batches(
     resources: &[Vec<u8>],
-    flattener: &mut ResourceFlattener,
+    flattener: &mut CatalogFlattener,
     tape: &mut Tape,
     rows: &mut Rows,
     is_counted: bool,

@@ -60,7 +60,7 @@ fn observations(count: usize) -> Vec<u8> {
     lines
 }
 
-/// The eight columns that analysts ask for first.
+/// Returns the eight columns that analysts ask for first.
 fn view(name: &str) -> Plan {
     let columns = [
         ("id", "getResourceKey()"),
@@ -149,7 +149,7 @@ fn write_csv(rows: &Rows, csv: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes mean something in CSV; a chunk of 255 cannot overflow its count.
+/// Returns how many bytes mean something in CSV; a chunk of 255 cannot overflow its count.
 fn special(bytes: &[u8]) -> usize {
     let count = |chunk: &[u8]| {
         let mark = |byte: &u8| u8::from(matches!(byte, b',' | b'"' | b'\n' | b'\r'));

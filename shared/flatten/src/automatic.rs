@@ -30,7 +30,7 @@ mod disagreements;
 
 use std::collections::BTreeMap;
 
-use crate::check::{Structural, is_fhir_id};
+use crate::check::{StructuralCounts, is_fhir_id};
 use crate::defect::{Defect, DefectCode};
 use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::Context;
@@ -41,7 +41,7 @@ use crate::row::{NameList, Names, Rows};
 use describe::Describer;
 use naming::NamingPolicy;
 use paths::PathCache;
-use resource::{ResourceInput, ResourceWriter};
+use resource::{AutomaticRowWriter, ResourceInput};
 
 pub(crate) use naming::mistakes;
 pub use pointer::pointer_at;
@@ -52,14 +52,14 @@ pub use settings::{Arrays, InvalidExtensionNames, Settings, extension_names};
 pub struct Automatic {
     settings: Settings,
     paths: PathCache,
-    findings: Structural,
+    findings: StructuralCounts,
 }
 
 impl Automatic {
     /// Returns automatic rows by these settings, with an empty cache.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, paths: PathCache::default(), findings: Structural::default() }
+        Self { settings, paths: PathCache::default(), findings: StructuralCounts::default() }
     }
 
     /// Appends the rows of a resource: its own row first, then those of its child tables, then its contained
@@ -80,11 +80,11 @@ impl Automatic {
             &no_links
         };
         let savepoint = rows.savepoint();
-        let mut outcome = Ok(Structural::default());
-        for policy in NamingPolicy::ALL {
+        let mut outcome = Ok(StructuralCounts::default());
+        for &policy in NamingPolicy::ALL {
             rows.rewind(savepoint);
             let source = ResourceInput { resource, key: context.key, links, settings: &self.settings };
-            outcome = ResourceWriter::new(source, &mut self.paths, names, rows).write(policy);
+            outcome = AutomaticRowWriter::new(source, &mut self.paths, names, rows).write(policy);
             if !outcome.as_ref().is_err_and(|defect| defect.code == DefectCode::AmbiguousColumn) {
                 break;
             }
@@ -95,7 +95,7 @@ impl Automatic {
     }
 
     /// Returns what structural checks have found in the last resource.
-    pub(crate) const fn findings(&self) -> Structural {
+    pub(crate) const fn findings(&self) -> StructuralCounts {
         self.findings
     }
 

@@ -9,4 +9,4 @@ mod flattener;
 
 pub use choices::{Choices, Tables, inactive_rules};
 pub use compiled::{Catalog, InvalidCatalog};
-pub use flattener::{Flattened, ResourceFlattener};
+pub use flattener::{CatalogFlattener, Flattened};

@@ -10,6 +10,7 @@ mod mandatory;
 mod gates;
 
 use serde_json::Value as Json;
+use strum::VariantArray;
 
 use crate::defect::{Defect, DefectCode};
 use crate::fhirpath::{Context, Predicate, Scratch, Unanswered};
@@ -42,13 +43,47 @@ pub struct ResourceCheck {
     message: String,
 }
 
-/// The name of the structural check that counts records which say that they are newer than their file. The pipeline
-/// makes it, because it knows the file.
-pub const FUTURE: &str = "future";
+/// A structural check: always made, only counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
+pub enum StructuralCheck {
+    /// An id that is a key but not a FHIR id.
+    Id,
+    /// An invalid date, time or instant, such as a day that the month does not have.
+    Date,
+    /// A code that the element's required value set has in no release.
+    Code,
+    /// A reference that is not a URI reference.
+    Reference,
+    /// An element that the resource must have in every release, and lacks.
+    Mandatory,
+    /// A value of the wrong primitive type, or a number that is too small for its type.
+    Value,
+    /// A record that says that it is newer than its file. The pipeline makes this check, because it knows the file.
+    Future,
+}
 
-/// Structural checks, counted under these names.
+impl StructuralCheck {
+    /// All structural checks.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// Returns the name under which findings are counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Date => "date",
+            Self::Code => "code",
+            Self::Reference => "reference",
+            Self::Mandatory => "mandatory",
+            Self::Value => "value",
+            Self::Future => "future",
+        }
+    }
+}
+
+/// How often each structural check has failed in a resource.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Structural {
+pub(crate) struct StructuralCounts {
     /// Ids that are keys but not FHIR ids.
     pub(crate) ids: u64,
     /// Invalid dates, times and instants, such as a day that the month does not have.
@@ -63,19 +98,23 @@ pub(crate) struct Structural {
     pub(crate) missing: u64,
 }
 
-impl Structural {
-    /// The names of these checks, in the order of [`counts`](Self::counts).
-    const NAMES: [&str; 6] = ["id", "date", "code", "reference", "mandatory", "value"];
-
-    /// Returns whether a check of a deployment must not have this name.
-    fn is_reserved(name: &str) -> bool {
-        Self::NAMES.contains(&name) || name == FUTURE
-    }
-
+impl StructuralCounts {
     /// Returns the counts that are not zero, by the name of the check.
     pub(crate) fn counts(self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = [self.ids, self.dates, self.codes, self.references, self.missing, self.values];
-        Self::NAMES.into_iter().zip(counts).filter(|(_, count)| *count > 0)
+        let counts = StructuralCheck::ALL.iter().map(move |check| (check.name(), self.count(*check)));
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    const fn count(self, check: StructuralCheck) -> u64 {
+        match check {
+            StructuralCheck::Id => self.ids,
+            StructuralCheck::Date => self.dates,
+            StructuralCheck::Code => self.codes,
+            StructuralCheck::Reference => self.references,
+            StructuralCheck::Mandatory => self.missing,
+            StructuralCheck::Value => self.values,
+            StructuralCheck::Future => 0,
+        }
     }
 }
 
@@ -174,8 +213,9 @@ impl ResourceCheck {
         {
             mistakes.push("`name` has letters, digits, `-` and `_`".to_owned());
         }
-        if Structural::is_reserved(&name) {
-            let names = Structural::NAMES.join("`, `") + "`, `" + FUTURE;
+        let reserved = StructuralCheck::ALL.iter().map(|check| check.name());
+        if reserved.clone().any(|reserved| reserved == name) {
+            let names = reserved.collect::<Vec<_>>().join("`, `");
             mistakes.push(format!("`name` is a structural check's: these are called `{names}`"));
         }
         let known = ["name", "type", "path", "severity", "message"];

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use strum::VariantArray;
+
 use crate::decimals::Decimals;
 use crate::model::{Datatype, Element, Primitive};
 use crate::row::{Cells, Value};
 
 /// The type of a single value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum CellType {
     /// A truth value.
     Boolean,
@@ -56,16 +58,7 @@ pub enum ColumnType {
 
 impl CellType {
     /// All types.
-    pub const ALL: [Self; 8] = [
-        Self::Boolean,
-        Self::Integer,
-        Self::Long,
-        Self::Decimal,
-        Self::Double,
-        Self::Timestamp,
-        Self::Binary,
-        Self::Text,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the type's name: `boolean`, `integer` …
     #[must_use]
@@ -125,7 +118,7 @@ impl CellType {
 
     /// Returns whether a value may stand in a cell of this type. Types of numbers take the smaller ones. A decimal that
     /// the database's type cannot hold is text in lists and views.
-    fn takes(self, value: Value<'_>) -> bool {
+    fn accepts(self, value: Value<'_>) -> bool {
         match value {
             Value::Null => true,
             Value::Boolean(_) => self == Self::Boolean,
@@ -149,8 +142,8 @@ impl ColumnType {
     /// Returns the type of an element's own column in automatic rows.
     ///
     /// Where releases disagree on the primitive, the type of numbers that holds all counts, else text; where they
-    /// disagree on the array, the newest release with a primitive. A primitive in one release and an array of objects in
-    /// another can be [`Any`](Self::Any).
+    /// disagree on the array, the newest release with a primitive. A primitive in one release and an array of objects
+    /// in another can be [`Any`](Self::Any).
     #[must_use]
     pub fn of_element(element: &Element, decimals: Decimals) -> Self {
         let mut primitives = element.uses.iter().filter_map(|used| match used.datatype {
@@ -180,12 +173,12 @@ impl ColumnType {
 
     /// Returns whether a cell may stand in a column of this type. `Null` may everywhere.
     #[must_use]
-    pub fn takes(self, value: Value<'_>) -> bool {
+    pub fn accepts(self, value: Value<'_>) -> bool {
         match (self, value) {
             (Self::Any, _) | (_, Value::Null) => true,
             (Self::Json, value) => matches!(value, Value::Text(_)),
-            (Self::One(cell), value) => cell.takes(value),
-            (Self::List(cell), Value::List(mut items)) => items.all(|(_, item)| cell.takes(item)),
+            (Self::One(cell), value) => cell.accepts(value),
+            (Self::List(cell), Value::List(mut items)) => items.all(|(_, item)| cell.accepts(item)),
             (Self::Records, Value::List(items)) => are_records(items),
             (Self::List(_) | Self::Records, _) => false,
         }
@@ -236,7 +229,7 @@ impl FromStr for ColumnType {
             _ => {}
         }
         let (words, is_list) = text.strip_suffix("[]").map_or((text, false), |words| (words, true));
-        let cell = |word: &str| CellType::ALL.into_iter().find(|cell| cell.name() == word);
+        let cell = |word: &str| CellType::ALL.iter().copied().find(|cell| cell.name() == word);
         let cells: Option<Vec<CellType>> = words.split('|').map(cell).collect();
         let cell = cells.and_then(|cells| cells.into_iter().reduce(CellType::join));
         let cell = cell.ok_or(InvalidColumnType)?;
@@ -250,8 +243,8 @@ mod tests {
 
     fn all() -> Vec<ColumnType> {
         let others = [ColumnType::Records, ColumnType::Json, ColumnType::Any];
-        let lists = CellType::ALL.map(ColumnType::List);
-        CellType::ALL.map(ColumnType::One).into_iter().chain(lists).chain(others).collect()
+        let lists = CellType::ALL.iter().copied().map(ColumnType::List);
+        CellType::ALL.iter().copied().map(ColumnType::One).chain(lists).chain(others).collect()
     }
 
     #[test]

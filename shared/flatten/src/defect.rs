@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::VariantArray;
+
 use crate::json::{JsonError, JsonErrorKind};
 
 /// The rule that a rejected resource breaks, and where. It quotes nothing of the resource.
@@ -17,7 +19,7 @@ pub struct Defect {
 }
 
 /// The rules a resource can break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 #[non_exhaustive]
 pub enum DefectCode {
     /// The text is not JSON: a token is missing or misplaced.
@@ -71,31 +73,7 @@ pub enum DefectCode {
 
 impl DefectCode {
     /// All of them.
-    pub const ALL: [Self; 23] = [
-        Self::InvalidJson,
-        Self::TruncatedJson,
-        Self::InvalidUtf8,
-        Self::InvalidEscape,
-        Self::ControlCharacter,
-        Self::InvalidNumber,
-        Self::DuplicateName,
-        Self::TooDeep,
-        Self::TooLarge,
-        Self::TooManyNames,
-        Self::NotAResource,
-        Self::InvalidResourceType,
-        Self::InvalidId,
-        Self::ObjectExpected,
-        Self::IntegerOutOfRange,
-        Self::SeveralValues,
-        Self::InvalidOperand,
-        Self::UnresolvableDeletion,
-        Self::UnknownMethod,
-        Self::PatchNotApplied,
-        Self::AmbiguousIdentity,
-        Self::AmbiguousColumn,
-        Self::CheckFailed,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the code as it stands in the ledger and in rejects.
     #[must_use]

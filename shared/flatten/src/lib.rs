@@ -36,7 +36,7 @@
 //! ```
 //!
 //! [`Flattener`] goes all of it in one call. Its parts can be used alone, as `flatfire-pipeline` does with
-//! [`catalog::ResourceFlattener`]:
+//! [`catalog::CatalogFlattener`]:
 //!
 //! - [`json`] parses bytes into a tape of spans; [`resource`] proves that it is a resource; [`defect`] says what is
 //!   wrong with it;

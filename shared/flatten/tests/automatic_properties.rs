@@ -209,7 +209,7 @@ impl Worker {
         Self { automatic: Automatic::new(settings), names: Names::default() }
     }
 
-    /// The rows as text, or the code of the defect.
+    /// Returns the rows as text, or the code of the defect.
     fn rows(&mut self, text: &str) -> Result<Vec<String>, DefectCode> {
         let (mut tape, mut rows) = (Tape::default(), Rows::default());
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();

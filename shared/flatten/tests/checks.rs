@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use flatten::catalog::{Catalog, Choices, Flattened, ResourceFlattener, Tables};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Flattened, Tables};
 use flatten::check::Severity;
 use flatten::defect::{Defect, DefectCode};
 use flatten::json::{Limits, Tape};
@@ -22,12 +22,12 @@ fn find(checks: &str, resource: &str) -> Result<Vec<(String, u64)>, Defect> {
     outcome.map(|()| findings)
 }
 
-/// Whether a resource is loaded, and what checks have found either way.
+/// Returns whether a resource is loaded, and what checks have found either way.
 fn judge(checks: &str, resource: &str) -> (Result<(), Defect>, Vec<(String, u64)>) {
     let checks = vec![("checks.json".to_owned(), checks.to_owned())];
     let catalog = Catalog::compile(Choices { checks, ..Choices::default() }).unwrap();
     let (mut flattener, mut tape, mut rows) =
-        (ResourceFlattener::new(Arc::new(catalog)), Tape::default(), Rows::default());
+        (CatalogFlattener::new(Arc::new(catalog)), Tape::default(), Rows::default());
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
     let outcome = flattener.flatten(&resource, &resource.key(None, None), &Links::default(), &mut rows);
@@ -213,7 +213,7 @@ fn structural_checks_are_made_where_only_views_are_filled() {
     let view = r#"{"name":"v","resource":"Patient","select":[{"column":[{"name":"id","path":"id"}]}]}"#;
     let views = vec![("v.json".to_owned(), view.to_owned())];
     let choices = Choices { views, tables: Tables::Views, ..Choices::default() };
-    let mut flattener = ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let mut flattener = CatalogFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
     for (text, found, tables) in [
         (
             r#"{"resourceType":"Patient","id":"p","birthDate":"1950-02-30"}"#,
@@ -238,7 +238,7 @@ fn structural_checks_are_made_where_only_views_are_filled() {
 fn structural_checks_are_made_of_what_is_archived() {
     let inactive = vec!["Patient where active = false".to_owned()];
     let choices = Choices { inactive, ..Choices::default() };
-    let mut flattener = ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let mut flattener = CatalogFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
     for (text, found) in [
         (
             r#"{"resourceType":"Patient","id":"p","active":false,"birthDate":"1950-02-30"}"#,
@@ -294,5 +294,5 @@ fn a_catalog_lists_its_checks() {
     assert!(listed.clone().any(|check| check == ("has-name", Severity::Reject, "a patient has a name")));
     assert!(catalog.gates().is_empty());
     let other = Catalog::compile(Choices::default()).unwrap();
-    assert_ne!(catalog.version(), other.version(), "other checks are another catalog");
+    assert_ne!(catalog.fingerprint(), other.fingerprint(), "other checks are another catalog");
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, Flattened, ResourceFlattener, Tables};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Flattened, Tables};
 use flatten::column_type::ColumnType;
 use flatten::decimals::Decimals;
 use flatten::json::{Limits, Tape};
@@ -57,13 +57,13 @@ impl Check<'_> {
             }
             return;
         };
-        if !column_type.takes(value) {
+        if !column_type.accepts(value) {
             let shown: String = show(value).chars().take(90).collect();
             self.wrong.insert(name.to_owned(), format!("{column_type}: {shown}"));
         }
     }
 
-    /// The records of a list have columns of their own.
+    /// Checks the records of a list, which have columns of their own.
     fn inside(&mut self, name: &str, value: Value<'_>) {
         match value {
             Value::Record(cells) => self.cells(name, ".", cells),
@@ -110,7 +110,7 @@ fn check(settings: &Settings, texts: impl Iterator<Item = Vec<u8>>) -> usize {
         let (mut tape, mut rows) = (Tape::default(), Rows::default());
         let Ok(document) = tape.parse(&text, Limits::default()) else { continue };
         let Ok(resource) = Resource::read(document.root()) else { continue };
-        let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
+        let mut flattener = CatalogFlattener::new(Arc::clone(&catalog));
         let key = resource.key(None, None);
         let outcome = flattener.flatten(&resource, &key, &Links::default(), &mut rows);
         // Why a resource is a reject is told elsewhere.
@@ -165,7 +165,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The resources of files; those of Bundles one by one.
+/// Returns the resources of files; those of Bundles one by one.
 fn resources(folders: &[PathBuf]) -> impl Iterator<Item = Vec<u8>> {
     let mut paths = Vec::new();
     for folder in folders {
@@ -182,7 +182,7 @@ fn resources(folders: &[PathBuf]) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// A resource, and the resources in it if it is a Bundle.
+/// Returns a resource, and the resources in it if it is a Bundle.
 fn parts(text: &str) -> Vec<Vec<u8>> {
     let mut tape = Tape::default();
     let Ok(document) = tape.parse(text.as_bytes(), Limits::default()) else { return Vec::new() };
@@ -192,7 +192,7 @@ fn parts(text: &str) -> Vec<Vec<u8>> {
     inner.chain([text.as_bytes().to_vec()]).collect()
 }
 
-/// The project's own cases and samples.
+/// Returns the project's own cases and samples.
 fn own() -> [PathBuf; 2] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     [root.join("tests/cases/automatic"), root.join("../../samples")]
@@ -225,8 +225,8 @@ fn every_cell_of_public_samples_has_its_columns_type() {
     }
 }
 
-/// What HL7's own tables say of the primitives of resources, by resource and element: datatype and whether it repeats, the
-/// newest published release first and R6 last.
+/// Returns what HL7's own tables say of the primitives of resources, by resource and element: datatype and whether it
+/// repeats, the newest published release first and R6 last.
 #[cfg(feature = "corpus")]
 fn primitives_by_hl7() -> BTreeMap<(String, String), Vec<(String, bool)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fhir/model");
@@ -245,7 +245,7 @@ fn primitives_by_hl7() -> BTreeMap<(String, String), Vec<(String, bool)>> {
     all
 }
 
-/// A value of a primitive datatype as JSON, and the type of its column.
+/// Returns a value of a primitive datatype as JSON, and the type of its column.
 #[cfg(feature = "corpus")]
 fn sample(datatype: &str) -> (&'static str, &'static str) {
     match datatype {
@@ -259,7 +259,7 @@ fn sample(datatype: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// Where releases disagree: numbers are of the type that holds all, anything else is text.
+/// Returns the type where releases disagree: numbers are of the type that holds all, anything else is text.
 #[cfg(feature = "corpus")]
 fn expected(uses: &[(String, bool)]) -> String {
     let mut words: Vec<&str> = uses.iter().map(|(datatype, _)| sample(datatype).1).collect();
@@ -297,7 +297,7 @@ fn the_types_of_columns_are_those_of_hl7s_tables() {
             let (mut tape, mut rows) = (Tape::default(), Rows::default());
             let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
             let resource = Resource::read(document.root()).unwrap();
-            let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
+            let mut flattener = CatalogFlattener::new(Arc::clone(&catalog));
             let key = resource.key(None, None);
             let outcome = flattener.flatten(&resource, &key, &Links::default(), &mut rows);
             assert!(matches!(outcome, Ok(Flattened::Rows(_))), "{outcome:?} {text}");

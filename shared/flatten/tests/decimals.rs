@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flatten::automatic::Settings;
-use flatten::catalog::{Catalog, Choices, Flattened, ResourceFlattener};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Flattened};
 use flatten::decimals::Decimals;
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -55,9 +55,9 @@ fn cell(value: Value<'_>) -> Option<Cell> {
     })
 }
 
-/// The cells of a resource by table and column, and the types of the columns.
+/// Returns the cells of a resource by table and column, and the types of the columns.
 fn flattened(decimals: Decimals, resource: &str) -> (BTreeMap<String, Cell>, BTreeMap<String, String>) {
-    let mut flattener = ResourceFlattener::new(catalog(decimals));
+    let mut flattener = CatalogFlattener::new(catalog(decimals));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let document = tape.parse(resource.as_bytes(), Limits::default()).unwrap();
     let resource = Resource::read(document.root()).unwrap();
@@ -85,7 +85,7 @@ fn observation(value: &str) -> String {
     )
 }
 
-/// A number without exponent, zeros in front of it and zeros behind it.
+/// Returns a number without exponent, zeros in front of it and zeros behind it.
 fn written_out(number: &str) -> String {
     let (sign, unsigned) = number.strip_prefix('-').map_or(("", number), |unsigned| ("-", unsigned));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
@@ -104,7 +104,7 @@ fn written_out(number: &str) -> String {
     if whole.is_empty() && fraction.is_empty() { "0".to_owned() } else { format!("{sign}{whole}.{fraction}") }
 }
 
-/// What is printed of a double by other code than that of this crate.
+/// Returns what is printed of a double by other code than that of this crate.
 fn printed(value: f64) -> String {
     serde_json::Number::from_f64(value).unwrap().to_string()
 }

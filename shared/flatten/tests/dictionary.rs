@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, ResourceFlattener};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices};
 use flatten::dictionary::{Column, Dictionary};
 use flatten::json::{Limits, Tape};
 use flatten::links::Links;
@@ -24,9 +24,9 @@ fn dictionary(choices: Choices, resources: &[&str]) -> Dictionary {
     load(&Arc::new(Catalog::compile(choices).unwrap()), resources)
 }
 
-/// What a load of these resources leaves in the dictionary; what cannot be flattened leaves nothing.
+/// Returns what a load of these resources leaves in the dictionary; what cannot be flattened leaves nothing.
 fn load(catalog: &Arc<Catalog>, resources: &[&str]) -> Dictionary {
-    let mut flattener = ResourceFlattener::new(Arc::clone(catalog));
+    let mut flattener = CatalogFlattener::new(Arc::clone(catalog));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
@@ -165,7 +165,7 @@ fn what_no_row_has_filled_is_no_column() {
 #[test]
 fn a_reference_fills_its_column_once_it_is_answered() {
     let catalog = Arc::new(Catalog::compile(Choices::default()).unwrap());
-    let mut flattener = ResourceFlattener::new(catalog);
+    let mut flattener = CatalogFlattener::new(catalog);
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let text = r#"{"resourceType":"Encounter","id":"e","subject":{"reference":"urn:uuid:a"},
         "serviceProvider":{"reference":"urn:uuid:b"},"participant":[{"individual":{"reference":"urn:uuid:b"}}]}"#;

@@ -14,7 +14,7 @@ use flatten::row::{Names, Rows, Value};
 /// that FHIR does not have.
 const MANY: usize = 20_000;
 
-/// How many columns the first row has and how many rows there are; and the text of a column of the last row.
+/// Returns how many columns the first row has and how many rows there are; and the text of a column of the last row.
 fn flatten(members: &str, arrays: Arrays, column: &str) -> Result<(usize, usize, String), Defect> {
     let text = format!(r#"{{"resourceType":"Patient","id":"1",{members}}}"#);
     let (mut tape, mut names, mut rows) = (Tape::default(), Names::default(), Rows::default());
@@ -223,7 +223,7 @@ fn addresses_of_unknown_values_count_in_the_size_of_a_row() {
     assert_eq!(deep(10), Some(DefectCode::TooLarge));
 }
 
-/// The longest name of a column in any row, and whether something stands in `_unknown`.
+/// Returns the longest name of a column in any row, and whether something stands in `_unknown`.
 fn longest_column(members: &str) -> (usize, bool) {
     let text = format!(r#"{{"resourceType":"Patient","id":"1",{members}}}"#);
     let (mut tape, mut names, mut rows) = (Tape::default(), Names::default(), Rows::default());

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flatten::automatic::{Arrays, Settings};
-use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Tables};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
@@ -27,7 +27,7 @@ use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Rows, Value};
 use proptest::prelude::*;
 
-/// A resource's text, with its members as the file has them.
+/// Visits a resource's text, with its members as the file has them.
 fn resources(node: Node<'_>, found: &mut Vec<String>) {
     match node.kind() {
         Kind::Array => node.items().for_each(|item| resources(item, found)),
@@ -70,11 +70,11 @@ fn shown(names: &NameList, cells: Cells<'_>) -> String {
     cells.collect::<Vec<_>>().join(" ")
 }
 
-/// The rows of each resource, or its defect, where it stands in the list; and the dictionary of all.
+/// Returns the rows of each resource, or its defect, where it stands in the list; and the dictionary of all.
 fn flatten(resources: &[String], order: &[usize], arrays: Arrays) -> (Vec<String>, Dictionary) {
     let automatic = Settings { arrays, ..Settings::default() };
     let choices = Choices { automatic, tables: Tables::Automatic, ..Choices::default() };
-    let mut flattener = ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let mut flattener = CatalogFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let mut all = vec![String::new(); resources.len()];
     for &index in order {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flatten::automatic::{Automatic, Settings};
-use flatten::catalog::{Catalog, Choices, ResourceFlattener, Tables};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices, Tables};
 use flatten::fhirpath::Context;
 use flatten::json::{Kind, Limits, Node, Tape};
 use flatten::links::Links;
@@ -50,7 +50,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The resources of a document: itself, or those of its entries, parameters and items.
+/// Collects the resources of a document: itself, or those of its entries, parameters and items.
 fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
     match node.kind() {
         Kind::Array => node.items().for_each(|item| resources(item, found)),
@@ -192,7 +192,7 @@ fn mandatory_elements_of_public_files_are_missed_only_where_they_are_missing() {
 /// Returns the file of each resource that has rows and lacks a mandatory element.
 fn lacking_mandatory_elements(found: &[PathBuf]) -> Vec<PathBuf> {
     let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
-    let mut flattener = ResourceFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
+    let mut flattener = CatalogFlattener::new(Arc::new(Catalog::compile(choices).unwrap()));
     let mut lacking = Vec::new();
     for path in found {
         let bytes = fs::read(path).unwrap();

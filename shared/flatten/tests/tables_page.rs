@@ -31,7 +31,7 @@ const TYPES: [&str; 10] = [
     "Procedure",
 ];
 
-/// The blocks of JSON on the page, without white space between tokens and without `.000` in moments.
+/// Returns the blocks of JSON on the page, without white space between tokens and without `.000` in moments.
 fn blocks(page: &str) -> Vec<String> {
     let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.map(|block| without_space(block).replace(".000Z", "Z")).collect()

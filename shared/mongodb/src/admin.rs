@@ -1,6 +1,6 @@
 //! What people ask: the collections of both databases, read and changed through the driver itself.
 //!
-//! A command that fails here is not tried again beyond what the driver does: whoever asks sees the failure and asks again.
+//! A command that fails here is not tried again beyond what the driver does: the caller sees the failure and asks again.
 
 mod archive;
 mod columns;

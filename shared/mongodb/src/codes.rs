@@ -1,6 +1,6 @@
 //! The error codes of MongoDB servers.
 
-/// The code with the name that the server's documentation gives it, from here and not from the answer.
+/// Returns the code with the name that the server's documentation gives it, from here and not from the answer.
 pub(crate) fn named(code: i32) -> String {
     let name = match code {
         2 => "BadValue",

@@ -76,7 +76,7 @@ fn bytes_of(ColumnChange { entry, .. }: &ColumnChange) -> usize {
     ENTRY_BYTES + load + texts + 3 * (entry.table.len() + entry.column.len())
 }
 
-/// `{q: {_id}, u: {$setOnInsert, $set, $unset}, upsert: true}`
+/// Returns the update `{q: {_id}, u: {$setOnInsert, $set, $unset}, upsert: true}`
 fn statement(change: &ColumnChange) -> Document {
     let mut facts = facts(&change.entry);
     let mut later = Document::new();

@@ -29,7 +29,8 @@ const MAX_IDLE: Duration = Duration::from_mins(1);
 const DEFAULT_DATABASE: &str = "fhir";
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
-/// Once a database has answered, it is looked for so many times longer: an election usually takes ten to twenty seconds.
+/// Once a database has answered, it is looked for so many times longer: an election usually takes ten to twenty
+/// seconds.
 const SELECTIONS_OF_AN_ELECTION: u32 = 3;
 
 /// How long a server may work on a command whose answer was lost. A load that is abandoned at its deadline keeps its
@@ -84,7 +85,7 @@ pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, Co
 }
 
 impl Connection {
-    /// The database's name.
+    /// Returns the database's name.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
@@ -98,8 +99,8 @@ impl Connection {
         &self.secret
     }
 
-    /// Runs a command, again and again while its trouble is transient: seven times within some ten seconds,
-    /// with jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
+    /// Runs a command, again and again while its trouble is transient: seven times within some ten seconds, with
+    /// jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
     /// being run twice. The answer may hold write errors that are not transient.
     pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
         self.try_to_run(database, command, &AtomicBool::new(false)).await
@@ -198,7 +199,8 @@ fn backoff() -> ExponentialBuilder {
         .with_jitter()
 }
 
-/// An answer that says `ok` may still hold statements that failed, or writes that are not durable yet.
+/// Fails if another attempt may help. An answer that says `ok` may still hold statements that failed, or writes that
+/// are not durable yet.
 fn refuse_transient(answer: &Document, target: RefusedCommand<'_>) -> Result<(), Trouble> {
     for (_, code) in write_errors(answer) {
         match Trouble::of_code(code) {
@@ -212,7 +214,7 @@ fn refuse_transient(answer: &Document, target: RefusedCommand<'_>) -> Result<(),
     }
 }
 
-/// The statements that failed, each with its code. Their messages quote data and are left where they are.
+/// Returns the statements that failed, each with its code. Their messages quote data and are left where they are.
 pub(crate) fn write_errors(answer: &Document) -> impl Iterator<Item = (usize, i32)> {
     let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
     errors.iter().filter_map(bson::Bson::as_document).map(|error| {

@@ -10,7 +10,7 @@ const COEFFICIENT_BITS: u32 = 113;
 const INFINITY: u128 = 0x78 << 120;
 const SIGN: u128 = 1 << 127;
 
-/// The sixteen bytes, least significant first, of a decimal given as JSON writes numbers (RFC 8259, section 6).
+/// Returns the sixteen bytes, least significant first, of a decimal given as JSON writes numbers (RFC 8259, section 6).
 ///
 /// Exact, trailing zeros included, up to 34 significant digits and exponents from -6176 to 6111. Beyond that
 /// the value is rounded half to even, as IEEE 754-2008 (section 4.3.1) rounds by default: to infinity above,
@@ -122,7 +122,7 @@ fn shift_right(coefficient: u128, places: i64, cut: &Cut) -> u128 {
     kept + u128::from(up)
 }
 
-/// The digits behind `e`; more of them than any exponent has saturate.
+/// Returns the digits behind `e`; more of them than any exponent has saturate.
 fn exponent(text: &[u8]) -> i64 {
     let negative = text.first() == Some(&b'-');
     let digits = text.iter().filter(|byte| byte.is_ascii_digit());

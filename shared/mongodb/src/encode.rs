@@ -146,25 +146,25 @@ impl BsonWriter {
         self.element(DOCUMENT, name);
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing has been written.
+    /// Returns whether nothing has been written.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The bytes so far.
+    /// Returns the bytes so far.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -209,7 +209,7 @@ impl ElementName for Option<&Name> {
 }
 
 impl ElementName for &str {
-    /// A name with a NUL inside must not shift what follows: it ends there.
+    /// Writes the name up to its first NUL, which would shift what follows.
     fn write(self, bytes: &mut Vec<u8>) {
         let end = memchr::memchr(0, self.as_bytes()).unwrap_or(self.len());
         bytes.extend_from_slice(self.as_bytes().get(..end).unwrap_or_default());
@@ -249,7 +249,7 @@ struct Provenance {
 }
 
 impl<'a> RowEncoder<'a> {
-    /// An encoder of rows whose columns have these names.
+    /// Returns an encoder of rows whose columns have these names.
     #[must_use]
     pub const fn new(names: &'a NameList) -> Self {
         Self { names, provenance: None }
@@ -295,7 +295,7 @@ impl<'a> RowEncoder<'a> {
     }
 }
 
-/// Whether a row decides which version of its resource stands.
+/// Returns whether a row decides which version of its resource stands.
 pub(crate) fn is_anchor(names: &NameList, row: Row<'_>, resource: &ResourceWrite) -> bool {
     row.key() == resource.key
         && resource.tables.first().is_some_and(|first| **first == *names.table(row.table()))
@@ -354,7 +354,7 @@ fn element(writer: &mut BsonWriter, names: &NameList, name: impl ElementName, va
     }
 }
 
-/// A length as BSON writes it. Documents near 2 GiB are refused by their size long before they are sent.
+/// Returns a length as BSON writes it. Documents near 2 GiB are refused by their size long before they are sent.
 fn length_of(bytes: usize) -> [u8; 4] {
     i32::try_from(bytes).unwrap_or(i32::MAX).to_le_bytes()
 }

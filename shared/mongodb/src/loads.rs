@@ -72,7 +72,7 @@ async fn list(
     Ok(loads_in(run(connection, &command).await?).collect())
 }
 
-/// The filter of the loads of a kind.
+/// Returns the filter of the loads of a kind.
 pub(crate) fn filter_of(wanted: LoadFilter) -> Document {
     match wanted {
         LoadFilter::Of(status) => doc! { "status": status.as_str() },
@@ -102,8 +102,8 @@ async fn write(connection: &Connection, load: &Load, revision: Option<u64>) -> R
     Ok(answer.get_i32("n").unwrap_or_default() == 1)
 }
 
-/// Writes a revision over itself. That changes nothing, and the server answers once a majority has everything that stood
-/// before; a query could be answered from what is rolled back later.
+/// Writes a revision over itself. That changes nothing, and the server answers once a majority has everything that
+/// stood before; a query could be answered from what is rolled back later.
 async fn is_durable(connection: &Connection, id: &str, revision: u64) -> Result<bool, Interrupted> {
     let revision = i64::try_from(revision).unwrap_or(i64::MAX);
     let same = doc! { "q": { "_id": id, "revision": revision }, "u": { "$set": { "revision": revision } } };

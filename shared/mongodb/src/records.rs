@@ -20,7 +20,7 @@ pub(crate) const SETTLED: &str = "settled";
 /// When the attempt began that wrote a reject or the record of an export: from then its retention counts.
 pub(crate) const WRITTEN: &str = "written";
 
-/// The marker of a resource that has no row of its own now: older versions stay away because of it.
+/// Writes the tombstone of a resource that has no row now. It keeps older versions away.
 ///
 /// `{_id, _version, fate}`; the fate is `deleted`, `archived`, or `no rows`.
 /// Of an erased resource `_id` is its mark instead of the key, and the fate is `erased`.
@@ -38,10 +38,10 @@ pub(crate) fn tombstone(writer: &mut BsonWriter, resource: &ResourceWrite) {
     writer.close(document);
 }
 
-/// A whole resource as it came.
+/// Writes a whole resource as it came.
 ///
-/// `{_id, resourceType, json, _created, _hash, _version, _source, _load}`: `json` is the exact text, `_created` is when its
-/// object was created. A text over 12 MiB stands in `json_zstd` instead, as a zstd frame.
+/// `{_id, resourceType, json, _created, _hash, _version, _source, _load}`: `json` is the exact text, `_created` is when
+/// its object was created. A text over 12 MiB stands in `json_zstd` instead, as a zstd frame.
 pub(crate) fn archived(
     writer: &mut BsonWriter,
     encoder: &mut RowEncoder<'_>,
@@ -63,10 +63,10 @@ pub(crate) fn archived(
     writer.close(document);
 }
 
-/// A reject: a pointer into the object, a code and a place.
+/// Writes a reject: a pointer into the object, a code and a place.
 ///
-/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, version, …, _load, reading, written}`; `_id` is
-/// [`Reject::id`], so that the same reject is the same document in every reading.
+/// `{_id, bucket, key, versionId, ordinal, offset, length, line, sha256, code, version, …, _load, reading, written}`;
+/// `_id` is [`Reject::id`], so that the same reject is the same document in every reading.
 pub(crate) fn reject(
     writer: &mut BsonWriter,
     encoder: &mut RowEncoder<'_>,
@@ -109,7 +109,7 @@ pub(crate) fn reject(
     writer.close(document);
 }
 
-/// Compressing into memory does not fail; should it, the bytes are kept as they are.
+/// Compresses a text. Compressing into memory does not fail; should it, the bytes are kept as they are.
 fn compressed(text: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(text, 3).unwrap_or_else(|_| text.to_vec())
 }

@@ -1,4 +1,4 @@
-//! Refusals: what the database does not do until somebody changes something. Each says what, where, and what to do next.
+//! Refusals: what the database does not do until a person changes something. Each says what, where, and what to do next.
 //!
 //! The server's own words quote documents, so only names of commands, collections and databases are taken from them.
 
@@ -39,7 +39,7 @@ impl Refusal {
         target.map(|target| Self::at(UNAUTHORIZED, target))
     }
 
-    /// Returns what a code means that no repetition overcomes; `None`: it is none of those.
+    /// Returns what a code means that repeating cannot overcome; `None` for other codes.
     pub(super) fn of_code(code: i32) -> Option<Self> {
         let remedy = match code {
             UNAUTHORIZED => "grant the database user the role of docs/security.md",
@@ -102,7 +102,7 @@ impl RefusedCommand<'_> {
     }
 }
 
-/// The actions that a command needs, as `db.createRole` calls them.
+/// Returns the actions that a command needs, as `db.createRole` calls them.
 fn actions(command: &str) -> String {
     let action = match command {
         "find" | "count" | "aggregate" | "distinct" => "find",

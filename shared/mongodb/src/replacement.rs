@@ -6,15 +6,15 @@
 //!
 //! 1. Every resource has one *anchor*: its row whose `_id` is the key, in the first of its tables. A resource
 //!    that has no such row (deleted, archived, or without rows) is anchored by its tombstone.
-//! 2. The other rows are written first, the anchor after them, each guarded by its version. So whoever finds a
-//!    newer anchor has written nothing that the newer writer's removal can have missed, or removes it itself.
-//! 3. After the anchors comes the look: a row's writer reads the tombstones, a tombstone's writer reads the
-//!    rows and the tombstones. Each wrote before it read, so of two writers at least one sees the other.
-//!    An erasure is the same: its writer writes a *mark*, whose version is newer than all, under an `_id` that does
-//!    not say the key, and then removes everything; a look for tombstones looks for the mark too, and whoever finds
-//!    it takes back what it wrote.
-//! 4. What is older than an anchor that replaced something goes away in all tables; whoever turns out to be
-//!    superseded removes what it wrote itself. Tombstones that a newer row makes needless go last.
+//! 2. The other rows are written first, the anchor after them, each guarded by its version. So a writer that finds a
+//!    newer anchor has either written nothing that the newer writer's removal can have missed, or removes it itself.
+//! 3. After the anchors comes the *look* for newer versions: a row's writer reads the tombstones, a tombstone's writer
+//!    reads the rows and the tombstones. Each writes before it looks, so of two writers at least one sees the other.
+//!    An erasure does the same: its writer writes a *mark*, whose version is newer than all, under an `_id` that does
+//!    not say the key, and then removes everything. A look for tombstones includes the mark, and a writer that finds
+//!    the mark removes its own rows.
+//! 4. When an anchor has replaced something, everything older is removed from all tables. A writer that turns out to
+//!    be superseded removes its own rows. Tombstones that a newer row makes needless go last.
 //! 5. Rows aside of the key (`key#…`) can stand in tables that only the data names. Such a table is noted before
 //!    the first row, and the notes are read after the look, so that removal misses none.
 //!
@@ -163,12 +163,12 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// The same replacement, with what is expected of the collections.
+    /// Returns the same replacement, with what is expected of the collections.
     pub(crate) fn expecting(self, expectations: Expectations) -> Self {
         Self { expectations, ..self }
     }
 
-    /// The next commands. They may run in any order and at the same time; all must be answered before the next
+    /// Returns the next commands. They may run in any order and at the same time; all must be answered before the next
     /// call. `None`: the batch is written, or has to be written again from the start if it is
     /// [contended](Self::is_contended).
     pub(crate) fn commands(&mut self) -> Option<Vec<ReplacementCommand<'b>>> {
@@ -187,12 +187,12 @@ impl<'b> Replacement<'b> {
         self.met.iter().for_each(|(place, has_met)| expectations.learn(*place, *has_met));
     }
 
-    /// Whether other writers interfered so that it is not known what stands now.
+    /// Returns whether other writers interfered, so that the result is not known.
     pub(crate) const fn is_contended(&self) -> bool {
         self.contended
     }
 
-    /// What became of the resources: their counts, and a reject for each that the database refused.
+    /// Returns what became of the resources: their counts, and a reject for each that the database refused.
     pub(crate) fn outcome(&self) -> (Summary, Vec<Reject>) {
         let mut summary = Summary::default();
         let mut rejects = Vec::new();
@@ -245,22 +245,22 @@ impl<'b> Replacement<'b> {
                 CommandAnswer::Written(outcomes),
             ) => {
                 for (&document, outcome) in documents.iter().zip(outcomes) {
-                    self.take_written(*place, document, outcome);
+                    self.on_written(*place, document, outcome);
                 }
             }
             (ReplacementCommand::Versions { place, documents }, CommandAnswer::Versions(found)) => {
                 for (&document, version) in documents.iter().zip(found) {
-                    self.take_version(*place, document, version);
+                    self.on_version(*place, document, version);
                 }
             }
             (ReplacementCommand::VersionsIn { documents, .. }, CommandAnswer::Versions(found)) => {
                 for (&document, version) in documents.iter().zip(found) {
-                    self.take_version_elsewhere(document, version);
+                    self.on_version_elsewhere(document, version);
                 }
             }
             (ReplacementCommand::Standing { place, documents }, CommandAnswer::Found(found)) => {
                 for (&document, found) in documents.iter().zip(found) {
-                    self.take_found(*place, document, found);
+                    self.on_found(*place, document, found);
                 }
             }
             (ReplacementCommand::FindTables { .. }, CommandAnswer::Tables(found)) => {
@@ -271,12 +271,7 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_found(
-        &mut self,
-        place: DocumentPlace<'b>,
-        document: BatchDocument,
-        found: Option<FoundDocument>,
-    ) {
+    fn on_found(&mut self, place: DocumentPlace<'b>, document: BatchDocument, found: Option<FoundDocument>) {
         *self.met.entry(place).or_default() |= found.is_some();
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         planned.found = AnchorState::Nothing;
@@ -285,8 +280,8 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// The stage has moved on by the time its answers arrive.
-    fn take_written(&mut self, place: DocumentPlace<'b>, document: BatchDocument, written: WriteOutcome) {
+    /// Enters what became of a write. The stage has moved on by the time its answers arrive.
+    fn on_written(&mut self, place: DocumentPlace<'b>, document: BatchDocument, written: WriteOutcome) {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         match written {
@@ -312,7 +307,7 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    fn take_version(&mut self, place: DocumentPlace<'b>, document: BatchDocument, version: Option<String>) {
+    fn on_version(&mut self, place: DocumentPlace<'b>, document: BatchDocument, version: Option<String>) {
         let stage = self.stage;
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         if stage == Stage::InsertAnchors {
@@ -324,11 +319,11 @@ impl<'b> Replacement<'b> {
         } else if planned.has_its_anchor_in(place) {
             planned.row = version;
         } else {
-            self.take_version_elsewhere(document, version);
+            self.on_version_elsewhere(document, version);
         }
     }
 
-    fn take_version_elsewhere(&mut self, document: BatchDocument, version: Option<String>) {
+    fn on_version_elsewhere(&mut self, document: BatchDocument, version: Option<String>) {
         let Some(planned) = self.resources.get_mut(document.resource()) else { return };
         planned.elsewhere = planned.elsewhere.take().max(version);
     }
@@ -354,7 +349,7 @@ impl<'b> Replacement<'b> {
         standing_in(samples)
     }
 
-    /// The rest of the anchors where the sample met documents.
+    /// Returns the rest of the anchors where the sample met documents.
     fn comparisons(&self) -> Vec<ReplacementCommand<'b>> {
         let mut rest = Documents::new();
         for (place, document) in self.anchors_to_compare() {
@@ -369,7 +364,7 @@ impl<'b> Replacement<'b> {
         standing_in(rest)
     }
 
-    /// The anchors that met a document without having been looked for.
+    /// Returns the anchors that met a document without having been looked for.
     fn comparisons_of_met(&self) -> Vec<ReplacementCommand<'b>> {
         let is_new = |document: &BatchDocument| {
             let planned = self.resources.get(document.resource());
@@ -381,7 +376,7 @@ impl<'b> Replacement<'b> {
         standing_in(met.filter(|(_, documents)| !documents.is_empty()).collect())
     }
 
-    /// The anchors that met a document, but for those that are unchanged or superseded.
+    /// Returns the anchors that met a document, but for those that are unchanged or superseded.
     fn replacing_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
         let mut next = std::mem::take(&mut self.next);
         for documents in next.values_mut() {
@@ -394,7 +389,7 @@ impl<'b> Replacement<'b> {
         replaces(next)
     }
 
-    /// The tombstones of the resources that the database refused.
+    /// Returns the tombstones of the resources that the database refused.
     fn burials(&mut self) -> Vec<ReplacementCommand<'b>> {
         let mut tombstones = Vec::new();
         for (resource, planned) in self.resources.iter_mut().enumerate() {
@@ -408,7 +403,7 @@ impl<'b> Replacement<'b> {
         replaces(Documents::from([(DocumentPlace::Tombstones, tombstones)]))
     }
 
-    /// The anchors that are documents with content, each with its place.
+    /// Returns the anchors that are documents with content, each with its place.
     fn anchors_to_compare(&self) -> impl Iterator<Item = (DocumentPlace<'b>, BatchDocument)> {
         self.open()
             .filter(|(_, planned)| matches!(planned.anchor, Anchor::Row(_) | Anchor::Archive))
@@ -428,7 +423,8 @@ impl<'b> Replacement<'b> {
         inserts(fresh)
     }
 
-    /// Rows are tried as inserts first, unless one is known to stand; tombstones are few and mostly replace.
+    /// Returns the first commands for anchors. Rows are tried as inserts first, unless one is known to stand;
+    /// tombstones are few and mostly replace.
     fn first_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
         let (mut fresh, mut standing) = (Documents::new(), Documents::new());
         for (index, planned) in self.open() {
@@ -446,7 +442,7 @@ impl<'b> Replacement<'b> {
         inserts(fresh)
     }
 
-    /// Who else has been at the keys of this batch.
+    /// Returns the commands that find other writers' versions of this batch's keys.
     fn looks(&self) -> Vec<ReplacementCommand<'b>> {
         let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<BatchDocument>>::new());
         for (index, planned) in self.standing() {
@@ -468,7 +464,7 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// The types for which it decides about what is written whether others have tables for them.
+    /// Returns the types whose writes depend on whether other catalogs have tables for them.
     fn questions_of_the_homeless(&self) -> Vec<ReplacementCommand<'b>> {
         let homeless = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
         find_tables(homeless.map(|(_, planned)| planned), true)
@@ -483,7 +479,7 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// The tables that are about to be filled.
+    /// Returns the tables that are about to be filled.
     fn notes(&self) -> Vec<ReplacementCommand<'b>> {
         let mut notes = BTreeSet::new();
         let mut last: Option<&Planned<'_>> = None;
@@ -502,13 +498,13 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// Where others can have anchors.
+    /// Returns the commands that find the tables in which other catalogs can have anchors.
     fn questions_before_the_look(&self) -> Vec<ReplacementCommand<'b>> {
         let anchored = self.standing().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
         find_tables(anchored.map(|(_, planned)| planned), true)
     }
 
-    /// For which types it must be known where rows can stand.
+    /// Returns the types whose tables must be known before rows are removed.
     fn questions_before_the_removals(&self) -> Vec<ReplacementCommand<'b>> {
         if self.contended {
             return Vec::new();
@@ -554,7 +550,7 @@ impl<'b> Replacement<'b> {
         vec![ReplacementCommand::Delete { place: DocumentPlace::Tombstones, removals }]
     }
 
-    /// The resources that nothing newer is known of, each with its index.
+    /// Returns the resources of which nothing newer is known, each with its index.
     fn standing(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
         let stands = |planned: &Planned<'_>| {
             planned.is_buried() || matches!(planned.verdict, Verdict::Stands | Verdict::Unchanged)
@@ -562,7 +558,7 @@ impl<'b> Replacement<'b> {
         self.resources.iter().enumerate().filter(move |(_, planned)| stands(planned))
     }
 
-    /// The resources that nothing has spoken against yet, each with its index.
+    /// Returns the resources that are not superseded or refused so far, each with its index.
     fn open(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
         self.resources.iter().enumerate().filter(|(_, planned)| matches!(planned.verdict, Verdict::Stands))
     }

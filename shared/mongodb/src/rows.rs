@@ -89,7 +89,7 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
-    /// A store in the connection's database; archived resources go into the database `archive`.
+    /// Returns a store in the connection's database; archived resources go into the database `archive`.
     #[must_use]
     pub fn new(connection: Connection, archive: &str) -> Self {
         let (archive, tombstones_seen, marks_seen) =
@@ -126,10 +126,10 @@ impl MongoStore {
         Self { sql_schemas: SchemaCache::new(is_on), ..self }
     }
 
-    /// Returns the same store with another policy. It is seen to in the collections of a batch before this process writes
-    /// there for the first time, and holds for what is in them already. An index that is missing in a collection of more
-    /// than [`MAX_DOCUMENTS_TO_INDEX`](crate::MAX_DOCUMENTS_TO_INDEX) documents is left to `flatfire index`. A store
-    /// changes nothing of this unless it is told to.
+    /// Returns the same store with another policy. It is seen to in the collections of a batch before this process
+    /// writes there for the first time, and holds for what is in them already. An index that is missing in a collection
+    /// of more than [`MAX_DOCUMENTS_TO_INDEX`](crate::MAX_DOCUMENTS_TO_INDEX) documents is left to `flatfire index`. A
+    /// store changes nothing of this unless it is told to.
     #[must_use]
     pub fn with_policy(self, policy: RetentionPolicy) -> Self {
         Self { expiry: TableExpiry::new(policy), ..self }
@@ -142,9 +142,9 @@ impl MongoStore {
         Self { retention: ArchiveRetention::new(retention), ..self }
     }
 
-    /// Returns the same store, which makes these indexes: those of an automatic table, of `_loads` and of `_rejects` before
-    /// it writes there for the first time, as long as the collection has at most [`MAX_DOCUMENTS_TO_INDEX`]. A store makes
-    /// none unless it is told to.
+    /// Returns the same store, which makes these indexes: those of an automatic table, of `_loads` and of `_rejects`
+    /// before it writes there for the first time, as long as the collection has at most [`MAX_DOCUMENTS_TO_INDEX`]. A
+    /// store makes none unless it is told to.
     #[must_use]
     pub fn with_indexes(self, indexes: Indexes) -> Self {
         Self { indexes: TableIndexes::new(indexes), ..self }
@@ -318,7 +318,7 @@ impl MongoStore {
         self.connection.run_write(self.database_of(place), body).await
     }
 
-    /// The versions that stand under the documents' `_id`s.
+    /// Returns the versions that stand under the documents' `_id`s.
     async fn versions(
         &self,
         batch: &WriteBatch,
@@ -335,7 +335,7 @@ impl MongoStore {
         Ok(documents.iter().map(|document| versions.get(document.id(batch)).cloned()).collect())
     }
 
-    /// What stands under the documents' `_id`s.
+    /// Returns what stands under the documents' `_id`s.
     async fn found(
         &self,
         batch: &WriteBatch,
@@ -414,7 +414,7 @@ impl MongoStore {
     }
 }
 
-/// The versions in an answer to a look, by `_id`.
+/// Returns the versions in an answer to a look, by `_id`.
 fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
     let version = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
         (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
@@ -423,7 +423,7 @@ fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
     first_batch(answer).filter_map(version).collect()
 }
 
-/// What an answer to a look found, by `_id`.
+/// Returns what an answer to a look found, by `_id`.
 fn contents_of(answer: BsonDocument) -> BTreeMap<String, FoundDocument> {
     let content = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
         (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => {

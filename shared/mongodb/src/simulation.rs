@@ -41,7 +41,7 @@ pub struct State {
     pub noted: BTreeSet<(String, String, RowKind)>,
 }
 
-/// The secret of the marks: this store tells it to nobody but tests.
+/// The secret of the marks: only tests see it.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
 /// A store whose tables are ordered maps.
@@ -111,18 +111,18 @@ impl SimulatedMongo {
         self.lock().state.tombstones.remove(&ErasureMarks::new(&SECRET).of_resource(key)).is_some()
     }
 
-    /// How many statements have run so far.
+    /// Returns how many statements have run so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.lock().operations
     }
 
-    /// A panic in another thread leaves whole statements behind, as a killed function does.
+    /// Locks the state. A panic in another thread leaves whole statements behind, as a killed function does.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One statement, with the fault that was asked for.
+    /// Runs one statement, with the fault that was asked for.
     fn statement<T>(&self, run: impl FnOnce(&mut State) -> T) -> Result<T, Interrupted> {
         let mut inner = self.lock();
         let number = inner.operations;
@@ -210,7 +210,7 @@ impl SimulatedMongo {
         }
     }
 
-    /// Other writers have their turn between any two commands, as they have with a database.
+    /// Runs a replacement. Other writers have their turn between any two commands, as they have with a database.
     async fn replace_rows(&self, batch: &WriteBatch) -> Result<(Summary, Vec<Reject>), Interrupted> {
         loop {
             let expectations = self.lock().expectations.clone();
@@ -302,7 +302,7 @@ impl State {
         self.collection(place).get(document.id(batch)).map(|document| version_of(document).to_owned())
     }
 
-    /// The version of a document, or of its resource's mark among the tombstones.
+    /// Returns the version of a document, or of its resource's mark among the tombstones.
     fn look(
         &mut self,
         batch: &WriteBatch,
@@ -313,7 +313,7 @@ impl State {
         standing.max(if place == DocumentPlace::Tombstones { self.mark(batch, document) } else { None })
     }
 
-    /// The version of the mark that keeps a document's resource out.
+    /// Returns the version of the mark that keeps a document's resource out.
     pub(super) fn mark(&self, batch: &WriteBatch, document: BatchDocument) -> Option<String> {
         let mark = ErasureMarks::new(&SECRET).of_resource(&document.write_of(batch)?.key);
         self.tombstones.get(&mark).map(|mark| version_of(mark).to_owned())
@@ -417,7 +417,7 @@ fn encoded(batch: &WriteBatch, document: BatchDocument) -> BsonDocument {
     parsed(writer)
 }
 
-/// The encoder's own bytes are BSON; its tests hold it to that.
+/// Parses the encoder's bytes; the tests of the encoder show that they are BSON.
 fn parsed(writer: BsonWriter) -> BsonDocument {
     bson::RawDocumentBuf::from_bytes(writer.into_bytes())
         .and_then(|document| BsonDocument::try_from(&document))
@@ -441,7 +441,7 @@ fn reading_of(reject: &BsonDocument) -> i64 {
     reject.get_i64(records::READING).unwrap_or_default()
 }
 
-/// What `$set` does with a dotted path: names in documents, positions in arrays.
+/// Does what `$set` does with a dotted path: names in documents, positions in arrays.
 /// Sets the cell at a path, or adds to the list there what it does not have.
 fn set(document: &mut BsonDocument, path: &str, adds: bool, key: &str) {
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));

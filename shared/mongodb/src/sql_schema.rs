@@ -49,7 +49,7 @@ fn aliases(types: FieldTypes) -> Vec<&'static str> {
 }
 
 fn of_aliases<'a>(aliases: impl IntoIterator<Item = &'a str>) -> FieldTypes {
-    let of_alias = |text: &str| FieldType::ALL.into_iter().find(|cell| alias(*cell) == text);
+    let of_alias = |text: &str| FieldType::ALL.iter().copied().find(|cell| alias(*cell) == text);
     aliases.into_iter().filter_map(of_alias).fold(FieldTypes::default(), FieldTypes::with)
 }
 
@@ -103,7 +103,7 @@ pub fn root_json_schema(root: &FieldSchema) -> Document {
     schema
 }
 
-/// The types stand in an array even where there is one, so that a writer can add to it.
+/// Returns the schema as JSON. The types stand in an array even where there is one, so that a writer can add to it.
 fn json_schema(field: &FieldSchema) -> Document {
     let mut schema = Document::new();
     if !field.types.is_empty() {
@@ -119,7 +119,7 @@ fn json_schema(field: &FieldSchema) -> Document {
     schema
 }
 
-/// A schema has texts, numbers, lists and documents.
+/// Returns a value of a schema as JSON: a text, number, list or document.
 fn json(document: Document) -> Json {
     document.into_iter().map(|(name, value)| (name, json_of(value))).collect()
 }
@@ -325,7 +325,7 @@ pub(crate) fn schemas_of(batch: &WriteBatch) -> BTreeMap<String, FieldSchema> {
     schemas
 }
 
-/// The fields that every row has beside its cells.
+/// Returns the fields that every row has beside its cells.
 fn provenance(is_versioned: bool) -> FieldSchema {
     let mut root = FieldSchema::default();
     for name in ["_id", "_version", "_load"] {
@@ -370,7 +370,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// A cell that waits for a key is not written; a completion writes it.
+    /// Adds the cells of a record. A cell that waits for a key is not written; a completion writes it.
     fn record(&mut self, cells: Cells<'_>) {
         for (column, value) in cells {
             if !matches!(value, Value::Pending(_)) {

@@ -27,7 +27,7 @@ const TRANSIENT_LABELS: [&str; 2] = [RETRYABLE_WRITE, "TransientTransactionError
 const RETRYABLE_WRITE: &str = "RetryableWriteError";
 
 impl Trouble {
-    /// What a server's error code means. Codes that are not known here are tried again: if that does not help,
+    /// Returns what a server's error code means. Codes that are not known here are tried again: if that does not help,
     /// the object ends in the dead-letter queue with the code.
     pub(crate) fn of_code(code: i32) -> Self {
         match code {
@@ -41,7 +41,7 @@ impl Trouble {
         }
     }
 
-    /// What a failure of the driver means.
+    /// Returns what a failure of the driver means.
     pub(crate) fn of_error(error: &Error) -> Self {
         if TRANSIENT_LABELS.iter().any(|label| error.contains_label(label)) {
             return Self::Transient(command_code(error).map_or_else(|| "network".to_owned(), named));

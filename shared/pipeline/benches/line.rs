@@ -28,7 +28,7 @@ use serde_json::Value;
 /// What is pushed at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// The resources of a folder, one a line.
+/// Returns the resources of a folder, one a line.
 fn folder(path: &str) -> Option<Vec<u8>> {
     let mut paths: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path))
         .ok()?
@@ -80,7 +80,7 @@ fn to_bson(bytes: &[u8], catalog: &Arc<Catalog>, object: &Arc<ObjectRef>, writer
     let mut documents = 0;
     let mut drain = |decoder: &mut Decoder, assembler: &mut Assembler, last: bool| {
         while let Some(frame) = decoder.next() {
-            assembler.take(&frame);
+            assembler.add_frame(&frame);
             if assembler.is_full() {
                 documents += encode(assembler, writer);
             }
@@ -115,7 +115,7 @@ fn records_to_bson(records: &[&[u8]], assembler: &mut Assembler, writer: &mut Bs
     let mut documents = 0;
     for (ordinal, &bytes) in (0..).zip(records) {
         let place = FramePlace { ordinal, offset: 0, length: bytes.len() as u64, line: ordinal + 1 };
-        assembler.take(&Frame::Resource { place, bytes });
+        assembler.add_frame(&Frame::Resource { place, bytes });
         if assembler.is_full() {
             documents += encode(assembler, writer);
         }

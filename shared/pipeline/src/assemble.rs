@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use flatten::catalog::{Catalog, Flattened, ResourceFlattener};
+use flatten::catalog::{Catalog, CatalogFlattener, Flattened};
 use flatten::defect::{Defect, DefectCode};
 use flatten::dictionary::Dictionary;
 use flatten::json::{Limits, Node, Tape};
@@ -67,45 +67,73 @@ impl Default for BatchLimits {
 
 /// The assembler of one object.
 pub struct Assembler {
+    facts: ObjectFacts,
+    flattener: CatalogFlattener,
+    /// Hashes contents to find unchanged resources; `None` where rows are only printed.
+    hasher: Option<ContentHasher>,
+    tape: Tape,
+    out: BatchBuilder,
+    position: ReadPosition,
+    current: CurrentFrame,
+    bundle: OpenBundle,
+    /// What earlier Bundles still have to write.
+    closing: VecDeque<Closing>,
+    /// Whether a temporary file could not be written or read: something is missing.
+    disk_failed: bool,
+    /// How often each check has failed.
+    checks: BTreeMap<String, u64>,
+    manifests: u64,
+    /// Whether what is read was written by an earlier attempt.
+    is_passing: bool,
+}
+
+/// What all records of the object share.
+struct ObjectFacts {
     object: Arc<ObjectRef>,
     /// What the versions of all its records share.
     order: ObjectOrder,
-    flattener: ResourceFlattener,
-    /// What says whether a resource is unchanged, where rows are kept.
-    hasher: Option<ContentHasher>,
-    limits: BatchLimits,
-    tape: Tape,
+    edition: u32,
+    /// The number of the reading, see [`Load::reading`](crate::ledger::Load::reading).
+    reading: u32,
+    /// When the attempt began.
+    begun: i64,
+}
+
+/// The batch at hand, and what follows it.
+struct BatchBuilder {
     batch: WriteBatch,
-    /// How many resources the batch before this one had, as long as this one has none: it mostly gets as many.
-    room: Option<usize>,
-    batch_bytes: usize,
+    limits: BatchLimits,
+    /// The size of what the batch holds beside its rows.
+    bytes: usize,
+    /// The number of resources in the previous batch, until this one has its first: the room to reserve.
+    expected_resources: Option<usize>,
     reject_room: RejectRoom,
+    /// Completions of rows of earlier batches.
+    completions: Vec<Completion>,
+}
+
+/// How far the object is read.
+#[derive(Default)]
+struct ReadPosition {
+    /// How many records were read.
     records: u64,
     /// Records before this ordinal are durable since an earlier attempt.
     first: u64,
-    /// Offset and ordinal of the first record that has not been taken.
+    /// Offset and ordinal of the first record that was not read.
     next: (u64, u64),
-    bundle: OpenBundle,
-    /// What is left of the Bundles before.
-    closing: VecDeque<Closing>,
+}
+
+/// The frame at hand.
+#[derive(Default)]
+struct CurrentFrame {
     /// What the entry at hand says about its record.
     entry: EntryFacts,
     /// The version of the next record, where it is known already.
-    given: Option<Version>,
-    /// Records of the frame at hand so far.
+    version: Option<Version>,
+    /// Records of the frame so far.
     inside: u64,
     /// The place of the current record, if its text is not a part of its frame: a Bundle's own fields are put together.
     stands_at: Option<FramePlace>,
-    ready: Vec<Completion>,
-    /// Whether a temporary file could not be written or read: something is missing.
-    disk_failed: bool,
-    checks: BTreeMap<String, u64>,
-    manifests: u64,
-    edition: u32,
-    reading: u32,
-    begun: i64,
-    /// Whether what is read was written by an earlier attempt.
-    is_passing: bool,
     /// Whether a Bundle is read that stands inside a record.
     is_nested: bool,
 }
@@ -133,93 +161,88 @@ impl Assembler {
     #[must_use]
     pub fn new(object: Arc<ObjectRef>, catalog: Arc<Catalog>, limits: BatchLimits) -> Self {
         Self {
-            order: ObjectOrder::of(&object),
-            object,
-            hasher: (!catalog.is_for_rows_only()).then(|| ContentHasher::new(catalog.version())),
-            flattener: ResourceFlattener::new(catalog),
-            limits,
+            facts: ObjectFacts { order: ObjectOrder::of(&object), object, edition: 0, reading: 0, begun: 0 },
+            hasher: (!catalog.is_for_rows_only()).then(|| ContentHasher::new(catalog.fingerprint())),
+            flattener: CatalogFlattener::new(catalog),
             tape: Tape::default(),
-            batch: WriteBatch::default(),
-            room: Some(0),
-            batch_bytes: 0,
-            reject_room: RejectRoom::default(),
-            records: 0,
-            first: 0,
-            next: (0, 0),
+            out: BatchBuilder {
+                batch: WriteBatch::default(),
+                limits,
+                bytes: 0,
+                expected_resources: Some(0),
+                reject_room: RejectRoom::default(),
+                completions: Vec::new(),
+            },
+            position: ReadPosition::default(),
+            current: CurrentFrame::default(),
             bundle: OpenBundle::default(),
             closing: VecDeque::new(),
-            entry: EntryFacts::default(),
-            given: None,
-            inside: 0,
-            stands_at: None,
-            ready: Vec::new(),
             disk_failed: false,
             checks: BTreeMap::new(),
             manifests: 0,
-            edition: 0,
-            reading: 0,
-            begun: 0,
             is_passing: false,
-            is_nested: false,
         }
     }
 
     /// Sets the edition of the versions.
     #[must_use]
-    pub fn in_edition(self, edition: u32) -> Self {
-        Self { edition, ..self }
+    pub fn in_edition(mut self, edition: u32) -> Self {
+        self.facts.edition = edition;
+        self
     }
 
     /// Sets the reading of the rejects, and when the attempt began, in milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
-    pub fn in_reading(self, reading: u32, begun: i64) -> Self {
-        Self { reading, begun, ..self }
+    pub fn in_reading(mut self, reading: u32, begun: i64) -> Self {
+        (self.facts.reading, self.facts.begun) = (reading, begun);
+        self
     }
 
     /// Gives the next record this version: a record that is read alone does not know its Bundle.
     #[must_use]
-    pub fn with_version(self, version: Option<Version>) -> Self {
-        Self { given: version, ..self }
+    pub fn with_version(mut self, version: Option<Version>) -> Self {
+        self.current.version = version;
+        self
     }
 
     /// Goes on where an earlier attempt stopped, after so many records and rejects.
     pub fn resume_from(&mut self, ordinal: u64, records: u64, rejects: u64) {
-        self.first = ordinal;
-        self.records = records;
-        self.reject_room = RejectRoom::after(rejects);
+        self.position.first = ordinal;
+        self.position.records = records;
+        self.out.reject_room = RejectRoom::after(rejects);
     }
 
-    /// Takes a frame. Everything in it is in the batch afterwards, one way or another.
-    pub fn take(&mut self, frame: &Frame<'_>) {
+    /// Adds a frame: its records go into the batch as rows, deletions, archived resources or rejects.
+    pub fn add_frame(&mut self, frame: &Frame<'_>) {
         let FramePlace { ordinal, offset, length, .. } = frame.place();
-        self.next = (offset + length, ordinal + 1);
-        self.inside = 0;
+        self.position.next = (offset + length, ordinal + 1);
+        self.current.inside = 0;
         self.come_to(frame);
-        if ordinal < self.first { self.pass(frame) } else { self.read(frame) }
+        if ordinal < self.position.first { self.pass(frame) } else { self.read(frame) }
     }
 
-    /// Takes a line of NDJSON if it is a frame by itself: one JSON object that says first that it is a resource, and no
+    /// Adds a line of NDJSON if it is a frame by itself: one JSON object that says first that it is a resource, and no
     /// Bundle. Returns false, and has done nothing, if it is not: then the decoder says which frames stand there.
-    pub fn take_line(&mut self, place: FramePlace, bytes: &[u8]) -> bool {
-        if place.ordinal < self.first {
+    pub fn add_line(&mut self, place: FramePlace, bytes: &[u8]) -> bool {
+        if place.ordinal < self.position.first {
             return false;
         }
         let mut tape = mem::take(&mut self.tape);
         let document = tape.parse(bytes, RESOURCE).ok();
         let document = document.filter(|document| begins_resource(document.root()));
         if let Some(document) = &document {
-            self.next = (place.offset + place.length, place.ordinal + 1);
-            self.inside = 0;
+            self.position.next = (place.offset + place.length, place.ordinal + 1);
+            self.current.inside = 0;
             self.come_to(&Frame::Resource { place, bytes });
             self.resource(place, document.root(), Urls::default());
         }
-        let is_taken = document.is_some();
+        let is_resource = document.is_some();
         self.tape = tape;
-        is_taken
+        is_resource
     }
 
-    /// Takes a resource alone, under the key that it had in its object: nothing in it is a record of its own.
-    pub fn take_single(&mut self, place: FramePlace, key: &str, bytes: &[u8]) {
+    /// Adds a resource alone, under the key that it had in its object: nothing in it is a record of its own.
+    pub fn add_single(&mut self, place: FramePlace, key: &str, bytes: &[u8]) {
         self.parsed(place, bytes, RESOURCE, |this, node| match Resource::read(node) {
             Ok(resource) => this.flatten_as(key.to_owned(), place, &resource),
             Err(defect) => this.defective(place, node, None, defect),
@@ -230,17 +253,17 @@ impl Assembler {
     /// others refer to them.
     fn pass(&mut self, frame: &Frame<'_>) {
         if matches!(frame, Frame::Entry { .. } | Frame::BundleEnd { .. }) {
-            let (records, checks) = (self.records, mem::take(&mut self.checks));
+            let (records, checks) = (self.position.records, mem::take(&mut self.checks));
             self.is_passing = true;
             self.read(frame);
             self.is_passing = false;
-            (self.records, self.checks) = (records, checks);
-            self.batch.rows.clear();
-            self.batch.resources.clear();
-            self.batch.rejects.clear();
-            self.batch.unstored = Unstored::default();
-            self.batch_bytes = 0;
-            self.ready.clear();
+            (self.position.records, self.checks) = (records, checks);
+            self.out.batch.rows.clear();
+            self.out.batch.resources.clear();
+            self.out.batch.rejects.clear();
+            self.out.batch.unstored = Unstored::default();
+            self.out.bytes = 0;
+            self.out.completions.clear();
             // What waited for a Bundle's end was written with it.
             self.closing.clear();
         }
@@ -270,24 +293,24 @@ impl Assembler {
     /// Returns whether the batch should be handed on.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.batch.rows.bytes() + self.batch_bytes >= self.limits.bytes
-            || self.batch.resources.len() + self.batch.rejects.len() >= self.limits.resources
+        self.out.batch.rows.bytes() + self.out.bytes >= self.out.limits.bytes
+            || self.out.batch.resources.len() + self.out.batch.rejects.len() >= self.out.limits.resources
     }
 
     /// Returns the batch so far, if there is anything in it.
     pub fn take_batch(&mut self) -> Option<WriteBatch> {
-        let WriteBatch { resources, rejects, unstored, manifests, .. } = &self.batch;
+        let WriteBatch { resources, rejects, unstored, manifests, .. } = &self.out.batch;
         if resources.is_empty() && rejects.is_empty() && unstored.is_empty() && manifests.is_empty() {
             return None;
         }
-        self.batch.names = self.flattener.names();
-        self.flattener.count(&self.batch.rows);
-        self.batch.reading = self.reading;
-        self.batch.begun = self.begun;
-        self.batch.room = self.reject_room.clone();
-        self.batch_bytes = 0;
-        self.room = Some(self.batch.resources.len());
-        let batch = mem::take(&mut self.batch);
+        self.out.batch.names = self.flattener.names();
+        self.flattener.count(&self.out.batch.rows);
+        self.out.batch.reading = self.facts.reading;
+        self.out.batch.begun = self.facts.begun;
+        self.out.batch.room = self.out.reject_room.clone();
+        self.out.bytes = 0;
+        self.out.expected_resources = Some(self.out.batch.resources.len());
+        let batch = mem::take(&mut self.out.batch);
         self.flattener.begin_batch();
         Some(batch)
     }
@@ -311,7 +334,7 @@ impl Assembler {
         self.flattener.take_dictionary()
     }
 
-    /// Ends the assembler once everything was taken; what it has learned of the catalog's names serves the next.
+    /// Ends the assembler once its batches were taken, and keeps its caches for the next one.
     pub fn rest(self) {
         self.flattener.recycle();
     }
@@ -329,12 +352,12 @@ impl Assembler {
     /// Completions of rows that stand in batches handed out before: they may be written only after those.
     #[must_use]
     pub fn completions(&self) -> usize {
-        self.ready.len()
+        self.out.completions.len()
     }
 
     /// Returns the completions so far, as a batch of their own.
     pub fn take_completions(&mut self) -> Option<WriteBatch> {
-        let completions = mem::take(&mut self.ready);
+        let completions = mem::take(&mut self.out.completions);
         (!completions.is_empty()).then(|| WriteBatch { completions, ..WriteBatch::default() })
     }
 
@@ -347,13 +370,13 @@ impl Assembler {
     /// Returns the records read so far: resources, deletions, and what was set aside.
     #[must_use]
     pub const fn records(&self) -> u64 {
-        self.records
+        self.position.records
     }
 
-    /// Returns offset and ordinal of the first record that has not been taken.
+    /// Returns offset and ordinal of the first record that was not read.
     #[must_use]
     pub const fn next_record(&self) -> (u64, u64) {
-        self.next
+        self.position.next
     }
 
     /// Parses a frame's bytes and does something with its root.
@@ -375,21 +398,25 @@ impl Assembler {
         self.tape = tape;
     }
 
-    /// Takes a manifest, which is no record.
+    /// Adds a manifest, which is not a record.
     fn manifest(&mut self, place: FramePlace, node: Node<'_>) {
         self.manifests += 1;
         if self.manifests > MAX_MANIFESTS_OF_OBJECT {
             return;
         }
-        let version = self.order.version(self.order.time(None).nanoseconds, Position::new(place.ordinal, 0));
+        let version = self
+            .facts
+            .order
+            .version(self.facts.order.time(None).nanoseconds, Position::new(place.ordinal, 0));
         let type_name = |name: &str| self.flattener.type_name(name).to_string();
-        let manifest = manifest::read(node, &self.object, version.in_edition(self.edition), type_name);
+        let manifest =
+            manifest::read(node, &self.facts.object, version.in_edition(self.facts.edition), type_name);
         let bytes = manifest.files.iter().map(|file| size_of::<ExpectedFile>() + file.name.len());
-        self.batch_bytes += bytes.sum::<usize>();
-        self.batch.manifests.push(manifest);
+        self.out.bytes += bytes.sum::<usize>();
+        self.out.batch.manifests.push(manifest);
     }
 
-    /// Takes one resource as a record of its own.
+    /// Adds one resource as a record.
     fn resource(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
         // Before anything else is asked of it: what is wrong with a Bundle does not matter to its entries.
         let is_bundle = node.get("resourceType").is_some_and(|name| name.is("Bundle"));
@@ -436,36 +463,36 @@ impl Assembler {
         }
     }
 
-    /// Remembers the key of an entry, and answers what has waited for it.
+    /// Remembers the key of an entry, and completes the cells that waited for it.
     fn link(&mut self, full_url: &str, key: &str) {
         let OpenBundle { references, .. } = &mut self.bundle;
-        for answer in references.insert(full_url, key, &self.order, self.edition) {
+        for answer in references.insert(full_url, key, &self.facts.order, self.facts.edition) {
             self.answered(answer);
         }
     }
 
-    /// Makes the rows of a resource, or what else becomes of it.
+    /// Flattens a resource and adds the outcome to the batch.
     fn flatten_as(&mut self, key: String, place: FramePlace, resource: &Resource<'_>) {
         self.make_room();
         let source = self.source(place, resource.node());
-        let version = match self.given.take() {
-            Some(version) => version.in_edition(self.edition),
+        let version = match self.current.version.take() {
+            Some(version) => version.in_edition(self.facts.edition),
             None => self.version_of(resource.node(), place.ordinal),
         };
-        let (rows_before, pendings_before) = (self.batch.rows.len(), self.batch.rows.pending_cells());
+        let (rows_before, pendings_before) = (self.out.batch.rows.len(), self.out.batch.rows.pending_cells());
         let links = &self.bundle.references.links;
         let hasher = self.hasher.as_ref();
         let hash = hasher.and_then(|hasher| hasher.hash(&key, resource.node(), links));
-        let outcome = self.flattener.flatten(resource, &key, links, &mut self.batch.rows);
+        let outcome = self.flattener.flatten(resource, &key, links, &mut self.out.batch.rows);
         if let Ok(Flattened::KeyComesLater) = outcome {
-            let place = self.stands_at.unwrap_or_else(|| within(place, resource.node()));
+            let place = self.current.stands_at.unwrap_or_else(|| within(place, resource.node()));
             let held =
                 HeldResource { place, version: version.as_str(), key: &key, text: resource.node().raw() };
             return self.bundle.held.hold(&held, resource.node(), links);
         }
-        if self.batch.rows.pending_cells() > pendings_before {
-            let (names, rows) = (self.flattener.names(), rows_before..self.batch.rows.len());
-            self.bundle.references.remember(&names, &self.batch.rows, rows, &version);
+        if self.out.batch.rows.pending_cells() > pendings_before {
+            let (names, rows) = (self.flattener.names(), rows_before..self.out.batch.rows.len());
+            self.bundle.references.remember(&names, &self.out.batch.rows, rows, &version);
         }
         self.enter_outcome(
             Record { key, version, source, hash, frame: place },
@@ -476,13 +503,13 @@ impl Assembler {
     }
 
     fn make_room(&mut self) {
-        if let Some(resources) = self.room.take() {
-            self.batch.rows = self.flattener.rows_pool().rows();
-            self.batch.resources.reserve(resources);
+        if let Some(resources) = self.out.expected_resources.take() {
+            self.out.batch.rows = self.flattener.rows_pool().rows();
+            self.out.batch.resources.reserve(resources);
         }
     }
 
-    /// Puts into the batch what became of a resource whose rows begin at `rows_before`.
+    /// Adds the outcome of a resource whose rows begin at `rows_before` to the batch.
     fn enter_outcome(
         &mut self,
         record: Record,
@@ -498,17 +525,17 @@ impl Assembler {
                 for (view, defect) in defects {
                     self.view_defect(&record, view, defect);
                 }
-                self.push(record, resource, Fate::Rows(rows_before..self.batch.rows.len()));
+                self.push(record, resource, Fate::Rows(rows_before..self.out.batch.rows.len()));
             }
             Ok(Flattened::Archived) => {
                 let text = without_parameters(resource.node()).into_bytes();
-                self.batch_bytes += text.len();
+                self.out.bytes += text.len();
                 self.push(record, resource, Fate::Archived(text));
             }
             // Links are open in a Bundle only, and a resource of a Bundle is held.
             Ok(Flattened::KeyComesLater) => {}
             Err(defect) => {
-                self.given = Some(Version::from_token(record.version.as_str()));
+                self.current.version = Some(Version::from_token(record.version.as_str()));
                 self.defective(record.frame, resource.node(), Some(record.key), defect);
             }
         }
@@ -518,18 +545,26 @@ impl Assembler {
         let Record { key, version, source, hash, .. } = record;
         let resource_type = self.flattener.type_name(resource.resource_type());
         let tables = self.flattener.tables(&resource_type);
-        self.records += 1;
-        self.batch_bytes += size_of::<ResourceWrite>() + 2 * key.len() + version.as_str().len();
-        self.batch.resources.push(ResourceWrite { key, resource_type, version, source, hash, tables, fate });
+        self.position.records += 1;
+        self.out.bytes += size_of::<ResourceWrite>() + 2 * key.len() + version.as_str().len();
+        self.out.batch.resources.push(ResourceWrite {
+            key,
+            resource_type,
+            version,
+            source,
+            hash,
+            tables,
+            fate,
+        });
     }
 
     fn source(&self, place: FramePlace, node: Node<'_>) -> Source {
-        self.source_at(self.stands_at.unwrap_or_else(|| within(place, node)))
+        self.source_at(self.current.stands_at.unwrap_or_else(|| within(place, node)))
     }
 
     fn source_at(&self, place: FramePlace) -> Source {
         let FramePlace { ordinal, offset, length, line } = place;
-        Source { object: Arc::clone(&self.object), ordinal, offset, length, line }
+        Source { object: Arc::clone(&self.facts.object), ordinal, offset, length, line }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use crate::ledger::Status;
 use crate::listing::ListedVersion;
@@ -11,7 +12,7 @@ use crate::store::admin::{Admin, LoadOutline};
 
 /// The status of a load now: a status of the ledger, or stuck. The better ones come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LoadState {
+pub enum CurrentStatus {
     /// Everything is in the tables.
     Done,
     /// Everything but rejects is.
@@ -34,13 +35,13 @@ pub enum LoadState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownLoad {
     /// Its status.
-    pub state: LoadState,
+    pub state: CurrentStatus,
     /// What its first notification stated to order versions of equal times.
     pub sequencer: Option<String>,
 }
 
 /// What became of an object version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "lowercase")]
 pub enum AuditVerdict {
     /// Everything is in.
@@ -68,25 +69,15 @@ pub type VerdictCounts = BTreeMap<AuditVerdict, u64>;
 
 impl AuditVerdict {
     /// All of them, in the order of the columns.
-    pub const ALL: [Self; 9] = [
-        Self::Done,
-        Self::Partial,
-        Self::Superseded,
-        Self::Missing,
-        Self::Stuck,
-        Self::Failed,
-        Self::Refused,
-        Self::Running,
-        Self::Gone,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the verdict on a version. What S3 lists now cannot be gone: it was announced under a name by which it
     /// cannot be read any more.
     #[must_use]
-    pub fn of(state: Option<LoadState>, is_listed_now: bool) -> Self {
+    pub fn of(state: Option<CurrentStatus>, is_listed_now: bool) -> Self {
         match state {
             None => Self::Missing,
-            Some(LoadState::Gone) if is_listed_now => Self::Missing,
+            Some(CurrentStatus::Gone) if is_listed_now => Self::Missing,
             Some(state) => state.into(),
         }
     }
@@ -129,17 +120,17 @@ impl AuditVerdict {
     }
 }
 
-impl From<LoadState> for AuditVerdict {
-    fn from(state: LoadState) -> Self {
+impl From<CurrentStatus> for AuditVerdict {
+    fn from(state: CurrentStatus) -> Self {
         match state {
-            LoadState::Stuck => Self::Stuck,
-            LoadState::Done => Self::Done,
-            LoadState::Partial => Self::Partial,
-            LoadState::Superseded => Self::Superseded,
-            LoadState::Refused => Self::Refused,
-            LoadState::Running => Self::Running,
-            LoadState::Failed => Self::Failed,
-            LoadState::Gone => Self::Gone,
+            CurrentStatus::Stuck => Self::Stuck,
+            CurrentStatus::Done => Self::Done,
+            CurrentStatus::Partial => Self::Partial,
+            CurrentStatus::Superseded => Self::Superseded,
+            CurrentStatus::Refused => Self::Refused,
+            CurrentStatus::Running => Self::Running,
+            CurrentStatus::Failed => Self::Failed,
+            CurrentStatus::Gone => Self::Gone,
         }
     }
 }
@@ -165,14 +156,14 @@ pub async fn known_loads(
 impl From<LoadOutline> for KnownLoad {
     fn from(LoadOutline { status, is_stuck, sequencer }: LoadOutline) -> Self {
         let state = match status {
-            Status::Running if is_stuck => LoadState::Stuck,
-            Status::Running => LoadState::Running,
-            Status::Done => LoadState::Done,
-            Status::Partial => LoadState::Partial,
-            Status::Failed => LoadState::Failed,
-            Status::Superseded => LoadState::Superseded,
-            Status::Gone => LoadState::Gone,
-            Status::Refused => LoadState::Refused,
+            Status::Running if is_stuck => CurrentStatus::Stuck,
+            Status::Running => CurrentStatus::Running,
+            Status::Done => CurrentStatus::Done,
+            Status::Partial => CurrentStatus::Partial,
+            Status::Failed => CurrentStatus::Failed,
+            Status::Superseded => CurrentStatus::Superseded,
+            Status::Gone => CurrentStatus::Gone,
+            Status::Refused => CurrentStatus::Refused,
         };
         Self { state, sequencer }
     }

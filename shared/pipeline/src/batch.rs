@@ -35,8 +35,8 @@ pub struct WriteBatch {
     pub room: RejectRoom,
     /// Their reading of the object: the number of the attempt that began it at the first byte.
     pub reading: u32,
-    /// When the attempt began that read them, in milliseconds since 1970-01-01T00:00:00Z: from then on rejects and records
-    /// of exports are kept.
+    /// When the attempt began that read them, in milliseconds since 1970-01-01T00:00:00Z: from then on rejects and
+    /// records of exports are kept.
     pub begun: i64,
 }
 
@@ -93,7 +93,7 @@ impl WriteBatch {
     /// room.
     #[must_use]
     pub fn rejects_to_store<'a>(&'a self, refused: &'a [Reject]) -> Vec<&'a Reject> {
-        self.rejects.iter().chain(refused.iter().filter(|_| self.room.take())).collect()
+        self.rejects.iter().chain(refused.iter().filter(|_| self.room.claim())).collect()
     }
 
     /// Counts the rejects of the batch and of the store, stored or not. Those of a view leave their resource loaded.
@@ -156,9 +156,9 @@ impl RejectRoom {
         Self(Arc::new(AtomicU64::new(MAX_REJECTS.saturating_sub(stored))))
     }
 
-    /// Takes the room of one; `false`: there is none left.
+    /// Claims room for one reject. Returns `false` if there is none left.
     #[must_use]
-    pub fn take(&self) -> bool {
+    pub fn claim(&self) -> bool {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 }
@@ -181,7 +181,7 @@ pub struct ResourceWrite {
     pub version: Version,
     /// Its place in the object.
     pub source: Source,
-    /// What its rows follow from; `None` where they are not complete yet, and where there are none.
+    /// A hash of everything that its rows depend on; `None` while rows are incomplete, and without rows.
     pub hash: Option<ContentHash>,
     /// Every table that can hold rows of this resource: rows that a newer version no longer has go away there.
     pub tables: Arc<[String]>,
@@ -190,7 +190,7 @@ pub struct ResourceWrite {
 }
 
 impl ResourceWrite {
-    /// Returns the type as the resource says it, which nobody else need know.
+    /// Returns the type as the resource says it, which may be unknown to FHIR.
     #[must_use]
     pub fn own_type(&self) -> &str {
         self.key.split('/').next().unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Is a Bulk Data export complete? Manifests say what was sent, the ledger says what is in.
 //!
 //! Nothing is kept but what manifests say, so nothing needs to change when a file arrives: the answer is worked out when
-//! somebody asks. [`reports`] reads a store, [`Exports`] has the rules.
+//! a caller asks. [`reports`] reads a store, [`Exports`] has the rules.
 
 mod report;
 mod state;
@@ -23,8 +23,8 @@ pub const MAX_FILES: usize = 2_000_000;
 
 /// Returns the state of every export at a moment, in milliseconds since 1970-01-01T00:00:00Z, the latest first.
 ///
-/// Reads the loads below the folders of all manifests, and of a whole bucket where none of an export's files lies in the
-/// folder of its manifest.
+/// Reads the loads below the folders of all manifests, and of a whole bucket where none of an export's files lies in
+/// the folder of its manifest.
 ///
 /// # Errors
 /// When the store fails.

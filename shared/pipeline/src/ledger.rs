@@ -35,7 +35,7 @@ pub struct Left {
 
 /// The catalog of a load whose parts were made under several catalogs.
 pub const MIXED_CATALOGS: &str = "mixed";
-/// How often a change is tried before it is given up: every miss means that somebody else succeeded.
+/// How often a change is tried before it is given up: every miss means that another process succeeded.
 const MAX_MISSES: usize = 20;
 /// The most loads that [`Ledger::list`] gives: they fit into one answer of the database.
 const MAX_LISTED: u32 = 1_000;

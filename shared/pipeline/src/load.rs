@@ -4,7 +4,7 @@ mod deadline;
 mod ends;
 mod lease;
 mod pipeline;
-mod reading;
+mod read;
 mod survey;
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub use deadline::Deadline;
 pub use pipeline::{Pipeline, PipelineLimits, Progress};
 
 use deadline::Limit;
-use ends::{Beginning, CheckpointNotes, End, Ended, Generation};
+use ends::{Beginning, CheckpointNotes, Generation, ReadEnd, ReadReport};
 
 /// The attempt: who asks, its deadline, its progress.
 pub struct Job<'a> {
@@ -55,9 +55,9 @@ pub struct Loaded {
     pub summary: Summary,
 }
 
-/// How the reading of an object ended.
+/// How the work on an object ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
+pub enum ReadOutcome {
     /// Everything in it is durable.
     Whole(Summary),
     /// The deadline came; everything before the checkpoint is durable.
@@ -182,24 +182,26 @@ impl Pipeline {
             is_last: past.stalls + 1 >= MOST_STALLS,
             notes: Some(CheckpointNotes { ledger, id, attempt, clock: job.clock }),
         };
-        let ended = reading::read(self, object, beginning, job.progress).await;
+        let ended = read::read(self, object, beginning, job.progress).await;
         self.tell(run, ended).await
     }
 
-    /// Tells the ledger how a reading ended.
-    async fn tell(&self, run: &BegunAttempt<'_>, ended: Ended) -> Result<Loaded, Interrupted> {
+    /// Tells the ledger how an attempt ended.
+    async fn tell(&self, run: &BegunAttempt<'_>, ended: ReadReport) -> Result<Loaded, Interrupted> {
         let &BegunAttempt { ledger, limit, attempt, clock, .. } = run;
-        let Ended { end, columns, part, has_written, has_manifest, created } = ended;
+        let ReadReport { end, columns, part, has_written, has_manifest, created } = ended;
         let (id, now) = (run.id.as_str(), clock());
         let filled = FilledColumns { load: id, attempt, part, columns: &columns, now };
         let stop = if limit.is_cancelled() { Interrupted::Cancelled } else { Interrupted::Deadline };
         let left = Left { has_written, has_stalled: false };
         let (status, summary, problem) = match end {
-            Ok(End::Whole(summary)) => match self.complete(run, ledger.fill(&filled).await, summary).await {
-                Ok(summary) => (status_of(&summary), summary, has_manifest.then_some(MANIFEST)),
-                Err(interrupted) => return release(run, interrupted, left).await,
-            },
-            Ok(End::Stopped(mut checkpoint)) => {
+            Ok(ReadEnd::Whole(summary)) => {
+                match self.complete(run, ledger.fill(&filled).await, summary).await {
+                    Ok(summary) => (status_of(&summary), summary, has_manifest.then_some(MANIFEST)),
+                    Err(interrupted) => return release(run, interrupted, left).await,
+                }
+            }
+            Ok(ReadEnd::Stopped(mut checkpoint)) => {
                 let noted = async {
                     checkpoint.summary.drift += ledger.fill(&filled).await?;
                     ledger.checkpoint(id, attempt, &checkpoint).await
@@ -207,7 +209,7 @@ impl Pipeline {
                 let by = noted.await.err().unwrap_or(stop);
                 return release(run, by, left).await;
             }
-            Ok(End::Abandoned(checkpoint)) => {
+            Ok(ReadEnd::Abandoned(checkpoint)) => {
                 // The checkpoint comes first: the database is slow, and the dictionary may lack entries.
                 let interruption = Interruption { by: &stop, at: now };
                 if ledger.abandon(id, attempt, checkpoint.as_ref(), interruption).await.is_ok() {
@@ -215,15 +217,15 @@ impl Pipeline {
                 }
                 return Err(stop);
             }
-            Ok(End::Stalled { had_time }) => {
+            Ok(ReadEnd::Stalled { had_time }) => {
                 return release(run, stop, Left { has_stalled: had_time, ..left }).await;
             }
-            Ok(End::Gone) => match run.past.settled.clone() {
+            Ok(ReadEnd::Gone) => match run.past.settled.clone() {
                 Some((status, summary)) => (status, summary, Some(OBJECT_GONE)),
                 None if run.past.may_have_rows => (Status::Partial, Summary::default(), Some(OBJECT_GONE)),
                 None => (Status::Gone, Summary::default(), None),
             },
-            Ok(End::Cut(mut summary, reason)) => {
+            Ok(ReadEnd::Cut(mut summary, reason)) => {
                 summary.drift += ledger.fill(&filled).await.unwrap_or_default();
                 match reason {
                     BrokenFrame::ObjectGone => (Status::Partial, summary, Some(OBJECT_GONE)),
@@ -261,15 +263,17 @@ impl Pipeline {
         checkpoint: Option<Checkpoint>,
         deadline: Option<Deadline>,
         progress: Progress<'_>,
-    ) -> Result<Read, Interrupted> {
+    ) -> Result<ReadOutcome, Interrupted> {
         let limit = Limit { deadline, ..Limit::default() };
         let beginning = Beginning { limit, checkpoint, ..Beginning::default() };
-        match reading::read(self, object, beginning, progress).await.end? {
-            End::Whole(summary) => Ok(Read::Whole(summary)),
-            End::Stopped(checkpoint) | End::Abandoned(Some(checkpoint)) => Ok(Read::UpTo(checkpoint)),
-            End::Abandoned(None) | End::Stalled { .. } => Err(Interrupted::Deadline),
-            End::Gone => Ok(Read::Gone),
-            End::Cut(summary, _) => Ok(Read::Cut(summary)),
+        match read::read(self, object, beginning, progress).await.end? {
+            ReadEnd::Whole(summary) => Ok(ReadOutcome::Whole(summary)),
+            ReadEnd::Stopped(checkpoint) | ReadEnd::Abandoned(Some(checkpoint)) => {
+                Ok(ReadOutcome::UpTo(checkpoint))
+            }
+            ReadEnd::Abandoned(None) | ReadEnd::Stalled { .. } => Err(Interrupted::Deadline),
+            ReadEnd::Gone => Ok(ReadOutcome::Gone),
+            ReadEnd::Cut(summary, _) => Ok(ReadOutcome::Cut(summary)),
         }
     }
 
@@ -286,7 +290,7 @@ impl Pipeline {
             lease: Lease { owner: job.owner.clone(), until: now + left },
             again: job.again,
             code: env!("CARGO_PKG_VERSION").to_owned(),
-            catalog: self.catalog.version().to_owned(),
+            catalog: self.catalog.fingerprint().to_owned(),
             by: job.by.clone(),
         }
     }

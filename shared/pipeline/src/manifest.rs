@@ -2,6 +2,8 @@
 
 mod name;
 
+use strum::VariantArray;
+
 use crate::version::Version;
 
 pub(crate) use name::names_of_key;
@@ -39,8 +41,8 @@ impl ExportManifest {
         self.bucket == bucket && self.files.iter().any(|file| file.is_of(key))
     }
 
-    /// Replaces the name of an object's file by a mark, in those manifests that list it and lie in a folder around it. If
-    /// none does, in all that list it. Returns those that have changed.
+    /// Replaces the name of an object's file by a mark, in those manifests that list it and lie in a folder around it.
+    /// If none does, in all that list it. Returns those that have changed.
     #[must_use]
     pub fn with_mark(mut listing: Vec<Self>, key: &str, mark: &str) -> Vec<Self> {
         let is_around = |manifest: &Self| key.starts_with(folder_of(&manifest.key));
@@ -76,7 +78,7 @@ pub struct ExpectedFile {
 }
 
 /// What a file of an export is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum FileRole {
     /// Resources.
     Output,
@@ -88,7 +90,7 @@ pub enum FileRole {
 
 impl FileRole {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Output, Self::Deleted, Self::Outcome];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the word that is stored and printed.
     #[must_use]
@@ -103,7 +105,7 @@ impl FileRole {
     /// Returns the role of that word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == word)
+        Self::ALL.iter().copied().find(|role| role.as_str() == word)
     }
 }
 

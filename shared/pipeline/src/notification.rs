@@ -25,7 +25,7 @@ pub use message::{Cause, Event, HOP_LIMIT};
 pub struct Notification {
     /// The objects to load, in the message's order. One object may occur twice.
     pub events: Vec<Event>,
-    /// What there is nothing to do for; it is acknowledged.
+    /// Events that need no load; they are acknowledged.
     pub ignored: Ignored,
 }
 

@@ -47,12 +47,12 @@ pub enum Format {
     },
 }
 
-/// Prints rows: exact decimals as they were written, doubles by their shortest text, moments as RFC 3339 text in UTC with
-/// milliseconds, lists and records nested.
+/// Prints rows: exact decimals as they were written, doubles by their shortest text, moments as RFC 3339 text in UTC
+/// with milliseconds, lists and records nested.
 ///
 /// Nothing that was printed can be taken back. So the rows of a run wait, in memory at first and then in a nameless
-/// temporary file, until [`finish`](Self::finish) prints those of the newest version of each resource, with the keys that
-/// came after their rows, and nothing of what was deleted or archived.
+/// temporary file, until [`finish`](Self::finish) prints those of the newest version of each resource, with the keys
+/// that came after their rows, and nothing of what was deleted or archived.
 pub struct Printer {
     state: Mutex<PrinterState>,
 }
@@ -250,7 +250,7 @@ impl RowStore for Printer {
         written.map_err(|error| Interrupted::Write { code: error.kind().to_string() })
     }
 
-    /// Rejects were handed on.
+    /// Does nothing: rejects were handed on.
     async fn forget_rejects(&self, _load: &str, _reading: u32) -> Result<(), Interrupted> {
         Ok(())
     }

@@ -57,7 +57,7 @@ pub trait LoadStore: Debug + Send + Sync {
     /// Returns the entry of a load.
     async fn find_load(&self, id: &str) -> Result<Option<Load>, Interrupted>;
 
-    /// Returns the loads that began last, latest first, of one kind or of all.
+    /// Returns the loads that began last, latest first: all, or those of one filter.
     async fn list_loads(&self, filter: Option<LoadFilter>, limit: u32) -> Result<Vec<Load>, Interrupted>;
 
     /// Writes an entry in place of the one with the revision `replaces`; without a revision, writes it only if the load

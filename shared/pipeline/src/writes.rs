@@ -30,7 +30,7 @@ pub(crate) struct Writes {
     checkpoint: Option<Checkpoint>,
 }
 
-/// A place in the object, behind the records of a batch.
+/// The place in the object behind the records of a batch.
 #[derive(Debug)]
 pub(crate) struct BatchEnd {
     /// The first byte behind.

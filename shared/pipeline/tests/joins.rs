@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use flatten::catalog::{Catalog, Choices, Tables};
 use mongodb_store::simulation::{SimulatedMongo, State};
-use pipeline::load::{Pipeline, PipelineLimits, Read};
+use pipeline::load::{Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use serde_json::{Value as Json, json};
@@ -30,26 +30,26 @@ use serde_json::{Value as Json, json};
 const ELEMENTS: [&str; 3] = ["subject", "patient", "encounter"];
 
 async fn load(path: &Path) -> State {
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(SimulatedMongo::default());
     let choices = Choices { tables: Tables::Automatic, ..Choices::default() };
     let catalog = Arc::new(Catalog::compile(choices).unwrap());
     let (storage, limits) = (Storage::File(path.to_owned()), PipelineLimits::default());
-    let line = Pipeline { storage, catalog, store: sink.clone(), limits };
+    let pipeline = Pipeline { storage, catalog, store: store.clone(), limits };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
-    let read = line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
-    assert!(matches!(read, Read::Whole(_)), "{read:?}");
-    sink.state()
+    let read = pipeline.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
+    assert!(matches!(read, ReadOutcome::Whole(_)), "{read:?}");
+    store.state()
 }
 
-/// The key of an entry's resource: by its id, or else by the last part of its URN.
+/// Returns the key of an entry's resource: by its id, or else by the last part of its URN.
 fn key_of(entry: &Json) -> Option<String> {
     let resource = &entry["resource"];
     let urn = || entry["fullUrl"].as_str()?.strip_prefix("urn:uuid:");
     Some(format!("{}/{}", resource["resourceType"].as_str()?, resource["id"].as_str().or_else(urn)?))
 }
 
-/// The keys of a Bundle's resources, by everything that they can be referred to by.
+/// Returns the keys of a Bundle's resources, by everything that they can be referred to by.
 fn targets(bundle: &Json) -> BTreeMap<String, String> {
     let mut targets = BTreeMap::new();
     for entry in bundle["entry"].as_array().into_iter().flatten() {
@@ -67,7 +67,7 @@ fn has_row(state: &State, key: &str) -> bool {
     state.tables.get(table).is_some_and(|rows| rows.contains_key(key))
 }
 
-/// How many references of a Bundle point into it; each of them has found its row.
+/// Returns how many references of a Bundle point into it; each of them has found its row.
 fn joins(bundle: &Json, state: &State, name: &str) -> usize {
     let targets = targets(bundle);
     let mut count = 0;

@@ -16,7 +16,7 @@ use bson::Document;
 use flatten::catalog::{Catalog, Choices};
 use mongodb_store::simulation::SimulatedMongo;
 use pipeline::ledger::Checkpoint;
-use pipeline::load::{Pipeline, PipelineLimits, Read};
+use pipeline::load::{Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
@@ -83,13 +83,13 @@ fn urn(number: usize) -> String {
     format!("urn:uuid:00000000-0000-4000-8000-{number:012}")
 }
 
-/// A URL whose end is the id of no resource.
+/// Returns a URL whose end is the id of no resource.
 fn url(number: usize) -> String {
     let kind = ["Observation", "Observation", "Observation", "Group", "Patient", "Observation"];
     format!("https://s.example/fhir/{}/000{number}", kind.get(number).unwrap_or(&"Patient"))
 }
 
-/// The same as it is written in a reference that starts from the server of its own entry.
+/// Returns the same as it is written in a reference that starts from the server of its own entry.
 fn relative(number: usize) -> String {
     url(number).replace("https://s.example/fhir/", "")
 }
@@ -117,17 +117,17 @@ fn entries(full_url: Name, reference: Name) -> Vec<Json> {
 type Outcome = (BTreeMap<String, BTreeMap<String, Document>>, Vec<String>);
 
 async fn load(path: &Path, from: u64) -> Outcome {
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(SimulatedMongo::default());
     let catalog = Catalog::compile(Choices { views: views(), ..Choices::default() }).unwrap();
     let (storage, limits) = (Storage::File(path.to_owned()), PipelineLimits::default());
-    let line = Pipeline { storage, catalog: Arc::new(catalog), store: sink.clone(), limits };
+    let pipeline = Pipeline { storage, catalog: Arc::new(catalog), store: store.clone(), limits };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
     let checkpoint = Checkpoint { offset: 1, ordinal: from, line: None, summary: Summary::default() };
     let checkpoint = (from > 0).then_some(checkpoint);
-    let read = line.run(&Arc::new(object), checkpoint, None, &|_| {}).await.unwrap();
-    assert!(matches!(read, Read::Whole(_)), "{read:?}");
-    let state = sink.state();
+    let read = pipeline.run(&Arc::new(object), checkpoint, None, &|_| {}).await.unwrap();
+    assert!(matches!(read, ReadOutcome::Whole(_)), "{read:?}");
+    let state = store.state();
     let tables = state.tables.iter().filter(|(name, _)| !name.starts_with('_'));
     let tables = tables.map(|(name, rows)| {
         let rows = rows.iter().map(|(key, row)| {
@@ -149,7 +149,7 @@ async fn outcome(entries: &[Json]) -> Outcome {
     outcome_from(entries, 0).await
 }
 
-/// What an attempt makes that goes on at this ordinal.
+/// Returns what an attempt makes that goes on at this ordinal.
 async fn outcome_from(entries: &[Json], from: u64) -> Outcome {
     let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -194,8 +194,8 @@ async fn rows_are_the_same_in_every_order_of_the_entries() {
     }
 }
 
-/// A reference to a URL leads to the entry with that `fullUrl`, whatever the entry's id and wherever it stands. If there
-/// is none, it leads where the URL says.
+/// A reference to a URL leads to the entry with that `fullUrl`, whatever the entry's id and wherever it stands. If
+/// there is none, it leads where the URL says.
 #[tokio::test]
 async fn urls_wait_for_their_entries_too() {
     for reference in [url, relative] {
@@ -247,17 +247,17 @@ async fn archive_rules_and_checks_wait_for_keys_too() {
         ..Choices::default()
     };
     for entries in permutations(&entries(urn, urn)) {
-        let sink = Arc::new(SimulatedMongo::default());
+        let store = Arc::new(SimulatedMongo::default());
         let catalog = Arc::new(Catalog::compile(choices()).unwrap());
         let file = tempfile::NamedTempFile::new().unwrap();
         let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
         std::fs::write(file.path(), bundle.to_string()).unwrap();
         let storage = Storage::File(file.path().to_owned());
-        let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
+        let pipeline = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
         let (bucket, key) = ("file".to_owned(), "k".to_owned());
         let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
-        line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
-        let state = sink.state();
+        pipeline.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
+        let state = store.state();
         let observations: Vec<&String> = state.tables["Observation"].keys().collect();
         assert_eq!(observations, ["Observation/b"], "a is archived, and c has no subject");
         assert_eq!(state.rejects.len(), 1);

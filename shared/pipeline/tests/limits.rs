@@ -26,7 +26,7 @@ use pipeline::batch::WriteBatch;
 use pipeline::decode::LARGE_BYTES;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Checkpoint, Ledger, Load, Status};
-use pipeline::load::{Deadline, Job, Loaded, Pipeline, PipelineLimits, Read};
+use pipeline::load::{Deadline, Job, Loaded, Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::store::RowStore;
@@ -34,7 +34,7 @@ use pipeline::summary::Summary;
 
 use bucket::Bucket;
 
-/// A sink that takes its time for every answer.
+/// A store that takes its time for every answer.
 #[derive(Debug, Default)]
 struct Slow {
     inner: SimulatedMongo,
@@ -72,10 +72,10 @@ fn object() -> Arc<ObjectRef> {
     Arc::new(ObjectRef { bucket, key, pin, sequencer: None, created: 0, size: None })
 }
 
-fn line<S: RowStore + 'static>(storage: Storage, sink: &Arc<S>) -> Pipeline {
+fn pipeline<S: RowStore + 'static>(storage: Storage, store: &Arc<S>) -> Pipeline {
     let batch = BatchLimits { resources: 10, ..BatchLimits::default() };
     let limits = PipelineLimits { batch, writes_at_once: 2, ..PipelineLimits::default() };
-    Pipeline { storage, catalog: Arc::default(), store: sink.clone(), limits }
+    Pipeline { storage, catalog: Arc::default(), store: store.clone(), limits }
 }
 
 fn job(stop: Duration, reserve: Duration) -> Job<'static> {
@@ -107,31 +107,31 @@ const MOST: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_does_not_answer_ends_the_attempt_in_time_and_the_lease_is_kept() {
-    let sink = Slow::answering_after(20_000);
+    let store = Slow::answering_after(20_000);
     let (_file, storage) = file(patients(1_000).as_bytes());
-    let (line, ledger) = (line(storage, &sink), Ledger::memory());
+    let (pipeline, ledger) = (pipeline(storage, &store), Ledger::memory());
     let began = Instant::now();
-    let outcome = line.load(&ledger, &object(), &job(MOST, MOST)).await;
+    let outcome = pipeline.load(&ledger, &object(), &job(MOST, MOST)).await;
     assert_eq!(outcome, Err(Interrupted::Deadline));
     assert!(began.elapsed() < 2 * MOST + Duration::from_millis(200), "{:?}", began.elapsed());
     let load = entry(&ledger).await;
     assert!(load.lease.is_some() && load.checkpoint.is_none(), "{load:?}");
     assert_eq!(load.problem, Some(Interrupted::Deadline.to_string()));
-    assert_eq!(sink.ended.load(Ordering::Relaxed), 0, "what was abandoned has stopped");
-    assert_eq!(line.load(&ledger, &object(), &job(MOST, MOST)).await, Err(Interrupted::Busy));
+    assert_eq!(store.ended.load(Ordering::Relaxed), 0, "what was abandoned has stopped");
+    assert_eq!(pipeline.load(&ledger, &object(), &job(MOST, MOST)).await, Err(Interrupted::Busy));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_database_gets_further_at_every_attempt() {
-    let sink = Slow::answering_after(120);
+    let store = Slow::answering_after(120);
     let content = patients(300);
     let (_file, storage) = file(content.as_bytes());
-    let (line, ledger) = (line(storage, &sink), Ledger::memory());
+    let (pipeline, ledger) = (pipeline(storage, &store), Ledger::memory());
     let (mut attempts, mut reached) = (0, 0);
     let loaded = loop {
         attempts += 1;
         CLOCK.fetch_add(100_000, Ordering::Relaxed);
-        match line.load(&ledger, &object(), &job(MOST, Duration::from_millis(50))).await {
+        match pipeline.load(&ledger, &object(), &job(MOST, Duration::from_millis(50))).await {
             Ok(loaded) => break loaded,
             Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
         }
@@ -143,7 +143,7 @@ async fn a_slow_database_gets_further_at_every_attempt() {
     assert!(attempts > 2, "{attempts}");
     assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.records), (Status::Done, 300, 300));
     assert_eq!(loaded.summary.bytes, content.len() as u64);
-    assert_eq!(sink.inner.state().tables["Patient"].len(), 300);
+    assert_eq!(store.inner.state().tables["Patient"].len(), 300);
 }
 
 /// One patient, and behind it 15 GiB that no patient follows.
@@ -158,13 +158,13 @@ fn bombs() -> [Vec<u8>; 3] {
 async fn what_inflates_to_15_gib_ends_in_time_and_in_the_end_with_a_code() {
     for (number, bomb) in bombs().into_iter().enumerate() {
         let (_file, storage) = file(&bomb);
-        let sink = Arc::new(SimulatedMongo::default());
-        let (line, ledger) = (line(storage, &sink), Ledger::memory());
+        let store = Arc::new(SimulatedMongo::default());
+        let (pipeline, ledger) = (pipeline(storage, &store), Ledger::memory());
         let (mut attempts, stop, reserve) = (0, Duration::from_millis(200), Duration::from_secs(3));
         let loaded = loop {
             attempts += 1;
             let began = Instant::now();
-            let outcome = line.load(&ledger, &object(), &job(stop, reserve)).await;
+            let outcome = pipeline.load(&ledger, &object(), &job(stop, reserve)).await;
             assert!(
                 began.elapsed() < stop + reserve + Duration::from_secs(1),
                 "{number}: {:?}",
@@ -184,7 +184,7 @@ async fn what_inflates_to_15_gib_ends_in_time_and_in_the_end_with_a_code() {
         let last = loaded.summary.codes.keys().rfind(|code| *code != "not-json").unwrap();
         assert!(["too-slow", "inflates-too-much", "too-large"].contains(&last.as_str()), "{loaded:?}");
         assert!(loaded.summary.adds_up());
-        assert_eq!(sink.state().rejects.len() as u64, loaded.summary.rejected);
+        assert_eq!(store.state().rejects.len() as u64, loaded.summary.rejected);
     }
 }
 
@@ -195,11 +195,11 @@ async fn an_endless_line_is_too_large_and_no_more_is_inflated_than_the_limit() {
         [&["inflates-too-much"], &["inflates-too-much", "not-json"], &["inflates-too-much", "too-large"]];
     for (bomb, codes) in bombs().into_iter().zip(codes) {
         let (_file, storage) = file(&bomb);
-        let sink = Arc::new(SimulatedMongo::default());
-        let mut line = line(storage, &sink);
-        line.limits.decode.max_resource_bytes = 1 << 20;
+        let store = Arc::new(SimulatedMongo::default());
+        let mut pipeline = pipeline(storage, &store);
+        pipeline.limits.decode.max_resource_bytes = 1 << 20;
         let job = job(Duration::from_mins(1), MOST);
-        let Loaded { status, summary } = line.load(&Ledger::memory(), &object(), &job).await.unwrap();
+        let Loaded { status, summary } = pipeline.load(&Ledger::memory(), &object(), &job).await.unwrap();
         assert_eq!((status, summary.loaded, summary.adds_up()), (Status::Partial, 1, true));
         assert_eq!(summary.codes.keys().collect::<Vec<_>>(), codes);
         assert!((16 << 20..17 << 20).contains(&summary.inflated_bytes), "{}", summary.inflated_bytes);
@@ -210,12 +210,12 @@ async fn an_endless_line_is_too_large_and_no_more_is_inflated_than_the_limit() {
 async fn plain_lines_go_on_by_range_at_the_checkpoint() {
     let content = patients(400);
     let bucket = Bucket::holding(content.clone().into()).await;
-    let sink = Slow::answering_after(60);
-    let (line, ledger) = (line(bucket.storage(), &sink), Ledger::memory());
+    let store = Slow::answering_after(60);
+    let (pipeline, ledger) = (pipeline(bucket.storage(), &store), Ledger::memory());
     let mut expected = vec![None];
     let loaded = loop {
         CLOCK.fetch_add(100_000, Ordering::Relaxed);
-        match line.load(&ledger, &object(), &job(MOST, MOST)).await {
+        match pipeline.load(&ledger, &object(), &job(MOST, MOST)).await {
             Ok(loaded) => break loaded,
             Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
         }
@@ -231,7 +231,7 @@ async fn plain_lines_go_on_by_range_at_the_checkpoint() {
     assert_eq!((bytes, loaded.summary.inflated_bytes), (whole, whole), "those of the object");
 }
 
-/// A sink that keeps the names of columns that the flattener had made by the time of each batch.
+/// A store that keeps the names of columns that the flattener had made by the time of each batch.
 #[derive(Debug, Default)]
 struct Named {
     inner: SimulatedMongo,
@@ -283,31 +283,31 @@ async fn what_lies_before_a_checkpoint_is_read_again_and_not_flattened_again() {
         let (_file, storage) = file(&content);
         // Without a checkpoint, and from one behind the record that refers to a later one.
         for first in [0, 51] {
-            let sink = Arc::new(Named::default());
-            let line = line(storage.clone(), &sink);
+            let store = Arc::new(Named::default());
+            let pipeline = pipeline(storage.clone(), &store);
             let summary = Summary { records: first, loaded: first, ..Summary::default() };
             let checkpoint = Checkpoint { offset: 1, ordinal: first, line: None, summary };
             let checkpoint = (first > 0).then_some(checkpoint);
-            let read = line.run(&object(), checkpoint, None, &|_| {}).await.unwrap();
-            let Read::Whole(summary) = read else { panic!("{read:?}") };
+            let read = pipeline.run(&object(), checkpoint, None, &|_| {}).await.unwrap();
+            let ReadOutcome::Whole(summary) = read else { panic!("{read:?}") };
             // The Bundle is a record as well.
             let records = if shape == "NDJSON" { 101 } else { 102 };
             assert_eq!((summary.records, summary.loaded), (records, records), "{shape}");
             assert_eq!(summary.bytes, content.len() as u64, "all of it is read");
-            let names = sink.names.lock().unwrap();
+            let names = store.names.lock().unwrap();
             let is_flattened =
                 |element: &str| names.iter().any(|names| names.contains(&format!("text: \"{element}\"")));
             assert!(is_flattened("behind"), "{shape}: {names:?}");
             assert_eq!(is_flattened("before"), first == 0, "{shape}");
             // Only a reference to a later entry is made again: its key was not known before the checkpoint.
             assert_eq!(is_flattened("refers"), first == 0 || shape != "NDJSON", "{shape}");
-            let rows = sink.inner.state().tables["Patient"].len();
+            let rows = store.inner.state().tables["Patient"].len();
             assert_eq!(rows, if first == 0 { 100 } else { 50 }, "{shape}");
         }
     }
 }
 
-/// A sink that holds each batch with a large resource until another load brings one as well, or a second has passed.
+/// A store that holds each batch with a large resource until another load brings one as well, or a second has passed.
 #[derive(Debug, Default)]
 struct Meeting {
     inner: SimulatedMongo,
@@ -337,7 +337,7 @@ impl RowStore for Meeting {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_resources_of_two_loads_take_turns() {
-    let sink = Arc::new(Meeting::default());
+    let store = Arc::new(Meeting::default());
     let ledger = Ledger::memory();
     let load = async |name: &str, bytes: usize| {
         let text = "x".repeat(bytes);
@@ -347,17 +347,20 @@ async fn large_resources_of_two_loads_take_turns() {
         let (_file, storage) = file(content.as_bytes());
         let object = Arc::new(ObjectRef { key: name.to_owned(), ..(*object()).clone() });
         let job = job(Duration::from_mins(1), MOST);
-        line(storage, &sink).load(&ledger, &object, &job).await.unwrap()
+        pipeline(storage, &store).load(&ledger, &object, &job).await.unwrap()
     };
     let large = LARGE_BYTES + (1 << 20);
     let (first, second) = tokio::join!(load("a", large), load("b", large));
     assert_eq!((first.summary.loaded, second.summary.loaded), (2, 2));
-    assert_eq!(sink.most.load(Ordering::SeqCst), 1, "two were held at once");
+    assert_eq!(store.most.load(Ordering::SeqCst), 1, "two were held at once");
 }
 
 /// Loads once, from a bucket that is told to lose the object.
-async fn load_from(bucket: &Bucket, ledger: &Ledger, sink: &Arc<SimulatedMongo>) -> Loaded {
-    line(bucket.storage(), sink).load(ledger, &object(), &job(Duration::from_mins(1), MOST)).await.unwrap()
+async fn load_from(bucket: &Bucket, ledger: &Ledger, store: &Arc<SimulatedMongo>) -> Loaded {
+    pipeline(bucket.storage(), store)
+        .load(ledger, &object(), &job(Duration::from_mins(1), MOST))
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,14 +368,14 @@ async fn an_object_that_goes_away_while_it_is_read_is_partial_with_true_counts()
     let content = patients(2_000);
     let bucket = Bucket::holding(content.clone().into()).await;
     bucket.loses_it_after(content.len() / 2);
-    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
-    let loaded = load_from(&bucket, &ledger, &sink).await;
-    let rows = sink.state().tables["Patient"].len();
+    let (ledger, store) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
+    let loaded = load_from(&bucket, &ledger, &store).await;
+    let rows = store.state().tables["Patient"].len();
     assert!(rows > 100, "{rows}");
     let Loaded { status, summary } = loaded;
     assert_eq!((status, summary.loaded, summary.rejected), (Status::Partial, rows as u64, 1));
     assert_eq!((summary.codes["object-gone"], summary.adds_up()), (1, true));
-    let rejects = sink.state().rejects;
+    let rejects = store.state().rejects;
     let reject = rejects.values().next().unwrap();
     assert_eq!(reject.get_i64("ordinal").unwrap(), i64::try_from(rows).unwrap());
     let before = content.lines().take(rows).map(|line| line.len() + 1).sum::<usize>() - 1;
@@ -385,52 +388,53 @@ async fn only_an_object_of_which_nothing_was_written_is_gone() {
     let content = patients(300);
     let bucket = Bucket::holding(content.into()).await;
     bucket.loses_it_after(0);
-    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
-    let loaded = load_from(&bucket, &ledger, &sink).await;
+    let (ledger, store) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
+    let loaded = load_from(&bucket, &ledger, &store).await;
     assert_eq!((loaded.status, loaded.summary), (Status::Gone, Summary::default()));
     // One that was loaded before, and is asked for again.
     let bucket = Bucket::holding(patients(3).into()).await;
-    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
-    let done = load_from(&bucket, &ledger, &sink).await;
+    let (ledger, store) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
+    let done = load_from(&bucket, &ledger, &store).await;
     bucket.loses_it_after(0);
-    let line = line(bucket.storage(), &sink);
+    let pipeline = pipeline(bucket.storage(), &store);
     let again = Job { again: true, ..job(Duration::from_mins(1), MOST) };
-    let loaded = line.load(&ledger, &object(), &again).await.unwrap();
+    let loaded = pipeline.load(&ledger, &object(), &again).await.unwrap();
     assert_eq!((loaded.status, loaded.summary.loaded), (done.status, 3), "its rows stand");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_continuation_whose_object_is_gone_has_the_counts_of_its_checkpoint() {
     let bucket = Bucket::holding(patients(400).into()).await;
-    let sink = Slow::answering_after(60);
-    let (line, ledger) = (line(bucket.storage(), &sink), Ledger::memory());
-    assert_eq!(line.load(&ledger, &object(), &job(MOST, MOST)).await, Err(Interrupted::Deadline));
+    let store = Slow::answering_after(60);
+    let (pipeline, ledger) = (pipeline(bucket.storage(), &store), Ledger::memory());
+    assert_eq!(pipeline.load(&ledger, &object(), &job(MOST, MOST)).await, Err(Interrupted::Deadline));
     let checkpoint = entry(&ledger).await.checkpoint.unwrap();
     bucket.loses_it_after(0);
     CLOCK.fetch_add(100_000, Ordering::Relaxed);
-    let loaded = line.load(&ledger, &object(), &job(MOST, MOST)).await.unwrap();
+    let loaded = pipeline.load(&ledger, &object(), &job(MOST, MOST)).await.unwrap();
     assert_eq!((loaded.status, loaded.summary.loaded), (Status::Partial, checkpoint.summary.loaded));
-    assert_eq!(sink.inner.state().tables["Patient"].len() as u64, loaded.summary.loaded);
+    assert_eq!(store.inner.state().tables["Patient"].len() as u64, loaded.summary.loaded);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_for_an_end_gets_it_behind_the_writes_under_way() {
-    let sink = Slow::answering_after(100);
+    let store = Slow::answering_after(100);
     let (_file, storage) = file(patients(1_000).as_bytes());
-    let (line, ledger, is_cancelled) = (line(storage, &sink), Ledger::memory(), AtomicBool::new(false));
+    let (pipeline, ledger, is_cancelled) =
+        (pipeline(storage, &store), Ledger::memory(), AtomicBool::new(false));
     let job = Job { deadline: None, is_cancelled: Some(&is_cancelled), ..job(MOST, MOST) };
     let object = object();
-    let (outcome, ()) = tokio::join!(line.load(&ledger, &object, &job), async {
+    let (outcome, ()) = tokio::join!(pipeline.load(&ledger, &object, &job), async {
         tokio::time::sleep(Duration::from_millis(250)).await;
         is_cancelled.store(true, Ordering::Relaxed);
     });
     assert_eq!(outcome, Err(Interrupted::Cancelled));
-    let (begun, ended) = (sink.begun.load(Ordering::Relaxed), sink.ended.load(Ordering::Relaxed));
+    let (begun, ended) = (store.begun.load(Ordering::Relaxed), store.ended.load(Ordering::Relaxed));
     assert_eq!(begun, ended, "a write was dropped in the middle");
     let load = entry(&ledger).await;
     let checkpoint = load.checkpoint.unwrap();
     assert!(load.lease.is_none() && checkpoint.ordinal > 0);
-    assert_eq!(sink.inner.state().tables["Patient"].len() as u64, checkpoint.summary.loaded);
+    assert_eq!(store.inner.state().tables["Patient"].len() as u64, checkpoint.summary.loaded);
 }
 
 /// Lines that are no resources, in few bytes.
@@ -445,14 +449,14 @@ async fn of_any_number_of_rejects_the_first_ones_are_stored_and_all_are_counted(
     let raw = broken_lines(50_000);
     assert!(raw.len() < 250, "{}", raw.len());
     let (_file, storage) = file(&raw);
-    let (sink, ledger) = (Arc::new(SimulatedMongo::default()), Ledger::memory());
-    let line = line(storage, &sink);
+    let (store, ledger) = (Arc::new(SimulatedMongo::default()), Ledger::memory());
+    let pipeline = pipeline(storage, &store);
     // Also over several attempts.
     let mut attempts = 0;
     let Loaded { status, summary } = loop {
         attempts += 1;
         let job = job(Duration::from_millis(100), Duration::from_mins(1));
-        match line.load(&ledger, &object(), &job).await {
+        match pipeline.load(&ledger, &object(), &job).await {
             Ok(loaded) => break loaded,
             Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
         }
@@ -460,7 +464,7 @@ async fn of_any_number_of_rejects_the_first_ones_are_stored_and_all_are_counted(
     assert!(attempts > 1, "{attempts}");
     assert_eq!((status, summary.records, summary.rejected), (Status::Failed, 50_000, 50_000));
     assert_eq!((summary.codes["not-a-resource"], summary.adds_up()), (50_000, true));
-    let rejects = sink.state().rejects;
+    let rejects = store.state().rejects;
     assert_eq!(rejects.len(), 10_000);
     let last = rejects.values().map(|reject| reject.get_i64("ordinal").unwrap()).max();
     assert_eq!(last, Some(9_999), "the first ones");
@@ -480,13 +484,13 @@ async fn defects_of_views_count_as_rejects() {
     };
     let text: String = (0..6_000).map(several).collect();
     let (_file, storage) = file(text.as_bytes());
-    let sink = Arc::new(SimulatedMongo::default());
-    let line = Pipeline { catalog: Arc::new(catalog.unwrap()), ..line(storage, &sink) };
+    let store = Arc::new(SimulatedMongo::default());
+    let pipeline = Pipeline { catalog: Arc::new(catalog.unwrap()), ..pipeline(storage, &store) };
     let job = job(Duration::from_mins(1), MOST);
-    let Loaded { status, summary } = line.load(&Ledger::memory(), &object(), &job).await.unwrap();
+    let Loaded { status, summary } = pipeline.load(&Ledger::memory(), &object(), &job).await.unwrap();
     assert_eq!((status, summary.view_defects, summary.rejected), (Status::Partial, 6_000, 6_000));
     assert!(summary.adds_up());
-    assert_eq!(sink.state().rejects.len(), 10_000);
+    assert_eq!(store.state().rejects.len(), 10_000);
 }
 
 #[tokio::test]
@@ -494,9 +498,9 @@ async fn a_manifest_of_an_export_is_done_without_a_reject() {
     let manifest = r#"{"transactionTime":"2026-01-05T10:00:00Z","request":"https://example.org/$export",
         "requiresAccessToken":true,"output":[{"type":"Patient","url":"https://example.org/1.ndjson"}],"error":[]}"#;
     let (_file, storage) = file(manifest.as_bytes());
-    let (sink, ledger) = (Arc::new(SimulatedMongo::default()), Ledger::memory());
+    let (store, ledger) = (Arc::new(SimulatedMongo::default()), Ledger::memory());
     let job = job(Duration::from_mins(1), MOST);
-    let Loaded { status, summary } = line(storage, &sink).load(&ledger, &object(), &job).await.unwrap();
+    let Loaded { status, summary } = pipeline(storage, &store).load(&ledger, &object(), &job).await.unwrap();
     assert_eq!((status, summary.records, summary.rejected), (Status::Done, 0, 0));
     assert_eq!(summary.bytes, manifest.len() as u64);
     assert_eq!(entry(&ledger).await.problem.as_deref(), Some("manifest"));

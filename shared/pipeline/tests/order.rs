@@ -17,14 +17,14 @@ use pipeline::source::Storage;
 
 /// A database that is fed file after file.
 struct Fed {
-    sink: Arc<SimulatedMongo>,
+    store: Arc<SimulatedMongo>,
     ledger: Ledger,
     files: u64,
 }
 
 impl Fed {
     fn new() -> Self {
-        Self { sink: Arc::new(SimulatedMongo::default()), ledger: Ledger::memory(), files: 0 }
+        Self { store: Arc::new(SimulatedMongo::default()), ledger: Ledger::memory(), files: 0 }
     }
 
     /// Loads a file that was last changed at `modified`, announced by a message that says `told`.
@@ -44,10 +44,10 @@ impl Fed {
             created: told,
             size: None,
         };
-        let line = Pipeline {
+        let pipeline = Pipeline {
             storage: Storage::File(file.path().to_owned()),
             catalog: Arc::new(Catalog::default()),
-            store: self.sink.clone(),
+            store: self.store.clone(),
             limits: PipelineLimits::default(),
         };
         let job = Job {
@@ -60,7 +60,7 @@ impl Fed {
             progress: &|_| {},
         };
         let object = Arc::new(object);
-        let loaded = line.load(&self.ledger, &object, &job).await.unwrap();
+        let loaded = pipeline.load(&self.ledger, &object, &job).await.unwrap();
         assert!(loaded.summary.adds_up(), "{loaded:?}");
         let entry = self.ledger.find(&object.load_id()).await.unwrap().unwrap();
         assert_eq!(entry.created, milliseconds, "the ledger keeps the object's own time");
@@ -72,10 +72,10 @@ impl Fed {
     }
 
     fn state(&self) -> State {
-        self.sink.state()
+        self.store.state()
     }
 
-    /// The gender of a patient, if the patient has a row.
+    /// Returns the gender of a patient, if the patient has a row.
     fn gender(&self, id: &str) -> Option<String> {
         let state = self.state();
         let row = state.tables.get("Patient")?.get(&format!("Patient/{id}"))?;

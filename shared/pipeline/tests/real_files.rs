@@ -24,7 +24,7 @@ use bson::{Bson, Document};
 use flatten::catalog::{Catalog, Choices, Tables};
 use flatten::json::{Kind, Limits, Node, Tape};
 use mongodb_store::simulation::{SimulatedMongo, State};
-use pipeline::load::{Pipeline, PipelineLimits, Read};
+use pipeline::load::{Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
@@ -54,14 +54,14 @@ const BROKEN: [(&str, u64); 10] = [
 ];
 
 async fn load(path: &Path, catalog: &Arc<Catalog>) -> (State, Summary) {
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(SimulatedMongo::default());
     let (storage, catalog) = (Storage::File(path.to_owned()), Arc::clone(catalog));
-    let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
+    let pipeline = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     let object = ObjectRef { bucket, key, pin: Pin::Latest, sequencer: None, created: 0, size: None };
-    let read = line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
-    let Read::Whole(summary) = read else { panic!("{read:?}") };
-    (sink.state(), summary)
+    let read = pipeline.run(&Arc::new(object), None, None, &|_| {}).await.unwrap();
+    let ReadOutcome::Whole(summary) = read else { panic!("{read:?}") };
+    (store.state(), summary)
 }
 
 /// The values of all documents, as text: numbers by their digits and exponent, moments behind an `@`.
@@ -122,7 +122,7 @@ impl Values {
         self.values.insert(text);
     }
 
-    /// A text that is JSON, or several of them.
+    /// Adds a text that is JSON, or several of them.
     fn add_json(&mut self, text: &str) {
         let mut tape = Tape::default();
         match tape.parse(text.as_bytes(), Limits { depth: 128, bytes: u32::MAX as usize, values: usize::MAX })
@@ -149,7 +149,7 @@ impl Values {
     }
 }
 
-/// A leaf that says something, as [`Values`] holds it.
+/// Returns a leaf that says something, as [`Values`] holds it.
 fn leaf(node: Node<'_>) -> Option<String> {
     match node.kind() {
         Kind::Object | Kind::Array | Kind::Null => None,
@@ -159,8 +159,8 @@ fn leaf(node: Node<'_>) -> Option<String> {
     }
 }
 
-/// A number by its significant digits and its exponent, so that `1E3`, `1000` and `1.0E+3` are the same; precision is
-/// what other tests look at.
+/// Returns a number by its significant digits and its exponent, so that `1E3`, `1000` and `1.0E+3` are the same;
+/// precision is what other tests look at.
 fn number(text: &str) -> Option<String> {
     let (mantissa, exponent) =
         text.split_once(['e', 'E']).map_or((text, "0"), |(mantissa, rest)| (mantissa, rest));

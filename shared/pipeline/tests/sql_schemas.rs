@@ -28,7 +28,7 @@ use mongodb::bson::{Document, doc};
 use mongodb_store::simulation::{SimulatedMongo, State};
 use mongodb_store::sql_schema::table_document;
 use mongodb_store::{MongoStore, connect};
-use pipeline::load::{Pipeline, PipelineLimits, Read};
+use pipeline::load::{Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::store::RowStore;
@@ -40,8 +40,8 @@ use shapes::{Shape, add_document, add_schema, json_schema};
 
 type Schemas = BTreeMap<String, FieldSchema>;
 
-/// Larger files hold thousands of resources of one kind, and take minutes in a debug build; so do compressed ones that are
-/// a tenth as large. They are read where `FLATFIRE_SAMPLES` is `all`.
+/// Larger files hold thousands of resources of one kind, and take minutes in a debug build; so do compressed ones that
+/// are a tenth as large. They are read where `FLATFIRE_SAMPLES` is `all`.
 const MAX_BYTES: u64 = 128 << 10;
 
 fn catalog(arrays: Arrays, decimals: Decimals) -> Arc<Catalog> {
@@ -74,7 +74,7 @@ fn files_in(folders: &[&str]) -> Vec<PathBuf> {
     files
 }
 
-/// The samples up to that size, and the resources of the cases: not what rows they become.
+/// Returns the samples up to that size, and the resources of the cases: not what rows they become.
 fn samples() -> Vec<PathBuf> {
     let mut folders = vec!["samples", "shared/flatten/tests/cases"];
     if cfg!(feature = "corpus") {
@@ -93,20 +93,20 @@ fn samples() -> Vec<PathBuf> {
     files
 }
 
-async fn load<S: RowStore + 'static>(path: &Path, catalog: &Arc<Catalog>, sink: &Arc<S>) -> Summary {
+async fn load<S: RowStore + 'static>(path: &Path, catalog: &Arc<Catalog>, store: &Arc<S>) -> Summary {
     let (storage, catalog) = (Storage::File(path.to_owned()), Arc::clone(catalog));
-    let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
+    let pipeline = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     // Some have versions and some have none.
     let pin = if key.len().is_multiple_of(2) { Pin::Latest } else { Pin::Version("v".to_owned()) };
     let object = ObjectRef { bucket, key, pin, sequencer: None, created: 0, size: None };
-    match line.run(&Arc::new(object), None, None, &|_| {}).await.unwrap() {
-        Read::Whole(summary) => summary,
+    match pipeline.run(&Arc::new(object), None, None, &|_| {}).await.unwrap() {
+        ReadOutcome::Whole(summary) => summary,
         read => panic!("{read:?}"),
     }
 }
 
-/// Whether all rows that were written still stand.
+/// Returns whether all rows that were written still stand.
 fn has_all(state: &State, summary: &Summary) -> bool {
     let keys = state.tables.values().flat_map(|table| table.keys()).filter(|key| !key.contains('#'));
     let keys: BTreeSet<&String> = keys.collect();
@@ -125,13 +125,13 @@ fn shapes_of_schema(schema: &FieldSchema) -> BTreeSet<Shape> {
     shapes
 }
 
-/// Loads each sample into a sink of its own and compares, and returns the union of all schemas.
+/// Loads each sample into a store of its own and compares, and returns the union of all schemas.
 async fn schemas_of_samples(files: &[PathBuf], catalog: &Arc<Catalog>) -> Schemas {
     let (mut all, mut exact) = (Schemas::new(), 0);
     for path in files {
-        let sink = Arc::new(SimulatedMongo::with_sql_schemas());
-        let summary = load(path, catalog, &sink).await;
-        let (state, schemas, name) = (sink.state(), sink.sql_schemas(), path.display());
+        let store = Arc::new(SimulatedMongo::with_sql_schemas());
+        let summary = load(path, catalog, &store).await;
+        let (state, schemas, name) = (store.state(), store.sql_schemas(), path.display());
         let is_exact = has_all(&state, &summary);
         exact += u32::from(is_exact);
         for (table, documents) in &state.tables {
@@ -174,8 +174,8 @@ async fn schemas_of_doubles_are_what_documents_are() {
     assert!(types.contains("double") && !types.contains("decimal"), "{types:?}");
 }
 
-/// Each sample in memory; and all of them in the database, where two processes load one half each at the same time: what
-/// they make of one table is united.
+/// Each sample in memory; and all of them in the database, where two processes load one half each at the same time:
+/// what they make of one table is united.
 async fn compare_all(arrays: Arrays, decimals: Decimals) -> Schemas {
     #[expect(
         clippy::disallowed_methods,
@@ -189,9 +189,9 @@ async fn compare_all(arrays: Arrays, decimals: Decimals) -> Schemas {
     let archive = format!("{name}_archive");
     let half = async |first: usize| {
         let connection = connect(&endpoint.uri, Some(&name)).await.unwrap();
-        let sink = Arc::new(MongoStore::new(connection, &archive).with_sql_schemas(true));
+        let store = Arc::new(MongoStore::new(connection, &archive).with_sql_schemas(true));
         for path in files.iter().skip(first).step_by(2) {
-            load(path, &catalog, &sink).await;
+            load(path, &catalog, &store).await;
         }
     };
     tokio::join!(half(0), half(1));
@@ -236,12 +236,12 @@ async fn a_schema_in_another_form_is_extended() {
     let other = doc! { "bsonType": "object", "required": ["_id"], "properties": properties };
     let other = doc! { "_id": "Patient", "schema": { "version": 1, "jsonSchema": other } };
     database.collection::<Document>("__sql_schemas").insert_one(other).await.unwrap();
-    let sink = async || {
+    let store = async || {
         let connection = connect(&endpoint.uri, Some(&name)).await.unwrap();
         Arc::new(MongoStore::new(connection, &format!("{name}_archive")).with_sql_schemas(true))
     };
     let (catalog, files) = (catalog(Arrays::Embedded, Decimals::Exact), files_in(&["samples"]));
-    let (first, second) = (sink().await, sink().await);
+    let (first, second) = (store().await, store().await);
     for path in &files {
         tokio::join!(load(path, &catalog, &first), load(path, &catalog, &second));
     }
@@ -252,9 +252,9 @@ async fn a_schema_in_another_form_is_extended() {
 }
 
 async fn schemas_of_samples_unchecked(files: &[PathBuf], catalog: &Arc<Catalog>) -> Schemas {
-    let sink = Arc::new(SimulatedMongo::with_sql_schemas());
+    let store = Arc::new(SimulatedMongo::with_sql_schemas());
     for path in files {
-        load(path, catalog, &sink).await;
+        load(path, catalog, &store).await;
     }
-    sink.sql_schemas()
+    store.sql_schemas()
 }

@@ -11,7 +11,7 @@ use flatten::catalog::{Catalog, Choices};
 use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{Ledger, Status};
-use pipeline::load::{Deadline, Job, Pipeline, PipelineLimits, Read};
+use pipeline::load::{Deadline, Job, Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
 use pipeline::summary::Summary;
@@ -22,13 +22,17 @@ fn object(key: &str) -> Arc<ObjectRef> {
 }
 
 async fn load(path: &Path) -> (State, Summary) {
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(path.to_owned());
-    let line =
-        Pipeline { storage, catalog: Arc::default(), store: sink.clone(), limits: PipelineLimits::default() };
-    let read = line.run(&object(&path.display().to_string()), None, None, &|_| {}).await.unwrap();
-    let Read::Whole(summary) = read else { panic!("{read:?}") };
-    (sink.state(), summary)
+    let pipeline = Pipeline {
+        storage,
+        catalog: Arc::default(),
+        store: store.clone(),
+        limits: PipelineLimits::default(),
+    };
+    let read = pipeline.run(&object(&path.display().to_string()), None, None, &|_| {}).await.unwrap();
+    let ReadOutcome::Whole(summary) = read else { panic!("{read:?}") };
+    (store.state(), summary)
 }
 
 async fn load_text(text: &str) -> (State, Summary) {
@@ -156,7 +160,7 @@ async fn a_broken_line_costs_that_line() {
     assert_eq!(summary.codes.keys().collect::<Vec<_>>(), ["invalid-number", "truncated"]);
 }
 
-/// A Bundle of a few megabytes whose observations refer to a patient that comes last.
+/// Returns a Bundle of a few megabytes whose observations refer to a patient that comes last.
 fn long_bundle() -> String {
     let note = "x".repeat(2_000);
     let entries = (0..1_500).map(|number| {
@@ -196,10 +200,10 @@ async fn a_reference_that_nobody_answers_fills_no_column() {
     let entries = [observation("a", 2), patient.to_owned()].join(",");
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(file, r#"{{"resourceType":"Bundle","id":"b","type":"batch","entry":[{entries}]}}"#).unwrap();
-    let (ledger, sink) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
+    let (ledger, store) = (Ledger::memory(), Arc::new(SimulatedMongo::default()));
     let storage = Storage::File(file.path().to_owned());
-    let line = Pipeline { storage, catalog: Arc::default(), store: sink, limits: PipelineLimits::default() };
-    line.load(&ledger, &object("urns"), &job("one", None)).await.unwrap();
+    let pipeline = Pipeline { storage, catalog: Arc::default(), store, limits: PipelineLimits::default() };
+    pipeline.load(&ledger, &object("urns"), &job("one", None)).await.unwrap();
     assert!(is_entered(&ledger, "Observation.subject_reference").await);
     assert!(!is_entered(&ledger, "Observation.subject_key").await);
 }
@@ -225,48 +229,52 @@ async fn a_load_that_runs_out_of_time_goes_on_and_ends_like_one_that_did_not() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(long_bundle().as_bytes()).unwrap();
     let (clean, _) = load(file.path()).await;
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(file.path().to_owned());
-    let line =
-        Pipeline { storage, catalog: Arc::default(), store: sink.clone(), limits: PipelineLimits::default() };
+    let pipeline = Pipeline {
+        storage,
+        catalog: Arc::default(),
+        store: store.clone(),
+        limits: PipelineLimits::default(),
+    };
     let (ledger, object) = (Ledger::memory(), object(&file.path().display().to_string()));
     let mut attempts = 0;
     let loaded = loop {
         attempts += 1;
         assert!(attempts < 100, "no attempt gets further");
-        match line.load(&ledger, &object, &job(&attempts.to_string(), Some(Instant::now()))).await {
+        match pipeline.load(&ledger, &object, &job(&attempts.to_string(), Some(Instant::now()))).await {
             Ok(loaded) => break loaded,
             Err(interrupted) => assert_eq!(interrupted, Interrupted::Deadline),
         }
     };
     assert!(attempts > 2, "the file is too small for this test: {attempts} attempts");
     assert_eq!((loaded.status, loaded.summary.loaded, loaded.summary.records), (Status::Done, 1_502, 1_502));
-    assert_eq!(sink.state(), clean);
+    assert_eq!(store.state(), clean);
     let keys = format!("{clean:?}").matches("subject_key").count();
     assert_eq!(keys, 1_500, "every reference to the patient that comes last has its key");
     assert!(is_entered(&ledger, "Observation.status").await);
     assert!(loaded.summary.drift.new_columns > 5, "{:?}", loaded.summary.drift);
     let replay = Job { again: true, ..job("replay", None) };
-    let replayed = line.load(&ledger, &object, &replay).await.unwrap();
+    let replayed = pipeline.load(&ledger, &object, &replay).await.unwrap();
     assert!(replayed.summary.drift.is_none(), "{:?}", replayed.summary.drift);
-    let again = line.load(&ledger, &object, &job("again", None)).await.unwrap();
+    let again = pipeline.load(&ledger, &object, &job("again", None)).await.unwrap();
     assert_eq!((again.status, again.summary.records), (Status::Done, 0), "what is done is not read again");
 }
 
-/// What a deployment with these checks and gates makes of a text, and what stands in the tables.
+/// Returns what a deployment with these checks and gates makes of a text, and what stands in the tables.
 async fn judge(text: &str, checks: &str, gates: &str) -> (pipeline::load::Loaded, State, Ledger) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
     let (checks, gates) = (vec![("checks.json".to_owned(), checks.to_owned())], Some(gates.to_owned()));
     let catalog = Arc::new(Catalog::compile(Choices { checks, gates, ..Choices::default() }).unwrap());
-    let sink = Arc::new(SimulatedMongo::default());
+    let store = Arc::new(SimulatedMongo::default());
     let storage = Storage::File(file.path().to_owned());
-    let line = Pipeline { storage, catalog, store: sink.clone(), limits: PipelineLimits::default() };
+    let pipeline = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
     let ledger = Ledger::memory();
-    let loaded = line.load(&ledger, &object("gated"), &job("one", None)).await.unwrap();
-    let again = line.load(&ledger, &object("gated"), &job("two", None)).await.unwrap();
+    let loaded = pipeline.load(&ledger, &object("gated"), &job("one", None)).await.unwrap();
+    let again = pipeline.load(&ledger, &object("gated"), &job("two", None)).await.unwrap();
     assert_eq!((again.status, again.summary.records), (loaded.status, 0), "it is settled");
-    (loaded, sink.state(), ledger)
+    (loaded, store.state(), ledger)
 }
 
 const THREE: &str = "{\"resourceType\":\"Patient\",\"id\":\"1\",\"birthDate\":\"CANARY\"}\n{\"resourceType\":\"Patient\",\"id\":\"2\",\"gender\":\"CANARY\"}\n{\"resourceType\":\"Group\",\"id\":\"3\"}\n";

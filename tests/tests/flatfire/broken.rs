@@ -115,7 +115,7 @@ async fn rejects_of(stack: &Stack, upload: &Upload) -> Vec<Document> {
     rejects
 }
 
-/// The offset only where the case knows it.
+/// Returns code, line and offset, the offset only where the case knows it.
 fn place(reject: &Document, case: &Case) -> (&'static str, i64, Option<usize>) {
     let line = number(reject, "line");
     let expected = case.rejects.iter().find(|(known, ..)| *known == text(reject, "code"));

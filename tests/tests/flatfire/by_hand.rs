@@ -10,8 +10,9 @@ use xtask::demo::sample_files;
 use xtask::local_environment::{Leash, Lifetime, ServerPlace, free_port};
 use xtask::workspace;
 
-/// What the function answers to each file of `events/`, in this order; `sam_invoke.py` expects the same. The versions
-/// that the samples name are not in the bucket, so their objects are gone; the one that is pinned by its `ETag` is there.
+/// Returns what the function answers to each file of `events/`, in this order; `sam_invoke.py` expects the same. The
+/// versions that the samples name are not in the bucket, so their objects are gone; the one that is pinned by its
+/// `ETag` is there.
 pub(crate) fn events() -> Vec<(String, Value)> {
     let answers: Vec<Value> = serde_json::from_str(include_str!("answers.json")).unwrap();
     let pair = |line: &Value| (line["event"].as_str().unwrap().to_owned(), line["answer"].clone());

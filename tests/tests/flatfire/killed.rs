@@ -67,7 +67,7 @@ async fn a_function_that_is_killed_leaves_nothing_that_its_successor_does_not_fi
     assert_eq!(comparable(&stack.tables().await), undisturbed);
 }
 
-/// The tables of the same file, loaded at once.
+/// Returns the tables of the same file, loaded at once.
 async fn undisturbed(runner: Runner) -> Tables {
     let stack = runner.deploy("undisturbed").await;
     let upload: Upload = stack.upload("large.ndjson", file()).await;
@@ -76,7 +76,7 @@ async fn undisturbed(runner: Runner) -> Tables {
     comparable(&stack.tables().await)
 }
 
-/// Everything but the names of the bucket and of the version.
+/// Returns everything but the names of the bucket and of the version.
 fn comparable(tables: &Tables) -> Tables {
     assert_eq!(tables.rows("Patient").count(), PATIENTS);
     tables.without_origin()

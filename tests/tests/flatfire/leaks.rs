@@ -121,7 +121,7 @@ async fn every_way_to_fail_was_taken(stack: &Stack, uploads: &[Upload], loads: &
     .await;
 }
 
-/// The ledger and the rejects name the file; what a file is called is its uploader's choice.
+/// Returns a document without the file's name: the ledger and the rejects have it, because its uploader chose it.
 fn without_the_key(mut document: Document) -> String {
     let key = text(&document, "key").to_owned();
     document.remove("key");

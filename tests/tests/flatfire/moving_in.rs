@@ -23,8 +23,8 @@ fn versions() -> usize {
     std::env::var("FLATFIRE_MOVING_IN").ok().and_then(|number| number.parse().ok()).unwrap_or(VERSIONS)
 }
 
-/// A patient a name. Every third name has three versions. Half of all patients say nothing of their time: only the order of
-/// versions tells which is newer.
+/// Returns uploads with one patient a file name. Every third name has three versions. Half of all patients say nothing
+/// of their time: only the order of versions tells which is newer.
 fn uploads(wanted: usize) -> Uploads {
     let (mut uploads, mut made) = (Uploads::new(), 0);
     for index in 0.. {
@@ -93,7 +93,7 @@ async fn backfill(stack: &Stack, arguments: &[&str]) -> Ran {
     command(stack, "backfill", &[&queue, arguments].concat()).await
 }
 
-/// The findings of an audit, by status, and the sums.
+/// Returns the findings of an audit, by status, and the sums.
 async fn audit(stack: &Stack, arguments: &[&str]) -> (i32, BTreeMap<String, BTreeSet<String>>, Value) {
     let ran = command(stack, "audit", &[&["--json"], arguments].concat()).await;
     let mut lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -106,7 +106,7 @@ async fn audit(stack: &Stack, arguments: &[&str]) -> (i32, BTreeMap<String, BTre
     (ran.code, findings, sums)
 }
 
-/// The tables that the same texts make in one file, the versions of each name in their order.
+/// Returns the tables that the same texts make in one file, the versions of each name in their order.
 async fn clean_tables(stack: &Stack, uploads: &Uploads) -> flatfire_tests::Tables {
     let mut file = tempfile::Builder::new().suffix(".ndjson").tempfile().unwrap();
     for text in uploads.values().flatten() {

@@ -31,7 +31,7 @@ async fn push(stack: &Stack, folder: &Path, options: &[&str]) -> Ran {
     stack.flatfire(&[&["push", &folder, &target], settle, options].concat()).await
 }
 
-/// How many versions each key has.
+/// Returns how many versions each key has.
 async fn versions(stack: &Stack) -> BTreeMap<String, usize> {
     let mut versions = BTreeMap::new();
     for key in stack.keys_of_all_versions().await {

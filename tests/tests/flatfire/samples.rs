@@ -150,7 +150,7 @@ fn written(row: &str) -> Value {
     serde_json::from_str(row).unwrap()
 }
 
-/// A row without what tells one upload from another.
+/// Returns a row without what tells one upload from another.
 fn row_of(tables: &Tables, table: &str, id: &str) -> Value {
     let mut row = plain(&Bson::Document(tables.row(table, id).clone()));
     let fields = row.as_object_mut().unwrap();
@@ -162,7 +162,7 @@ fn row_of(tables: &Tables, table: &str, id: &str) -> Value {
     row
 }
 
-/// Every key of a reference is the `_id` of a row; in this Bundle some references point forward.
+/// Checks that every key of a reference is the `_id` of a row; in this Bundle some references point forward.
 fn references_join(tables: &Tables) {
     let tables = tables.automatic();
     let ids: BTreeSet<&String> = tables.0.values().flat_map(BTreeMap::keys).collect();

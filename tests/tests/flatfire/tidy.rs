@@ -158,7 +158,7 @@ fn a_path_of_a_crate_is_told_from_other_words() {
     }
 }
 
-/// The project's own Rust files with their text, by path from the root.
+/// Returns the project's own Rust files with their text, by path from the root.
 fn sources() -> BTreeMap<String, String> {
     let root = workspace::root();
     let mut sources = BTreeMap::new();

@@ -19,7 +19,8 @@ fn patient(number: usize) -> String {
     )
 }
 
-/// A deployment with a queue that only workers read, and a message in it for every file beside the watched prefix.
+/// Returns a deployment with a queue that only workers read, and a message in it for every file beside the watched
+/// prefix.
 async fn queue_of(stack: &Stack, name: &str) -> String {
     let queue = stack.make_queue(name).await;
     let place = format!("s3://{}/{PREFIX}", stack.bucket());

@@ -52,21 +52,21 @@ impl LocalCloud {
         Ok(Self { endpoint, server })
     }
 
-    /// Where every service of the cloud is reached.
+    /// Returns where every service of the cloud is reached.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// The end of the cloud's log.
+    /// Returns the end of the cloud's log.
     #[must_use]
     pub fn log_tail(&self) -> String {
         self.server.log_tail()
     }
 }
 
-/// The functions inherit the cloud's environment, so it holds nothing of the caller's: no credentials, no settings.
-/// `AUTH` makes the cloud enforce the roles and policies of the template.
+/// Returns the functions inherit the cloud's environment, so it holds nothing of the caller's: no credentials, no
+/// settings. `AUTH` makes the cloud enforce the roles and policies of the template.
 fn ministack(settings: &ChoreSettings, place: ServerPlace<'_>, port: u16) -> Command {
     let ServerPlace { tools, directory, .. } = place;
     let mut command = Command::new(tools.cloud_program("python"));

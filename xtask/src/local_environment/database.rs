@@ -67,7 +67,7 @@ impl Database {
         Ok(database)
     }
 
-    /// The connection string.
+    /// Returns the connection string.
     #[must_use]
     pub fn uri(&self) -> &str {
         &self.uri

@@ -59,7 +59,7 @@ impl Deployment {
         format!("{scheme}://{hosts}/{}?{options}", self.database)
     }
 
-    /// What the function needs in its environment when it runs beside the local cloud instead of in it, under
+    /// Returns what the function needs in its environment when it runs beside the local cloud instead of in it, under
     /// `cargo lambda watch` or `sam local invoke`.
     #[must_use]
     pub fn function_environment(&self) -> Vec<(&'static str, &str)> {
@@ -77,8 +77,8 @@ impl Deployment {
         ]
     }
 
-    /// [`Deployment::function_environment`] as `cargo lambda watch --env-file` reads it, with the credentials that only
-    /// `sam` brings along by itself. Values stand in quotes, because it takes no other that holds an `=`.
+    /// Writes [`Deployment::function_environment`] as `cargo lambda watch --env-file` reads it, with the credentials
+    /// that only `sam` brings along by itself. Values stand in quotes, because it takes no other that holds an `=`.
     #[must_use]
     pub fn environment_file(&self) -> String {
         let credentials = [
@@ -101,7 +101,7 @@ impl Deployment {
         parsed(&command_output(command.args(["environment", "--function", &self.outputs.function_name]))?)
     }
 
-    /// The messages of the function's log, oldest first.
+    /// Returns the messages of the function's log, oldest first.
     ///
     /// # Errors
     /// When the cloud does not answer.
@@ -111,8 +111,8 @@ impl Deployment {
     }
 }
 
-/// The script that speaks to the local cloud, with the environment of an AWS client and nothing else that could make
-/// it speak to a real one.
+/// Returns the script that speaks to the local cloud, with the environment of an AWS client and nothing else that could
+/// make it speak to a real one.
 #[must_use]
 pub fn cloud_command(tools: &Tools, endpoint: &str) -> Command {
     let mut command = Command::new(tools.cloud_program("python"));
@@ -177,7 +177,7 @@ pub(super) fn deploy(
     })
 }
 
-/// The connection string goes through a pipe: other people on the machine can read a command line.
+/// Returns the connection string goes through a pipe: other people on the machine can read a command line.
 fn output_with_input(command: &mut Command, input: &str) -> Result<String> {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start python")?;

@@ -79,7 +79,7 @@ impl Leash {
         }
     }
 
-    /// The last lines that the server wrote.
+    /// Returns the last lines that the server wrote.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
@@ -124,7 +124,7 @@ pub(super) fn wait_until_ended(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a server of this directory is still running.
+/// Returns whether a server of this directory is still running.
 ///
 /// # Errors
 /// When one of its logs cannot be opened.
@@ -141,7 +141,7 @@ pub fn any_is_running(directory: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// A loopback port that was free a moment ago.
+/// Returns a loopback port that was free a moment ago.
 ///
 /// # Errors
 /// When the system has none.

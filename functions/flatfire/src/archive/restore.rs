@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-/// The number of rows, or why there are none.
+/// Restores one resource. Returns the number of its rows, or why it has none.
 async fn restore(
     store: &Arc<dyn Store>,
     catalog: &Arc<Catalog>,
@@ -117,7 +117,7 @@ async fn restore(
     Ok(Ok(written.rows))
 }
 
-/// Those of a view leave the resource as it is.
+/// Returns whether a reject is of the whole resource: those of a view leave the resource as it is.
 const fn is_whole(reject: &Reject) -> bool {
     !matches!(reject.reason, Reason::Defect { view: Some(_), .. })
 }
@@ -129,8 +129,8 @@ struct Made {
     offset: u64,
 }
 
-/// The object that it came in, and an edition of its load above that of the archived form, so that a replay of the load
-/// makes it anew like all others. Where the ledger has forgotten the load, the next edition serves.
+/// Returns the object that it came in, and an edition of its load above that of the archived form, so that a replay of
+/// the load makes it anew like all others. Where the ledger has forgotten the load, the next edition serves.
 async fn origin(ledger: &Ledger, archived: &ArchivedResource) -> anyhow::Result<Option<(ObjectRef, u32)>> {
     let (load, version) = (archived.load.as_str(), archived.version.as_str());
     let known = ledger.find(load).await.map_err(unreadable)?;
@@ -147,7 +147,7 @@ async fn origin(ledger: &Ledger, archived: &ArchivedResource) -> anyhow::Result<
     Ok(forgotten())
 }
 
-/// What the pipeline makes of the resource, under the key that it had and standing where it stood.
+/// Returns what the pipeline makes of the resource, under the key that it had and standing where it stood.
 fn made(
     archived: &ArchivedResource,
     text: &[u8],
@@ -158,7 +158,7 @@ fn made(
     let assembler =
         Assembler::new(Arc::new(object), Arc::clone(catalog), BatchLimits::default()).in_edition(edition);
     let mut assembler = assembler.with_version(Some(Version::from_token(&archived.version)));
-    assembler.take_single(FramePlace { ordinal, offset, length, line: 1 }, &archived.key, text);
+    assembler.add_single(FramePlace { ordinal, offset, length, line: 1 }, &archived.key, text);
     let batch = assembler.take_batch()?;
     Some(Made { batch, columns: assembler.take_dictionary(), offset })
 }

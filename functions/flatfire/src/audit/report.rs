@@ -109,11 +109,11 @@ fn by_word(counts: &VerdictCounts) -> Value {
     counts.collect::<serde_json::Map<_, _>>().into()
 }
 
-/// A row a day, a column for each verdict that occurs.
+/// Returns a row a day, a column for each verdict that occurs.
 fn table(tally: &AuditSums) -> Table {
     let mut table = console::table();
     let verdicts: Vec<AuditVerdict> =
-        AuditVerdict::ALL.into_iter().filter(|verdict| tally.all().contains_key(verdict)).collect();
+        AuditVerdict::ALL.iter().copied().filter(|verdict| tally.all().contains_key(verdict)).collect();
     let words = verdicts.iter().map(|verdict| verdict.as_str());
     table.set_header(std::iter::once("day").chain(words));
     let days = tally.days().iter().map(|(day, counts)| (day.as_str(), counts));
@@ -127,7 +127,7 @@ fn table(tally: &AuditSums) -> Table {
     table
 }
 
-/// The answer in one sentence.
+/// Returns the answer in one sentence.
 fn verdict(tally: &AuditSums, not_sent: usize, is_complete: bool) -> String {
     let total = tally.total();
     if is_complete {

@@ -46,8 +46,8 @@ impl AuditSums {
         &self.all
     }
 
-    /// Returns how many loads the ledger had whose object version was not listed any more. Loads that begin while an audit
-    /// runs make it too small.
+    /// Returns how many loads the ledger had whose object version was not listed any more. Loads that begin while an
+    /// audit runs make it too small.
     pub(super) const fn deleted_since(&self) -> u64 {
         self.in_ledger.saturating_sub(self.known)
     }
@@ -78,7 +78,7 @@ mod tests {
         let days: Vec<&str> = tally.days().keys().map(String::as_str).collect();
         assert_eq!(days, ["1970-01-01", "1970-01-02"]);
         assert_eq!((tally.total(), tally.deleted_since()), (3, 3));
-        for open in AuditVerdict::ALL {
+        for &open in AuditVerdict::ALL {
             let mut tally = AuditSums::default();
             tally.add(0, open, false);
             let is_in = matches!(

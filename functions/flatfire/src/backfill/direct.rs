@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::cloud::Cloud;
 use crate::console;
 use crate::database;
-use crate::known_loads::LoadState;
+use crate::known_loads::CurrentStatus;
 use crate::load::{LARGE_FILE_BYTES, tell_missing_indexes};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
@@ -62,7 +62,7 @@ struct Shared {
     by: Option<Requester>,
     /// The turn of a large object.
     large: Semaphore,
-    /// Somebody has asked for an end.
+    /// The user has asked for an end.
     is_cancelled: AtomicBool,
 }
 
@@ -89,8 +89,8 @@ impl Direct {
 }
 
 /// Returns whether a version is loaded: an attempt that ended without a word is followed by another one here.
-pub(super) const fn is_open(state: Option<LoadState>) -> bool {
-    matches!(state, None | Some(LoadState::Stuck | LoadState::Running))
+pub(super) const fn is_open(state: Option<CurrentStatus>) -> bool {
+    matches!(state, None | Some(CurrentStatus::Stuck | CurrentStatus::Running))
 }
 
 impl DirectLoader {

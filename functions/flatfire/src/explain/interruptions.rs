@@ -198,7 +198,7 @@ mod tests {
     use super::super::find;
     use super::INTERRUPTIONS;
 
-    /// What stands in quotes behind one of these calls.
+    /// Returns what stands in quotes behind one of these calls.
     fn codes<'a>(source: &'a str, call: &'a str) -> impl Iterator<Item = &'a str> {
         source.split(call).skip(1).filter_map(|rest| rest.split('"').next())
     }

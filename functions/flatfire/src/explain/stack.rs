@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn every_line_of_the_log_is_explained() {
-        let report = include_str!("../../../ingest/src/report.rs").split("mod tests").next().unwrap();
-        let texts = report.split('"').skip(1).step_by(2);
+        let log = include_str!("../../../ingest/src/log.rs").split("mod tests").next().unwrap();
+        let texts = log.split('"').skip(1).step_by(2);
         let begins = ["object ", "events ", "columns ", "message ", "panicked", "bucket ", "audit "];
         let lines = texts.filter(|text| begins.iter().any(|begin| text.starts_with(begin)));
         assert_eq!(known(CodeKind::Line), lines.collect::<BTreeSet<_>>());

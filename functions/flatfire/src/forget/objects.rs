@@ -83,7 +83,7 @@ impl ErasedObjects {
     }
 
     /// Replaces the names of objects that held nothing else by their marks, in the ledger and wherever a load is named.
-    /// Returns the names that stay: somebody is loading these objects at the moment, or has loaded more of them.
+    /// Returns the names that stay, because these objects are being loaded or more of them has been loaded.
     pub(super) async fn rename(
         &self,
         store: &dyn Store,
@@ -112,7 +112,7 @@ fn bytes((offset, length): (u64, u64)) -> String {
     format!("{offset}-{}", (offset + length).saturating_sub(1))
 }
 
-/// The text as one word of a shell.
+/// Returns the text as one word of a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

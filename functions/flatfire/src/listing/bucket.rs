@@ -8,7 +8,7 @@ use super::order::{Incoming, VersionOrder};
 use super::selection::{ListingPage, Selection};
 use crate::cloud::Cloud;
 
-/// Lists the selected versions into a channel, until the end, a failure, or nobody listens.
+/// Lists the selected versions into a channel, until the end, a failure, or the receiver closes.
 pub(super) async fn list(
     cloud: &Cloud,
     selection: &Selection,

@@ -47,7 +47,7 @@ impl InventoryReport {
         Ok(Self { manifest, folder })
     }
 
-    /// Sends the selected versions into a channel, until the end, a failure, or nobody listens.
+    /// Sends the selected versions into a channel, until the end, a failure, or the receiver closes.
     pub(super) async fn list(
         self,
         cloud: &Cloud,

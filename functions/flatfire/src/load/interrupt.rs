@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::console;
 use crate::signals::asked_to_end;
 
-/// What somebody at the terminal has asked for.
+/// What the user at the terminal has asked for.
 #[derive(Debug, Default)]
 pub(super) struct Interrupt {
     requested: AtomicBool,
@@ -31,12 +31,12 @@ impl Interrupt {
         pending().await
     }
 
-    /// Whether an end was asked for.
+    /// Returns whether an end was asked for.
     pub(super) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::Relaxed)
     }
 
-    /// What a load looks at again and again.
+    /// Returns the flag that a load looks at again and again.
     pub(super) const fn requested(&self) -> &AtomicBool {
         &self.requested
     }

@@ -178,7 +178,7 @@ impl LoadReport {
     }
 }
 
-/// The counts of a summary by the names that JSON has for them.
+/// Returns the counts of a summary by the names that JSON has for them.
 fn counts(summary: &Summary) -> Map<String, Value> {
     let counts = COUNTS.iter().map(|(name, of)| ((*name).to_owned(), of(summary).into()));
     counts.chain([("viewDefects".to_owned(), summary.view_defects.into())]).collect()

@@ -19,7 +19,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 type FileStamp = (Option<u64>, i64);
 
 impl FileLoader {
-    /// Loads what is there, and then what comes or changes, until somebody asks for an end.
+    /// Loads what is there, and then what comes or changes, until the user asks for an end.
     pub(super) async fn watch(&self, files: &[PathBuf], quiet: Duration) -> Outcome {
         let interrupt = Interrupt::default();
         tokio::select! {

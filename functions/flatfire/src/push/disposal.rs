@@ -19,7 +19,7 @@ pub(super) struct Disposal {
 }
 
 impl Disposal {
-    /// Deletes or moves an uploaded file, if that is asked for and nobody has written to it since.
+    /// Deletes or moves an uploaded file, if that is asked for and the file has not changed since.
     pub(super) fn put_away(&self, file: &LocalFile) -> anyhow::Result<()> {
         if !(self.delete_after || self.move_to.is_some()) || !file.is_as_it_was() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The files to upload: which there are, what their keys are, whether somebody still writes to them.
+//! The files to upload: their names, their keys, and whether they are still written to.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ pub(super) struct Found {
     pub(super) empty: u64,
 }
 
-/// Looks for files: those that are named, and all of folders and their folders but hidden ones and those in `left_out`. A
-/// linked folder is not entered: it might lead back.
+/// Looks for files: those that are named, and all of folders and their folders but hidden ones and those in `left_out`.
+/// A linked folder is not entered: it might lead back.
 pub(super) fn find(paths: &[PathBuf], left_out: Option<&Path>) -> anyhow::Result<Found> {
     let left_out = left_out.and_then(|folder| folder.canonicalize().ok());
     let mut found = Found::default();

@@ -12,15 +12,15 @@ use process::milliseconds_now;
 use super::disposal::Disposal;
 use super::files::LocalFile;
 use crate::console;
-use crate::known_loads::{KnownLoads, LoadState};
+use crate::known_loads::{CurrentStatus, KnownLoads};
 use crate::outcome::Outcome;
 use crate::progress::bar_of_loads;
 
 /// How often the ledger is asked.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How long a queue keeps a notification at most: what the ledger does not know by then, nobody loads.
+/// How long a queue keeps a notification at most: what the ledger does not know by then is never loaded.
 const NOTIFIED_WITHIN_MILLISECONDS: i64 = 14 * 24 * 60 * 60 * 1_000;
-/// How many files are named when somebody ends the wait.
+/// How many files are named when the user ends the wait.
 const NAMED: usize = 20;
 
 /// Follows objects in the ledger.
@@ -75,18 +75,18 @@ impl Follower {
             let (outcome, problem) = match state {
                 None if !self.open.get(&id).is_some_and(is_forgotten) => continue,
                 // Of one that is stuck the next delivery takes over.
-                Some(LoadState::Running | LoadState::Stuck) => continue,
+                Some(CurrentStatus::Running | CurrentStatus::Stuck) => continue,
                 None => (
                     Outcome::Failed,
                     Some("in the bucket, but the ledger does not know it; see `flatfire audit`"),
                 ),
-                Some(LoadState::Done | LoadState::Superseded) => (Outcome::Done, None),
-                Some(LoadState::Partial) => (Outcome::Partial, Some("loaded in part")),
-                Some(LoadState::Refused) => (Outcome::Failed, Some("refused by a gate")),
-                Some(LoadState::Failed) => {
+                Some(CurrentStatus::Done | CurrentStatus::Superseded) => (Outcome::Done, None),
+                Some(CurrentStatus::Partial) => (Outcome::Partial, Some("loaded in part")),
+                Some(CurrentStatus::Refused) => (Outcome::Failed, Some("refused by a gate")),
+                Some(CurrentStatus::Failed) => {
                     (Outcome::Failed, Some("not loaded: every record of it is a reject"))
                 }
-                Some(LoadState::Gone) => {
+                Some(CurrentStatus::Gone) => {
                     (Outcome::Failed, Some("deleted in the bucket before it was loaded"))
                 }
             };
@@ -133,7 +133,7 @@ impl Follower {
         Ok(self.outcome)
     }
 
-    /// Names the files that are not loaded yet, for somebody who ends the wait.
+    /// Names the files that are not loaded yet, when the user ends the wait.
     pub(super) fn tell_open(&self) {
         if self.open.is_empty() {
             return;

@@ -41,7 +41,7 @@ pub(super) enum Uploaded {
     Object(Option<ObjectRef>),
     /// The bucket had it already, as this object.
     Unchanged(ObjectRef),
-    /// Somebody wrote to it meanwhile; it is looked at again.
+    /// It has changed meanwhile; it is looked at again.
     Changing,
 }
 
@@ -195,7 +195,7 @@ fn place(text: &str) -> anyhow::Result<(String, String)> {
     Ok((bucket.to_owned(), format!("{prefix}{slash}")))
 }
 
-/// What the notification of the object will name it by.
+/// Returns the version or entity tag by which the notification will name the object.
 fn pin(version: Option<&str>, e_tag: Option<&str>) -> Pin {
     match (version, e_tag) {
         (Some(version), _) if version != "null" => Pin::Version(version.to_owned()),
@@ -216,7 +216,7 @@ fn digest_of(path: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// The media type by the file's name.
+/// Returns the media type by the file's name.
 fn content_type(name: &str) -> &'static str {
     let lower = name.to_ascii_lowercase();
     match Path::new(&lower).extension().and_then(|ending| ending.to_str()) {
@@ -228,7 +228,7 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// The service's code: its message may quote a key.
+/// Returns the service's code: its message may quote a key.
 fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> anyhow::Error {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
     anyhow::Error::msg(code.unwrap_or("no connection or no credentials").to_owned())

@@ -39,7 +39,7 @@ pub(super) async fn send_back(dead_letters: &str, queue: Option<&str>) -> anyhow
     }
 }
 
-/// The queue whose failures end in this one.
+/// Returns the queue whose failures end in this one.
 async fn source_of(client: &Client, dead_letters: &str) -> anyhow::Result<String> {
     let answer = client.list_dead_letter_source_queues().queue_url(dead_letters).send().await;
     let mut queues = answer.map_err(|error| failure(&error, "read"))?.queue_urls;
@@ -50,7 +50,7 @@ async fn source_of(client: &Client, dead_letters: &str) -> anyhow::Result<String
     }
 }
 
-/// The code alone: messages of the service repeat what was sent.
+/// Returns the code alone: messages of the service repeat what was sent.
 pub(crate) fn failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, what: &str) -> anyhow::Error {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
     anyhow::anyhow!("the queue cannot be {what} ({})", code.unwrap_or("no connection or no credentials"))

@@ -51,13 +51,15 @@ struct OutdatedCounts {
     gone: u64,
 }
 
-/// Makes everything again that the program and the catalog of this command have not made; with `--dry-run` it is listed.
+/// Makes everything again that the program and the catalog of this command have not made; with `--dry-run` it is
+/// listed.
 pub(super) async fn replay(
     arguments: &ReplayArguments,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
 ) -> anyhow::Result<Outcome> {
-    let maker = Maker { code: env!("CARGO_PKG_VERSION").to_owned(), catalog: catalog.version().to_owned() };
+    let maker =
+        Maker { code: env!("CARGO_PKG_VERSION").to_owned(), catalog: catalog.fingerprint().to_owned() };
     let (sender, archived) = (None, ArchivedObjects::new(None, false)?);
     let (counts, outcome) = (OutdatedCounts::default(), Outcome::Done);
     let mut run = Run { arguments, store, catalog, sender, archived, counts, outcome };

@@ -13,8 +13,8 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 /// What zstd data begins with (RFC 8878, section 3.1.1).
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// The bytes from `offset` on, `length` of them, counted after decompression; `None`: the object has no such record. Of
-/// an object that is not compressed nothing else is read.
+/// Returns the bytes from `offset` on, `length` of them, counted after decompression; `None`: the object has no such
+/// record. Of an object that is not compressed nothing else is read.
 pub(crate) async fn record_bytes(
     storage: &Storage,
     object: &ObjectRef,
@@ -39,7 +39,7 @@ pub(crate) async fn record_bytes(
     range(storage.open(object, offset).await?, cut.length).await
 }
 
-/// The first bytes of what is read, so many of them.
+/// Returns the first bytes of what is read, so many of them.
 async fn range(mut opened: Opened, length: usize) -> Result<Option<Vec<u8>>, ReadFailure> {
     let mut bytes = Vec::new();
     while bytes.len() < length {
@@ -50,7 +50,7 @@ async fn range(mut opened: Opened, length: usize) -> Result<Option<Vec<u8>>, Rea
     Ok(Some(bytes))
 }
 
-/// Compressed data is read from its beginning, until the record comes.
+/// Inflates the data. Compressed data is read from its beginning, until the record comes.
 async fn inflated(
     mut opened: Opened,
     first: &[u8],
@@ -74,7 +74,7 @@ enum RecordInflater {
 }
 
 impl RecordInflater {
-    /// What follows the record does not matter, even if it cannot be decompressed.
+    /// Adds bytes. What follows the record does not matter, even if it cannot be decompressed.
     fn push(&mut self, bytes: &[u8]) -> Result<(), ReadFailure> {
         let pushed = match self {
             Self::Gzip(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),

@@ -85,7 +85,7 @@ pub(super) async fn replay(
     Ok(if left == 0 { Outcome::Done } else { Outcome::Partial })
 }
 
-/// Whether a load met more rejects than are kept.
+/// Returns whether a load met more rejects than are kept.
 const fn is_cut(load: &Load) -> bool {
     load.summary.rejected + load.summary.view_defects > MAX_REJECTS
 }
@@ -123,7 +123,7 @@ impl Replayer {
                 .in_edition(load.edition)
                 .in_reading(reject.reading, milliseconds_now())
                 .with_version(reject.version.as_deref().map(Version::from_token));
-        assembler.take(&Frame::Resource { place, bytes: &bytes });
+        assembler.add_frame(&Frame::Resource { place, bytes: &bytes });
         match assembler.take_batch() {
             Some(batch) => self.write(reject, batch, offset, &assembler.take_dictionary()).await,
             None => Ok(ReplayOutcome::Left("nothing came of it")),
@@ -167,7 +167,7 @@ impl Replayer {
         Ok(load)
     }
 
-    /// Where the records of a load are; `None`: nowhere any more.
+    /// Returns where the records of a load are; `None`: nowhere any more.
     fn object(&self, load: &Load) -> Option<(Storage, ObjectRef)> {
         let object = origin::object_of(load)?;
         if object.bucket == "file" {

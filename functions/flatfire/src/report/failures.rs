@@ -48,7 +48,8 @@ pub(super) fn fates(report: &DatabaseReport) -> PageBlock {
         *counts.entry(failure.status).or_default().entry(failure.fate).or_default() += 1;
     }
     let met: Vec<FailureFate> = FailureFate::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|fate| counts.values().any(|fates| fates.contains_key(fate)))
         .collect();
     let rows = counts.iter().map(|(status, fates)| {

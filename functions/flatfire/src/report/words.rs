@@ -4,7 +4,7 @@ use indicatif::{BinaryBytes, HumanCount};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// `1,234,567`
+/// Returns a number as `1,234,567`.
 pub(super) fn grouped(count: u64) -> String {
     HumanCount(count).to_string()
 }
@@ -36,7 +36,7 @@ pub(super) fn plain(words: &str) -> String {
     words.replace('`', "")
 }
 
-/// `12.3 GiB`
+/// Returns a size as `12.3 GiB`.
 pub(super) fn bytes(count: u64) -> String {
     BinaryBytes(count).to_string()
 }

@@ -72,7 +72,7 @@ pub(super) fn sql_type(field: &FieldSchema) -> String {
     scalar(types).to_owned()
 }
 
-/// One that holds them all: text, where nothing else does.
+/// Returns the type that holds them all: text, where nothing else does.
 fn scalar(types: FieldTypes) -> &'static str {
     use FieldType::{Boolean, Date, Decimal, Double, Int, Long};
     if is_only(types, &[]) {

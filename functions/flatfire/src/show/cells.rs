@@ -124,7 +124,7 @@ fn short_moment(text: &str) -> String {
     }
 }
 
-/// `2026-01-05`
+/// Returns whether a text looks like `2026-01-05`.
 fn is_date(text: &str) -> bool {
     let is_part =
         |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };

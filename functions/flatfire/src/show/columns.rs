@@ -272,8 +272,8 @@ impl ShownElement {
         self.parts.push((place, source));
     }
 
-    /// Returns what decides the place of the element: its rank, its place among those, and for the rest in how many rows
-    /// it has nothing.
+    /// Returns what decides the place of the element: its rank, its place among those, and for the rest in how many
+    /// rows it has nothing.
     fn order(&self, heading: &str) -> (Rank, usize, usize) {
         let plain: String =
             heading.chars().filter(|letter| *letter != '_').collect::<String>().to_ascii_lowercase();
@@ -324,7 +324,7 @@ mod tests {
     use super::super::cells::printed;
     use super::{named, of};
 
-    /// The headings of the rows of these resources, and what their first row prints.
+    /// Returns the headings of the rows of these resources, and what their first row prints.
     fn printed_of(resources: &[&str]) -> Vec<(String, String)> {
         let mut flattener = Flattener::default();
         let rows: Vec<TableRow> =

@@ -17,7 +17,7 @@ use super::words::word;
 /// Rejects of an explained load that are listed; the rest is counted.
 const LISTED_REJECTS: usize = 20;
 
-/// Everything about one load, and what to do about it.
+/// Returns everything about one load, and what to do about it.
 pub(super) async fn explained(store: &dyn Store, load: &Load) -> Result<String, StoreError> {
     let Summary { bytes, inflated_bytes, types, codes, checks, drift, .. } = &load.summary;
     let mut lines = vec![load.id.clone(), format!("  {}: {}", word(load), advice(load, milliseconds_now()))];
@@ -64,7 +64,7 @@ pub(super) async fn explained(store: &dyn Store, load: &Load) -> Result<String, 
     Ok(lines.join("\n"))
 }
 
-/// `: what it means`
+/// Returns `: what it means`.
 fn meaning(code: &str) -> String {
     explain::meaning_of(code).map(|meaning| format!(": {meaning}")).unwrap_or_default()
 }
@@ -77,7 +77,7 @@ fn earlier(attempt: &EarlierAttempt) -> String {
     format!("  attempt {number}: begun {}, {}{ended}{problem}, code {code}{by}", moment(*begun), end.as_str())
 }
 
-/// Who asked, in one line.
+/// Returns who asked, in one line.
 fn requester(by: &Requester) -> String {
     let Requester { principal, address, request_id, operator } = by;
     let named = operator.as_deref().or(principal.as_deref()).unwrap_or("an unnamed principal");

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::words::word;
 use crate::console::moment;
 
-/// Everything about a load.
+/// Returns everything about a load.
 pub(super) fn load(load: &Load) -> Value {
     let Summary {
         records,
@@ -88,12 +88,12 @@ fn counts(counts: &BTreeMap<String, u64>) -> Option<Value> {
     (!counts.is_empty()).then(|| json!(counts))
 }
 
-/// A moment.
+/// Returns a moment.
 pub(super) fn time(milliseconds: Option<i64>) -> Option<Value> {
     milliseconds.map(|milliseconds| moment(milliseconds).into())
 }
 
-/// An object of the members that are there.
+/// Returns an object of the members that are there.
 pub(super) fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     members.collect::<Map<String, Value>>().into()

@@ -84,7 +84,7 @@ fn fit(widths: &[usize], longest: usize, width: Option<usize>) -> (usize, usize)
     (columns, width.saturating_sub(taken(columns)).max(LEAST_NAME))
 }
 
-/// A name with its middle left out, so many characters at the most. Its end says more than its beginning.
+/// Returns a name with its middle left out, so many characters at the most. Its end says more than its beginning.
 fn shortened(name: &str, most: usize) -> String {
     let length = name.chars().count();
     if length <= most {
@@ -96,7 +96,7 @@ fn shortened(name: &str, most: usize) -> String {
     name.chars().take(before).chain(['…']).chain(end.chars()).collect()
 }
 
-/// `2026-01-05 10:21`
+/// Returns a moment as `2026-01-05 10:21`.
 fn short_moment(milliseconds: i64) -> String {
     moment(milliseconds).get(..16).unwrap_or_default().replace('T', " ")
 }

@@ -27,7 +27,7 @@ const LISTED_FOLDERS: usize = 20;
 /// Loads that need a look are counted up to here.
 const MOST_COUNTED: u32 = 1_000;
 
-/// What needs somebody to do something.
+/// What needs attention.
 const NEEDS_SOMEBODY: [(LoadKind, &str); 3] = [
     (LoadKind::Of(LoadStatus::Failed), "failed"),
     (LoadKind::Of(LoadStatus::Refused), "refused"),
@@ -47,7 +47,7 @@ struct StatusPage {
     columns: Vec<PageColumn>,
     depths: Vec<Depth>,
     folders: BTreeMap<Folder, i64>,
-    /// How many loads need somebody, by their word, however long ago they began.
+    /// How many loads need attention, by status, however long ago they began.
     open: Vec<(&'static str, usize)>,
     loads: Vec<Load>,
 }
@@ -104,10 +104,10 @@ impl StatusPage {
         lines.join("\n")
     }
 
-    /// A line for each status and measure, a column for each time.
+    /// Returns a line for each status and measure, a column for each time.
     fn sums(&self) -> Vec<String> {
         let mut lines = vec![(String::new(), self.cells(|column| column.name.clone()))];
-        for status in LoadStatus::ALL {
+        for &status in LoadStatus::ALL {
             let count = |column: &PageColumn| column.sums.statuses.get(&status).copied().unwrap_or_default();
             if self.columns.iter().any(|column| count(column) > 0) {
                 lines.push((status.as_str().to_owned(), self.cells(|column| grouped(count(column)))));
@@ -135,7 +135,7 @@ impl StatusPage {
         grouped(per_hour(count, self.now - column.since))
     }
 
-    /// The rejects of the longest time, the most frequent first.
+    /// Returns the rejects of the longest time, the most frequent first.
     fn rejects(&self) -> Vec<String> {
         let Some(column) = self.columns.last() else { return Vec::new() };
         let mut codes: Vec<_> = column.sums.codes.iter().collect();
@@ -156,7 +156,7 @@ impl StatusPage {
         self.depths.iter().map(line).collect()
     }
 
-    /// The folders, those first that have been silent longest.
+    /// Returns the folders, those first that have been silent longest.
     fn successes(&self) -> Vec<String> {
         let mut folders: Vec<_> = self.folders.iter().collect();
         folders.sort_by_key(|(_, ended)| **ended);
@@ -277,7 +277,7 @@ fn without_dates(folders: BTreeMap<Folder, i64>) -> BTreeMap<Folder, i64> {
     merged
 }
 
-/// `2026/`, `2026-01-05/`, `20260105/`, `year=2026/`
+/// Returns whether the name of a folder is a date: `2026/`, `2026-01-05/`, `20260105/`, `year=2026/`
 fn is_date(part: &str) -> bool {
     let part = part.trim_end_matches('/');
     let part = part.rsplit('=').next().unwrap_or(part);
@@ -300,7 +300,7 @@ fn per_hour(count: u64, milliseconds: i64) -> u64 {
     (count as f64 / hours).round() as u64
 }
 
-/// `1,234,567`
+/// Returns a number as `1,234,567`.
 fn grouped(count: u64) -> String {
     indicatif::HumanCount(count).to_string()
 }

@@ -67,7 +67,7 @@ async fn read(client: &Client, url: &str, name: &'static str) -> anyhow::Result<
     Ok((depth, attributes.get(&QueueAttributeName::RedrivePolicy).cloned()))
 }
 
-/// The address of the dead-letter queue: it is of the same account and region, so only its name is another one.
+/// Returns the address of the dead-letter queue: it is of the same account and region, so only its name is another one.
 fn dead_letters_of(url: &str, policy: &str) -> Option<String> {
     let policy: Value = serde_json::from_str(policy).ok()?;
     let name = policy.get("deadLetterTargetArn")?.as_str()?.rsplit(':').next()?;

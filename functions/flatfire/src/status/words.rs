@@ -17,7 +17,7 @@ pub(crate) enum LoadKind {
 }
 
 impl LoadKind {
-    /// The kind, as of now.
+    /// Returns the filter of these loads, as of now.
     pub(crate) fn wanted(self) -> LoadFilter {
         match self {
             Self::Of(status) => LoadFilter::Of(status),
@@ -26,9 +26,9 @@ impl LoadKind {
     }
 }
 
-/// A status by its word in the ledger, or `stuck`.
+/// Returns a status by its word in the ledger, or `stuck`.
 pub(crate) fn status() -> impl TypedValueParser<Value = LoadKind> {
-    let words = ledger::Status::ALL.map(ledger::Status::as_str).into_iter().chain([STUCK]);
+    let words = ledger::Status::ALL.iter().copied().map(ledger::Status::as_str).chain([STUCK]);
     PossibleValuesParser::new(words).try_map(|word| match ledger::Status::from_word(&word) {
         Some(status) => Ok(LoadKind::Of(status)),
         None if word == STUCK => Ok(LoadKind::Stuck),
@@ -36,12 +36,12 @@ pub(crate) fn status() -> impl TypedValueParser<Value = LoadKind> {
     })
 }
 
-/// The word for where a load stands.
+/// Returns the word for where a load stands.
 pub(super) fn word(load: &Load) -> &'static str {
     if load.is_stuck(milliseconds_now()) { STUCK } else { load.status.as_str() }
 }
 
-/// The name of a load's object for people: a path, or bucket and key.
+/// Returns the name of a load's object for people: a path, or bucket and key.
 pub(super) fn object_name(load: &Load) -> String {
     if load.bucket == "file" { load.key.clone() } else { format!("{}/{}", load.bucket, load.key) }
 }

@@ -19,7 +19,7 @@ fn text_of(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// What stands between single backticks, without blocks.
+/// Returns what stands between single backticks, without blocks.
 fn code_words(page: &str) -> BTreeSet<String> {
     let prose = page.split("```").step_by(2).collect::<String>();
     prose.split('`').skip(1).step_by(2).map(str::to_owned).collect()

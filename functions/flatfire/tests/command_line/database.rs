@@ -28,7 +28,7 @@ const DROP_TRIES: usize = 10;
 pub type Content = BTreeMap<String, Vec<Document>>;
 
 impl TestDatabase {
-    /// The empty database of a test.
+    /// Returns the empty database of a test.
     pub async fn of(test: &str) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
         let given = std::env::var("MONGODB_URI").ok();
@@ -41,12 +41,12 @@ impl TestDatabase {
         Self { uri: with_database(&server.uri, &name), rows, archive, _server: server }
     }
 
-    /// Everything in it.
+    /// Returns everything in it.
     pub async fn content(&self) -> Content {
         content(&self.rows).await
     }
 
-    /// Everything in its archive.
+    /// Returns everything in its archive.
     pub async fn archived(&self) -> Content {
         content(&self.archive).await
     }
@@ -80,7 +80,7 @@ async fn content(database: &Database) -> Content {
     content
 }
 
-/// The connection string with another database.
+/// Returns the connection string with another database.
 fn with_database(uri: &str, database: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap();
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));

@@ -31,7 +31,7 @@ const RESOURCES: [&str; 15] = [
 
 const SETTINGS: [&str; 4] = ["--arrays", "tables", "--inactive", "Communication"];
 
-/// A line without where its row came from.
+/// Returns a line without where its row came from.
 fn without_source(line: &str) -> String {
     line.split(r#","_source":"#).next().unwrap().trim_end_matches('}').to_owned()
 }

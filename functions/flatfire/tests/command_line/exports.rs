@@ -62,7 +62,7 @@ impl Clinic {
     }
 }
 
-/// The path of a file whose name on this machine has that ending.
+/// Returns the path of a file whose name on this machine has that ending.
 fn folder_of(path: &Path) -> String {
     path.display().to_string().trim_start_matches('/').to_owned()
 }

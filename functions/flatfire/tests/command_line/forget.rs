@@ -73,13 +73,13 @@ impl Clinic {
         all
     }
 
-    /// The collections in which a text stands.
+    /// Returns the collections in which a text stands.
     async fn where_is(&self, text: &str) -> BTreeSet<String> {
         let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         self.bytes().await.into_iter().filter(|(_, bytes)| holds(bytes)).map(|(name, _)| name).collect()
     }
 
-    /// Whether anything of Anna stands. The other patient's id begins with hers.
+    /// Returns whether anything of Anna stands. The other patient's id begins with hers.
     async fn is_anna_there(&self) -> bool {
         let bytes = self.bytes().await;
         let is_hers = |bytes: &Vec<u8>| {

@@ -37,7 +37,7 @@ fn load(database: &TestDatabase, more: &[&str]) -> Ran {
     ran
 }
 
-/// The fields of all indexes but that on `_id`, those of one index with a `+` between them.
+/// Returns the fields of all indexes but that on `_id`, those of one index with a `+` between them.
 async fn indexes(database: &TestDatabase, table: &str) -> BTreeSet<String> {
     let indexes = database.rows.collection::<Document>(table).list_indexes().await.unwrap();
     let indexes: Vec<_> = indexes.try_collect().await.unwrap();

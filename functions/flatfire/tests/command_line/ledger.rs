@@ -64,7 +64,7 @@ async fn loads_are_listed_filtered_and_explained() {
     database.remove().await;
 }
 
-/// An entry as the function leaves it.
+/// Returns an entry as the function leaves it.
 fn entry(number: i64, now: i64, status: &str, more: Document) -> Document {
     let (minute, key) = (60_000, format!("in/lab/2026/{:02}/day-{number}.ndjson", number % 28));
     let (created, begun) = (now - number * minute, now - number * minute + 3_000);

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use crate::memory::{MEGABYTE, Taken, taken};
 use crate::program::{path_of, run};
 
-/// What `flatfire rows` takes for a file, and how it ends.
+/// Returns what `flatfire rows` takes for a file, and how it ends.
 fn rows_of(write: impl FnOnce(&mut dyn FnMut(&str))) -> Taken {
     let folder = tempfile::tempdir().unwrap();
     let file = path_of(&folder, "hostile.json");

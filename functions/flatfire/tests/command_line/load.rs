@@ -16,7 +16,7 @@ fn load(database: &TestDatabase, arguments: &[&str]) -> Ran {
     run(&[&["load", "--to", &database.uri], arguments].concat())
 }
 
-/// How many rows each table has, by what `flatfire rows` prints.
+/// Returns how many rows each table has, by what `flatfire rows` prints.
 fn printed(arguments: &[&str]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in run(&[&["rows"], arguments].concat()).stdout.lines() {

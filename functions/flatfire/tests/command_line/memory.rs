@@ -37,8 +37,8 @@ fn memory_does_not_grow_with_the_file() {
     }
 }
 
-/// Observations whose subjects and encounters come behind them. Their keys wait on disk, not in memory, and every row has
-/// both in the end.
+/// Observations whose subjects and encounters come behind them. Their keys wait on disk, not in memory, and every row
+/// has both in the end.
 #[test]
 fn references_that_point_forward_wait_on_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -61,7 +61,8 @@ fn references_that_point_forward_wait_on_disk() {
     assert!(many < few + 24 * MEGABYTE, "{many} bytes for 150,000, {few} for 50,000");
 }
 
-/// The `fullUrl`s of a Bundle's entries that exceed 48 MiB wait on disk, and references to them are joined all the same.
+/// The `fullUrl`s of a Bundle's entries that exceed 48 MiB wait on disk, and references to them are joined all the
+/// same.
 #[test]
 fn links_beyond_their_memory_wait_on_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -192,12 +193,12 @@ pub struct Taken {
     pub stderr: String,
 }
 
-/// The most memory that a run over the file ever had, in bytes.
+/// Returns the most memory that a run over the file ever had, in bytes.
 fn peak(file: &str) -> usize {
     peak_into(file, Stdio::null())
 }
 
-/// The same, with the rows in a file.
+/// Returns the same, with the rows in a file.
 fn peak_into(file: &str, rows: Stdio) -> usize {
     let taken = taken_into(file, rows);
     assert_eq!(taken.code, 0, "{taken:?}");
@@ -232,7 +233,7 @@ fn taken_into(file: &str, rows: Stdio) -> Taken {
     Taken { peak, seconds, code: exit.code().unwrap(), stderr }
 }
 
-/// The fourteenth and the fifteenth field; the second, which may have spaces in it, ends in a bracket.
+/// Returns the fourteenth and the fifteenth field; the second, which may have spaces in it, ends in a bracket.
 fn ticks(stat: &str) -> Option<f64> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)

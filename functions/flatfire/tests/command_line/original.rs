@@ -16,7 +16,7 @@ fn original(database: &TestDatabase, arguments: &[&str]) -> Ran {
     run(&[&["original", "--to", &database.uri], arguments].concat())
 }
 
-/// The same two resources in every form of file.
+/// Returns the same two resources in every form of file.
 fn forms() -> Vec<(&'static str, String)> {
     vec![
         ("lines.ndjson", format!("{ACTIVE}\n{PATIENT}\r\n")),

@@ -17,7 +17,7 @@ fn run_in(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Ran 
     command.output().unwrap().into()
 }
 
-/// The folder of a test with an observation and a profile.
+/// Returns the folder of a test with an observation and a profile.
 fn folder_with(profile: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("flatfire.toml"), profile).unwrap();

@@ -25,7 +25,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// The program with arguments, not started yet.
+/// Returns the program with arguments, not started yet.
 pub fn flatfire(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flatfire"));
     // That of the tests themselves.
@@ -54,7 +54,7 @@ pub fn sample(name: &str) -> String {
     std::fs::canonicalize(samples).unwrap().join(name).display().to_string()
 }
 
-/// A file in a folder.
+/// Returns a file in a folder.
 pub fn path_of(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).display().to_string()
 }

@@ -18,7 +18,7 @@ fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// An entry as the function leaves it, of a load that began at a moment.
+/// Returns an entry as the function leaves it, of a load that began at a moment.
 fn entry(key: &str, begun: i64, status: &str, more: Document) -> Document {
     let mut entry = doc! {
         "_id": format!("clinic/{key}@v1"), "bucket": "clinic", "key": key, "versionId": "v1",

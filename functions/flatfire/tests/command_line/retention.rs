@@ -37,7 +37,7 @@ fn write(folder: &TempDir, word: &str, is_old: bool) -> String {
     path
 }
 
-/// Every row as `table _id`, with when it was received.
+/// Returns every row as `table _id`, with when it was received.
 async fn rows(database: &Database) -> Vec<(String, Option<i64>)> {
     let mut found = Vec::new();
     let names = database.list_collection_names().await.unwrap();

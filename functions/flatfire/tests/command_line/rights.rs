@@ -16,7 +16,7 @@ const OLD: &str = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2
 const NEW: &str = r#"{"resourceType":"Patient","id":"p","meta":{"lastUpdated":"2026-01-06T10:00:00Z"}}"#;
 const VIEW: &str = r#"{"name":"patients_of_mine","resource":"Patient","select":[{"column":[{"name":"key","path":"getResourceKey()"},{"name":"born","path":"birthDate"}]}]}"#;
 
-/// The `mongod` that tests may start; `None`: the caller says that none runs on this machine.
+/// Returns the `mongod` that tests may start; `None`: the caller says that none runs on this machine.
 fn mongod() -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
     let given = std::env::var("FLATFIRE_MONGOD").ok();
@@ -48,7 +48,7 @@ impl Files {
         path_of(&self.folder, name)
     }
 
-    /// Every command that asks a database, with the exit code that it has when it may do all it wants.
+    /// Returns every command that asks a database, with the exit code that it has when it may do all it wants.
     fn commands(&self) -> Vec<(i32, Vec<String>)> {
         let [audit, old, new, view, changed] =
             ["audit.ndjson", "old.ndjson", "new.ndjson", "view.json", "changed.json"]

@@ -15,7 +15,7 @@ fn source() -> Document {
     doc! { "bucket": "b", "key": "k", "ordinal": 0_i64, "offset": 0_i64, "length": 2_i64 }
 }
 
-/// What an earlier version of the program has left: a collection a type in both databases, and a note of each.
+/// Writes what an earlier release of the program has left: a collection a type in both databases, and a note of each.
 async fn left_behind(database: &TestDatabase) {
     let mut notes = Vec::new();
     for number in 0..MADE_UP {
@@ -50,7 +50,7 @@ async fn left_behind(database: &TestDatabase) {
     database.rows.collection::<Document>("my_view").insert_one(view).await.unwrap();
 }
 
-/// How many statements remove something when 100 patients that stand come again, newer.
+/// Returns how many statements remove something when 100 patients that stand come again, newer.
 async fn removals_of_an_update(database: &TestDatabase) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     for day in [1, 2] {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::program::{path_of, run, sample};
 
-/// The views that the project ships, by their names.
+/// Returns the views that the project ships, by their names.
 fn shipped() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../views");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

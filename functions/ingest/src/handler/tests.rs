@@ -16,12 +16,12 @@ use crate::log_names::LogKeys;
 use crate::settings::LogLevel;
 use doubles::{Bench, LARGE_OBJECT_QUEUE, LoadScript, VERSION, s3_record};
 
-/// A batch of messages that are delivered for the first time, each with an identifier and a body.
+/// Returns a batch of messages that are delivered for the first time, each with an identifier and a body.
 fn batch(messages: &[(&str, Value)]) -> Value {
     delivered(1, messages)
 }
 
-/// A batch of messages that are delivered for that time.
+/// Returns a batch of messages that are delivered for that time.
 fn delivered(times: u32, messages: &[(&str, Value)]) -> Value {
     let records: Vec<_> = messages
         .iter()

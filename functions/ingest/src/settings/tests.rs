@@ -6,9 +6,10 @@ use std::os::unix::ffi::OsStringExt;
 use flatten::automatic::Arrays;
 use flatten::decimals::Decimals;
 use flatten::indexes::Indexes;
-use mongodb_store::{Retention, Validation};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::retention::{KeptDays, RetentionPolicy, RowRetention};
+
+use crate::database::{Retention, Validation};
 
 use super::{
     Choices, ConnectionSource, FunctionSettings, InvalidSettings, LogKeys, LogLevel, Tables, VariableReader,
@@ -29,7 +30,7 @@ fn choices(variables: &[(&str, &str)]) -> Choices {
     VariableReader { variable, mistakes: Vec::new(), invalid_catalog: None }.choices()
 }
 
-/// The names of the variables that are reported, for an environment that is right but for these.
+/// Returns the names of the variables that are reported, for an environment that is right but for these.
 fn mistakes(variables: &[(&str, &str)]) -> Vec<&'static str> {
     let invalid = read(&[&[URI], variables].concat()).unwrap_err();
     invalid.mistakes.iter().map(|mistake| mistake.name).collect()
@@ -50,15 +51,21 @@ fn object(bucket: &str, key: &str) -> ObjectRef {
 fn a_connection_is_enough() {
     let settings = read(&[URI]).unwrap();
     assert_eq!(settings.connection, ConnectionSource::Uri(URI.1.into()));
-    assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("fhir", "fhir_archive"));
+    assert_eq!(
+        (settings.store.database.as_str(), settings.store.archive_database.as_str()),
+        ("fhir", "fhir_archive")
+    );
     assert!(settings.watched.includes(&object("any", "thing")));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Hash, LogLevel::Info));
     assert_eq!((settings.queue_url, settings.path_style), (None, false));
-    assert_eq!((settings.retention, settings.validation), (Retention::Forever, Validation::Error));
+    assert_eq!(
+        (settings.store.retention, settings.store.validation),
+        (Retention::Forever, Validation::Error)
+    );
     assert_eq!(settings.batch_bytes, 4_000_000);
     let ever = KeptDays::default();
     let rows = Some(RowRetention::default());
-    assert_eq!(settings.policy, RetentionPolicy { rows, ledger: Some(ever), rejects: Some(ever) });
+    assert_eq!(settings.store.policy, RetentionPolicy { rows, ledger: Some(ever), rejects: Some(ever) });
     let choices = choices(&[URI]);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Embedded, false));
     assert_eq!(choices.automatic.decimals, Decimals::Exact);
@@ -103,8 +110,11 @@ fn every_variable_is_read() {
         ("GATES", r#"{"min_resources": 1}"#),
     ];
     let (settings, choices) = (read(&variables).unwrap(), choices(&variables));
-    assert_eq!((settings.retention, settings.validation), (Retention::Days(30), Validation::Warn));
-    let policy = &settings.policy;
+    assert_eq!(
+        (settings.store.retention, settings.store.validation),
+        (Retention::Days(30), Validation::Warn)
+    );
+    let policy = &settings.store.policy;
     let days = ["Observation", "Rocket", "Patient"].map(|name| policy.rows.as_ref().unwrap().days_of(name));
     assert_eq!(days, [Some(3650), Some(1), None]);
     let kept = [policy.ledger, policy.rejects].map(|kept| kept.unwrap().days());
@@ -112,11 +122,14 @@ fn every_variable_is_read() {
     assert_eq!(choices.checks, [("CHECKS".to_owned(), "[]".to_owned())]);
     assert_eq!(choices.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, ConnectionSource::SecretArn(arn) if arn.ends_with(":secret:s")));
-    assert_eq!((settings.database.as_str(), settings.archive_database.as_str()), ("clinic", "attic"));
+    assert_eq!(
+        (settings.store.database.as_str(), settings.store.archive_database.as_str()),
+        ("clinic", "attic")
+    );
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));
-    assert!(settings.path_style && settings.sql_schemas);
-    assert_eq!(settings.indexes, Indexes::All);
+    assert!(settings.path_style && settings.store.sql_schemas);
+    assert_eq!(settings.store.indexes, Indexes::All);
     assert_eq!((choices.automatic.arrays, choices.automatic.narrative), (Arrays::Tables, true));
     assert_eq!(choices.automatic.decimals, Decimals::Double);
     assert_eq!(
@@ -257,7 +270,7 @@ fn archives_are_kept_for_whole_days() {
     for wrong in ["-1", "24856", "1.5", "month"] {
         assert_eq!(mistakes(&[("ARCHIVE_DAYS", wrong)]), ["ARCHIVE_DAYS"], "{wrong}");
     }
-    assert_eq!(read(&[URI, ("ARCHIVE_DAYS", "0")]).unwrap().retention, Retention::Forever);
+    assert_eq!(read(&[URI, ("ARCHIVE_DAYS", "0")]).unwrap().store.retention, Retention::Forever);
 }
 
 #[test]
@@ -274,5 +287,5 @@ fn rules_of_retention_are_for_types_with_tables_and_whole_days() {
     let all = [("RETENTION_DAYS", "?"), ("LEDGER_DAYS", "?"), ("REJECT_DAYS", "?")];
     assert_eq!(mistakes(&all).len(), 3, "every mistake is told at once");
     let off = [("RETENTION_DAYS", ""), ("LEDGER_DAYS", "0"), ("REJECT_DAYS", "0")];
-    assert_eq!(read(&[&[URI], &off[..]].concat()).unwrap().policy, read(&[URI]).unwrap().policy);
+    assert_eq!(read(&[&[URI], &off[..]].concat()).unwrap().store.policy, read(&[URI]).unwrap().store.policy);
 }

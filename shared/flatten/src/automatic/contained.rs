@@ -19,14 +19,14 @@ pub(super) struct ContainedResources<'a> {
     /// The key of the outermost resource.
     key: &'a str,
     /// The keys that rows have already.
-    taken: BTreeSet<String>,
+    used: BTreeSet<String>,
     /// Made when the first contained resource is looked for.
     index: Option<ContainedIndex<'a>>,
 }
 
 impl<'a> ContainedResources<'a> {
     pub(super) const fn new(resource: Node<'a>, key: &'a str) -> Self {
-        Self { resource, key, taken: BTreeSet::new(), index: None }
+        Self { resource, key, used: BTreeSet::new(), index: None }
     }
 
     /// Returns the outermost resource.
@@ -41,9 +41,9 @@ impl<'a> ContainedResources<'a> {
 
     /// Returns the key for the row of a contained resource: by its id, or by its pointer where it has no id that could
     /// be in a key, or an earlier contained resource has the id.
-    pub(super) fn take_key(&mut self, contained: Node<'a>) -> String {
+    pub(super) fn assign_key(&mut self, contained: Node<'a>) -> String {
         let id = contained_id(contained).filter(|id| is_id(id)).map(|id| format!("{}#{id}", self.key));
-        let key = id.filter(|key| self.taken.insert(key.clone()));
+        let key = id.filter(|key| self.used.insert(key.clone()));
         key.unwrap_or_else(|| self.pointer_key(contained))
     }
 

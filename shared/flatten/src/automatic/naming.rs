@@ -4,6 +4,8 @@
 //! element that no release knows may not take the name of a derived column, an extension's name gets digits of its
 //! URL where it is an element's or a derived column's, and nothing else looks like these digits.
 
+use strum::VariantArray;
+
 use crate::model::{TypeId, extensions};
 
 use super::object_kind::ObjectKind;
@@ -13,7 +15,7 @@ use super::settings::Settings;
 pub(crate) const MAX_NAME_BYTES: usize = 128;
 
 /// Tells how an extension is named at its element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub(crate) enum ExtensionNaming {
     /// By a name of its own.
     Plain,
@@ -38,7 +40,7 @@ impl ExtensionNaming {
         matches!(self, Self::Clashing | Self::ClashingModifier)
     }
 
-    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Clashing, Self::Modifier, Self::ClashingModifier];
+    pub(crate) const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// Joins two parts of a column name with `_`. Either may be empty.
@@ -51,7 +53,7 @@ pub(crate) fn joined(prefix: &str, name: &str) -> String {
 
 /// Tells what may have columns of its own. Where the columns of a row would be ambiguous, a stricter policy leaves more
 /// to `_unknown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub(crate) enum NamingPolicy {
     /// Everything that can have a name.
     Full,
@@ -62,7 +64,7 @@ pub(crate) enum NamingPolicy {
 }
 
 impl NamingPolicy {
-    pub(crate) const ALL: [Self; 3] = [Self::Full, Self::KnownOnly, Self::ElementsOnly];
+    pub(crate) const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// The element that carries an extension.

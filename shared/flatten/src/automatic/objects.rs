@@ -163,22 +163,28 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
             Kind::Object if flags.is_array() && !flags.is_resource() => self.objects(field, value)?,
             Kind::Object => self.single_object(field, value)?,
             Kind::String if flags.is_text() => self.cells.rows.text_of(flags.column, value),
-            _ if flags.is_scalar_list() && !flags.scalars.takes_item(value) => {
-                self.cells.scalar(field, value)?
-            }
-            _ if flags.is_array() && !flags.only_objects() => self.scalars(field, value)?,
-            Kind::String | Kind::Number | Kind::True | Kind::False => {
-                if flags.only_objects() || flags.is_resource() {
-                    return Err(self.cells.defect(DefectCode::ObjectExpected, value));
-                }
-                self.cells.scalar(field, value)?;
-            }
+            Kind::String | Kind::Number | Kind::True | Kind::False => self.lone_scalar(field, value)?,
         }
         self.note_value(flags);
         if flags.is_choice() {
             self.choice(field, value);
         }
         Ok(())
+    }
+
+    /// Writes a scalar that stands alone: as the only item of a list whose items are like it, else as a single value.
+    fn lone_scalar(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
+        let flags = self.cells.paths.flags(field);
+        let is_of_another_type = flags.is_scalar_list() && !flags.scalars.accepts_item(value);
+        if is_of_another_type {
+            self.cells.scalar(field, value)
+        } else if flags.is_array() && !flags.only_objects() {
+            self.scalars(field, value)
+        } else if flags.only_objects() || flags.is_resource() {
+            Err(self.cells.defect(DefectCode::ObjectExpected, value))
+        } else {
+            self.cells.scalar(field, value)
+        }
     }
 
     /// Notes that a member has a value, or a companion in place of it.
@@ -272,7 +278,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         let suppress = self.has_child_tables();
         self.suppressing_child_rows(suppress, |writer| writer.members(path, primary))?;
         if has_more {
-            // What is odd about it is counted in the list of all.
+            // Findings are counted once, in the list of all items.
             self.cells.findings = findings;
         }
         Ok(())
@@ -357,7 +363,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         if !has_array {
             return Ok(());
         }
-        // What is odd about the primary item is counted among all of them.
+        // Findings of the primary item are counted in the list of all items.
         self.cells.findings = findings;
         self.items(field, type_id, array)
     }
@@ -679,7 +685,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         if has_columns(first) {
             let findings = self.cells.findings;
             let outcome = self.suppressing_child_rows(true, |writer| writer.single_extension(field, first));
-            // What is odd about it is counted among all of them.
+            // Findings are counted once, among all items.
             self.cells.findings = findings;
             outcome?;
         }
@@ -748,7 +754,7 @@ fn only_item(flags: FieldFlags, value: Node<'_>) -> Node<'_> {
 fn does_not_fit(flags: FieldFlags, value: Node<'_>) -> bool {
     let has_values = items_kind(value).is_some();
     let is_list_of_others =
-        flags.is_scalar_list() && !value.as_items().all(|item| flags.scalars.takes_item(item));
+        flags.is_scalar_list() && !value.as_items().all(|item| flags.scalars.accepts_item(item));
     has_values && (flags.is_one_scalar() && value.kind() == Kind::Array || is_list_of_others)
 }
 
@@ -757,7 +763,7 @@ fn count_of_others(flags: FieldFlags, value: Node<'_>) -> u64 {
     if flags.is_one_scalar() {
         return 1;
     }
-    value.one_or_more().map(|item| u64::from(!flags.scalars.takes_item(item))).sum()
+    value.one_or_more().map(|item| u64::from(!flags.scalars.accepts_item(item))).sum()
 }
 
 /// Returns whether an array, or a single value, has an object.

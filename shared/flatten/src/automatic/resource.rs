@@ -1,6 +1,6 @@
 //! One resource: its row, then the rows of its items and contained resources.
 
-use crate::check::Structural;
+use crate::check::StructuralCounts;
 use crate::defect::{Defect, DefectCode};
 use crate::json::Node;
 use crate::links::Links;
@@ -31,11 +31,11 @@ pub(super) struct ResourceInput<'w, 'a> {
 }
 
 /// Writes the rows of one resource.
-pub(super) struct ResourceWriter<'w> {
+pub(super) struct AutomaticRowWriter<'w> {
     objects: ObjectWriter<'w, 'w>,
 }
 
-impl<'w> ResourceWriter<'w> {
+impl<'w> AutomaticRowWriter<'w> {
     pub(super) fn new(
         source: ResourceInput<'w, 'w>,
         cache: &'w mut PathCache,
@@ -50,7 +50,13 @@ impl<'w> ResourceWriter<'w> {
         Self {
             objects: ObjectWriter {
                 policy: NamingPolicy::Full,
-                cells: CellWriter { settings, paths, rows, resource: node, findings: Structural::default() },
+                cells: CellWriter {
+                    settings,
+                    paths,
+                    rows,
+                    resource: node,
+                    findings: StructuralCounts::default(),
+                },
                 references: ReferenceTargets { links, contained, has_type: false },
                 row: RowState::default(),
                 child_rows: ChildRows::new(table, key, node),
@@ -59,7 +65,7 @@ impl<'w> ResourceWriter<'w> {
     }
 
     /// Writes all rows and returns what structural checks have found.
-    pub(super) fn write(mut self, policy: NamingPolicy) -> Result<Structural, Defect> {
+    pub(super) fn write(mut self, policy: NamingPolicy) -> Result<StructuralCounts, Defect> {
         self.objects.policy = policy;
         let contained = &self.objects.references.contained;
         let (resource, key) = (contained.resource(), contained.resource_key());
@@ -82,7 +88,7 @@ impl<'w> ResourceWriter<'w> {
         let Some(resource_type) = contained.get_text("resourceType").filter(|name| is_type(name)) else {
             return Err(self.objects.cells.defect(DefectCode::NotAResource, contained));
         };
-        let key = self.objects.references.contained.take_key(contained);
+        let key = self.objects.references.contained.assign_key(contained);
         let cells = &mut self.objects.cells;
         let resource_type = cells.settings.resource_types.table_of(&resource_type);
         let table_name = format!("{resource_type}_contained");

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::check::Structural;
+use crate::check::StructuralCounts;
 use crate::decimals::{DecimalFit, Decimals, NearestDouble};
 use crate::defect::{Defect, DefectCode};
 use crate::json::{Kind, Node};
@@ -25,7 +25,7 @@ pub(super) struct CellWriter<'w, 'a> {
     /// The outermost resource, which the places of defects are told from.
     pub(super) resource: Node<'a>,
     /// What structural checks have found.
-    pub(super) findings: Structural,
+    pub(super) findings: StructuralCounts,
 }
 
 impl<'a> CellWriter<'_, 'a> {
@@ -205,8 +205,8 @@ impl<'a> CellWriter<'_, 'a> {
         Ok(())
     }
 
-    /// Writes an integer, of 64 bits where it needs them and some release has so many here. Returns `false` if the value
-    /// is not an integer.
+    /// Writes an integer, of 64 bits where it needs them and some release has so many here. Returns `false` if the
+    /// value is not an integer.
     fn integer(&mut self, column: ColumnId, scalars: Scalars, value: Node<'a>) -> Result<bool, Defect> {
         let Some(number) = self.whole(value)? else { return Ok(false) };
         let is_too_small =

@@ -24,7 +24,7 @@ pub struct Catalog {
     pub(super) inactive: Vec<Inactive>,
     checks: Vec<ResourceCheck>,
     gates: Gates,
-    version: String,
+    fingerprint: String,
     /// Whether the caller reads rows only, and neither findings nor the dictionary.
     only_rows: bool,
     pub(super) pool: FlattenerPool,
@@ -60,7 +60,7 @@ impl Catalog {
     /// Compiles a deployment's choices.
     pub fn compile(choices: Choices) -> Result<Self, InvalidCatalog> {
         let mut invalid = InvalidCatalog { views: Vec::new(), others: Vec::new() };
-        let version = fingerprint(&choices);
+        let fingerprint = fingerprint(&choices);
         let plans = compile_views(&choices, &mut invalid);
         let types = &choices.automatic.resource_types;
         let inactive = choices.inactive.iter().filter_map(|rule| match Inactive::read(rule, types) {
@@ -84,7 +84,7 @@ impl Catalog {
                 inactive,
                 checks,
                 gates,
-                version,
+                fingerprint,
                 only_rows: false,
                 pool: FlattenerPool::default(),
             })
@@ -94,8 +94,8 @@ impl Catalog {
     }
 
     /// Returns the catalog for a caller that reads rows and rejects only. Its flatteners make no structural checks and
-    /// count no columns: [`ResourceFlattener::findings`](super::ResourceFlattener::findings) has only the checks of the deployment, and the dictionary is empty.
-    /// Views alone are then filled without a walk through the whole resource.
+    /// count no columns: [`CatalogFlattener::findings`](super::CatalogFlattener::findings) has only the checks of the
+    /// deployment, and the dictionary is empty. Views alone are then filled without a walk through the whole resource.
     #[must_use]
     pub fn for_rows_only(self) -> Self {
         Self { only_rows: true, ..self }
@@ -125,10 +125,10 @@ impl Catalog {
         &self.gates
     }
 
-    /// Returns sixteen hex digits that differ between any two choices, to tell rows of one version from another's.
+    /// Returns sixteen hex digits that differ between any two choices, to tell rows of one catalog from another's.
     #[must_use]
-    pub fn version(&self) -> &str {
-        &self.version
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     pub(super) fn has_automatic(&self) -> bool {

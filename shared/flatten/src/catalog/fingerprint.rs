@@ -123,8 +123,8 @@ mod tests {
             Choices { inactive: vec!["{}".to_owned(), "{}".to_owned()], ..Choices::default() },
             Choices { gates: Some("{}".to_owned()), ..Choices::default() },
         ];
-        let versions: BTreeSet<String> = choices.iter().map(fingerprint).collect();
-        assert_eq!(versions.len(), choices.len(), "{versions:?}");
+        let fingerprints: BTreeSet<String> = choices.iter().map(fingerprint).collect();
+        assert_eq!(fingerprints.len(), choices.len(), "{fingerprints:?}");
     }
 
     #[test]

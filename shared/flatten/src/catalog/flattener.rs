@@ -1,9 +1,9 @@
-//! The catalog at work: one resource at a time becomes rows, or goes to the archive.
+//! Flattens resources by a catalog: each becomes rows or goes to the archive.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::check::{Structural, is_fhir_id};
+use crate::check::{StructuralCounts, is_fhir_id};
 use crate::defect::Defect;
 use crate::dictionary::{Dictionary, ScopeId, Tally};
 use crate::fhirpath::{Context, Scratch, Unanswered};
@@ -22,14 +22,14 @@ pub enum Flattened {
     Rows(Vec<(String, Defect)>),
     /// It goes to the archive, whole.
     Archived,
-    /// A view, a check or an archive rule needs the key of an entry that may follow in the Bundle. Nothing was appended:
-    /// the resource is to be flattened once the links are closed.
+    /// A view, a check or an archive rule needs the key of an entry that may follow in the Bundle. Nothing was
+    /// appended: the resource is to be flattened once the links are closed.
     KeyComesLater,
 }
 
 /// Flattens parsed resources by a catalog, for one worker.
 #[derive(Debug)]
-pub struct ResourceFlattener {
+pub struct CatalogFlattener {
     catalog: Arc<Catalog>,
     state: FlattenerState,
     evaluator: Evaluator,
@@ -42,7 +42,7 @@ pub struct ResourceFlattener {
 /// A larger cache is dropped: hostile input could make up names without end.
 const MAX_STATE_BYTES: usize = 32 << 20;
 
-impl ResourceFlattener {
+impl CatalogFlattener {
     /// Returns a flattener, with the cache of an earlier one of the same catalog.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
@@ -134,15 +134,15 @@ impl ResourceFlattener {
         self.state.names.list()
     }
 
-    /// Returns the checks that the last resource did not pass, and how often. Structural checks also run for rejected and
-    /// archived resources and where only views are filled, except where automatic flattening would fail.
+    /// Returns the checks that the last resource did not pass, and how often. Structural checks also run for rejected
+    /// and archived resources and where only views are filled, except where automatic flattening would fail.
     #[must_use]
     pub fn findings(&self) -> &[(String, u64)] {
         &self.findings
     }
 
-    /// Appends the automatic rows of a resource, if the catalog has them, and makes the structural checks, if the caller
-    /// reads them: they are made on the way through a resource.
+    /// Appends the automatic rows of a resource, if the catalog has them, and makes the structural checks, if the
+    /// caller reads them: they are made on the way through a resource.
     fn fill_automatic(
         &mut self,
         resource: &Resource<'_>,
@@ -182,7 +182,7 @@ impl ResourceFlattener {
         if !of_type.is_known {
             // Of an unknown type, only the id can be checked.
             let ids = u64::from(resource.id().is_some_and(|id| !is_fhir_id(id)));
-            self.findings.extend(named(Structural { ids, ..Structural::default() }));
+            self.findings.extend(named(StructuralCounts { ids, ..StructuralCounts::default() }));
             return;
         }
         let savepoint = rows.savepoint();
@@ -292,7 +292,7 @@ fn new_state(catalog: &Catalog) -> FlattenerState {
 }
 
 /// Returns what structural checks have found, as findings.
-fn named(findings: Structural) -> impl Iterator<Item = (String, u64)> {
+fn named(findings: StructuralCounts) -> impl Iterator<Item = (String, u64)> {
     findings.counts().map(|(name, count)| (name.to_owned(), count))
 }
 
@@ -300,7 +300,7 @@ fn named(findings: Structural) -> impl Iterator<Item = (String, u64)> {
 mod tests {
     use std::sync::Arc;
 
-    use super::ResourceFlattener;
+    use super::CatalogFlattener;
     use crate::catalog::pool::MAX_KEPT_BYTES;
     use crate::catalog::{Catalog, Choices, Tables};
     use crate::json::{Limits, Tape};
@@ -308,7 +308,7 @@ mod tests {
     use crate::resource::Resource;
     use crate::row::Rows;
 
-    fn flatten(flattener: &mut ResourceFlattener, text: &str) {
+    fn flatten(flattener: &mut CatalogFlattener, text: &str) {
         let mut tape = Tape::default();
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
         let resource = Resource::read(document.root()).unwrap();
@@ -322,11 +322,11 @@ mod tests {
     #[test]
     fn what_was_learned_is_kept_unless_it_is_too_much() {
         let catalog = Arc::new(Catalog::default());
-        let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
+        let mut flattener = CatalogFlattener::new(Arc::clone(&catalog));
         flatten(&mut flattener, r#"{"resourceType":"Basic","id":"1","code":{"text":"x"}}"#);
         flattener.recycle();
         assert!(bytes_kept(&catalog).iter().all(|bytes| (1_000..10_000).contains(bytes)));
-        let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
+        let mut flattener = CatalogFlattener::new(Arc::clone(&catalog));
         for number in 0..40_000 {
             let made_up = format!(r#"{{"resourceType":"Basic","id":"1","madeUp{number}x":{{"a":1}}}}"#);
             flatten(&mut flattener, &made_up);
@@ -360,7 +360,7 @@ mod tests {
             ] {
                 let outcome = |catalog| {
                     let (mut flattener, mut rows) =
-                        (ResourceFlattener::new(Arc::new(catalog)), Rows::default());
+                        (CatalogFlattener::new(Arc::new(catalog)), Rows::default());
                     let mut tape = Tape::default();
                     let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
                     let resource = Resource::read(document.root()).unwrap();
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn a_name_that_no_column_can_have_is_not_remembered() {
         let catalog = Arc::new(Catalog::default());
-        let mut flattener = ResourceFlattener::new(Arc::clone(&catalog));
+        let mut flattener = CatalogFlattener::new(Arc::clone(&catalog));
         let long = "x".repeat(1 << 20);
         flatten(&mut flattener, &format!(r#"{{"resourceType":"Basic","id":"1","{long}":1,"_{long}":2}}"#));
         assert!(flattener.state.bytes() < 10_000);

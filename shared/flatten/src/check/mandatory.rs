@@ -128,7 +128,7 @@ mod tests {
                 let named = carrier.element(name).into_iter().chain(carrier.choices(name));
                 named.flat_map(|element| element.uses).any(|used| used.releases.contains(release))
             };
-            for release in Release::ALL.into_iter().filter(|release| has("id", *release)) {
+            for release in Release::ALL.iter().copied().filter(|release| has("id", *release)) {
                 for names in requirements {
                     assert!(
                         names.split('|').any(|name| has(name, release)),
@@ -137,7 +137,10 @@ mod tests {
                 }
             }
             for name in requirements.iter().flat_map(|names| names.split('|')) {
-                assert!(Release::ALL.into_iter().any(|release| has(name, release)), "{resource_type}.{name}");
+                assert!(
+                    Release::ALL.iter().copied().any(|release| has(name, release)),
+                    "{resource_type}.{name}"
+                );
             }
         }
     }

@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::program::{Companions, MemberStep, Route, TypeTest};
 use super::quantity::Quantity;
 use super::temporal::{Temporal, TemporalKind};
-use super::types::{ScalarReading, SetId};
+use super::types::{ScalarForm, SetId};
 
 impl<'m> Machine<'m> {
     /// Pushes the elements that a name leads to, with their companions if they are asked for.
@@ -166,7 +166,7 @@ impl<'m> Machine<'m> {
             Kind::True => ItemValue::Boolean(true),
             Kind::False => ItemValue::Boolean(false),
             Kind::Number => ItemValue::Number(Decimal::parse(node.raw()).ok_or(fault)?),
-            Kind::String => text_value(node.text().unwrap_or_default(), self.pool().reading(element.set)),
+            Kind::String => text_value(node.text().unwrap_or_default(), self.pool().form(element.set)),
             Kind::Object => quantity(node).map_or(ItemValue::Object(node), ItemValue::Quantity),
             Kind::Array | Kind::Null => return Err(fault),
         })
@@ -232,13 +232,13 @@ fn target(route: &Route, base: &str, name: &str) -> Option<SetId> {
     route.keys.get(index).map(|(_, to)| *to)
 }
 
-fn text_value(text: Cow<'_, str>, reading: ScalarReading) -> ItemValue<'_> {
+fn text_value(text: Cow<'_, str>, reading: ScalarForm) -> ItemValue<'_> {
     let temporal = match reading {
-        ScalarReading::Plain => None,
-        ScalarReading::Long => {
+        ScalarForm::Plain => None,
+        ScalarForm::Long => {
             return Decimal::parse(&text).map_or(ItemValue::Text(text), ItemValue::Number);
         }
-        ScalarReading::Temporal(kind) => Temporal::parse(&text, kind),
+        ScalarForm::Temporal(kind) => Temporal::parse(&text, kind),
     };
     match temporal {
         Some(temporal) => ItemValue::Temporal(text, temporal),

@@ -110,7 +110,7 @@ impl PathParser {
             _ => (Some(Box::new(self.term()?)), Vec::new()),
         };
         loop {
-            if self.take(".") {
+            if self.eat(".") {
                 steps.push(self.member_or_call()?);
             } else if *self.peek() == TokenKind::Symbol("[") {
                 let at = self.advance();
@@ -189,17 +189,17 @@ impl PathParser {
             _ => return Err(self.error("the name of an element or a function")),
         };
         self.advance();
-        if !self.take("(") {
+        if !self.eat("(") {
             return Ok(SyntaxStep { at, kind: StepKind::Member(name) });
         }
         let mut arguments = Vec::new();
-        if !self.take(")") {
+        if !self.eat(")") {
             loop {
                 arguments.push(self.expression(0)?);
-                if self.take(")") {
+                if self.eat(")") {
                     break;
                 }
-                if !self.take(",") {
+                if !self.eat(",") {
                     return Err(self.error("`,` or `)`"));
                 }
             }
@@ -209,10 +209,10 @@ impl PathParser {
 
     fn type_name(&mut self) -> Result<TypeName, InvalidPath> {
         let at = self.at();
-        let parenthesised = self.take("(");
+        let parenthesised = self.eat("(");
         let mut name = self.type_word()?;
         let mut namespace = None;
-        if self.take(".") {
+        if self.eat(".") {
             namespace = Some(std::mem::replace(&mut name, self.type_word()?));
         }
         if parenthesised {
@@ -289,14 +289,14 @@ impl PathParser {
         at
     }
 
-    fn take(&mut self, symbol: &str) -> bool {
+    fn eat(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek(), TokenKind::Symbol(next) if *next == symbol);
         self.next += usize::from(found);
         found
     }
 
     fn expect(&mut self, symbol: &str) -> Result<(), InvalidPath> {
-        if self.take(symbol) { Ok(()) } else { Err(self.error(&format!("`{symbol}`"))) }
+        if self.eat(symbol) { Ok(()) } else { Err(self.error(&format!("`{symbol}`"))) }
     }
 
     fn error(&self, expected: &str) -> InvalidPath {

@@ -7,13 +7,13 @@ use crate::model::{Datatype, type_named};
 use super::functions::FunctionRun;
 use super::literal::Literal;
 use super::syntax::BinaryOperator;
-use super::types::{ScalarReading, SetId, TypeSet};
+use super::types::{ScalarForm, SetId, TypeSet};
 
 /// What the paths of one view share: type sets, literals and regular expressions.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     sets: Vec<TypeSet>,
-    readings: Vec<ScalarReading>,
+    forms: Vec<ScalarForm>,
     literals: Vec<(Literal, SetId)>,
     patterns: Vec<Regex>,
     extension: Option<SetId>,
@@ -24,7 +24,7 @@ static UNKNOWN: TypeSet = TypeSet::UNKNOWN;
 impl Pool {
     pub(crate) fn set(&mut self, set: TypeSet) -> SetId {
         let index = self.sets.iter().position(|known| *known == set).unwrap_or_else(|| {
-            self.readings.push(set.reading());
+            self.forms.push(set.form());
             self.sets.push(set);
             self.sets.len() - 1
         });
@@ -36,8 +36,8 @@ impl Pool {
         self.sets.get(usize::from(id.0)).unwrap_or(&UNKNOWN)
     }
 
-    pub(super) fn reading(&self, id: SetId) -> ScalarReading {
-        self.readings.get(usize::from(id.0)).copied().unwrap_or(ScalarReading::Plain)
+    pub(super) fn form(&self, id: SetId) -> ScalarForm {
+        self.forms.get(usize::from(id.0)).copied().unwrap_or(ScalarForm::Plain)
     }
 
     pub(crate) fn add_literal(&mut self, literal: Literal) -> u32 {

@@ -25,7 +25,7 @@ pub(crate) struct StaticType {
 
 /// How the scalar at a place is to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ScalarReading {
+pub(super) enum ScalarForm {
     /// By its JSON type alone.
     Plain,
     /// A JSON string with digits.
@@ -80,18 +80,18 @@ impl TypeSet {
 
     /// Returns the first of the kinds in the order dateTime, date, time; a date and a dateTime are read alike as a
     /// dateTime.
-    pub(super) fn reading(&self) -> ScalarReading {
+    pub(super) fn form(&self) -> ScalarForm {
         let has = |wanted: &[Primitive]| self.primitives().any(|primitive| wanted.contains(&primitive));
         if has(&[Primitive::DateTime, Primitive::Instant]) {
-            ScalarReading::Temporal(TemporalKind::DateTime)
+            ScalarForm::Temporal(TemporalKind::DateTime)
         } else if has(&[Primitive::Date]) {
-            ScalarReading::Temporal(TemporalKind::Date)
+            ScalarForm::Temporal(TemporalKind::Date)
         } else if has(&[Primitive::Time]) {
-            ScalarReading::Temporal(TemporalKind::Time)
+            ScalarForm::Temporal(TemporalKind::Time)
         } else if has(&[Primitive::Integer64]) {
-            ScalarReading::Long
+            ScalarForm::Long
         } else {
-            ScalarReading::Plain
+            ScalarForm::Plain
         }
     }
 

@@ -95,7 +95,7 @@ static OWNERS: LazyLock<Vec<(Cow<'static, str>, &'static str)>> = LazyLock::new(
 #[must_use]
 pub fn column_tail(carrying: Option<TypeId>, url: &str) -> Cow<'_, str> {
     let bare = tail(url);
-    if bare.len() > LONGEST_TAIL || is_taken(carrying, &bare) || is_owned_by_another(&bare, url) {
+    if bare.len() > LONGEST_TAIL || is_used(carrying, &bare) || is_owned_by_another(&bare, url) {
         return Cow::Owned(with_digest(&bare, url));
     }
     bare
@@ -131,7 +131,7 @@ pub fn is_registered(url: &str) -> bool {
     SUCCESSORS.contains(&url) || REGISTERED.binary_search(&url).is_ok()
 }
 
-fn is_taken(carrying: Option<TypeId>, tail: &str) -> bool {
+fn is_used(carrying: Option<TypeId>, tail: &str) -> bool {
     // What looks like the digits of a URL would be taken for them.
     is_digest(tail)
         || match carrying {

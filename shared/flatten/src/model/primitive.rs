@@ -1,7 +1,9 @@
 //! The primitive datatypes of all releases.
 
+use strum::VariantArray;
+
 /// A primitive datatype.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Primitive {
     /// `true` or `false`.
     Boolean,
@@ -49,34 +51,12 @@ pub enum Primitive {
 
 impl Primitive {
     /// Every primitive datatype.
-    pub const ALL: [Self; 21] = [
-        Self::Boolean,
-        Self::Integer,
-        Self::Integer64,
-        Self::PositiveInt,
-        Self::UnsignedInt,
-        Self::Decimal,
-        Self::String,
-        Self::Code,
-        Self::Id,
-        Self::Uri,
-        Self::Url,
-        Self::Canonical,
-        Self::Oid,
-        Self::Uuid,
-        Self::Markdown,
-        Self::Base64Binary,
-        Self::Instant,
-        Self::Date,
-        Self::DateTime,
-        Self::Time,
-        Self::Xhtml,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the primitive of that name (`base64Binary`).
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|primitive| primitive.name() == name)
+        Self::ALL.iter().copied().find(|primitive| primitive.name() == name)
     }
 
     /// Returns the name in the specification.
@@ -113,8 +93,8 @@ impl Primitive {
         matches!(self, Self::Date | Self::DateTime | Self::Instant)
     }
 
-    /// Returns the primitive that stands for the `System` type which FHIRPath converts this one to (FHIR R4, `fhirpath.html`,
-    /// "Use of FHIRPath on Resources", types).
+    /// Returns the primitive that stands for the `System` type which FHIRPath converts this one to (FHIR R4,
+    /// `fhirpath.html`, "Use of FHIRPath on Resources", types).
     #[must_use]
     pub const fn system(self) -> Self {
         match self {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use strum::VariantArray;
+
 /// A release of FHIR. Where releases differ, the later in this order decides: the published ones from the oldest to the
 /// newest, and behind all of them R6, which can still change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Release {
     /// R6, not published yet, as of November 2026.
     R6,
@@ -22,7 +24,7 @@ pub enum Release {
 
 impl Release {
     /// Every release, the one that decides last.
-    pub const ALL: [Self; 6] = [Self::R6, Self::Dstu2, Self::Stu3, Self::R4, Self::R4b, Self::R5];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the release that a sign stands for in `elements.txt` and `extensions.txt`.
     const fn signed(sign: u8) -> Option<Self> {
@@ -63,7 +65,7 @@ impl Releases {
 
     /// Returns the releases of the set, the one that decides last.
     pub fn iter(self) -> impl Iterator<Item = Release> {
-        Release::ALL.into_iter().filter(move |release| self.contains(*release))
+        Release::ALL.iter().copied().filter(move |release| self.contains(*release))
     }
 
     /// Returns the newest release of the set; R6 only where no published one is in it.

@@ -41,7 +41,7 @@ fn no_release_says_two_things_of_an_element() {
         for element in id.elements() {
             assert!(!element.uses.is_empty(), "{}.{}", id.name(), element.name);
             assert!(element.uses.is_sorted_by_key(|known| std::cmp::Reverse(known.releases.newest())));
-            for release in Release::ALL {
+            for &release in Release::ALL {
                 let says = element.uses.iter().filter(|known| known.releases.contains(release)).count();
                 assert!(says <= 1, "{}.{} {release:?}", id.name(), element.name);
             }
@@ -186,7 +186,7 @@ fn datatypes_are_found_by_name() {
     assert_eq!(Datatype::named("Nothing"), None);
     assert_eq!(element("Patient", "contained").newest().datatype, Datatype::Resource);
     assert_eq!(element("Narrative", "div").newest().datatype, Datatype::Primitive(Primitive::Xhtml));
-    for primitive in Primitive::ALL {
+    for &primitive in Primitive::ALL {
         assert_eq!(Primitive::named(primitive.name()), Some(primitive));
     }
 }

@@ -49,7 +49,7 @@ fn value(place: &str, object: &Map<String, Json>) -> Result<Literal, Mistake> {
     let (Some((member, json)), None) = (values.next(), values.next()) else {
         return Err(Mistake::new(join(place, "value[x]"), "exactly one value, such as `valueString`"));
     };
-    let primitive = Primitive::ALL.into_iter().find(|primitive| {
+    let primitive = Primitive::ALL.iter().copied().find(|primitive| {
         let suffix = member.strip_prefix("value").unwrap_or_default();
         let (first, rest) = primitive.name().split_at(1);
         suffix.strip_prefix(first.to_ascii_uppercase().as_str()) == Some(rest)

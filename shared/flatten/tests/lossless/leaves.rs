@@ -39,7 +39,7 @@ fn cells(names: &NameList, prefix: &str, row: Cells<'_>, found: &mut Found) {
     }
 }
 
-/// The names a leaf's cell may have: one, or two where a coding stands both at its concept and in a list.
+/// Returns the names a leaf's cell may have: one, or two where a coding stands both at its concept and in a list.
 fn extend(paths: &[String], step: &str) -> Vec<String> {
     let mut longer: Vec<String> = paths
         .iter()
@@ -122,7 +122,7 @@ impl Leaves {
         }
     }
 
-    /// A label's system and code stand together; the rest in the list beside.
+    /// Expects a label's system and code together, and the rest in the list beside them.
     fn label(&mut self, paths: &[String], label: Node<'_>) {
         let is_in_pair = |key: Node<'_>| key.is("system") || key.is("code");
         let is_text = |value: Node<'_>| matches!(value.kind(), Kind::String | Kind::Null);
@@ -212,12 +212,12 @@ fn place_of_value(text: &str, quoted: &str) -> Option<usize> {
     })
 }
 
-/// The items of an array, or one value in its place.
+/// Returns the items of an array, or one value in its place.
 fn many(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     node.items().chain((node.kind() == Kind::Object).then_some(node))
 }
 
-/// The rows of a resource.
+/// Returns the rows of a resource.
 fn rows(node: Node<'_>, automatic: &mut Automatic, names: &mut Names) -> Result<Rows, Defect> {
     let mut rows = Rows::default();
     let resource = Resource::read(node)?;
@@ -297,7 +297,7 @@ pub(crate) fn look_in_tables(
     Ok((leaves.count, leaves.lost))
 }
 
-/// The names of the leaves of a resource that the cells lack.
+/// Returns the names of the leaves of a resource that the cells lack.
 fn lost(resource: &str, cells: &[(&str, &str)]) -> Vec<String> {
     let mut found = Found::new();
     for (name, text) in cells {

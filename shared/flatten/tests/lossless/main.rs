@@ -54,7 +54,7 @@ fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
     }
 }
 
-/// The project's own cases and samples.
+/// Returns the project's own cases and samples.
 fn own() -> [PathBuf; 2] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     [root.join("tests/cases/automatic"), root.join("../../samples")]

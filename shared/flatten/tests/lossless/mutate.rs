@@ -58,11 +58,11 @@ fn is_plain(resource: &Json) -> bool {
     !matches!(resource["resourceType"].as_str(), None | Some("Bundle" | "Parameters"))
 }
 
-/// The resource of a seed.
+/// Returns the resource of a seed.
 pub(crate) fn resource(bases: &Bases, seed: u64) -> Json {
     let mut random = Random::of(seed);
     let mut resource = if random.chance(60) {
-        let release = *random.pick(&Release::ALL);
+        let release = *random.pick(Release::ALL);
         let carrier = *random.pick(&bases.types);
         let mut members = object(carrier, release, &mut random, 0);
         members.insert("resourceType".to_owned(), carrier.name().into());

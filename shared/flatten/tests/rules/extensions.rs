@@ -13,7 +13,7 @@ use crate::values::{self, date, moment};
 type Item<'v> = (String, &'v Object);
 
 impl<'m> Walk<'m> {
-    /// The extensions `value` at `here` of the element at `at`. `all` are those that share its columns.
+    /// Writes the extensions `value` at `here` of the element at `at`. `all` are those that share its columns.
     pub(crate) fn extensions(
         &mut self,
         at: &At<'m>,
@@ -59,7 +59,7 @@ impl<'m> Walk<'m> {
         if is_free && others.any(is_shared) { with_digits(&name, url) } else { name }
     }
 
-    /// All extensions of one name at one element.
+    /// Writes all extensions of one name at one element.
     fn one_name(&mut self, here: &At<'m>, items: &[Item<'_>], out: &mut Object) {
         let at = |address: &String| At { address: address.clone(), role: Role::Plain, ..here.clone() };
         if let ([(address, only)], false) = (items, here.role == Role::OnItem) {
@@ -85,7 +85,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// An extension in a list: its plain value or a record.
+    /// Returns an extension in a list: its plain value or a record.
     fn extension_cell(&mut self, at: &At<'m>, extension: &Object) -> Value {
         if let Some((used, value)) = plain_value(self.kind(), extension) {
             return self.cell(&At { uses: std::slice::from_ref(used), ..at.clone() }, 0, value);
@@ -99,7 +99,7 @@ impl<'m> Walk<'m> {
         &self.model.types["Extension"]
     }
 
-    /// The columns of one extension under its name, or those of a record.
+    /// Writes the columns of one extension under its name, or those of a record.
     fn extension(&mut self, at: &At<'m>, extension: &Object, out: &mut Object) {
         let at = &At { kind: Some(self.kind()), ..at.clone() };
         let is_record = at.prefix.is_empty();
@@ -146,7 +146,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// A member whose name begins with `_`.
+    /// Writes a member whose name begins with `_`.
     pub(crate) fn companion(&mut self, at: &At<'m>, name: &str, value: &Value, out: &mut Object) {
         let name = name.trim_start_matches('_');
         let here = at.step(&format!("_{name}"), None);
@@ -175,7 +175,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// The id and the extensions of a primitive stand under its column.
+    /// Writes the id and the extensions of a primitive under its column.
     fn on_primitive(&mut self, under: &At<'m>, value: &Value, id: &str, out: &mut Object) {
         let at = At { role: Role::OnPrimitive, ..under.clone() };
         for (name, value) in value.as_object().into_iter().flatten() {
@@ -190,7 +190,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// The items of a primitive array: lists with `null` in the other places.
+    /// Writes the companions of the items of a primitive array: lists with `null` in the other places.
     fn on_items(&mut self, under: &At<'m>, items: &[Value], id: &str, out: &mut Object) {
         let all: Vec<&Value> = items.iter().filter_map(|item| item.get("extension")).collect();
         let mut records = vec![Object::new(); items.len()];
@@ -218,7 +218,7 @@ impl<'m> Walk<'m> {
     }
 }
 
-/// Whether the first of several extensions can stand in front of the list: a plain value would have its name.
+/// Returns whether the first of several extensions can stand in front of the list: a plain value would have its name.
 fn has_columns(extension: &Object) -> bool {
     let mut values = extension.iter().filter(|(name, value)| name.starts_with("value") && !value.is_null());
     let has_columns =
@@ -240,7 +240,7 @@ fn is_forbidden(extension: &Object) -> bool {
     values.len() + usize::from(extension.get("extension").is_some_and(|inner| !inner.is_null())) > 1
 }
 
-/// The value of an extension that has nothing but a `url` and a plain value.
+/// Returns the value of an extension that has nothing but a `url` and a plain value.
 fn plain_value<'v, 'm>(kind: &'m Type, extension: &'v Object) -> Option<(&'m Use, &'v Value)> {
     let mut others = extension.iter().filter(|(name, _)| *name != "url");
     let (name, value) = others.next()?;

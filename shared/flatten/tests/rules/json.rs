@@ -24,7 +24,7 @@ pub(crate) fn read(text: &str) -> Option<Value> {
     serde_json::from_str(&marked).ok()
 }
 
-/// The text of what [`read`] returns, with its numbers as numbers.
+/// Returns the text of what [`read`] returns, with its numbers as numbers.
 pub(crate) fn write(value: &Value) -> String {
     let text = value.to_string();
     let mut parts = text.split("\"\\u0001");
@@ -57,7 +57,7 @@ pub(crate) fn number(value: &Value) -> Option<&str> {
     value.as_str()?.strip_prefix(MARK)
 }
 
-/// A member that is a text.
+/// Returns a member that is a text.
 pub(crate) fn text_of<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
     object.get(name).and_then(text)
 }
@@ -66,12 +66,12 @@ pub(crate) fn is_scalar(value: &Value) -> bool {
     value.is_string() || value.is_boolean()
 }
 
-/// The items of an array, or one value in its place.
+/// Returns the items of an array, or one value in its place.
 pub(crate) fn many(value: &Value) -> &[Value] {
     value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
-/// Whether there is anything but `null` and emptiness.
+/// Returns whether there is anything but `null` and emptiness.
 pub(crate) fn says_something(value: &Value) -> bool {
     match value {
         Value::Null => false,

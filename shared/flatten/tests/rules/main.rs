@@ -45,7 +45,7 @@ const LARGEST_FILE: u64 = 256 << 10;
 /// Rows by table and key.
 type ByKey = BTreeMap<(String, String), Object>;
 
-/// The flattener's rows, or the code of the defect.
+/// Returns the flattener's rows, or the code of the defect.
 fn judged(text: &str, automatic: &mut Automatic, names: &mut Names) -> Option<Result<ByKey, String>> {
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     let document = tape.parse(text.as_bytes(), Limits::default()).ok()?;
@@ -83,7 +83,7 @@ fn cell(names: &NameList, value: Cell<'_>) -> Value {
     }
 }
 
-/// What differs between the rows of both, if anything does.
+/// Returns what differs between the rows of both, if anything does.
 fn differences(expected: Option<ByKey>, found: Result<ByKey, String>) -> Vec<String> {
     let (expected, found) = match (expected, found) {
         (None, Err(_)) => return Vec::new(),
@@ -242,7 +242,7 @@ fn find(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The resources of a document that are records of their own.
+/// Collects the resources of a document that are records of their own.
 fn resources(value: Value, found: &mut Vec<Value>) {
     match value {
         Value::Array(items) => items.into_iter().for_each(|item| resources(item, found)),

@@ -74,7 +74,7 @@ impl Type {
         self.elements.contains_key(name)
     }
 
-    /// The members of a choice in any release.
+    /// Returns the members of a choice in any release.
     pub(crate) fn choices<'t>(&'t self, base: &'t str) -> impl Iterator<Item = &'t Use> {
         self.elements.values().flatten().filter(move |used| used.choice == Some(base))
     }
@@ -99,7 +99,8 @@ impl Model {
         self.types.get(name).is_some_and(|known| known.kind == "resource")
     }
 
-    /// The type of an object or of all objects of an array together, among those that releases give the element.
+    /// Returns the type of an object or of all objects of an array together, among those that releases give the
+    /// element.
     pub(crate) fn fitting(&self, uses: &[Use], items: &[&Map<String, Value>]) -> Option<&Type> {
         let types = uses.iter().filter(|used| !used.is_primitive());
         let scored = types.filter_map(|used| {
@@ -118,7 +119,7 @@ impl Model {
             .map(|best| best.3)
     }
 
-    /// The name of an extension's column, and whether it has no digits though nobody registered the URL.
+    /// Returns the name of an extension's column, and whether it has no digits though nobody registered the URL.
     pub(crate) fn extension_name(&self, carrier: Option<&Type>, others: &[Use], url: &str) -> (String, bool) {
         let (url, name) = (without_version(url), tail(url));
         let is_element = |known: &Type| known.has(&name) || known.choices(&name).next().is_some();
@@ -142,7 +143,8 @@ impl Model {
     }
 }
 
-/// Whether a member is an element of the type with a value of its kind, and whether its shape is as the type says.
+/// Returns whether a member is an element of the type with a value of its kind, and whether its shape is as the type
+/// says.
 fn fit(known: &Type, (name, value): (&String, &Value)) -> (u32, u32) {
     let first = many(value).iter().find(|item| !item.is_null());
     let Some(first) = first.filter(|_| !["id", "extension"].contains(&&**name)) else { return (0, 0) };
@@ -155,7 +157,7 @@ fn fit(known: &Type, (name, value): (&String, &Value)) -> (u32, u32) {
     (u32::from(uses.iter().any(is_kind)), u32::from(is_shape))
 }
 
-/// The core specification's URL before others, then the newest release's, then the first by URL.
+/// Returns the core specification's URL before others, then the newest release's, then the first by URL.
 fn owners() -> BTreeMap<String, &'static str> {
     let lines = include_str!("../../src/model/extensions.txt").lines().filter(|line| !line.starts_with('#'));
     let mut ranked: Vec<_> = lines

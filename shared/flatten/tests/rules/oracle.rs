@@ -71,13 +71,13 @@ impl<'m> At<'m> {
         }
     }
 
-    /// An item whose columns stand under the array's name.
+    /// Returns an item whose columns stand under the array's name.
     pub(crate) fn item(&self, number: usize) -> Self {
         let end = if self.is_one { String::new() } else { format!("/{number}") };
         Self { address: format!("{}{end}", self.address), is_one: false, ..self.clone() }
     }
 
-    /// An item that is a record of its own.
+    /// Returns an item that is a record of its own.
     pub(crate) fn record(&self, number: usize) -> Self {
         Self { prefix: String::new(), role: Role::Plain, ..self.item(number) }
     }
@@ -171,7 +171,7 @@ impl<'m> Walk<'m> {
         is_resource && self.key == self.container && value.is_object()
     }
 
-    /// The datatype of a choice, its moment, its boolean.
+    /// Writes the datatype of a choice, its moment, its boolean.
     fn choice(
         &mut self,
         at: &At<'m>,
@@ -253,7 +253,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// An array: its first item says what it is an array of.
+    /// Writes an array: its first item says what it is an array of.
     fn list(&mut self, here: &At<'m>, items: &[Value], out: &mut Object) {
         match items.iter().find(|item| !item.is_null()) {
             None => {}
@@ -300,7 +300,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// An item of a list.
+    /// Returns an item of a list.
     pub(crate) fn cell(&mut self, here: &At<'m>, n: usize, item: &Value) -> Value {
         match item {
             Value::Null => Value::Null,
@@ -322,7 +322,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// An element that no release knows.
+    /// Writes an element that no release knows.
     pub(crate) fn by_shape(&mut self, here: &At<'m>, value: &Value, out: &mut Object) {
         match value {
             Value::Object(object) => self.object(here, object, out),
@@ -340,7 +340,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// An array of objects: rules 3 and 4.
+    /// Writes an array of objects: rules 3 and 4.
     fn objects(&mut self, here: &At<'m>, items: &[Value], out: &mut Object) {
         let kind = here.kind.map_or("", |kind| kind.name);
         let is_backbone = here.kind.is_none_or(|kind| kind.kind == "backbone") || DEFINITIONS.contains(&kind);
@@ -369,7 +369,7 @@ impl<'m> Walk<'m> {
         items.iter().enumerate().map(|(n, item)| self.cell(here, n, item)).collect()
     }
 
-    /// The one field with all items, and a contact point of each system.
+    /// Writes the one field with all items, and a contact point of each system.
     fn all_items(&mut self, here: &At<'m>, items: &[&Object], out: &mut Object) {
         let mut field = |name: &str, all: Vec<Value>| {
             out.remove(&here.column(name));
@@ -445,7 +445,7 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// A reference's key, type and identifier.
+    /// Writes a reference's key, type and identifier.
     fn reference(&mut self, at: &At<'m>, object: &Object, out: &mut Object) {
         let target = self.target(object);
         if let Some(key) = target.key {
@@ -512,15 +512,15 @@ fn is_plain_name(name: &str) -> bool {
     name.starts_with(is_letter) && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Whether the column of an element's scalars has a list: the newest release with a scalar says so. Nothing where some
-/// release has an array of objects.
+/// Returns whether the column of an element's scalars has a list: the newest release with a scalar says so. Nothing
+/// where some release has an array of objects.
 pub(crate) fn has_list(uses: &[Use]) -> Option<bool> {
     let newest = uses.iter().find(|used| used.is_primitive())?;
     let has_array_of_objects = uses.iter().any(|used| used.many && !used.is_primitive());
     (!has_array_of_objects).then_some(newest.many)
 }
 
-/// Whether an unknown element could be mistaken for something else.
+/// Returns whether an unknown element could be mistaken for something else.
 pub(crate) fn is_mistakable(model: &Model, at: &At<'_>, name: &str) -> bool {
     let is_codings =
         at.kind.is_some_and(|kind| kind.name == "CodeableConcept") && model.types["Coding"].has(name);
@@ -528,12 +528,12 @@ pub(crate) fn is_mistakable(model: &Model, at: &At<'_>, name: &str) -> bool {
     is_codings || is_choice || is_like_digits(name) || is_derived(name)
 }
 
-/// A contact point without a rank stands behind all others.
+/// Returns the rank of a contact point. One without a rank stands behind all others.
 fn rank(contact: &Object) -> u32 {
     contact.get("rank").and_then(number).and_then(|rank| rank.parse().ok()).unwrap_or(u32::MAX)
 }
 
-/// The number of the primary item.
+/// Returns the number of the primary item.
 fn primary(known: &Type, items: &[(usize, &Object)]) -> usize {
     let is_silent = |item: &Object| {
         !item.iter().any(|(name, value)| {

@@ -14,7 +14,7 @@ struct Inner<'v> {
     address: String,
 }
 
-/// The key of a resource that no Bundle gives one.
+/// Returns the key of a resource that no Bundle gives one.
 pub(crate) fn key(resource: &Value) -> Option<String> {
     let object = resource.as_object()?;
     let kind = kind_of(object)?;
@@ -26,7 +26,7 @@ pub(crate) fn key(resource: &Value) -> Option<String> {
     }
 }
 
-/// The rows of a resource; nothing if it has a defect.
+/// Returns the rows of a resource; nothing if it has a defect.
 pub(crate) fn rows(model: &Model, resource: &Value) -> Option<ByKey> {
     let root = resource.as_object()?;
     let (kind, key) = (kind_of(root)?, key(resource)?);
@@ -86,7 +86,7 @@ struct Whole<'m> {
 }
 
 impl<'m> Whole<'m> {
-    /// The row, by stricter rules while it has a column twice.
+    /// Returns the row, by stricter rules while it has a column twice.
     fn row(&self, object: &Object, key: &'m str, address: &str) -> Option<Object> {
         let kind = kind_of(object)?;
         let at = At {

@@ -50,7 +50,7 @@ fn is_of_text_and_others(uses: &[Use]) -> bool {
     primitives().any(is_other) && !primitives().all(is_other) && has_list(uses).is_some()
 }
 
-/// Whether an item may stand in a list.
+/// Returns whether an item may stand in a list.
 pub(crate) fn fits(uses: &[Use], item: &Value) -> bool {
     item.is_null() || !item.is_array() && !item.is_object() && !matches!(scalar(uses, item), Scalar::Wrong(_))
 }
@@ -87,7 +87,7 @@ fn is_whole(digits: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A number where a release says decimal, or where none knows the element.
+/// Returns a number where a release says decimal, or where none knows the element.
 pub(crate) fn decimal(digits: &str) -> Scalar {
     let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
     let significant = mantissa.replace(['-', '.'], "");
@@ -101,7 +101,7 @@ pub(crate) fn decimal(digits: &str) -> Scalar {
     }
 }
 
-/// An item of a list: there is no column for a text beside it.
+/// Returns an item of a list: there is no column for a text beside it.
 pub(crate) fn in_list(scalar: Scalar, value: &Value) -> Option<Value> {
     match scalar {
         Scalar::Cell(_, Some(text)) => Some(text.into()),
@@ -112,7 +112,7 @@ pub(crate) fn in_list(scalar: Scalar, value: &Value) -> Option<Value> {
     }
 }
 
-/// A scalar as what it is.
+/// Returns a scalar as what it is.
 pub(crate) fn by_shape(value: &Value) -> Value {
     match number(value).map(decimal) {
         Some(Scalar::Cell(cell, None)) => cell,
@@ -125,7 +125,7 @@ fn as_written(value: &Value) -> String {
     number(value).or(text(value)).map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The earliest moment that a date, dateTime or instant can mean, in milliseconds.
+/// Returns the earliest moment that a date, dateTime or instant can mean, in milliseconds.
 pub(crate) fn moment(text: &str) -> Option<i64> {
     let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
     let mut parts = date.split('-');
@@ -152,7 +152,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
-/// The time of day with its zone.
+/// Returns the time of day with its zone.
 fn milliseconds(text: &str) -> Option<i64> {
     let at = text.find(['Z', '+', '-']).unwrap_or(text.len());
     let (clock, zone) = text.split_at(at);
@@ -207,7 +207,7 @@ pub(crate) struct Target<'t> {
     pub(crate) identifier: Option<String>,
 }
 
-/// A reference that names nothing inside its own resource. Without a Bundle no URN has a key.
+/// Returns a reference that names nothing inside its own resource. Without a Bundle no URN has a key.
 pub(crate) fn target<'t>(model: &Model, text: &'t str) -> Target<'t> {
     if let Some((kind, query)) = text.split_once('?') {
         let kind = kind.rsplit('/').next().filter(|kind| model.is_resource(kind));

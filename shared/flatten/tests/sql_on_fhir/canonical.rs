@@ -3,7 +3,7 @@
 use flatten::json::{Kind, Node};
 use flatten::row::{Cells, Value};
 
-/// A cell that was written; `exact` where the digits of decimals count as written.
+/// Returns a cell that was written; `exact` where the digits of decimals count as written.
 pub(crate) fn of_cell(value: Value<'_>, exact: bool) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -26,7 +26,7 @@ fn of_items(items: Cells<'_>, exact: bool) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// What a case expects: JSON values, and `{"digits": …}`, `{"instant": …}`, `{"pending": …}` for what JSON
+/// Returns what a case expects: JSON values, and `{"digits": …}`, `{"instant": …}`, `{"pending": …}` for what JSON
 /// cannot say.
 pub(crate) fn of_expectation(node: Node<'_>) -> String {
     match node.kind() {

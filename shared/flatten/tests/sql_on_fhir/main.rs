@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use harness::{Tally, run_folder, titles};
 
-/// The project's own cases.
+/// Returns the project's own cases.
 fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/views")
 }
@@ -33,7 +33,7 @@ fn own_cases() {
     assert!(failures.is_empty(), "{} of {cases} cases fail:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// The table of HL7's cases: by file and title, the project's own cases that check the same rule.
+/// Returns the table of HL7's cases: by file and title, the project's own cases that check the same rule.
 fn covered() -> BTreeMap<String, BTreeMap<String, Vec<String>>> {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sql_on_fhir.json");
     serde_json::from_slice(&fs::read(table).unwrap()).unwrap()

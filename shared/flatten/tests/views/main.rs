@@ -31,7 +31,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Every view of `views/`, as written and compiled.
+/// Returns every view of `views/`, as written and compiled.
 fn views() -> Vec<(Json, Arc<Plan>)> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(root().join("views")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -172,7 +172,7 @@ fn text(row: flatten::row::Row<'_>) -> String {
     format!("{} {}", row.key(), cells.join(","))
 }
 
-/// Every resource of the JSON files of a folder that is sound, with its key and the links of its Bundle.
+/// Visits every resource of the JSON files of a folder that is sound, with its key and the links of its Bundle.
 fn each_resource(folder: &Path, visit: &mut impl FnMut(Node<'_>, &str, &Links)) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -260,7 +260,8 @@ fn cell(value: flatten::row::Value<'_>) -> Json {
     }
 }
 
-/// The cases of `cases/shipped.json`: resources, and of each the cells that a view of the project must have for it.
+/// Returns the cases of `cases/shipped.json`: resources, and of each the cells that a view of the project must have for
+/// it.
 fn cases() -> Vec<Json> {
     serde_json::from_slice(&fs::read(root().join("shared/flatten/tests/cases/shipped.json")).unwrap())
         .unwrap()

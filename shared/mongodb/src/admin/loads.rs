@@ -27,7 +27,7 @@ pub(super) async fn of_other_catalogs(
     databases: &Databases,
     catalogs: &[&str],
 ) -> Result<Option<Load>, DriverFailure> {
-    let settled = Status::ALL.into_iter().filter(|status| status.is_settled()).map(Status::as_str);
+    let settled = Status::ALL.iter().copied().filter(|status| status.is_settled()).map(Status::as_str);
     let filter = doc! {
         "catalog": { "$nin": catalogs },
         "status": { "$in": settled.collect::<Vec<_>>() },
@@ -45,7 +45,7 @@ pub(super) async fn noted_tables(databases: &Databases) -> Result<Vec<NotedTable
     Ok(notes.iter().filter_map(noted).collect())
 }
 
-/// No index helps: every table is read.
+/// Counts documents. No index helps: every table is read.
 pub(super) async fn count_documents(
     databases: &Databases,
     loads: &[&str],

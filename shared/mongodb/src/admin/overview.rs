@@ -254,7 +254,7 @@ pub(super) fn count(sum: &Sum, name: &str) -> u64 {
     integer(sum, name).and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
 }
 
-/// A sum of no fields is a 32-bit integer.
+/// Reads a sum: one of no fields is a 32-bit integer.
 fn integer(sum: &Sum, name: &str) -> Option<i64> {
     match sum.get(name)? {
         Bson::Int32(number) => Some(i64::from(*number)),

@@ -222,7 +222,7 @@ fn keys(column: &ReferenceKeyColumn) -> Vec<Document> {
     let path = &*column.0;
     let mut stages = vec![doc! { "$project": { "_id": 0, path: 1 } }];
     let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
-    // What is no list is left as it is.
+    // A value that is not a list is left as it is.
     stages.extend(ends.filter_map(|end| path.get(..end)).map(|list| doc! { "$unwind": format!("${list}") }));
     stages.push(doc! { "$project": { "key": format!("${path}") } });
     stages.push(doc! { "$match": { "key": { "$type": "string" } } });
@@ -385,7 +385,7 @@ fn share(found: &Document) -> Share {
     Share { count: count(found, "count"), of: count(found, "of") }
 }
 
-/// A sum of small numbers is a 32-bit integer.
+/// Reads a sum: one of small numbers is a 32-bit integer.
 fn count(found: &Document, name: &str) -> u64 {
     let number = match found.get(name) {
         Some(Bson::Int32(number)) => i64::from(*number),

@@ -11,7 +11,7 @@ use super::databases::Databases;
 use super::failure::DriverFailure;
 use crate::collections::{COLUMNS, SIDE_TABLES, TABLES};
 
-/// The table of contained resources of types that nobody knows.
+/// The table of contained resources of unknown types.
 const UNKNOWN_CONTAINED: &str = "Unknown_contained";
 /// A document of that `_id` stands.
 const DUPLICATE_KEY: i32 = 11000;
@@ -69,8 +69,8 @@ pub(super) async fn remove(databases: &Databases, table: &MadeUpTable) -> Result
     Ok(true)
 }
 
-/// Moves the documents of a collection to another one, unless a newer version stands there. Returns `false` if one has no
-/// version.
+/// Moves the documents of a collection to another one, unless a newer version stands there. Returns `false` if one has
+/// no version.
 async fn move_all(
     from: &Collection<Document>,
     to: &Collection<Document>,

@@ -85,7 +85,7 @@ fn origin<'d>(document: &'d Document, pointer: Option<&Document>) -> Option<(&'d
     Some((document.get_str("_load").ok()?, source_of(pointer?)))
 }
 
-/// What belongs to keys: the keys themselves and everything that goes on with `#`.
+/// Returns the filter of what belongs to keys: the keys themselves and everything that goes on with `#`.
 pub(super) fn under(keys: &[&String]) -> Document {
     let inside = keys.iter().map(|key| {
         let ids = ids_with_suffix(key);

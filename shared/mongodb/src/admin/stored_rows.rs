@@ -83,12 +83,12 @@ fn cell(value: Bson) -> CellValue {
         Bson::Array(items) => CellValue::List(items.into_iter().map(cell).collect()),
         Bson::Document(record) => CellValue::Record(cells(record)),
         Bson::Null => CellValue::Null,
-        // A table of Flatfire has nothing else; what somebody else added stands as text.
+        // A table of Flatfire has nothing else; values that others added are printed as text.
         other => CellValue::Text(other.to_string()),
     }
 }
 
-/// A Decimal128 may be infinite, and JSON has no such number.
+/// Returns a Decimal128 as JSON: as text where it is infinite, because JSON has no such number.
 fn decimal(digits: String) -> CellValue {
     let is_number = digits.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
     if is_number { CellValue::Decimal(digits) } else { CellValue::Text(digits) }

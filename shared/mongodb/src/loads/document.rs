@@ -12,7 +12,7 @@ use crate::records::SETTLED;
 use super::fields::{moment, number};
 use super::history;
 
-/// The document of a load. Counts and sizes are 64-bit integers, moments are dates.
+/// Returns the document of a load. Counts and sizes are 64-bit integers, moments are dates.
 pub(super) fn of(load: &Load) -> Document {
     let mut document = doc! {
         "_id": &load.id,
@@ -52,7 +52,7 @@ pub(super) fn of(load: &Load) -> Document {
     document
 }
 
-/// The load of a document; `None` if it is none of ours.
+/// Returns the load of a document; `None` if the document is not a load.
 pub(crate) fn load(document: &Document) -> Option<Load> {
     let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
     Some(Load {
@@ -88,7 +88,7 @@ pub(crate) fn load(document: &Document) -> Option<Load> {
     })
 }
 
-/// When it ended for the first time, if that is not when it ended.
+/// Returns when it ended for the first time, if it ended several times.
 fn first_ended(load: &Load) -> Option<i64> {
     load.first_ended.filter(|_| load.first_ended != load.ended)
 }
@@ -196,7 +196,7 @@ fn numbers(document: &Document) -> BTreeMap<String, u64> {
     document.keys().map(|name| (name.clone(), number(document, name))).collect()
 }
 
-/// BSON has no unsigned integers.
+/// Returns a count as BSON, which has no unsigned integers.
 fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@ use pipeline::requester::Requester;
 
 use super::fields::{moment, number};
 
-/// The document of a requester.
+/// Returns the document of a requester.
 pub(super) fn requester_document(by: &Requester) -> Document {
     let Requester { principal, address, request_id, operator } = by;
     let fields =
@@ -14,7 +14,7 @@ pub(super) fn requester_document(by: &Requester) -> Document {
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.as_deref()?.into()))).collect()
 }
 
-/// The requester of a document. Nothing comes out that may not go in.
+/// Returns the requester of a document, if it is one that could be written.
 pub(super) fn requester(document: &Document) -> Option<Requester> {
     let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
     let (principal, address) = (text("principal"), text("address"));
@@ -22,7 +22,7 @@ pub(super) fn requester(document: &Document) -> Option<Requester> {
     Requester { principal, address, request_id, operator }.checked()
 }
 
-/// The array of earlier attempts.
+/// Returns the array of earlier attempts.
 pub(super) fn history_array(history: &[EarlierAttempt]) -> Vec<Bson> {
     history.iter().map(|attempt| attempt_document(attempt).into()).collect()
 }

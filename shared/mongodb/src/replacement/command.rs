@@ -150,7 +150,8 @@ pub(crate) enum Bound {
 pub(crate) enum CommandAnswer {
     /// To [`ReplacementCommand::Insert`] and [`ReplacementCommand::Replace`].
     Written(Vec<WriteOutcome>),
-    /// To [`ReplacementCommand::Versions`] and [`ReplacementCommand::VersionsIn`]: `None` where there is no such document.
+    /// To [`ReplacementCommand::Versions`] and [`ReplacementCommand::VersionsIn`]: `None` where there is no such
+    /// document.
     Versions(Vec<Option<String>>),
     /// To [`ReplacementCommand::Standing`]: `None` where there is no such document.
     Found(Vec<Option<FoundDocument>>),
@@ -182,7 +183,7 @@ pub(crate) enum WriteOutcome {
 }
 
 impl BatchDocument {
-    /// The resource it belongs to, by its index in the batch.
+    /// Returns the index of its resource in the batch.
     pub(crate) const fn resource(self) -> usize {
         match self {
             Self::Row { resource, .. }
@@ -206,7 +207,7 @@ impl BatchDocument {
         }
     }
 
-    /// The resource itself.
+    /// Returns the write of its resource.
     pub(crate) fn write_of(self, batch: &WriteBatch) -> Option<&ResourceWrite> {
         batch.resources.get(self.resource())
     }

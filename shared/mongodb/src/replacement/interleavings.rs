@@ -34,7 +34,7 @@ enum Shape {
     Archived,
     /// A row in each table, of the same time and with the same content as every other of this shape.
     Same,
-    /// Not a version: somebody erases the resource.
+    /// Not a version: the resource is erased.
     Erased,
 }
 
@@ -110,8 +110,8 @@ fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
     WriteBatch { names: names.list(), rows, resources: vec![resource], ..WriteBatch::default() }
 }
 
-/// What must stand in the end, by the definition alone: the newest version and nothing else, and of an erased resource
-/// its mark alone.
+/// Returns what must stand in the end, by the definition alone: the newest version and nothing else, and of an erased
+/// resource its mark alone.
 fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_tables: bool) -> State {
     let mut state = State::default();
     if shape == Shape::Erased {
@@ -142,7 +142,7 @@ fn explore(base: Option<Step>, steps: &[Step], stops: &[u32]) -> usize {
     explore_expecting(&nothing_expected(), base, steps, stops)
 }
 
-/// The same with one program and writers that look before they write.
+/// Does the same with one program and writers that look before they write.
 fn explore_looking(base: Option<Shape>, shapes: &[Shape], stops: &[u32]) -> usize {
     let steps: Vec<_> = shapes.iter().map(|&shape| (shape, BOTH)).collect();
     let base = base.map(|shape| (shape, BOTH));
@@ -175,7 +175,7 @@ fn explore_expecting(
     visit_all(&state, &writers.collect::<Vec<_>>(), &expected, &story)
 }
 
-/// The batches of some versions, by their numbers from 2.
+/// Returns the batches of some versions, by their numbers from 2.
 fn batches(steps: &[Step]) -> BTreeMap<i64, WriteBatch> {
     let numbered = steps.iter().zip(2..);
     numbered.map(|(&(shape, program), version)| (version, batch(version, shape, program))).collect()
@@ -197,7 +197,7 @@ fn visit_all(state: &State, writers: &[Writer<'_>], expected: &State, story: &st
 const REFUSED_ROWS: [(&str, Shape); 4] =
     [("Patient", Shape::Full), ("active", Shape::Full), ("names", Shape::Full), ("names", Shape::Aside)];
 
-/// Two writers, of which a table refuses the rows of one.
+/// Explores two writers, of which a table refuses the rows of one.
 fn explore_refused(
     base: Option<Shape>,
     shapes: [Shape; 2],
@@ -227,7 +227,7 @@ fn explore_refused(
     visit_all(&state, &writers, &expected, &format!("{base:?} then {shapes:?}, {table} refuses {refused}"))
 }
 
-/// What a writer expects that has only ever met empty tables: it looks for nothing before it writes.
+/// Returns what a writer expects that has only ever met empty tables: it looks for nothing before it writes.
 fn nothing_expected() -> Expectations {
     let mut expectations = Expectations::default();
     for program in PROGRAMS {
@@ -237,7 +237,7 @@ fn nothing_expected() -> Expectations {
     expectations
 }
 
-/// The same with one program.
+/// Does the same with one program.
 fn explore_in(program: Program, base: Option<Shape>, shapes: &[Shape], stops: &[u32]) -> usize {
     let steps: Vec<_> = shapes.iter().map(|&shape| (shape, program)).collect();
     explore(base.map(|shape| (shape, program)), &steps, stops)
@@ -461,7 +461,7 @@ fn a_version_stands_once_it_is_no_longer_refused() {
     }
 }
 
-/// Every ordered pair, also of a thing with itself.
+/// Returns every ordered pair, also of a thing with itself.
 fn pairs<T: Copy>(things: &[T]) -> impl Iterator<Item = (T, T)> {
     things.iter().flat_map(move |&one| things.iter().map(move |&other| (one, other)))
 }

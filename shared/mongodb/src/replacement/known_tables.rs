@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 /// What kind of rows a table holds for a resource type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum RowKind {
     /// Rows that decide which version of a resource stands: the table is the first one of a catalog.
     Anchor,
@@ -49,10 +51,9 @@ pub(crate) struct TablesOfType {
 
 impl RowKind {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Anchor, Self::Key, Self::Aside, Self::Archived, Self::ArchiveAnchor];
+    pub(crate) const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The field of a note that is `true` for this kind.
+    /// Returns the field of a note that is `true` for this kind.
     pub(crate) const fn field(self) -> &'static str {
         match self {
             Self::Anchor => "anchors",
@@ -85,7 +86,7 @@ impl KnownTables {
         }
     }
 
-    /// The tables of a resource type; `None`: nothing was noted.
+    /// Returns the tables of a resource type; `None`: nothing was noted.
     pub(crate) fn of_type(&self, resource_type: &str) -> Option<&TablesOfType> {
         self.0.get(resource_type)
     }
@@ -102,7 +103,7 @@ impl KnownTables {
         has_new_anchors
     }
 
-    /// Only what is known of some types.
+    /// Returns only what is known of some types.
     pub(crate) fn only(&self, types: &[&str]) -> Self {
         let of_types = types.iter().filter_map(|&resource_type| self.0.get_key_value(resource_type));
         Self(of_types.map(|(name, tables)| (name.clone(), tables.clone())).collect())

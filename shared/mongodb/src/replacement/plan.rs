@@ -74,7 +74,7 @@ pub(super) enum Verdict<'b> {
     Refused { place: DocumentPlace<'b>, code: i32 },
 }
 
-/// The resources of a batch. Of several versions of one resource the newest is written.
+/// Returns the resources of a batch. Of several versions of one resource the newest is written.
 pub(super) fn plan(batch: &WriteBatch) -> Vec<Planned<'_>> {
     let mut newest: BTreeMap<&str, usize> = BTreeMap::new();
     let mut planned: Vec<Planned<'_>> = Vec::with_capacity(batch.resources.len());
@@ -166,7 +166,7 @@ impl<'b> Planned<'b> {
         matches!((&self.verdict, self.anchor), (Verdict::Refused { .. }, Anchor::Tombstone))
     }
 
-    /// The documents beside the anchor. A tombstone stands for none of them.
+    /// Returns the documents beside the anchor; a tombstone has none.
     pub(super) fn sides(
         &self,
         resource: usize,
@@ -187,7 +187,7 @@ impl<'b> Planned<'b> {
         archived.into_iter().chain(rows)
     }
 
-    /// The anchor and its place.
+    /// Returns the anchor and its place.
     pub(super) fn anchor_document(&self, resource: usize) -> Option<(DocumentPlace<'b>, BatchDocument)> {
         match self.anchor {
             Anchor::Row(row) => Some((self.row_place(), BatchDocument::Row { resource, row })),
@@ -198,7 +198,7 @@ impl<'b> Planned<'b> {
         }
     }
 
-    /// What must be read once the anchor stands. `_id` is the key in every case.
+    /// Returns what must be read once the anchor stands. `_id` is the key in every case.
     pub(super) fn looks(
         &self,
         resource: usize,
@@ -216,7 +216,7 @@ impl<'b> Planned<'b> {
         row.into_iter().chain(tombstone).chain(archive)
     }
 
-    /// Where other catalogs have their anchors of this resource.
+    /// Returns where other catalogs have their anchors of this resource.
     pub(super) fn other_anchors<'k>(&self, known: &'k KnownTables) -> OtherAnchors<'k> {
         // Nothing supersedes an erasure.
         let has_look = !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
@@ -226,13 +226,13 @@ impl<'b> Planned<'b> {
         OtherAnchors { tables, archive: known.has_archive_anchors && own.is_some() }
     }
 
-    /// The tables of this catalog that can take rows of the resource.
+    /// Returns the tables of this catalog that can take rows of the resource.
     pub(super) fn notes_of_homes(&self) -> impl Iterator<Item = Note<'b>> + use<'b> {
         let resource: &'b ResourceWrite = self.resource;
         let tables: &[String] = if matches!(resource.fate, Fate::Rows(_)) { &resource.tables } else { &[] };
         let kinds = std::iter::once(RowKind::Anchor).chain(std::iter::repeat(RowKind::Key));
         let keyed = tables.iter().zip(kinds).map(|(table, kind)| note(resource, table, kind));
-        // Types that nobody knows have no table anywhere, and there may be any number of them.
+        // Unknown types have no table anywhere, and there may be any number of them.
         let is_archived =
             matches!(resource.fate, Fate::Archived(_)) && is_resource_type(&resource.resource_type);
         let kind = if self.anchor == Anchor::Archive { RowKind::ArchiveAnchor } else { RowKind::Archived };
@@ -240,7 +240,7 @@ impl<'b> Planned<'b> {
         keyed.chain(archive)
     }
 
-    /// Whether the notes of its homes are those of another one.
+    /// Returns whether the notes of its homes are those of another one.
     pub(super) fn has_homes_of(&self, other: &Self) -> bool {
         let (own, other) = (self.resource, other.resource);
         Arc::ptr_eq(&own.tables, &other.tables)
@@ -248,7 +248,7 @@ impl<'b> Planned<'b> {
             && std::mem::discriminant(&own.fate) == std::mem::discriminant(&other.fate)
     }
 
-    /// The table of each row aside of the key.
+    /// Returns the table of each row aside of the key.
     pub(super) fn notes_of_rows_aside(
         &self,
         batch: &'b WriteBatch,
@@ -262,8 +262,8 @@ impl<'b> Planned<'b> {
         aside.map(|row| note(resource, batch.names.table(row.table()), RowKind::Aside))
     }
 
-    /// Every place of this catalog that can hold something under the key itself and has to be cleared, beside the
-    /// tombstone's.
+    /// Returns every place of this catalog that can hold something under the key itself and has to be cleared, beside
+    /// the tombstone's.
     pub(super) fn homes(&self, known: &KnownTables) -> impl Iterator<Item = DocumentPlace<'b>> + use<'b> {
         let own_row = matches!(self.anchor, Anchor::Row(_));
         // Where its own anchor row stands, nothing else can; rows meet an archived resource only together with
@@ -295,17 +295,17 @@ impl<'b> Planned<'b> {
         known.of_type(&self.resource.resource_type)
     }
 
-    /// The type of the resource.
+    /// Returns the type of the resource.
     pub(super) fn resource_type(&self) -> &'b str {
         &self.resource.resource_type
     }
 
-    /// Whether an anchor row of this resource stands there.
+    /// Returns whether an anchor row of this resource stands there.
     pub(super) fn has_its_anchor_in(&self, place: DocumentPlace<'_>) -> bool {
         self.row_place() == place
     }
 
-    /// Where an anchor row of this resource stands, if its newest version has one.
+    /// Returns where an anchor row of this resource stands, if its newest version has one.
     fn row_place(&self) -> DocumentPlace<'b> {
         self.resource.tables.first().map_or_else(|| self.archive(), |table| DocumentPlace::Table(table))
     }
@@ -333,7 +333,7 @@ impl<'b> Planned<'b> {
         self.kept && in_the_way.as_deref() != Some(own)
     }
 
-    /// Which versions have to go from all places of the resource.
+    /// Returns which versions have to go from all places of the resource.
     pub(super) fn removal(&self) -> Option<Bound> {
         match self.verdict {
             Verdict::Repeated | Verdict::Unchanged => None,
@@ -357,8 +357,9 @@ impl<'b> Planned<'b> {
         }
     }
 
-    /// Which tombstones nothing needs any more, because an anchor row of a newer version stands or the resource was
-    /// erased. A writer under other settings that was killed may have left a tombstone of a version that is a row now.
+    /// Returns which tombstones nothing needs any more, because an anchor row of a newer version stands or the resource
+    /// was erased. A writer under other settings that was killed may have left a tombstone of a version that is a row
+    /// now.
     pub(super) fn needless_tombstone(&self) -> Option<Bound> {
         match (&self.verdict, self.anchor) {
             (Verdict::Superseded, _) if self.tombstone.as_deref() == Some(ERASED) => Some(Bound::UpToOwn),

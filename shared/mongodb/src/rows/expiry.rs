@@ -65,7 +65,7 @@ pub(crate) enum ExpiryOutcome {
     TooLarge(u64),
 }
 
-/// How far whoever asks waits for an index.
+/// How far the caller waits for an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IndexBuilds {
     /// Only of collections that are small.
@@ -97,8 +97,8 @@ fn is_own_table(table: &str, resource_type: &str) -> bool {
     })
 }
 
-/// Returns the TTL indexes that a collection should have. `types` are the resource types of its rows, as far as they are
-/// known. `None`: its indexes stay as they are.
+/// Returns the TTL indexes that a collection should have. `types` are the resource types of its rows, as far as they
+/// are known. `None`: its indexes stay as they are.
 fn wanted_expiry(
     policy: &RetentionPolicy,
     collection: &str,
@@ -214,7 +214,7 @@ impl Connection {
             ExpiryChange::Drop { name } => doc! { "dropIndexes": collection, "index": name },
         };
         match self.answer(&command).await {
-            // Somebody else has just removed it.
+            // Another process has just removed it.
             Err(Trouble::Document(code)) if NOTHING_THERE.contains(&code) => Ok(()),
             Err(Trouble::Document(code)) => {
                 let code = format!("{}: the retention of {collection}", named(code));
@@ -240,8 +240,8 @@ impl TableExpiry {
         Self { policy, prepared: Mutex::default() }
     }
 
-    /// Sees to the TTL indexes of the collections that a batch writes to, to each once in a process. What is missing in a
-    /// large collection is said among the notices of its other indexes.
+    /// Sees to the TTL indexes of the collections that a batch writes to, to each once in a process. What is missing in
+    /// a large collection is said among the notices of its other indexes.
     pub(super) async fn prepare(
         &self,
         connection: &Connection,

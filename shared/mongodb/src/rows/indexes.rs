@@ -30,7 +30,7 @@ pub const MAX_DOCUMENTS: u64 = 10_000;
 const AT_ONCE: usize = 4;
 /// Tables that a process remembers.
 const MAX_REMEMBERED: usize = 10_000;
-/// Notices that wait for whoever asks; the log has all of them. The function never asks.
+/// Notices for the caller of `take_index_notices`; the log has all of them. The function never asks.
 const MAX_NOTICES: usize = 100;
 /// `NamespaceNotFound`, for a collection that is not there yet.
 const NOT_THERE: i32 = 26;
@@ -257,7 +257,7 @@ impl TableIndexes {
         connection.create_indexes(collection, &missing).await
     }
 
-    /// Says why a collection has not the indexes that it should have, in the log and to whoever asks.
+    /// Says in the log and in the notices why a collection lacks indexes.
     fn tell(&self, collection: &str, obstacle: &Obstacle) {
         let notice = match obstacle {
             Obstacle::Large(documents) => format!(
@@ -274,7 +274,7 @@ impl TableIndexes {
         self.tell_notice(notice);
     }
 
-    /// Says something about indexes, in the log and to whoever asks.
+    /// Says something about indexes in the log and in the notices.
     pub(super) fn tell_notice(&self, notice: String) {
         tracing::warn!(reason = notice, "indexes are missing");
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);

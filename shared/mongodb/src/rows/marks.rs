@@ -50,7 +50,8 @@ impl Connection {
         self.secret().get_or_try_init(|| self.read_marks()).await
     }
 
-    /// Without the secret no mark could be recognised, and what was erased would come back: then nothing is written.
+    /// Reads the secret of the marks. Without it no mark could be recognised, and what was erased would come back: then
+    /// nothing is written.
     async fn read_marks(&self) -> Result<ErasureMarks, Interrupted> {
         let find = doc! { "find": ERASURES, "filter": { "_id": SECRET_ID }, "limit": 1, "singleBatch": true };
         let secret = first_batch(self.answer(&find).await?).next();

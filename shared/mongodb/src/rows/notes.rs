@@ -20,7 +20,7 @@ const NOTES_OF_AN_ANSWER: i32 = 10_000;
 /// What a store knows of notes.
 #[derive(Debug, Default)]
 pub(super) struct NoteCache {
-    /// What stands for certain: notes never go away while somebody writes.
+    /// The notes that certainly exist: none is removed while writers run.
     written: Mutex<BTreeSet<(String, String, RowKind)>>,
     /// All notes, as they were at some moment.
     read: Mutex<Option<(Instant, KnownTables)>>,
@@ -116,7 +116,7 @@ async fn read_notes(
 
 fn add(note: &BsonDocument, collection: &str, tables: &mut KnownTables) {
     let (Ok(resource_type), Ok(table)) = (note.get_str("type"), note.get_str("table")) else { return };
-    for kind in RowKind::ALL {
+    for &kind in RowKind::ALL {
         let is_of_kind = if collection == TABLES {
             note.get_bool(kind.field()).unwrap_or_default()
         } else {

@@ -20,7 +20,7 @@ pub(super) const LOOK_KEYS: usize = 1_000;
 /// Part of a command: its place among the commands of a stage, and some of its statements.
 pub(super) type Part = (usize, Chunk);
 
-/// All messages of a stage, each encoded when its turn comes.
+/// Returns all messages of a stage, each encoded when its turn comes.
 pub(super) fn parts<'a>(
     commands: &'a [ReplacementCommand<'a>],
     batch: &'a WriteBatch,
@@ -73,7 +73,7 @@ pub(super) enum Guard {
     Query,
 }
 
-/// Some statements of a command that writes, as messages.
+/// Returns some statements of a command that writes, as messages.
 pub(super) fn statements_of<'a>(
     command: &'a ReplacementCommand<'a>,
     batch: &'a WriteBatch,
@@ -142,7 +142,7 @@ fn removal_of<'a>(
     Some((batch.resources.get(removal.resource)?, removal))
 }
 
-/// What became of each document of a message. Those of which the answer says nothing were written.
+/// Returns what became of each document of a message. Those of which the answer says nothing were written.
 pub(super) fn write_outcomes(answer: &BsonDocument, count: usize) -> Result<Vec<WriteOutcome>, Trouble> {
     let mut outcomes = vec![WriteOutcome::Done; count];
     for (index, code) in write_errors(answer) {
@@ -158,8 +158,8 @@ pub(super) fn write_outcomes(answer: &BsonDocument, count: usize) -> Result<Vec<
     Ok(outcomes)
 }
 
-/// Whether the answer to an update accounts for every statement: as an error, a change or an insertion. Otherwise some
-/// documents were left as they were.
+/// Returns whether the answer to an update accounts for every statement: as an error, a change or an insertion.
+/// Otherwise some documents were left as they were.
 pub(super) fn accounts_for_all(answer: &BsonDocument, count: usize) -> bool {
     let modified = usize::try_from(answer.get_i32("nModified").unwrap_or_default()).unwrap_or_default();
     let inserted = answer.get_array("upserted").map_or(0, Vec::len);

@@ -29,7 +29,7 @@ const NO_ROOM: [i32; 4] = [10334, 17280, 17419, 17420];
 #[derive(Debug, Default)]
 pub(super) struct SchemaCache {
     is_on: bool,
-    /// The schemas as they stood at some moment: they never shrink while somebody writes.
+    /// The schemas as they stood at some moment: they never shrink while writers run.
     known: Mutex<BTreeMap<String, KnownSchema>>,
 }
 

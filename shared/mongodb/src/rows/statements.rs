@@ -7,7 +7,7 @@ use crate::{ids_with_suffix, records};
 use pipeline::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use pipeline::erasure::MARK_PREFIX;
 
-/// `{q: {_id, _version: {$lt: new}}, u: document, upsert: true}`: a document of the same or a newer version is
+/// Writes `{q: {_id, _version: {$lt: new}}, u: document, upsert: true}`: a document of the same or a newer version is
 /// met as a duplicate of its `_id`.
 pub(super) fn guarded_replace(
     writer: &mut BsonWriter,
@@ -29,7 +29,7 @@ pub(super) fn guarded_replace(
     writer.close(statement);
 }
 
-/// `{q: {_id: key, _version: …}, limit: 1}`
+/// Writes `{q: {_id: key, _version: …}, limit: 1}`
 pub(super) fn removal(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
     let statement = writer.open();
     let query = writer.open_document("q");
@@ -40,7 +40,7 @@ pub(super) fn removal(writer: &mut BsonWriter, resource: &ResourceWrite, removal
     writer.close(statement);
 }
 
-/// `{q: {_id: {$gte: key#, $lt: key$}, _version: …}, limit: 0}`
+/// Writes `{q: {_id: {$gte: key#, $lt: key$}, _version: …}, limit: 0}`
 pub(super) fn removal_aside(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
     let aside = ids_with_suffix(&resource.key);
     let statement = writer.open();
@@ -66,8 +66,9 @@ fn version_guard(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Rem
     writer.close(guard);
 }
 
-/// The same as [`guarded_replace`] with the guard in the update. The server finds the document by its `_id` alone, without
-/// a query plan, which takes about half the time. Its answer does not say which documents it left as they were.
+/// Writes the same as [`guarded_replace`] with the guard in the update. The server finds the document by its `_id`
+/// alone, without a query plan, which takes about half the time. Its answer does not say which documents it left as
+/// they were.
 ///
 /// A document without a `_version` is replaced.
 pub(super) fn quick_replace(
@@ -85,7 +86,7 @@ pub(super) fn quick_replace(
     replace_unless(writer, document.id(batch), is_newer, |writer| document.encode(batch, encoder, writer));
 }
 
-/// `{q: {_id}, u: {$set: {type, table, kind: true}}, upsert: true}`
+/// Writes `{q: {_id}, u: {$set: {type, table, kind: true}}, upsert: true}`
 pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }: Note<'_>) {
     let statement = writer.open();
     let query = writer.open_document("q");
@@ -102,8 +103,9 @@ pub(super) fn note(writer: &mut BsonWriter, Note { resource_type, table, kind }:
     writer.close(statement);
 }
 
-/// `{q: {_id, _version}, u: {$set: {path: key, …}, $addToSet: {path: {$each: [key, …]}, …}}}` for some cells of one row:
-/// a newer row has its own completions. A list takes its keys by `$addToSet`, so that a second attempt adds nothing.
+/// Writes `{q: {_id, _version}, u: {$set: {path: key, …}, $addToSet: {path: {$each: [key, …]}, …}}}` for some cells of
+/// one row: a newer row has its own completions. A list takes its keys by `$addToSet`, so that a second attempt adds
+/// nothing.
 pub(super) fn completion(writer: &mut BsonWriter, cells: &[&Completion]) {
     let Some(first) = cells.first() else { return };
     let statement = writer.open();
@@ -140,7 +142,8 @@ pub(super) fn completion(writer: &mut BsonWriter, cells: &[&Completion]) {
     writer.close(statement);
 }
 
-/// `{q: {_id}, u: [{$replaceWith: {$cond: [{$gt: ["$reading", reading]}, "$$ROOT", {$literal: reject}]}}], upsert: true}`
+/// Writes `{q: {_id}, u: [{$replaceWith: {$cond: [{$gt: ["$reading", reading]}, "$$ROOT", {$literal: reject}]}}],
+/// upsert: true}`
 ///
 /// The condition stands in the update and not in the query, so that a duplicate key means one thing: another writer
 /// inserted it at the same moment, and there is something to compare with now.
@@ -170,7 +173,8 @@ struct Comparison<V> {
 
 /// Replaces the document under an `_id` unless the one that stands meets a condition; inserts it where none stands.
 ///
-/// `{q: {_id}, u: [{$replaceWith: {$cond: [{operator: ["$field", value]}, "$$ROOT", {$literal: document}]}}], upsert: true}`
+/// `{q: {_id}, u: [{$replaceWith: {$cond: [{operator: ["$field", value]}, "$$ROOT", {$literal: document}]}}], upsert:
+/// true}`
 ///
 /// `document` writes the document.
 fn replace_unless(
@@ -206,7 +210,7 @@ fn replace_unless(
     writer.close(statement);
 }
 
-/// `{q: {_id}, u: {$unset: {resource: ""}}}`
+/// Writes `{q: {_id}, u: {$unset: {resource: ""}}}`
 pub(super) fn unname(writer: &mut BsonWriter, reject: &Reject) {
     let statement = writer.open();
     let query = writer.open_document("q");
@@ -220,7 +224,7 @@ pub(super) fn unname(writer: &mut BsonWriter, reject: &Reject) {
     writer.close(statement);
 }
 
-/// A `find` of the tombstones of some keys and of one mark, if there is any: ids of marks come last.
+/// Writes a `find` of the tombstones of some keys and of one mark, if there is any: ids of marks come last.
 ///
 /// `{$or: [{_id: {$in: keys}}, {_id: {$gte: "~"}}]}`
 pub(super) fn find_tombstones(collection: &str, keys: &[&str]) -> BsonWriter {
@@ -259,12 +263,12 @@ pub(super) fn find_tombstones(collection: &str, keys: &[&str]) -> BsonWriter {
     writer
 }
 
-/// A `find` of the `_version`s under some `_id`s, all in one answer.
+/// Writes a `find` of the `_version`s under some `_id`s, all in one answer.
 pub(super) fn find_versions<'a>(collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> BsonWriter {
     find_fields(collection, ids, &["_version"])
 }
 
-/// A `find` of the `_version`s and `_hash`es under some `_id`s, all in one answer.
+/// Writes a `find` of the `_version`s and `_hash`es under some `_id`s, all in one answer.
 pub(super) fn find_contents<'a>(collection: &str, ids: impl ExactSizeIterator<Item = &'a str>) -> BsonWriter {
     find_fields(collection, ids, &["_version", HASH_FIELD])
 }

@@ -42,9 +42,9 @@ struct ViewTable {
 
 /// `NamespaceNotFound`, for a collection that is not there yet.
 const NOT_THERE: i32 = 26;
-/// `NamespaceExists`: somebody else has just made it.
+/// `NamespaceExists`: another process has just made it.
 const IS_THERE: i32 = 48;
-/// `IndexOptionsConflict`, `IndexKeySpecsConflict`: somebody has made an index of their own there.
+/// `IndexOptionsConflict`, `IndexKeySpecsConflict`: a user has made another index there.
 const ANOTHER_INDEX: [i32; 2] = [85, 86];
 
 impl ViewTables {
@@ -103,7 +103,7 @@ impl ViewTables {
         self.views.contains_key(table)
     }
 
-    /// The options that the collection should have and has not; `None`: it is as it should be.
+    /// Returns the options that the collection lacks; `None` if it has them all.
     fn wanted(&self, view: &ViewTable, standing: Option<&BsonDocument>) -> Option<BsonDocument> {
         let has = |name: &str| standing.and_then(|options| options.get_str(name).ok());
         let validator = standing.and_then(|options| options.get_document("validator").ok());
@@ -122,7 +122,7 @@ impl ViewTables {
     }
 }
 
-/// The options of those collections that are there.
+/// Returns the options of those collections that are there.
 async fn collection_options(
     connection: &Connection,
     names: &BTreeSet<&str>,

@@ -1,4 +1,4 @@
-//! Bundles: their references find each other, and so do those of Bundles that are whole inside a record.
+//! Bundles: references between entries become keys, also in a Bundle inside a record.
 
 use std::mem;
 
@@ -26,9 +26,9 @@ const LARGE_BYTES: usize = 8 << 20;
 impl Assembler {
     /// Reads the entries of a Bundle that is whole inside a record.
     pub(super) fn nested_bundle(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) {
-        let is_nested = mem::replace(&mut self.is_nested, true);
+        let is_nested = mem::replace(&mut self.current.is_nested, true);
         let key = self.whole_bundle(place, node, urls);
-        self.is_nested = is_nested;
+        self.current.is_nested = is_nested;
         // Others refer to it as to any entry.
         if let Some((full_url, key)) = urls.full.zip(key) {
             self.link(full_url, &key);
@@ -48,7 +48,7 @@ impl Assembler {
     fn bundle_itself(&mut self, place: FramePlace, node: Node<'_>, urls: Urls<'_>) -> Option<String> {
         match Resource::read(node) {
             Ok(resource) => {
-                // The entries that it holds are not those that its own `fullUrl` stands among.
+                // Its own `fullUrl` is one of the Bundle around it, not of its entries.
                 let key = resource.key(urls.full, urls.put);
                 self.read_keyed(place, &resource, key.clone());
                 Some(key)
@@ -86,14 +86,14 @@ impl Assembler {
         let mut key = None;
         // It is made of what was read before.
         if let Ok(document) = tape.parse(envelope.as_bytes(), RESOURCE) {
-            let around = self.stands_at.replace(place);
+            let around = self.current.stands_at.replace(place);
             key = self.bundle_itself(place, document.root(), urls);
-            self.stands_at = around;
+            self.current.stands_at = around;
         }
         self.leave_bundle();
         // It is not larger than the record around it.
         if let Some(mut closing) = self.closing.pop_back() {
-            while self.take_some(&mut closing) {}
+            while self.flush_some(&mut closing) {}
         }
         self.bundle = outer;
         key
@@ -149,9 +149,9 @@ impl Assembler {
             Ok(document) => {
                 self.bundle.facts = BundleFacts::of(document.root());
                 self.bundle.references.links.close();
-                self.stands_at = Some(place);
+                self.current.stands_at = Some(place);
                 self.envelope(place, document.root());
-                self.stands_at = None;
+                self.current.stands_at = None;
             }
             Err(error) => {
                 let reason = Reason::Defect { view: None, defect: Defect::from(error) };
@@ -162,7 +162,7 @@ impl Assembler {
         self.leave_bundle();
     }
 
-    /// Ends the Bundle at hand, if there is one. What waited for its end is [taken](Self::take_waiting) afterwards.
+    /// Ends the Bundle at hand, if there is one. What waited for its end is [written](Self::flush_waiting) afterwards.
     pub(super) fn leave_bundle(&mut self) {
         self.disk_failed |= self.bundle.is_broken();
         let OpenBundle { facts, references, mut deletions, held, .. } = mem::take(&mut self.bundle);
@@ -170,32 +170,32 @@ impl Assembler {
         self.closing.push_back(Closing { facts, deletions, held: held.close(), join: references.close() });
     }
 
-    /// Returns whether something that waited for the end of a Bundle is still to be taken.
+    /// Returns whether something that waited for the end of a Bundle has still to be added.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         !self.closing.is_empty()
     }
 
-    /// Takes some of what waited for the end of a Bundle: deletions, then held resources, then keys of references. To
+    /// Adds some of what waited for the end of a Bundle: deletions, then held resources, then keys of references. To
     /// be called until [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
-    pub fn take_waiting(&mut self) {
+    pub fn flush_waiting(&mut self) {
         if let Some(mut closing) = self.closing.pop_front()
-            && self.take_some(&mut closing)
+            && self.flush_some(&mut closing)
         {
             self.closing.push_front(closing);
         }
     }
 
-    /// Takes some of what is left of a Bundle. Returns whether there is more.
-    fn take_some(&mut self, closing: &mut Closing) -> bool {
+    /// Adds some of what is left of a Bundle. Returns whether there is more.
+    fn flush_some(&mut self, closing: &mut Closing) -> bool {
         if let Some(mut deletions) = closing.deletions.take() {
             while let Some(held) = deletions.next() {
                 // An earlier attempt has written it, if it has written what stands behind the Bundle.
                 if !self.is_passing {
-                    let around = mem::replace(&mut self.entry, EntryFacts::held(held.newest_first));
+                    let around = mem::replace(&mut self.current.entry, EntryFacts::held(held.newest_first));
                     let position = Position::new(held.place.ordinal, held.inside);
                     self.delete(held.place, held.key, closing.facts.made_at, position);
-                    self.entry = around;
+                    self.current.entry = around;
                 }
                 if self.is_full() {
                     closing.deletions = Some(deletions);
@@ -206,7 +206,7 @@ impl Assembler {
             return true;
         }
         if let Some(mut held) = closing.held.take() {
-            match self.take_held(&mut held, &mut closing.join) {
+            match self.flush_held(&mut held, &mut closing.join) {
                 Ok(true) => closing.held = Some(held),
                 Ok(false) => {}
                 Err(_) => self.disk_failed = true,
@@ -214,7 +214,7 @@ impl Assembler {
             return true;
         }
         for _ in 0..ANSWERS_AT_ONCE {
-            match closing.join.next(&self.order, self.edition) {
+            match closing.join.next(&self.facts.order, self.facts.edition) {
                 Ok(Some(answer)) => self.answered(answer),
                 Ok(None) => return false,
                 Err(_) => {
@@ -227,7 +227,7 @@ impl Assembler {
     }
 
     /// Flattens held resources until the batch is full. Returns whether there are more.
-    fn take_held(&mut self, held: &mut HeldResources, join: &mut Join) -> Result<bool, BrokenSpool> {
+    fn flush_held(&mut self, held: &mut HeldResources, join: &mut Join) -> Result<bool, BrokenSpool> {
         while !self.is_full() {
             let Some((record, links)) = held.next(join)? else {
                 return if held.is_broken() { Err(BrokenSpool) } else { Ok(false) };
@@ -246,13 +246,13 @@ impl Assembler {
             && let Ok(resource) = Resource::read(document.root())
         {
             self.make_room();
-            let before = self.batch.rows.len();
+            let before = self.out.batch.rows.len();
             let hasher = self.hasher.as_ref();
             let hash = hasher.and_then(|hasher| hasher.hash(held.key, resource.node(), links));
-            let outcome = self.flattener.flatten(&resource, held.key, links, &mut self.batch.rows);
+            let outcome = self.flattener.flatten(&resource, held.key, links, &mut self.out.batch.rows);
             let record = Record {
                 key: held.key.to_owned(),
-                version: Version::from_token(held.version).in_edition(self.edition),
+                version: Version::from_token(held.version).in_edition(self.facts.edition),
                 source: self.source_at(held.place),
                 hash,
                 frame: held.place,
@@ -272,7 +272,7 @@ impl Assembler {
                 if !self.is_passing && !completion.path.contains('.') {
                     self.flattener.count_late(&completion.table, &completion.path);
                 }
-                self.ready.push(completion);
+                self.out.completions.push(completion);
             }
             ResolvedCell::Nothing => {}
         }

@@ -21,7 +21,7 @@ enum Method {
     Patch,
     /// Nothing that changes the meaning of a resource in the entry.
     Other,
-    /// No method of HTTP.
+    /// Not a method of HTTP.
     Unknown,
 }
 
@@ -41,12 +41,12 @@ impl Method {
 }
 
 impl Assembler {
-    /// Takes an entry: a resource, a deletion, or neither. An entry with neither is not a record: it answers a request
+    /// Reads an entry: a resource, a deletion, or neither. An entry with neither is not a record: it answers a request
     /// or asks for something. The outcome that an answer holds is a resource all the same.
     pub(super) fn entry(&mut self, place: FramePlace, entry: Node<'_>) {
-        let around = std::mem::replace(&mut self.entry, EntryFacts::of(entry, self.bundle.facts));
+        let around = std::mem::replace(&mut self.current.entry, EntryFacts::of(entry, self.bundle.facts));
         self.entry_of(place, entry);
-        self.entry = around;
+        self.current.entry = around;
     }
 
     fn entry_of(&mut self, place: FramePlace, entry: Node<'_>) {
@@ -85,7 +85,7 @@ impl Assembler {
         }
     }
 
-    /// Takes the resources of parameters, which are records of their own.
+    /// Reads the resources of parameters, which are records of their own.
     pub(super) fn parameters(&mut self, place: FramePlace, parameters: Option<Node<'_>>) {
         let Some(parameters) = parameters else { return };
         // One where an array may stand, or arrays in each other.
@@ -115,7 +115,9 @@ impl Assembler {
             return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
         };
         // Elsewhere than in a history it asks for the removal of one old version alone (R5, section 3.2.0.7.2).
-        if request_url(entry).is_some_and(|url| url.contains("/_history/")) && !self.entry.newest_first() {
+        if request_url(entry).is_some_and(|url| url.contains("/_history/"))
+            && !self.current.entry.newest_first()
+        {
             return self.unusable(place, entry, DefectCode::UnresolvableDeletion);
         }
         let full_url = entry.get_text("fullUrl");
@@ -123,14 +125,14 @@ impl Assembler {
             return self.defective(place, entry, Some(key), Defect::whole(DefectCode::AmbiguousIdentity));
         }
         let place = within(place, entry);
-        self.records += 1;
-        let inside = self.inside;
+        self.position.records += 1;
+        let inside = self.current.inside;
         let position = self.position(place.ordinal);
         let facts = self.bundle.facts;
         match self.deleted_at() {
             // What the Bundle says of its time may stand behind its entries.
             None if self.bundle.goes_on && !facts.has_timestamp => {
-                self.bundle.deletions.hold(place, &key, inside, self.entry.newest_first());
+                self.bundle.deletions.hold(place, &key, inside, self.current.entry.newest_first());
             }
             stated => self.delete(place, key, stated.or(facts.made_at), position),
         }
@@ -148,9 +150,9 @@ impl Assembler {
         let source = self.source_at(place);
         let own_type = key.split('/').next().unwrap_or_default();
         let (tables, resource_type) = (self.flattener.tables(own_type), self.flattener.type_name(own_type));
-        self.batch_bytes += size_of::<ResourceWrite>() + key.len();
+        self.out.bytes += size_of::<ResourceWrite>() + key.len();
         let fate = Fate::Deleted;
-        self.batch.resources.push(ResourceWrite {
+        self.out.batch.resources.push(ResourceWrite {
             key,
             resource_type,
             version,

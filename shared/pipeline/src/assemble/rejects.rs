@@ -24,7 +24,7 @@ impl Assembler {
         if self.is_stored(&reason) {
             let (source, resource) = (source.clone(), Some(key.clone()));
             let version = Some(Version::from_token(version.as_str()));
-            self.batch.rejects.push(Reject { source, resource, sha256: None, version, reason });
+            self.out.batch.rejects.push(Reject { source, resource, sha256: None, version, reason });
         }
     }
 
@@ -42,18 +42,18 @@ impl Assembler {
         }
         defect.offset = defect.offset.map(|offset| offset.saturating_sub(node.span().start));
         let key = key.filter(|key| key.split_once('/').is_some_and(|(_, id)| is_id(id)));
-        let version = match self.given.take() {
+        let version = match self.current.version.take() {
             Some(version) => Some(version),
             None => self.version_of_reject(node, place.ordinal),
         };
-        let mut place = self.stands_at.unwrap_or_else(|| within(place, node));
-        if self.is_nested && self.batch.rejects.len() < WITH_LINES {
+        let mut place = self.current.stands_at.unwrap_or_else(|| within(place, node));
+        if self.current.is_nested && self.out.batch.rejects.len() < WITH_LINES {
             place.line += node.lines_before() as u64;
         }
         let reason = Reason::Defect { view: None, defect };
-        let before = self.batch.rejects.len();
+        let before = self.out.batch.rejects.len();
         self.reject(place, key, Some(node.raw().as_bytes()), reason);
-        if let Some(stored) = self.batch.rejects.get_mut(before) {
+        if let Some(stored) = self.out.batch.rejects.get_mut(before) {
             stored.version = version;
         }
     }
@@ -65,21 +65,21 @@ impl Assembler {
         bytes: Option<&[u8]>,
         reason: Reason,
     ) {
-        self.records += 1;
+        self.position.records += 1;
         if !self.is_stored(&reason) {
             return;
         }
         let source = self.source_at(place);
         let sha256 = bytes.map(|bytes| hex(&Sha256::digest(bytes), 32));
-        self.batch_bytes += size_of::<Reject>() + 128;
-        self.batch.rejects.push(Reject { source, resource, sha256, version: None, reason });
+        self.out.bytes += size_of::<Reject>() + 128;
+        self.out.batch.rejects.push(Reject { source, resource, sha256, version: None, reason });
     }
 
     /// Returns whether a reject is stored. If not, it is counted here, unless it is skipped.
     fn is_stored(&mut self, reason: &Reason) -> bool {
-        let is_stored = self.is_passing || self.reject_room.take();
+        let is_stored = self.is_passing || self.out.reject_room.claim();
         if !is_stored {
-            self.batch.unstored.count(reason);
+            self.out.batch.unstored.count(reason);
         }
         is_stored
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::VariantArray;
+
 /// What one resource holds beyond this is large: such resources take turns.
 pub const LARGE_BYTES: usize = 8 << 20;
 
@@ -96,7 +98,7 @@ impl Frame<'_> {
 }
 
 /// Why some bytes are not a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum BrokenFrame {
     /// The value does not end: its line or the object is cut.
     Truncated,
@@ -138,26 +140,7 @@ pub enum BrokenFrame {
 
 impl BrokenFrame {
     /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Truncated,
-        Self::TooLarge,
-        Self::NotJson,
-        Self::NotObject,
-        Self::CutCompression,
-        Self::CorruptCompression,
-        Self::TrailingData,
-        Self::WindowTooLarge,
-        Self::InflatesTooMuch,
-        Self::CompressedTwice,
-        Self::ObjectGone,
-        Self::TooSlow,
-        Self::Utf16,
-        Self::LooksLikeXml,
-        Self::LooksLikeHl7V2,
-        Self::LooksLikeZip,
-        Self::LooksLikePdf,
-        Self::LooksLikeCsv,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the reason as a stable kebab-case code for ledgers, rejects and metrics.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Whole lines of NDJSON, for callers that parse every line anyway.
 //!
 //! The framer looks for quotes and brackets to find out where a value ends. Amid NDJSON the line says so already, if it
-//! is one JSON object: the parser of the line finds that out and needs no framer. What is no such line is read by the
+//! is one JSON object: the parser of the line finds that out and needs no framer. All other lines are read by the
 //! framer, so that what is broken is broken in the same way.
 
 use memchr::memchr;
@@ -15,7 +15,7 @@ use super::window::Window;
 const MOST_BYTES: usize = 1 << 20;
 
 impl Decoder {
-    /// Returns the next line of NDJSON, if it may be an object. It is passed by [`take_line`](Self::take_line) if the
+    /// Returns the next line of NDJSON, if it may be an object. It is passed by [`pass_line`](Self::pass_line) if the
     /// line is one JSON object whose first member is `resourceType`, and that is not `Bundle`; otherwise the next frame
     /// is what [`step`](Self::step) says, and that must be asked.
     #[must_use]
@@ -24,8 +24,8 @@ impl Decoder {
     }
 
     /// Passes the line whose place [`line_ahead`](Self::line_ahead) has returned last, as a frame that is a resource.
-    pub fn take_line(&mut self, place: FramePlace) {
-        self.framer.take_line(place, &mut self.window);
+    pub fn pass_line(&mut self, place: FramePlace) {
+        self.framer.pass_line(place, &mut self.window);
         self.paused_at = self.window.end();
     }
 }
@@ -55,7 +55,7 @@ impl Framer {
         Some((place, bytes))
     }
 
-    fn take_line(&mut self, place: FramePlace, window: &mut Window) {
+    fn pass_line(&mut self, place: FramePlace, window: &mut Window) {
         let FramePlace { offset, length, line, .. } = place;
         window.release_line(offset - 1, offset + length);
         self.value_begins(b'{', line);

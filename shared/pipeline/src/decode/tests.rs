@@ -30,7 +30,7 @@ pub(super) fn decode_lines(raw: &[u8], chunk_bytes: usize) -> Vec<(FramePlace, O
         loop {
             if let Some((place, line)) = decoder.line_ahead().filter(|(_, line)| is_resource(line)) {
                 frames.push((place, Owned::Resource(String::from_utf8_lossy(line).into_owned())));
-                decoder.take_line(place);
+                decoder.pass_line(place);
             } else if let Some(frame) = decoder.next() {
                 frames.push((frame.place(), owned(&frame)));
             } else {
@@ -47,7 +47,7 @@ pub(super) fn decode_lines(raw: &[u8], chunk_bytes: usize) -> Vec<(FramePlace, O
     frames
 }
 
-/// Whether a line is one object whose type comes first, and no Bundle.
+/// Returns whether a line is one object whose type comes first, and no Bundle.
 fn is_resource(line: &[u8]) -> bool {
     let is_first = line.starts_with(b"{\"resourceType\":");
     let object = serde_json::from_slice::<serde_json::Value>(line);
@@ -76,7 +76,7 @@ pub(super) fn decode_with(raw: &[u8], chunk_bytes: usize, limits: DecoderLimits)
     frames
 }
 
-/// The frames of a plain object, after checking that every place is true.
+/// Returns the frames of a plain object, after checking that every place is true.
 pub(super) fn decode(plain: &[u8], chunk_bytes: usize) -> Vec<Owned> {
     let frames = decode_with(plain, chunk_bytes, DecoderLimits::default());
     check_places(plain, &frames);
@@ -112,7 +112,7 @@ pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).unwrap()
 }
 
-/// A JSON resource that is easy to tell from others.
+/// Returns a JSON resource that is easy to tell from others.
 pub(super) fn patient(number: usize) -> String {
     format!(r#"{{"resourceType":"Patient","id":"p{number}","name":[{{"given":["A{{","\"]\\"]}}]}}"#)
 }

@@ -84,7 +84,7 @@ impl Ledger {
         let mut changes = Vec::new();
         for column in columns {
             let known = known.get(&id_of(column));
-            if known.is_none() && !room.take(column) {
+            if known.is_none() && !room.claim(column) {
                 drift.unlisted += 1;
                 continue;
             }
@@ -139,7 +139,7 @@ struct Room<'c> {
 
 impl Room<'_> {
     /// Returns whether a column that has no entry may have one, which is then counted.
-    fn take(&mut self, column: &Column) -> bool {
+    fn claim(&mut self, column: &Column) -> bool {
         let Some(entries) = self.entries.get_mut(&*column.table) else { return true };
         let most = if column.meaning.is_made_up() { MAX_MADE_UP } else { MAX_COLUMNS };
         let has_room = *entries < most;

@@ -5,13 +5,15 @@ mod tests;
 
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
 use crate::requester::Requester;
 use crate::summary::Summary;
 
 /// The status of a load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Status {
     /// A function holds it, or held it when it was interrupted.
     Running,
@@ -31,8 +33,7 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Running, Self::Done, Self::Partial, Self::Failed, Self::Superseded, Self::Gone, Self::Refused];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the word in the ledger.
     #[must_use]
@@ -51,7 +52,7 @@ impl Status {
     /// Returns the status of a word of the ledger.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
+        Self::ALL.iter().copied().find(|status| status.as_str() == word)
     }
 
     /// Returns whether another notification of the object version needs no work.
@@ -87,7 +88,7 @@ impl LoadFilter {
     }
 }
 
-/// Who works on a load, and how long nobody else may.
+/// Who works on a load, and until when all others must wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Different for every attempt anywhere: the ids of the invocation and of the message, or a random one.
@@ -320,7 +321,8 @@ impl Load {
         history
     }
 
-    /// Returns when the load ended, if nothing is left to do: from then on its entry is kept as long as the settings say.
+    /// Returns when the load ended, if nothing is left to do: from then on its entry is kept as long as the settings
+    /// say.
     #[must_use]
     pub fn settled_at(&self) -> Option<i64> {
         self.ended.filter(|_| self.status.is_settled())

@@ -37,13 +37,13 @@ impl Deadline {
     }
 }
 
-/// What a reading stops at.
+/// What an attempt stops at.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Limit<'a> {
     pub(super) deadline: Option<Deadline>,
     /// Whether a later attempt has taken the object over.
     pub(super) is_lost: Option<&'a AtomicBool>,
-    /// Whether somebody asked for an end.
+    /// Whether an end was asked for.
     pub(super) is_cancelled: Option<&'a AtomicBool>,
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn permit(limit: Limit<'_>) -> Option<Permit> {
 }
 
 /// Waits for the permit unless it is held.
-pub(super) async fn take_permit(held: &mut Option<Permit>, limit: Limit<'_>) -> bool {
+pub(super) async fn acquire_permit(held: &mut Option<Permit>, limit: Limit<'_>) -> bool {
     if held.is_none() {
         *held = permit(limit).await;
     }

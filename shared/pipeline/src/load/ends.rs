@@ -1,4 +1,4 @@
-//! How a reading begins and ends.
+//! How the work of an attempt begins and ends.
 
 use flatten::dictionary::Dictionary;
 
@@ -9,9 +9,9 @@ use crate::summary::Summary;
 
 use super::deadline::Limit;
 
-/// How a reading ended.
+/// How an attempt ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum ReadEnd {
     /// Everything in it is durable.
     Whole(Summary),
     /// Everything before the checkpoint is durable, and nothing is under way.
@@ -29,9 +29,9 @@ pub(super) enum End {
     Cut(Summary, BrokenFrame),
 }
 
-/// How a reading ended, and what it has filled.
-pub(super) struct Ended {
-    pub(super) end: Result<End, Interrupted>,
+/// How an attempt ended, and what it has filled.
+pub(super) struct ReadReport {
+    pub(super) end: Result<ReadEnd, Interrupted>,
     /// The columns that were filled since the last checkpoint.
     pub(super) columns: Dictionary,
     /// The ordinal of the record at which that begins.
@@ -51,7 +51,7 @@ pub(super) struct Generation {
     pub(super) begun: i64,
 }
 
-/// Where a reading begins, and what it notes on its way.
+/// Where an attempt begins, and what it notes on its way.
 #[derive(Clone, Default)]
 pub(super) struct Beginning<'a> {
     /// How long it may work.

@@ -14,8 +14,8 @@ const GIVE_UP_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The least time for giving a lease up.
 const GIVE_UP_WITHIN_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Gives a lease up, again and again while the database cannot be reached: otherwise nobody could begin before the
-/// lease ends. It stops at `deadline`; then the lease has to run out.
+/// Gives a lease up, again and again while the database cannot be reached: otherwise no other attempt could begin
+/// before the lease ends. It stops at `deadline`; then the lease has to run out.
 pub(super) async fn give_up<R>(deadline: Option<Instant>, release: impl FnMut() -> R)
 where
     R: Future<Output = Result<(), Interrupted>>,

@@ -1,4 +1,4 @@
-//! Surveys: a first reading of an object that writes nothing, where a gate is to judge it.
+//! Surveys: a first pass over an object that writes nothing, where a gate is to judge it.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl Surveyor<'_> {
                     self.permit = permit(self.limit).await;
                     self.decoder.allow_large(true);
                 }
-                Step::Frame(frame) => self.assembler.take(&frame),
+                Step::Frame(frame) => self.assembler.add_frame(&frame),
             }
             if self.permit.is_some() && !self.decoder.is_large() {
                 self.assembler.shrink();
@@ -116,7 +116,7 @@ impl Surveyor<'_> {
             if !self.assembler.is_waiting() {
                 return;
             }
-            self.assembler.take_waiting();
+            self.assembler.flush_waiting();
         }
     }
 

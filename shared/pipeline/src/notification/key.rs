@@ -8,7 +8,7 @@ const MALFORMED: InvalidNotification = InvalidNotification::Field { name: "key" 
 
 /// Decodes a form-encoded key: `+` is a space, then `%XX`.
 ///
-/// S3 writes every `%` as `%25`. A stray one means that somebody did not encode the key, and a wrong guess would
+/// S3 writes every `%` as `%25`. A stray one means that the sender did not encode the key, and a wrong guess would
 /// read like an object that is gone: it is an error, as is what decodes to no UTF-8.
 pub fn form_decode(encoded: &str) -> Result<String, InvalidNotification> {
     let mut decoded = Vec::with_capacity(encoded.len());

@@ -85,7 +85,7 @@ fn in_sns_body(message: &Value) -> Value {
            "Subject": "Amazon S3 Notification", "Message": message.to_string()})
 }
 
-/// Every way in which S3's and `EventBridge`'s messages reach a function or a queue.
+/// Returns every way in which S3's and `EventBridge`'s messages reach a function or a queue.
 fn wrappings(s3: &Value, event_bridge: &Value) -> Vec<(&'static str, Value)> {
     vec![
         ("S3 direct, or raw in a queue", s3.clone()),
@@ -377,7 +377,7 @@ fn every_sample_event_of_the_repository_says_what_its_name_says() {
     }
 }
 
-/// JSON with the names that the parser looks for, in places where they may not belong.
+/// Returns JSON with the names that the parser looks for, in places where they may not belong.
 fn near_misses() -> impl Strategy<Value = Value> {
     let names = "Records|s3|body|Sns|Message|Event|detail-type|detail|object|key|bucket|name|eventName|eventVersion|\
                  eventTime|source|time|flatfire|cause|hops|created|size|versionId|sequencer";

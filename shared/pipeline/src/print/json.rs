@@ -153,7 +153,7 @@ impl<'a> JsonWriter<'a> {
         text(self.out, value);
     }
 
-    /// Members of a record. A hole brings its own comma when it is filled.
+    /// Writes the members of a record. A hole brings its own comma when it is filled.
     fn members(&mut self, cells: Cells<'_>, mut comma: bool) {
         for (column, value) in cells {
             if let Value::Pending(_) = value {

@@ -322,8 +322,8 @@ pub(super) const STATUSES: [(&str, &str, &[&str]); 23] = [
     ),
 ];
 
-/// What two resources have in common that say the same, by resource type: the column that findings name comes first; the
-/// column of a number may follow.
+/// What two resources have in common that say the same, by resource type: the column that findings name comes first;
+/// the column of a number may follow.
 pub(super) const REPETITIONS: [(&str, &[&str], Option<&str>); 4] = [
     ("Immunization", &["vaccineCode_code", "vaccineCode_system", "patient_key", "occurrenceDateTime"], None),
     (
@@ -335,7 +335,7 @@ pub(super) const REPETITIONS: [(&str, &[&str], Option<&str>); 4] = [
     ("Procedure", &["code_code", "code_system", "subject_key", "performedPeriod_start"], None),
 ];
 
-/// Words that stand for a name that is not known, or for somebody made up.
+/// Words in place of a name that is unknown or invented.
 pub(super) const PLACEHOLDERS: &[&str] = &[
     "test",
     "testpatient",
@@ -359,8 +359,8 @@ pub(super) const PLACEHOLDERS: &[&str] = &[
     "nomen nescio",
 ];
 
-/// What UTF-8 becomes that is read as Latin-1 or Windows-1252: of the letters of western European languages, of quotes and
-/// of dashes.
+/// What UTF-8 becomes that is read as Latin-1 or Windows-1252: of the letters of western European languages, of quotes
+/// and of dashes.
 pub(super) const WRONGLY_DECODED: &[&str] = &[
     "Ã¤", "Ã¶", "Ã¼", "Ã„", "Ã–", "Ãœ", "ÃŸ", "Ã©", "Ã¨", "Ãª", "Ã«", "Ã¡", "Ã¢", "Ã£", "Ã¥", "Ã¦", "Ã§",
     "Ã±", "Ã³", "Ã²", "Ã´", "Ãµ", "Ã¸", "Ãº", "Ã¹", "Ã»", "Ã\u{ad}", "Ã®", "Ã¯", "Ã‰", "Ã…", "Ã˜", "Ã\u{84}",

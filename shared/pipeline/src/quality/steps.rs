@@ -81,7 +81,7 @@ impl<'t> QualityStep<'t> {
         matches!(self, Self::Rows { .. } | Self::Repetition { .. })
     }
 
-    /// Asks and judges. References to types that the archive holds are none to nothing.
+    /// Asks and judges. References to types that the archive holds do not count as dangling.
     pub(super) async fn run(
         &self,
         store: &(impl Store + ?Sized),
@@ -167,7 +167,7 @@ fn same_patients(table: &CheckedTable) -> Option<QualityStep<'_>> {
     Some(QualityStep::Repetition { table, check: QualityCheck::DuplicatePatient, question })
 }
 
-/// The past dates of a table, with what a row fulfils whose date has passed.
+/// Returns the past dates of a table, with what a row fulfils whose date has passed.
 fn past_dates(table: &CheckedTable) -> Vec<(String, RowCondition)> {
     let elements = table.scalar_elements();
     let dates = elements.iter().filter_map(|element| {

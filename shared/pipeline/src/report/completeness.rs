@@ -70,7 +70,8 @@ pub(super) async fn read(
 
 impl ExportCompleteness {
     fn new(report: &ExportReport, has_names: bool) -> Self {
-        let [output, deleted, _] = FileRole::ALL.map(|role| report.sum_of(role));
+        let [output, deleted, _] =
+            [FileRole::Output, FileRole::Deleted, FileRole::Outcome].map(|role| report.sum_of(role));
         let open = report.files.iter().filter(|file| file.is_open());
         Self {
             export: report.export.clone(),

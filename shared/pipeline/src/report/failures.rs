@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use strum::VariantArray;
 
 use crate::ledger::load::{AttemptEnd, Load, Status};
 use crate::store::admin::ObjectName;
@@ -43,10 +44,10 @@ pub struct FileFailure {
 }
 
 /// What became of a file that left something out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureFate {
-    /// Nobody has mended it.
+    /// It is not mended.
     Open,
     /// It is being loaded again.
     Running,
@@ -62,10 +63,9 @@ pub enum FailureFate {
 
 impl FailureFate {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Open, Self::Running, Self::LoadedAgain, Self::LaterVersion, Self::RejectsReplayed, Self::Gone];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// Returns whether somebody has something to do.
+    /// Returns whether it still has to be mended.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Open)

@@ -63,7 +63,7 @@ async fn read_all(mut reader: Reader, queue: mpsc::Sender<ReadAheadItem>) {
             return;
         }
         if !matches!(outcome, Ok(Some(_))) {
-            // Nobody waits for the end any more: nothing is lost.
+            // The reader has gone: nothing is lost.
             let _unheard = queue.send(outcome).await;
             return;
         }

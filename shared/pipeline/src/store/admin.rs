@@ -33,7 +33,8 @@ pub type RowVisitor<'a> = dyn FnMut(TableRow) -> ControlFlow<()> + Send + 'a;
 /// Receives archived resources, until it breaks.
 pub type ArchiveVisitor<'a> = dyn FnMut(ArchivedEntry) -> ControlFlow<()> + Send + 'a;
 
-/// Receives the id of a load, and when its object was made, in milliseconds since 1970-01-01T00:00:00Z, until it breaks.
+/// Receives the id of a load, and when its object was made, in milliseconds since 1970-01-01T00:00:00Z, until it
+/// breaks.
 pub type LoadVisitor<'a> = dyn FnMut(&str, i64) -> ControlFlow<()> + Send + 'a;
 
 /// Receives loads, until it breaks.
@@ -122,8 +123,8 @@ pub trait Admin: Debug + Send + Sync {
     /// Sums the loads of a period. Reads each of them.
     async fn sum_loads(&self, period: &LoadPeriod) -> Result<LoadSums, StoreError>;
 
-    /// Returns the loads of a period that began last, latest first: those that one of the filters includes, or all without
-    /// a filter.
+    /// Returns the loads of a period that began last, latest first: those that one of the filters includes, or all
+    /// without a filter.
     async fn latest_loads(
         &self,
         period: &LoadPeriod,
@@ -136,8 +137,8 @@ pub trait Admin: Debug + Send + Sync {
     /// the latest successes. Reads each load.
     async fn last_successes(&self, period: &LoadPeriod) -> Result<BTreeMap<Folder, i64>, StoreError>;
 
-    /// Visits the loads that [`Maker::is_outdated`] finds, in the order of their ids, from the first one after an id on.
-    /// Reads the ledger; memory stays bounded.
+    /// Visits the loads that [`Maker::is_outdated`] finds, in the order of their ids, from the first one after an id
+    /// on. Reads the ledger; memory stays bounded.
     async fn visit_outdated_loads(
         &self,
         maker: &Maker,
@@ -190,14 +191,14 @@ pub trait Admin: Debug + Send + Sync {
     /// table, by its primary key.
     async fn standing(&self, keys: &BTreeSet<String>) -> Result<BTreeMap<String, Standing>, StoreError>;
 
-    /// Visits the rows of these resources, those of contained resources and child tables included, table by table. A row
-    /// has the cells of its resource, and where it came from as `_source`; none of the other technical columns. Asks every
-    /// table, by its primary key.
+    /// Visits the rows of these resources, those of contained resources and child tables included, table by table. A
+    /// row has the cells of its resource, and where it came from as `_source`; none of the other technical columns.
+    /// Asks every table, by its primary key.
     async fn visit_rows(&self, keys: &BTreeSet<String>, visit: &mut RowVisitor<'_>)
     -> Result<(), StoreError>;
 
-    /// Returns how many rows each table has; tables without rows are left out. The count is the store's own: it may be off
-    /// after the server was killed.
+    /// Returns how many rows each table has; tables without rows are left out. The count is the store's own: it may be
+    /// off after the server was killed.
     async fn count_rows(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// Visits the rows of a table in the order of their keys, each as [`Admin::visit_rows`] does.
@@ -236,8 +237,8 @@ pub trait Admin: Debug + Send + Sync {
     /// Notes on all erasures with this mark that it was removed.
     async fn lift_erasures(&self, mark: &str, lift: &Lift) -> Result<(), StoreError>;
 
-    /// Replaces the key of a load's object by a mark, in the ledger, in manifests and wherever the load is named. Returns `false`, and
-    /// changes nothing, while the object is being loaded. Nothing else may point to the load.
+    /// Replaces the key of a load's object by a mark, in the ledger, in manifests and wherever the load is named.
+    /// Returns `false`, and changes nothing, while the object is being loaded. Nothing else may point to the load.
     async fn rename_object(&self, load: &str, object: &ObjectName, mark: &str) -> Result<bool, StoreError>;
 
     /// Returns the schemas of tables that the store keeps, by table.
@@ -257,21 +258,21 @@ pub trait Admin: Debug + Send + Sync {
         Err(StoreError::Unsupported { what: "indexes" })
     }
 
-    /// Builds the indexes that a table lacks, and waits for them, however long it takes. Returns `false` if another index
-    /// of the same name or fields is in the way; then none was built.
+    /// Builds the indexes that a table lacks, and waits for them, however long it takes. Returns `false` if another
+    /// index of the same name or fields is in the way; then none was built.
     async fn build_indexes(&self, table: &str, wanted: Indexes) -> Result<bool, StoreError> {
         let _ = (table, wanted);
         Err(StoreError::Unsupported { what: "indexes" })
     }
 
-    /// Returns the collections that can have a retention, each with the types of its rows; those that are no tables have
-    /// none.
+    /// Returns the collections that can have a retention, each with the types of its rows; those that are no tables
+    /// have none.
     async fn collections_to_keep(&self) -> Result<BTreeMap<String, BTreeSet<String>>, StoreError> {
         Err(StoreError::Unsupported { what: "retention" })
     }
 
-    /// Puts a policy into force in a collection, and waits for it, however long it takes. Returns whether anything had to
-    /// change.
+    /// Puts a policy into force in a collection, and waits for it, however long it takes. Returns whether anything had
+    /// to change.
     async fn keep(
         &self,
         policy: &RetentionPolicy,
@@ -296,7 +297,7 @@ pub trait Admin: Debug + Send + Sync {
     }
 
     /// Moves the documents of a table to where they belong today, or removes them, and drops the table. Returns `false`
-    /// if somebody writes to it.
+    /// if others write to it.
     async fn remove_made_up(&self, table: &MadeUpTable) -> Result<bool, StoreError> {
         let _ = table;
         Err(StoreError::Unsupported { what: "tables of earlier versions" })
@@ -331,7 +332,7 @@ pub struct LoadSelection {
 pub struct LoadOutline {
     /// Its status.
     pub status: Status,
-    /// Whether its last attempt was killed, and nobody has begun it again.
+    /// Whether its last attempt was killed and none has begun since.
     pub is_stuck: bool,
     /// What its first notification stated to order versions of equal times.
     pub sequencer: Option<String>,

@@ -39,7 +39,7 @@ pub struct LoadedFile {
     pub sequencer: Option<String>,
     /// Where the load stands.
     pub status: Status,
-    /// Whether its last attempt was killed, and nobody has begun it again.
+    /// Whether its last attempt was killed and none has begun since.
     pub is_stuck: bool,
     /// Records read.
     pub records: u64,

@@ -29,7 +29,7 @@ use super::admin::Erasure;
 use super::{ColumnChange, ColumnEntry, LoadStore, LoadWriteError, RowStore};
 use crate::manifest::ExportManifest;
 
-/// Makes the marks of erased resources. Nobody outside the process sees them.
+/// Makes the marks of erased resources. They never leave the process.
 const SECRET: [u8; SECRET_BYTES] = [7; SECRET_BYTES];
 
 const MILLISECONDS_A_DAY: i64 = 24 * 60 * 60 * 1000;

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use strum::VariantArray;
+
 /// The type of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum FieldType {
     /// Text.
     Text,
@@ -32,18 +34,7 @@ pub enum FieldType {
 
 impl FieldType {
     /// All types, in a fixed order.
-    pub const ALL: [Self; 10] = [
-        Self::Text,
-        Self::Int,
-        Self::Long,
-        Self::Decimal,
-        Self::Double,
-        Self::Boolean,
-        Self::Date,
-        Self::Object,
-        Self::Array,
-        Self::Null,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// A set of types.
@@ -71,7 +62,7 @@ impl FieldTypes {
 
     /// Returns the types in a fixed order.
     pub fn iter(self) -> impl Iterator<Item = FieldType> {
-        FieldType::ALL.into_iter().filter(move |cell| self.has(*cell))
+        FieldType::ALL.iter().copied().filter(move |cell| self.has(*cell))
     }
 
     /// Returns these types and others.

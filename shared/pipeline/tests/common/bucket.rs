@@ -45,12 +45,12 @@ impl Bucket {
         self.state.lock().unwrap().lost_after = Some(bytes);
     }
 
-    /// Where the requests began; `None`: at the first byte.
+    /// Returns where the requests began; `None`: at the first byte.
     pub(crate) fn ranges(&self) -> Vec<Option<u64>> {
         self.state.lock().unwrap().ranges.clone()
     }
 
-    /// A client of the bucket.
+    /// Returns a client of the bucket.
     pub(crate) fn storage(&self) -> Storage {
         let config = aws_sdk_s3::config::Builder::new()
             .behavior_version(BehaviorVersion::latest())

@@ -130,7 +130,7 @@ impl ReplicaSet {
         self.user = Some((name.to_owned(), password.to_owned()));
     }
 
-    /// The connection string of the administrator, or of nobody; options can be added with `&`.
+    /// Returns the connection string of the administrator, or of nobody; options can be added with `&`.
     pub(crate) fn uri(&self) -> String {
         match &self.user {
             Some((name, password)) => self.uri_of(name, password, ""),
@@ -138,13 +138,13 @@ impl ReplicaSet {
         }
     }
 
-    /// The connection string of a user, with a database.
+    /// Returns the connection string of a user, with a database.
     pub(crate) fn uri_of(&self, user: &str, password: &str, database: &str) -> String {
         let uri = self.uri_of_nobody(database);
         uri.replace("mongodb://", &format!("mongodb://{user}:{password}@")) + "&authSource=admin"
     }
 
-    /// The connection string without a user.
+    /// Returns the connection string without a user.
     pub(crate) fn uri_of_nobody(&self, database: &str) -> String {
         let hosts: Vec<_> = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port)).collect();
         format!("mongodb://{}/{database}?replicaSet={NAME}", hosts.join(","))
@@ -182,7 +182,7 @@ impl ReplicaSet {
         self.members[member].end();
     }
 
-    /// What a member says it is.
+    /// Returns what a member says it is.
     pub(crate) fn role(&self, member: usize) -> Role {
         // Without a user: a member that is starting lets nobody log in.
         let Some(hello) = ask(self.members[member].port, None, doc! { "hello": 1 }) else {
@@ -200,7 +200,7 @@ impl ReplicaSet {
         self.directory.path().join(format!("{}.log", self.members[member].port))
     }
 
-    /// What the members are, and the last that they wrote: for a test that fails.
+    /// Returns what the members are, and the last that they wrote: for a test that fails.
     pub(crate) fn described(&self) -> String {
         let mut text = String::new();
         for member in 0..self.members() {

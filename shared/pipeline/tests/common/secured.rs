@@ -48,17 +48,17 @@ impl Secured {
         self.run(doc! { "createUser": name, "pwd": PASSWORD, "roles": roles }).await;
     }
 
-    /// A connection string.
+    /// Returns a connection string.
     pub(crate) fn uri(&self, user: &str, database: &str) -> String {
         self.set.uri_of(user, PASSWORD, database)
     }
 
-    /// The same with a password that is wrong.
+    /// Returns the same with a password that is wrong.
     pub(crate) fn wrong_uri(&self, user: &str) -> String {
         self.set.uri_of(user, "wrong-CANARY", ROWS)
     }
 
-    /// The same without a user.
+    /// Returns the same without a user.
     pub(crate) fn uri_of_nobody(&self) -> String {
         self.set.uri_of_nobody(ROWS)
     }
@@ -93,7 +93,7 @@ impl Secured {
 }
 
 impl Role {
-    /// The actions that it has in any database.
+    /// Returns the actions that it has in any database.
     pub(crate) fn actions(&self) -> Vec<String> {
         let privileges = self.command.get_array("privileges").unwrap();
         let actions = privileges
@@ -106,7 +106,7 @@ impl Role {
     }
 }
 
-/// The roles of the page: what stands in the parentheses of `createRole` is JSON.
+/// Returns the roles of the page: what stands in the parentheses of `createRole` is JSON.
 pub(crate) fn documented_roles() -> Vec<Role> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/security.md");
     let page = std::fs::read_to_string(path).unwrap();

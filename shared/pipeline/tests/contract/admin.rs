@@ -33,7 +33,7 @@ pub(crate) async fn each(check: impl AsyncFn(Arc<dyn Store>)) {
     check(Arc::new(MemoryStore::default())).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    check(Arc::new(scratch.sink().await)).await;
+    check(Arc::new(scratch.store().await)).await;
     scratch.discard().await;
 }
 
@@ -492,7 +492,7 @@ async fn the_store_in_memory_says_what_it_does_not_have() {
 async fn missing_indexes_are_counted_and_built() {
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    let store = scratch.sink().await;
+    let store = scratch.store().await;
     let store: &dyn Store = &store;
     write(store, &batch([rows(P, 1, 1)])).await;
     assert_eq!(store.missing_indexes("Nothing", Indexes::Keys).await.unwrap().count, 0);

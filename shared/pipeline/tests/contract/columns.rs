@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flatten::automatic::Settings;
-use flatten::catalog::{Catalog, Choices, ResourceFlattener};
+use flatten::catalog::{Catalog, CatalogFlattener, Choices};
 use flatten::column_type::{CellType, ColumnType};
 use flatten::decimals::Decimals;
 use flatten::dictionary::Dictionary;
@@ -22,7 +22,7 @@ use crate::ledger::{attempt, each, ending, object};
 fn columns_of(resources: &[&str], decimals: Decimals) -> Dictionary {
     let automatic = Settings { decimals, ..Settings::default() };
     let catalog = Catalog::compile(Choices { automatic, ..Choices::default() }).unwrap();
-    let mut flattener = ResourceFlattener::new(Arc::new(catalog));
+    let mut flattener = CatalogFlattener::new(Arc::new(catalog));
     let (mut tape, mut rows) = (Tape::default(), Rows::default());
     for text in resources {
         let document = tape.parse(text.as_bytes(), Limits::default()).unwrap();
@@ -42,7 +42,7 @@ async fn column(ledger: &Ledger, id: &str) -> ColumnEntry {
     ledger.column(id).await.unwrap().unwrap()
 }
 
-/// The load that filled a column first.
+/// Returns the load that filled a column first.
 async fn first(ledger: &Ledger, id: &str) -> String {
     column(ledger, id).await.first.unwrap().load
 }
@@ -134,7 +134,7 @@ async fn to_a_replay_of_what_has_ended_only_new_columns_are_new() {
 async fn entries_of_earlier_versions_lose_what_they_counted() {
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    let store = Arc::new(scratch.sink().await);
+    let store = Arc::new(scratch.store().await);
     let columns = scratch.database().collection::<Document>("_columns");
     fill(&Ledger::new(store.clone()), "one", 1, 0, &[MALE]).await;
     let counted = doc! { "$set": { "rows": 7_i64, "last": { "load": "one" }, "marks": ["x"] } };

@@ -36,7 +36,7 @@ impl Server {
         Self::of(Endpoint::get(given, "serverSelectionTimeoutMS=30000")).await
     }
 
-    /// A server that a test has started.
+    /// Returns a server that a test has started.
     pub(crate) async fn at(uri: &str) -> Self {
         Self::of(Endpoint::get(Some(uri.to_owned()), "serverSelectionTimeoutMS=30000")).await
     }
@@ -71,7 +71,7 @@ impl Scratch {
         connect(&self.uri, Some(&self.name)).await.unwrap()
     }
 
-    pub(crate) async fn sink(&self) -> MongoStore {
+    pub(crate) async fn store(&self) -> MongoStore {
         MongoStore::new(self.connection().await, &self.archive())
     }
 
@@ -83,7 +83,7 @@ impl Scratch {
         self.client.database(&self.archive())
     }
 
-    /// Everything in both databases, which are dropped then.
+    /// Returns everything in both databases, which are dropped then.
     pub(crate) async fn read(self) -> Tables {
         let mut tables = Tables::new();
         for (database, prefix) in [(self.name.clone(), ""), (self.archive(), "_archive/")] {
@@ -104,7 +104,7 @@ impl Scratch {
         tables
     }
 
-    /// Whether somebody has erased anything.
+    /// Returns whether somebody has erased anything.
     pub(crate) async fn has_erasures(&self) -> bool {
         self.database().list_collection_names().await.unwrap().iter().any(|name| name == ERASURES)
     }
@@ -124,7 +124,7 @@ impl Scratch {
     }
 }
 
-/// The `mongod` that tests may start; `None`: the caller says that none runs on this machine.
+/// Returns the `mongod` that tests may start; `None`: the caller says that none runs on this machine.
 pub(crate) fn mongod() -> Option<PathBuf> {
     find_mongod(variable("FLATFIRE_MONGOD").as_deref())
 }

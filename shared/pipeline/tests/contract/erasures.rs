@@ -16,7 +16,7 @@ const MARK: &[&str] = &["_tombstones ~Patient/1 \"erased\""];
 /// Later than anything else here.
 const LATE: u64 = 1 << 40;
 
-/// For the sinks that remember.
+/// For the stores that remember.
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("rows are erased", [batch([rows(P, 1, 3)]), batch([erased(P)])], MARK, &[LOADED, DELETED]),
@@ -116,14 +116,14 @@ async fn what_a_killed_writer_left_goes_under_other_settings_as_well() {
     for killed in fates(1) {
         for again in fates(2) {
             for operation in 0..12 {
-                let sink = SimulatedMongo::default();
-                let write = async |spec: BatchSpec| sink.write(marked(spec.build(), &sink.marks())).await;
+                let store = SimulatedMongo::default();
+                let write = async |spec: BatchSpec| store.write(marked(spec.build(), &store.marks())).await;
                 write(batch([erased(P)])).await.unwrap();
-                sink.fail(Fault { operation, takes_effect: true });
+                store.fail(Fault { operation, takes_effect: true });
                 write(batch([killed.clone()])).await.ok();
-                sink.fail(Fault { operation: u64::MAX / 2, takes_effect: true });
+                store.fail(Fault { operation: u64::MAX / 2, takes_effect: true });
                 write(batch([again.clone()])).await.unwrap();
-                let left = outline(&of_simulated(&sink));
+                let left = outline(&of_simulated(&store));
                 assert_eq!(left, MARK, "{killed:?}, killed at statement {operation}, then {again:?}");
             }
         }
@@ -155,7 +155,7 @@ async fn without_the_secret_nothing_is_written() {
     harness.write(batch([rows(P, 1, 0), erased("Patient/2")]).build()).await.unwrap();
     let Harness::Mongo { scratch, .. } = harness else { unreachable!("it is one") };
     scratch.database().collection::<bson::Document>(pipeline::erasure::ERASURES).drop().await.unwrap();
-    let harness = Harness::Mongo { sink: scratch.sink().await, scratch };
+    let harness = Harness::Mongo { store: scratch.store().await, scratch };
     let refused = harness.write(batch([rows("Patient/2", 3, 0)]).build()).await;
     assert!(matches!(refused, Err(pipeline::interrupted::Interrupted::Stopped { .. })), "{refused:?}");
     harness.tables().await;

@@ -39,7 +39,7 @@ fn policy(rows: &str, ledger: &str, rejects: &str) -> RetentionPolicy {
     }
 }
 
-/// The batch as if its object had been made, and its attempt begun, at another moment.
+/// Returns the batch as if its object had been made, and its attempt begun, at another moment.
 fn at(moment: i64, spec: &BatchSpec) -> WriteBatch {
     let mut batch = spec.build();
     for resource in &mut batch.resources {
@@ -71,7 +71,7 @@ async fn fill(store: &Arc<dyn Store>) {
     }
     store.write(marked(at(OLD, &batch([erased("Patient/5")])), &marks)).await.unwrap();
     let ledger = Ledger::new(store.clone());
-    for (number, status) in Status::ALL.into_iter().enumerate() {
+    for (number, status) in Status::ALL.iter().copied().enumerate() {
         for (moment, age) in [(OLD, "old"), (YOUNG, "young")] {
             let load = object(&format!("in/{age}-{}", status.as_str()));
             ledger.begin(&load, &attempt(&format!("{age}{number}"), moment)).await.unwrap();
@@ -84,7 +84,7 @@ async fn fill(store: &Arc<dyn Store>) {
     }
 }
 
-/// What stands, by name.
+/// Returns what stands, by name.
 async fn standing(store: &dyn Store) -> BTreeSet<String> {
     let keys = [
         "Patient/1",
@@ -127,7 +127,7 @@ async fn standing(store: &dyn Store) -> BTreeSet<String> {
     found
 }
 
-/// What is left of [`fill`] where Patients and the ledger are kept for a while and everything else for ever.
+/// Returns what is left of [`fill`] where Patients and the ledger are kept for a while and everything else for ever.
 fn left() -> BTreeSet<String> {
     let rows = [
         "Patient Patient/2",
@@ -144,7 +144,7 @@ fn left() -> BTreeSet<String> {
         "mark Patient/5",
     ];
     let open = ["in/old-running", "in/old-failed", "reject 6"].map(str::to_owned);
-    let young = Status::ALL.map(|status| format!("in/young-{}", status.as_str()));
+    let young = Status::ALL.iter().map(|status| format!("in/young-{}", status.as_str()));
     let export = format!("export in/{YOUNG}");
     rows.into_iter()
         .chain(groups)
@@ -171,7 +171,7 @@ async fn the_store_in_memory_forgets_what_is_too_old() {
     assert_eq!(again.loaded, 1, "nothing remembers it");
 }
 
-/// The TTL indexes of a collection: name, days and whether it is of one type.
+/// Returns the TTL indexes of a collection: name, days and whether it is of one type.
 async fn expiry(scratch: &Scratch, collection: &str) -> BTreeSet<(String, i64, bool)> {
     let collection = scratch.database().collection::<Document>(collection);
     let indexes: Vec<_> = match collection.list_indexes().await {
@@ -186,8 +186,8 @@ async fn expiry(scratch: &Scratch, collection: &str) -> BTreeSet<(String, i64, b
     told.collect()
 }
 
-async fn sink(scratch: &Scratch, policy: RetentionPolicy) -> MongoStore {
-    scratch.sink().await.with_policy(policy)
+async fn store(scratch: &Scratch, policy: RetentionPolicy) -> MongoStore {
+    scratch.store().await.with_policy(policy)
 }
 
 async fn eventually(is_so: impl AsyncFn() -> bool) -> bool {
@@ -206,7 +206,7 @@ async fn mongodb_deletes_what_is_too_old() {
     let set = ReplicaSet::start(&mongod, 1, None);
     let server = Server::at(&set.uri()).await;
     let scratch = server.scratch().await;
-    let kept: Arc<dyn Store> = Arc::new(sink(&scratch, policy("Patient=0", "0", "0")).await);
+    let kept: Arc<dyn Store> = Arc::new(store(&scratch, policy("Patient=0", "0", "0")).await);
     fill(&kept).await;
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::default());
     fill(&memory).await;
@@ -216,7 +216,7 @@ async fn mongodb_deletes_what_is_too_old() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(standing(&*kept).await, all, "without a setting everything stays");
 
-    let store: Arc<dyn Store> = Arc::new(sink(&scratch, policy("Patient=10,Group=0", "30", "1")).await);
+    let store: Arc<dyn Store> = Arc::new(store(&scratch, policy("Patient=10,Group=0", "30", "1")).await);
     store.write(at(YOUNG, &batch([rows("Patient/2", 3, 3)]))).await.unwrap();
     let left = left();
     let is_left = async || standing(&*store).await == left;
@@ -244,7 +244,7 @@ async fn a_changed_retention_changes_the_indexes_and_none_removes_them() {
     };
     let of = |name: &str, days: i64, is_partial: bool| (name.to_owned(), days, is_partial);
     let write = async |policy: RetentionPolicy| {
-        sink(&scratch, policy).await.write(young()).await.unwrap();
+        store(&scratch, policy).await.write(young()).await.unwrap();
         let mut found = Vec::new();
         for collection in ["Patient", "names", "_loads", "_rejects", "_exports"] {
             found.push(expiry(&scratch, collection).await);
@@ -273,7 +273,7 @@ async fn a_changed_retention_changes_the_indexes_and_none_removes_them() {
     );
     // A process that writes rows of one type alone leaves the index of the other as the rules say.
     let one = at(YOUNG, &batch([rows("Patient/9", 1, 1)]));
-    sink(&scratch, policy("*=24001", "0", "0")).await.write(one).await.unwrap();
+    store(&scratch, policy("*=24001", "0", "0")).await.write(one).await.unwrap();
     let both = [of("retention_Group", 24_001, true), of("retention_Patient", 24_001, true)];
     assert_eq!(expiry(&scratch, "names").await, both.into());
     assert_eq!(write(policy("", "0", "0")).await, none());
@@ -289,7 +289,7 @@ async fn an_index_in_the_way_of_a_retention_stops_the_load() {
     let command = doc! { "createIndexes": "Patient", "indexes": [index] };
     scratch.database().run_command(command).await.unwrap();
     let young = at(YOUNG, &batch([rows("Patient/1", 1, 0)]));
-    let stopped = sink(&scratch, policy("*=9", "0", "0")).await.write(young).await.unwrap_err();
+    let stopped = store(&scratch, policy("*=9", "0", "0")).await.write(young).await.unwrap_err();
     let told = format!("{stopped:?}");
     assert!(told.contains("the retention of Patient") && told.contains("drop the index"), "{told}");
     scratch.discard().await;

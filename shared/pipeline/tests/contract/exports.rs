@@ -17,7 +17,7 @@ use pipeline::version::Version;
 use crate::admin::each;
 use crate::ledger::{attempt, ending, object};
 
-/// A manifest of an export, as version `version` of its object.
+/// Returns a manifest of an export, as version `version` of its object.
 pub(crate) fn manifest(export: &str, key: &str, version: u64, names: &[&str]) -> ExportManifest {
     let object =
         ObjectRef { pin: Pin::Version(version.to_string()), created: version.cast_signed(), ..object(key) };

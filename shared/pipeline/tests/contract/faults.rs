@@ -31,11 +31,11 @@ async fn failing_commands_are_told_apart() {
 /// Broken connections, step-downs and unknown outcomes in the middle of a replacement change nothing in the end.
 async fn a_transient_failure_is_overcome(server: &Server, fault: Document) {
     let scratch = server.scratch().await;
-    let sink = scratch.sink().await;
-    sink.write(batch([rows("Patient/1", 1, 2), rows("Patient/2", 2, 1)]).build()).await.unwrap();
+    let store = scratch.store().await;
+    store.write(batch([rows("Patient/1", 1, 2), rows("Patient/2", 2, 1)]).build()).await.unwrap();
     server.fail_command(&scratch, 1, fault.clone()).await;
     let newer = batch([rows("Patient/1", 3, 1), deleted("Patient/2", 4), rows("Patient/3", 5, 0)]);
-    let summary = sink.write(newer.build()).await;
+    let summary = store.write(newer.build()).await;
     assert_eq!(summary.map(|summary| counts(&summary)), Ok([2, 0, 1, 0, 0]), "{fault}");
     let expected = [
         "Patient Patient/1 @3",
@@ -48,9 +48,9 @@ async fn a_transient_failure_is_overcome(server: &Server, fault: Document) {
 
 async fn a_database_that_refuses_everything_stops_the_load(server: &Server) {
     let scratch = server.scratch().await;
-    let sink = scratch.sink().await;
+    let store = scratch.store().await;
     server.fail_command(&scratch, 1, doc! { "failCommands": ["insert"], "errorCode": 13 }).await;
-    let refused = sink.write(batch([rows("Patient/1", 1, 0)]).build()).await;
+    let refused = store.write(batch([rows("Patient/1", 1, 0)]).build()).await;
     let Err(Interrupted::Stopped { code, .. }) = refused else { panic!("{refused:?}") };
     // The server of these tests wants no user, and the connection string names none.
     assert_eq!(code, "13 Unauthorized: the connection string names no user");
@@ -60,10 +60,10 @@ async fn a_database_that_refuses_everything_stops_the_load(server: &Server) {
 /// A refusal of a whole message is traced to its document.
 async fn a_refused_message_is_sent_again_document_by_document(server: &Server) {
     let scratch = server.scratch().await;
-    let sink = scratch.sink().await;
+    let store = scratch.store().await;
     server.fail_command(&scratch, 2, doc! { "failCommands": ["insert"], "errorCode": 2 }).await;
     let three = batch([rows("Patient/1", 1, 0), rows("Patient/2", 2, 0), rows("Patient/3", 3, 0)]);
-    let summary = sink.write(three.build()).await.unwrap();
+    let summary = store.write(three.build()).await.unwrap();
     assert_eq!(counts(&summary), [2, 0, 0, 0, 1]);
     let expected = [
         "Patient Patient/2 @2",
@@ -80,10 +80,10 @@ async fn one_documents_fault_is_one_reject() {
     let scratch = server.scratch().await;
     let validator = doc! { "n": { "$ne": 2 } };
     scratch.database().create_collection("Patient").validator(validator).await.unwrap();
-    let sink = scratch.sink().await;
+    let store = scratch.store().await;
     let three = batch([rows("Patient/1", 1, 1), rows("Patient/2", 2, 1), rows("Patient/3", 3, 1)]);
     for _ in 0..2 {
-        let summary = sink.write(three.build()).await.unwrap();
+        let summary = store.write(three.build()).await.unwrap();
         assert_eq!(counts(&summary), [2, 0, 0, 0, 1]);
         assert_eq!(summary.codes.get("refused-by-database"), Some(&1));
     }
@@ -115,7 +115,7 @@ async fn standing_after(versions: impl IntoIterator<Item = u64>) -> Vec<String> 
     let scratch = server.scratch().await;
     let validator = doc! { "n": { "$ne": 2 } };
     scratch.database().create_collection("Patient").validator(validator).await.unwrap();
-    let store = scratch.sink().await;
+    let store = scratch.store().await;
     for version in versions {
         store.write(batch([rows("Patient/1", version, 2)]).build()).await.unwrap();
     }
@@ -128,8 +128,8 @@ async fn a_database_that_is_not_there_is_an_interruption() {
     let uri = "mongodb://patient:geheim@127.0.0.1:1/?serverSelectionTimeoutMS=200";
     let connection = connect(uri, Some("rows")).await.unwrap();
     assert!(!format!("{connection:?}").contains("geheim"));
-    let sink = MongoStore::new(connection, "archive");
-    let failed = sink.write(batch([rows("Patient/1", 1, 0)]).build()).await;
+    let store = MongoStore::new(connection, "archive");
+    let failed = store.write(batch([rows("Patient/1", 1, 0)]).build()).await;
     assert_eq!(failed, Err(Interrupted::Write { code: "no server reachable".into() }));
 }
 

@@ -1,4 +1,4 @@
-//! A sink under test, and how its tables are read.
+//! A store under test, and how its tables are read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,8 +24,8 @@ use crate::tables::{Tables, of_bson, of_node};
 pub(crate) enum Harness {
     Memory(MemoryStore),
     Simulated(SimulatedMongo),
-    Lines { sink: Printer, rejects: Arc<Mutex<Vec<String>>> },
-    Mongo { sink: MongoStore, scratch: Scratch },
+    Lines { store: Printer, rejects: Arc<Mutex<Vec<String>>> },
+    Mongo { store: MongoStore, scratch: Scratch },
 }
 
 impl Harness {
@@ -41,15 +41,15 @@ impl Harness {
         let rejects = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&rejects);
         let on_reject = move |reject: &pipeline::batch::Reject| heard.lock().unwrap().push(reject.id());
-        Self::Lines { sink: Printer::new(Format::History, on_reject), rejects }
+        Self::Lines { store: Printer::new(Format::History, on_reject), rejects }
     }
 
     pub(crate) async fn mongodb(server: &Server) -> Self {
         let scratch = server.scratch().await;
-        Self::Mongo { sink: scratch.sink().await, scratch }
+        Self::Mongo { store: scratch.store().await, scratch }
     }
 
-    /// Whether the sink knows what it was given in earlier batches.
+    /// Returns whether the store knows what it was given in earlier batches.
     pub(crate) fn remembers(&self) -> bool {
         !matches!(self, Self::Lines { .. })
     }
@@ -57,27 +57,27 @@ impl Harness {
     pub(crate) async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
         match self {
             Self::Memory(store) => store.write(marked(batch, &store.marks())).await,
-            Self::Simulated(sink) => sink.write(marked(batch, &sink.marks())).await,
-            Self::Lines { sink, .. } => sink.write(batch).await,
+            Self::Simulated(store) => store.write(marked(batch, &store.marks())).await,
+            Self::Lines { store, .. } => store.write(batch).await,
             // Another process erases: this one must find the mark by itself.
             Self::Mongo { scratch, .. } if has_erasures(&batch) => {
-                let eraser = scratch.sink().await;
+                let eraser = scratch.store().await;
                 eraser.write(marked(batch, &eraser.marks().await?)).await
             }
-            Self::Mongo { sink, .. } => sink.write(batch).await,
+            Self::Mongo { store, .. } => store.write(batch).await,
         }
     }
 
     pub(crate) async fn lift(&self, key: &str) -> bool {
         match self {
             Self::Memory(store) => store.lift(key),
-            Self::Simulated(sink) => sink.lift(key),
+            Self::Simulated(store) => store.lift(key),
             Self::Lines { .. } => false,
-            Self::Mongo { sink, .. } => sink.lift(key).await.unwrap(),
+            Self::Mongo { store, .. } => store.lift(key).await.unwrap(),
         }
     }
 
-    /// The keys that rejects name.
+    /// Returns the keys that rejects name.
     pub(crate) async fn rejected_keys(&self) -> Vec<Option<String>> {
         let rejects = self.reject_documents().await;
         rejects.iter().map(|reject| reject.get_str("resource").ok().map(str::to_owned)).collect()
@@ -86,14 +86,14 @@ impl Harness {
     pub(crate) async fn forget_rejects(&self, load: &str, reading: u32) {
         let outcome = match self {
             Self::Memory(store) => store.forget_rejects(load, reading).await,
-            Self::Simulated(sink) => sink.forget_rejects(load, reading).await,
-            Self::Lines { sink, .. } => sink.forget_rejects(load, reading).await,
-            Self::Mongo { sink, .. } => sink.forget_rejects(load, reading).await,
+            Self::Simulated(store) => store.forget_rejects(load, reading).await,
+            Self::Lines { store, .. } => store.forget_rejects(load, reading).await,
+            Self::Mongo { store, .. } => store.forget_rejects(load, reading).await,
         };
         outcome.unwrap();
     }
 
-    /// The `_id`s of the rejects that stand, each with its reading.
+    /// Returns the `_id`s of the rejects that stand, each with its reading.
     pub(crate) async fn rejects(&self) -> Vec<(String, i64)> {
         let rejects = self.reject_documents().await;
         let told = |reject: &Document| {
@@ -107,7 +107,7 @@ impl Harness {
     async fn reject_documents(&self) -> Vec<Document> {
         match self {
             Self::Memory(store) => stored::state(store).rejects.into_values().collect(),
-            Self::Simulated(sink) => sink.state().rejects.into_values().collect(),
+            Self::Simulated(store) => store.state().rejects.into_values().collect(),
             Self::Lines { .. } => Vec::new(),
             Self::Mongo { scratch, .. } => {
                 let rejects = scratch.database().collection::<Document>("_rejects");
@@ -116,22 +116,22 @@ impl Harness {
         }
     }
 
-    /// What stands in the end. Empty tables are left out.
+    /// Returns what stands in the end. Empty tables are left out.
     pub(crate) async fn tables(self) -> Tables {
         let marks = match &self {
             Self::Memory(store) => Some(store.marks()),
-            Self::Simulated(sink) => Some(sink.marks()),
-            Self::Mongo { sink, scratch } if scratch.has_erasures().await => {
-                Some(sink.marks().await.unwrap())
+            Self::Simulated(store) => Some(store.marks()),
+            Self::Mongo { store, scratch } if scratch.has_erasures().await => {
+                Some(store.marks().await.unwrap())
             }
             Self::Lines { .. } | Self::Mongo { .. } => None,
         };
         let mut tables = match self {
             Self::Memory(store) => of_state(&stored::state(&store), &store.marks()),
-            Self::Simulated(sink) => of_simulated(&sink),
-            Self::Lines { sink, rejects } => {
+            Self::Simulated(store) => of_simulated(&store),
+            Self::Lines { store, rejects } => {
                 let mut lines = Vec::new();
-                sink.finish(&mut lines).unwrap();
+                store.finish(&mut lines).unwrap();
                 let mut tables = fold(&lines);
                 let rejects =
                     rejects.lock().unwrap().iter().map(|id| (id.clone(), "{}".to_owned())).collect();
@@ -155,7 +155,7 @@ fn has_erasures(batch: &WriteBatch) -> bool {
 /// The resources that these tests erase.
 pub(crate) const ERASED: [&str; 4] = ["Patient/1", "Patient/10", "Patient/2", "AuditEvent/1"];
 
-/// The tombstones with `~Patient/1` for its mark, which is another one in every sink.
+/// Returns the tombstones with `~Patient/1` for its mark, which is another one in every store.
 fn readable(tombstones: &BTreeMap<String, String>, marks: &ErasureMarks) -> BTreeMap<String, String> {
     let named = |text: &String| {
         let text = text.clone();
@@ -164,8 +164,8 @@ fn readable(tombstones: &BTreeMap<String, String>, marks: &ErasureMarks) -> BTre
     tombstones.iter().map(|(id, document)| (named(id), named(document))).collect()
 }
 
-pub(crate) fn of_simulated(sink: &SimulatedMongo) -> Tables {
-    of_state(&sink.state(), &sink.marks())
+pub(crate) fn of_simulated(store: &SimulatedMongo) -> Tables {
+    of_state(&store.state(), &store.marks())
 }
 
 fn of_state(state: &State, marks: &ErasureMarks) -> Tables {
@@ -187,7 +187,7 @@ pub(crate) fn canonical_document(document: &Document) -> String {
     of_bson(&Bson::Document(document.clone()))
 }
 
-/// The tables that lines stand for: of all lines of one key those of its newest version, of these the first.
+/// Returns the tables that lines stand for: of all lines of one key those of its newest version, of these the first.
 fn fold(lines: &[u8]) -> Tables {
     let mut newest: BTreeMap<String, String> = BTreeMap::new();
     let mut entries = Vec::new();

@@ -79,11 +79,11 @@ impl History {
 
     /// One clean load, version by version. Nothing stands of a resource that is erased at any moment.
     async fn oracle(&self) -> Tables {
-        let sink = SimulatedMongo::default();
+        let store = SimulatedMongo::default();
         for write in &self.writes {
-            sink.write(marked(batch([write.clone()]).build(), &sink.marks())).await.unwrap();
+            store.write(marked(batch([write.clone()]).build(), &store.marks())).await.unwrap();
         }
-        of_simulated(&sink)
+        of_simulated(&store)
     }
 }
 
@@ -94,19 +94,19 @@ fn any_delivery_with_failures_ends_like_a_clean_load() {
     let failures = std::cell::Cell::new(0);
     let result = TestRunner::new(config).run(&history(), |history| {
         let (tables, oracle, failed) = runtime.block_on(async {
-            let sink = SimulatedMongo::default();
+            let store = SimulatedMongo::default();
             let mut faults = history.faults.iter();
             let mut failed = 0;
             for batch in history.batches() {
                 if let Some(&(operation, takes_effect)) = faults.next() {
-                    sink.fail(Fault { operation, takes_effect });
+                    store.fail(Fault { operation, takes_effect });
                 }
-                while let Err(error) = sink.write(marked(batch.build(), &sink.marks())).await {
+                while let Err(error) = store.write(marked(batch.build(), &store.marks())).await {
                     assert_eq!(error, Interrupted::Write { code: "injected fault".into() });
                     failed += 1;
                 }
             }
-            (of_simulated(&sink), history.oracle().await, failed)
+            (of_simulated(&store), history.oracle().await, failed)
         });
         failures.set(failures.get() + failed);
         prop_assert_eq!(tables, oracle);

@@ -11,7 +11,7 @@ use pipeline::store::RowStore;
 use crate::database::{Scratch, Server};
 use crate::spec::{batch, rows};
 
-/// The first field of each index.
+/// Returns the first field of each index.
 async fn indexes(scratch: &Scratch, table: &str) -> BTreeSet<String> {
     let indexes = scratch.database().collection::<Document>(table).list_indexes().await.unwrap();
     let indexes: Vec<_> = indexes.try_collect().await.unwrap();
@@ -25,10 +25,10 @@ async fn processes_that_write_at_once_make_the_same_indexes() {
     let writes = (0..8).map(|number| {
         let scratch = &scratch;
         async move {
-            let sink = scratch.sink().await.with_indexes(Indexes::All);
+            let store = scratch.store().await.with_indexes(Indexes::All);
             let batch = batch([rows(&format!("Patient/{number}"), 1, 2)]);
-            sink.write(batch.build()).await.unwrap();
-            assert!(sink.take_index_notices().is_empty());
+            store.write(batch.build()).await.unwrap();
+            assert!(store.take_index_notices().is_empty());
         }
     });
     futures::future::join_all(writes).await;
@@ -44,11 +44,11 @@ async fn processes_that_write_at_once_make_the_same_indexes() {
 }
 
 #[tokio::test]
-async fn a_sink_makes_indexes_only_if_it_is_told_to() {
+async fn a_store_makes_indexes_only_if_it_is_told_to() {
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    for sink in [scratch.sink().await, scratch.sink().await.with_indexes(Indexes::None)] {
-        sink.write(batch([rows("Patient/1", 1, 2)]).build()).await.unwrap();
+    for store in [scratch.store().await, scratch.store().await.with_indexes(Indexes::None)] {
+        store.write(batch([rows("Patient/1", 1, 2)]).build()).await.unwrap();
     }
     assert_eq!(indexes(&scratch, "Patient").await, ["_id".to_owned()].into());
     scratch.discard().await;
@@ -61,14 +61,14 @@ async fn a_large_collection_is_left_as_it_is() {
     let patients = scratch.database().collection::<Document>("Patient");
     let documents = (0..=MAX_DOCUMENTS_TO_INDEX).map(|number| doc! { "_id": format!("Patient/x{number}") });
     patients.insert_many(documents).await.unwrap();
-    let sink = scratch.sink().await.with_indexes(Indexes::Keys);
+    let store = scratch.store().await.with_indexes(Indexes::Keys);
     for version in [1, 2] {
-        sink.write(batch([rows("Patient/1", version, 2)]).build()).await.unwrap();
+        store.write(batch([rows("Patient/1", version, 2)]).build()).await.unwrap();
     }
-    assert_eq!(sink.take_index_notices().len(), 1, "it is told once");
+    assert_eq!(store.take_index_notices().len(), 1, "it is told once");
     assert_eq!(indexes(&scratch, "Patient").await, ["_id".to_owned()].into());
     patients.delete_many(doc! { "_id": { "$gt": "Patient/x5" } }).await.unwrap();
-    let next = scratch.sink().await.with_indexes(Indexes::Keys);
+    let next = scratch.store().await.with_indexes(Indexes::Keys);
     next.write(batch([rows("Patient/1", 3, 2)]).build()).await.unwrap();
     assert!(indexes(&scratch, "Patient").await.contains("identifier_values"));
     scratch.discard().await;

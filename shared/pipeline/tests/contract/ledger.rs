@@ -68,7 +68,7 @@ pub(crate) async fn each(check: impl AsyncFn(&Ledger)) {
     check(&Ledger::memory()).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    check(&Ledger::new(Arc::new(scratch.sink().await))).await;
+    check(&Ledger::new(Arc::new(scratch.store().await))).await;
     scratch.discard().await;
 }
 

@@ -23,10 +23,10 @@ const AWAY: Duration = Duration::from_secs(3);
 /// A primary is looked for three times as long once the database has answered.
 const OPTIONS: &str = "serverSelectionTimeoutMS=300&heartbeatFrequencyMS=500";
 
-/// A sink whose database is killed before its first write, and comes back after a while.
+/// A store whose database is killed before its first write, and comes back after a while.
 #[derive(Debug)]
 struct Killed {
-    sink: MongoStore,
+    store: MongoStore,
     set: Mutex<Option<ReplicaSet>>,
     restarted: Mutex<Option<std::thread::JoinHandle<ReplicaSet>>>,
 }
@@ -43,11 +43,11 @@ impl RowStore for Killed {
                 set
             }));
         }
-        self.sink.write(batch).await
+        self.store.write(batch).await
     }
 
     async fn forget_rejects(&self, load: &str, reading: u32) -> Result<(), Interrupted> {
-        self.sink.forget_rejects(load, reading).await
+        self.store.forget_rejects(load, reading).await
     }
 }
 
@@ -59,10 +59,10 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("patient.json");
     std::fs::write(&file, r#"{"resourceType":"Patient","id":"p"}"#).unwrap();
-    let sink = MongoStore::new(connection.clone(), "archive");
-    let killed = Killed { sink, set: Mutex::new(Some(set)), restarted: Mutex::default() };
+    let store = MongoStore::new(connection.clone(), "archive");
+    let killed = Killed { store, set: Mutex::new(Some(set)), restarted: Mutex::default() };
     let store = Arc::new(killed);
-    let line = Pipeline {
+    let pipeline = Pipeline {
         storage: Storage::File(file),
         catalog: Arc::new(Catalog::compile(Choices::default()).unwrap()),
         store: store.clone(),
@@ -79,13 +79,13 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
         clock: || 1_740_000_000_000,
         progress: &|_| {},
     };
-    let interrupted = line.load(&ledger, &object, &job("one")).await;
+    let interrupted = pipeline.load(&ledger, &object, &job("one")).await;
     assert_eq!(interrupted, Err(Interrupted::Write { code: "no server reachable".into() }));
     let load = ledger.find(&object.load_id()).await.unwrap().unwrap();
     assert_eq!((load.status, &load.lease), (Status::Running, &None));
     assert!(load.problem.unwrap().contains("no server reachable"));
     // The clock stands still: were there a lease, another owner would meet it.
-    let loaded = line.load(&ledger, &object, &job("two")).await.unwrap();
+    let loaded = pipeline.load(&ledger, &object, &job("two")).await.unwrap();
     assert_eq!((loaded.status, loaded.summary.loaded), (Status::Done, 1));
     let restarted = store.restarted.lock().unwrap().take().unwrap();
     drop(restarted.join().unwrap());

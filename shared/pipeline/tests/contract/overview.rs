@@ -74,7 +74,7 @@ fn specs() -> Vec<Spec<'static>> {
 async fn each(check: impl AsyncFn(Arc<dyn Store>)) {
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(scratch.sink().await)];
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(scratch.store().await)];
     for store in stores {
         for spec in specs() {
             enter(&store, &spec).await;
@@ -184,7 +184,7 @@ async fn all_stores_sum_alike() {
     let server = Server::get().await;
     let scratch = server.scratch().await;
     let (memory, mongo): (Arc<dyn Store>, Arc<dyn Store>) =
-        (Arc::new(MemoryStore::default()), Arc::new(scratch.sink().await));
+        (Arc::new(MemoryStore::default()), Arc::new(scratch.store().await));
     let mut state = 7_u64;
     let mut random = |below: i64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

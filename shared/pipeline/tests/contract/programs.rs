@@ -65,7 +65,7 @@ fn programs() -> Vec<Program> {
 }
 
 impl Program {
-    /// What it writes of a file.
+    /// Returns what it writes of a file.
     fn batch(&self, version: i64, says: Says) -> WriteBatch {
         let contact =
             r#""contact":[{"gender":"other"}],"contained":[{"resourceType":"Organization","id":"o"}]"#;
@@ -93,9 +93,9 @@ impl Program {
         decoder.push(text.as_bytes());
         decoder.finish();
         while let Some(frame) = decoder.next() {
-            assembler.take(&frame);
+            assembler.add_frame(&frame);
             while assembler.is_waiting() {
-                assembler.take_waiting();
+                assembler.flush_waiting();
             }
         }
         let mut batch = assembler.take_batch().unwrap();
@@ -122,12 +122,12 @@ impl Story<'_> {
         if self.first.1 > self.second.1 { self.first } else { self.second }
     }
 
-    /// What the newest version alone leaves.
+    /// Returns what the newest version alone leaves.
     async fn expected(&self) -> Tables {
         let (program, version, says) = self.newest();
-        let sink = SimulatedMongo::default();
-        sink.write(program.batch(version, says)).await.unwrap();
-        without_tombstones(of_simulated(&sink))
+        let store = SimulatedMongo::default();
+        store.write(program.batch(version, says)).await.unwrap();
+        without_tombstones(of_simulated(&store))
     }
 
     /// Both, then an older version by each.
@@ -138,7 +138,7 @@ impl Story<'_> {
     }
 }
 
-/// Which tombstone stays behind is another matter: it shows in what an older version can still do.
+/// Returns which tombstone stays behind is another matter: it shows in what an older version can still do.
 fn without_tombstones(mut tables: Tables) -> Tables {
     tables.remove("_tombstones");
     tables
@@ -177,11 +177,11 @@ async fn the_newest_version_stands_alone_whichever_program_wrote_it() {
     let programs = programs();
     for story in stories(&programs) {
         let expected = story.expected().await;
-        let sink = SimulatedMongo::default();
+        let store = SimulatedMongo::default();
         for (number, batch) in story.writes().into_iter().enumerate() {
-            sink.write(batch).await.unwrap();
+            store.write(batch).await.unwrap();
             if number > 0 {
-                assert_eq!(without_tombstones(of_simulated(&sink)), expected, "{}", story.name());
+                assert_eq!(without_tombstones(of_simulated(&store)), expected, "{}", story.name());
             }
         }
     }
@@ -192,13 +192,13 @@ async fn the_newest_version_stands_alone_whichever_program_wrote_it() {
 async fn the_newest_version_stands_alone_in_the_database_whichever_program_wrote_it() {
     let (server, programs) = (Server::get().await, programs());
     for story in stories(&programs) {
-        // The sink in memory tells all of them, which run the same replacement; the database every seventh.
+        // The store in memory tells all of them, which run the same replacement; the database every seventh.
         if story.name().bytes().map(u64::from).sum::<u64>() % 7 != 0 {
             continue;
         }
         let scratch = server.scratch().await;
         for batch in story.writes() {
-            scratch.sink().await.write(batch).await.unwrap();
+            scratch.store().await.write(batch).await.unwrap();
         }
         let mut tables = without_tombstones(scratch.read().await);
         tables.retain(|_, table| !table.is_empty());
@@ -224,5 +224,5 @@ async fn tables_that_an_earlier_version_has_noted_are_cleared() {
 }
 
 async fn write(scratch: &Scratch, program: &Program, version: i64, says: Says) {
-    scratch.sink().await.write(program.batch(version, says)).await.unwrap();
+    scratch.store().await.write(program.batch(version, says)).await.unwrap();
 }

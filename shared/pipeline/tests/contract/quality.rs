@@ -34,7 +34,7 @@ async fn load<S: Store + 'static>(store: &Arc<S>, resources: &[Value], settings:
         writeln!(file, "{resource}").unwrap();
     }
     let catalog = Catalog::compile(Choices { automatic: settings, ..Choices::default() }).unwrap();
-    let line = Pipeline {
+    let pipeline = Pipeline {
         storage: Storage::File(file.path().to_owned()),
         catalog: Arc::new(catalog),
         store: store.clone(),
@@ -52,7 +52,7 @@ async fn load<S: Store + 'static>(store: &Arc<S>, resources: &[Value], settings:
         clock: || TODAY,
         progress: &|_| {},
     };
-    let loaded = line.load(&Ledger::new(store.clone()), &object, &job).await.unwrap();
+    let loaded = pipeline.load(&Ledger::new(store.clone()), &object, &job).await.unwrap();
     assert_eq!((loaded.status, loaded.summary.loaded), (Status::Done, resources.len() as u64));
 }
 
@@ -69,14 +69,14 @@ fn counts(findings: &[QualityFinding]) -> Expected {
     findings.iter().map(count).collect()
 }
 
-/// What both stores find, which must be the same.
+/// Returns what both stores find, which must be the same.
 async fn find_in_both(resources: &[Value], settings: &Settings) -> Vec<QualityFinding> {
     let memory = Arc::new(MemoryStore::default());
     load(&memory, resources, settings.clone()).await;
     let found = find(&*memory).await;
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    let database = Arc::new(scratch.sink().await);
+    let database = Arc::new(scratch.store().await);
     load(&database, resources, settings.clone()).await;
     assert_eq!(find(&*database).await, found);
     scratch.discard().await;

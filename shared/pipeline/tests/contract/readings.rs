@@ -74,7 +74,7 @@ async fn rejects_of_no_reading_are_earlier_than_any() {
     // A key may have a `#` of its own: ids of that load stand among those of this one.
     let other = (format!("{LOAD}#x"), format!("{LOAD}#x#1:0/too-deep/"));
     insert(&scratch, &other.1, &other.0).await;
-    let harness = Harness::Mongo { sink: scratch.sink().await, scratch };
+    let harness = Harness::Mongo { store: scratch.store().await, scratch };
     let batch = BatchSpec { rejects: vec![4], reading: 2, ..BatchSpec::default() };
     harness.write(batch.build()).await.unwrap();
     assert_eq!(harness.rejects().await, [(id(4), 2), (id(7), 0), (other.1.clone(), 0)]);

@@ -171,8 +171,8 @@ async fn load(store: &Arc<dyn Store>, text: &str) {
     std::fs::write(file.path(), text).unwrap();
     let storage = Storage::File(file.path().to_owned());
     let catalog = Arc::<Catalog>::default();
-    let line = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
-    line.run(&Arc::new(object("in/x.ndjson")), None, None, &|_| {}).await.unwrap();
+    let pipeline = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
+    pipeline.run(&Arc::new(object("in/x.ndjson")), None, None, &|_| {}).await.unwrap();
 }
 
 /// A month's failures with what became of each, and a trend that begins eleven months before.

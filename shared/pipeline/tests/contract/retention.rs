@@ -10,9 +10,9 @@ use crate::spec::{archived, batch};
 
 /// Archives a resource under a retention and reads after how many seconds resources go then.
 async fn seconds(scratch: &Scratch, retention: Retention, version: u64) -> Option<i64> {
-    let sink = scratch.sink().await.with_retention(retention);
+    let store = scratch.store().await.with_retention(retention);
     for _ in 0..2 {
-        sink.write(batch([archived("AuditEvent/1", version)]).build()).await.unwrap();
+        store.write(batch([archived("AuditEvent/1", version)]).build()).await.unwrap();
     }
     let collection = scratch.archive_database().collection::<Document>("AuditEvent");
     let kept = collection.find_one(doc! { "_id": "AuditEvent/1" }).await.unwrap().unwrap();

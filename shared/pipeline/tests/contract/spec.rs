@@ -74,7 +74,7 @@ pub(crate) fn erased(key: &str) -> Write {
     Write { key: key.to_owned(), version: 0, shape: Shape::Erased }
 }
 
-/// The batch with the marks of a sink.
+/// Returns the batch with the marks of a store.
 pub(crate) fn marked(mut batch: WriteBatch, marks: &ErasureMarks) -> WriteBatch {
     for resource in &mut batch.resources {
         if let Fate::Erased { mark } = &mut resource.fate {
@@ -94,7 +94,7 @@ pub(crate) fn counts(summary: &Summary) -> [u64; 5] {
 }
 
 impl BatchSpec {
-    /// How many records have a fate of their own.
+    /// Returns how many records have a fate of their own.
     pub(crate) fn records(&self) -> u64 {
         (self.writes.len() + self.rejects.len()) as u64
     }
@@ -143,7 +143,7 @@ impl Write {
         }
         let fate = match self.shape {
             Shape::Deleted => Fate::Deleted,
-            // Each sink has marks of its own: see `marked`.
+            // Each store has marks of its own: see `marked`.
             Shape::Erased => Fate::Erased { mark: String::new() },
             Shape::Archived => Fate::Archived(format!("{{\"n\": {}.0}}", self.version).into_bytes()),
             Shape::Rows { .. } | Shape::Pending => Fate::Rows(start..arena.len()),
@@ -193,7 +193,7 @@ impl Write {
     }
 }
 
-/// The only object of these tests; the ordinal is the version.
+/// Returns the only object of these tests; the ordinal is the version.
 fn source(ordinal: u64) -> Source {
     let object = ObjectRef {
         bucket: "clinic".into(),
@@ -221,7 +221,7 @@ fn reject(ordinal: u64, view: Option<&str>) -> Reject {
     }
 }
 
-/// A row with every kind of value.
+/// Returns a row with every kind of value.
 pub(crate) fn every_value() -> WriteBatch {
     let (mut names, mut arena) = (Names::default(), Rows::default());
     let row = arena.begin_row(names.table("Observation"), "Observation/v");

@@ -1,4 +1,4 @@
-//! Tables in one form, whatever sink they come from: JSON with the members in the order of their names.
+//! Tables in one form, whatever store they come from: JSON with the members in the order of their names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,7 +29,7 @@ pub(crate) fn outline(tables: &Tables) -> Vec<String> {
     lines
 }
 
-/// The ordinal at the end of the order token, which is the version here.
+/// Returns the ordinal at the end of the order token, which is the version here.
 fn version(document: &str) -> Option<u64> {
     let token = member_of(document, "_version")?;
     // The position ends with the record's number within its frame.
@@ -59,11 +59,11 @@ pub(crate) fn of_bson(value: &Bson) -> String {
             quoted(&format!("{moment:.3}"))
         }
         Bson::Null => "null".to_owned(),
-        other => panic!("no sink writes {:?}", other.element_type()),
+        other => panic!("no store writes {:?}", other.element_type()),
     }
 }
 
-/// The same of parsed JSON, without some members of the outermost object.
+/// Returns the same of parsed JSON, without some members of the outermost object.
 pub(crate) fn of_node(node: Node<'_>, without: &[&str]) -> String {
     match node.kind() {
         Kind::Object => {

@@ -11,7 +11,7 @@ use pipeline::store::RowStore;
 use crate::database::{Scratch, Server};
 use crate::spec::{batch, counts, rows};
 
-/// A view called as one of the tables that batches write to, where its second column is another type.
+/// Returns a view called as one of the tables that batches write to, where its second column is another type.
 fn plan() -> Arc<Plan> {
     let view = serde_json::json!({
         "name": "active", "resource": "Patient",
@@ -27,8 +27,8 @@ fn plan() -> Arc<Plan> {
 async fn write(scratch: &Scratch, validation: Validation, version: u64) -> [u64; 5] {
     let mut outcome = [0; 5];
     for _ in 0..2 {
-        let sink = scratch.sink().await.with_views(validation, &[plan()]);
-        outcome = counts(&sink.write(batch([rows("Patient/1", version, 3)]).build()).await.unwrap());
+        let store = scratch.store().await.with_views(validation, &[plan()]);
+        outcome = counts(&store.write(batch([rows("Patient/1", version, 3)]).build()).await.unwrap());
     }
     outcome
 }

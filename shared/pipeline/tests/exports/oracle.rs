@@ -110,7 +110,7 @@ fn owners_beside(exports: &[&Manifest], delivery: &Delivery) -> Vec<usize> {
     latest(around.into_iter().filter(|manifest| Some(manifest.folder.len()) == depth), delivery)
 }
 
-/// The latest that had begun when a file was made, or else the first that begins then.
+/// Returns the latest that had begun when a file was made, or else the first that begins then.
 fn latest<'a>(exports: impl Iterator<Item = &'a Manifest>, delivery: &Delivery) -> Vec<usize> {
     let mut exports: Vec<&Manifest> = exports.collect();
     exports.sort_by_key(|manifest| time(manifest));
@@ -162,7 +162,7 @@ fn told_of(manifest: &Manifest, deliveries: &[&Delivery]) -> Told {
     }
 }
 
-/// The newest delivery under each key, the newest first. What was deleted counts last.
+/// Returns the newest delivery under each key, the newest first. What was deleted counts last.
 fn newest_of_each_key(mut deliveries: Vec<&Delivery>) -> Vec<&Delivery> {
     deliveries.sort_by_key(|delivery| (delivery.script == LoadScript::Gone, -delivery.created));
     let mut newest: Vec<&Delivery> = Vec::new();
@@ -206,7 +206,7 @@ fn state(entry: &Entry, delivery: &Delivery) -> &'static str {
     }
 }
 
-/// The types of the resources of a file that are in.
+/// Returns the types of the resources of a file that are in.
 fn types(delivery: &Delivery) -> Vec<&'static str> {
     match (&delivery.content, delivery.script) {
         (Content::Lines { resource_type, whole: 1.., .. }, LoadScript::Loads) => vec![resource_type],

@@ -292,7 +292,7 @@ impl Place {
     /// Loads an object as the function does.
     async fn run(&self, storage: Storage, object: ObjectRef, catalog: &Arc<Catalog>) -> Loaded {
         let (store, limits) = (self.store.clone(), PipelineLimits::default());
-        let line = Pipeline { storage, catalog: Arc::clone(catalog), store, limits };
+        let pipeline = Pipeline { storage, catalog: Arc::clone(catalog), store, limits };
         let job = Job {
             owner: object.load_id(),
             again: false,
@@ -302,7 +302,7 @@ impl Place {
             clock: || NOW,
             progress: &|_| {},
         };
-        line.load(&self.ledger, &Arc::new(object), &job).await.unwrap()
+        pipeline.load(&self.ledger, &Arc::new(object), &job).await.unwrap()
     }
 }
 

@@ -20,7 +20,7 @@ const VIEWS: [&str; 4] = [
         {"forEachOrNull":"component","column":[{"name":"value","path":"value.ofType(Quantity).value"}]}]}"#,
 ];
 
-/// The deployment of that number, compiled once.
+/// Returns the deployment of that number, compiled once.
 pub(crate) fn catalog(number: usize) -> Arc<Catalog> {
     static CATALOGS: OnceLock<Vec<Arc<Catalog>>> = OnceLock::new();
     let catalogs = CATALOGS.get_or_init(|| {
@@ -49,8 +49,8 @@ fn choices() -> [Choices; COUNT] {
     ]
 }
 
-/// Whether it takes all that an earlier one has taken. What a new check or gate refuses was not refused before, and
-/// stands as it was.
+/// Returns whether it takes all that an earlier one has taken. What a new check or gate refuses was not refused before,
+/// and stands as it was.
 pub(crate) fn takes_all(number: usize, earlier: usize) -> bool {
     let ([new, old], all) = ([number, earlier].map(catalog), choices());
     let is_checked = |number: usize| all.get(number).is_some_and(|choices| !choices.checks.is_empty());

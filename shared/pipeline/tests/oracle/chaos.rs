@@ -1,4 +1,4 @@
-//! Mishaps: sinks that fail before, in the middle of, or after a write, and attempts that are killed anywhere.
+//! Mishaps: stores that fail before, in the middle of, or after a write, and attempts that are killed anywhere.
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
@@ -27,7 +27,7 @@ thread_local! {
     static CLOCK: Cell<i64> = const { Cell::new(0) };
 }
 
-/// The time that the ledger is told, in milliseconds since 1970-01-01T00:00:00Z.
+/// Returns the time that the ledger is told, in milliseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn now() -> i64 {
     CLOCK.get()
 }
@@ -127,7 +127,7 @@ impl Drop for Beat<'_> {
     }
 }
 
-/// A sink whose writes go wrong as an attempt's script says.
+/// A store whose writes go wrong as an attempt's script says.
 #[derive(Debug)]
 pub(crate) struct Chaos {
     tables: Tables,
@@ -170,7 +170,7 @@ impl Chaos {
         Self { tables, finishes, script: Mutex::new(script), pulse, kill: Notify::new() }
     }
 
-    /// The mishap of the next write, and whether it kills the attempt or only fails.
+    /// Returns the mishap of the next write, and whether it kills the attempt or only fails.
     fn next(&self) -> (Option<Mishap>, bool) {
         let mut script = self.script.lock().unwrap();
         let mishaps = script.mishaps;
@@ -213,14 +213,14 @@ impl Chaos {
             // A write is atomic there: it was made, or it was not.
             Tables::Memory(_) if takes_effect => self.write_to(batch).await.and(Err(injected())),
             Tables::Memory(_) => Err(injected()),
-            Tables::Simulated(sink) => {
+            Tables::Simulated(store) => {
                 // Of several writers any may meet it.
-                sink.fail(Fault { operation, takes_effect });
+                store.fail(Fault { operation, takes_effect });
                 self.write_to(batch).await
             }
-            Tables::Mongo(sink) => {
+            Tables::Mongo(store) => {
                 let patience = Duration::from_millis(operation);
-                tokio::time::timeout(patience, sink.write(batch)).await.unwrap_or(Err(injected()))
+                tokio::time::timeout(patience, store.write(batch)).await.unwrap_or(Err(injected()))
             }
         };
         if outcome.is_err() { self.end(kills, "write broken in the middle").await } else { outcome }

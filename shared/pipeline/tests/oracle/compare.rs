@@ -47,8 +47,8 @@ impl Refused {
         self.rejects.len()
     }
 
-    /// Whether a document is of a resource that cannot be compared. Of an erased resource nothing may stand, whatever
-    /// the database refused.
+    /// Returns whether a document is of a resource that cannot be compared. Of an erased resource nothing may stand,
+    /// whatever the database refused.
     fn is_of(&self, id: &str, key_states: &KeyStates) -> bool {
         match key_states.get(key_of(id)) {
             Some(KeyState::Erased) => false,
@@ -58,7 +58,7 @@ impl Refused {
     }
 }
 
-/// The key that a row is of, or is aside of.
+/// Returns the key that a row is of, or is aside of.
 fn key_of(id: &str) -> &str {
     id.split('#').next().unwrap_or(id)
 }
@@ -76,8 +76,8 @@ pub(crate) fn written(state: &State) -> Written {
         .collect()
 }
 
-/// Everything that a clean load writes as well: of which edition a row is, and of which reading and when a reject, is a
-/// matter of how often the object was read.
+/// Returns everything that a clean load writes as well: of which edition a row is, and of which reading and when a
+/// reject, is a matter of how often the object was read.
 pub(crate) fn text(document: &Document) -> String {
     let mut document = document.clone();
     document.remove("reading");
@@ -122,7 +122,7 @@ fn name_same_versions(text: &mut String, oracle: &Oracle) {
     }
 }
 
-/// What is wrong with the rejects of resources that were ever erased; they are taken out of the found ones.
+/// Returns what is wrong with the rejects of resources that were ever erased; they are taken out of the found ones.
 fn wrong_rejects_of_erased(found: &mut Written, oracle: &Oracle, key_states: &KeyStates) -> Vec<String> {
     let mut wrong = Vec::new();
     let Some(found) = found.get_mut("_rejects") else {
@@ -148,8 +148,8 @@ fn wrong_rejects_of_erased(found: &mut Written, oracle: &Oracle, key_states: &Ke
     wrong
 }
 
-/// What does not stand as the oracle says. Of the refused keys nothing is compared: the database said of a document of
-/// theirs, once, that it will never take it.
+/// Returns what does not stand as the oracle says. Of the refused keys nothing is compared: the database said of a
+/// document of theirs, once, that it will never take it.
 pub(crate) fn differences(
     history: &History,
     mut found: Written,
@@ -209,7 +209,7 @@ pub(crate) fn differences(
     differences
 }
 
-/// What the notes of side tables lack or have too much.
+/// Returns what the notes of side tables lack or have too much.
 pub(crate) fn wrong_notes(
     history: &History,
     found: &BTreeSet<(String, String)>,
@@ -221,7 +221,7 @@ pub(crate) fn wrong_notes(
     missing.chain(extra.map(|pair| format!("a note of {pair:?}"))).collect()
 }
 
-/// What is wrong in the ledger: every load settled as it must be, every sum as it must be.
+/// Returns what is wrong in the ledger: every load settled as it must be, every sum as it must be.
 pub(crate) async fn wrong_loads(history: &History, ledger: &Ledger, oracle: &Oracle) -> Vec<String> {
     let mut wrong = Vec::new();
     for (object, expected) in history.objects.iter().zip(&oracle.loads) {
@@ -252,8 +252,8 @@ pub(crate) async fn wrong_loads(history: &History, ledger: &Ledger, oracle: &Ora
     wrong
 }
 
-/// Whether a load is settled as it must be. Of an object that is gone nobody knows whether an attempt that was killed
-/// had written something.
+/// Returns whether a load is settled as it must be. Of an object that is gone nobody knows whether an attempt that was
+/// killed had written something.
 fn is_status(is_gone: bool, found: Status, expected: Status) -> bool {
     found == expected || (is_gone && found == Status::Partial)
 }
@@ -279,7 +279,7 @@ fn sums_hold(expected: &Expected, found: &Summary) -> bool {
         && is_between(|fates| fates.archived)
 }
 
-/// What is wrong in the dictionary: a column that objects fill has no entry.
+/// Returns what is wrong in the dictionary: a column that objects fill has no entry.
 pub(crate) async fn wrong_columns(history: &History, ledger: &Ledger, oracle: &Oracle) -> Vec<String> {
     let mut wrong = Vec::new();
     // What was loaded under an earlier deployment has the columns of that one.

@@ -9,15 +9,15 @@ use rand::seq::IndexedRandom;
 pub(crate) enum Record {
     /// A resource, and the `fullUrl` of its entry where it stands in a Bundle.
     Resource { json: String, full_url: Option<String>, modified: Option<&'static str> },
-    /// A DELETE entry: the resource's key, when it was deleted, how the method is written, and whether the entry carries
-    /// the resource as well.
+    /// A DELETE entry: the resource's key, when it was deleted, how the method is written, and whether the entry
+    /// carries the resource as well.
     Deletion { key: String, moment: Option<&'static str>, method: &'static str, is_carried: bool },
     /// What is no record: text for a line, and for an element of an array or a Bundle.
     Broken { line: &'static str, element: &'static str },
 }
 
-/// Few moments, so that the rest of the order token decides often. Two of them are the same moment, one is within a day of
-/// an object, and the last one lies in the future of all objects.
+/// Few moments, so that the rest of the order token decides often. Two of them are the same moment, one is within a day
+/// of an object, and the last one lies in the future of all objects.
 const MOMENTS: [&str; 8] = [
     "2024-02-29T23:59:59Z",
     "2025-01-01T00:00:00.000Z",
@@ -51,7 +51,7 @@ const BROKEN: [(&str, &str); 7] = [
     ),
 ];
 
-/// A record. `mark` is in every value that could be mixed up with another version's.
+/// Returns a record. `mark` is in every value that could be mixed up with another version's.
 pub(crate) fn record(random: &mut StdRng, mark: &str) -> Record {
     let id = *["1", "10", "2"].choose(random).unwrap();
     match random.random_range(0..20) {

@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    /// A replica set that elects one primary after the other.
+    /// Returns a replica set that elects one primary after the other.
     pub(crate) fn with_elections(elections: &Elections) -> Self {
         Self {
             quiet_uri: format!("{}&{OPTIONS}", elections.uri()),
@@ -81,12 +81,12 @@ impl Server {
         }
     }
 
-    /// The name of the application whose commands may fail.
+    /// Returns the name of the application whose commands may fail.
     pub(crate) fn application() -> String {
         format!("flatfire_oracle_{}", std::process::id())
     }
 
-    /// A client of the test's own, whose commands do not fail.
+    /// Returns a client of the test's own, whose commands do not fail.
     pub(crate) async fn client(&self) -> Client {
         Client::with_uri_str(&self.quiet_uri).await.expect("MONGODB_URI is a connection string")
     }
@@ -130,11 +130,11 @@ impl Scratch {
         connect(&self.quiet_uri, Some(&self.name)).await.unwrap()
     }
 
-    pub(crate) async fn sink(&self) -> MongoStore {
+    pub(crate) async fn store(&self) -> MongoStore {
         MongoStore::new(self.connection().await, &self.archive())
     }
 
-    pub(crate) async fn quiet_sink(&self) -> MongoStore {
+    pub(crate) async fn quiet_store(&self) -> MongoStore {
         MongoStore::new(self.quiet_connection().await, &self.archive())
     }
 
@@ -190,13 +190,13 @@ impl Scratch {
         notes.map(|note| (word(note, "type"), word(note, "table"))).collect()
     }
 
-    /// The entries of the dictionary.
+    /// Returns the entries of the dictionary.
     pub(crate) async fn columns(&self) -> BTreeSet<String> {
         let columns = self.documents("_columns").await;
         columns.iter().map(|column| column.get_str("_id").unwrap().to_owned()).collect()
     }
 
-    /// The JSON schemas of `__sql_schemas`, by table.
+    /// Returns the JSON schemas of `__sql_schemas`, by table.
     pub(crate) async fn sql_schemas(&self) -> BTreeMap<String, Document> {
         let documents = self.documents("__sql_schemas").await;
         let schema = |document: &Document| {
@@ -205,7 +205,7 @@ impl Scratch {
         documents.iter().map(schema).collect()
     }
 
-    /// The documents of some tables.
+    /// Returns the documents of some tables.
     pub(crate) async fn tables(
         &self,
         names: impl Iterator<Item = &String>,
@@ -217,7 +217,7 @@ impl Scratch {
         tables
     }
 
-    /// The tables with documents that are not of their schema, as the database reads it.
+    /// Returns the tables with documents that are not of their schema, as the database reads it.
     pub(crate) async fn not_of_schema(&self, schemas: &BTreeMap<String, Document>) -> Vec<String> {
         let mut wrong = Vec::new();
         for (table, schema) in schemas {
@@ -234,7 +234,7 @@ impl Scratch {
         self.drop().await;
     }
 
-    /// Everything in a collection of the tables' database.
+    /// Returns everything in a collection of the tables' database.
     pub(crate) async fn documents(&self, collection: &str) -> Vec<Document> {
         self.documents_in(&self.name, collection).await
     }

@@ -176,8 +176,8 @@ impl<'a> World<'a> {
     async fn replace_deployment(&self) {
         self.catalog.set(self.history.catalog);
         if let Desk::Database { scratch, .. } = self.desk {
-            let sink = scratch.sink().await.with_sql_schemas(are_kept(self.history));
-            self.tables.replace(Tables::Mongo(Arc::new(sink)));
+            let store = scratch.store().await.with_sql_schemas(are_kept(self.history));
+            self.tables.replace(Tables::Mongo(Arc::new(store)));
         }
     }
 
@@ -216,7 +216,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether nothing of an object is being read or written, and nothing will be unless somebody asks for it again.
+    /// Returns whether nothing of an object is being read or written, and nothing will be unless somebody asks for it
+    /// again.
     pub(crate) fn is_quiet(&self, object: usize) -> bool {
         let is_asked = self.waiting.borrow().iter().any(|waiting| waiting.again && waiting.object == object);
         self.settled.borrow().contains(&object)
@@ -257,7 +258,7 @@ impl<'a> World<'a> {
         let finishes = self.owners_linger().then(|| Arc::clone(&self.finishing));
         let tables = self.tables.borrow().clone();
         let store = Arc::new(Chaos::new(tables, finishes, script, Arc::clone(&self.pulse)));
-        let line = Pipeline {
+        let pipeline = Pipeline {
             storage: Store::get().storage(),
             catalog: catalogs::catalog(self.catalog.get()),
             store: store.clone(),
@@ -272,7 +273,7 @@ impl<'a> World<'a> {
             clock: now,
             progress: &|_| {},
         };
-        let load = killed_after(turns, line.load(self.ledger, object, &job));
+        let load = killed_after(turns, pipeline.load(self.ledger, object, &job));
         let ended = tokio::select! {
             biased;
             outcome = load => match outcome {
@@ -294,9 +295,9 @@ impl<'a> World<'a> {
         ended
     }
 
-    /// A lease ends when its owner has stopped for certain: that is what it promises. Owners that are still at work
-    /// then are tried as well, but each of their writes is finished: were one to stop in the middle after another
-    /// attempt has settled the load, nobody would come back and take it away.
+    /// Returns whether owners stay at work. A lease ends when its owner has stopped for certain: that is what it
+    /// promises. Owners that are still at work then are tried as well, but each of their writes is finished: were one
+    /// to stop in the middle after another attempt has settled the load, nobody would come back and take it away.
     fn owners_linger(&self) -> bool {
         self.history.owners_linger && !matches!(self.desk, Desk::Database { .. })
     }
@@ -315,7 +316,7 @@ fn killed(how: &'static str) -> Ended {
     Ended::Killed
 }
 
-/// How long it takes at the most until something else happens.
+/// Returns how long it takes at the most until something else happens.
 fn milliseconds_behind(ended: &Ended) -> i64 {
     match ended {
         Ended::Loaded(loaded) => {

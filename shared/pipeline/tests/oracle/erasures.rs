@@ -44,7 +44,7 @@ pub(crate) type KeyStates = BTreeMap<String, KeyState>;
 /// A history has at most this many erased resources.
 const MOST_KEYS: usize = 3;
 
-/// The acts of a seed, independent of the history's objects.
+/// Returns the acts of a seed, independent of the history's objects.
 pub(crate) fn acts(seed: u64) -> Vec<Act> {
     let mut random = StdRng::seed_from_u64(seed.wrapping_mul(7_919).wrapping_add(3));
     if random.random_bool(0.4) {
@@ -68,7 +68,7 @@ pub(crate) fn acts(seed: u64) -> Vec<Act> {
     acts
 }
 
-/// What happens to one resource: an erasure, sometimes its end, sometimes another erasure.
+/// Returns what happens to one resource: an erasure, sometimes its end, sometimes another erasure.
 fn kinds(random: &mut StdRng) -> Vec<ActKind> {
     let mut kinds = vec![erase(random)];
     if random.random_bool(0.4) {

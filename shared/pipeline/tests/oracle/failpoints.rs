@@ -21,8 +21,8 @@ pub(crate) struct Failpoints {
 
 /// Unavailable, interrupted, too slow, a step-down, a duplicate, a refusal of one document, one that stops the load.
 ///
-/// A fail point does not answer 121 by itself, because that code needs more than a number; it answers 40671 instead, which
-/// nobody knows. What one document's fault is like is tried with 2.
+/// A fail point does not answer 121 by itself, because that code needs more than a number; it answers 40671 instead,
+/// which nobody knows. What one document's fault is like is tried with 2.
 const CODES: [(&str, i32); 9] = [
     (REFUSALS, 2),
     ("failCommand 121, answered 40671", 121),
@@ -69,7 +69,7 @@ impl Failpoints {
     }
 }
 
-/// Which commands fail how, and how often.
+/// Returns which commands fail how, and how often.
 fn fault(random: &mut StdRng) -> (i32, Document) {
     let commands = match random.random_range(0..5) {
         0 => vec!["insert"],

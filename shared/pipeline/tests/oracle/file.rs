@@ -11,7 +11,7 @@ use rand::seq::IndexedRandom;
 
 use crate::content::Record;
 
-/// A file of these records. A large one is read in several chunks, so that a load can stop in the middle of it.
+/// Returns a file of these records. A large one is read in several chunks, so that a load can stop in the middle of it.
 pub(crate) fn file(random: &mut StdRng, records: &[Record], is_large: bool) -> Vec<u8> {
     let mut text = match random.random_range(0..6) {
         0 | 1 => lines(random, records, is_large),
@@ -126,7 +126,7 @@ fn entry(record: &Record) -> String {
     }
 }
 
-/// A large file is not made smaller, or it would be a small one.
+/// Returns the file compressed, perhaps. A large file is not made smaller, or it would be a small one.
 fn packed(random: &mut StdRng, bytes: Vec<u8>, is_large: bool) -> Vec<u8> {
     let level = if is_large { Compression::none() } else { Compression::fast() };
     match random.random_range(0..6) {

@@ -28,7 +28,7 @@ pub(crate) struct History {
     pub(crate) deliveries: Vec<Delivery>,
     /// Functions at a time.
     pub(crate) at_once: usize,
-    /// Kills, faults of the sink and deadlines, until the world calms down.
+    /// Kills, faults of the store and deadlines, until the world calms down.
     pub(crate) mishaps: u32,
     /// Of a hundred answers of S3 so many are bad.
     pub(crate) bad_answers: u32,
@@ -83,7 +83,7 @@ const YEAR_2999: i64 = 32_472_144_000_000;
 const MOST_OBJECTS: usize = 8;
 
 impl History {
-    /// The history of a seed; with `only`, what is left of it with these objects.
+    /// Returns the history of a seed; with `only`, what is left of it with these objects.
     pub(crate) fn of(seed: u64, only: Option<&[usize]>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let count = random.random_range(1..=MOST_OBJECTS);
@@ -115,7 +115,7 @@ impl History {
         }
     }
 
-    /// A bucket of its own in the store that all histories share.
+    /// Returns a bucket of its own in the store that all histories share.
     pub(crate) fn bucket(seed: u64) -> String {
         format!("history-{seed}")
     }
@@ -154,7 +154,8 @@ fn object(seed: u64, number: usize) -> Object {
     Object { number, reference: Arc::new(reference), modified, bytes: bytes.into(), is_gone }
 }
 
-/// The records of an object. Some objects say what an earlier one of the history has said, perhaps in another form.
+/// Returns the records of an object. Some objects say what an earlier one of the history has said, perhaps in another
+/// form.
 fn records(seed: u64, number: usize) -> Vec<Record> {
     let seed_of_records = seed.wrapping_mul(1_000_003).wrapping_add(number as u64 + 1) ^ (1 << 63);
     let mut random = StdRng::seed_from_u64(seed_of_records);

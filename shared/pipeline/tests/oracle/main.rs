@@ -3,7 +3,7 @@
 //!
 //! A seed makes a history: files of NDJSON, Bundles and arrays with versions of the same few resources, and
 //! notifications of them, repeated and out of order. They are delivered several at a time, through a store that cuts,
-//! resets, slows and refuses, into a sink that fails before, within and after writes, by functions that are killed at
+//! resets, slows and refuses, into a store that fails before, within and after writes, by functions that are killed at
 //! any await, run into deadlines, and lose their leases while they are still at work. In some of them the deployment is
 //! replaced in the middle by one with other settings, and everything is asked for again. In half of them an operator
 //! erases resources at any moment and sometimes lets them in again, and files that hold them are loaded again.
@@ -132,23 +132,24 @@ async fn in_memory(history: &History) -> Vec<String> {
 }
 
 async fn in_simulation(history: &History) -> Vec<String> {
-    let sink = if are_kept(history) { SimulatedMongo::with_sql_schemas() } else { SimulatedMongo::default() };
-    let (sink, ledger) = (Arc::new(sink), Ledger::memory());
-    let (tables, desk) = (Tables::Simulated(Arc::clone(&sink)), Desk::Simulated(Arc::clone(&sink)));
+    let store =
+        if are_kept(history) { SimulatedMongo::with_sql_schemas() } else { SimulatedMongo::default() };
+    let (store, ledger) = (Arc::new(store), Ledger::memory());
+    let (tables, desk) = (Tables::Simulated(Arc::clone(&store)), Desk::Simulated(Arc::clone(&store)));
     let world = World::new(history, tables, desk, &ledger);
     world.deliver().await;
     let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
     let oracle = Oracle::of(history, &key_states).await;
     count_history(&key_states, loaded.intersection(&oracle.held).count());
-    let state = sink.state();
-    let found = with_readable_marks(written(&state), &sink.marks(), &key_states);
+    let state = store.state();
+    let found = with_readable_marks(written(&state), &store.marks(), &key_states);
     let mut wrong = differences(history, found, &oracle, &Refused::default(), &key_states);
     let aside = state.noted.iter().filter(|(_, _, kind)| *kind == RowKind::Aside);
     let aside = aside.map(|(resource_type, table, _)| (resource_type.clone(), table.clone())).collect();
     wrong.extend(wrong_notes(history, &aside, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
-    let schemas = sink.sql_schemas().into_iter().map(|(table, schema)| (table, root_json_schema(&schema)));
+    let schemas = store.sql_schemas().into_iter().map(|(table, schema)| (table, root_json_schema(&schema)));
     let tables = state.tables.iter().map(|(table, documents)| (table, documents.values().collect()));
     // A schema keeps the fields of what was erased.
     let is_whole = history.earlier.is_none() && key_states.is_empty();
@@ -231,15 +232,15 @@ fn any_history_on_a_replica_set_ends_like_a_clean_load() {
 
 async fn in_database(server: &Server, history: &History) -> Vec<String> {
     let scratch = Scratch::new(server, history.seed).await;
-    let ledger = Ledger::new(Arc::new(scratch.sink().await));
-    let tables = Tables::Mongo(Arc::new(scratch.sink().await.with_sql_schemas(are_kept(history))));
-    let desk = Desk::Database { sink: Arc::new(scratch.sink().await), scratch: &scratch };
+    let ledger = Ledger::new(Arc::new(scratch.store().await));
+    let tables = Tables::Mongo(Arc::new(scratch.store().await.with_sql_schemas(are_kept(history))));
+    let desk = Desk::Database { store: Arc::new(scratch.store().await), scratch: &scratch };
     let world = World::new(history, tables, desk, &ledger);
     world.deliver().await;
     let (key_states, loaded) = (world.key_states.take(), world.loaded_while_erased.take());
     let oracle = Oracle::of(history, &key_states).await;
     count_history(&key_states, loaded.intersection(&oracle.held).count());
-    let ledger = Ledger::new(Arc::new(scratch.quiet_sink().await));
+    let ledger = Ledger::new(Arc::new(scratch.quiet_store().await));
     let refused = Refused::of(&scratch.documents("_rejects").await);
     STATS.add("refused documents", refused.count());
     let mut found = scratch.written().await;

@@ -28,7 +28,7 @@ const MOST_TRIES: usize = 1_000;
 pub(crate) enum Desk<'a> {
     Memory(Arc<MemoryStore>),
     Simulated(Arc<SimulatedMongo>),
-    Database { sink: Arc<MongoStore>, scratch: &'a Scratch },
+    Database { store: Arc<MongoStore>, scratch: &'a Scratch },
 }
 
 impl Desk<'_> {
@@ -46,9 +46,9 @@ impl Desk<'_> {
         let look = async || Ok(self.standing(key).await);
         match self {
             Self::Memory(store) => Eraser::new(&**store, store.marks()).erase(key, tables, look).await,
-            Self::Simulated(sink) => Eraser::new(&**sink, sink.marks()).erase(key, tables, look).await,
-            Self::Database { sink, .. } => {
-                Eraser::new(&**sink, sink.marks().await?).erase(key, tables, look).await
+            Self::Simulated(store) => Eraser::new(&**store, store.marks()).erase(key, tables, look).await,
+            Self::Database { store, .. } => {
+                Eraser::new(&**store, store.marks().await?).erase(key, tables, look).await
             }
         }
     }
@@ -57,8 +57,8 @@ impl Desk<'_> {
     async fn lift(&self, key: &str) -> Result<bool, Interrupted> {
         match self {
             Self::Memory(store) => Ok(store.lift(key)),
-            Self::Simulated(sink) => Ok(sink.lift(key)),
-            Self::Database { sink, .. } => sink.lift(key).await,
+            Self::Simulated(store) => Ok(store.lift(key)),
+            Self::Database { store, .. } => store.lift(key).await,
         }
     }
 
@@ -66,7 +66,7 @@ impl Desk<'_> {
     async fn standing(&self, key: &str) -> Option<BTreeSet<String>> {
         match self {
             Self::Memory(store) => standing_in(&stored::state(store), key),
-            Self::Simulated(sink) => standing_in(&sink.state(), key),
+            Self::Simulated(store) => standing_in(&store.state(), key),
             Self::Database { scratch, .. } => scratch.standing(key).await,
         }
     }

@@ -166,12 +166,12 @@ impl Oracle {
         oracle.count(&ones, key_states);
         oracle.compare(&ones);
         count_recreations(&ones, key_states);
-        let sink = written_in_order(ones, rest, &mut oracle.shapes, &oracle.same).await;
-        oracle.rejects_of_erased = rejects_of_erased(history, &sink.state(), key_states);
+        let store = written_in_order(ones, rest, &mut oracle.shapes, &oracle.same).await;
+        oracle.rejects_of_erased = rejects_of_erased(history, &store.state(), key_states);
         for (key, _) in key_states.iter().filter(|(_, state)| **state == KeyState::Erased) {
-            sink.write(erasure::batch(key, Vec::new(), &sink.marks())).await.unwrap();
+            store.write(erasure::batch(key, Vec::new(), &store.marks())).await.unwrap();
         }
-        oracle.state = sink.state();
+        oracle.state = store.state();
         oracle
     }
 
@@ -228,14 +228,14 @@ impl Oracle {
 /// not written; in a history it can be the first, and its rows have the `_source` of its own object.
 async fn add_shapes_alone(shapes: &mut Shapes, ones: Vec<One>) {
     for one in ones {
-        let sink = SimulatedMongo::default();
+        let store = SimulatedMongo::default();
         let key = one.resource().key.clone();
-        sink.write(one.batch).await.unwrap();
-        shapes.add_key(&sink.state(), &key);
+        store.write(one.batch).await.unwrap();
+        shapes.add_key(&store.state(), &key);
     }
 }
 
-/// Whether a resource that an object holds counts for what must stand in the end.
+/// Returns whether a resource that an object holds counts for what must stand in the end.
 fn counts(object: usize, key: &str, key_states: &KeyStates) -> bool {
     match key_states.get(key) {
         None => true,
@@ -296,7 +296,7 @@ fn newest(ones: &[One]) -> BTreeMap<&str, &Version> {
     newest
 }
 
-/// The tables of a record's rows aside of its key, with its type. What has no table at all is not written.
+/// Returns the tables of a record's rows aside of its key, with its type. What has no table at all is not written.
 fn side_tables(one: &One) -> Vec<(String, String)> {
     let (batch, resource) = (&one.batch, one.resource());
     let Fate::Rows(range) = &resource.fate else { return Vec::new() };
@@ -316,13 +316,13 @@ async fn written_in_order(
     same: &BTreeMap<String, String>,
 ) -> SimulatedMongo {
     ones.sort_by(|a, b| a.resource().version.cmp(&b.resource().version));
-    let sink = SimulatedMongo::default();
+    let store = SimulatedMongo::default();
     for one in ones {
         let is_nowhere = one.is_nowhere();
         let ResourceWrite { key, version, .. } = one.resource();
         let (key, version) = (key.clone(), version.clone());
-        sink.write(one.batch).await.unwrap();
-        let state = sink.state();
+        store.write(one.batch).await.unwrap();
+        let state = store.state();
         shapes.add_key(&state, &key);
         let standing = versions_of(&state, &key);
         let first = same.get(version.as_str());
@@ -334,12 +334,12 @@ async fn written_in_order(
     }
     for batch in rest {
         batch.completions.iter().for_each(|completion| shapes.add_completion(completion));
-        sink.write(batch).await.unwrap();
+        store.write(batch).await.unwrap();
     }
-    sink
+    store
 }
 
-/// The versions of everything that stands under a key.
+/// Returns the versions of everything that stands under a key.
 fn versions_of(state: &State, key: &str) -> BTreeSet<String> {
     let collections = state.tables.values().chain(state.archive.values()).chain([&state.tombstones]);
     let aside = format!("{key}#");
@@ -352,7 +352,7 @@ fn versions_of(state: &State, key: &str) -> BTreeSet<String> {
     documents.map(|(_, document)| document.get_str("_version").unwrap().to_owned()).collect()
 }
 
-/// Every record of an object in a batch of its own.
+/// Returns every record of an object in a batch of its own.
 fn take(history: &History, index: usize) -> Taken {
     let mut taken = assemble(history, index, None);
     let whole = std::mem::take(&mut taken.ones);
@@ -381,7 +381,7 @@ fn take(history: &History, index: usize) -> Taken {
     taken
 }
 
-/// The batches of an object, one a frame; or the one of that number.
+/// Returns the batches of an object, one a frame; or the one of that number.
 fn assemble(history: &History, index: usize, only: Option<usize>) -> Taken {
     let Object { reference, modified, bytes, .. } = &history.objects[index];
     let limits = BatchLimits { bytes: usize::MAX, resources: 1 };
@@ -404,13 +404,13 @@ fn assemble(history: &History, index: usize, only: Option<usize>) -> Taken {
             if !assembler.is_waiting() {
                 break;
             }
-            assembler.take_waiting();
+            assembler.flush_waiting();
         }
     };
     decoder.push(bytes);
     decoder.finish();
     while let Some(frame) = decoder.next() {
-        assembler.take(&frame);
+        assembler.add_frame(&frame);
         take(&mut assembler);
     }
     assembler.end();
@@ -420,7 +420,7 @@ fn assemble(history: &History, index: usize, only: Option<usize>) -> Taken {
     taken
 }
 
-/// What a load says that nothing disturbs, of the same bytes from a file.
+/// Returns what a load says that nothing disturbs, of the same bytes from a file.
 async fn load_alone(history: &History, object: &Object) -> Loaded {
     if object.is_gone {
         return Loaded { status: Status::Gone, summary: pipeline::summary::Summary::default() };
@@ -429,7 +429,7 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
     file.write_all(&object.bytes).unwrap();
     let modified = UNIX_EPOCH + Duration::from_millis(object.modified.try_into().unwrap());
     file.as_file().set_modified(modified).unwrap();
-    let line = Pipeline {
+    let pipeline = Pipeline {
         storage: Storage::File(file.path().to_owned()),
         catalog: catalogs::catalog(history.catalog),
         store: Arc::new(SimulatedMongo::default()),
@@ -444,5 +444,5 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
         clock: || 0,
         progress: &|_| {},
     };
-    line.load(&Ledger::memory(), &object.reference, &job).await.unwrap()
+    pipeline.load(&Ledger::memory(), &object.reference, &job).await.unwrap()
 }

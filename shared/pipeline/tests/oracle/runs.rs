@@ -48,7 +48,7 @@ pub(crate) fn run(settings: &Settings, histories: u64, place: Place<'_>) {
     println!("{histories} histories {name} from seed {seed}, {seconds:.1} s: {}", STATS.summary());
 }
 
-/// What goes wrong with a history, if anything does.
+/// Returns what goes wrong with a history, if anything does.
 fn failure(seed: u64, only: Option<&[usize]>, place: Place<'_>) -> Option<String> {
     let history = History::of(seed, only);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -67,7 +67,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
-/// The failure, that of the shortest history that was found to fail as well, and how to repeat it.
+/// Returns the failure, that of the shortest history that was found to fail as well, and how to repeat it.
 fn told(seed: u64, settings: &Settings, first: &str, place: Place<'_>) -> String {
     let mut objects: Vec<usize> =
         History::of(seed, settings.objects.as_deref()).objects.iter().map(|object| object.number).collect();

@@ -14,7 +14,7 @@ use crate::shapes::{Shape, add_document, add_schema};
 #[derive(Debug, Default)]
 pub(crate) struct Shapes(BTreeMap<String, BTreeSet<Shape>>);
 
-/// Whether the schemas are kept in a history.
+/// Returns whether the schemas are kept in a history.
 pub(crate) const fn are_kept(history: &History) -> bool {
     history.seed.is_multiple_of(3)
 }
@@ -48,7 +48,7 @@ impl Shapes {
     }
 }
 
-/// What is wrong with schemas, given as JSON schemas by table. `is_whole`: every document was written once.
+/// Returns what is wrong with schemas, given as JSON schemas by table. `is_whole`: every document was written once.
 pub(crate) fn wrong_schemas<'a>(
     (history, is_whole): (&History, bool),
     schemas: &BTreeMap<String, Document>,

@@ -53,12 +53,12 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-/// The database that is given, if one is.
+/// Returns the database that is given, if one is.
 pub(crate) fn database_uri() -> Option<String> {
     variable("MONGODB_URI")
 }
 
-/// The `mongod` that is given, or the word `none`.
+/// Returns the `mongod` that is given, or the word `none`.
 pub(crate) fn mongod() -> Option<String> {
     variable("FLATFIRE_MONGOD")
 }

@@ -134,7 +134,7 @@ impl Store {
         }
     }
 
-    /// The object, if it is there, and what happens to its answer; `None` once the history is over.
+    /// Returns the object, if it is there, and what happens to its answer; `None` once the history is over.
     fn find(&self, asked: &Asked) -> Option<(Option<Stored>, Reply)> {
         let mut buckets = self.buckets.lock().unwrap();
         let bucket = buckets.get_mut(&asked.bucket)?;
@@ -250,7 +250,7 @@ async fn answer(
     send(connection, &body, reply).await
 }
 
-/// A date as HTTP writes it (RFC 9110, section 5.6.7).
+/// Returns a date as HTTP writes it (RFC 9110, section 5.6.7).
 fn http_date(milliseconds: i64) -> String {
     let moment = jiff::Timestamp::from_millisecond(milliseconds).unwrap();
     moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()

@@ -18,10 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Handler, Invocation, InvocationFailure};
 use crate::audit::{AuditRequest, AuditStep, Auditor};
+use crate::log::{FunctionLog, json_lines};
 use crate::log_names::LogKeys;
 use crate::log_names::{LogHash, LogNames};
 use crate::queue::Queue;
-use crate::report::{Report, json_lines};
 use crate::settings::LogLevel;
 use crate::watched::{LargeObjects, Watched};
 use pipeline::audit::VerdictCounts;
@@ -126,15 +126,15 @@ impl Bench {
             async move { meet(script).await }
         };
         let (watched, hash) = (self.watched.clone(), LogHash::new("secret"));
-        let report = Report::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() }, None);
+        let log = FunctionLog::new(LogNames { keys: self.log_keys, hash, watched: watched.clone() }, None);
         let (queue, large_objects) = (self.queue(), self.large_objects.clone());
-        let handler = Handler { load, auditor: self.auditor(), queue, watched, large_objects, report };
+        let handler = Handler { load, auditor: self.auditor(), queue, watched, large_objects, log };
         let _logging = tracing::subscriber::set_default(json_lines(self.log_level, self.log.clone()));
         let deadline = Deadline::new(deadline, Duration::from_secs(1));
         handler.handle(event, &Invocation { request_id: "request".into(), deadline }).await
     }
 
-    /// What was begun to load, in order.
+    /// Returns what was begun to load, in order.
     pub(super) fn loaded(&self) -> Vec<Event> {
         self.begun.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
     }
@@ -143,7 +143,7 @@ impl Bench {
         self.begun.lock().unwrap().iter().map(|(_, deadline)| deadline.stop).collect()
     }
 
-    /// What the queue was asked: operations with their bodies.
+    /// Returns what the queue was asked: operations with their bodies.
     pub(super) fn calls(&self) -> Vec<(String, Value)> {
         self.calls.lock().unwrap().clone()
     }
@@ -152,7 +152,7 @@ impl Bench {
         String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// The log's lines with this message; all of them for none.
+    /// Returns the log's lines with this message; all of them for none.
     pub(super) fn lines(&self, message: &str) -> Vec<Value> {
         let log = self.log();
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -168,7 +168,7 @@ impl Bench {
         })
     }
 
-    /// What audits were asked.
+    /// Returns what audits were asked.
     pub(super) fn audits(&self) -> Vec<AuditRequest> {
         self.audits.lock().unwrap().clone()
     }
@@ -243,7 +243,7 @@ impl tracing_subscriber::fmt::MakeWriter<'_> for Log {
     }
 }
 
-/// SQS as far as its JSON protocol concerns two operations.
+/// Answers as SQS does, as far as its JSON protocol concerns two operations.
 async fn serve(listener: TcpListener, calls: Calls, refuses: Arc<Mutex<bool>>) {
     loop {
         let (mut connection, _) = listener.accept().await.unwrap();

@@ -83,7 +83,7 @@ impl Queue {
     }
 }
 
-/// The messages that failed; `None`: the function was killed, and all come again.
+/// Returns the messages that failed; `None`: the function was killed, and all come again.
 async fn invoke(bench: &Bench, messages: &[Message]) -> Option<BTreeSet<String>> {
     let mut event = json!({ "Records": [] });
     for message in messages {

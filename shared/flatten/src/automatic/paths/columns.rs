@@ -44,9 +44,9 @@ pub(crate) struct Columns {
     /// The extension whose value this is.
     extension: Option<Box<str>>,
     /// Whether an element has the name with the tail `text`, so that the derived column is called `written`.
-    is_text_taken: bool,
+    has_text_element: bool,
     /// Whether an element has the name with the tail `count`, so that the derived column is called `items`.
-    is_count_taken: bool,
+    has_count_element: bool,
 }
 
 impl Columns {
@@ -57,8 +57,8 @@ impl Columns {
             derived: [None; DERIVED],
             name: name.into(),
             extension: None,
-            is_text_taken: false,
-            is_count_taken: false,
+            has_text_element: false,
+            has_count_element: false,
         }
     }
 
@@ -77,8 +77,8 @@ impl Columns {
         let is_primitive = element.uses.iter().any(|used| matches!(used.datatype, Datatype::Primitive(_)));
         let is_backbone = complex(element).any(TypeId::is_backbone);
         Self {
-            is_text_taken: is_primitive && has("text"),
-            is_count_taken: is_backbone && has("count"),
+            has_text_element: is_primitive && has("text"),
+            has_count_element: is_backbone && has("count"),
             ..self
         }
     }
@@ -103,9 +103,9 @@ impl Columns {
     fn name_of(&self, derived: Derived) -> String {
         let tail = match derived {
             Derived::At => "at",
-            Derived::Text if self.is_text_taken => "written",
+            Derived::Text if self.has_text_element => "written",
             Derived::Text => "text",
-            Derived::Count if self.is_count_taken => "items",
+            Derived::Count if self.has_count_element => "items",
             Derived::Count => "count",
             Derived::Key => "key",
             Derived::Type => "type",

@@ -249,7 +249,7 @@ impl Scalars {
     }
 
     /// Returns whether an item may stand in a list of these kinds.
-    pub(crate) fn takes_item(self, item: Node<'_>) -> bool {
+    pub(crate) fn accepts_item(self, item: Node<'_>) -> bool {
         let is_whole = |digits: &str| {
             let digits = digits.strip_prefix('-').unwrap_or(digits);
             !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())

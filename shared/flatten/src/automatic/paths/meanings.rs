@@ -137,7 +137,7 @@ impl<'c> Meanings<'c> {
             let is_label = matches!(member, Member::Labels(_));
             self.add_member(object, context, key, (field, is_label));
         }
-        for naming in ExtensionNaming::ALL {
+        for &naming in ExtensionNaming::ALL {
             let clashes = self.clashes(object, naming);
             for (url, field) in object.extensions(naming).used_since(self.cache.load()) {
                 let is_clash = naming.is_clash() || clashes.contains(&self.cache.field(field).columns.value);

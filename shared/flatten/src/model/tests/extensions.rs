@@ -118,7 +118,7 @@ fn the_registry_knows_its_own() {
     assert!(extensions::ranked().len() > 600);
 }
 
-/// `[A-Za-z][A-Za-z0-9]*`, perhaps with `_` and six hex digits.
+/// Returns whether a text is `[A-Za-z][A-Za-z0-9]*`, perhaps with `_` and six hex digits.
 fn is_column(name: &str) -> bool {
     let (tail, digest) = name.split_once('_').unwrap_or((name, "abcdef"));
     tail.starts_with(|first: char| first.is_ascii_alphabetic())

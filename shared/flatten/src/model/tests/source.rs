@@ -59,7 +59,7 @@ fn is_datatype(found: Datatype, type_name: &str, named: &str) -> bool {
 
 #[test]
 fn every_row_is_found_again() {
-    for release in Release::ALL {
+    for &release in Release::ALL {
         let text = table(release);
         for row in text.lines().skip(1) {
             let [type_name, name, datatype, max, choice] = row.split('\t').collect::<Vec<_>>()[..] else {

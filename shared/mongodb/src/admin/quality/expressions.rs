@@ -97,7 +97,7 @@ pub(super) fn certainly_before((date, at): (String, String), (than, than_at): (S
     doc! { "$and": [in_order, { "$or": [have_times, by_day] }] }
 }
 
-/// Nothing and null come before every other value.
+/// Returns the condition of a value that is there. Nothing and null come before every other value.
 pub(super) fn present(field: String) -> Document {
     doc! { "$gt": [field, Bson::Null] }
 }

@@ -44,7 +44,7 @@ impl Exploration<'_> {
     }
 }
 
-/// Everything that decides what can still happen.
+/// Returns everything that decides what can still happen.
 fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
     let mut text = format!("{:?}", state.noted);
     let collections = state.tables.iter().chain(&state.archive);
@@ -79,13 +79,14 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
     text
 }
 
-/// The versions of these tests differ in their time and in the end of their ordinal.
+/// Returns a version in short: those of these tests differ in their time and in the end of their ordinal.
 fn short(version: &str) -> String {
     let end = version.len().saturating_sub(8);
     [version.get(18..28), version.get(end..)].map(Option::unwrap_or_default).concat()
 }
 
-/// The state without notes and empty tables. Of versions that say the same any may stand, in each table another one.
+/// Returns the state without notes and empty tables. Of versions that say the same any may stand, in each table another
+/// one.
 pub(super) fn cleared(state: &State) -> State {
     let mut state = state.clone();
     for document in state.tables.values_mut().flat_map(BTreeMap::values_mut) {
@@ -105,13 +106,13 @@ pub(super) fn cleared(state: &State) -> State {
     state
 }
 
-/// One writer alone, from beginning to end.
+/// Runs one writer alone, from beginning to end.
 pub(super) fn run_alone(state: &mut State, batch: &WriteBatch) {
     let expectations = Expectations::default();
     run_to_the_end(state, Writer::new(batch, &expectations, 0));
 }
 
-/// One writer alone, whose rows a table refuses.
+/// Runs one writer alone, whose rows a table refuses.
 pub(super) fn run_refused(state: &mut State, batch: &WriteBatch, table: &str) {
     let expectations = Expectations::default();
     run_to_the_end(state, Writer::new(batch, &expectations, 0).refused_by(Some(table)));

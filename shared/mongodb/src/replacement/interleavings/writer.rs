@@ -47,7 +47,7 @@ impl<'b> Writer<'b> {
         writer
     }
 
-    /// The same writer, whose rows a table refuses.
+    /// Returns the same writer, whose rows a table refuses.
     pub(super) fn refused_by(self, table: Option<&'b str>) -> Self {
         Self { refuses: table, ..self }
     }
@@ -62,7 +62,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// One statement, or half of an upsert, of the first or the last of the commands under way.
+    /// Runs one statement, or half of an upsert, of the first or the last of the commands under way.
     pub(super) fn step(&mut self, state: &mut State, last_first: bool) {
         let at = if last_first { self.running.len() - 1 } else { 0 };
         let running = &mut self.running[at];

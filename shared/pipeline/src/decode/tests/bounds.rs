@@ -9,7 +9,7 @@ use super::{Owned, check_places, decode_with, gzip, patient, zstd};
 
 const LIMITS: DecoderLimits = DecoderLimits { max_resource_bytes: 100 };
 
-/// The most that the buffer ever held while `raw` passed in chunks of 64 KiB.
+/// Returns the most that the buffer ever held while `raw` passed in chunks of 64 KiB.
 fn peak_bytes(raw: &[u8], limits: DecoderLimits) -> (usize, u64) {
     let mut decoder = Decoder::new(limits);
     let mut peak = 0;

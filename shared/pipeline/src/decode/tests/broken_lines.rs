@@ -59,7 +59,7 @@ fn a_cut_anywhere_costs_one_line() {
     }
 }
 
-/// Lines of the kinds that the framer treats differently.
+/// Returns a line of the kinds that the framer treats differently.
 fn line(number: usize, kind: usize) -> String {
     let resource = patient(number);
     match kind {
@@ -75,7 +75,7 @@ fn line(number: usize, kind: usize) -> String {
     }
 }
 
-/// The resources and entries that a whole line gives.
+/// Returns the resources and entries that a whole line gives.
 fn contents(line: &str) -> Vec<String> {
     decode(line.as_bytes(), usize::MAX).iter().filter_map(content).cloned().collect()
 }

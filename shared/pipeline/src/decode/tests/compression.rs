@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::{BrokenFrame, Compression, Decoder, DecoderLimits, FramePlace};
 use super::{Owned, check_places, decode_with, gzip, patient, zstd};
 
-/// A file in which every kind of frame occurs.
+/// Returns a file in which every kind of frame occurs.
 fn mixed() -> String {
     let entries: Vec<String> =
         (0..20).map(|number| format!(r#"{{"resource":{}}}"#, patient(number))).collect();
@@ -63,7 +63,7 @@ proptest! {
     }
 }
 
-/// All frames but the last are the whole file's. The last one tells what happened, if anything is missing.
+/// Checks that all frames but the last are the whole file's. The last one tells what happened, if anything is missing.
 fn check_prefix(frames: &[(FramePlace, Owned)], whole: &[(FramePlace, Owned)]) {
     if frames == whole {
         return;

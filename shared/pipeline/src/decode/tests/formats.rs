@@ -23,7 +23,7 @@ fn is_one(raw: &[u8], reason: BrokenFrame) {
     }
 }
 
-/// Longer than the head that is looked at, and than the lines of text that are told one by one.
+/// Returns a text longer than the head that is looked at, and than the lines of text that are told one by one.
 fn many_lines(head: &str, line: &str) -> String {
     format!("{head}{}", line.repeat(500))
 }

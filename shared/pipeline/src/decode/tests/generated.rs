@@ -133,13 +133,13 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Members that an envelope may have.
+/// Returns members that an envelope may have.
 fn fields() -> impl Strategy<Value = Map<String, Value>> {
     prop::collection::btree_map(prop::sample::select(vec!["id", "type", "link", "total"]), value(), 0..3)
         .prop_map(|members| members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// A resource with its `resourceType` before or behind its other members.
+/// Returns a resource with its `resourceType` before or behind its other members.
 fn resource() -> impl Strategy<Value = Value> {
     (any::<bool>(), prop::collection::btree_map("[a-d]{1,3}", value(), 0..4)).prop_map(
         |(typed_first, members)| {

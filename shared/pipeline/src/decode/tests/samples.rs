@@ -74,7 +74,7 @@ fn inflated(raw: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// What a parser makes of the whole file; `None` where it finds it not to be JSON.
+/// Returns what a parser makes of the whole file; `None` where it finds it not to be JSON.
 fn resources(plain: &[u8]) -> Option<Vec<Value>> {
     let plain = plain.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(plain);
     let mut found = Vec::new();

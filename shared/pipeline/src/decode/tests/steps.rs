@@ -99,7 +99,7 @@ fn a_large_value_needs_a_permit_and_others_do_not() {
     }
 }
 
-/// The header of a Zstandard frame with that window, and one raw block.
+/// Returns the header of a Zstandard frame with that window, and one raw block.
 fn zstd_with_window(window: u8) -> Vec<u8> {
     let text = b"{\"a\":1}\n";
     let block = [u8::try_from(text.len() << 3 | 1).unwrap(), 0, 0];

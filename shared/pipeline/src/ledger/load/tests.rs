@@ -69,7 +69,7 @@ fn the_next_attempt_goes_on_at_the_checkpoint_of_the_same_catalog() {
 
 #[test]
 fn settled_loads_run_only_when_asked_for_again() {
-    for status in Status::ALL {
+    for &status in Status::ALL {
         let load = Load { status, lease: None, ..running(Some(checkpoint())) };
         let plain = begin(load.clone(), &attempt("two", 1));
         let again = begin(load, &Attempt { again: true, ..attempt("two", 1) });
@@ -89,6 +89,6 @@ fn settled_loads_run_only_when_asked_for_again() {
 
 #[test]
 fn words_are_read_back() {
-    assert!(Status::ALL.into_iter().all(|status| Status::from_word(status.as_str()) == Some(status)));
+    assert!(Status::ALL.iter().copied().all(|status| Status::from_word(status.as_str()) == Some(status)));
     assert_eq!(Status::from_word("stuck"), None);
 }

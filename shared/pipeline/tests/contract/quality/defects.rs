@@ -338,7 +338,7 @@ const DEFECTS: &[Defect] = &[
 /// Immunizations at midnight: more than half of those with a time.
 const MIDNIGHTS: usize = 120;
 
-/// The clinic with all defects, and what must be found.
+/// Returns the clinic with all defects, and what must be found.
 pub(super) fn with_defects(seed: u64) -> (Vec<Value>, Expected) {
     let (mut resources, mut expected) = (Clinic::new(seed).resources, Expected::new());
     let mut is_taken = vec![false; resources.len()];
@@ -388,8 +388,8 @@ fn table_of(kind: &str) -> &str {
     kind.split('+').next().unwrap_or(kind)
 }
 
-/// Returns whether a resource is of a kind: a type, and perhaps what it must have. Only patients without other resources
-/// get defects, so that these are none of the others.
+/// Returns whether a resource is of a kind: a type, and perhaps what it must have. Only patients without other
+/// resources get defects, so that these are none of the others.
 fn is_of(resource: &Value, kind: &str) -> bool {
     let is_spare = || {
         let number = resource["id"].as_str().and_then(|id| id.strip_prefix("pat")?.parse::<usize>().ok());
@@ -426,7 +426,7 @@ fn remove(resource: &mut Value, pointer: &str, name: &str) -> Option<Value> {
     removed
 }
 
-/// What must be found where lists are tables of their own.
+/// Returns what must be found where lists are tables of their own.
 pub(super) fn in_child_tables(expected: Expected) -> Expected {
     let places = expected.into_iter().map(|((check, table, column), count)| {
         let (table, column) = match (&*table, &*column) {

@@ -21,12 +21,12 @@ const DAY: i64 = 86_400_000;
 /// A load of a folder: how many days before today, and how many resources of a type, of which some were rejected.
 type Load = (&'static str, i64, &'static str, u64, u64);
 
-/// A folder with a file on every day, or on every working day.
+/// Returns a folder with a file on every day, or on every working day.
 fn rhythm(folder: &'static str, kind: &'static str, days: impl Iterator<Item = i64>) -> Vec<Load> {
     days.map(|ago| (folder, ago, kind, 1_000, 0)).collect()
 }
 
-/// Whether a day so long before today, a Wednesday, is a working day.
+/// Returns whether a day so long before today, a Wednesday, is a working day.
 fn is_working_day(ago: i64) -> bool {
     ![3, 4].contains(&ago.rem_euclid(7))
 }
@@ -55,7 +55,7 @@ async fn enter(store: &Arc<dyn Store>, loads: &[Load]) {
 async fn check(loads: &[Load], expected: &[(&str, &str, u64)]) {
     let server = Server::get().await;
     let scratch = server.scratch().await;
-    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(scratch.sink().await)];
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(scratch.store().await)];
     for store in stores {
         enter(&store, loads).await;
         let found = check_quality(&*store, TODAY, None, &|_| {}).await.unwrap().findings;

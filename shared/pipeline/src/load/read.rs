@@ -1,4 +1,4 @@
-//! A reading: the bytes of one object from where an attempt begins, to rows and rejects that are durable.
+//! The work of one attempt: the bytes of an object from where it begins, to rows and rejects that are durable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::source::{Opened, ReadFailure};
 use crate::summary::Summary;
 use crate::writes::{BatchEnd, Writes};
 
-use super::deadline::{Limit, Permit, bytes_of, take_permit};
-use super::ends::{Beginning, CheckpointNotes, End, Ended, Generation};
+use super::deadline::{Limit, Permit, acquire_permit, bytes_of};
+use super::ends::{Beginning, CheckpointNotes, Generation, ReadEnd, ReadReport};
 use super::pipeline::{Pipeline, Progress};
 
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
@@ -42,7 +42,7 @@ enum Drained {
     Stop,
 }
 
-struct Reading<'a> {
+struct ReadRun<'a> {
     object: &'a Arc<ObjectRef>,
     generation: Generation,
     created: Option<i64>,
@@ -70,22 +70,22 @@ pub(super) async fn read(
     object: &Arc<ObjectRef>,
     beginning: Beginning<'_>,
     progress: Progress<'_>,
-) -> Ended {
+) -> ReadReport {
     let limit = beginning.limit;
-    let mut reading = Reading::new(pipeline, object, beginning);
-    let work = reading.run(pipeline, progress);
+    let mut run = ReadRun::new(pipeline, object, beginning);
+    let work = run.run(pipeline, progress);
     let end = match limit.wait_for_writes_until() {
         None => work.await,
         Some(until) => match timeout_at(until.into(), work).await {
             Ok(end) => end,
-            Err(_) if reading.writes.is_running() => Ok(reading.abandon()),
-            Err(_) => Ok(End::Stalled { had_time: false }),
+            Err(_) if run.writes.is_running() => Ok(run.abandon()),
+            Err(_) => Ok(ReadEnd::Stalled { had_time: false }),
         },
     };
-    reading.ended(end)
+    run.ended(end)
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReadRun<'a> {
     fn new(pipeline: &Pipeline, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>) -> Self {
         let Beginning { limit, generation, checkpoint, is_last, notes } = beginning;
         let limits = pipeline.limits;
@@ -117,7 +117,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn run(&mut self, pipeline: &Pipeline, progress: Progress<'_>) -> Result<End, Interrupted> {
+    async fn run(&mut self, pipeline: &Pipeline, progress: Progress<'_>) -> Result<ReadEnd, Interrupted> {
         let is_early = self.limit.is_early();
         let mut read = self.decoder.summary().bytes_in;
         let mut bytes = match pipeline.storage.open(self.object, read).await {
@@ -155,7 +155,7 @@ impl<'a> Reading<'a> {
         }
         self.assembler.end();
         self.hand_on(false).await?;
-        Ok(End::Whole(self.make_durable().await?))
+        Ok(ReadEnd::Whole(self.make_durable().await?))
     }
 
     /// Makes the assembler of the object as its keeper knows it: a sender to the queue can write any time into a
@@ -191,7 +191,7 @@ impl<'a> Reading<'a> {
             if self.limit.is_reached(self.is_far()) {
                 return Ok(Drained::Stop);
             }
-            if self.take_line() {
+            if self.add_whole_line() {
                 self.hand_on(false).await?;
                 continue;
             }
@@ -199,7 +199,7 @@ impl<'a> Reading<'a> {
                 Step::NeedsBytes => return Ok(Drained::NeedsBytes),
                 Step::Pause => false,
                 Step::NeedsPermit => {
-                    if !take_permit(&mut self.permit, self.limit).await {
+                    if !acquire_permit(&mut self.permit, self.limit).await {
                         self.is_waiting = true;
                         return Ok(Drained::Stop);
                     }
@@ -208,11 +208,11 @@ impl<'a> Reading<'a> {
                 }
                 Step::Frame(frame) => {
                     let is_large = bytes_of(&frame) > LARGE_BYTES;
-                    if is_large && !take_permit(&mut self.permit, self.limit).await {
+                    if is_large && !acquire_permit(&mut self.permit, self.limit).await {
                         self.is_waiting = true;
                         return Ok(Drained::Stop);
                     }
-                    self.assembler.take(&frame);
+                    self.assembler.add_frame(&frame);
                     is_large
                 }
             };
@@ -229,11 +229,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes the next line of NDJSON if it is a frame by itself, which spares the decoder to look for its end.
-    fn take_line(&mut self) -> bool {
+    fn add_whole_line(&mut self) -> bool {
         if let Some((place, line)) = self.decoder.line_ahead().filter(|_| self.permit.is_none())
-            && self.assembler.take_line(place, line)
+            && self.assembler.add_line(place, line)
         {
-            self.decoder.take_line(place);
+            self.decoder.pass_line(place);
             return true;
         }
         false
@@ -251,7 +251,7 @@ impl<'a> Reading<'a> {
             if !self.assembler.is_waiting() {
                 return self.assembler.fault();
             }
-            self.assembler.take_waiting();
+            self.assembler.flush_waiting();
         }
     }
 
@@ -315,7 +315,7 @@ impl<'a> Reading<'a> {
         outcome
     }
 
-    async fn fail(&mut self, interrupted: Interrupted) -> Result<End, Interrupted> {
+    async fn fail(&mut self, interrupted: Interrupted) -> Result<ReadEnd, Interrupted> {
         self.writes.end().await;
         Err(interrupted)
     }
@@ -344,55 +344,56 @@ impl<'a> Reading<'a> {
     }
 
     /// Stops at a place from which the next attempt can go on.
-    async fn stop(&mut self, is_early: bool) -> Result<End, Interrupted> {
+    async fn stop(&mut self, is_early: bool) -> Result<ReadEnd, Interrupted> {
         if self.limit.is_lost() {
             self.writes.wait_for_all().await?;
             return Err(Interrupted::Busy);
         }
         if self.is_further() {
             let summary = self.make_durable().await?;
-            return Ok(End::Stopped(self.checkpoint_of(summary)));
+            return Ok(ReadEnd::Stopped(self.checkpoint_of(summary)));
         }
         let had_time = is_early && !self.is_waiting && !self.limit.is_cancelled();
         if had_time && self.is_last {
             return self.cut(BrokenFrame::TooSlow).await;
         }
-        Ok(End::Stalled { had_time })
+        Ok(ReadEnd::Stalled { had_time })
     }
 
     /// Ends the load early. What was read is kept; one reject says why the rest is missing.
-    async fn cut(&mut self, reason: BrokenFrame) -> Result<End, Interrupted> {
+    async fn cut(&mut self, reason: BrokenFrame) -> Result<ReadEnd, Interrupted> {
         let (mut offset, mut ordinal) = self.assembler.next_record();
         if let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.ordinal > ordinal) {
             (offset, ordinal) = (checkpoint.offset, checkpoint.ordinal);
         }
         let place = FramePlace { ordinal, offset, length: 0, line: self.decoder.line() };
-        self.assembler.take(&Frame::Broken { place, reason });
+        self.assembler.add_frame(&Frame::Broken { place, reason });
         self.assembler.end();
         self.hand_on(false).await?;
-        Ok(End::Cut(self.make_durable().await?, reason))
+        Ok(ReadEnd::Cut(self.make_durable().await?, reason))
     }
 
     /// Ends the load of an object that is gone. What an earlier attempt has written is kept.
-    fn gone(&mut self) -> End {
+    fn gone(&mut self) -> ReadEnd {
         let checkpoint = self.checkpoint.take();
-        checkpoint.map_or(End::Gone, |checkpoint| End::Cut(checkpoint.summary, BrokenFrame::ObjectGone))
+        checkpoint
+            .map_or(ReadEnd::Gone, |checkpoint| ReadEnd::Cut(checkpoint.summary, BrokenFrame::ObjectGone))
     }
 
-    fn abandon(&mut self) -> End {
+    fn abandon(&mut self) -> ReadEnd {
         let decoded = self.decoder.summary();
-        End::Abandoned(self.writes.take_checkpoint().map(|mut checkpoint| {
+        ReadEnd::Abandoned(self.writes.take_checkpoint().map(|mut checkpoint| {
             checkpoint.summary.bytes = decoded.bytes_in;
             checkpoint.summary.inflated_bytes = decoded.bytes_out;
             checkpoint
         }))
     }
 
-    fn ended(self, end: Result<End, Interrupted>) -> Ended {
+    fn ended(self, end: Result<ReadEnd, Interrupted>) -> ReadReport {
         let Self { mut assembler, writes, part, created, .. } = self;
         let (columns, has_manifest) = (assembler.take_dictionary(), assembler.has_manifest());
         assembler.rest();
-        Ended { end, columns, part, has_written: writes.has_sent(), has_manifest, created }
+        ReadReport { end, columns, part, has_written: writes.has_sent(), has_manifest, created }
     }
 }
 

@@ -42,17 +42,17 @@ where
     lines.with_current_span(false).with_span_list(false).with_writer(writer).finish()
 }
 
-/// Writes the lines.
+/// Writes the lines of the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Report {
+pub(crate) struct FunctionLog {
     names: LogNames,
     metrics: Metrics,
 }
 
 /// The line of an object: the fields that all of them have, then those of the one.
 macro_rules! object_line {
-    ($level:ident, $report:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
-        let object = $report.names.of($event);
+    ($level:ident, $log:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
+        let object = $log.names.of($event);
         tracing::$level!(
             request_id = $invocation.request_id,
             bucket = object.bucket.as_ref(),
@@ -67,13 +67,13 @@ macro_rules! object_line {
     }};
 }
 
-impl Report {
-    /// Makes a report; with the name of a stack it writes metrics too.
+impl FunctionLog {
+    /// Returns the log; with the name of a stack it writes metrics too.
     pub(crate) const fn new(names: LogNames, stack: Option<String>) -> Self {
         Self { names, metrics: Metrics { stack } }
     }
 
-    /// An object was brought to its end, whichever it was.
+    /// Logs that an object was brought to its end, whichever it was.
     pub(crate) fn loaded(&self, invocation: &Invocation, event: &Event, loaded: &Loaded, took: Duration) {
         let summary = &loaded.summary;
         let counts = |counts: &BTreeMap<String, u64>| {
@@ -114,7 +114,7 @@ impl Report {
         }
     }
 
-    /// Columns were new to the dictionary. Their names stand in `_columns`, beside the load that filled them first.
+    /// Logs that columns were new to the dictionary. `_columns` has their names, and the load that filled them first.
     fn drift(&self, invocation: &Invocation, event: &Event, loaded: &Loaded) {
         let drift = &loaded.summary.drift;
         macro_rules! line {
@@ -139,7 +139,7 @@ impl Report {
         }
     }
 
-    /// An object could not be brought to its end; it comes again.
+    /// Logs that an object could not be brought to its end; it comes again.
     pub(crate) fn interrupted(
         &self,
         invocation: &Invocation,
@@ -163,7 +163,7 @@ impl Report {
         }
     }
 
-    /// The bucket was compared with the ledger.
+    /// Logs that the bucket was compared with the ledger.
     pub(crate) fn audited(&self, invocation: &Invocation, sums: &VerdictCounts) {
         let mut words: Vec<String> =
             sums.iter().map(|(verdict, count)| format!("{}={count}", verdict.as_str())).collect();
@@ -178,28 +178,28 @@ impl Report {
         }
     }
 
-    /// An object goes on in another invocation.
+    /// Logs that an object goes on in another invocation.
     pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "continued", "object continued");
     }
 
-    /// An object is begun in another invocation, where a neighbour that kills this one cannot reach it.
+    /// Logs that an object is begun in another invocation, because a neighbour may kill this one.
     pub(crate) fn passed_on(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "passed on", "object passed on");
     }
 
-    /// A large object is loaded by the worker.
+    /// Logs that a large object is loaded by the worker.
     pub(crate) fn handed_over(&self, invocation: &Invocation, event: &Event) {
         object_line!(info, self, invocation, event, status = "handed over", "object handed over");
     }
 
-    /// An object is outside the watched bucket, prefix or suffix.
+    /// Logs that an object is outside the watched bucket, prefix or suffix.
     pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
         object_line!(warn, self, invocation, event, status = "not watched", "object not watched");
     }
 }
 
-/// An audit did not come to its end; it is tried again.
+/// Logs that an audit did not come to its end; it is tried again.
 pub(crate) fn audit_interrupted(invocation: &Invocation, by: &Interrupted) {
     tracing::error!(request_id = invocation.request_id, error = %by, "audit interrupted");
 }
@@ -211,7 +211,7 @@ fn missing_of(sums: &VerdictCounts) -> u64 {
     missing.iter().filter_map(|verdict| sums.get(verdict)).copied().fold(0, u64::saturating_add)
 }
 
-/// Something was announced that needs no load.
+/// Logs that something was announced that needs no load.
 pub(crate) fn ignored(invocation: &Invocation, ignored: Ignored) {
     if ignored.total() > 0 {
         tracing::info!(
@@ -225,7 +225,7 @@ pub(crate) fn ignored(invocation: &Invocation, ignored: Ignored) {
     }
 }
 
-/// A message is to come again. What interrupted an object stands in that object's line already.
+/// Logs that a message is to come again. The object's own line says what interrupted it.
 pub(crate) fn failed_message(invocation: &Invocation, failure: &Failure) {
     match failure {
         Failure::Invalid(_) | Failure::Panicked => {
