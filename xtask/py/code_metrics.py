@@ -1,11 +1,12 @@
 """Figures of the code and the docs, for each revision a column: what `cargo xtask metrics` prints.
 
-    code_metrics.py [--at REVISION]... [--names] [--circles] [--functions] [--check]
+    code_metrics.py [--at REVISION]... [--names] [--circles] [--functions] [--docs] [--check]
 
 Without `--at` it measures the tracked files as they are. `--names` lists the type names that stand more than once,
-`--circles` the files that import each other within a crate, and `--functions` those above 40 lines or 4 arguments.
+`--circles` the files that import each other within a crate, `--functions` those above 40 lines or 4 arguments, and
+`--docs` the functions whose doc comment does not begin with a verb in the third person ("Returns", "Writes").
 `--check` prints what breaks the rules and nothing else, and fails if anything does: a name that stands twice, a circle, a
-function above 60 lines or 4 arguments.
+function above 60 lines or 4 arguments, and outside tests the comment of a function that does not begin with a verb.
 
 Tests are everything under tests/, benches/, examples/ and fuzz/, files named tests.rs, and modules behind
 `#[cfg(test)]`; a file with such a module counts as both. A function's length is that of the lines from `fn` to its closing brace. A re-export is no import.
@@ -137,6 +138,7 @@ class File:
             1 for line, comment in zip(lines, comments.split("\n")) if comment.strip() and not line.strip()
         )
         self.functions = list(functions(path, code))
+        self.unclear_docs = list(unclear_docs(path, code, comments))
         self.types = list(types(path, code))
 
 
@@ -155,6 +157,30 @@ def functions(path, code):
         if body is not None:
             length = code.count("\n", match.start(), closing(code, body)) + 1
             yield f"{path}:{code.count(chr(10), 0, match.start()) + 1} {match[1]}", length, len(arguments)
+
+
+VERB = re.compile(r"[A-Z][a-z]+s")
+# Words at the beginning of a comment that look like verbs.
+NO_VERBS = frozenset("Bytes Cells Codes Columns Files Keys Lines Members Objects Resources Rows This".split())
+
+
+def unclear_docs(path, code, comments):
+    """Yields each function whose doc comment does not begin with a verb in the third person, with its first line.
+
+    The name of a test is a sentence, and so is its comment.
+    """
+    lines, docs = code.split("\n"), comments.split("\n")
+    for match in re.finditer(r"\bfn\s+(\w+)", code):
+        number = at = code.count("\n", 0, match.start())
+        at -= 1
+        while at >= 0 and lines[at].strip() and lines[at].strip()[-1] in "],":
+            at -= 1
+        first, is_test = None, any("test]" in line for line in lines[max(at, 0):number]) or match[1].count("_") > 3
+        while at >= 0 and docs[at].strip().startswith("///") and not lines[at].strip():
+            first, at = docs[at].strip()[3:].strip(), at - 1
+        word = re.match(r"[\w-]*", first or "")[0]
+        if first is not None and not is_test and (not VERB.fullmatch(word) or word in NO_VERBS):
+            yield f"{path}:{number + 1} {match[1]}", first
 
 
 def end_of_generics(code, at):
@@ -336,9 +362,10 @@ def measure(files):
             tests.append(File(path, code, comments))
             continue
         spans, _ = split_tests(code)
-        kept, kept_comments, cut, cut_comments = code, comments, "", ""
+        kept, kept_comments, cut, cut_comments = code, comments, blank(code), blank(comments)
         for start, end in spans:
-            cut, cut_comments = cut + code[start:end] + "\n", cut_comments + comments[start:end] + "\n"
+            cut = cut[:start] + code[start:end] + cut[end:]
+            cut_comments = cut_comments[:start] + comments[start:end] + cut_comments[end:]
             kept = kept[:start] + blank(kept[start:end]) + kept[end:]
             kept_comments = kept_comments[:start] + blank(kept_comments[start:end]) + kept_comments[end:]
         source.append(File(path, kept, kept_comments))
@@ -391,6 +418,9 @@ def figures(source, tests, circles, pages, words):
         "types / of them with a name that stands more than once": f"{count} / {sum(map(len, shared.values()))}",
         "names of types that stand more than once": str(len(shared)),
         "comment lines / code lines": f"{comments} / {code} = {comments / code:.2f}",
+        "doc comments of functions that do not begin with a verb": str(
+            sum(len(file.unclear_docs) for file in source + tests)
+        ),
         "circles of imports / files in them": f"{len(circles)} / {sum(map(len, circles))}",
         "docs without CHANGELOG: pages / words / with code blocks": f"{pages} / {words[0]} / {words[1]}",
     }
@@ -406,12 +436,14 @@ def broken_rules(source, circles):
     for place, length, count in (function for file in source for function in file.functions):
         if length > LONG_FUNCTIONS[1] or count > MANY_ARGUMENTS:
             yield f"{place}: {length} lines, {count} arguments"
+    for place, first in (function for file in source for function in file.unclear_docs):
+        yield f"{place}: the comment does not begin with a verb: {first}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--at", action="append", metavar="REVISION", help="measure this revision; may be repeated")
-    for option in ("names", "circles", "functions"):
+    for option in ("names", "circles", "functions", "docs"):
         parser.add_argument(f"--{option}", action="store_true", help=f"list the {option}")
     parser.add_argument("--check", action="store_true", help="list what breaks the rules, and fail if anything does")
     options = parser.parse_args()
@@ -428,7 +460,7 @@ def main():
     print(" " * first, *(title.rjust(width) for title, width in zip(titles, widths)), sep="  ")
     for name in columns[0]:
         print(name.ljust(first), *(column[name].rjust(width) for column, width in zip(columns, widths)), sep="  ")
-    for title, (source, _, circles, _, _) in zip(titles, measured):
+    for title, (source, tests, circles, _, _) in zip(titles, measured):
         if options.names:
             print(f"\nNames of types that stand more than once ({title}):")
             for name, paths in shared_names(source).items():
@@ -436,6 +468,9 @@ def main():
         if options.circles:
             print(f"\nFiles that import each other ({title}):")
             print(*(f"  {' <-> '.join(circle)}" for circle in circles), sep="\n")
+        if options.docs:
+            print(f"\nDoc comments of functions that do not begin with a verb ({title}):")
+            print(*(f"  {place}: {first}" for file in source + tests for place, first in file.unclear_docs), sep="\n")
         if options.functions:
             print(f"\nFunctions above {LONG_FUNCTIONS[0]} lines or {MANY_ARGUMENTS} arguments ({title}):")
             for place, length, count in (function for file in source for function in file.functions):
