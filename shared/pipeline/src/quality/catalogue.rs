@@ -236,8 +236,8 @@ mod tests {
         let page = std::fs::read_to_string(page).unwrap();
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         let row = |check: &QualityCheck| {
-            let CheckDescription { code, title, meaning, remedy } = check.description();
-            format!("| `{code}`: {title} | {meaning} | {remedy} |")
+            let CheckDescription { code, title, meaning, .. } = check.description();
+            format!("| `{code}`: {title} | {meaning} |")
         };
         assert_eq!(rows, QualityCheck::ALL.iter().map(row).collect::<Vec<_>>());
     }
