@@ -33,6 +33,12 @@ pub enum Bench {
         #[arg(long, default_value_t = 2_000_000)]
         rows: u64,
     },
+    /// `flatfire quality` and `flatfire report` on ten tables with seeded defects.
+    Quality {
+        /// How many rows.
+        #[arg(long, default_value_t = 2_000_000)]
+        rows: u64,
+    },
 }
 
 /// Builds what is measured, makes the data, checks the answers and prints the figures.
@@ -44,6 +50,7 @@ pub fn run(settings: &ChoreSettings, bench: Bench) -> Result<()> {
         Bench::Rows { repetitions } => rows(settings, repetitions),
         Bench::Loads { rows } => on_database(settings, "bench_loads.py", rows),
         Bench::Indexes { rows } => on_database(settings, "bench_indexes.py", rows),
+        Bench::Quality { rows } => on_database(settings, "bench_quality.py", rows),
     }
 }
 

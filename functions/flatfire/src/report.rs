@@ -47,7 +47,7 @@ pub(crate) struct ReportArguments {
     #[arg(long)]
     file_names: bool,
     /// Check the data for so many seconds at most, small tables first; 0: as long as it takes
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     check_seconds: u64,
     /// Print everything that the page shows as one JSON object instead
     #[arg(long)]

@@ -89,7 +89,8 @@ pub async fn check_quality(
     Ok(QualityAnswer { findings, unfinished: unfinished.map(|(step, _)| step.table().to_owned()).collect() })
 }
 
-/// Sorts steps by the size of their tables, so that one large table does not keep small ones waiting.
+/// Sorts steps by the size of their tables, so that one large table does not keep small ones waiting. Of a table the longest
+/// steps come first: at the end others run beside them.
 async fn by_size<'t>(
     store: &dyn Store,
     mut steps: Vec<QualityStep<'t>>,
@@ -100,7 +101,7 @@ async fn by_size<'t>(
             sizes.insert(step.table().to_owned(), store.estimate_rows(step.table()).await?);
         }
     }
-    steps.sort_by_key(|step| (sizes.get(step.table()).copied(), step.reads_every_text()));
+    steps.sort_by_key(|step| (sizes.get(step.table()).copied(), !step.reads_every_text()));
     Ok(steps)
 }
 

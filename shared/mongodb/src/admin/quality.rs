@@ -2,16 +2,17 @@
 //! without a row.
 
 mod expressions;
-
-use std::collections::{BTreeMap, BTreeSet};
+mod parts;
+mod rare_texts;
+mod keys;
 
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
 use mongodb::error::{Error, ErrorKind};
 use pipeline::store::overview::{Folder, LoadPeriod};
 use pipeline::store::quality::{
-    FolderDay, GroupQuestion, LoadDays, MOMENT_SUFFIX, ReferenceKeyColumn, RepetitionQuestion, RowCondition,
-    RowGroup, Share, SubjectOrder, SubjectQuestion,
+    FolderDay, GroupQuestion, LoadDays, MOMENT_SUFFIX, RepetitionQuestion, RowCondition, RowGroup, Share,
+    SubjectOrder, SubjectQuestion,
 };
 
 use crate::collections::LOADS;
@@ -19,10 +20,13 @@ use crate::collections::LOADS;
 use super::databases::{Databases, text};
 use super::failure::DriverFailure;
 use super::overview::period_filter;
-use expressions::{Scope, certainly_before, expression, present, rare_text_filter};
+use expressions::{Scope, certainly_before, expression, present};
+pub(super) use keys::count_dangling;
+use parts::ConditionParts;
+use rare_texts::RareTexts;
 
 /// A pass over a table evaluates so many conditions: a stage has a bounded size.
-const CONDITIONS_IN_A_PASS: usize = 80;
+const CONDITIONS_IN_A_PASS: usize = 200;
 
 /// Subjects whose rows are looked at in one query.
 const SUBJECTS_IN_A_QUERY: usize = 2_000;
@@ -34,26 +38,41 @@ pub(super) async fn count_matches(
     table: &str,
     conditions: &[RowCondition],
 ) -> Result<Vec<u64>, DriverFailure> {
-    let mut counts = vec![0; conditions.len()];
-    let (rare, others): (Vec<usize>, Vec<usize>) = (0..conditions.len()).partition(|&index| {
-        conditions.get(index).is_some_and(|condition| !rare_text_filter(&[condition]).is_empty())
+    let mut counts = Vec::new();
+    for pass in conditions.chunks(CONDITIONS_IN_A_PASS) {
+        counts.extend(count_in_a_pass(databases, table, pass).await?);
+    }
+    Ok(counts)
+}
+
+/// Counts the rows that fulfil each of some conditions. Few patterns are met, and each row is looked at once for all
+/// conditions.
+async fn count_in_a_pass(
+    databases: &Databases,
+    table: &str,
+    conditions: &[RowCondition],
+) -> Result<Vec<u64>, Error> {
+    let (rare, others): (Vec<&RowCondition>, Vec<&RowCondition>) =
+        conditions.iter().partition(|condition| RareTexts::of(&[condition]).is_some());
+    let (rare_parts, parts) = (ConditionParts::of(&rare), ConditionParts::of(&others));
+    let of_rare = RareTexts::of(&rare).map(|texts| {
+        doc! { "$cond": [texts.may_stand(), rare_parts.pattern(Scope::ROW), Bson::Null] }.into()
     });
-    let passes = rare.chunks(CONDITIONS_IN_A_PASS).chain(others.chunks(CONDITIONS_IN_A_PASS));
-    for pass in passes {
-        let asked: Vec<&RowCondition> = pass.iter().filter_map(|&index| conditions.get(index)).collect();
-        let filter = rare_text_filter(&asked);
-        // Few patterns are met, and each row is looked at once for all conditions.
-        let pattern: Vec<Document> =
-            asked.iter().map(|condition| expression(condition, Scope::ROW)).collect();
-        let group = doc! { "$group": { "_id": pattern, "rows": { "$sum": 1_i64 } } };
-        for found in answer(databases, table, vec![doc! { "$match": filter }, group]).await? {
-            let rows = count(&found, "rows");
-            let held = found.get_array("_id").map(Vec::as_slice).unwrap_or_default();
-            for (index, _) in pass.iter().zip(held).filter(|(_, held)| **held == Bson::Boolean(true)) {
-                if let Some(sum) = counts.get_mut(*index) {
-                    *sum += rows;
-                }
-            }
+    let pattern: Vec<Bson> = of_rare.into_iter().chain(parts.pattern(Scope::ROW)).collect();
+    let stages = [doc! { "$group": { "_id": pattern, "rows": { "$sum": 1_i64 } } }];
+    let mut counts = vec![0; conditions.len()];
+    let mut found = databases.own(table).aggregate(stages).allow_disk_use(true).await?;
+    while let Some(found) = found.try_next().await? {
+        let (rows, pattern) = (count(&found, "rows"), found.get_array("_id").map_or(&[][..], Vec::as_slice));
+        let (of_rare, of_others) =
+            pattern.split_at_checked(usize::from(!rare.is_empty())).unwrap_or_default();
+        let of_rare = of_rare.first().and_then(Bson::as_array).map_or(&[][..], Vec::as_slice);
+        for (sum, condition) in counts.iter_mut().zip(conditions) {
+            let holds = match RareTexts::of(&[condition]) {
+                Some(_) => rare_parts.holds(condition, of_rare),
+                None => parts.holds(condition, of_others),
+            };
+            *sum += if holds { rows } else { 0 };
         }
     }
     Ok(counts)
@@ -65,13 +84,12 @@ pub(super) async fn group_rows(
     question: &GroupQuestion,
 ) -> Result<Vec<RowGroup>, DriverFailure> {
     let number = format!("${}", question.power_of);
-    let is_above_zero = RowCondition::Above(question.power_of.clone(), 0);
+    let mut is_above_zero = Document::new();
+    is_above_zero.insert(&question.power_of, doc! { "$gt": 0 });
     let mut key: Vec<Bson> = question.columns.iter().map(|column| Bson::from(format!("${column}"))).collect();
     key.push(doc! { "$toInt": { "$floor": { "$log10": { "$toDouble": number } } } }.into());
-    let stages = vec![
-        doc! { "$match": { "$expr": expression(&is_above_zero, Scope::ROW) } },
-        doc! { "$group": { "_id": key, "rows": { "$sum": 1_i64 } } },
-    ];
+    let stages =
+        vec![doc! { "$match": is_above_zero }, doc! { "$group": { "_id": key, "rows": { "$sum": 1_i64 } } }];
     let group = |found: &Document| {
         let mut key: Vec<Option<&Bson>> = found.get_array("_id").ok()?.iter().map(Some).collect();
         let power = key.pop()??.as_i32()?;
@@ -89,20 +107,21 @@ pub(super) async fn count_repeated(
     table: &str,
     question: &RepetitionQuestion,
 ) -> Result<Share, DriverFailure> {
-    let mut conditions: Vec<Document> =
-        question.columns.iter().map(|column| present(Scope::ROW.field(column))).collect();
-    conditions.push(expression(&question.condition, Scope::ROW));
-    let mut key: Vec<Bson> = question.columns.iter().map(|column| Bson::from(format!("${column}"))).collect();
-    if let Some(number) = &question.number {
-        conditions.push(present(Scope::ROW.field(number)));
-        key.push(doc! { "$toString": format!("${number}") }.into());
-    }
-    let stages = vec![doc! { "$match": { "$expr": { "$and": conditions } } }];
+    let mut values: Vec<Bson> =
+        question.columns.iter().map(|column| Bson::from(format!("${column}"))).collect();
+    values.extend(question.number.iter().map(|number| doc! { "$toString": format!("${number}") }.into()));
+    let condition = expression(&question.condition, Scope::ROW);
+    let of_complete = |key: Document| {
+        doc! { "$let": { "vars": { "values": &values }, "in": {
+            "$cond": [{ "$and": [{ "$not": [{ "$in": [Bson::Null, "$$values"] }] }, &condition] }, key, Bson::Null],
+        } } }
+    };
     // Hashes of 64 bits need a part of the memory. Servers that have none group by the values.
-    let hash = doc! { "$toHashedIndexKey": &key }.into();
-    match repeated(databases, table, stages.clone(), hash).await {
+    let hash = of_complete(doc! { "$toHashedIndexKey": "$$values" });
+    match repeated(databases, table, Vec::new(), hash.into()).await {
         Err(error) if is_unknown_operator(&error) => {
-            Ok(repeated(databases, table, stages, key.into()).await?)
+            let whole = of_complete(doc! { "$concatArrays": ["$$values"] });
+            Ok(repeated(databases, table, Vec::new(), whole.into()).await?)
         }
         answer => Ok(answer?),
     }
@@ -130,7 +149,7 @@ pub(super) async fn count_shared(
     Ok(repeated(databases, table, stages, "$value".into()).await?)
 }
 
-/// Counts what stands more than once.
+/// Counts what stands more than once. Null is nothing.
 async fn repeated(
     databases: &Databases,
     table: &str,
@@ -139,94 +158,12 @@ async fn repeated(
 ) -> Result<Share, Error> {
     let more_than_one = doc! { "$cond": [{ "$gt": ["$rows", 1] }, "$rows", 0] };
     stages.push(doc! { "$group": { "_id": key, "rows": { "$sum": 1_i64 } } });
+    stages.push(doc! { "$match": { "_id": { "$ne": Bson::Null } } });
     stages.push(doc! { "$group": {
         "_id": Bson::Null, "count": { "$sum": more_than_one }, "of": { "$sum": "$rows" },
     } });
     let found = answer(databases, table, stages).await?;
     Ok(found.first().map(share).unwrap_or_default())
-}
-
-pub(super) async fn count_dangling(
-    databases: &Databases,
-    table: &str,
-    column: &ReferenceKeyColumn,
-) -> Result<BTreeMap<String, Share>, DriverFailure> {
-    let mut shares = BTreeMap::new();
-    for kind in types_of_keys(databases, table, column).await? {
-        let mut stages = keys(column);
-        stages.push(doc! { "$match": { "key": { "$gte": format!("{kind}/"), "$lt": format!("{kind}0") } } });
-        stages.push(doc! { "$match": { "key": { "$not": { "$regex": "#" } } } });
-        stages.push(doc! { "$group": { "_id": "$key", "rows": { "$sum": 1_i64 } } });
-        // A key that stands in both parts has a row.
-        stages.push(doc! { "$unionWith": { "coll": &kind, "pipeline": [{ "$project": { "_id": 1 } }] } });
-        stages.push(doc! { "$group": {
-            "_id": "$_id", "rows": { "$sum": "$rows" }, "parts": { "$sum": 1_i64 },
-        } });
-        let dangling = doc! { "$cond": [{ "$eq": ["$parts", 1_i64] }, "$rows", 0] };
-        stages.push(doc! { "$group": {
-            "_id": Bson::Null, "count": { "$sum": dangling }, "of": { "$sum": "$rows" },
-        } });
-        if let Some(found) = answer(databases, table, stages).await?.first() {
-            shares.insert(kind, share(found));
-        }
-    }
-    shares.retain(|_, share: &mut Share| share.of > 0);
-    Ok(shares)
-}
-
-/// Returns the types that the keys of a column begin with.
-async fn types_of_keys(
-    databases: &Databases,
-    table: &str,
-    column: &ReferenceKeyColumn,
-) -> Result<BTreeSet<String>, DriverFailure> {
-    let path = &*column.0;
-    if !path.contains('.') && !path.ends_with("keys") {
-        return types_in_order(databases, table, path).await;
-    }
-    let mut stages = keys(column);
-    let kind = doc! { "$arrayElemAt": [{ "$split": ["$key", "/"] }, 0] };
-    stages.push(doc! { "$group": { "_id": kind } });
-    let found = answer(databases, table, stages).await?;
-    Ok(found.iter().filter_map(|kind| text(kind, "_id")).collect())
-}
-
-/// Returns the types of the keys in a column by jumping from one to the next: where the column has an index, no row is
-/// read.
-async fn types_in_order(
-    databases: &Databases,
-    table: &str,
-    column: &str,
-) -> Result<BTreeSet<String>, DriverFailure> {
-    let (mut types, mut behind) = (BTreeSet::new(), String::new());
-    loop {
-        let (mut filter, mut only, mut order) = (Document::new(), doc! { "_id": 0 }, Document::new());
-        filter.insert(column, doc! { "$gt": &behind });
-        only.insert(column, 1);
-        order.insert(column, 1);
-        let next = databases.own(table).find_one(filter).projection(only).sort(order).await?;
-        let Some(key) = next.and_then(|row| text(&row, column)) else { return Ok(types) };
-        match key.split_once('/') {
-            // `0` follows `/`.
-            Some((kind, _)) => {
-                behind = format!("{kind}0");
-                types.insert(kind.to_owned());
-            }
-            None => behind = key,
-        }
-    }
-}
-
-/// Returns the stages that bring each key of a column in a document of its own.
-fn keys(column: &ReferenceKeyColumn) -> Vec<Document> {
-    let path = &*column.0;
-    let mut stages = vec![doc! { "$project": { "_id": 0, path: 1 } }];
-    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
-    // A value that is not a list is left as it is.
-    stages.extend(ends.filter_map(|end| path.get(..end)).map(|list| doc! { "$unwind": format!("${list}") }));
-    stages.push(doc! { "$project": { "key": format!("${path}") } });
-    stages.push(doc! { "$match": { "key": { "$type": "string" } } });
-    stages
 }
 
 pub(super) async fn count_beside_subject(
@@ -294,30 +231,29 @@ async fn suspicious_subjects(
     table: &str,
     question: &SubjectQuestion,
 ) -> Result<Vec<String>, DriverFailure> {
-    let mut has_key = Document::new();
-    has_key.insert(&question.key, doc! { "$gt": "" });
     let mut group = doc! { "_id": format!("${}", question.key) };
+    let (mut dates, mut joined) = (doc! { "_id": 1 }, doc! { "_id": "$_id" });
     let mut suspicions = Vec::new();
     for (index, comparison) in question.comparisons.iter().enumerate() {
-        let (name, at) = (format!("at{index}"), of_row(&comparison.date).1);
-        let subject = format!("$subject.{}{MOMENT_SUFFIX}", comparison.subject_date);
-        let bound = format!("${name}");
+        let (name, other) = (format!("at{index}"), format!("subject{index}"));
+        let (bound, subject) = (format!("${name}"), format!("${other}"));
         let (operator, suspicion) = match comparison.order {
             SubjectOrder::Before => ("$min", doc! { "$lt": [&bound, &subject] }),
             SubjectOrder::AfterBy(_) => ("$max", doc! { "$gt": [&bound, &subject] }),
         };
-        let mut extreme = Document::new();
-        extreme.insert(operator, at);
-        group.insert(name, extreme);
+        let extreme = Document::from_iter([(operator.to_owned(), of_row(&comparison.date).1.into())]);
+        group.insert(&name, extreme);
+        dates.insert(&other, format!("${}{MOMENT_SUFFIX}", comparison.subject_date));
+        joined.insert(&name, doc! { "$max": &bound });
+        joined.insert(&other, doc! { "$max": &subject });
         suspicions.push(doc! { "$and": [present(bound), present(subject), suspicion] });
     }
+    // Grouping the subjects with the rows takes less than looking each of them up.
     let stages = vec![
-        doc! { "$match": has_key },
         doc! { "$group": group },
-        doc! { "$lookup": {
-            "from": question.subjects, "localField": "_id", "foreignField": "_id", "as": "subject",
-        } },
-        doc! { "$unwind": "$subject" },
+        doc! { "$match": { "_id": { "$gt": "" } } },
+        doc! { "$unionWith": { "coll": question.subjects, "pipeline": [{ "$project": dates }] } },
+        doc! { "$group": joined },
         doc! { "$match": { "$expr": { "$or": suspicions } } },
         doc! { "$project": { "_id": 1 } },
     ];

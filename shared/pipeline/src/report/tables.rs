@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use crate::store::report::ReportStore;
@@ -13,6 +14,8 @@ use super::request::ReportProgress;
 pub const WHOLE_TABLE_ROWS: u64 = 250_000;
 /// Of larger tables so many rows are looked at. A database finds less than a twentieth of a table without reading it.
 pub const SAMPLED_ROWS: u64 = 10_000;
+/// So many tables are counted at the same time.
+const TABLES_AT_ONCE: usize = 2;
 /// So many columns of a table are counted.
 pub const MAX_REPORTED_COLUMNS: usize = 400;
 
@@ -68,13 +71,13 @@ pub(super) async fn read(
     for entry in store.columns().await? {
         tables.entry(entry.table.clone()).or_default().push(entry);
     }
-    let count = tables.len();
-    let mut counted = Vec::new();
-    for (index, (table, entries)) in tables.into_iter().enumerate() {
-        progress(&table, index, count);
-        let mut fill = TableFill::new(table, entries);
-        fill.count(store).await?;
+    let (count, mut counted) = (tables.len(), Vec::new());
+    let fills = tables.into_iter().map(|(table, entries)| TableFill::new(table, entries));
+    let mut running = futures::stream::iter(fills.map(|fill| fill.count(store))).buffered(TABLES_AT_ONCE);
+    while let Some(fill) = running.try_next().await? {
         counted.push(fill);
+        let table = counted.last().map_or("", |fill| &fill.table);
+        progress(table, counted.len(), count);
     }
     Ok(counted)
 }
@@ -96,7 +99,7 @@ impl TableFill {
         fill
     }
 
-    async fn count(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+    async fn count(mut self, store: &dyn Store) -> Result<Self, StoreError> {
         self.rows = store.estimate_rows(&self.table).await?;
         self.is_sample = self.rows > WHOLE_TABLE_ROWS;
         let columns: Vec<String> = self.columns.iter().map(|column| column.column.clone()).collect();
@@ -106,7 +109,7 @@ impl TableFill {
         for (column, filled) in self.columns.iter_mut().zip(counts.filled) {
             column.filled = filled;
         }
-        Ok(())
+        Ok(self)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod clinic;
 mod defects;
+mod disorder;
 mod feeds;
 mod releases;
 
@@ -26,6 +27,7 @@ use serde_json::Value;
 use crate::database::Server;
 use clinic::{Clinic, TODAY};
 use defects::{Expected, in_child_tables, with_canaries, with_defects};
+use disorder::in_disorder;
 
 /// Loads resources as a file, with its entry in the ledger.
 async fn load<S: Store + 'static>(store: &Arc<S>, resources: &[Value], settings: Settings) {
@@ -145,6 +147,19 @@ async fn findings_quote_nothing() {
     assert!(found.len() > 20, "{found:?}");
     let told = format!("{found:?}").to_lowercase();
     assert!(!told.contains("canary"), "{told}");
+}
+
+/// Compares what the server's pipelines find with what the store in memory finds by looking at one row after the other.
+/// Texts and elements are changed at random, so that nobody knows what must be found.
+#[tokio::test]
+async fn disorder_is_judged_alike_by_both_stores() {
+    for (seed, settings) in (11..).zip(layouts()) {
+        let found = find_in_both(&in_disorder(seed), &settings).await;
+        let met: BTreeSet<&str> = found.iter().map(|finding| finding.check).collect();
+        for check in ["blank-text", "replacement-character", "wrong-encoding", "system-without-code"] {
+            assert!(met.contains(check), "seed {seed}: {met:?}");
+        }
+    }
 }
 
 /// Codes of well-known systems may be told, if many rows have them.

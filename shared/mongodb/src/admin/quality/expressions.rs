@@ -1,6 +1,6 @@
-//! Conditions as expressions of an aggregation, and as filters that need not look at most rows.
+//! Conditions as expressions of an aggregation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bson::{Bson, DateTime, Document, doc};
 use pipeline::store::quality::{DATE_LENGTH, MOMENT_SUFFIX, RowCondition, TextTest};
@@ -25,11 +25,13 @@ impl Scope {
         }
     }
 
-    fn variable(self) -> String {
+    /// Returns the name of the variable that a record of a list has.
+    pub(super) fn variable(self) -> String {
         format!("item{}", self.depth)
     }
 
-    const fn inside(self) -> Self {
+    /// Returns where the columns of records stand, of a list in this place.
+    pub(super) const fn inside(self) -> Self {
         Self { depth: self.depth + 1 }
     }
 
@@ -157,41 +159,4 @@ fn one_of(parts: &[&str]) -> String {
     }
     let all = ends.iter().map(|(begin, ends)| format!("{}[{ends}]", literal(begin)));
     all.collect::<Vec<_>>().join("|")
-}
-
-/// Returns the filter of the rows for which one of the conditions may hold, if all of them are tests of texts that most
-/// rows do not pass: the server then evaluates no expression for the others. Otherwise it lets every row pass.
-pub(super) fn rare_text_filter(conditions: &[&RowCondition]) -> Document {
-    let mut patterns = BTreeMap::new();
-    if !conditions.iter().all(|condition| add_rare_texts(condition, "", &mut patterns)) {
-        return doc! {};
-    }
-    let filters = patterns.into_iter().map(|(path, patterns)| {
-        let mut filter = Document::new();
-        filter.insert(path, doc! { "$regex": patterns.into_iter().collect::<Vec<_>>().join("|") });
-        filter
-    });
-    doc! { "$or": filters.collect::<Vec<_>>() }
-}
-
-/// Adds the patterns of a condition by path. Returns `false` if it asks for anything else.
-fn add_rare_texts(
-    condition: &RowCondition,
-    path: &str,
-    patterns: &mut BTreeMap<String, BTreeSet<String>>,
-) -> bool {
-    let joined = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match condition {
-        RowCondition::Text(column, test) | RowCondition::AnyText(column, test) => {
-            let is_rare = matches!(test, TextTest::Contains(_) | TextTest::Blank);
-            let Some(pattern) = pattern(test).filter(|_| is_rare) else { return false };
-            patterns.entry(joined(column)).or_default().insert(pattern);
-            true
-        }
-        RowCondition::AnyItem(list, condition) => add_rare_texts(condition, &joined(list), patterns),
-        RowCondition::Any(conditions) => {
-            !conditions.is_empty() && conditions.iter().all(|one| add_rare_texts(one, path, patterns))
-        }
-        _ => false,
-    }
 }
