@@ -14,7 +14,7 @@ use strum::VariantArray;
 
 use crate::defect::{Defect, DefectCode};
 use crate::fhirpath::{Context, Predicate, Scratch, Unanswered};
-use crate::json::Node;
+use crate::json::{Node, is_alphanumeric_or};
 use crate::model::ResourceTypes;
 
 pub use gates::{Gate, Gates, Survey};
@@ -248,9 +248,7 @@ impl ResourceCheck {
 
 /// Returns whether a text is an id by FHIR's own rule (R4, section 2.24.0.1), which is stricter than what can be a key.
 pub(crate) fn is_fhir_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        // Without a stop in between, which lets sixteen bytes be looked at together.
-        && id.bytes().fold(true, |all, byte| all & matches!(byte, b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'))
+    (1..=64).contains(&id.len()) && is_alphanumeric_or(id.as_bytes(), *b"-.")
 }
 
 /// Returns whether a text can be a URI reference (RFC 3986): something, and no white space or control character in it.

@@ -15,11 +15,12 @@ mod parse;
 mod scan;
 mod short;
 
-pub(crate) use short::{Ends, same};
+pub(crate) use short::{Ends, is_alphanumeric_or, same};
 
 pub use escape::unescape;
 pub use node::{Document, Items, Kind, Members, Node};
 pub use parse::{JsonError, JsonErrorKind, Limits};
+pub use short::has_any;
 
 /// The reusable storage of parsed documents: one allocation serves every resource of a load.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::json::is_alphanumeric_or;
 use crate::model;
 
 /// What a literal reference points at.
@@ -39,6 +40,12 @@ pub enum Reference<'a> {
 /// ```
 #[must_use]
 pub fn parse(reference: &str) -> Reference<'_> {
+    plain(reference)
+        .map_or_else(|| parse_any(reference), |(resource_type, id)| Reference::Resource { resource_type, id })
+}
+
+/// Reads a reference of any form.
+fn parse_any(reference: &str) -> Reference<'_> {
     if let Some(fragment) = reference.strip_prefix('#') {
         return Reference::Contained(fragment);
     }
@@ -110,17 +117,31 @@ pub fn is_type(name: &str) -> bool {
 /// `:`, more length), but nothing that would make a key or an address ambiguous.
 #[must_use]
 pub fn is_id(id: &str) -> bool {
-    !id.is_empty()
-        && id.len() <= 256
-        // Without a stop in between, which lets sixteen bytes be looked at together.
-        && id.bytes().fold(true, |all, byte| {
-            all & matches!(byte, b'-' | b'.' | b'_' | b':' | b'|' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
-        })
+    !id.is_empty() && id.len() <= 256 && is_alphanumeric_or(id.as_bytes(), *b"-._:|")
+}
+
+/// Returns type and id of a reference that is `Type/id` and nothing more, as most are.
+pub(crate) fn plain(reference: &str) -> Option<(&str, &str)> {
+    let slash = reference.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
+    let (resource_type, id) = reference.split_at_checked(slash)?;
+    let id = id.strip_prefix('/')?;
+    let is_type =
+        resource_type.len() <= 64 && resource_type.starts_with(|first: char| first.is_ascii_uppercase());
+    (is_type && is_id(id)).then_some((resource_type, id))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Reference, conditional, parse};
+    use proptest::prelude::*;
+
+    use super::{Reference, conditional, parse, parse_any};
+
+    proptest! {
+        #[test]
+        fn plain_references_are_read_as_all_others(text in r"[A-Z]?[a-z]{0,3}[/:#?.|é-]{0,2}[A-Za-z0-9/:#?._|-]{0,4}") {
+            prop_assert_eq!(parse(&text), parse_any(&text));
+        }
+    }
 
     #[test]
     fn searches_for_one_identifier_name_it() {

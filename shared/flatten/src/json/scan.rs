@@ -3,6 +3,8 @@
 
 use wide::u8x16;
 
+use super::short::block;
+
 type Block = [u8; 16];
 
 /// Returns where the string that is open at `from` meets a quote, a backslash or a control character.
@@ -22,7 +24,19 @@ pub(super) fn string_stop(bytes: &[u8], from: usize) -> Option<usize> {
         }
         at += step;
     }
-    Some(at + rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)?)
+    Some(at + stop_within(rest)?)
+}
+
+/// Returns the first place at which a string stops in less than sixteen bytes.
+#[inline]
+fn stop_within(few: &[u8]) -> Option<usize> {
+    let Some((block, half)) = block(few) else {
+        return few.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+    };
+    let stops = string_stops(&block);
+    let at = stops.trailing_zeros() as usize;
+    let place = if at < half { at } else { at + few.len() - 2 * half };
+    (stops != 0).then_some(place)
 }
 
 /// Returns where the white space that begins at `from` ends.

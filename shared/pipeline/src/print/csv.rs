@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{Kind, Limits, Node, Tape, has_any};
 use flatten::row::{ColumnId, NameList, Row, Value};
 
 use super::error::PrintError;
@@ -359,9 +359,7 @@ fn push_node(out: &mut Vec<u8>, value: Node<'_>) {
 
 /// Appends a cell, in quotes if it must have them.
 fn quoted(out: &mut Vec<u8>, cell: &[u8]) {
-    // Without a stop in between, which lets sixteen bytes be looked at together.
-    let is_special = |byte: &u8| matches!(byte, b'"' | b',' | b'\r' | b'\n');
-    if !cell.iter().fold(false, |any, byte| any | is_special(byte)) {
+    if !has_any(cell, *b"\",\r\n") {
         return out.extend_from_slice(cell);
     }
     out.push(b'"');

@@ -184,14 +184,14 @@ impl PrintRun {
                 record.extend_from_slice(&added.record);
             }
         });
+        intact(&self.index)?;
         let number = self.resources;
+        self.resources += 1;
         push(&mut self.versions, key, |record| {
             record.extend_from_slice(&number.to_le_bytes());
             record.extend_from_slice(&key.to_le_bytes());
             record.extend_from_slice(version.as_str().as_bytes());
-        });
-        self.resources += 1;
-        self.checked()
+        })
     }
 
     /// Adds the key that a row has waited for.
@@ -203,8 +203,7 @@ impl PrintRun {
             for field in [version.as_str(), table, row, path, key] {
                 push_field(record, field.as_bytes());
             }
-        });
-        self.checked()
+        })
     }
 
     /// Ends the run: decides what is printed.
@@ -226,11 +225,6 @@ impl PrintRun {
         }
         decided.fills = fills.into_iter().map(Spool::into_reader).collect();
         Ok(decided)
-    }
-
-    fn checked(&self) -> io::Result<()> {
-        let mut all = self.versions.iter().chain(&self.completions).chain([&self.index]);
-        if all.any(Spool::is_broken) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 
@@ -420,11 +414,15 @@ impl PrintedRow<'_> {
     }
 }
 
-fn push(partitions: &mut [Spool], hash: KeyHash, write: impl FnOnce(&mut Vec<u8>)) {
+fn push(partitions: &mut [Spool], hash: KeyHash, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
     let partition = usize::try_from(hash % PARTITIONS as KeyHash).unwrap_or_default();
-    if let Some(spool) = partitions.get_mut(partition) {
-        spool.push_with(write);
-    }
+    let Some(spool) = partitions.get_mut(partition) else { return Ok(()) };
+    spool.push_with(write);
+    intact(spool)
+}
+
+fn intact(spool: &Spool) -> io::Result<()> {
+    if spool.is_broken() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
 fn whole(reader: &SpoolReader) -> io::Result<()> {

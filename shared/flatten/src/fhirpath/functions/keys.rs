@@ -7,7 +7,7 @@ use crate::fhirpath::types::SetId;
 use crate::json::{Kind, Node};
 use crate::links::Link;
 use crate::model::Datatype;
-use crate::reference::{Reference, is_id, is_type, parse};
+use crate::reference::{Reference, is_id, is_type, parse, plain};
 
 /// Returns the key of the resource's row; of a contained resource `<key>#<id>`.
 pub(super) fn resource_key<'m>(
@@ -92,17 +92,8 @@ fn push_reference_key(m: &mut Machine<'_>, reference: Node<'_>, wanted: Option<&
 /// Returns the literal of a reference that is the key already, as most are, and its type.
 pub(crate) fn plain_reference(reference: Node<'_>) -> Option<(Node<'_>, &str)> {
     let literal = reference.get("reference")?;
-    Some((literal, plain_type(literal.plain_text()?)?))
-}
-
-/// Returns the type in a reference that is `Type/id` and nothing more.
-fn plain_type(reference: &str) -> Option<&str> {
-    let slash = reference.bytes().position(|byte| !byte.is_ascii_alphanumeric())?;
-    let (resource_type, id) = reference.split_at_checked(slash)?;
-    let id = id.strip_prefix('/')?;
-    let is_type =
-        resource_type.len() <= 64 && resource_type.starts_with(|first: char| first.is_ascii_uppercase());
-    (is_type && is_id(id)).then_some(resource_type)
+    let (resource_type, _) = plain(literal.plain_text()?)?;
+    Some((literal, resource_type))
 }
 
 /// Returns the key of a contained resource that is there, or of the resource around it for `#` alone.
