@@ -5,9 +5,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::bail;
+use flatten::model::is_resource_type;
 use pipeline::store::references::ReferenceElement;
 use pipeline::store::{Store, StoreError};
 use serde_json::Value;
+
+/// Fails if `--types` names a type that neither FHIR nor the database has: a typing error would leave the resources of
+/// the intended type out.
+pub(crate) async fn check_types(store: &dyn Store, types: &[String]) -> anyhow::Result<()> {
+    let unknown: Vec<&String> = types.iter().filter(|name| !is_resource_type(name)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let tables = store.noted_tables().await?;
+    let is_missing = |name: &&&String| !tables.iter().any(|table| table.resource_type == ***name);
+    if let Some(wrong) = unknown.iter().find(is_missing) {
+        bail!("--types: FHIR has no resource type `{wrong}`, and no table of the database holds one");
+    }
+    Ok(())
+}
 
 /// The reference elements that put a resource into a patient's compartment, by type.
 const COMPARTMENT: [(&str, &[&str]); 81] = [

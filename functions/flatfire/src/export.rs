@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use flatten::TableRow;
-use flatten::reference::is_type;
 use pipeline::print::{archived_line, row_line};
 use pipeline::store::Store;
 
@@ -54,14 +53,12 @@ pub(crate) async fn run(arguments: ExportArguments) -> anyhow::Result<Outcome> {
     if !patient.starts_with("Patient/") {
         bail!("--patient: {patient} is no patient");
     }
-    if let Some(wrong) = arguments.types.iter().find(|name| !is_type(name)) {
-        bail!("--types: `{wrong}` is no resource type");
-    }
+    let store = arguments.destination.connect().await?;
+    compartment::check_types(&*store, &arguments.types).await?;
     let mut lines = match &arguments.out {
         Some(folder) => ExportWriter::InFolder(ExportFolder::make(folder)?),
         None => ExportWriter::Together(BufWriter::new(io::stdout())),
     };
-    let store = arguments.destination.connect().await?;
     let types = arguments.types.iter().cloned().collect();
     let found = compartment::of(&*store, &patient, &types).await?;
     let written = written(&*store, &found, &mut lines).await?;

@@ -8,7 +8,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use flatten::reference::{Reference, is_type, parse};
+use flatten::reference::{Reference, parse};
 use pipeline::erasure::Eraser;
 use pipeline::interrupted::Interrupted;
 use pipeline::store::admin::KeptOut;
@@ -90,11 +90,9 @@ pub(crate) async fn run(arguments: ForgetArguments) -> anyhow::Result<Outcome> {
     if let Some(wrong) = keys.iter().find(|key| arguments.compartment && !key.starts_with("Patient/")) {
         bail!("--compartment: {wrong} is no patient");
     }
-    if let Some(wrong) = arguments.types.iter().find(|name| !is_type(name)) {
-        bail!("--types: `{wrong}` is no resource type");
-    }
     let store = arguments.destination.connect().await?;
     let store = &*store;
+    compartment::check_types(store, &arguments.types).await?;
     if arguments.lift {
         return lift(store, &arguments, &keys).await;
     }

@@ -89,6 +89,9 @@ async fn everything_of_a_patient_is_written_and_nothing_of_anybody_else() {
 
     let with_groups = export(&["--patient", "Patient/carla", "--types", "Group"]);
     assert!(ids(&with_groups.stdout).contains("Group/f") && !with_groups.stdout.contains(ELSE));
+    let misspelt = export(&["--patient", "Patient/carla", "--types", "Gruop"]);
+    assert_eq!((misspelt.code, misspelt.stdout.as_str()), (1, ""), "{misspelt:?}");
+    assert!(misspelt.stderr.contains("FHIR has no resource type `Gruop`"), "{misspelt:?}");
     database.remove().await;
 }
 

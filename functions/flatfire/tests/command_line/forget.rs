@@ -326,6 +326,10 @@ async fn a_compartment_goes_as_far_as_it_is_the_patients_own() {
     assert_eq!(clinic.keys().await, stay);
     assert!(clinic.where_is("Beispiel").await.is_empty());
 
+    // A typing error is told, and nothing is erased.
+    let misspelt = clinic.forget(&["--compartment", "--types", "Gruop", "Patient/carla"]);
+    assert!(misspelt.code == 1 && misspelt.stderr.contains("no resource type `Gruop`"), "{misspelt:?}");
+    assert_eq!(clinic.keys().await, stay);
     // It stands nowhere now, but who speaks of it does.
     let named = clinic.forget(&["--compartment", "--types", "Group,AuditEvent", "Patient/carla"]);
     assert_eq!(named.code, 2, "{named:?}");
@@ -341,8 +345,8 @@ async fn a_load_under_way_does_not_bring_it_back() {
     let patient = r#"{"resourceType":"Patient","id":"dora","name":[{"family":"Dorfner"}]}"#;
     let other =
         |number: usize| format!(r#"{{"resourceType":"Patient","id":"n{number}","name":[{{"family":"N"}}]}}"#);
-    let lines: Vec<String> = (0..60_000)
-        .map(|number| if number % 2_000 == 0 { patient.to_owned() } else { other(number) })
+    let lines: Vec<String> = (0..180_000)
+        .map(|number| if number % 6_000 == 0 { patient.to_owned() } else { other(number) })
         .collect();
     fs::write(clinic.path("large.ndjson"), lines.join("\n")).unwrap();
     let mut load = flatfire(&[
@@ -364,7 +368,7 @@ async fn a_load_under_way_does_not_bring_it_back() {
     assert!(load.wait().unwrap().success() && ran.code == 0, "{ran:?}");
     assert!(was_under_way, "the load ended before the erasure");
     assert!(clinic.where_is("Dorfner").await.is_empty() && clinic.where_is("Patient/dora").await.is_empty());
-    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), 60_000 - 30 + 2);
+    assert_eq!(patients.count_documents(doc! {}).await.unwrap(), 180_000 - 30 + 2);
     clinic.database.remove().await;
 }
 
