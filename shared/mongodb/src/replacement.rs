@@ -18,9 +18,9 @@
 //! 5. Rows aside of the key (`key#…`) can stand in tables that only the data names. Such a table is noted before
 //!    the first row, and the notes are read after the look, so that removal misses none.
 //!
-//! An anchor that could be inserted met nothing, and whatever else stands under that key belongs to a writer
-//! that has not finished and will remove it when it is tried again: first loads need no read of the tables. Rows of a
-//! higher edition do not rely on that: the writer that had not finished went another way, under other settings.
+//! A first load needs no read of the tables: where an anchor could be inserted, other rows under that key belong to a
+//! writer that has not finished. That writer removes them when it is tried again. A row of a higher edition is the
+//! exception: the unfinished writer had other settings, so its rows can stand elsewhere, and they are looked for.
 //!
 //! # What the database refuses
 //!
@@ -32,20 +32,22 @@
 //!
 //! # What is there already
 //!
-//! Where a batch before has met documents, the anchors are [looked for](ReplacementCommand::Standing) before anything is written;
-//! elsewhere some of them are, and all if one of these stands, and otherwise those whose insertion meets a document. An
-//! anchor of the same time with the same content stays as it is, and nothing of its resource is written: it is
-//! *unchanged*. Its other rows were written before it. Where an older one stands, the new one replaces it without trying
-//! to be inserted first. The look decides nothing else: whatever happens between it and the writing is met as before.
+//! A writer [looks for](ReplacementCommand::Standing) anchors before it writes. How many depends on the batches before:
+//! all of them where the last batch met documents, otherwise a sample. If one of the sample stands, it looks for the
+//! others too. An anchor that it did not look for and whose insertion meets a document is looked for then.
 //!
-//! The anchor may be one that its writer is about to take back, because something newer stands. So the tombstones are
-//! looked at for an unchanged resource too, after its anchor: either what is newer is found there, and what an earlier
-//! attempt left of the resource is removed, or its writer comes later and removes all of it. Otherwise such remains stand
-//! under the same keys as the rows of the anchor, and say the same.
+//! The answer decides two things. An anchor of the same time with the same content stays as it is, and nothing of its
+//! resource is written: the resource is *unchanged*, because its other rows were written before its anchor. An older
+//! anchor is replaced without an attempt to insert. Everything that happens after that look is handled as before.
 //!
-//! The anchor keeps its version, also where it is the older one. A third version of that time, with other
-//! content and between the two in the order of versions, replaces it if it comes last. Only senders that change a
-//! resource without changing its `meta.lastUpdated` make such versions.
+//! Another writer may be about to remove the anchor of an unchanged resource, because it found a newer version. So the
+//! writer of an unchanged resource reads the tombstones as well, after the anchor. Either it finds the newer version and
+//! removes what an earlier attempt left of the resource, or the newer version's writer comes later and removes it.
+//! Where nothing is newer, what an earlier attempt left has the keys and the content of the rows that stand.
+//!
+//! The anchor keeps its version, even if that is the older of the two. A third version of the same time, with other
+//! content and between the two in the order of versions, replaces it if it comes last. Such versions are made only by
+//! senders that change a resource and leave its `meta.lastUpdated`.
 //!
 //! # Programs with other catalogs
 //!
@@ -62,12 +64,13 @@
 //! - A resource for which the catalog has no table is written nowhere, unless others have tables for its type: then it
 //!   is anchored by its tombstone.
 //!
-//! In a database that one catalog has filled there are no such tables, and none of this costs a command. The notes that
-//! are read before the look may come from memory and be [some seconds](NOTES_ARE_CURRENT_FOR) old. That leaves one race:
-//! while a program with a catalog whose anchors stand elsewhere begins with a resource type that it has never
-//! written to this database, a writer that runs already does not look into the new table for so long. If that writer's
-//! anchor is inserted and meets nothing, two versions of a resource can stand, one in the tables of each catalog, until
-//! the next version comes. The command line refuses to begin with another catalog unless it is asked to.
+//! A database that one catalog has filled has no such tables, and none of this costs a command there.
+//!
+//! One race remains, because the notes that are read before the look may be
+//! [some seconds](NOTES_ARE_CURRENT_FOR) old. A program with other anchors begins with a resource type that it has never
+//! written to this database. A writer that runs already does not look into the new table during these seconds. If its
+//! anchor is inserted and meets nothing, two versions of a resource stand, one in the tables of each catalog, until the
+//! next version comes. So the command line begins with another catalog only when it is told to.
 
 mod command;
 mod expectations;
