@@ -11,7 +11,7 @@ use crate::admin::failure::DriverFailure;
 use super::{answer, share};
 
 /// Counts, by type, the keys of a column for which no row stands.
-pub(in crate::admin) async fn count_dangling(
+pub(crate) async fn count_dangling(
     databases: &Databases,
     table: &str,
     column: &ReferenceKeyColumn,
