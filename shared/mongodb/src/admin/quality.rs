@@ -2,12 +2,13 @@
 //! without a row.
 
 mod expressions;
+mod keys;
 mod parts;
 mod rare_texts;
-mod keys;
 
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
+use mongodb::Cursor;
 use mongodb::error::{Error, ErrorKind};
 use pipeline::store::overview::{Folder, LoadPeriod};
 use pipeline::store::quality::{
@@ -172,20 +173,20 @@ pub(super) async fn count_beside_subject(
     question: &SubjectQuestion,
 ) -> Result<Vec<u64>, DriverFailure> {
     let mut counts = vec![0; question.comparisons.len()];
-    let subjects = suspicious_subjects(databases, table, question).await?;
-    let (dates, pattern) = comparisons(question);
-    for subjects in subjects.chunks(SUBJECTS_IN_A_QUERY) {
+    let mut subjects = suspicious_subjects(databases, table, question).await?.try_chunks(SUBJECTS_IN_A_QUERY);
+    let (columns, pattern) = comparisons(question);
+    while let Some(subjects) = subjects.try_next().await.map_err(|failed| failed.1)? {
+        let subjects: Vec<String> = subjects.iter().filter_map(|found| text(found, "_id")).collect();
         let mut filter = Document::new();
         filter.insert(&question.key, doc! { "$in": subjects });
-        // A subject is looked up once, not once a row.
+        // Row by row: all rows of a subject together can be larger than a document may be.
         let stages = vec![
             doc! { "$match": filter },
-            doc! { "$group": { "_id": format!("${}", question.key), "rows": { "$push": &dates } } },
+            doc! { "$project": &columns },
             doc! { "$lookup": {
-                "from": question.subjects, "localField": "_id", "foreignField": "_id", "as": "subject",
+                "from": question.subjects, "localField": "key", "foreignField": "_id", "as": "subject",
             } },
             doc! { "$unwind": "$subject" },
-            doc! { "$unwind": "$rows" },
             doc! { "$group": { "_id": &pattern, "rows": { "$sum": 1_i64 } } },
         ];
         for found in answer(databases, table, stages).await? {
@@ -198,17 +199,18 @@ pub(super) async fn count_beside_subject(
     Ok(counts)
 }
 
-/// Returns what is collected of a row, and the expressions of the comparisons over that and the subject.
+/// Returns what is taken of a row, and the expressions of the comparisons over that and the subject.
 fn comparisons(question: &SubjectQuestion) -> (Document, Vec<Document>) {
-    let (mut dates, mut pattern) = (Document::new(), Vec::new());
+    let mut columns = doc! { "_id": 0, "key": format!("${}", question.key) };
+    let mut pattern = Vec::new();
     for (index, comparison) in question.comparisons.iter().enumerate() {
         let (date, at) = of_row(&comparison.date);
         let (date_name, at_name, other) =
             (format!("date{index}"), format!("at{index}"), format!("other{index}"));
-        dates.insert(&date_name, date);
-        dates.insert(&at_name, at);
-        dates.insert(&other, expression(&comparison.condition, Scope::ROW));
-        let date = (format!("$rows.{date_name}"), format!("$rows.{at_name}"));
+        columns.insert(&date_name, date);
+        columns.insert(&at_name, at);
+        columns.insert(&other, expression(&comparison.condition, Scope::ROW));
+        let date = (format!("${date_name}"), format!("${at_name}"));
         let subject = (
             format!("$subject.{}", comparison.subject_date),
             format!("$subject.{}{MOMENT_SUFFIX}", comparison.subject_date),
@@ -220,9 +222,9 @@ fn comparisons(question: &SubjectQuestion) -> (Document, Vec<Document>) {
                 doc! { "$and": [certainly_before(subject, date), is_past] }
             }
         };
-        pattern.push(doc! { "$and": [in_order, format!("$rows.{other}")] });
+        pattern.push(doc! { "$and": [in_order, format!("${other}")] });
     }
-    (dates, pattern)
+    (columns, pattern)
 }
 
 /// Returns the subjects that some comparison may hold for, by the earliest and the latest moment of their rows.
@@ -230,7 +232,7 @@ async fn suspicious_subjects(
     databases: &Databases,
     table: &str,
     question: &SubjectQuestion,
-) -> Result<Vec<String>, DriverFailure> {
+) -> Result<Cursor<Document>, DriverFailure> {
     let mut group = doc! { "_id": format!("${}", question.key) };
     let (mut dates, mut joined) = (doc! { "_id": 1 }, doc! { "_id": "$_id" });
     let mut suspicions = Vec::new();
@@ -257,7 +259,7 @@ async fn suspicious_subjects(
         doc! { "$match": { "$expr": { "$or": suspicions } } },
         doc! { "$project": { "_id": 1 } },
     ];
-    Ok(answer(databases, table, stages).await?.iter().filter_map(|found| text(found, "_id")).collect())
+    Ok(databases.own(table).aggregate(stages).allow_disk_use(true).await?)
 }
 
 /// Returns the expressions of a date of the row and of its moment.

@@ -91,7 +91,7 @@ impl<'t> QualityStep<'t> {
             Self::Rows { table, checks, dates } => count_matches(store, table, checks, dates).await,
             Self::Keys { table, column } => {
                 let mut shares = store.count_dangling(&table.name, column).await?;
-                shares.retain(|kind, share| share.count > 0 && !archived.contains_key(kind));
+                shares.retain(|name, share| share.count > 0 && !archived.contains_key(name));
                 Ok(dangling(table, column, &shares).into_iter().collect())
             }
             Self::Identifiers { table } => {
@@ -249,13 +249,13 @@ fn dangling(
     column: &ReferenceKeyColumn,
     shares: &BTreeMap<String, Share>,
 ) -> Option<QualityFinding> {
-    let sum = shares
-        .values()
-        .fold(Share::default(), |sum, share| Share { count: sum.count + share.count, of: sum.of + share.of });
-    let targets = shares.iter().map(|(kind, share)| {
-        let kind = if is_resource_type(kind) { kind } else { "another type" };
-        format!("{kind} {}", share.count)
-    });
+    let (mut sum, mut targets) = (Share::default(), BTreeMap::<&str, u64>::new());
+    for (name, share) in shares {
+        sum += *share;
+        *targets.entry(if is_resource_type(name) { name } else { "another type" }).or_default() +=
+            share.count;
+    }
+    let targets = targets.iter().map(|(resource_type, count)| format!("{resource_type} {count}"));
     let detail = Some(targets.collect::<Vec<_>>().join(", "));
     finding(QualityCheck::DanglingReference, table, &column.0, sum)
         .map(|found| QualityFinding { detail, ..found })

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::ops::AddAssign;
 
 use async_trait::async_trait;
 
@@ -122,6 +123,13 @@ pub struct Share {
     pub of: u64,
 }
 
+impl AddAssign for Share {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.of += other.of;
+    }
+}
+
 /// Where the keys of references stand: a column of the row, or one in the records of lists, such as
 /// `participant.individual_key`. A list of keys is one of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,7 +219,8 @@ pub trait QualityStore: Debug + Send + Sync {
     async fn count_shared(&self, table: &str, column: &str) -> Result<Share, StoreError>;
 
     /// Counts, by the type that is referred to, the references to resources that are in no table. A row, or a record in
-    /// it, counts once for each key. References to contained resources are left out.
+    /// it, counts once for each key. References to contained resources are left out. Types that neither FHIR nor the
+    /// store has count together, under an empty name: senders can name any number of them.
     async fn count_dangling(
         &self,
         table: &str,

@@ -5,6 +5,7 @@ mod clinic;
 mod defects;
 mod disorder;
 mod feeds;
+mod made_up_types;
 mod releases;
 
 use std::collections::BTreeSet;

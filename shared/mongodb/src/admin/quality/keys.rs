@@ -3,12 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
+use flatten::model::is_resource_type;
+use futures::TryStreamExt as _;
+use mongodb::Database;
 use pipeline::store::quality::{ReferenceKeyColumn, Share};
 
-use crate::admin::databases::{Databases, text};
+use crate::admin::databases::{Databases, table_names, text};
 use crate::admin::failure::DriverFailure;
 
-use super::{answer, share};
+use super::share;
+
+/// Types are found by jumping from one key to the next at most so often. Senders can name any number of types.
+const MOST_JUMPS: usize = 1_000;
 
 /// Counts, by type, the keys of a column for which no row stands.
 pub(crate) async fn count_dangling(
@@ -16,16 +22,17 @@ pub(crate) async fn count_dangling(
     table: &str,
     column: &ReferenceKeyColumn,
 ) -> Result<BTreeMap<String, Share>, DriverFailure> {
-    let types = types_of_keys(databases, table, column).await?;
+    let tables = names(&databases.rows).await?;
     let mut stages = keys(column);
-    for kind in &types {
+    for resource_type in types_with_tables(databases, table, column, &tables).await? {
         // The range makes the server read keys alone.
-        let of_type = doc! { "_id": { "$gte": format!("{kind}/"), "$lt": format!("{kind}0") } };
+        let of_type =
+            doc! { "_id": { "$gte": format!("{resource_type}/"), "$lt": format!("{resource_type}0") } };
         let standing = vec![
             doc! { "$match": of_type },
             doc! { "$project": { "_id": 1, "standing": { "$literal": 1_i64 } } },
         ];
-        stages.push(doc! { "$unionWith": { "coll": kind, "pipeline": standing } });
+        stages.push(doc! { "$unionWith": { "coll": resource_type, "pipeline": standing } });
     }
     stages.push(doc! { "$group": {
         "_id": "$_id", "rows": { "$sum": "$rows" }, "standing": { "$sum": "$standing" },
@@ -35,23 +42,42 @@ pub(crate) async fn count_dangling(
     stages.push(doc! { "$group": {
         "_id": type_of("$_id"), "count": { "$sum": dangling }, "of": { "$sum": "$rows" },
     } });
-    let found = answer(databases, table, stages).await?;
-    Ok(found.iter().filter_map(|found| Some((text(found, "_id")?, share(found)))).collect())
+    let archived = names(&databases.archive).await?;
+    let mut shares: BTreeMap<String, Share> = BTreeMap::new();
+    let mut found = databases.own(table).aggregate(stages).allow_disk_use(true).await?;
+    while let Some(found) = found.try_next().await? {
+        let Some(name) = text(&found, "_id") else { continue };
+        let is_known = is_resource_type(&name) || tables.contains(&name) || archived.contains(&name);
+        *shares.entry(if is_known { name } else { String::new() }).or_default() += share(&found);
+    }
+    Ok(shares)
 }
 
-/// Returns the types that the keys of a column begin with.
-async fn types_of_keys(
+async fn names(database: &Database) -> Result<BTreeSet<String>, DriverFailure> {
+    Ok(table_names(database).await?.into_iter().collect())
+}
+
+/// Returns the types that the keys of a column begin with, as far as they have a table.
+async fn types_with_tables(
     databases: &Databases,
     table: &str,
     column: &ReferenceKeyColumn,
+    tables: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>, DriverFailure> {
-    if is_single(column) {
-        return types_in_order(databases, table, &column.0).await;
+    if is_single(column)
+        && let Some(mut types) = types_in_order(databases, table, &column.0).await?
+    {
+        types.retain(|name| tables.contains(name));
+        return Ok(types);
     }
     let mut stages = keys(column);
     stages.push(doc! { "$group": { "_id": type_of("$_id") } });
-    let found = answer(databases, table, stages).await?;
-    Ok(found.iter().filter_map(|kind| text(kind, "_id")).collect())
+    let mut types = BTreeSet::new();
+    let mut found = databases.own(table).aggregate(stages).allow_disk_use(true).await?;
+    while let Some(found) = found.try_next().await? {
+        types.extend(text(&found, "_id").filter(|name| tables.contains(name)));
+    }
+    Ok(types)
 }
 
 /// Returns whether a row has one key in the column at most.
@@ -65,29 +91,30 @@ fn type_of(key: &str) -> Document {
 }
 
 /// Returns the types of the keys in a column by jumping from one to the next: where the column has an index, no row is
-/// read.
+/// read. `None`: that takes too many jumps.
 async fn types_in_order(
     databases: &Databases,
     table: &str,
     column: &str,
-) -> Result<BTreeSet<String>, DriverFailure> {
+) -> Result<Option<BTreeSet<String>>, DriverFailure> {
     let (mut types, mut behind) = (BTreeSet::new(), String::new());
-    loop {
+    for _ in 0..MOST_JUMPS {
         let (mut filter, mut only, mut order) = (Document::new(), doc! { "_id": 0 }, Document::new());
         filter.insert(column, doc! { "$gt": &behind });
         only.insert(column, 1);
         order.insert(column, 1);
         let next = databases.own(table).find_one(filter).projection(only).sort(order).await?;
-        let Some(key) = next.and_then(|row| text(&row, column)) else { return Ok(types) };
+        let Some(key) = next.and_then(|row| text(&row, column)) else { return Ok(Some(types)) };
         match key.split_once('/') {
             // `0` follows `/`.
-            Some((kind, _)) => {
-                behind = format!("{kind}0");
-                types.insert(kind.to_owned());
+            Some((resource_type, _)) => {
+                behind = format!("{resource_type}0");
+                types.insert(resource_type.to_owned());
             }
             None => behind = key,
         }
     }
+    Ok(None)
 }
 
 /// Returns the stages that bring each key of a column, without those of contained resources, with the number of its rows

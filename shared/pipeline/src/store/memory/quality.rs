@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use flatten::CellValue;
+use flatten::model::is_resource_type;
 
 use crate::store::StoreError;
 use crate::store::overview::{Folder, LoadPeriod};
@@ -72,7 +73,9 @@ impl QualityStore for MemoryStore {
                 let Some((resource_type, _)) = key.split_once('/').filter(|_| !key.contains('#')) else {
                     return;
                 };
-                let share = shares.entry(resource_type.to_owned()).or_default();
+                let is_known = is_resource_type(resource_type)
+                    || stored.types.iter().any(|known| known == resource_type);
+                let share = shares.entry(if is_known { resource_type } else { "" }.to_owned()).or_default();
                 share.of += 1;
                 let place = (resource_type.to_owned(), key.to_owned());
                 let stands = stored.resources.get(key).is_some_and(|target| target.rows.contains_key(&place));
