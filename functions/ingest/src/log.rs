@@ -6,7 +6,7 @@ use std::time::Duration;
 use pipeline::audit::AuditVerdict;
 use pipeline::interrupted::Interrupted;
 use pipeline::notification::{Cause, Event, Ignored};
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -49,21 +49,28 @@ pub(crate) struct FunctionLog {
     metrics: Metrics,
 }
 
-/// The line of an object: the fields that all of them have, then those of the one.
+/// The line of an object, at a level: the fields that all of them have, then those of the one.
 macro_rules! object_line {
-    ($level:ident, $log:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
-        let object = $log.names.of($event);
-        tracing::$level!(
+    (@ $at:ident, $object:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {
+        tracing::$at!(
             request_id = $invocation.request_id,
-            bucket = object.bucket.as_ref(),
-            key = object.key,
-            key_hash = object.key_hash,
-            version = object.version.as_ref(),
-            sequencer = object.sequencer.as_deref(),
+            bucket = $object.bucket.as_ref(),
+            key = $object.key,
+            key_hash = $object.key_hash,
+            version = $object.version.as_ref(),
+            sequencer = $object.sequencer.as_deref(),
             cause = cause($event.cause),
             hops = hops($event.cause),
             $($fields)*
         )
+    };
+    ($level:expr, $log:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
+        let object = $log.names.of($event);
+        match $level {
+            Level::ERROR => object_line!(@ error, object, $invocation, $event, $($fields)*),
+            Level::WARN => object_line!(@ warn, object, $invocation, $event, $($fields)*),
+            _ => object_line!(@ info, object, $invocation, $event, $($fields)*),
+        }
     }};
 }
 
@@ -79,64 +86,55 @@ impl FunctionLog {
         let counts = |counts: &BTreeMap<String, u64>| {
             counts.iter().map(|(name, count)| format!("{name}={count}")).collect::<Vec<_>>().join(" ")
         };
-        macro_rules! line {
-            ($level:ident) => {
-                object_line!(
-                    $level,
-                    self,
-                    invocation,
-                    event,
-                    status = loaded.status.as_str(),
-                    records = summary.records,
-                    loaded = summary.loaded,
-                    unchanged = summary.unchanged,
-                    superseded = summary.superseded,
-                    deleted = summary.deleted,
-                    archived = summary.archived,
-                    rejected = summary.rejected,
-                    rows = summary.rows,
-                    view_defects = summary.view_defects,
-                    codes = counts(&summary.codes),
-                    checks = counts(&summary.checks),
-                    bytes = summary.bytes,
-                    inflated_bytes = summary.inflated_bytes,
-                    milliseconds = milliseconds(took),
-                    "object handled"
-                )
-            };
-        }
         self.drift(invocation, event, loaded);
         self.metrics.loaded(event, loaded);
-        match loaded.status {
-            Status::Partial | Status::Refused => line!(warn),
-            Status::Failed => line!(error),
-            Status::Running | Status::Done | Status::Superseded | Status::Gone => line!(info),
-        }
+        let level = match loaded.status {
+            Status::Partial | Status::Refused => Level::WARN,
+            Status::Failed => Level::ERROR,
+            Status::Running | Status::Done | Status::Superseded | Status::Gone => Level::INFO,
+        };
+        object_line!(
+            level,
+            self,
+            invocation,
+            event,
+            status = loaded.status.as_str(),
+            records = summary.records,
+            loaded = summary.loaded,
+            unchanged = summary.unchanged,
+            superseded = summary.superseded,
+            deleted = summary.deleted,
+            archived = summary.archived,
+            rejected = summary.rejected,
+            rows = summary.rows,
+            view_defects = summary.view_defects,
+            codes = counts(&summary.codes),
+            checks = counts(&summary.checks),
+            bytes = summary.bytes,
+            inflated_bytes = summary.inflated_bytes,
+            milliseconds = milliseconds(took),
+            "object handled"
+        );
     }
 
     /// Logs that columns were new to the dictionary. `_columns` has their names, and the load that filled them first.
     fn drift(&self, invocation: &Invocation, event: &Event, loaded: &Loaded) {
         let drift = &loaded.summary.drift;
-        macro_rules! line {
-            ($level:ident) => {
-                object_line!(
-                    $level,
-                    self,
-                    invocation,
-                    event,
-                    new_columns = drift.new_columns,
-                    unknown_elements = drift.unknown_elements,
-                    clashes = drift.clashes,
-                    unlisted = drift.unlisted,
-                    "columns drifted"
-                )
-            };
+        let is_unusual = drift.unknown_elements + drift.clashes + drift.unlisted > 0;
+        if !is_unusual && drift.is_none() {
+            return;
         }
-        if drift.unknown_elements + drift.clashes + drift.unlisted > 0 {
-            line!(warn);
-        } else if !drift.is_none() {
-            line!(info);
-        }
+        object_line!(
+            if is_unusual { Level::WARN } else { Level::INFO },
+            self,
+            invocation,
+            event,
+            new_columns = drift.new_columns,
+            unknown_elements = drift.unknown_elements,
+            clashes = drift.clashes,
+            unlisted = drift.unlisted,
+            "columns drifted"
+        );
     }
 
     /// Logs that an object could not be brought to its end; it comes again.
@@ -149,18 +147,17 @@ impl FunctionLog {
     ) {
         let milliseconds = milliseconds(took);
         self.metrics.interrupted(by);
-        match by {
+        let level = match by {
             Interrupted::Denied { .. } | Interrupted::Stopped { .. } | Interrupted::GateCheckTimedOut => {
-                object_line!(error, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
+                Level::ERROR
             }
             Interrupted::Read { .. }
             | Interrupted::Write { .. }
             | Interrupted::Deadline
             | Interrupted::Cancelled
-            | Interrupted::Busy => {
-                object_line!(warn, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
-            }
-        }
+            | Interrupted::Busy => Level::WARN,
+        };
+        object_line!(level, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
     }
 
     /// Logs that the bucket was compared with the ledger.
@@ -180,22 +177,22 @@ impl FunctionLog {
 
     /// Logs that an object goes on in another invocation.
     pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
-        object_line!(info, self, invocation, event, status = "continued", "object continued");
+        object_line!(Level::INFO, self, invocation, event, status = "continued", "object continued");
     }
 
     /// Logs that an object is begun in another invocation, because a neighbour may kill this one.
     pub(crate) fn passed_on(&self, invocation: &Invocation, event: &Event) {
-        object_line!(info, self, invocation, event, status = "passed on", "object passed on");
+        object_line!(Level::INFO, self, invocation, event, status = "passed on", "object passed on");
     }
 
     /// Logs that a large object is loaded by the worker.
     pub(crate) fn handed_over(&self, invocation: &Invocation, event: &Event) {
-        object_line!(info, self, invocation, event, status = "handed over", "object handed over");
+        object_line!(Level::INFO, self, invocation, event, status = "handed over", "object handed over");
     }
 
     /// Logs that an object is outside the watched bucket, prefix or suffix.
     pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
-        object_line!(warn, self, invocation, event, status = "not watched", "object not watched");
+        object_line!(Level::WARN, self, invocation, event, status = "not watched", "object not watched");
     }
 }
 
