@@ -113,7 +113,7 @@ pub(super) fn command_code(error: &Error) -> Option<i32> {
 
 /// Returns whether a server may have received the command of a failure that it did not answer.
 pub(super) fn lost_an_answer(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::Shutdown)
+    matches!(&*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. })
         || error.contains_label(RETRYABLE_WRITE) && command_code(error).is_none()
 }
 

@@ -1,5 +1,7 @@
 //! Failures of the real protocol: each is tried again, told apart, or blamed on one document.
 
+use std::time::{Duration, Instant};
+
 use mongodb::bson::{Document, doc};
 use mongodb_store::{MongoStore, connect};
 use pipeline::interrupted::Interrupted;
@@ -26,6 +28,7 @@ async fn failing_commands_are_told_apart() {
     }
     a_database_that_refuses_everything_stops_the_load(&server).await;
     a_refused_message_is_sent_again_document_by_document(&server).await;
+    a_failure_after_lost_answers_is_told_late(&server).await;
 }
 
 /// Broken connections, step-downs and unknown outcomes in the middle of a replacement change nothing in the end.
@@ -55,6 +58,19 @@ async fn a_database_that_refuses_everything_stops_the_load(server: &Server) {
     // The server of these tests wants no user, and the connection string names none.
     assert_eq!(code, "13 Unauthorized: the connection string names no user");
     assert_eq!(outline(&scratch.read().await), [""; 0]);
+}
+
+/// A server that did not answer may still carry a write out, so the failure is told ten seconds after the last try: the
+/// tries themselves end within thirteen seconds, and take six at least.
+async fn a_failure_after_lost_answers_is_told_late(server: &Server) {
+    let scratch = server.scratch().await;
+    let store = scratch.store().await;
+    server.fail_command(&scratch, 7, doc! { "failCommands": ["insert"], "closeConnection": true }).await;
+    let begun = Instant::now();
+    let failed = store.write(batch([rows("Patient/1", 1, 0)]).build()).await;
+    assert!(matches!(failed, Err(Interrupted::Write { .. })), "{failed:?}");
+    assert!(begun.elapsed() > Duration::from_secs(15), "told after {:?}", begun.elapsed());
+    scratch.discard().await;
 }
 
 /// A refusal of a whole message is traced to its document.
