@@ -197,10 +197,13 @@ async fn no_value_of_a_patient_is_on_the_page() {
     let database = TestDatabase::of("report_canaries").await;
     let folder = tempfile::tempdir().unwrap();
     let observation = r#"{"resourceType":"Observation","id":"CanaryId-20","status":"CanaryValue","subject":{"reference":"Patient/CanaryId-21","display":"CanaryValue"},"code":{"coding":[{"system":"urn:CanarySystem","code":"CanaryValue","display":"CanaryValue"}],"text":"CanaryValue"},"effectiveDateTime":"CanaryValue","valueQuantity":{"value":1.5,"unit":"CanaryValue","system":"urn:CanarySystem","code":"CanaryValue"},"component":[{"code":{"text":"CanaryValue"},"valueString":"CanaryValue","canaryElement":{"canaryElement2":"CanaryValue"}}],"modifierExtension":[{"url":"http://CanaryUrl.example/CanaryUrl2","valueString":"CanaryValue"}]}"#;
-    let manifest = r#"{"transactionTime":"2026-11-30T00:00:00Z","request":"https://x.example/CanaryQuery","requiresAccessToken":false,"output":[{"type":"CanaryType","url":"https://x.example/CanaryFile-1.ndjson"},{"type":"Patient","url":"https://x.example/CanaryFile-2.ndjson","count":3}],"error":[]}"#;
+    // The page of a month has the exports that were made in it.
+    let today = jiff::Timestamp::from_millisecond(now()).unwrap().to_string();
+    let manifest = r#"{"transactionTime":"NOW","request":"https://x.example/CanaryQuery","requiresAccessToken":false,"output":[{"type":"CanaryType","url":"https://x.example/CanaryFile-1.ndjson"},{"type":"Patient","url":"https://x.example/CanaryFile-2.ndjson","count":3}],"error":[]}"#;
+    let manifest = manifest.replace("NOW", &today);
     let mut files: Vec<(&str, String)> = canary::files().into_iter().collect();
     files.push(("CanaryFile-observation.json", observation.to_owned()));
-    files.push(("CanaryFile-manifest.json", manifest.to_owned()));
+    files.push(("CanaryFile-manifest.json", manifest));
     let mut paths = Vec::new();
     for (name, text) in files {
         let path = path_of(&folder, name);
@@ -221,8 +224,7 @@ async fn no_value_of_a_patient_is_on_the_page() {
             "{canary} is not in the database, so its absence on the page shows nothing"
         );
     }
-    let month = jiff::Timestamp::from_millisecond(now()).unwrap().to_string()[..7].to_owned();
-    for options in [&[][..], &["--month", &month]] {
+    for options in [&[][..], &["--month", &today[..7]]] {
         for text in [page(&database, options), printed(&database, options).to_string()] {
             contains(&text, &["Patient", "truncated", "missing"]);
             let text = text.to_lowercase();
@@ -241,7 +243,8 @@ async fn no_value_of_a_patient_is_on_the_page() {
 async fn a_page_with_names_of_files_says_so() {
     let database = TestDatabase::of("report_names").await;
     let folder = tempfile::tempdir().unwrap();
-    let manifest = json!({"transactionTime": "2026-11-30T00:00:00Z", "request": "https://x.example/$export", "error": [],
+    let today = jiff::Timestamp::from_millisecond(now()).unwrap().to_string();
+    let manifest = json!({"transactionTime": today, "request": "https://x.example/$export", "error": [],
         "output": [{"type": "Patient", "url": "https://x.example/day1.ndjson", "count": 3}]});
     let path = path_of(&folder, "manifest.json");
     fs::write(&path, manifest.to_string()).unwrap();
