@@ -218,7 +218,7 @@ checks! {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{CheckDescription, QualityCheck, describe};
+    use super::{QualityCheck, describe};
 
     #[test]
     fn every_check_has_a_code_of_its_own_and_words() {
@@ -231,14 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_every_check_in_the_same_words() {
+    fn the_page_has_every_check_in_the_same_order() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/quality.md");
         let page = std::fs::read_to_string(page).unwrap();
-        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-        let row = |check: &QualityCheck| {
-            let CheckDescription { code, meaning, .. } = check.description();
-            format!("| `{code}` | {meaning} |")
-        };
-        assert_eq!(rows, QualityCheck::ALL.iter().map(row).collect::<Vec<_>>());
+        let rows = page.split_once("\n## Checks\n").unwrap().1.lines().filter(|line| line.starts_with("| "));
+        let listed: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(listed, QualityCheck::ALL.iter().map(|check| check.code()).collect::<Vec<_>>());
     }
 }
