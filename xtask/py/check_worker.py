@@ -237,8 +237,7 @@ def check_likeness(template, ingest):
 
 
 def check_all(template, ingest):
-    as_in_ingest = template["Parameters"].keys() & ingest["Parameters"].keys() - SIZED_OTHERWISE
-    check_parameters(template, "deploy/worker/README.md", as_in_ingest)
+    check_parameters(template)
     check_likeness(template, ingest)
     for name, given in COMBINATIONS.items():
         try:

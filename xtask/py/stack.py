@@ -239,16 +239,13 @@ def alarm_metrics(alarm):
     return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
 
 
-def check_parameters(template, page=None, described_elsewhere=()):
-    """Each parameter has a sentence, a place in the console's form and, where a page lists parameters, a row in it."""
+def check_parameters(template):
+    """Each parameter has a sentence and a place in the console's form."""
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     check_equal(sorted(grouped), sorted(template["Parameters"]), "the list of parameters in ParameterGroups")
-    documentation = (ROOT / page).read_text() if page else None
     for name, declared in template["Parameters"].items():
         check(declared.get("Description", "").endswith("."), f"{name} has no sentence as its description")
-        is_listed = documentation is None or name in described_elsewhere or f"`{name}`" in documentation
-        check(is_listed, f"{page} lacks the parameter {name}")
 
 
 # --- the linters -------------------------------------------------------------------------------------------------
