@@ -213,7 +213,7 @@ impl Stack {
             parameters,
             queue_for_worker: runner == Runner::Worker,
         };
-        let deployment = aside(move || environment.deploy(wanted)).await;
+        let deployment = run_blocking(move || environment.deploy(wanted)).await;
         let outputs = &deployment.outputs;
         let workers = |url: &String, suffix: &str| Workers::new(format!("{name}{suffix}"), url.clone());
         let stack = Self {
@@ -249,7 +249,8 @@ impl Stack {
     /// Returns the command of a worker that has the variables of the function, but for these.
     async fn worker_command(&self, own: &[(&str, &str)]) -> std::process::Command {
         let (environment, deployment) = (environment().await, self.deployment.clone());
-        let variables = aside(move || deployment.environment_in_template(&environment.tools).unwrap()).await;
+        let variables =
+            run_blocking(move || deployment.environment_in_template(&environment.tools).unwrap()).await;
         let mut command = self.flatfire_command(&["work", "--hidden", HIDDEN_SECONDS]).into_std();
         command.envs(variables).envs(own.iter().copied());
         command
@@ -543,9 +544,9 @@ impl TestEnvironment {
     }
 }
 
-/// Runs what waits for other programs aside from the tasks of the test. The driver takes a server for dead that it
+/// Runs what waits for other programs on a thread of its own, beside the tasks of the test. The driver takes a server for dead that it
 /// cannot ask for seconds.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 

@@ -48,7 +48,7 @@ use pipeline::store::standing::{RowOrigin, Standing};
 use pipeline::store::{ColumnEntry, StoreError};
 
 use crate::MongoStore;
-use crate::rows::{ExpiryOutcome, IndexBuilds};
+use crate::store::{ExpiryOutcome, IndexBuilds};
 
 use databases::Databases;
 use failure::DriverFailure;

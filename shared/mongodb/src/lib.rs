@@ -23,7 +23,7 @@ mod collections;
 mod refusal;
 mod trouble;
 mod answers;
-mod rows;
+mod store;
 mod replacement;
 pub mod encode;
 mod decimal;
@@ -40,7 +40,7 @@ pub(crate) use trouble::Trouble;
 
 pub use connection::{ConnectError, Connection, connect};
 pub use replacement::RowKind;
-pub use rows::{MAX_DOCUMENTS_TO_INDEX, MongoStore, Retention, Validation};
+pub use store::{MAX_DOCUMENTS_TO_INDEX, MongoStore, Retention, Validation};
 
 use std::ops::Range;
 

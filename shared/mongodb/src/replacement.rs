@@ -8,15 +8,15 @@
 //!    that has no such row (deleted, archived, or without rows) is anchored by its tombstone.
 //! 2. The other rows are written first, the anchor after them, each guarded by its version. So a writer that finds a
 //!    newer anchor has either written nothing that the newer writer's removal can have missed, or removes it itself.
-//! 3. After the anchors comes the *look* for newer versions: a row's writer reads the tombstones, a tombstone's writer
-//!    reads the rows and the tombstones. Each writes before it looks, so of two writers at least one sees the other.
+//! 3. After the anchors comes the *check* for newer versions: a row's writer reads the tombstones, a tombstone's writer
+//!    reads the rows and the tombstones. Each writes before it checks, so of two writers at least one sees the other.
 //!    An erasure does the same: its writer writes a *mark*, whose version is newer than all, under an `_id` that does
-//!    not say the key, and then removes everything. A look for tombstones includes the mark, and a writer that finds
+//!    not say the key, and then removes everything. A check of tombstones includes the mark, and a writer that finds
 //!    the mark removes its own rows.
 //! 4. When an anchor has replaced something, everything older is removed from all tables. A writer that turns out to
 //!    be superseded removes its own rows. Tombstones that a newer row makes needless go last.
-//! 5. Rows aside of the key (`key#…`) can stand in tables that only the data names. Such a table is noted before
-//!    the first row, and the notes are read after the look, so that removal misses none.
+//! 5. Rows whose `_id` has a suffix (`key#…`) can stand in tables that only the data names. Such a table is noted before
+//!    the first row, and the notes are read after the check, so that removal misses none.
 //!
 //! A first load needs no read of the tables: where an anchor could be inserted, other rows under that key belong to a
 //! writer that has not finished. That writer removes them when it is tried again. A row of a higher edition is the
@@ -38,7 +38,7 @@
 //!
 //! The answer decides two things. An anchor of the same time with the same content stays as it is, and nothing of its
 //! resource is written: the resource is *unchanged*, because its other rows were written before its anchor. An older
-//! anchor is replaced without an attempt to insert. Everything that happens after that look is handled as before.
+//! anchor is replaced without an attempt to insert. Everything that happens after that read is handled as before.
 //!
 //! Another writer may be about to remove the anchor of an unchanged resource, because it found a newer version. So the
 //! writer of an unchanged resource reads the tombstones as well, after the anchor. Either it finds the newer version and
@@ -55,8 +55,8 @@
 //! be another one. So every table of a catalog is noted as well, before its first row, and the first table of each
 //! catalog is noted as one that holds anchors ([`RowKind`]). The notes are read again after the anchors stand.
 //!
-//! - The look includes the tables where other catalogs have their anchors. A writer notes its table, writes its anchor,
-//!   reads the notes and then looks; so of two writers the one whose anchor came later knows the other's table and sees
+//! - The check includes the tables where other catalogs have their anchors. A writer notes its table, writes its anchor,
+//!   reads the notes and then checks; so of two writers the one whose anchor came later knows the other's table and sees
 //!   its anchor.
 //! - Removals include all tables that other catalogs have filled.
 //! - A row beside the anchor can take the place of an anchor of another catalog. So a row that met a document there
@@ -66,9 +66,9 @@
 //!
 //! A database that one catalog has filled has no such tables, and none of this costs a command there.
 //!
-//! One race remains, because the notes that are read before the look may be
+//! One race remains, because the notes that are read before the check may be
 //! [some seconds](NOTES_ARE_CURRENT_FOR) old. A program with other anchors begins with a resource type that it has never
-//! written to this database. A writer that runs already does not look into the new table during these seconds. If its
+//! written to this database. A writer that runs already does not read the new table during these seconds. If its
 //! anchor is inserted and meets nothing, two versions of a resource stand, one in the tables of each catalog, until the
 //! next version comes. So the command line begins with another catalog only when it is told to.
 
@@ -83,7 +83,7 @@ use command::{Documents, inserts, replaces, standing_in, versions};
 use expectations::Expectation;
 
 pub(crate) use command::{
-    BatchDocument, Bound, CommandAnswer, DocumentPlace, FoundDocument, Removal, ReplacementCommand,
+    BatchDocument, CommandAnswer, DocumentPlace, FoundDocument, Removal, RemovedVersions, ReplacementCommand,
     WriteOutcome,
 };
 pub(crate) use expectations::Expectations;
@@ -115,15 +115,15 @@ pub(crate) struct Replacement<'b> {
     /// What the next stage writes.
     next: Documents<'b>,
     /// Rows beside the anchor that a document of the same or a newer version kept out.
-    kept_sides: Documents<'b>,
+    kept_non_anchors: Documents<'b>,
     /// Where rows can stand that other writers have written, by resource type.
     known: KnownTables,
     /// What is expected in the collections of the anchors.
     expectations: Expectations,
     /// The collections of the anchors, and whether documents were met there.
     met: BTreeMap<DocumentPlace<'b>, bool>,
-    /// Other catalogs have come to have anchors since the look.
-    must_look_again: bool,
+    /// Other catalogs have come to have anchors since the check.
+    must_check_again: bool,
     /// Documents came and went while this batch was written: it must be written again.
     contended: bool,
 }
@@ -135,15 +135,15 @@ enum Stage {
     Sample,
     Compare,
     NoteTables,
-    InsertSides,
-    ReplaceSides,
-    CheckSides,
+    InsertNonAnchors,
+    ReplaceNonAnchors,
+    CheckNonAnchors,
     InsertAnchors,
     CompareMet,
     ReplaceAnchors,
     BuryRefused,
     FindAnchors,
-    Look,
+    CheckVersions,
     FindTables,
     CleanUp,
     DropTombstones,
@@ -157,11 +157,11 @@ impl<'b> Replacement<'b> {
             resources: plan::plan(batch),
             stage: Stage::RecallTables,
             next: Documents::new(),
-            kept_sides: Documents::new(),
+            kept_non_anchors: Documents::new(),
             known: KnownTables::default(),
             expectations: Expectations::default(),
             met: BTreeMap::new(),
-            must_look_again: false,
+            must_check_again: false,
             contended: false,
         }
     }
@@ -212,28 +212,32 @@ impl<'b> Replacement<'b> {
 
     fn advance(&mut self) -> (Vec<ReplacementCommand<'b>>, Stage) {
         match self.stage {
-            Stage::RecallTables => (self.questions_of_the_homeless(), Stage::Sample),
+            Stage::RecallTables => (self.find_tables_before_planning(), Stage::Sample),
             Stage::Sample => {
-                self.house();
+                self.assign_tombstones();
                 (self.samples(), Stage::Compare)
             }
             Stage::Compare => (self.comparisons(), Stage::NoteTables),
-            Stage::NoteTables => (self.notes(), Stage::InsertSides),
-            Stage::InsertSides => (self.first_sides(), Stage::ReplaceSides),
-            Stage::ReplaceSides => (replaces(std::mem::take(&mut self.next)), Stage::CheckSides),
-            Stage::CheckSides => (versions(std::mem::take(&mut self.kept_sides)), Stage::InsertAnchors),
+            Stage::NoteTables => (self.notes(), Stage::InsertNonAnchors),
+            Stage::InsertNonAnchors => (self.first_non_anchors(), Stage::ReplaceNonAnchors),
+            Stage::ReplaceNonAnchors => (replaces(std::mem::take(&mut self.next)), Stage::CheckNonAnchors),
+            Stage::CheckNonAnchors => {
+                (versions(std::mem::take(&mut self.kept_non_anchors)), Stage::InsertAnchors)
+            }
             Stage::InsertAnchors => (self.first_anchors(), Stage::CompareMet),
             Stage::CompareMet => (self.comparisons_of_met(), Stage::ReplaceAnchors),
             Stage::ReplaceAnchors => (self.replacing_anchors(), Stage::BuryRefused),
             Stage::BuryRefused => (self.burials(), Stage::FindAnchors),
-            Stage::FindAnchors => (self.questions_before_the_look(), Stage::Look),
-            Stage::Look => (self.looks(), Stage::FindTables),
+            Stage::FindAnchors => (self.find_tables_before_check(), Stage::CheckVersions),
+            Stage::CheckVersions => (self.version_checks(), Stage::FindTables),
             Stage::FindTables => {
                 self.judge();
                 let next = if self.contended { Stage::Done } else { Stage::CleanUp };
-                (self.questions_before_the_removals(), next)
+                (self.find_tables_before_removal(), next)
             }
-            Stage::CleanUp if std::mem::take(&mut self.must_look_again) => (self.looks(), Stage::FindTables),
+            Stage::CleanUp if std::mem::take(&mut self.must_check_again) => {
+                (self.version_checks(), Stage::FindTables)
+            }
             Stage::CleanUp => (self.removals(), Stage::DropTombstones),
             Stage::DropTombstones | Stage::Done => (self.needless_tombstones(), Stage::Done),
         }
@@ -268,7 +272,7 @@ impl<'b> Replacement<'b> {
             }
             (ReplacementCommand::FindTables { .. }, CommandAnswer::Tables(found)) => {
                 let has_new_anchors = self.known.update(found);
-                self.must_look_again = has_new_anchors && self.stage == Stage::CleanUp;
+                self.must_check_again = has_new_anchors && self.stage == Stage::CleanUp;
             }
             _ => {}
         }
@@ -292,18 +296,18 @@ impl<'b> Replacement<'b> {
             WriteOutcome::Refused(code) => planned.verdict = Verdict::Refused { place, code },
             WriteOutcome::Done => {
                 planned.replaced |= stage == Stage::BuryRefused;
-                planned.met_beside |= stage == Stage::CheckSides;
+                planned.met_document |= stage == Stage::CheckNonAnchors;
             }
             WriteOutcome::Exists => match stage {
-                Stage::ReplaceSides | Stage::CompareMet => {
+                Stage::ReplaceNonAnchors | Stage::CompareMet => {
                     if stage == Stage::CompareMet {
                         self.met.insert(place, true);
                     }
                     self.next.entry(place).or_default().push(document);
                 }
-                Stage::CheckSides => {
-                    planned.met_beside = true;
-                    self.kept_sides.entry(place).or_default().push(document);
+                Stage::CheckNonAnchors => {
+                    planned.met_document = true;
+                    self.kept_non_anchors.entry(place).or_default().push(document);
                 }
                 _ => planned.kept = true,
             },
@@ -346,7 +350,7 @@ impl<'b> Replacement<'b> {
             }
         }
         self.met.extend(samples.keys().map(|place| (*place, false)));
-        // A failed insert of a few is as good as a look.
+        // A failed insert of a few is as good as a read.
         let is_expected = |place: &DocumentPlace<'_>| self.expectations.of(*place) == Expectation::Nothing;
         samples.retain(|place, sample| !(is_expected(place) && sample.len() < SAMPLE));
         standing_in(samples)
@@ -414,11 +418,11 @@ impl<'b> Replacement<'b> {
     }
 
     /// Documents beside the anchors.
-    fn first_sides(&mut self) -> Vec<ReplacementCommand<'b>> {
+    fn first_non_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
         let (mut fresh, mut standing) = (Documents::new(), Documents::new());
         for (index, planned) in self.open() {
             let target = if planned.found == AnchorState::Older { &mut standing } else { &mut fresh };
-            for (place, document) in planned.sides(index, self.batch) {
+            for (place, document) in planned.non_anchors(index, self.batch) {
                 target.entry(place).or_default().push(document);
             }
         }
@@ -446,11 +450,12 @@ impl<'b> Replacement<'b> {
     }
 
     /// Returns the commands that find other writers' versions of this batch's keys.
-    fn looks(&self) -> Vec<ReplacementCommand<'b>> {
-        let (mut looks, mut elsewhere) = (Documents::new(), BTreeMap::<&Arc<str>, Vec<BatchDocument>>::new());
+    fn version_checks(&self) -> Vec<ReplacementCommand<'b>> {
+        let (mut checks, mut elsewhere) =
+            (Documents::new(), BTreeMap::<&Arc<str>, Vec<BatchDocument>>::new());
         for (index, planned) in self.standing() {
-            for (place, document) in planned.looks(index, &self.known) {
-                looks.entry(place).or_default().push(document);
+            for (place, document) in planned.places_to_check(index, &self.known) {
+                checks.entry(place).or_default().push(document);
             }
             for table in planned.other_anchors(&self.known).tables {
                 elsewhere.entry(table).or_default().push(BatchDocument::Tombstone { resource: index });
@@ -458,7 +463,7 @@ impl<'b> Replacement<'b> {
         }
         let elsewhere = (elsewhere.into_iter())
             .map(|(table, documents)| ReplacementCommand::VersionsIn { table: Arc::clone(table), documents });
-        versions(looks).into_iter().chain(elsewhere).collect()
+        versions(checks).into_iter().chain(elsewhere).collect()
     }
 
     fn judge(&mut self) {
@@ -467,14 +472,15 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// Returns the types whose writes depend on whether other catalogs have tables for them.
-    fn questions_of_the_homeless(&self) -> Vec<ReplacementCommand<'b>> {
-        let homeless = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
-        find_tables(homeless.map(|(_, planned)| planned), true)
+    /// Asks for the tables of the types that have none in this catalog: whether other catalogs have some decides what is
+    /// written.
+    fn find_tables_before_planning(&self) -> Vec<ReplacementCommand<'b>> {
+        let without_table = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
+        find_tables(without_table.map(|(_, planned)| planned), true)
     }
 
-    /// Gives a tombstone to resources for which this catalog has no table and others have some.
-    fn house(&mut self) {
+    /// Makes a tombstone the anchor of resources for which this catalog has no table and others have some.
+    fn assign_tombstones(&mut self) {
         for planned in &mut self.resources {
             if planned.anchor == Anchor::Nowhere && self.known.of_type(planned.resource_type()).is_some() {
                 planned.anchor = Anchor::Tombstone;
@@ -488,10 +494,10 @@ impl<'b> Replacement<'b> {
         let mut last: Option<&Planned<'_>> = None;
         for (_, planned) in self.open() {
             // Most batches hold resources of one type.
-            if last.is_none_or(|last| !last.has_homes_of(planned)) {
-                notes.extend(planned.notes_of_homes());
+            if last.is_none_or(|last| !last.has_notes_of(planned)) {
+                notes.extend(planned.notes_of_tables());
             }
-            notes.extend(planned.notes_of_rows_aside(self.batch));
+            notes.extend(planned.notes_of_suffixed_rows(self.batch));
             last = Some(planned);
         }
         if notes.is_empty() {
@@ -501,14 +507,14 @@ impl<'b> Replacement<'b> {
         }
     }
 
-    /// Returns the commands that find the tables in which other catalogs can have anchors.
-    fn questions_before_the_look(&self) -> Vec<ReplacementCommand<'b>> {
+    /// Asks for the tables in which other catalogs can have anchors.
+    fn find_tables_before_check(&self) -> Vec<ReplacementCommand<'b>> {
         let anchored = self.standing().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
         find_tables(anchored.map(|(_, planned)| planned), true)
     }
 
-    /// Returns the types whose tables must be known before rows are removed.
-    fn questions_before_the_removals(&self) -> Vec<ReplacementCommand<'b>> {
+    /// Asks for the tables that must be known before rows are removed.
+    fn find_tables_before_removal(&self) -> Vec<ReplacementCommand<'b>> {
         if self.contended {
             return Vec::new();
         }
@@ -518,33 +524,35 @@ impl<'b> Replacement<'b> {
     fn removals(&self) -> Vec<ReplacementCommand<'b>> {
         let mut at_keys: BTreeMap<DocumentPlace<'b>, Vec<Removal>> = BTreeMap::new();
         let mut at_others: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
-        let mut aside: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
+        let mut suffixed: BTreeMap<&Arc<str>, Vec<Removal>> = BTreeMap::new();
         for (resource, planned) in self.resources.iter().enumerate() {
-            let Some(bound) = planned.removal() else { continue };
-            for place in planned.homes(&self.known) {
-                at_keys.entry(place).or_default().push(Removal { resource, bound });
+            let Some(versions) = planned.removal() else { continue };
+            for place in planned.places_to_clear(&self.known) {
+                at_keys.entry(place).or_default().push(Removal { resource, versions });
             }
-            for table in planned.homes_of_others(&self.known) {
-                at_others.entry(table).or_default().push(Removal { resource, bound });
+            for table in planned.other_tables_to_clear(&self.known) {
+                at_others.entry(table).or_default().push(Removal { resource, versions });
             }
             let known = self.known.of_type(planned.resource_type());
-            for table in known.into_iter().flat_map(|known| &known.aside) {
-                aside.entry(table).or_default().push(Removal { resource, bound });
+            for table in known.into_iter().flat_map(|known| &known.suffixed) {
+                suffixed.entry(table).or_default().push(Removal { resource, versions });
             }
         }
         let at_keys =
             at_keys.into_iter().map(|(place, removals)| ReplacementCommand::Delete { place, removals });
         let at_others = (at_others.into_iter())
             .map(|(table, removals)| ReplacementCommand::DeleteIn { table: Arc::clone(table), removals });
-        let aside = (aside.into_iter())
-            .map(|(table, removals)| ReplacementCommand::DeleteAside { table: Arc::clone(table), removals });
-        at_keys.chain(at_others).chain(aside).collect()
+        let suffixed = (suffixed.into_iter()).map(|(table, removals)| ReplacementCommand::DeleteSuffixed {
+            table: Arc::clone(table),
+            removals,
+        });
+        at_keys.chain(at_others).chain(suffixed).collect()
     }
 
     fn needless_tombstones(&self) -> Vec<ReplacementCommand<'b>> {
         let removals: Vec<_> = (self.resources.iter().enumerate())
             .filter_map(|(resource, planned)| {
-                planned.needless_tombstone().map(|bound| Removal { resource, bound })
+                planned.needless_tombstone().map(|versions| Removal { resource, versions })
             })
             .collect();
         if removals.is_empty() {

@@ -17,8 +17,8 @@ use pipeline::summary::Summary;
 
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
-    BatchDocument, Bound, CommandAnswer, DocumentPlace, Expectations, FoundDocument, KnownTables, Note,
-    Removal, Replacement, ReplacementCommand, RowKind, WriteOutcome,
+    BatchDocument, CommandAnswer, DocumentPlace, Expectations, FoundDocument, KnownTables, Note, Removal,
+    RemovedVersions, Replacement, ReplacementCommand, RowKind, WriteOutcome,
 };
 use crate::sql_schema::{KnownSchema, schemas_of};
 use crate::{ids_with_suffix, records};
@@ -156,7 +156,7 @@ impl SimulatedMongo {
                 .collect::<Result<_, _>>()
                 .map(CommandAnswer::Written),
             ReplacementCommand::Versions { place, documents } => (documents.iter())
-                .map(|&document| self.statement(|state| state.look(batch, *place, document)))
+                .map(|&document| self.statement(|state| state.read(batch, *place, document)))
                 .collect::<Result<_, _>>()
                 .map(CommandAnswer::Versions),
             ReplacementCommand::Standing { place, documents } => (documents.iter())
@@ -169,9 +169,9 @@ impl SimulatedMongo {
                 }
                 Ok(CommandAnswer::Done)
             }
-            ReplacementCommand::DeleteAside { table, removals } => {
+            ReplacementCommand::DeleteSuffixed { table, removals } => {
                 for &removal in removals {
-                    self.statement(|state| state.remove_aside(batch, table, removal))?;
+                    self.statement(|state| state.remove_suffixed(batch, table, removal))?;
                 }
                 Ok(CommandAnswer::Done)
             }
@@ -303,7 +303,7 @@ impl State {
     }
 
     /// Returns the version of a document, or of its resource's mark among the tombstones.
-    fn look(
+    fn read(
         &mut self,
         batch: &WriteBatch,
         place: DocumentPlace<'_>,
@@ -327,7 +327,7 @@ impl State {
         }
     }
 
-    pub(super) fn remove_aside(&mut self, batch: &WriteBatch, table: &str, removal: Removal) {
+    pub(super) fn remove_suffixed(&mut self, batch: &WriteBatch, table: &str, removal: Removal) {
         let Some(resource) = batch.resources.get(removal.resource) else { return };
         let collection = self.collection(DocumentPlace::Table(table));
         let gone: Vec<String> = (collection.range(ids_with_suffix(&resource.key)))
@@ -426,10 +426,10 @@ fn parsed(writer: BsonWriter) -> BsonDocument {
 
 fn is_meant(document: &BsonDocument, resource: &ResourceWrite, removal: Removal) -> bool {
     let (version, own) = (version_of(document), resource.version.as_str());
-    match removal.bound {
-        Bound::Older => version < own,
-        Bound::UpToOwn => version <= own,
-        Bound::Own => version == own,
+    match removal.versions {
+        RemovedVersions::Older => version < own,
+        RemovedVersions::UpToOwn => version <= own,
+        RemovedVersions::Own => version == own,
     }
 }
 

@@ -215,9 +215,9 @@ mod tests {
         let codes_of_servers = include_str!("../../../../shared/mongodb/src/codes.rs");
         let trouble = include_str!("../../../../shared/mongodb/src/trouble.rs");
         let trouble = trouble.split("mod tests").next().unwrap();
-        let rows = include_str!("../../../../shared/mongodb/src/rows.rs");
+        let rows = include_str!("../../../../shared/mongodb/src/store.rs");
         let loads = include_str!("../../../../shared/mongodb/src/loads.rs");
-        let marks = include_str!("../../../../shared/mongodb/src/rows/marks.rs");
+        let marks = include_str!("../../../../shared/mongodb/src/store/marks.rs");
         let connection = include_str!("../../../ingest/src/connection.rs");
         let mut wanted: Vec<String> = Vec::new();
         for source in reading {

@@ -6,7 +6,7 @@ use pipeline::store::admin::MissingIndexes;
 
 use crate::Connection;
 use crate::collections::{LOADS, REJECTS};
-use crate::rows::wanted_indexes;
+use crate::store::wanted_indexes;
 
 use super::databases::Databases;
 use super::failure::DriverFailure;

@@ -116,8 +116,8 @@ pub(crate) enum ReplacementCommand<'b> {
         /// The statements.
         removals: Vec<Removal>,
     },
-    /// Remove the rows of a resource aside of its key.
-    DeleteAside {
+    /// Remove the rows of a resource whose `_id` is its key and a suffix.
+    DeleteSuffixed {
         /// The table.
         table: Arc<str>,
         /// The statements.
@@ -131,12 +131,12 @@ pub(crate) struct Removal {
     /// The resource.
     pub(crate) resource: usize,
     /// Compared with the version of the resource in this batch.
-    pub(crate) bound: Bound,
+    pub(crate) versions: RemovedVersions,
 }
 
 /// The versions that a removal takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bound {
+pub(crate) enum RemovedVersions {
     /// Those before the batch's.
     Older,
     /// The batch's own and those before it.

@@ -1,5 +1,5 @@
 //! Whether a collection is expected to hold the resources of a batch already. A failed insert costs a server ten times
-//! what a look costs, and a look costs a first load something for nothing: so what the batch before has met decides.
+//! what a read costs, and a read costs a first load something for nothing: so what the batch before has met decides.
 
 use std::collections::BTreeMap;
 

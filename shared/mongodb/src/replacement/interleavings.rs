@@ -22,12 +22,12 @@ use writer::Writer;
 /// What a version of the one resource of these tests looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
-    /// A row in each table, and one aside of the key in a table that only the data names.
+    /// A row in each table, and one with a suffix in a table that only the data names.
     Full,
     /// A row in the first table.
     Shrunk,
-    /// The row aside of the key only.
-    Aside,
+    /// The row with a suffix only.
+    Suffixed,
     /// No row at all: for the tables the same as a resource that was deleted.
     Empty,
     Deleted,
@@ -38,22 +38,22 @@ enum Shape {
     Erased,
 }
 
-const SHAPES: [Shape; 5] = [Shape::Full, Shape::Shrunk, Shape::Aside, Shape::Deleted, Shape::Archived];
+const SHAPES: [Shape; 5] = [Shape::Full, Shape::Shrunk, Shape::Suffixed, Shape::Deleted, Shape::Archived];
 
 /// The tables of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Program {
     /// Those with a row a resource.
     tables: &'static [&'static str],
-    /// The one of rows aside of the key.
-    aside: &'static str,
+    /// The one of rows with a suffix.
+    suffixed: &'static str,
 }
 
-const BOTH: Program = Program { tables: &["Patient", "active"], aside: "names" };
-const AUTOMATIC: Program = Program { tables: &["Patient"], aside: "contacts" };
-const VIEWS: Program = Program { tables: &["active"], aside: "given" };
-const OTHER_VIEWS: Program = Program { tables: &["genders", "active"], aside: "names" };
-const NO_VIEW: Program = Program { tables: &[], aside: "names" };
+const BOTH: Program = Program { tables: &["Patient", "active"], suffixed: "names" };
+const AUTOMATIC: Program = Program { tables: &["Patient"], suffixed: "contacts" };
+const VIEWS: Program = Program { tables: &["active"], suffixed: "given" };
+const OTHER_VIEWS: Program = Program { tables: &["genders", "active"], suffixed: "names" };
+const NO_VIEW: Program = Program { tables: &[], suffixed: "names" };
 const PROGRAMS: [Program; 5] = [BOTH, AUTOMATIC, VIEWS, OTHER_VIEWS, NO_VIEW];
 
 /// Behind the first version and before the second, in nanoseconds.
@@ -85,8 +85,8 @@ fn batch(version: i64, shape: Shape, program: Program) -> WriteBatch {
     {
         row(table, "Patient/1");
     }
-    if matches!(shape, Shape::Full | Shape::Same | Shape::Aside) && first.is_some() {
-        row(program.aside, "Patient/1#0");
+    if matches!(shape, Shape::Full | Shape::Same | Shape::Suffixed) && first.is_some() {
+        row(program.suffixed, "Patient/1#0");
     }
     if matches!(shape, Shape::Full | Shape::Same) {
         for table in others.into_iter().flatten() {
@@ -129,7 +129,7 @@ fn expected(newest: &WriteBatch, shape: Shape, program: Program, has_known_table
     }
     let anchored = has_home && matches!(shape, Shape::Full | Shape::Same | Shape::Shrunk);
     assert_eq!(anchored, matches!(planned.anchor, super::Anchor::Row(_)));
-    for (place, document) in planned.sides(0, newest).chain(planned.anchor_document(0)) {
+    for (place, document) in planned.non_anchors(0, newest).chain(planned.anchor_document(0)) {
         state.insert(newest, place, document);
     }
     state
@@ -142,7 +142,7 @@ fn explore(base: Option<Step>, steps: &[Step], stops: &[u32]) -> usize {
     explore_expecting(&nothing_expected(), base, steps, stops)
 }
 
-/// Does the same with one program and writers that look before they write.
+/// Does the same with one program and writers that read before they write.
 fn explore_looking(base: Option<Shape>, shapes: &[Shape], stops: &[u32]) -> usize {
     let steps: Vec<_> = shapes.iter().map(|&shape| (shape, BOTH)).collect();
     let base = base.map(|shape| (shape, BOTH));
@@ -195,7 +195,7 @@ fn visit_all(state: &State, writers: &[Writer<'_>], expected: &State, story: &st
 
 /// A table, and a version that has a row there and others elsewhere.
 const REFUSED_ROWS: [(&str, Shape); 4] =
-    [("Patient", Shape::Full), ("active", Shape::Full), ("names", Shape::Full), ("names", Shape::Aside)];
+    [("Patient", Shape::Full), ("active", Shape::Full), ("names", Shape::Full), ("names", Shape::Suffixed)];
 
 /// Explores two writers, of which a table refuses the rows of one.
 fn explore_refused(
@@ -246,7 +246,7 @@ fn explore_in(program: Program, base: Option<Shape>, shapes: &[Shape], stops: &[
 /// Two writers of every shape over every shape, one of them stopped anywhere and started again.
 #[test]
 fn two_writers_end_in_the_newest_version() {
-    let bases = [None, Some(Shape::Full), Some(Shape::Aside), Some(Shape::Deleted)];
+    let bases = [None, Some(Shape::Full), Some(Shape::Suffixed), Some(Shape::Deleted)];
     let mut states = 0;
     for base in bases {
         for older in SHAPES {
@@ -268,9 +268,9 @@ fn two_writers_end_in_the_newest_version() {
 fn three_writers_end_in_the_newest_version() {
     for (base, shapes) in [
         (None, [Shape::Shrunk, Shape::Archived, Shape::Shrunk]),
-        (None, [Shape::Aside, Shape::Shrunk, Shape::Deleted]),
+        (None, [Shape::Suffixed, Shape::Shrunk, Shape::Deleted]),
         // The newest finds a row that the deletion removes, and its upsert then loses against the older row.
-        (Some(Shape::Aside), [Shape::Deleted, Shape::Aside, Shape::Aside]),
+        (Some(Shape::Suffixed), [Shape::Deleted, Shape::Suffixed, Shape::Suffixed]),
     ] {
         assert!(explore_in(BOTH, base, &shapes, &[0; 3]) > 1_000);
     }
@@ -312,9 +312,9 @@ fn nothing_stands_of_what_is_erased() {
 fn three_writers_leave_nothing_of_what_is_erased() {
     for (base, shapes) in [
         (None, [Shape::Shrunk, Shape::Deleted, Shape::Erased]),
-        (None, [Shape::Aside, Shape::Shrunk, Shape::Erased]),
+        (None, [Shape::Suffixed, Shape::Shrunk, Shape::Erased]),
         (Some(Shape::Shrunk), [Shape::Archived, Shape::Deleted, Shape::Erased]),
-        (Some(Shape::Aside), [Shape::Shrunk, Shape::Erased, Shape::Erased]),
+        (Some(Shape::Suffixed), [Shape::Shrunk, Shape::Erased, Shape::Erased]),
         (Some(Shape::Deleted), [Shape::Deleted, Shape::Shrunk, Shape::Erased]),
     ] {
         assert!(explore_in(BOTH, base, &shapes, &[0; 3]) > 1_000);
@@ -347,8 +347,8 @@ fn nothing_stands_of_what_is_erased_in_the_tables_of_others() {
 fn writers_with_other_tables_end_in_the_newest_version() {
     let shapes = [
         (Shape::Full, Shape::Full),
-        (Shape::Full, Shape::Aside),
-        (Shape::Aside, Shape::Full),
+        (Shape::Full, Shape::Suffixed),
+        (Shape::Suffixed, Shape::Full),
         (Shape::Full, Shape::Deleted),
         (Shape::Deleted, Shape::Full),
         (Shape::Full, Shape::Archived),

@@ -12,8 +12,8 @@ pub enum RowKind {
     Anchor,
     /// Rows whose `_id` is the key of their resource.
     Key,
-    /// Rows aside of the key: `key#…`.
-    Aside,
+    /// Rows whose `_id` is the key and a suffix: `key#…`.
+    Suffixed,
     /// Archived resources beside their tombstones. The name of the table is empty.
     Archived,
     /// Archived resources that decide which version stands, because a catalog has no table for the type. The name of
@@ -43,8 +43,8 @@ pub(crate) struct TablesOfType {
     pub(crate) anchors: BTreeSet<Arc<str>>,
     /// Tables of rows whose `_id` is the key, anchors among them.
     pub(crate) keyed: BTreeSet<Arc<str>>,
-    /// Tables of rows aside of the key.
-    pub(crate) aside: BTreeSet<Arc<str>>,
+    /// Tables of rows whose `_id` has a suffix.
+    pub(crate) suffixed: BTreeSet<Arc<str>>,
     /// Whether archived resources are anchors of a catalog.
     pub(crate) has_archive_anchors: bool,
 }
@@ -58,7 +58,7 @@ impl RowKind {
         match self {
             Self::Anchor => "anchors",
             Self::Key => "keys",
-            Self::Aside => "parts",
+            Self::Suffixed => "parts",
             Self::Archived => "archived",
             Self::ArchiveAnchor => "archiveAnchors",
         }
@@ -77,8 +77,8 @@ impl KnownTables {
             RowKind::Key => {
                 of_type.keyed.insert(note.table.into());
             }
-            RowKind::Aside => {
-                of_type.aside.insert(note.table.into());
+            RowKind::Suffixed => {
+                of_type.suffixed.insert(note.table.into());
             }
             // That something is known of the type is what counts.
             RowKind::Archived => {}

@@ -8,7 +8,7 @@ use flatten::model::{UNKNOWN_TYPE, is_resource_type};
 use pipeline::batch::{Fate, ResourceWrite, WriteBatch};
 use pipeline::version::ERASED;
 
-use super::command::{BatchDocument, Bound, DocumentPlace, FoundDocument};
+use super::command::{BatchDocument, DocumentPlace, FoundDocument, RemovedVersions};
 use super::known_tables::{KnownTables, Note, RowKind, TablesOfType};
 
 /// A resource of the batch and what is known of it so far.
@@ -24,7 +24,7 @@ pub(super) struct Planned<'b> {
     /// A document of the same or a newer version kept the anchor out.
     pub(super) kept: bool,
     /// A row beside the anchor replaced a document, or was kept out by one: the anchor of another catalog perhaps.
-    pub(super) met_beside: bool,
+    pub(super) met_document: bool,
     /// The version that stands in the place of the anchor row.
     pub(super) row: Option<String>,
     /// The version of the tombstone.
@@ -129,7 +129,7 @@ impl<'b> Planned<'b> {
             found: AnchorState::Unknown,
             replaced: false,
             kept: false,
-            met_beside: false,
+            met_document: false,
             row: None,
             tombstone: None,
             elsewhere: None,
@@ -155,7 +155,7 @@ impl<'b> Planned<'b> {
     /// returns whether the tombstone is to be written.
     pub(super) fn bury_refused(&mut self, resource: usize, batch: &'b WriteBatch) -> bool {
         let is_refused = matches!(self.verdict, Verdict::Refused { .. });
-        if is_refused && self.sides(resource, batch).next().is_some() {
+        if is_refused && self.non_anchors(resource, batch).next().is_some() {
             (self.anchor, self.kept) = (Anchor::Tombstone, false);
         }
         self.is_buried()
@@ -167,7 +167,7 @@ impl<'b> Planned<'b> {
     }
 
     /// Returns the documents beside the anchor; a tombstone has none.
-    pub(super) fn sides(
+    pub(super) fn non_anchors(
         &self,
         resource: usize,
         batch: &'b WriteBatch,
@@ -198,8 +198,8 @@ impl<'b> Planned<'b> {
         }
     }
 
-    /// Returns what must be read once the anchor stands. `_id` is the key in every case.
-    pub(super) fn looks(
+    /// Returns what must be read once the anchor stands, to find newer versions. `_id` is the key in every case.
+    pub(super) fn places_to_check(
         &self,
         resource: usize,
         known: &KnownTables,
@@ -219,15 +219,15 @@ impl<'b> Planned<'b> {
     /// Returns where other catalogs have their anchors of this resource.
     pub(super) fn other_anchors<'k>(&self, known: &'k KnownTables) -> OtherAnchors<'k> {
         // Nothing supersedes an erasure.
-        let has_look = !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
-        let Some(known) = self.known(known).filter(|_| has_look) else { return OtherAnchors::default() };
+        let is_checked = !matches!(self.anchor, Anchor::Nowhere | Anchor::Mark);
+        let Some(known) = self.known(known).filter(|_| is_checked) else { return OtherAnchors::default() };
         let own = self.resource.tables.first().map(String::as_str);
         let tables = known.anchors.iter().filter(|table| Some(&***table) != own).collect();
         OtherAnchors { tables, archive: known.has_archive_anchors && own.is_some() }
     }
 
-    /// Returns the tables of this catalog that can take rows of the resource.
-    pub(super) fn notes_of_homes(&self) -> impl Iterator<Item = Note<'b>> + use<'b> {
+    /// Returns a note of each table of this catalog that can take rows of the resource.
+    pub(super) fn notes_of_tables(&self) -> impl Iterator<Item = Note<'b>> + use<'b> {
         let resource: &'b ResourceWrite = self.resource;
         let tables: &[String] = if matches!(resource.fate, Fate::Rows(_)) { &resource.tables } else { &[] };
         let kinds = std::iter::once(RowKind::Anchor).chain(std::iter::repeat(RowKind::Key));
@@ -240,16 +240,16 @@ impl<'b> Planned<'b> {
         keyed.chain(archive)
     }
 
-    /// Returns whether the notes of its homes are those of another one.
-    pub(super) fn has_homes_of(&self, other: &Self) -> bool {
+    /// Returns whether the notes of its tables are those of another resource.
+    pub(super) fn has_notes_of(&self, other: &Self) -> bool {
         let (own, other) = (self.resource, other.resource);
         Arc::ptr_eq(&own.tables, &other.tables)
             && own.resource_type == other.resource_type
             && std::mem::discriminant(&own.fate) == std::mem::discriminant(&other.fate)
     }
 
-    /// Returns the table of each row aside of the key.
-    pub(super) fn notes_of_rows_aside(
+    /// Returns a note of the table of each row whose `_id` has a suffix.
+    pub(super) fn notes_of_suffixed_rows(
         &self,
         batch: &'b WriteBatch,
     ) -> impl Iterator<Item = Note<'b>> + use<'b> {
@@ -258,13 +258,16 @@ impl<'b> Planned<'b> {
             Fate::Rows(range) if self.anchor != Anchor::Nowhere => range.clone(),
             _ => 0..0,
         };
-        let aside = batch.rows.range(range).filter(|row| row.key() != resource.key);
-        aside.map(|row| note(resource, batch.names.table(row.table()), RowKind::Aside))
+        let suffixed = batch.rows.range(range).filter(|row| row.key() != resource.key);
+        suffixed.map(|row| note(resource, batch.names.table(row.table()), RowKind::Suffixed))
     }
 
     /// Returns every place of this catalog that can hold something under the key itself and has to be cleared, beside
     /// the tombstone's.
-    pub(super) fn homes(&self, known: &KnownTables) -> impl Iterator<Item = DocumentPlace<'b>> + use<'b> {
+    pub(super) fn places_to_clear(
+        &self,
+        known: &KnownTables,
+    ) -> impl Iterator<Item = DocumentPlace<'b>> + use<'b> {
         let own_row = matches!(self.anchor, Anchor::Row(_));
         // Where its own anchor row stands, nothing else can; rows meet an archived resource only together with
         // its tombstone, unless another catalog has no table for the type.
@@ -281,8 +284,8 @@ impl<'b> Planned<'b> {
         tables.chain(archive).chain(unknown)
     }
 
-    /// Tables that other catalogs have filled with rows whose `_id` is the key.
-    pub(super) fn homes_of_others<'k>(
+    /// Returns the tables that other catalogs have filled with rows whose `_id` is the key.
+    pub(super) fn other_tables_to_clear<'k>(
         &self,
         known: &'k KnownTables,
     ) -> impl Iterator<Item = &'k Arc<str>> + use<'k, 'b> {
@@ -314,7 +317,7 @@ impl<'b> Planned<'b> {
         DocumentPlace::Archive(&self.resource.resource_type)
     }
 
-    /// Draws the conclusions from the look; `true`: what stands is not known and the batch must be written again.
+    /// Draws the conclusions from the check; `true`: what stands is not known and the batch must be written again.
     pub(super) fn judge(&mut self) -> bool {
         // A mark that met one like it stands all the same.
         let is_judged = (self.is_buried() || matches!(self.verdict, Verdict::Stands | Verdict::Unchanged))
@@ -334,24 +337,24 @@ impl<'b> Planned<'b> {
     }
 
     /// Returns which versions have to go from all places of the resource.
-    pub(super) fn removal(&self) -> Option<Bound> {
+    pub(super) fn removal(&self) -> Option<RemovedVersions> {
         match self.verdict {
             Verdict::Repeated | Verdict::Unchanged => None,
-            Verdict::Superseded => Some(Bound::UpToOwn),
-            Verdict::Refused { .. } if self.is_buried() => Some(Bound::UpToOwn),
-            Verdict::Refused { .. } => Some(Bound::Own),
+            Verdict::Superseded => Some(RemovedVersions::UpToOwn),
+            Verdict::Refused { .. } if self.is_buried() => Some(RemovedVersions::UpToOwn),
+            Verdict::Refused { .. } => Some(RemovedVersions::Own),
             Verdict::Stands => match self.anchor {
                 Anchor::Nowhere => None,
-                Anchor::Tombstone | Anchor::Mark => Some(Bound::Older),
+                Anchor::Tombstone | Anchor::Mark => Some(RemovedVersions::Older),
                 Anchor::Row(_) | Anchor::Archive => {
                     let own = Some(self.resource.version.as_str());
                     let is_elsewhere = self.elsewhere.is_some() && self.elsewhere.as_deref() != own;
                     let met_others = self.replaced
                         || self.kept
-                        || self.met_beside
+                        || self.met_document
                         || self.tombstone.is_some()
                         || is_elsewhere;
-                    (met_others || self.resource.version.is_remade()).then_some(Bound::Older)
+                    (met_others || self.resource.version.is_remade()).then_some(RemovedVersions::Older)
                 }
             },
         }
@@ -360,14 +363,16 @@ impl<'b> Planned<'b> {
     /// Returns which tombstones nothing needs any more, because an anchor row of a newer version stands or the resource
     /// was erased. A writer under other settings that was killed may have left a tombstone of a version that is a row
     /// now.
-    pub(super) fn needless_tombstone(&self) -> Option<Bound> {
+    pub(super) fn needless_tombstone(&self) -> Option<RemovedVersions> {
         match (&self.verdict, self.anchor) {
-            (Verdict::Superseded, _) if self.tombstone.as_deref() == Some(ERASED) => Some(Bound::UpToOwn),
-            (Verdict::Superseded, Anchor::Tombstone) => Some(Bound::UpToOwn),
-            (Verdict::Stands, Anchor::Mark) => Some(Bound::Older),
+            (Verdict::Superseded, _) if self.tombstone.as_deref() == Some(ERASED) => {
+                Some(RemovedVersions::UpToOwn)
+            }
+            (Verdict::Superseded, Anchor::Tombstone) => Some(RemovedVersions::UpToOwn),
+            (Verdict::Stands, Anchor::Mark) => Some(RemovedVersions::Older),
             // The tombstone of a version that was refused before is as new as its row.
             (Verdict::Stands, Anchor::Row(_) | Anchor::Archive) if self.tombstone.is_some() => {
-                Some(Bound::UpToOwn)
+                Some(RemovedVersions::UpToOwn)
             }
             _ => None,
         }

@@ -23,7 +23,7 @@ use pipeline::summary::Summary;
 
 use crate::database::Server;
 use crate::ledger::{attempt, ending, object};
-use crate::spec::{BatchSpec, archived, aside, batch, deleted, marked, pending, rows};
+use crate::spec::{BatchSpec, archived, batch, deleted, marked, pending, rows, suffixed};
 
 const P: &str = "Patient/1";
 /// The load of the object that batches of this suite come from.
@@ -145,7 +145,7 @@ async fn what_stands_of_a_resource_is_found_wherever_it_is() {
         let writes = vec![rows(P, 1, 2), rows("Patient/10", 2, 1), deleted("Patient/3", 3)];
         let spec = BatchSpec { writes, view_defects: vec![1], ..BatchSpec::default() };
         write(&*store, &spec).await;
-        write(&*store, &batch([archived("AuditEvent/1", 4), aside("Patient/4", 5, 2)])).await;
+        write(&*store, &batch([archived("AuditEvent/1", 4), suffixed("Patient/4", 5, 2)])).await;
         let asked = keys(&[P, "Patient/3", "Patient/4", "AuditEvent/1", "Patient/5"]);
         let standing = store.standing(&asked).await.unwrap();
         let listed: Vec<_> = standing.iter().map(|(key, of)| format!("{key}: {}", of.listed())).collect();
@@ -174,7 +174,7 @@ async fn what_stands_of_a_resource_is_found_wherever_it_is() {
 #[tokio::test]
 async fn rows_are_read_back_as_cells_of_the_resources_that_are_named() {
     each(async |store| {
-        let writes = vec![rows(P, 1, 2), rows("Patient/10", 1, 1), aside("Patient/2", 1, 1)];
+        let writes = vec![rows(P, 1, 2), rows("Patient/10", 1, 1), suffixed("Patient/2", 1, 1)];
         let spec = BatchSpec {
             writes: [writes, vec![archived("AuditEvent/1", 2)]].concat(),
             ..BatchSpec::default()

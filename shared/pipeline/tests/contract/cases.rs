@@ -1,6 +1,6 @@
 //! The cases: batches, what stands after them, and what each counted.
 
-use crate::spec::{BatchSpec, archived, aside, batch, deleted, pending, rows};
+use crate::spec::{BatchSpec, archived, batch, deleted, pending, rows, suffixed};
 
 const P: &str = "Patient/1";
 const A: &str = "AuditEvent/1";
@@ -86,19 +86,19 @@ fn absence_cases() -> Vec<Case> {
         ),
         case(
             "a resource without a main row keeps an older one away",
-            [batch([aside(P, 2, 1)]), batch([rows(P, 1, 2)])],
+            [batch([suffixed(P, 2, 1)]), batch([rows(P, 1, 2)])],
             &["_tombstones Patient/1 @2 \"no rows\"", "names Patient/1#0 @2"],
             &[LOADED, SUPERSEDED],
         ),
         case(
             "a main row replaces rows beside it",
-            [batch([aside(P, 1, 2)]), batch([rows(P, 2, 0)])],
+            [batch([suffixed(P, 1, 2)]), batch([rows(P, 2, 0)])],
             &["Patient Patient/1 @2"],
             &[LOADED, LOADED],
         ),
         case(
             "no rows at all replace some, and keep older ones away",
-            [batch([rows(P, 2, 1)]), batch([aside(P, 3, 0)]), batch([rows(P, 1, 1)])],
+            [batch([rows(P, 2, 1)]), batch([suffixed(P, 3, 0)]), batch([rows(P, 1, 1)])],
             &["_tombstones Patient/1 @3 \"no rows\""],
             &[LOADED, LOADED, SUPERSEDED],
         ),

@@ -90,8 +90,8 @@ impl Scratch {
             let database = self.client.database(&database);
             let names = database.list_collection_names().await.unwrap();
             // Notes of where rows have ever stood outlast the rows, and the secret of the marks is another one each time.
-            let aside = ["_tables", ERASURES];
-            for name in names.into_iter().filter(|name| !aside.contains(&name.as_str())) {
+            let left_out = ["_tables", ERASURES];
+            for name in names.into_iter().filter(|name| !left_out.contains(&name.as_str())) {
                 let cursor = database.collection::<Document>(&name).find(doc! {}).await.unwrap();
                 let documents: Vec<Document> = cursor.try_collect().await.unwrap();
                 let documents = (documents.iter()).map(|document| {

@@ -7,7 +7,7 @@ use pipeline::store::RowStore as _;
 use crate::cases::{ARCHIVED, Case, DELETED, LOADED, SUPERSEDED, case};
 use crate::database::Server;
 use crate::harness::{Harness, of_simulated};
-use crate::spec::{BatchSpec, archived, aside, batch, deleted, erased, marked, rows};
+use crate::spec::{BatchSpec, archived, batch, deleted, erased, marked, rows, suffixed};
 use crate::tables::outline;
 
 const P: &str = "Patient/1";
@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("rows are erased", [batch([rows(P, 1, 3)]), batch([erased(P)])], MARK, &[LOADED, DELETED]),
         case(
             "rows without a main row are erased",
-            [batch([aside(P, 1, 2)]), batch([erased(P)])],
+            [batch([suffixed(P, 1, 2)]), batch([erased(P)])],
             MARK,
             &[LOADED, DELETED],
         ),
@@ -34,7 +34,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         case(
             "what comes later stays away, however late it is",
-            [batch([erased(P)]), batch([rows(P, 1, 3)]), batch([rows(P, LATE, 1)]), batch([aside(P, 5, 2)])],
+            [
+                batch([erased(P)]),
+                batch([rows(P, 1, 3)]),
+                batch([rows(P, LATE, 1)]),
+                batch([suffixed(P, 5, 2)]),
+            ],
             MARK,
             &[DELETED, SUPERSEDED, SUPERSEDED, SUPERSEDED],
         ),
@@ -112,7 +117,7 @@ async fn what_is_lifted_comes_back() {
 #[tokio::test]
 async fn what_a_killed_writer_left_goes_under_other_settings_as_well() {
     let fates =
-        |version| [rows(P, version, 2), aside(P, version, 2), deleted(P, version), archived(P, version)];
+        |version| [rows(P, version, 2), suffixed(P, version, 2), deleted(P, version), archived(P, version)];
     for killed in fates(1) {
         for again in fates(2) {
             for operation in 0..12 {
@@ -137,7 +142,7 @@ async fn an_erasure_at_any_moment_of_a_load_leaves_nothing() {
     for round in 0..30 {
         let harness = Harness::mongodb(&server).await;
         harness.write(batch([rows("Patient/9", 1, 0), deleted("Patient/8", 1)]).build()).await.unwrap();
-        let versions = [rows(P, 1, 2), deleted(P, 2), archived(P, 3), rows(P, 4, 3), aside(P, 5, 1)];
+        let versions = [rows(P, 1, 2), deleted(P, 2), archived(P, 3), rows(P, 4, 3), suffixed(P, 5, 1)];
         let mut batches: Vec<BatchSpec> = versions.into_iter().map(|version| batch([version])).collect();
         batches.insert(round % 6, batch([erased(P)]));
         let written = join_all(batches.iter().map(|batch| harness.write(batch.build()))).await;

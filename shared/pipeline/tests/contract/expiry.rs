@@ -22,7 +22,7 @@ use crate::database::{Scratch, Server, mongod};
 use crate::exports::manifest;
 use crate::ledger::{attempt, ending, object};
 use crate::replica_set::ReplicaSet;
-use crate::spec::{BatchSpec, archived, aside, batch, deleted, erased, marked, rows};
+use crate::spec::{BatchSpec, archived, batch, deleted, erased, marked, rows, suffixed};
 
 /// Long before any clock.
 const OLD: i64 = 7;
@@ -56,12 +56,12 @@ async fn fill(store: &Arc<dyn Store>) {
     let old = [
         rows("Patient/1", 1, 3),
         deleted("Patient/3", 2),
-        aside("Patient/4", 2, 2),
+        suffixed("Patient/4", 2, 2),
         archived("AuditEvent/1", 2),
         rows("Patient/5", 2, 1),
-        aside("Group/1", 2, 1),
+        suffixed("Group/1", 2, 1),
     ];
-    let young = [rows("Patient/2", 3, 3), aside("Group/2", 3, 1)];
+    let young = [rows("Patient/2", 3, 3), suffixed("Group/2", 3, 1)];
     for (moment, writes, reject) in [(OLD, old.to_vec(), 5), (YOUNG, young.to_vec(), 6)] {
         let spec = BatchSpec { rejects: vec![reject], ..batch(writes) };
         store.write(at(moment, &spec)).await.unwrap();

@@ -206,7 +206,7 @@ async fn the_newest_version_stands_alone_in_the_database_whichever_program_wrote
     }
 }
 
-/// Notes of an earlier version of this program, which has written rows aside of the key.
+/// Notes of an earlier version of this program, which has written rows whose `_id` has a suffix.
 #[tokio::test]
 async fn tables_that_an_earlier_version_has_noted_are_cleared() {
     let (server, programs) = (Server::get().await, programs());

@@ -54,7 +54,7 @@ pub(crate) fn rows(key: &str, version: u64, names: usize) -> Write {
     Write { key: key.to_owned(), version, shape: Shape::Rows { main: true, names } }
 }
 
-pub(crate) fn aside(key: &str, version: u64, names: usize) -> Write {
+pub(crate) fn suffixed(key: &str, version: u64, names: usize) -> Write {
     Write { key: key.to_owned(), version, shape: Shape::Rows { main: false, names } }
 }
 

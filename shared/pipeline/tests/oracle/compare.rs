@@ -58,7 +58,7 @@ impl Refused {
     }
 }
 
-/// Returns the key that a row is of, or is aside of.
+/// Returns the key in a row's `_id`, without a suffix.
 fn key_of(id: &str) -> &str {
     id.split('#').next().unwrap_or(id)
 }

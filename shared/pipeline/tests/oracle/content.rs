@@ -104,7 +104,7 @@ fn head(random: &mut StdRng, resource_type: &str, id: &str) -> String {
     format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"{meta}")
 }
 
-/// Rows aside of the key come from names (a view, child tables) and contained resources; inactive ones go to the
+/// Rows whose `_id` has a suffix come from names (a view, child tables) and contained resources; inactive ones go to the
 /// archive; two families are too many for a view, and an unknown gender for a check.
 fn patient(random: &mut StdRng, id: &str, mark: &str) -> String {
     let mut json = head(random, "Patient", id);

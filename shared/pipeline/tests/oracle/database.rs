@@ -160,8 +160,8 @@ impl Scratch {
 
     /// Returns the tables that hold rows of a resource, or `None` if nothing of it stands anywhere.
     pub(crate) async fn standing(&self, key: &str) -> Option<BTreeSet<String>> {
-        let aside = doc! { "_id": { "$gte": format!("{key}#"), "$lt": format!("{key}$") } };
-        let of_key = doc! { "$or": [{ "_id": key }, aside] };
+        let suffixed = doc! { "_id": { "$gte": format!("{key}#"), "$lt": format!("{key}$") } };
+        let of_key = doc! { "$or": [{ "_id": key }, suffixed] };
         let (mut tables, mut stands) = (BTreeSet::new(), false);
         for database in [self.name.clone(), self.archive()] {
             let is_of_tables = database == self.name;
@@ -182,7 +182,7 @@ impl Scratch {
         stands.then_some(tables)
     }
 
-    /// Resource types with the tables that have held rows aside of their keys.
+    /// Returns resource types with the tables that have held rows whose `_id` has a suffix.
     pub(crate) async fn side_tables(&self) -> BTreeSet<(String, String)> {
         let notes = self.documents("_tables").await;
         let word = |note: &Document, name: &str| note.get_str(name).unwrap().to_owned();

@@ -144,9 +144,9 @@ async fn in_simulation(history: &History) -> Vec<String> {
     let state = store.state();
     let found = with_readable_marks(written(&state), &store.marks(), &key_states);
     let mut wrong = differences(history, found, &oracle, &Refused::default(), &key_states);
-    let aside = state.noted.iter().filter(|(_, _, kind)| *kind == RowKind::Aside);
-    let aside = aside.map(|(resource_type, table, _)| (resource_type.clone(), table.clone())).collect();
-    wrong.extend(wrong_notes(history, &aside, &oracle));
+    let suffixed = state.noted.iter().filter(|(_, _, kind)| *kind == RowKind::Suffixed);
+    let suffixed = suffixed.map(|(resource_type, table, _)| (resource_type.clone(), table.clone())).collect();
+    wrong.extend(wrong_notes(history, &suffixed, &oracle));
     wrong.extend(wrong_loads(history, &ledger, &oracle).await);
     wrong.extend(wrong_columns(history, &ledger, &oracle).await);
     let schemas = store.sql_schemas().into_iter().map(|(table, schema)| (table, root_json_schema(&schema)));

@@ -73,8 +73,8 @@ impl Desk<'_> {
 }
 
 fn standing_in(state: &State, key: &str) -> Option<BTreeSet<String>> {
-    let aside = format!("{key}#");
-    let is_of_key = |id: &String| id == key || id.starts_with(&aside);
+    let prefix = format!("{key}#");
+    let is_of_key = |id: &String| id == key || id.starts_with(&prefix);
     let tables = state.tables.iter().filter(|(_, table)| table.keys().any(is_of_key));
     let tables: BTreeSet<String> = tables.map(|(name, _)| name.clone()).collect();
     let names_key = |reject: &Document| reject.get_str("resource").is_ok_and(|resource| resource == key);

@@ -36,7 +36,7 @@ pub(crate) struct Oracle {
     pub(crate) columns: BTreeSet<String>,
     /// What has ever stood where, by table.
     pub(crate) shapes: Shapes,
-    /// Tables of rows aside of a key that a note must or may be there for.
+    /// Tables of rows whose `_id` has a suffix that a note must or may be there for.
     pub(crate) side_tables: SideTables,
     /// Keys of resources that no table takes. Such a version writes nothing, and whether a deletion before it left a
     /// tombstone is a matter of which batch they stood in; it keeps nothing away that could stand anywhere.
@@ -296,15 +296,17 @@ fn newest(ones: &[One]) -> BTreeMap<&str, &Version> {
     newest
 }
 
-/// Returns the tables of a record's rows aside of its key, with its type. What has no table at all is not written.
+/// Returns the tables of a record's rows whose `_id` has a suffix, with its type. What has no table at all is not written.
 fn side_tables(one: &One) -> Vec<(String, String)> {
     let (batch, resource) = (&one.batch, one.resource());
     let Fate::Rows(range) = &resource.fate else { return Vec::new() };
     if one.is_nowhere() {
         return Vec::new();
     }
-    let aside = batch.rows.range(range.clone()).filter(|row| row.key() != resource.key);
-    aside.map(|row| (resource.resource_type.to_string(), batch.names.table(row.table()).to_owned())).collect()
+    let suffixed = batch.rows.range(range.clone()).filter(|row| row.key() != resource.key);
+    suffixed
+        .map(|row| (resource.resource_type.to_string(), batch.names.table(row.table()).to_owned()))
+        .collect()
 }
 
 /// Writes record after record, the older versions first. Whatever comes last must be all that stands under its key; it
@@ -342,12 +344,12 @@ async fn written_in_order(
 /// Returns the versions of everything that stands under a key.
 fn versions_of(state: &State, key: &str) -> BTreeSet<String> {
     let collections = state.tables.values().chain(state.archive.values()).chain([&state.tombstones]);
-    let aside = format!("{key}#");
+    let prefix = format!("{key}#");
     let documents = collections.flat_map(|collection| {
         collection
             .range(key.to_owned()..)
             .take_while(|(id, _)| id.starts_with(key))
-            .filter(|(id, _)| id.as_str() == key || id.starts_with(&aside))
+            .filter(|(id, _)| id.as_str() == key || id.starts_with(&prefix))
     });
     documents.map(|(_, document)| document.get_str("_version").unwrap().to_owned()).collect()
 }

@@ -22,9 +22,9 @@ pub(crate) const fn are_kept(history: &History) -> bool {
 impl Shapes {
     /// Adds the documents that stand under a key.
     pub(crate) fn add_key(&mut self, state: &State, key: &str) {
-        let aside = format!("{key}#");
+        let prefix = format!("{key}#");
         for (table, documents) in &state.tables {
-            let of_key = documents.iter().filter(|(id, _)| *id == key || id.starts_with(&aside));
+            let of_key = documents.iter().filter(|(id, _)| *id == key || id.starts_with(&prefix));
             of_key.for_each(|(_, document)| self.add(table, document));
         }
     }

@@ -56,11 +56,12 @@ fn fingerprint(state: &State, writers: &[Writer<'_>]) -> String {
     }
     for Writer { replacement, running, stops_left, done, .. } in writers {
         write!(text, "|{:?} {:?} ", replacement.stage, replacement.contended).unwrap();
-        write!(text, "{:?} {} ", replacement.known, replacement.must_look_again).unwrap();
-        write!(text, "{:?} {:?} {stops_left} {done}", replacement.next, replacement.kept_sides).unwrap();
+        write!(text, "{:?} {} ", replacement.known, replacement.must_check_again).unwrap();
+        write!(text, "{:?} {:?} {stops_left} {done}", replacement.next, replacement.kept_non_anchors)
+            .unwrap();
         for planned in &replacement.resources {
             write!(text, "{:?} {:?} ", planned.anchor, planned.verdict).unwrap();
-            write!(text, "{} {} {} ", planned.replaced, planned.kept, planned.met_beside).unwrap();
+            write!(text, "{} {} {} ", planned.replaced, planned.kept, planned.met_document).unwrap();
             write!(text, "{:?} ", planned.found).unwrap();
             let [row, tombstone, elsewhere] = [&planned.row, &planned.tombstone, &planned.elsewhere]
                 .map(|version| version.as_deref().map(short));

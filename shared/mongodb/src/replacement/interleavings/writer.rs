@@ -30,7 +30,7 @@ pub(super) struct Running<'b> {
     pub(super) next: usize,
     /// The upsert has found nothing to replace and is about to insert.
     pub(super) inserting: bool,
-    /// What the look for a tombstone has found under the key; the mark is looked for next.
+    /// What the read of the tombstone has found under the key; the mark is looked for next.
     pub(super) under_the_key: Vec<Option<String>>,
     pub(super) written: Vec<WriteOutcome>,
     pub(super) versions: Vec<Option<String>>,
@@ -101,7 +101,7 @@ impl<'b> Running<'b> {
             | ReplacementCommand::Standing { documents, .. } => documents.len(),
             ReplacementCommand::Delete { removals, .. }
             | ReplacementCommand::DeleteIn { removals, .. }
-            | ReplacementCommand::DeleteAside { removals, .. } => removals.len(),
+            | ReplacementCommand::DeleteSuffixed { removals, .. } => removals.len(),
             ReplacementCommand::NoteTables { notes } => notes.len(),
             ReplacementCommand::FindTables { .. } => 1,
         };
@@ -120,7 +120,7 @@ impl<'b> Running<'b> {
             ReplacementCommand::FindTables { .. } => CommandAnswer::Tables(self.known.clone()),
             ReplacementCommand::Delete { .. }
             | ReplacementCommand::DeleteIn { .. }
-            | ReplacementCommand::DeleteAside { .. }
+            | ReplacementCommand::DeleteSuffixed { .. }
             | ReplacementCommand::NoteTables { .. } => CommandAnswer::Done,
         }
     }
@@ -174,8 +174,8 @@ impl<'b> Running<'b> {
             ReplacementCommand::DeleteIn { table, removals } => {
                 state.remove(batch, DocumentPlace::Table(table), removals[self.next]);
             }
-            ReplacementCommand::DeleteAside { table, removals } => {
-                state.remove_aside(batch, table, removals[self.next])
+            ReplacementCommand::DeleteSuffixed { table, removals } => {
+                state.remove_suffixed(batch, table, removals[self.next])
             }
             ReplacementCommand::NoteTables { notes } => state.note(notes[self.next]),
             ReplacementCommand::FindTables { types, .. } => self.known = state.find_tables(types),

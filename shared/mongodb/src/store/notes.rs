@@ -120,7 +120,7 @@ fn add(note: &BsonDocument, collection: &str, tables: &mut KnownTables) {
         let is_of_kind = if collection == TABLES {
             note.get_bool(kind.field()).unwrap_or_default()
         } else {
-            kind == RowKind::Aside
+            kind == RowKind::Suffixed
         };
         if is_of_kind {
             tables.add(Note { resource_type, table, kind });

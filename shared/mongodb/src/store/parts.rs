@@ -15,7 +15,7 @@ use crate::connection::write_errors;
 use crate::trouble::Trouble;
 
 /// Keys asked for at once.
-pub(super) const LOOK_KEYS: usize = 1_000;
+pub(super) const KEYS_PER_FIND: usize = 1_000;
 
 /// Part of a command: its place among the commands of a stage, and some of its statements.
 pub(super) type Part = (usize, Chunk);
@@ -44,18 +44,18 @@ fn parts_of<'a>(
         ReplacementCommand::Versions { documents, .. }
         | ReplacementCommand::VersionsIn { documents, .. }
         | ReplacementCommand::Standing { documents, .. } => {
-            let looks = (0..documents.len()).step_by(LOOK_KEYS).map(move |first| {
-                let count = LOOK_KEYS.min(documents.len() - first);
+            let reads = (0..documents.len()).step_by(KEYS_PER_FIND).map(move |first| {
+                let count = KEYS_PER_FIND.min(documents.len() - first);
                 (index, Chunk { first, count, body: None })
             });
-            return Box::new(looks);
+            return Box::new(reads);
         }
         ReplacementCommand::Insert { documents, .. } | ReplacementCommand::Replace { documents, .. } => {
             documents.len()
         }
         ReplacementCommand::Delete { removals, .. }
         | ReplacementCommand::DeleteIn { removals, .. }
-        | ReplacementCommand::DeleteAside { removals, .. } => removals.len(),
+        | ReplacementCommand::DeleteSuffixed { removals, .. } => removals.len(),
         ReplacementCommand::NoteTables { notes } => notes.len(),
         ReplacementCommand::FindTables { .. } => {
             return Box::new(std::iter::once((index, Chunk { first: 0, count: 1, body: None })));
@@ -112,10 +112,10 @@ pub(super) fn statements_of<'a>(
                 }
             }))
         }
-        ReplacementCommand::DeleteAside { table, removals } => {
+        ReplacementCommand::DeleteSuffixed { table, removals } => {
             Box::new(cut(DELETE, table, range, move |statement, writer| {
                 if let Some((resource, removal)) = removal_of(batch, removals, statement) {
-                    statements::removal_aside(writer, resource, removal);
+                    statements::removal_of_suffixed(writer, resource, removal);
                 }
             }))
         }
@@ -177,7 +177,7 @@ pub(super) fn unanswered(command: &ReplacementCommand<'_>) -> CommandAnswer {
         ReplacementCommand::Standing { documents, .. } => CommandAnswer::Found(vec![None; documents.len()]),
         ReplacementCommand::Delete { .. }
         | ReplacementCommand::DeleteIn { .. }
-        | ReplacementCommand::DeleteAside { .. }
+        | ReplacementCommand::DeleteSuffixed { .. }
         | ReplacementCommand::NoteTables { .. }
         | ReplacementCommand::FindTables { .. } => CommandAnswer::Done,
     }

@@ -2,7 +2,7 @@
 
 use crate::encode::HASH_FIELD;
 use crate::encode::{BsonWriter, RowEncoder};
-use crate::replacement::{BatchDocument, Bound, Note, Removal};
+use crate::replacement::{BatchDocument, Note, Removal, RemovedVersions};
 use crate::{ids_with_suffix, records};
 use pipeline::batch::{Completion, Reject, ResourceWrite, WriteBatch};
 use pipeline::erasure::MARK_PREFIX;
@@ -41,13 +41,13 @@ pub(super) fn removal(writer: &mut BsonWriter, resource: &ResourceWrite, removal
 }
 
 /// Writes `{q: {_id: {$gte: key#, $lt: key$}, _version: …}, limit: 0}`
-pub(super) fn removal_aside(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
-    let aside = ids_with_suffix(&resource.key);
+pub(super) fn removal_of_suffixed(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
+    let ids = ids_with_suffix(&resource.key);
     let statement = writer.open();
     let query = writer.open_document("q");
     let range = writer.open_document("_id");
-    writer.text("$gte", &aside.start);
-    writer.text("$lt", &aside.end);
+    writer.text("$gte", &ids.start);
+    writer.text("$lt", &ids.end);
     writer.close(range);
     version_guard(writer, resource, removal);
     writer.close(query);
@@ -56,10 +56,10 @@ pub(super) fn removal_aside(writer: &mut BsonWriter, resource: &ResourceWrite, r
 }
 
 fn version_guard(writer: &mut BsonWriter, resource: &ResourceWrite, removal: Removal) {
-    let operator = match removal.bound {
-        Bound::Older => "$lt",
-        Bound::UpToOwn => "$lte",
-        Bound::Own => "$eq",
+    let operator = match removal.versions {
+        RemovedVersions::Older => "$lt",
+        RemovedVersions::UpToOwn => "$lte",
+        RemovedVersions::Own => "$eq",
     };
     let guard = writer.open_document("_version");
     writer.text(operator, resource.version.as_str());
@@ -192,10 +192,10 @@ fn replace_unless(
     let replacement = writer.open_document("$replaceWith");
     let condition = writer.open_array("$cond");
     let comparison = writer.open_document("0");
-    let sides = writer.open_array(operator);
+    let operands = writer.open_array(operator);
     writer.text("0", &format!("${field}"));
     value(writer);
-    writer.close(sides);
+    writer.close(operands);
     writer.close(comparison);
     writer.text("1", "$$ROOT");
     let literal = writer.open_document("2");

@@ -125,8 +125,8 @@ impl MongoStore {
         Ok(super::versions_of(answer))
     }
 
-    /// Looks whether there is any tombstone or mark. As long as none is known, one look for any stands for the look for
-    /// each: it comes after the rows, and whoever writes a tombstone later looks for rows itself.
+    /// Returns whether there is any tombstone or mark. As long as none is known, one read for any stands for the read of
+    /// each: it comes after the rows, and a writer of a later tombstone reads the rows itself.
     async fn any_tombstone(&self) -> Result<bool, Interrupted> {
         if self.tombstones_seen.load(Ordering::Relaxed) {
             return Ok(true);
@@ -163,7 +163,7 @@ impl MongoStore {
         let marks = self.connection.known_marks().await?;
         let marked: Vec<(&Reject, String)> =
             named.into_iter().map(|(reject, key)| (reject, marks.of_resource(key))).collect();
-        for marked in marked.chunks(super::parts::LOOK_KEYS) {
+        for marked in marked.chunks(super::parts::KEYS_PER_FIND) {
             let ids: Vec<&str> = marked.iter().map(|(_, mark)| mark.as_str()).collect();
             let found = self.versions_under(statements::find_versions(TOMBSTONES, ids.into_iter())).await?;
             let erased: Vec<&Reject> = marked

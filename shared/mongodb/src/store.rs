@@ -233,7 +233,7 @@ impl MongoStore {
             }
             Some(ReplacementCommand::Delete { place, .. }) => self.carry_out(*place, chunk).await?,
             Some(
-                ReplacementCommand::DeleteIn { table, .. } | ReplacementCommand::DeleteAside { table, .. },
+                ReplacementCommand::DeleteIn { table, .. } | ReplacementCommand::DeleteSuffixed { table, .. },
             ) => self.carry_out(DocumentPlace::Table(table), chunk).await?,
             Some(
                 command @ (ReplacementCommand::Insert { place, .. }
@@ -414,7 +414,7 @@ impl MongoStore {
     }
 }
 
-/// Returns the versions in an answer to a look, by `_id`.
+/// Returns the versions in an answer to a read, by `_id`.
 fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
     let version = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
         (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => Some((id, version)),
@@ -423,7 +423,7 @@ fn versions_of(answer: BsonDocument) -> BTreeMap<String, String> {
     first_batch(answer).filter_map(version).collect()
 }
 
-/// Returns what an answer to a look found, by `_id`.
+/// Returns what a read has found, by `_id`.
 fn contents_of(answer: BsonDocument) -> BTreeMap<String, FoundDocument> {
     let content = |mut found: BsonDocument| match (found.remove("_id"), found.remove("_version")) {
         (Some(bson::Bson::String(id)), Some(bson::Bson::String(version))) => {
