@@ -73,7 +73,7 @@ async fn load(path: &Path, arrays: Arrays, bytes: usize) {
 }
 
 async fn run(pipeline: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
-    let (bucket, key, pin) = ("bucket".to_owned(), "key".to_owned(), Pin::Version("1".to_owned()));
+    let (bucket, key, pin) = ("bucket".to_owned(), "key".to_owned(), Pin::VersionId("1".to_owned()));
     let object = ObjectRef { bucket, key, pin, sequencer: None, created: 1_700_000_000_000, size: None };
     let job = Job {
         owner: "fuzz".to_owned(),

@@ -89,7 +89,7 @@ pub(crate) fn restore_command(object: &ObjectRef) -> String {
 
 fn version_of(object: &ObjectRef) -> Option<&str> {
     match &object.pin {
-        Pin::Version(version) => Some(version),
+        Pin::VersionId(version) => Some(version),
         Pin::ETag(_) | Pin::Latest => None,
     }
 }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_command_names_exactly_the_version() {
-        let command = restore_command(&object(Pin::Version("v1".to_owned())));
+        let command = restore_command(&object(Pin::VersionId("v1".to_owned())));
         assert!(command.contains(r"--bucket b --key 'in/it'\''s, old.json' --version-id 'v1' "), "{command}");
         assert!(!restore_command(&object(Pin::ETag("t".to_owned()))).contains("--version-id"));
     }
@@ -121,7 +121,7 @@ mod tests {
     fn the_list_is_a_manifest_of_batch_operations() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut archived = ArchivedObjects::new(Some(file.path()), false).unwrap();
-        archived.add(&object(Pin::Version("v1".to_owned()))).unwrap();
+        archived.add(&object(Pin::VersionId("v1".to_owned()))).unwrap();
         archived.finish().unwrap();
         assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "b,in/it%27s%2C+old.json,v1\n");
     }

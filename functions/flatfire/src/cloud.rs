@@ -42,7 +42,8 @@ impl Cloud {
             let list = list.set_key_marker(key).set_version_id_marker(version).send().await;
             let list = list.map_err(|error| cannot_be_listed(&error, &format!("s3://{bucket}/{prefix}")))?;
             objects.extend(list.versions().iter().filter_map(|found| {
-                let pin = found.version_id().map_or(Pin::Latest, |version| Pin::Version(version.to_owned()));
+                let pin =
+                    found.version_id().map_or(Pin::Latest, |version| Pin::VersionId(version.to_owned()));
                 let created =
                     found.last_modified().and_then(|moment| moment.to_millis().ok()).unwrap_or_default();
                 let size = found.size().and_then(|size| u64::try_from(size).ok());
@@ -99,7 +100,7 @@ impl Cloud {
     /// Returns whether an object version is still there, and can be read.
     pub(crate) async fn presence(&self, object: &ObjectRef) -> anyhow::Result<Presence> {
         let version = match &object.pin {
-            Pin::Version(version) => Some(version.clone()),
+            Pin::VersionId(version) => Some(version.clone()),
             Pin::ETag(_) | Pin::Latest => None,
         };
         let head = self.s3.head_object().bucket(&object.bucket).key(&object.key).set_version_id(version);

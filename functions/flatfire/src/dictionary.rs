@@ -15,8 +15,8 @@ pub(crate) enum SingleResource {
 }
 
 impl SingleResource {
-    /// Returns where the part of the load begins that the resource is: behind every record that an object can have.
-    const fn part(self) -> u64 {
+    /// Returns an ordinal that stands for the resource: behind every record that an object can have.
+    const fn first_ordinal(self) -> u64 {
         match self {
             Self::Restored { offset } => (1 << 61) + offset,
             Self::Replayed { offset } => (1 << 62) + offset,
@@ -31,9 +31,9 @@ pub(crate) async fn fill(
     resource: SingleResource,
     columns: &Dictionary,
 ) -> anyhow::Result<()> {
-    let (part, now) = (resource.part(), process::milliseconds_now());
+    let (first_ordinal, now) = (resource.first_ordinal(), process::milliseconds_now());
     // A first attempt: its rows were not counted with those of the load.
-    let filled = FilledColumns { load, attempt: 1, part, columns, now };
+    let filled = FilledColumns { load, attempt: 1, first_ordinal, columns, now };
     let drift = ledger.fill(&filled).await;
     drift.map(drop).map_err(|error| anyhow::Error::msg(console::explained(&error)))
 }

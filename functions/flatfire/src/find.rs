@@ -184,7 +184,7 @@ fn report(batch: Option<WriteBatch>, key: &str, met: &mut Met) -> anyhow::Result
 fn described(record: &ResourceWrite) -> Value {
     let source = &record.source;
     let version = match &source.object.pin {
-        Pin::Version(version) => Some(version),
+        Pin::VersionId(version) => Some(version),
         Pin::ETag(_) | Pin::Latest => None,
     };
     json!({
@@ -198,7 +198,7 @@ fn line(record: &ResourceWrite) -> String {
     let source = &record.source;
     let what = if matches!(record.fate, Fate::Deleted) { "DELETE entry" } else { "resource" };
     let version = match &source.object.pin {
-        Pin::Version(version) => format!("version {version}\t"),
+        Pin::VersionId(version) => format!("version {version}\t"),
         Pin::ETag(_) | Pin::Latest => String::new(),
     };
     let last = source.offset + source.length.saturating_sub(1);

@@ -27,7 +27,7 @@ fn named(bucket: &str, key: &str, load: &str, created: i64) -> Option<ObjectRef>
         "latest" => Pin::Latest,
         pin => match pin.strip_prefix("etag:") {
             Some(tag) => Pin::ETag(tag.to_owned()),
-            None => Pin::Version(pin.to_owned()),
+            None => Pin::VersionId(pin.to_owned()),
         },
     };
     let (bucket, key) = (bucket.to_owned(), key.to_owned());
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_object_is_read_back() {
-        for pin in [Pin::Latest, Pin::ETag("0123".to_owned()), Pin::Version("v.1@x".to_owned())] {
+        for pin in [Pin::Latest, Pin::ETag("0123".to_owned()), Pin::VersionId("v.1@x".to_owned())] {
             let whole = reference(pin);
             assert_eq!(object(&stored("a@b/c.json"), &whole.load_id(), 5), Some(whole));
         }

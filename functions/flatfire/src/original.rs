@@ -132,7 +132,7 @@ fn write(bytes: &[u8]) -> std::io::Result<()> {
 /// Returns the place in one line, as `flatfire find` prints it.
 fn place(object: &ObjectRef, row: &RowOrigin) -> String {
     let version = match &object.pin {
-        Pin::Version(version) => format!("version {version}\t"),
+        Pin::VersionId(version) => format!("version {version}\t"),
         Pin::ETag(tag) => format!("etag {tag}\t"),
         Pin::Latest => String::new(),
     };
@@ -146,7 +146,7 @@ fn explained(missing: &Missing, object: &ObjectRef) -> String {
     match (missing, object.bucket.as_str()) {
         (Missing::Gone, "file") => format!("{name} is not there any more, as seen from this folder"),
         (Missing::Gone, _) => match &object.pin {
-            Pin::Version(version) => format!("version {version} of {name} is gone"),
+            Pin::VersionId(version) => format!("version {version} of {name} is gone"),
             Pin::ETag(_) | Pin::Latest => format!("{name} is gone, or was overwritten"),
         },
         (Missing::Archived, _) => {

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_request_survives_its_message() {
-        let marker = ListMarker { key: "in/ü \"1\".json".into(), version: Some("v".into()) };
+        let marker = ListMarker { key: "in/ü \"1\".json".into(), version_id: Some("v".into()) };
         let progress =
             AuditProgress { began: 5, marker, sums: VerdictCounts::from([(AuditVerdict::Done, 7)]) };
         for progress in [None, Some(progress)] {

@@ -105,7 +105,7 @@ impl LogNames {
 
 fn version(pin: &Pin) -> Cow<'_, str> {
     match pin {
-        Pin::Version(version) => Cow::Borrowed(version),
+        Pin::VersionId(version) => Cow::Borrowed(version),
         Pin::ETag(_) => Cow::Owned(pin.to_string()),
         Pin::Latest => Cow::Borrowed("latest"),
     }
@@ -116,7 +116,7 @@ fn version(pin: &Pin) -> Cow<'_, str> {
 fn is_version(pin: &Pin) -> bool {
     match pin {
         Pin::Latest => true,
-        Pin::Version(version) => {
+        Pin::VersionId(version) => {
             VERSION_LENGTH.contains(&version.len())
                 && version.bytes().any(|byte| byte.is_ascii_digit())
                 && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-+/=".contains(&byte))
@@ -172,9 +172,9 @@ mod tests {
         let names = names(LogKeys::Hash, "secret");
         let e_tag = "78f0805fa8ffadabda721fdaf85b3ca9-2";
         let pins = [
-            (Pin::Version(VERSION.to_owned()), VERSION.to_owned()),
+            (Pin::VersionId(VERSION.to_owned()), VERSION.to_owned()),
             (
-                Pin::Version("0b8aab2c-6f5c-4be3-9d8c-2f40aa5a3a6d".to_owned()),
+                Pin::VersionId("0b8aab2c-6f5c-4be3-9d8c-2f40aa5a3a6d".to_owned()),
                 "0b8aab2c-6f5c-4be3-9d8c-2f40aa5a3a6d".to_owned(),
             ),
             (Pin::ETag(e_tag.to_owned()), format!("etag:{e_tag}")),
@@ -195,13 +195,13 @@ mod tests {
         let words =
             ["CANARY", "Anna CANARY, born 1974-02-03, diabetes", "CANARY-1974-02-03-CANARY\u{e9}-0123456789"];
         for word in words {
-            for pin in [Pin::Version(word.to_owned()), Pin::ETag(word.to_owned())] {
+            for pin in [Pin::VersionId(word.to_owned()), Pin::ETag(word.to_owned())] {
                 let event = event(word, pin, word);
                 let printed = format!("{:?}", names.of(&event));
                 assert!(!printed.contains("CANARY") && printed.contains("hash:"), "{printed}");
             }
         }
-        let long = event("clinic", Pin::Version("1".repeat(65)), &"A".repeat(65));
+        let long = event("clinic", Pin::VersionId("1".repeat(65)), &"A".repeat(65));
         assert!(names.of(&long).version.starts_with("hash:"));
         assert!(names.of(&long).sequencer.unwrap().starts_with("hash:"));
         let no_bucket = LogNames { watched: Watched::default(), ..names };
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn all_stands_as_it_is_where_the_deployment_says_so() {
-        let event = event("CANARY", Pin::Version("CANARY".to_owned()), "CANARY");
+        let event = event("CANARY", Pin::VersionId("CANARY".to_owned()), "CANARY");
         let names = names(LogKeys::Plain, "secret");
         let logged = names.of(&event);
         assert_eq!((logged.bucket.as_ref(), logged.key), ("CANARY", Some("in/CANARY.json")));

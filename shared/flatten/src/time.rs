@@ -28,14 +28,14 @@ impl Moment {
 pub fn moment(text: &str) -> Option<Moment> {
     let mut reader = DateReader { rest: text.as_bytes() };
     let year = reader.two_digits()? * 100 + reader.two_digits()?;
-    let month = if reader.take(b'-') { reader.two_digits()? } else { 1 };
+    let month = if reader.skip(b'-') { reader.two_digits()? } else { 1 };
     let has_month = text.len() > 4;
-    let day = if has_month && reader.take(b'-') { reader.two_digits()? } else { 1 };
+    let day = if has_month && reader.skip(b'-') { reader.two_digits()? } else { 1 };
     let midnight = days_from_civil(year, month, day)? * 86_400;
     if reader.rest.is_empty() {
         return Some(Moment { nanoseconds: i128::from(midnight) * NANOSECONDS });
     }
-    if text.len() < 16 || !reader.take(b'T') {
+    if text.len() < 16 || !reader.skip(b'T') {
         return None;
     }
     let time = reader.time_of_day()?;
@@ -76,7 +76,8 @@ struct DateReader<'a> {
 }
 
 impl DateReader<'_> {
-    fn take(&mut self, byte: u8) -> bool {
+    /// Skips this byte, if it comes next. Returns whether it did.
+    fn skip(&mut self, byte: u8) -> bool {
         match self.rest.split_first() {
             Some((&first, rest)) if first == byte => {
                 self.rest = rest;
@@ -95,14 +96,14 @@ impl DateReader<'_> {
 
     fn time_of_day(&mut self) -> Option<TimeOfDay> {
         let hour = self.two_digits()?;
-        let minute = if self.take(b':') { self.two_digits()? } else { return None };
-        let second = if self.take(b':') { self.two_digits()? } else { 0 };
+        let minute = if self.skip(b':') { self.two_digits()? } else { return None };
+        let second = if self.skip(b':') { self.two_digits()? } else { 0 };
         // A leap second is the last one of a day in UTC; zones differ by quarters of an hour.
         let last = if minute % 15 == 14 { 60 } else { 59 };
         if hour > 23 || minute > 59 || second > last {
             return None;
         }
-        let fraction = if self.take(b'.') { self.fraction()? } else { 0 };
+        let fraction = if self.skip(b'.') { self.fraction()? } else { 0 };
         let (second, nanoseconds) = if second == 60 { (59, 999_000_000) } else { (second, fraction) };
         Some(TimeOfDay { seconds: hour * 3600 + minute * 60 + second, nanoseconds })
     }
@@ -123,18 +124,18 @@ impl DateReader<'_> {
         if self.rest.is_empty() {
             return Some(0);
         }
-        if self.take(b'Z') {
+        if self.skip(b'Z') {
             return self.rest.is_empty().then_some(0);
         }
-        let sign = if self.take(b'+') {
+        let sign = if self.skip(b'+') {
             1
-        } else if self.take(b'-') {
+        } else if self.skip(b'-') {
             -1
         } else {
             return None;
         };
         let hours = self.two_digits()?;
-        let minutes = if self.take(b':') { self.two_digits()? } else { return None };
+        let minutes = if self.skip(b':') { self.two_digits()? } else { return None };
         (self.rest.is_empty() && hours <= 14 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
     }
 }

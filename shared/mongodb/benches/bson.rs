@@ -17,7 +17,7 @@ fn source(ordinal: u64) -> Source {
     let object = ObjectRef {
         bucket: "clinic".into(),
         key: "incoming/day1.ndjson".into(),
-        pin: Pin::Version("3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY".into()),
+        pin: Pin::VersionId("3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY".into()),
         sequencer: Some("0055AED6DCD90281E5".into()),
         created: 1_767_607_200_000,
         size: None,

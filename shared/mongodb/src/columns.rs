@@ -107,9 +107,9 @@ fn facts(entry: &ColumnEntry) -> Document {
     if let Some(column_type) = column_type {
         document.insert("type", column_type.to_string());
     }
-    if let Some(FirstFilled { load, at, part }) = first {
-        let part = i64::try_from(*part).unwrap_or(i64::MAX);
-        document.insert("first", doc! { "load": load, "at": DateTime::from_millis(*at), "part": part });
+    if let Some(FirstFilled { load, at, first_ordinal }) = first {
+        let ordinal = i64::try_from(*first_ordinal).unwrap_or(i64::MAX);
+        document.insert("first", doc! { "load": load, "at": DateTime::from_millis(*at), "part": ordinal });
     }
     let optional = [("path", path), ("url", url), ("derived", derived), ("datatype", datatype)];
     for (name, text) in optional {
@@ -129,7 +129,11 @@ pub(crate) fn entry(document: &Document) -> Option<ColumnEntry> {
     let first = document.get_document("first").ok().map(|first| FirstFilled {
         load: first.get_str("load").unwrap_or_default().to_owned(),
         at: first.get_datetime("at").map(|at| at.timestamp_millis()).unwrap_or_default(),
-        part: first.get_i64("part").ok().and_then(|part| u64::try_from(part).ok()).unwrap_or_default(),
+        first_ordinal: first
+            .get_i64("part")
+            .ok()
+            .and_then(|ordinal| u64::try_from(ordinal).ok())
+            .unwrap_or_default(),
     });
     Some(ColumnEntry {
         table: text("table")?,

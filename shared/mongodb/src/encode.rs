@@ -306,7 +306,7 @@ impl Provenance {
         let mut writer = BsonWriter::default();
         writer.text("bucket", &source.object.bucket);
         writer.text("key", &source.object.key);
-        if let Pin::Version(version) = &source.object.pin {
+        if let Pin::VersionId(version) = &source.object.pin {
             writer.text("versionId", version);
         }
         Self { object: Arc::clone(&source.object), place: writer.into_bytes(), load: source.object.load_id() }

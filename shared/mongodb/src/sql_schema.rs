@@ -300,7 +300,7 @@ pub(crate) fn schemas_of(batch: &WriteBatch) -> BTreeMap<String, FieldSchema> {
     let mut hashed: BTreeSet<TableId> = BTreeSet::new();
     for resource in &batch.resources {
         let Fate::Rows(range) = &resource.fate else { continue };
-        let is_versioned = matches!(resource.source.object.pin, Pin::Version(_));
+        let is_versioned = matches!(resource.source.object.pin, Pin::VersionId(_));
         for row in batch.rows.range(range.clone()) {
             tables.entry(row.table()).or_default().record(row.cells());
             *versioned.entry(row.table()).or_default() |= is_versioned;

@@ -95,7 +95,7 @@ fn to_bson(bytes: &[u8], catalog: &Arc<Catalog>, object: &Arc<ObjectRef>, writer
     }
     decoder.finish();
     drain(&mut decoder, &mut assembler, true);
-    assembler.rest();
+    assembler.recycle();
     documents
 }
 

@@ -25,7 +25,7 @@ use flatten::json::{Limits, Node, Tape};
 use flatten::links::Link;
 use flatten::resource::Resource;
 
-use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, Unstored, WriteBatch};
+use crate::batch::{Completion, Fate, Reason, RejectRoom, ResourceWrite, UnstoredRejects, WriteBatch};
 use crate::content::{ContentHash, ContentHasher, each_reference};
 use crate::decode::{Frame, FramePlace};
 use crate::interrupted::Interrupted;
@@ -35,7 +35,7 @@ use crate::version::{ObjectOrder, Position, Version};
 
 use held::HeldResource;
 use manifest::{is_manifest, is_model};
-use open_bundle::{Closing, OpenBundle};
+use open_bundle::{EndedBundle, OpenBundle};
 use order::EntryFacts;
 use parameters::without_parameters;
 
@@ -77,14 +77,14 @@ pub struct Assembler {
     current: CurrentFrame,
     bundle: OpenBundle,
     /// What earlier Bundles still have to write.
-    closing: VecDeque<Closing>,
+    ended_bundles: VecDeque<EndedBundle>,
     /// Whether a temporary file could not be written or read: something is missing.
     disk_failed: bool,
     /// How often each check has failed.
     checks: BTreeMap<String, u64>,
     manifests: u64,
-    /// Whether what is read was written by an earlier attempt.
-    is_passing: bool,
+    /// Whether the frame at hand was written by an earlier attempt: it is read and not written.
+    is_skipping: bool,
 }
 
 /// What all records of the object share.
@@ -133,7 +133,7 @@ struct CurrentFrame {
     /// Records of the frame so far.
     inside: u64,
     /// The place of the current record, if its text is not a part of its frame: a Bundle's own fields are put together.
-    stands_at: Option<FramePlace>,
+    record_place: Option<FramePlace>,
     /// Whether a Bundle is read that stands inside a record.
     is_nested: bool,
 }
@@ -176,11 +176,11 @@ impl Assembler {
             position: ReadPosition::default(),
             current: CurrentFrame::default(),
             bundle: OpenBundle::default(),
-            closing: VecDeque::new(),
+            ended_bundles: VecDeque::new(),
             disk_failed: false,
             checks: BTreeMap::new(),
             manifests: 0,
-            is_passing: false,
+            is_skipping: false,
         }
     }
 
@@ -217,8 +217,8 @@ impl Assembler {
         let FramePlace { ordinal, offset, length, .. } = frame.place();
         self.position.next = (offset + length, ordinal + 1);
         self.current.inside = 0;
-        self.come_to(frame);
-        if ordinal < self.position.first { self.pass(frame) } else { self.read(frame) }
+        self.end_bundle_before(frame);
+        if ordinal < self.position.first { self.skip(frame) } else { self.read(frame) }
     }
 
     /// Adds a line of NDJSON if it is a frame by itself: one JSON object that says first that it is a resource, and no
@@ -233,7 +233,7 @@ impl Assembler {
         if let Some(document) = &document {
             self.position.next = (place.offset + place.length, place.ordinal + 1);
             self.current.inside = 0;
-            self.come_to(&Frame::Resource { place, bytes });
+            self.end_bundle_before(&Frame::Resource { place, bytes });
             self.resource(place, document.root(), Urls::default());
         }
         let is_resource = document.is_some();
@@ -249,23 +249,23 @@ impl Assembler {
         });
     }
 
-    /// Passes over a frame that is durable since an earlier attempt. The entries of a Bundle are read all the same:
-    /// others refer to them.
-    fn pass(&mut self, frame: &Frame<'_>) {
+    /// Skips a frame that is durable since an earlier attempt. The entries of a Bundle are read all the same, because
+    /// others refer to them, but not written.
+    fn skip(&mut self, frame: &Frame<'_>) {
         if matches!(frame, Frame::Entry { .. } | Frame::BundleEnd { .. }) {
             let (records, checks) = (self.position.records, mem::take(&mut self.checks));
-            self.is_passing = true;
+            self.is_skipping = true;
             self.read(frame);
-            self.is_passing = false;
+            self.is_skipping = false;
             (self.position.records, self.checks) = (records, checks);
             self.out.batch.rows.clear();
             self.out.batch.resources.clear();
             self.out.batch.rejects.clear();
-            self.out.batch.unstored = Unstored::default();
+            self.out.batch.unstored = UnstoredRejects::default();
             self.out.bytes = 0;
             self.out.completions.clear();
             // What waited for a Bundle's end was written with it.
-            self.closing.clear();
+            self.ended_bundles.clear();
         }
     }
 
@@ -335,7 +335,7 @@ impl Assembler {
     }
 
     /// Ends the assembler once its batches were taken, and keeps its caches for the next one.
-    pub fn rest(self) {
+    pub fn recycle(self) {
         self.flattener.recycle();
     }
 
@@ -456,7 +456,7 @@ impl Assembler {
 
     /// Reads a resource whose key is known, unless an earlier attempt has written it and nothing in it waits.
     fn read_keyed(&mut self, place: FramePlace, resource: &Resource<'_>, key: String) {
-        if !self.is_passing || self.waits(resource.node()) {
+        if !self.is_skipping || self.waits(resource.node()) {
             self.flatten_as(key, place, resource);
         } else {
             self.position(place.ordinal);
@@ -485,7 +485,7 @@ impl Assembler {
         let hash = hasher.and_then(|hasher| hasher.hash(&key, resource.node(), links));
         let outcome = self.flattener.flatten(resource, &key, links, &mut self.out.batch.rows);
         if let Ok(Flattened::KeyComesLater) = outcome {
-            let place = self.current.stands_at.unwrap_or_else(|| within(place, resource.node()));
+            let place = self.current.record_place.unwrap_or_else(|| within(place, resource.node()));
             let held =
                 HeldResource { place, version: version.as_str(), key: &key, text: resource.node().raw() };
             return self.bundle.held.hold(&held, resource.node(), links);
@@ -559,7 +559,7 @@ impl Assembler {
     }
 
     fn source(&self, place: FramePlace, node: Node<'_>) -> Source {
-        self.source_at(self.current.stands_at.unwrap_or_else(|| within(place, node)))
+        self.source_at(self.current.record_place.unwrap_or_else(|| within(place, node)))
     }
 
     fn source_at(&self, place: FramePlace) -> Source {

@@ -30,7 +30,7 @@ pub struct WriteBatch {
     /// Manifests of Bulk Data exports.
     pub manifests: Vec<ExportManifest>,
     /// Rejects that are counted only.
-    pub unstored: Unstored,
+    pub unstored: UnstoredRejects,
     /// How many more rejects of the load are stored: those that the database makes of its documents take from it too.
     pub room: RejectRoom,
     /// Their reading of the object: the number of the attempt that began it at the first byte.
@@ -98,7 +98,7 @@ impl WriteBatch {
 
     /// Counts the rejects of the batch and of the store, stored or not. Those of a view leave their resource loaded.
     pub fn count_rejects(&self, refused: &[Reject], summary: &mut Summary) {
-        let Unstored { rejected, view_defects, codes } = &self.unstored;
+        let UnstoredRejects { rejected, view_defects, codes } = &self.unstored;
         summary.rejected += rejected;
         summary.view_defects += view_defects;
         for (code, count) in codes {
@@ -119,9 +119,9 @@ impl WriteBatch {
 /// The most rejects of a load that are stored: the first ones. Broken records cost a sender a few bytes each.
 pub const MAX_REJECTS: u64 = 10_000;
 
-/// Rejects of which only the number is kept.
+/// The numbers of rejects that are counted and not stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unstored {
+pub struct UnstoredRejects {
     /// Records that were set aside.
     pub rejected: u64,
     /// Resources that are missing in a view.
@@ -130,7 +130,7 @@ pub struct Unstored {
     pub codes: BTreeMap<&'static str, u64>,
 }
 
-impl Unstored {
+impl UnstoredRejects {
     /// Counts a reject.
     pub fn count(&mut self, reason: &Reason) {
         let of_view = matches!(reason, Reason::Defect { view: Some(_), .. });

@@ -20,13 +20,13 @@ pub use columns::FilledColumns;
 use held::LoadCache;
 use known::KnownColumns;
 pub use load::{
-    Attempt, AttemptEnd, Begun, Checkpoint, EarlierAttempt, Interruption, Lease, Load, LoadFilter,
-    MAX_EARLIER_ATTEMPTS, Past, Status,
+    Attempt, AttemptEnd, BeginOutcome, Checkpoint, EarlierAttempt, Interruption, Lease, Load, LoadFilter,
+    MAX_EARLIER_ATTEMPTS, PriorState, Status,
 };
 
-/// What an attempt leaves that gives up its lease.
+/// What an attempt has done by the time it gives up its lease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct AttemptTraces {
     /// It has sent something to the tables.
     pub has_written: bool,
     /// It had the time of an invocation and got no record further.
@@ -81,15 +81,15 @@ impl Ledger {
     /// Begins to load an object version, unless nothing is left to do or another attempt works on it.
     ///
     /// Most objects are new, so an entry is inserted before one is looked for: that is a single command.
-    pub async fn begin(&self, object: &ObjectRef, attempt: &Attempt) -> Result<Begun, Interrupted> {
+    pub async fn begin(&self, object: &ObjectRef, attempt: &Attempt) -> Result<BeginOutcome, Interrupted> {
         let id = object.load_id();
         for miss in 0..MAX_MISSES {
             let known = if miss == 0 { None } else { self.find(&id).await? };
             let revision = known.as_ref().map(|load| load.revision);
             match Load::begin(known, object, attempt) {
-                (None, Begun::AlreadyDone(status)) => {
+                (None, BeginOutcome::AlreadyDone(status)) => {
                     if self.store.is_durable(&id, revision.unwrap_or_default()).await? {
-                        return Ok(Begun::AlreadyDone(status));
+                        return Ok(BeginOutcome::AlreadyDone(status));
                     }
                 }
                 (None, begun) => return Ok(begun),
@@ -99,7 +99,7 @@ impl Ledger {
                     // Nothing was sent, so there is no lease to give up.
                     Err(LoadWriteError::NothingSent(interrupted)) => return Err(interrupted),
                     Err(LoadWriteError::Unanswered(interrupted)) => {
-                        return Ok(Begun::Unanswered(interrupted));
+                        return Ok(BeginOutcome::Unanswered(interrupted));
                     }
                 },
             }
@@ -162,14 +162,14 @@ impl Ledger {
         id: &str,
         attempt: u32,
         interruption: Interruption<'_>,
-        left: Left,
+        traces: AttemptTraces,
     ) -> Result<(), Interrupted> {
         self.change(id, attempt, |load| {
             // Without a lease it was given up before, and the answer was lost.
-            load.stalls += u32::from(left.has_stalled && load.lease.is_some());
+            load.stalls += u32::from(traces.has_stalled && load.lease.is_some());
             load.lease = None;
             load.note(interruption);
-            load.may_have_rows |= left.has_written;
+            load.may_have_rows |= traces.has_written;
         })
         .await
     }

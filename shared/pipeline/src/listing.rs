@@ -28,9 +28,9 @@ pub struct ListedVersion {
 pub struct ListMarker {
     /// The last key of the page before.
     pub key: String,
-    /// The last version of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    /// The version id of the last version of the page before; messages under way have it as `version`.
+    #[serde(rename = "version", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
 }
 
 /// A page of a list: keys in order, of each key the newest version first.
@@ -60,7 +60,7 @@ pub async fn list_versions(
     prefix: &str,
     marker: Option<ListMarker>,
 ) -> Result<ListedPage, ListError> {
-    let (key, version) = marker.map_or((None, None), |marker| (Some(marker.key), marker.version));
+    let (key, version) = marker.map_or((None, None), |marker| (Some(marker.key), marker.version_id));
     // A key may hold what XML cannot.
     let list = s3.list_object_versions().bucket(bucket).prefix(prefix).encoding_type(EncodingType::Url);
     let list = list.optional_object_attributes(OptionalObjectAttributes::RestoreStatus);
@@ -78,11 +78,11 @@ impl ListedVersion {
     #[must_use]
     pub fn new(mut object: ObjectRef, version: Option<&str>, e_tag: &str, is_latest: bool) -> Self {
         if let Some(version) = version.filter(|version| !version.is_empty() && *version != "null") {
-            object.pin = Pin::Version(version.to_owned());
+            object.pin = Pin::VersionId(version.to_owned());
             return Self { object, other_load_id: None, is_archived: false, rank_in_second: 0 };
         }
         let by_tag = Pin::ETag(e_tag.trim_matches('"').to_owned());
-        let by_name = Pin::Version("null".to_owned());
+        let by_name = Pin::VersionId("null".to_owned());
         let (own, other) = if is_latest { (by_tag, by_name) } else { (by_name, by_tag) };
         object.pin = other;
         let other_load_id = Some(object.load_id());
@@ -108,7 +108,7 @@ fn next_marker(answer: &ListObjectVersionsOutput) -> Result<Option<ListMarker>, 
     }
     let key = answer.next_key_marker().ok_or(ListError::Incomplete("a page without where it goes on"))?;
     let version = answer.next_version_id_marker().map(str::to_owned);
-    Ok(Some(ListMarker { key: decoded(answer, key)?, version }))
+    Ok(Some(ListMarker { key: decoded(answer, key)?, version_id: version }))
 }
 
 /// Returns a version of the answer.

@@ -16,7 +16,8 @@ use tokio::time::timeout_at;
 use crate::decode::BrokenFrame;
 use crate::interrupted::Interrupted;
 use crate::ledger::{
-    Attempt, Begun, Checkpoint, Ending, FilledColumns, Interruption, Lease, Ledger, Left, Past, Status,
+    Attempt, AttemptTraces, BeginOutcome, Checkpoint, Ending, FilledColumns, Interruption, Lease, Ledger,
+    PriorState, Status,
 };
 use crate::object::ObjectRef;
 use crate::requester::Requester;
@@ -25,8 +26,8 @@ use crate::summary::{Drift, Summary};
 pub use deadline::Deadline;
 pub use pipeline::{Pipeline, PipelineLimits, Progress};
 
-use deadline::Limit;
-use ends::{Beginning, CheckpointNotes, Generation, ReadEnd, ReadReport};
+use deadline::AttemptLimit;
+use ends::{AttemptIdentity, CheckpointNotes, ReadEnd, ReadOptions, ReadReport};
 
 /// The attempt: who asks, its deadline, its progress.
 pub struct Job<'a> {
@@ -88,13 +89,13 @@ const OBJECT_GONE: &str = "the object is gone; what was read of it before stands
 struct BegunAttempt<'a> {
     ledger: &'a Ledger,
     /// How long it may work.
-    limit: Limit<'a>,
+    limit: AttemptLimit<'a>,
     id: String,
     attempt: u32,
-    generation: Generation,
+    identity: AttemptIdentity,
     object: Arc<ObjectRef>,
     checkpoint: Option<Checkpoint>,
-    past: Past,
+    prior: PriorState,
     clock: fn() -> i64,
 }
 
@@ -129,16 +130,16 @@ impl Pipeline {
         let attempt = self.attempt(job);
         let begun = attempt.now;
         let is_lost = AtomicBool::new(false);
-        let limit = Limit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
+        let limit = AttemptLimit { deadline: job.deadline, is_lost: None, is_cancelled: job.is_cancelled };
         let run = match ledger.begin(object, &attempt).await? {
-            Begun::Run { attempt, edition, reading, object, checkpoint, past } => {
-                let (generation, clock) = (Generation { edition, reading, begun }, job.clock);
-                let limit = Limit { is_lost: Some(&is_lost), ..limit };
-                BegunAttempt { ledger, limit, id, attempt, generation, object, checkpoint, past, clock }
+            BeginOutcome::Run { attempt, edition, reading, object, checkpoint, prior } => {
+                let (identity, clock) = (AttemptIdentity { edition, reading, begun }, job.clock);
+                let limit = AttemptLimit { is_lost: Some(&is_lost), ..limit };
+                BegunAttempt { ledger, limit, id, attempt, identity, object, checkpoint, prior, clock }
             }
-            Begun::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
-            Begun::Busy => return Err(Interrupted::Busy),
-            Begun::Unanswered(by) => {
+            BeginOutcome::AlreadyDone(status) => return Ok(Loaded { status, summary: Summary::default() }),
+            BeginOutcome::Busy => return Err(Interrupted::Busy),
+            BeginOutcome::Unanswered(by) => {
                 let interruption = Interruption { by: &by, at: (job.clock)() };
                 let withdraw = || ledger.withdraw(&id, &attempt.lease.owner, interruption);
                 lease::give_up(limit.wait_for_writes_until(), withdraw).await;
@@ -156,8 +157,8 @@ impl Pipeline {
 
     /// Surveys, reads, and tells the ledger.
     async fn carry_out(&self, run: &BegunAttempt<'_>, job: &Job<'_>) -> Result<Loaded, Interrupted> {
-        let &BegunAttempt { ledger, limit, attempt, generation, .. } = run;
-        let BegunAttempt { id, object, checkpoint, past, .. } = run;
+        let &BegunAttempt { ledger, limit, attempt, identity, .. } = run;
+        let BegunAttempt { id, object, checkpoint, prior, .. } = run;
         if checkpoint.is_none() && !self.catalog.gates().is_empty() {
             match survey::refuse(self, object, limit).await {
                 Ok(None) => {}
@@ -169,36 +170,36 @@ impl Pipeline {
                     let finished = ledger.finish(id, attempt, &ending).await;
                     return match finished {
                         Ok(()) => Ok(Loaded { status, summary }),
-                        Err(interrupted) => release(run, interrupted, Left::default()).await,
+                        Err(interrupted) => release(run, interrupted, AttemptTraces::default()).await,
                     };
                 }
-                Err(interrupted) => return release(run, interrupted, Left::default()).await,
+                Err(interrupted) => return release(run, interrupted, AttemptTraces::default()).await,
             }
         }
-        let beginning = Beginning {
-            generation,
+        let options = ReadOptions {
+            identity,
             limit,
             checkpoint: checkpoint.clone(),
-            is_last: past.stalls + 1 >= MOST_STALLS,
+            is_last: prior.stalls + 1 >= MOST_STALLS,
             notes: Some(CheckpointNotes { ledger, id, attempt, clock: job.clock }),
         };
-        let ended = read::read(self, object, beginning, job.progress).await;
-        self.tell(run, ended).await
+        let ended = read::read(self, object, options, job.progress).await;
+        self.report(run, ended).await
     }
 
     /// Tells the ledger how an attempt ended.
-    async fn tell(&self, run: &BegunAttempt<'_>, ended: ReadReport) -> Result<Loaded, Interrupted> {
+    async fn report(&self, run: &BegunAttempt<'_>, ended: ReadReport) -> Result<Loaded, Interrupted> {
         let &BegunAttempt { ledger, limit, attempt, clock, .. } = run;
-        let ReadReport { end, columns, part, has_written, has_manifest, created } = ended;
+        let ReadReport { end, columns, first_ordinal, has_written, has_manifest, created } = ended;
         let (id, now) = (run.id.as_str(), clock());
-        let filled = FilledColumns { load: id, attempt, part, columns: &columns, now };
+        let filled = FilledColumns { load: id, attempt, first_ordinal, columns: &columns, now };
         let stop = if limit.is_cancelled() { Interrupted::Cancelled } else { Interrupted::Deadline };
-        let left = Left { has_written, has_stalled: false };
+        let traces = AttemptTraces { has_written, has_stalled: false };
         let (status, summary, problem) = match end {
             Ok(ReadEnd::Whole(summary)) => {
                 match self.complete(run, ledger.fill(&filled).await, summary).await {
                     Ok(summary) => (status_of(&summary), summary, has_manifest.then_some(MANIFEST)),
-                    Err(interrupted) => return release(run, interrupted, left).await,
+                    Err(interrupted) => return release(run, interrupted, traces).await,
                 }
             }
             Ok(ReadEnd::Stopped(mut checkpoint)) => {
@@ -207,7 +208,7 @@ impl Pipeline {
                     ledger.checkpoint(id, attempt, &checkpoint).await
                 };
                 let by = noted.await.err().unwrap_or(stop);
-                return release(run, by, left).await;
+                return release(run, by, traces).await;
             }
             Ok(ReadEnd::Abandoned(checkpoint)) => {
                 // The checkpoint comes first: the database is slow, and the dictionary may lack entries.
@@ -218,11 +219,11 @@ impl Pipeline {
                 return Err(stop);
             }
             Ok(ReadEnd::Stalled { had_time }) => {
-                return release(run, stop, Left { has_stalled: had_time, ..left }).await;
+                return release(run, stop, AttemptTraces { has_stalled: had_time, ..traces }).await;
             }
-            Ok(ReadEnd::Gone) => match run.past.settled.clone() {
+            Ok(ReadEnd::Gone) => match run.prior.settled.clone() {
                 Some((status, summary)) => (status, summary, Some(OBJECT_GONE)),
-                None if run.past.may_have_rows => (Status::Partial, Summary::default(), Some(OBJECT_GONE)),
+                None if run.prior.may_have_rows => (Status::Partial, Summary::default(), Some(OBJECT_GONE)),
                 None => (Status::Gone, Summary::default(), None),
             },
             Ok(ReadEnd::Cut(mut summary, reason)) => {
@@ -232,13 +233,13 @@ impl Pipeline {
                     _ => (status_of(&summary), summary, None),
                 }
             }
-            Err(interrupted) => return release(run, interrupted, left).await,
+            Err(interrupted) => return release(run, interrupted, traces).await,
         };
         let problem = if summary.adds_up() { problem } else { Some("the sums do not add up") };
         let ending = Ending { status, summary: &summary, problem, created, now };
         match ledger.finish(id, attempt, &ending).await {
             Ok(()) => Ok(Loaded { status, summary }),
-            Err(interrupted) => release(run, interrupted, left).await,
+            Err(interrupted) => release(run, interrupted, traces).await,
         }
     }
 
@@ -250,8 +251,8 @@ impl Pipeline {
         mut summary: Summary,
     ) -> Result<Summary, Interrupted> {
         summary.drift += drift?;
-        if run.generation.reading > 1 {
-            self.store.forget_rejects(&run.id, run.generation.reading).await?;
+        if run.identity.reading > 1 {
+            self.store.forget_rejects(&run.id, run.identity.reading).await?;
         }
         Ok(summary)
     }
@@ -264,9 +265,9 @@ impl Pipeline {
         deadline: Option<Deadline>,
         progress: Progress<'_>,
     ) -> Result<ReadOutcome, Interrupted> {
-        let limit = Limit { deadline, ..Limit::default() };
-        let beginning = Beginning { limit, checkpoint, ..Beginning::default() };
-        match read::read(self, object, beginning, progress).await.end? {
+        let limit = AttemptLimit { deadline, ..AttemptLimit::default() };
+        let options = ReadOptions { limit, checkpoint, ..ReadOptions::default() };
+        match read::read(self, object, options, progress).await.end? {
             ReadEnd::Whole(summary) => Ok(ReadOutcome::Whole(summary)),
             ReadEnd::Stopped(checkpoint) | ReadEnd::Abandoned(Some(checkpoint)) => {
                 Ok(ReadOutcome::UpTo(checkpoint))
@@ -301,9 +302,13 @@ fn milliseconds(time: Duration) -> i64 {
 }
 
 /// Gives the lease up. The interruption is what matters.
-async fn release(run: &BegunAttempt<'_>, by: Interrupted, left: Left) -> Result<Loaded, Interrupted> {
+async fn release(
+    run: &BegunAttempt<'_>,
+    by: Interrupted,
+    traces: AttemptTraces,
+) -> Result<Loaded, Interrupted> {
     let interruption = Interruption { by: &by, at: (run.clock)() };
-    let release = || run.ledger.release(&run.id, run.attempt, interruption, left);
+    let release = || run.ledger.release(&run.id, run.attempt, interruption, traces);
     lease::give_up(run.limit.wait_for_writes_until(), release).await;
     Err(by)
 }

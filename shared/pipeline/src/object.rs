@@ -24,8 +24,8 @@ pub struct ObjectRef {
 /// What makes two reads of an object return the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pin {
-    /// The version of a versioned bucket.
-    Version(String),
+    /// The version id, in a bucket with versions.
+    VersionId(String),
     /// The `ETag`, for `If-Match`, where the bucket has no versions.
     ETag(String),
     /// Neither was announced: the bytes that the key has now.
@@ -43,7 +43,7 @@ impl ObjectRef {
 impl fmt::Display for Pin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Version(version) => formatter.write_str(version),
+            Self::VersionId(version) => formatter.write_str(version),
             Self::ETag(tag) => write!(formatter, "etag:{}", tag.trim_matches('"')),
             Self::Latest => formatter.write_str("latest"),
         }

@@ -109,7 +109,8 @@ impl Printer {
 }
 
 impl PrinterState {
-    fn take(&mut self, batch: &WriteBatch) -> io::Result<Summary> {
+    /// Prints the rows and rejects of a batch.
+    fn print(&mut self, batch: &WriteBatch) -> io::Result<Summary> {
         let mut summary = Summary::default();
         let hashes: Vec<_> = batch.resources.iter().map(|resource| self.hasher.hash(&resource.key)).collect();
         let repeated = repeated(batch, &hashes);
@@ -253,7 +254,7 @@ fn print_lines(run: PrintRun, output: &mut impl Write) -> io::Result<()> {
 #[async_trait]
 impl RowStore for Printer {
     async fn write(&self, batch: WriteBatch) -> Result<Summary, Interrupted> {
-        let written = self.lock().take(&batch);
+        let written = self.lock().print(&batch);
         written.map_err(|error| Interrupted::Write { code: error.kind().to_string() })
     }
 

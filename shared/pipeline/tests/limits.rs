@@ -68,7 +68,7 @@ impl RowStore for Slow {
 static CLOCK: AtomicI64 = AtomicI64::new(0);
 
 fn object() -> Arc<ObjectRef> {
-    let (bucket, key, pin) = ("clinic".to_owned(), "in/a.ndjson".to_owned(), Pin::Version("v1".to_owned()));
+    let (bucket, key, pin) = ("clinic".to_owned(), "in/a.ndjson".to_owned(), Pin::VersionId("v1".to_owned()));
     Arc::new(ObjectRef { bucket, key, pin, sequencer: None, created: 0, size: None })
 }
 

@@ -39,7 +39,7 @@ impl Fed {
         let object = ObjectRef {
             bucket: "clinic".into(),
             key: format!("in/{}.json", self.files),
-            pin: Pin::Version("v1".into()),
+            pin: Pin::VersionId("v1".into()),
             sequencer: None,
             created: told,
             size: None,

@@ -98,7 +98,7 @@ async fn load<S: RowStore + 'static>(path: &Path, catalog: &Arc<Catalog>, store:
     let pipeline = Pipeline { storage, catalog, store: store.clone(), limits: PipelineLimits::default() };
     let (bucket, key) = ("file".to_owned(), path.display().to_string());
     // Some have versions and some have none.
-    let pin = if key.len().is_multiple_of(2) { Pin::Latest } else { Pin::Version("v".to_owned()) };
+    let pin = if key.len().is_multiple_of(2) { Pin::Latest } else { Pin::VersionId("v".to_owned()) };
     let object = ObjectRef { bucket, key, pin, sequencer: None, created: 0, size: None };
     match pipeline.run(&Arc::new(object), None, None, &|_| {}).await.unwrap() {
         ReadOutcome::Whole(summary) => summary,

@@ -41,7 +41,7 @@ impl AuditReport {
             ));
         }
         let (version, e_tag) = match &object.pin {
-            Pin::Version(version) => (Some(version), None),
+            Pin::VersionId(version) => (Some(version), None),
             Pin::ETag(e_tag) => (None, Some(e_tag)),
             Pin::Latest => (None, None),
         };

@@ -48,11 +48,11 @@ impl ErasedObjects {
     }
 
     fn advice_of(&self, load: &str, record: &RecordsOfObject) -> String {
-        let RecordsOfObject { bucket, key, version, ranges, .. } = record;
+        let RecordsOfObject { bucket, key, version_id, ranges, .. } = record;
         let offsets: BTreeSet<u64> = ranges.iter().map(|(offset, _)| *offset).collect();
         let held_nothing_else = self.counts.get(load) == Some(&(offsets.len() as u64));
         let name = if bucket == "file" { key.clone() } else { format!("s3://{bucket}/{key}") };
-        let of_version = version.as_ref().map(|version| format!(" version {version}")).unwrap_or_default();
+        let of_version = version_id.as_ref().map(|version| format!(" version {version}")).unwrap_or_default();
         if !held_nothing_else {
             let ranges: Vec<_> = ranges.iter().map(|range| bytes(*range)).collect();
             return format!(
@@ -64,7 +64,7 @@ impl ErasedObjects {
         if bucket == "file" {
             return format!("rm -- {}", quoted(key));
         }
-        let version = version.as_ref().map(|version| format!(" --version-id {}", quoted(version)));
+        let version = version_id.as_ref().map(|version| format!(" --version-id {}", quoted(version)));
         let version = version.unwrap_or_default();
         format!("aws s3api delete-object --bucket {} --key {}{version}", quoted(bucket), quoted(key))
     }
@@ -73,11 +73,11 @@ impl ErasedObjects {
     /// its mark.
     pub(super) fn kept(&self, standing: &Standing, marks: &ErasureMarks) -> Vec<ErasedObject> {
         let of_load = |(load, record): (&String, &RecordsOfObject)| {
-            let RecordsOfObject { bucket, key, version, ranges, .. } = record;
+            let RecordsOfObject { bucket, key, version_id, ranges, .. } = record;
             let key =
                 if self.alone.contains(load) { marks.of_object(&name(bucket, key)) } else { key.clone() };
-            let (version, ranges) = (version.clone(), ranges.iter().copied().collect());
-            ErasedObject { bucket: bucket.clone(), key, version, ranges }
+            let (version_id, ranges) = (version_id.clone(), ranges.iter().copied().collect());
+            ErasedObject { bucket: bucket.clone(), key, version_id, ranges }
         };
         standing.records.iter().map(of_load).collect()
     }
@@ -128,7 +128,7 @@ mod tests {
         let record = |bucket: &str, version: Option<&str>| RecordsOfObject {
             bucket: bucket.to_owned(),
             key: "a b's.json".to_owned(),
-            version: version.map(str::to_owned),
+            version_id: version.map(str::to_owned),
             ranges: [(0, 10), (20, 5)].into(),
             documents: 7,
         };

@@ -51,7 +51,7 @@ pub(super) fn find(paths: &[PathBuf], left_out: Option<&Path>) -> anyhow::Result
             found.unreadable.push((path.clone(), "it is neither a file nor a folder".to_owned()));
         } else {
             let folder = path.parent().unwrap_or(Path::new(""));
-            found.take(folder, path.clone(), &metadata);
+            found.add(folder, path.clone(), &metadata);
         }
     }
     found.files.sort_by(|one, other| (&one.key, &one.path).cmp(&(&other.key, &other.path)));
@@ -84,7 +84,7 @@ impl Found {
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_dir() && path.is_symlink() => {}
                     Ok(metadata) if metadata.is_dir() => folders.push(path),
-                    Ok(metadata) => self.take(folder, path, &metadata),
+                    Ok(metadata) => self.add(folder, path, &metadata),
                     Err(error) => self.unreadable.push((path, error.to_string())),
                 }
             }
@@ -92,8 +92,8 @@ impl Found {
         Ok(())
     }
 
-    /// Takes a file whose key is its path within the folder.
-    fn take(&mut self, folder: &Path, path: PathBuf, metadata: &Metadata) {
+    /// Adds a file whose key is its path within the folder.
+    fn add(&mut self, folder: &Path, path: PathBuf, metadata: &Metadata) {
         if !metadata.is_file() {
             return;
         }

@@ -198,7 +198,7 @@ fn place(text: &str) -> anyhow::Result<(String, String)> {
 /// Returns the version or entity tag by which the notification will name the object.
 fn pin(version: Option<&str>, e_tag: Option<&str>) -> Pin {
     match (version, e_tag) {
-        (Some(version), _) if version != "null" => Pin::Version(version.to_owned()),
+        (Some(version), _) if version != "null" => Pin::VersionId(version.to_owned()),
         (_, Some(tag)) => Pin::ETag(tag.trim_matches('"').to_owned()),
         (_, None) => Pin::Latest,
     }

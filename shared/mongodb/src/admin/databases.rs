@@ -54,7 +54,7 @@ pub(super) fn source_of(pointer: &Document) -> StoredSource {
     StoredSource {
         bucket: text(pointer, "bucket").unwrap_or_default(),
         key: text(pointer, "key").unwrap_or_default(),
-        version: text(pointer, "versionId"),
+        version_id: text(pointer, "versionId"),
         ordinal: number(pointer, "ordinal").unwrap_or_default(),
         offset: number(pointer, "offset").unwrap_or_default(),
         length: number(pointer, "length").unwrap_or_default(),

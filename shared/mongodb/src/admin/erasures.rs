@@ -138,9 +138,9 @@ fn operator(by: &Operator) -> Document {
 }
 
 fn object(object: &ErasedObject) -> Document {
-    let ErasedObject { bucket, key, version, ranges } = object;
+    let ErasedObject { bucket, key, version_id, ranges } = object;
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let range = |&(offset, length): &(u64, u64)| doc! { "offset": count(offset), "length": count(length) };
     let ranges: Vec<Document> = ranges.iter().map(range).collect();
-    doc! { "bucket": bucket, "key": key, "versionId": version.as_deref(), "ranges": ranges }
+    doc! { "bucket": bucket, "key": key, "versionId": version_id.as_deref(), "ranges": ranges }
 }

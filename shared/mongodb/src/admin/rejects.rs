@@ -86,7 +86,7 @@ mod tests {
         let expected = StoredReject {
             id: "file/a@latest#4:100/invalid-number/names".to_owned(),
             load: "file/a@latest".to_owned(),
-            source: StoredSource { bucket, key, version: None, ordinal: 4, offset: 100, length: 20 },
+            source: StoredSource { bucket, key, version_id: None, ordinal: 4, offset: 100, length: 20 },
             line: Some(7),
             code: "invalid-number".to_owned(),
             path: Some("/birthDate".to_owned()),

@@ -13,7 +13,7 @@ use crate::version::{Position, Version};
 
 use super::cell::ResolvedCell;
 use super::held::{HeldResource, HeldResources};
-use super::open_bundle::{Closing, OpenBundle};
+use super::open_bundle::{EndedBundle, OpenBundle};
 use super::order::{BundleFacts, EntryFacts};
 use super::references::{BrokenSpool, Join, References};
 use super::{Assembler, RESOURCE, Record, Urls, within};
@@ -86,14 +86,14 @@ impl Assembler {
         let mut key = None;
         // It is made of what was read before.
         if let Ok(document) = tape.parse(envelope.as_bytes(), RESOURCE) {
-            let around = self.current.stands_at.replace(place);
+            let around = self.current.record_place.replace(place);
             key = self.bundle_itself(place, document.root(), urls);
-            self.current.stands_at = around;
+            self.current.record_place = around;
         }
         self.leave_bundle();
         // It is not larger than the record around it.
-        if let Some(mut closing) = self.closing.pop_back() {
-            while self.flush_some(&mut closing) {}
+        if let Some(mut ended) = self.ended_bundles.pop_back() {
+            while self.flush_some(&mut ended) {}
         }
         self.bundle = outer;
         key
@@ -115,7 +115,7 @@ impl Assembler {
     }
 
     /// Ends the current Bundle if the next frame does not belong to it.
-    pub(super) fn come_to(&mut self, frame: &Frame<'_>) {
+    pub(super) fn end_bundle_before(&mut self, frame: &Frame<'_>) {
         let next = match *frame {
             Frame::Entry { bundle, .. } | Frame::BundleEnd { bundle, .. } => Some(bundle),
             Frame::Resource { .. } => None,
@@ -149,9 +149,9 @@ impl Assembler {
             Ok(document) => {
                 self.bundle.facts = BundleFacts::of(document.root());
                 self.bundle.references.links.close();
-                self.current.stands_at = Some(place);
+                self.current.record_place = Some(place);
                 self.envelope(place, document.root());
-                self.current.stands_at = None;
+                self.current.record_place = None;
             }
             Err(error) => {
                 let reason = Reason::Defect { view: None, defect: Defect::from(error) };
@@ -167,54 +167,59 @@ impl Assembler {
         self.disk_failed |= self.bundle.is_broken();
         let OpenBundle { facts, references, mut deletions, held, .. } = mem::take(&mut self.bundle);
         let deletions = (!deletions.is_empty()).then(|| deletions.take());
-        self.closing.push_back(Closing { facts, deletions, held: held.close(), join: references.close() });
+        self.ended_bundles.push_back(EndedBundle {
+            facts,
+            deletions,
+            held: held.close(),
+            join: references.close(),
+        });
     }
 
     /// Returns whether something that waited for the end of a Bundle has still to be added.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.closing.is_empty()
+        !self.ended_bundles.is_empty()
     }
 
     /// Adds some of what waited for the end of a Bundle: deletions, then held resources, then keys of references. To
     /// be called until [`is_waiting`](Self::is_waiting) says no, and whatever is full handed on in between.
     pub fn flush_waiting(&mut self) {
-        if let Some(mut closing) = self.closing.pop_front()
-            && self.flush_some(&mut closing)
+        if let Some(mut ended) = self.ended_bundles.pop_front()
+            && self.flush_some(&mut ended)
         {
-            self.closing.push_front(closing);
+            self.ended_bundles.push_front(ended);
         }
     }
 
     /// Adds some of what is left of a Bundle. Returns whether there is more.
-    fn flush_some(&mut self, closing: &mut Closing) -> bool {
-        if let Some(mut deletions) = closing.deletions.take() {
+    fn flush_some(&mut self, ended: &mut EndedBundle) -> bool {
+        if let Some(mut deletions) = ended.deletions.take() {
             while let Some(held) = deletions.next() {
                 // An earlier attempt has written it, if it has written what stands behind the Bundle.
-                if !self.is_passing {
+                if !self.is_skipping {
                     let around = mem::replace(&mut self.current.entry, EntryFacts::held(held.newest_first));
                     let position = Position::new(held.place.ordinal, held.inside);
-                    self.delete(held.place, held.key, closing.facts.made_at, position);
+                    self.delete(held.place, held.key, ended.facts.made_at, position);
                     self.current.entry = around;
                 }
                 if self.is_full() {
-                    closing.deletions = Some(deletions);
+                    ended.deletions = Some(deletions);
                     return true;
                 }
             }
             self.disk_failed |= deletions.is_broken();
             return true;
         }
-        if let Some(mut held) = closing.held.take() {
-            match self.flush_held(&mut held, &mut closing.join) {
-                Ok(true) => closing.held = Some(held),
+        if let Some(mut held) = ended.held.take() {
+            match self.flush_held(&mut held, &mut ended.join) {
+                Ok(true) => ended.held = Some(held),
                 Ok(false) => {}
                 Err(_) => self.disk_failed = true,
             }
             return true;
         }
         for _ in 0..ANSWERS_AT_ONCE {
-            match closing.join.next(&self.facts.order, self.facts.edition) {
+            match ended.join.next(&self.facts.order, self.facts.edition) {
                 Ok(Some(answer)) => self.answered(answer),
                 Ok(None) => return false,
                 Err(_) => {
@@ -269,7 +274,7 @@ impl Assembler {
         match answer {
             ResolvedCell::Key(completion) => {
                 // What is inside a list is counted with its row.
-                if !self.is_passing && !completion.path.contains('.') {
+                if !self.is_skipping && !completion.path.contains('.') {
                     self.flattener.count_late(&completion.table, &completion.path);
                 }
                 self.out.completions.push(completion);

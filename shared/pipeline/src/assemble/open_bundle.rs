@@ -22,7 +22,7 @@ pub(super) struct OpenBundle {
 
 /// What is left of a Bundle whose entries were all read.
 #[derive(Debug)]
-pub(super) struct Closing {
+pub(super) struct EndedBundle {
     pub(super) facts: BundleFacts,
     pub(super) deletions: Option<HeldDeletions>,
     pub(super) held: Option<HeldResources>,

@@ -46,7 +46,7 @@ impl Assembler {
             Some(version) => Some(version),
             None => self.version_of_reject(node, place.ordinal),
         };
-        let mut place = self.current.stands_at.unwrap_or_else(|| within(place, node));
+        let mut place = self.current.record_place.unwrap_or_else(|| within(place, node));
         if self.current.is_nested && self.out.batch.rejects.len() < WITH_LINES {
             place.line += node.lines_before() as u64;
         }
@@ -77,7 +77,7 @@ impl Assembler {
 
     /// Returns whether a reject is stored. If not, it is counted here, unless it is skipped.
     fn is_stored(&mut self, reason: &Reason) -> bool {
-        let is_stored = self.is_passing || self.out.reject_room.claim();
+        let is_stored = self.is_skipping || self.out.reject_room.claim();
         if !is_stored {
             self.out.batch.unstored.count(reason);
         }

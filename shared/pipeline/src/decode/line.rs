@@ -15,7 +15,7 @@ use super::window::Window;
 const MOST_BYTES: usize = 1 << 20;
 
 impl Decoder {
-    /// Returns the next line of NDJSON, if it may be an object. It is passed by [`pass_line`](Self::pass_line) if the
+    /// Returns the next line of NDJSON, if it may be an object. [`consume_line`](Self::consume_line) takes it if the
     /// line is one JSON object whose first member is `resourceType`, and that is not `Bundle`; otherwise the next frame
     /// is what [`step`](Self::step) says, and that must be asked.
     #[must_use]
@@ -23,9 +23,9 @@ impl Decoder {
         self.framer.line_ahead(&self.window)
     }
 
-    /// Passes the line whose place [`line_ahead`](Self::line_ahead) has returned last, as a frame that is a resource.
-    pub fn pass_line(&mut self, place: FramePlace) {
-        self.framer.pass_line(place, &mut self.window);
+    /// Takes the line whose place [`line_ahead`](Self::line_ahead) has returned last as a frame that is a resource.
+    pub fn consume_line(&mut self, place: FramePlace) {
+        self.framer.consume_line(place, &mut self.window);
         self.paused_at = self.window.end();
     }
 }
@@ -55,7 +55,7 @@ impl Framer {
         Some((place, bytes))
     }
 
-    fn pass_line(&mut self, place: FramePlace, window: &mut Window) {
+    fn consume_line(&mut self, place: FramePlace, window: &mut Window) {
         let FramePlace { offset, length, line, .. } = place;
         window.release_line(offset - 1, offset + length);
         self.value_begins(b'{', line);

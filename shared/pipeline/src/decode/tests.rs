@@ -30,7 +30,7 @@ pub(super) fn decode_lines(raw: &[u8], chunk_bytes: usize) -> Vec<(FramePlace, O
         loop {
             if let Some((place, line)) = decoder.line_ahead().filter(|(_, line)| is_resource(line)) {
                 frames.push((place, Owned::Resource(String::from_utf8_lossy(line).into_owned())));
-                decoder.pass_line(place);
+                decoder.consume_line(place);
             } else if let Some(frame) = decoder.next() {
                 frames.push((frame.place(), owned(&frame)));
             } else {

@@ -27,8 +27,8 @@ pub struct FilledColumns<'a> {
     pub load: &'a str,
     /// The attempt.
     pub attempt: u32,
-    /// The ordinal of the record at which the attempt began.
-    pub part: u64,
+    /// The ordinal of the first record that has filled them: that at which the attempt began, or its last checkpoint.
+    pub first_ordinal: u64,
     /// The columns.
     pub columns: &'a Dictionary,
     /// Now, in milliseconds since 1970-01-01T00:00:00Z.
@@ -38,8 +38,8 @@ pub struct FilledColumns<'a> {
 /// What does not change from column to column.
 struct Filling<'a> {
     filled: &'a FilledColumns<'a>,
-    /// The hash of the load and of the part of it.
-    part_hash: u64,
+    /// The hash of the load and of the first ordinal.
+    origin_hash: u64,
     /// Whether the load has ended before with its columns in the dictionary.
     is_replay: bool,
 }
@@ -52,7 +52,7 @@ impl Ledger {
         let load = if filled.attempt > 1 { self.find(filled.load).await? } else { None };
         let entry = Filling {
             filled,
-            part_hash: self.known.part_hash(filled.load, filled.part),
+            origin_hash: self.known.origin_hash(filled.load, filled.first_ordinal),
             is_replay: load.is_some_and(|load| load.has_columns),
         };
         let columns: Vec<Column> = filled.columns.columns().collect();
@@ -149,9 +149,9 @@ impl Room<'_> {
 }
 
 impl Filling<'_> {
-    /// Returns what is new about a column. Columns that this part of the load has entered are new to it each time.
+    /// Returns what is new about a column. Columns that the same records have entered are new to them each time.
     fn drift(&self, column: &Column, known: Option<&Known>, clashes: bool) -> Drift {
-        let is_new = known.is_none_or(|known| known.first == self.part_hash && !self.is_replay);
+        let is_new = known.is_none_or(|known| known.first == self.origin_hash && !self.is_replay);
         let was_clash = known.is_some_and(|known| known.is_clash);
         let Meaning { url, is_unknown, .. } = &column.meaning;
         let is_told = is_new && url.is_none() && !is_unknown;
@@ -166,8 +166,8 @@ impl Filling<'_> {
 
     /// Makes the entry of a column, or what changes in the one that it has.
     fn change(&self, column: &Column, known: Option<&Known>, is_clash: bool) -> ColumnChange {
-        let FilledColumns { load, part, now, .. } = self.filled;
-        let first = FirstFilled { load: (*load).to_owned(), at: *now, part: *part };
+        let FilledColumns { load, first_ordinal, now, .. } = self.filled;
+        let first = FirstFilled { load: (*load).to_owned(), at: *now, first_ordinal: *first_ordinal };
         let mut entry = ColumnEntry::new(column, first);
         let wider = wider_type(column, known);
         if wider.is_some() {

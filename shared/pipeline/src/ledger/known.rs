@@ -25,7 +25,7 @@ pub(super) struct Known {
     /// The hash of its extension's URL, see [`KnownColumns::url`].
     pub(super) url: u64,
     pub(super) is_clash: bool,
-    /// Which part of which load filled it first, see [`KnownColumns::part_hash`].
+    /// Which records of which load filled it first, see [`KnownColumns::origin_hash`].
     pub(super) first: u64,
     /// Whether an earlier version of the program has written it.
     pub(super) is_outdated: bool,
@@ -48,12 +48,12 @@ struct Lately {
 impl KnownColumns {
     /// Reads an entry.
     pub(super) fn read(&self, entry: &ColumnEntry) -> Known {
-        let first = entry.first.as_ref().map_or(("", 0), |first| (first.load.as_str(), first.part));
+        let first = entry.first.as_ref().map_or(("", 0), |first| (first.load.as_str(), first.first_ordinal));
         Known {
             column_type: entry.column_type,
             url: self.url(entry.url.as_deref()),
             is_clash: entry.is_clash,
-            first: self.part_hash(first.0, first.1),
+            first: self.origin_hash(first.0, first.1),
             is_outdated: entry.is_outdated,
         }
     }
@@ -63,9 +63,9 @@ impl KnownColumns {
         self.hasher.hash_one(url)
     }
 
-    /// Returns the hash that stands for a part of a load.
-    pub(super) fn part_hash(&self, load: &str, part: u64) -> u64 {
-        self.hasher.hash_one((load, part))
+    /// Returns the hash that stands for the records of a load from an ordinal on.
+    pub(super) fn origin_hash(&self, load: &str, first_ordinal: u64) -> u64 {
+        self.hasher.hash_one((load, first_ordinal))
     }
 
     /// Remembers an entry that was read and needs no change. What was only written is not remembered: another load may
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn entries_are_remembered_until_there_are_too_many() {
         let known = KnownColumns::default();
-        let first = FirstFilled { load: "a".to_owned(), at: 0, part: 3 };
+        let first = FirstFilled { load: "a".to_owned(), at: 0, first_ordinal: 3 };
         let entry = known.read(&ColumnEntry::new(&column(0), first));
-        assert_eq!(entry.first, known.part_hash("a", 3));
+        assert_eq!(entry.first, known.origin_hash("a", 3));
         assert_ne!(entry.url, known.url(Some("")));
         let first = [column(0)];
         assert_eq!(known.without_complete(&first, |_, _| true).len(), 1);

@@ -194,7 +194,7 @@ pub struct Attempt {
 /// The answer to an attempt that wants to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one a load")]
-pub enum Begun {
+pub enum BeginOutcome {
     /// Load it.
     Run {
         /// The number that later calls must name.
@@ -208,7 +208,7 @@ pub enum Begun {
         /// Where to go on.
         checkpoint: Option<Checkpoint>,
         /// What earlier attempts have left.
-        past: Past,
+        prior: PriorState,
     },
     /// Nothing is left to do.
     AlreadyDone(Status),
@@ -220,7 +220,7 @@ pub enum Begun {
 
 /// What earlier attempts at a load have left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct PriorState {
     /// [`Load::stalls`]
     pub stalls: u32,
     /// [`Load::may_have_rows`]
@@ -337,42 +337,37 @@ impl Load {
     }
 
     /// Begins a load that may have been begun before: what to write, if anything, and what to answer.
-    pub(super) fn begin(known: Option<Self>, object: &ObjectRef, attempt: &Attempt) -> (Option<Self>, Begun) {
+    pub(super) fn begin(
+        known: Option<Self>,
+        object: &ObjectRef,
+        attempt: &Attempt,
+    ) -> (Option<Self>, BeginOutcome) {
         let Some(known) = known else {
-            let load = Self::first(object, attempt);
-            let object = Arc::new(object.clone());
-            return (
-                Some(load),
-                Begun::Run {
-                    attempt: 1,
-                    edition: 0,
-                    reading: 1,
-                    object,
-                    checkpoint: None,
-                    past: Past::default(),
-                },
-            );
+            let (load, prior) = (Self::first(object, attempt), PriorState::default());
+            let Self { attempts: attempt, edition, reading, .. } = load;
+            let (object, checkpoint) = (Arc::new(object.clone()), None);
+            return (Some(load), BeginOutcome::Run { attempt, edition, reading, object, checkpoint, prior });
         };
         let object = &known.object(object);
         if known.status.is_settled() && !attempt.again {
             let status = known.status;
-            return (None, Begun::AlreadyDone(status));
+            return (None, BeginOutcome::AlreadyDone(status));
         }
         if let Some(lease) = known.lease.as_ref().filter(|_| known.status == Status::Running) {
             if lease.owner == attempt.lease.owner {
                 // The answer to this very call was lost on its way.
-                let past = known.past();
+                let prior = known.prior();
                 let Self { attempts: attempt, edition, reading, checkpoint, .. } = known;
                 let object = Arc::clone(object);
-                return (None, Begun::Run { attempt, edition, reading, object, checkpoint, past });
+                return (None, BeginOutcome::Run { attempt, edition, reading, object, checkpoint, prior });
             }
             if lease.until > attempt.now {
-                return (None, Begun::Busy);
+                return (None, BeginOutcome::Busy);
             }
         }
         let was_killed = known.is_stuck(attempt.now);
-        let mut past = known.past();
-        past.may_have_rows |= was_killed;
+        let mut prior = known.prior();
+        prior.may_have_rows |= was_killed;
         let history = known.history_at(attempt.now);
         let lease_end = known.lease.as_ref().map(|lease| lease.until);
         let is_other = known.code != attempt.code || known.catalog != attempt.catalog;
@@ -385,7 +380,7 @@ impl Load {
             killed: known.killed + u32::from(was_killed),
             last_killed_at: if was_killed { lease_end } else { known.last_killed_at },
             stalls: if is_other { 0 } else { known.stalls },
-            may_have_rows: past.may_have_rows,
+            may_have_rows: prior.may_have_rows,
             has_columns: known.has_columns,
             first_ended: known.first_ended.or(known.ended),
             history,
@@ -394,13 +389,13 @@ impl Load {
         };
         let Self { attempts: attempt, edition, reading, .. } = next;
         let object = Arc::clone(object);
-        past.stalls = next.stalls;
-        (Some(next), Begun::Run { attempt, edition, reading, object, checkpoint, past })
+        prior.stalls = next.stalls;
+        (Some(next), BeginOutcome::Run { attempt, edition, reading, object, checkpoint, prior })
     }
 
-    fn past(&self) -> Past {
+    fn prior(&self) -> PriorState {
         let has_rows = matches!(self.status, Status::Done | Status::Partial | Status::Superseded);
-        Past {
+        PriorState {
             stalls: self.stalls,
             may_have_rows: self.may_have_rows || has_rows || self.checkpoint.is_some(),
             settled: has_rows.then(|| (self.status, self.summary.clone())),
@@ -414,7 +409,7 @@ impl Load {
 
     fn first(object: &ObjectRef, attempt: &Attempt) -> Self {
         let (version_id, etag) = match &object.pin {
-            Pin::Version(version) => (Some(version.clone()), None),
+            Pin::VersionId(version) => (Some(version.clone()), None),
             Pin::ETag(tag) => (None, Some(tag.clone())),
             Pin::Latest => (None, None),
         };

@@ -39,7 +39,7 @@ impl Deadline {
 
 /// What an attempt stops at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Limit<'a> {
+pub(super) struct AttemptLimit<'a> {
     pub(super) deadline: Option<Deadline>,
     /// Whether a later attempt has taken the object over.
     pub(super) is_lost: Option<&'a AtomicBool>,
@@ -47,7 +47,7 @@ pub(super) struct Limit<'a> {
     pub(super) is_cancelled: Option<&'a AtomicBool>,
 }
 
-impl Limit<'_> {
+impl AttemptLimit<'_> {
     pub(super) fn is_lost(self) -> bool {
         self.is_lost.is_some_and(|is_lost| is_lost.load(Ordering::Relaxed))
     }
@@ -57,14 +57,14 @@ impl Limit<'_> {
     }
 
     /// Returns whether to stop now. An attempt that got no further yet has some more time.
-    pub(super) fn is_reached(self, is_further: bool) -> bool {
+    pub(super) fn is_reached(self, has_progressed: bool) -> bool {
         self.is_lost()
             || self.is_cancelled()
-            || self.stop_at(is_further).is_some_and(|stop| Instant::now() >= stop)
+            || self.stop_at(has_progressed).is_some_and(|stop| Instant::now() >= stop)
     }
 
-    pub(super) fn stop_at(self, is_further: bool) -> Option<Instant> {
-        self.deadline.map(|deadline| if is_further { deadline.stop } else { deadline.work_until() })
+    pub(super) fn stop_at(self, has_progressed: bool) -> Option<Instant> {
+        self.deadline.map(|deadline| if has_progressed { deadline.stop } else { deadline.work_until() })
     }
 
     pub(super) fn wait_for_writes_until(self) -> Option<Instant> {
@@ -94,7 +94,7 @@ static LARGE: Semaphore = Semaphore::const_new(1);
 pub(super) type Permit = SemaphorePermit<'static>;
 
 /// Waits for the permit; `None`: until there is no time left.
-pub(super) async fn permit(limit: Limit<'_>) -> Option<Permit> {
+pub(super) async fn permit(limit: AttemptLimit<'_>) -> Option<Permit> {
     match limit.stop_at(true) {
         Some(stop) => timeout_at(stop.into(), LARGE.acquire()).await.ok()?.ok(),
         None => LARGE.acquire().await.ok(),
@@ -102,7 +102,7 @@ pub(super) async fn permit(limit: Limit<'_>) -> Option<Permit> {
 }
 
 /// Waits for the permit unless it is held.
-pub(super) async fn acquire_permit(held: &mut Option<Permit>, limit: Limit<'_>) -> bool {
+pub(super) async fn acquire_permit(held: &mut Option<Permit>, limit: AttemptLimit<'_>) -> bool {
     if held.is_none() {
         *held = permit(limit).await;
     }

@@ -7,7 +7,7 @@ use crate::interrupted::Interrupted;
 use crate::ledger::{Checkpoint, Ledger};
 use crate::summary::Summary;
 
-use super::deadline::Limit;
+use super::deadline::AttemptLimit;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub(super) struct ReadReport {
     pub(super) end: Result<ReadEnd, Interrupted>,
     /// The columns that were filled since the last checkpoint.
     pub(super) columns: Dictionary,
-    /// The ordinal of the record at which that begins.
-    pub(super) part: u64,
+    /// The ordinal of the first record that has filled them.
+    pub(super) first_ordinal: u64,
     pub(super) has_written: bool,
     pub(super) has_manifest: bool,
     /// When the object was made, as its keeper says.
@@ -44,19 +44,19 @@ pub(super) struct ReadReport {
 
 /// What tells rows and rejects from those of earlier attempts at the same object.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Generation {
+pub(super) struct AttemptIdentity {
     pub(super) edition: u32,
     pub(super) reading: u32,
     /// When the attempt began.
     pub(super) begun: i64,
 }
 
-/// Where an attempt begins, and what it notes on its way.
+/// How an attempt reads: until when, from where, and what it notes on its way.
 #[derive(Clone, Default)]
-pub(super) struct Beginning<'a> {
+pub(super) struct ReadOptions<'a> {
     /// How long it may work.
-    pub(super) limit: Limit<'a>,
-    pub(super) generation: Generation,
+    pub(super) limit: AttemptLimit<'a>,
+    pub(super) identity: AttemptIdentity,
     pub(super) checkpoint: Option<Checkpoint>,
     /// Whether attempts before were stopped at the same place so often that this is the last one.
     pub(super) is_last: bool,

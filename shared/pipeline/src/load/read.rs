@@ -16,8 +16,8 @@ use crate::source::{Opened, ReadFailure};
 use crate::summary::Summary;
 use crate::writes::{BatchEnd, Writes};
 
-use super::deadline::{Limit, Permit, acquire_permit, bytes_of};
-use super::ends::{Beginning, CheckpointNotes, Generation, ReadEnd, ReadReport};
+use super::deadline::{AttemptLimit, Permit, acquire_permit, bytes_of};
+use super::ends::{AttemptIdentity, CheckpointNotes, ReadEnd, ReadOptions, ReadReport};
 use super::pipeline::{Pipeline, Progress};
 
 /// Completions are kept until the rows that they complete are durable; when there are this many times the resources
@@ -25,7 +25,7 @@ use super::pipeline::{Pipeline, Progress};
 const COMPLETIONS_PER_RESOURCE: usize = 10;
 
 /// What an attempt reads even if it has no time: each attempt reads from the beginning.
-const FAR_BYTES: u64 = 256 << 10;
+const MIN_READ_BYTES: u64 = 256 << 10;
 
 /// What comes next of an object.
 enum NextChunk {
@@ -44,9 +44,9 @@ enum Drained {
 
 struct ReadRun<'a> {
     object: &'a Arc<ObjectRef>,
-    generation: Generation,
+    identity: AttemptIdentity,
     created: Option<i64>,
-    limit: Limit<'a>,
+    limit: AttemptLimit<'a>,
     notes: Option<CheckpointNotes<'a>>,
     checkpoint: Option<Checkpoint>,
     is_last: bool,
@@ -55,9 +55,9 @@ struct ReadRun<'a> {
     writes: Writes,
     completions: usize,
     /// Ordinal of the record at which this attempt goes on.
-    first: u64,
+    start_ordinal: u64,
     /// Ordinal of the record that the last checkpoint names.
-    part: u64,
+    checkpoint_ordinal: u64,
     next_note: Instant,
     permit: Option<Permit>,
     /// Whether the permit was waited for in vain.
@@ -68,11 +68,11 @@ struct ReadRun<'a> {
 pub(super) async fn read(
     pipeline: &Pipeline,
     object: &Arc<ObjectRef>,
-    beginning: Beginning<'_>,
+    options: ReadOptions<'_>,
     progress: Progress<'_>,
 ) -> ReadReport {
-    let limit = beginning.limit;
-    let mut run = ReadRun::new(pipeline, object, beginning);
+    let limit = options.limit;
+    let mut run = ReadRun::new(pipeline, object, options);
     let work = run.run(pipeline, progress);
     let end = match limit.wait_for_writes_until() {
         None => work.await,
@@ -86,18 +86,18 @@ pub(super) async fn read(
 }
 
 impl<'a> ReadRun<'a> {
-    fn new(pipeline: &Pipeline, object: &'a Arc<ObjectRef>, beginning: Beginning<'a>) -> Self {
-        let Beginning { limit, generation, checkpoint, is_last, notes } = beginning;
+    fn new(pipeline: &Pipeline, object: &'a Arc<ObjectRef>, options: ReadOptions<'a>) -> Self {
+        let ReadOptions { limit, identity, checkpoint, is_last, notes } = options;
         let limits = pipeline.limits;
         let mut writes = Writes::new(Arc::clone(&pipeline.store), limits.writes_at_once, limits.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
             writes.go_on_with(checkpoint.summary.clone());
         }
-        let first = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
+        let start_ordinal = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.ordinal);
         let point = checkpoint.as_ref().and_then(|checkpoint| resume_point(object, checkpoint));
         Self {
             object,
-            generation,
+            identity,
             created: None,
             limit,
             notes,
@@ -108,8 +108,8 @@ impl<'a> ReadRun<'a> {
             assembler: Assembler::new(Arc::clone(object), Arc::clone(&pipeline.catalog), limits.batch),
             writes,
             completions: COMPLETIONS_PER_RESOURCE * limits.batch.resources,
-            first,
-            part: first,
+            start_ordinal,
+            checkpoint_ordinal: start_ordinal,
             next_note: Instant::now() + limit.checkpoint_every(),
             checkpoint,
             permit: None,
@@ -142,10 +142,10 @@ impl<'a> ReadRun<'a> {
                 return self.stop(is_early).await;
             }
             progress(read);
-            if self.limit.is_reached(self.is_further()) {
+            if self.limit.is_reached(self.has_progressed()) {
                 return self.stop(is_early).await;
             }
-            if Instant::now() >= self.next_note && self.is_further() {
+            if Instant::now() >= self.next_note && self.has_progressed() {
                 self.note().await?;
             }
         }
@@ -164,8 +164,8 @@ impl<'a> ReadRun<'a> {
         let made = created.unwrap_or(self.object.created);
         let object = Arc::new(ObjectRef { created: made, ..(**self.object).clone() });
         self.assembler = Assembler::new(object, Arc::clone(&pipeline.catalog), pipeline.limits.batch)
-            .in_edition(self.generation.edition)
-            .in_reading(self.generation.reading, self.generation.begun);
+            .in_edition(self.identity.edition)
+            .in_reading(self.identity.reading, self.identity.begun);
         self.created = created;
         if let Some(checkpoint) = &self.checkpoint {
             let Summary { records, rejected, view_defects, .. } = checkpoint.summary;
@@ -175,7 +175,7 @@ impl<'a> ReadRun<'a> {
 
     /// Reads the next chunk, if there is time for one.
     async fn next_chunk(&self, opened: &mut Opened) -> Result<NextChunk, ReadFailure> {
-        let chunk = match self.limit.stop_at(self.is_further()) {
+        let chunk = match self.limit.stop_at(self.has_progressed()) {
             None => opened.next_chunk().await,
             Some(stop) => match timeout_at(stop.into(), opened.next_chunk()).await {
                 Ok(chunk) => chunk,
@@ -188,7 +188,7 @@ impl<'a> ReadRun<'a> {
     /// Does all that the bytes so far allow: puts frames into the batch, sends full batches.
     async fn drain(&mut self) -> Result<Drained, Interrupted> {
         loop {
-            if self.limit.is_reached(self.is_far()) {
+            if self.limit.is_reached(self.has_read_minimum()) {
                 return Ok(Drained::Stop);
             }
             if self.add_whole_line() {
@@ -233,7 +233,7 @@ impl<'a> ReadRun<'a> {
         if let Some((place, line)) = self.decoder.line_ahead().filter(|_| self.permit.is_none())
             && self.assembler.add_line(place, line)
         {
-            self.decoder.pass_line(place);
+            self.decoder.consume_line(place);
             return true;
         }
         false
@@ -256,13 +256,13 @@ impl<'a> ReadRun<'a> {
     }
 
     /// Returns whether it got so far that it may stop before the chunk ends.
-    fn is_far(&self) -> bool {
+    fn has_read_minimum(&self) -> bool {
         let from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset);
-        self.is_further() && self.assembler.next_record().0.saturating_sub(from) >= FAR_BYTES
+        self.has_progressed() && self.assembler.next_record().0.saturating_sub(from) >= MIN_READ_BYTES
     }
 
-    fn is_further(&self) -> bool {
-        self.assembler.next_record().1 > self.first
+    fn has_progressed(&self) -> bool {
+        self.assembler.next_record().1 > self.start_ordinal
     }
 
     async fn send(&mut self) -> Result<(), Interrupted> {
@@ -325,13 +325,15 @@ impl<'a> ReadRun<'a> {
         if let Some(CheckpointNotes { ledger, id, attempt, clock }) = self.notes {
             let summary = self.make_durable().await?;
             let mut checkpoint = self.checkpoint_of(summary);
-            let (columns, part, now) = (self.assembler.take_dictionary(), self.part, clock());
-            let drift =
-                ledger.fill(&FilledColumns { load: id, attempt, part, columns: &columns, now }).await?;
+            let (columns, first_ordinal, now) =
+                (self.assembler.take_dictionary(), self.checkpoint_ordinal, clock());
+            let drift = ledger
+                .fill(&FilledColumns { load: id, attempt, first_ordinal, columns: &columns, now })
+                .await?;
             self.writes.add_drift(drift.clone());
             checkpoint.summary.drift += drift;
             ledger.checkpoint(id, attempt, &checkpoint).await?;
-            self.part = checkpoint.ordinal;
+            self.checkpoint_ordinal = checkpoint.ordinal;
         }
         self.next_note = Instant::now() + self.limit.checkpoint_every();
         Ok(())
@@ -349,7 +351,7 @@ impl<'a> ReadRun<'a> {
             self.writes.wait_for_all().await?;
             return Err(Interrupted::Busy);
         }
-        if self.is_further() {
+        if self.has_progressed() {
             let summary = self.make_durable().await?;
             return Ok(ReadEnd::Stopped(self.checkpoint_of(summary)));
         }
@@ -390,10 +392,10 @@ impl<'a> ReadRun<'a> {
     }
 
     fn ended(self, end: Result<ReadEnd, Interrupted>) -> ReadReport {
-        let Self { mut assembler, writes, part, created, .. } = self;
+        let Self { mut assembler, writes, checkpoint_ordinal: first_ordinal, created, .. } = self;
         let (columns, has_manifest) = (assembler.take_dictionary(), assembler.has_manifest());
-        assembler.rest();
-        ReadReport { end, columns, part, has_written: writes.has_sent(), has_manifest, created }
+        assembler.recycle();
+        ReadReport { end, columns, first_ordinal, has_written: writes.has_sent(), has_manifest, created }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::object::ObjectRef;
 use crate::source::{ReadFailure, Storage};
 use crate::summary::Summary;
 
-use super::deadline::{Limit, Permit, permit};
+use super::deadline::{AttemptLimit, Permit, permit};
 use super::pipeline::Pipeline;
 
 /// Returns the gates that an object does not pass, with what the ledger then says; `None` also for an object that is
@@ -23,7 +23,7 @@ use super::pipeline::Pipeline;
 pub(super) async fn refuse(
     pipeline: &Pipeline,
     object: &Arc<ObjectRef>,
-    limit: Limit<'_>,
+    limit: AttemptLimit<'_>,
 ) -> Result<Option<(Vec<Gate>, Summary)>, Interrupted> {
     let Pipeline { storage, catalog, limits, .. } = pipeline;
     let mut surveyor = Surveyor {
@@ -42,14 +42,14 @@ pub(super) async fn refuse(
     let Surveyor { assembler, survey, summary, .. } = surveyor;
     // The files that a manifest lists are judged, and it has no records itself.
     let has_manifest = assembler.has_manifest();
-    assembler.rest();
+    assembler.recycle();
     let is_judged = is_read && !(has_manifest && survey.records == 0);
     let closed = catalog.gates().violations(&survey);
     Ok((is_judged && !closed.is_empty()).then_some((closed, summary)))
 }
 
 struct Surveyor<'a> {
-    limit: Limit<'a>,
+    limit: AttemptLimit<'a>,
     decoder: Decoder,
     assembler: Assembler,
     survey: Survey,

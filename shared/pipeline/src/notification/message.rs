@@ -152,7 +152,7 @@ struct WrittenObject {
 impl From<&ObjectRef> for WrittenObject {
     fn from(object: &ObjectRef) -> Self {
         let (version_id, e_tag) = match &object.pin {
-            Pin::Version(version) => (Some(version.clone()), None),
+            Pin::VersionId(version) => (Some(version.clone()), None),
             Pin::ETag(e_tag) => (None, Some(e_tag.clone())),
             Pin::Latest => (None, None),
         };
@@ -170,7 +170,7 @@ impl From<&ObjectRef> for WrittenObject {
 
 impl From<WrittenObject> for ObjectRef {
     fn from(object: WrittenObject) -> Self {
-        let version = object.version_id.map(Pin::Version);
+        let version = object.version_id.map(Pin::VersionId);
         Self {
             bucket: object.bucket,
             key: object.key,

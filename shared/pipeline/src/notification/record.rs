@@ -71,7 +71,7 @@ pub(super) fn read_event_bridge(event: &Value) -> Result<Option<Announced>, Inva
 fn pin(event: &Value, version: &str, e_tag: &str) -> Pin {
     let version = optional_text(event, version).filter(|version| version != "null");
     let e_tag = || optional_text(event, e_tag).map(|e_tag| e_tag.trim_matches('"').to_owned());
-    version.map(Pin::Version).or_else(|| e_tag().map(Pin::ETag)).unwrap_or(Pin::Latest)
+    version.map(Pin::VersionId).or_else(|| e_tag().map(Pin::ETag)).unwrap_or(Pin::Latest)
 }
 
 fn time(event: &Value, pointer: &str, name: &'static str) -> Result<i64, InvalidNotification> {

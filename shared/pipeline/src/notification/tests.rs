@@ -16,7 +16,7 @@ fn object(key: &str) -> ObjectRef {
     ObjectRef {
         bucket: "clinic".into(),
         key: key.into(),
-        pin: Pin::Version("v1".into()),
+        pin: Pin::VersionId("v1".into()),
         sequencer: Some("0055AED6DCD90281E5".into()),
         created: 1_767_607_200_123,
         size: Some(1024),
@@ -179,7 +179,7 @@ fn a_removal_needs_no_size_no_etag_and_no_version() {
 #[test]
 fn pins_the_version_or_else_the_etag_or_else_nothing() {
     let cases = [
-        (json!({"versionId": "v1", "eTag": "abc"}), Pin::Version("v1".into())),
+        (json!({"versionId": "v1", "eTag": "abc"}), Pin::VersionId("v1".into())),
         (json!({"versionId": "null", "eTag": "abc"}), Pin::ETag("abc".into())),
         (json!({"versionId": "", "eTag": "\"abc\""}), Pin::ETag("abc".into())),
         (json!({"eTag": "abc-17"}), Pin::ETag("abc-17".into())),
@@ -227,7 +227,7 @@ fn the_prefix_of_the_configuration_in_an_event_name_is_accepted() {
 
 #[test]
 fn own_messages_survive_the_round_trip_in_every_wrapping() {
-    let pins = [Pin::Version("v1".into()), Pin::ETag("abc".into()), Pin::Latest];
+    let pins = [Pin::VersionId("v1".into()), Pin::ETag("abc".into()), Pin::Latest];
     let causes = [
         Cause::Replay { hops: 0 },
         Cause::Replay { hops: 7 },

@@ -117,7 +117,7 @@ impl<'a> JsonWriter<'a> {
         self.out.extend_from_slice(b",\"_source\":{\"bucket\":");
         text(self.out, &source.object.bucket);
         self.text_member("key", &source.object.key);
-        if let Pin::Version(version) = &source.object.pin {
+        if let Pin::VersionId(version) = &source.object.pin {
             self.text_member("versionId", version);
         }
         self.push(format_args!(

@@ -108,7 +108,7 @@ impl S3Reader {
         loop {
             let at_end = self.offset == self.total;
             let cause = match timeout(self.s3.retry_policy.stall, self.body.next()).await {
-                Ok(Some(Ok(bytes))) => match self.take(bytes)? {
+                Ok(Some(Ok(bytes))) => match self.accept(bytes)? {
                     Some(wanted) => return Ok(Some(wanted)),
                     None => continue,
                 },
@@ -123,7 +123,7 @@ impl S3Reader {
     }
 
     /// Counts the bytes and cuts off what was not wanted; `None` where nothing is left. Only wanted bytes are progress.
-    fn take(&mut self, mut bytes: Bytes) -> Result<Option<Bytes>, ReadFailure> {
+    fn accept(&mut self, mut bytes: Bytes) -> Result<Option<Bytes>, ReadFailure> {
         let unwanted = self.from_offset.saturating_sub(self.offset).min(bytes.len() as u64);
         self.offset += bytes.len() as u64;
         if self.offset > self.total {
@@ -173,7 +173,7 @@ impl Get<'_> {
         let Self { client, object, offset, total } = self;
         let mut request = client.get_object().bucket(&object.bucket).key(&object.key);
         match &object.pin {
-            Pin::Version(version) => request = request.version_id(version),
+            Pin::VersionId(version) => request = request.version_id(version),
             Pin::ETag(e_tag) => request = request.if_match(format!("\"{}\"", e_tag.trim_matches('"'))),
             Pin::Latest => {}
         }
@@ -227,6 +227,6 @@ fn pin_of(object: &ObjectRef, output: &GetObjectOutput) -> Pin {
     if object.pin != Pin::Latest {
         return object.pin.clone();
     }
-    let version = output.version_id.clone().filter(|version| version != "null").map(Pin::Version);
+    let version = output.version_id.clone().filter(|version| version != "null").map(Pin::VersionId);
     version.or_else(|| output.e_tag.clone().map(Pin::ETag)).unwrap_or(Pin::Latest)
 }

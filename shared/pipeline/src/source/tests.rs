@@ -36,7 +36,7 @@ fn object(pin: Pin) -> ObjectRef {
 }
 
 fn version() -> ObjectRef {
-    object(Pin::Version("v1".into()))
+    object(Pin::VersionId("v1".into()))
 }
 
 fn storage(endpoint: &str) -> Storage {
@@ -102,7 +102,7 @@ async fn an_object_comes_whole_in_one_request() {
 async fn the_version_or_else_the_etag_is_pinned() {
     let server = Server::start(bytes(10), vec![]).await;
     let storage = storage(&server.address);
-    for pin in [Pin::Version("v1".into()), Pin::ETag("abc-2".into()), Pin::Latest] {
+    for pin in [Pin::VersionId("v1".into()), Pin::ETag("abc-2".into()), Pin::Latest] {
         read_all(&storage, &object(pin), 0).await.unwrap();
     }
     let asked = server.asked();

@@ -480,8 +480,8 @@ pub struct ErasedObject {
     pub bucket: String,
     /// The key, or its mark if the object held nothing else.
     pub key: String,
-    /// The version, where the bucket has some.
-    pub version: Option<String>,
+    /// The version id, where the bucket has versions.
+    pub version_id: Option<String>,
     /// Offset and length of each record.
     pub ranges: Vec<(u64, u64)>,
 }

@@ -37,8 +37,9 @@ pub struct FirstFilled {
     pub load: String,
     /// When, in milliseconds since 1970-01-01T00:00:00Z.
     pub at: i64,
-    /// The part of the load: the ordinal of the record at which the attempt began.
-    pub part: u64,
+    /// The ordinal of the first of the records that filled it, see
+    /// [`FilledColumns`](crate::ledger::FilledColumns::first_ordinal).
+    pub first_ordinal: u64,
 }
 
 /// A new entry, or what changes in one.

@@ -9,8 +9,8 @@ pub struct StoredSource {
     pub bucket: String,
     /// The object's key.
     pub key: String,
-    /// The object's version, where the bucket has some.
-    pub version: Option<String>,
+    /// The object's version id, where the bucket has versions.
+    pub version_id: Option<String>,
     /// Which record of the object, from 0.
     pub ordinal: u64,
     /// First byte of the record in the inflated object.
@@ -46,8 +46,8 @@ pub struct RecordsOfObject {
     pub bucket: String,
     /// The key.
     pub key: String,
-    /// The version, where the bucket has some.
-    pub version: Option<String>,
+    /// The version id, where the bucket has versions.
+    pub version_id: Option<String>,
     /// Offsets and lengths.
     pub ranges: BTreeSet<(u64, u64)>,
     /// How many documents were made of them.
@@ -59,10 +59,14 @@ impl Standing {
     pub fn add(&mut self, place: &str, origin: Option<(&str, StoredSource)>) {
         *self.places.entry(place.to_owned()).or_default() += 1;
         let Some((load, source)) = origin else { return };
-        let StoredSource { bucket, key, version, offset, length, .. } = source;
+        let StoredSource { bucket, key, version_id, offset, length, .. } = source;
         let records = self.records.entry(load.to_owned());
-        let records =
-            records.or_insert_with(|| RecordsOfObject { bucket, key, version, ..RecordsOfObject::default() });
+        let records = records.or_insert_with(|| RecordsOfObject {
+            bucket,
+            key,
+            version_id,
+            ..RecordsOfObject::default()
+        });
         records.ranges.insert((offset, length));
         records.documents += 1;
     }

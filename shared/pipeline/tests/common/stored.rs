@@ -80,7 +80,7 @@ fn add_origin(document: &mut Document, resource: &StoredResource) {
 
 fn pointer(source: &Source) -> Document {
     let mut pointer = doc! { "bucket": &source.object.bucket, "key": &source.object.key };
-    if let Pin::Version(version) = &source.object.pin {
+    if let Pin::VersionId(version) = &source.object.pin {
         pointer.insert("versionId", version);
     }
     for (name, value) in [("ordinal", source.ordinal), ("offset", source.offset), ("length", source.length)] {

@@ -47,8 +47,9 @@ fn keys(keys: &[&str]) -> BTreeSet<String> {
 }
 
 fn source(ordinal: u64) -> StoredSource {
-    let (bucket, key, version) = ("clinic".to_owned(), "in/day 1.ndjson".to_owned(), Some("v1".to_owned()));
-    StoredSource { bucket, key, version, ordinal, offset: 100 * ordinal, length: 99 }
+    let (bucket, key, version_id) =
+        ("clinic".to_owned(), "in/day 1.ndjson".to_owned(), Some("v1".to_owned()));
+    StoredSource { bucket, key, version_id, ordinal, offset: 100 * ordinal, length: 99 }
 }
 
 #[tokio::test]
@@ -162,7 +163,7 @@ async fn what_stands_of_a_resource_is_found_wherever_it_is() {
         assert_eq!(*tables, keys(&["Patient", "names"]));
         let records = &records[LOAD];
         assert_eq!((records.bucket.as_str(), records.key.as_str()), ("clinic", "in/day 1.ndjson"));
-        assert_eq!((records.version.as_deref(), records.documents), (Some("v1"), 4));
+        assert_eq!((records.version_id.as_deref(), records.documents), (Some("v1"), 4));
         assert_eq!(records.ranges, BTreeSet::from([(100, 99)]));
         assert!(standing["Patient/3"].records.is_empty() && standing["Patient/3"].tables.is_empty());
         assert!(standing["AuditEvent/1"].tables.is_empty(), "the archive is no table");
@@ -388,7 +389,7 @@ fn erasure(store: &dyn Store, mark: &str, begun: i64) -> Erasure {
         by: Operator { database: DatabaseUser::default(), name: Some("somebody".to_owned()) },
         begun,
         counts: BTreeMap::from([("Patient".to_owned(), 1)]),
-        objects: vec![ErasedObject { bucket, key, version: None, ranges }],
+        objects: vec![ErasedObject { bucket, key, version_id: None, ranges }],
         program: "1".to_owned(),
     }
 }
@@ -457,7 +458,7 @@ fn column(name: &str, load: &str) -> ColumnChange {
         column_type: Some(ColumnType::One(CellType::Text)),
         is_unknown: false,
         is_clash: false,
-        first: Some(FirstFilled { load: load.to_owned(), at: 5, part: 0 }),
+        first: Some(FirstFilled { load: load.to_owned(), at: 5, first_ordinal: 0 }),
         is_outdated: false,
     };
     ColumnChange { entry, sets_type: false, sets_clash: false }

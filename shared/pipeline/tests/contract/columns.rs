@@ -33,9 +33,9 @@ fn columns_of(resources: &[&str], decimals: Decimals) -> Dictionary {
     flattener.take_dictionary()
 }
 
-async fn fill(ledger: &Ledger, load: &str, attempt: u32, part: u64, resources: &[&str]) -> Drift {
+async fn fill(ledger: &Ledger, load: &str, attempt: u32, first_ordinal: u64, resources: &[&str]) -> Drift {
     let columns = columns_of(resources, Decimals::Exact);
-    ledger.fill(&FilledColumns { load, attempt, part, columns: &columns, now: 5 }).await.unwrap()
+    ledger.fill(&FilledColumns { load, attempt, first_ordinal, columns: &columns, now: 5 }).await.unwrap()
 }
 
 async fn column(ledger: &Ledger, id: &str) -> ColumnEntry {
@@ -90,8 +90,13 @@ async fn a_column_has_the_type_that_holds_all_loads() {
         let types = [(double, CellType::Double), (exact, CellType::Decimal), (double, CellType::Decimal)];
         for (attempt, (decimals, expected)) in (1..).zip(types) {
             let columns = columns_of(&[WEIGHT], decimals);
-            let filled =
-                FilledColumns { load: "one", attempt, part: u64::from(attempt), columns: &columns, now: 5 };
+            let filled = FilledColumns {
+                load: "one",
+                attempt,
+                first_ordinal: u64::from(attempt),
+                columns: &columns,
+                now: 5,
+            };
             ledger.fill(&filled).await.unwrap();
             let value = column(ledger, "Observation.valueQuantity_value").await;
             assert_eq!(value.column_type, Some(ColumnType::One(expected)));

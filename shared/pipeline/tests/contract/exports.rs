@@ -20,7 +20,7 @@ use crate::ledger::{attempt, ending, object};
 /// Returns a manifest of an export, as version `version` of its object.
 pub(crate) fn manifest(export: &str, key: &str, version: u64, names: &[&str]) -> ExportManifest {
     let object =
-        ObjectRef { pin: Pin::Version(version.to_string()), created: version.cast_signed(), ..object(key) };
+        ObjectRef { pin: Pin::VersionId(version.to_string()), created: version.cast_signed(), ..object(key) };
     let load = object.load_id();
     let source = Source { object: object.into(), ordinal: 0, offset: 0, length: 9, line: 1 };
     let file = |(number, name): (usize, &&str)| ExpectedFile {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 use pipeline::interrupted::Interrupted;
 use pipeline::ledger::{
-    Attempt, AttemptEnd, Begun, Checkpoint, EarlierAttempt, Ending, Interruption, Lease, Ledger, Left,
-    LoadFilter, MAX_EARLIER_ATTEMPTS, Past, Status,
+    Attempt, AttemptEnd, AttemptTraces, BeginOutcome, Checkpoint, EarlierAttempt, Ending, Interruption,
+    Lease, Ledger, LoadFilter, MAX_EARLIER_ATTEMPTS, PriorState, Status,
 };
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::requester::Requester;
@@ -15,7 +15,7 @@ use pipeline::summary::{Drift, Summary};
 use crate::database::Server;
 
 pub(crate) fn object(key: &str) -> ObjectRef {
-    let pin = Pin::Version("v1".into());
+    let pin = Pin::VersionId("v1".into());
     ObjectRef { bucket: "clinic".into(), key: key.into(), pin, sequencer: None, created: 5, size: Some(99) }
 }
 
@@ -72,12 +72,12 @@ pub(crate) async fn each(check: impl AsyncFn(&Ledger)) {
     scratch.discard().await;
 }
 
-fn run(attempt: u32, object: &ObjectRef, checkpoint: Option<Checkpoint>) -> Begun {
+fn run(attempt: u32, object: &ObjectRef, checkpoint: Option<Checkpoint>) -> BeginOutcome {
     // In these tests the first attempt leaves the checkpoint.
     let reading = if checkpoint.is_some() { 1 } else { attempt };
     // Every later attempt takes over from one that never said how it ended.
-    let past = Past { may_have_rows: attempt > 1, ..Past::default() };
-    Begun::Run { attempt, edition: 0, reading, object: Arc::new(object.clone()), checkpoint, past }
+    let prior = PriorState { may_have_rows: attempt > 1, ..PriorState::default() };
+    BeginOutcome::Run { attempt, edition: 0, reading, object: Arc::new(object.clone()), checkpoint, prior }
 }
 
 #[tokio::test]
@@ -87,12 +87,12 @@ async fn a_load_runs_once_from_beginning_to_end() {
         let id = object.load_id();
         let first = run(1, &object, None);
         assert_eq!(ledger.begin(&object, &attempt("one", 0)).await, Ok(first.clone()));
-        assert_eq!(ledger.begin(&object, &attempt("two", 10)).await, Ok(Begun::Busy));
+        assert_eq!(ledger.begin(&object, &attempt("two", 10)).await, Ok(BeginOutcome::Busy));
         assert_eq!(ledger.begin(&object, &attempt("one", 20)).await, Ok(first), "the answer was lost");
         ledger.finish(&id, 1, &ending(Status::Partial, &summary(), None, 30)).await.unwrap();
         ledger.finish(&id, 1, &ending(Status::Partial, &summary(), None, 30)).await.unwrap();
         let begun = ledger.begin(&object, &attempt("two", 40)).await;
-        assert_eq!(begun, Ok(Begun::AlreadyDone(Status::Partial)));
+        assert_eq!(begun, Ok(BeginOutcome::AlreadyDone(Status::Partial)));
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.status, load.attempts, load.begun, load.ended), (Status::Partial, 1, 0, Some(30)));
         assert_eq!(load.created, 6, "what S3 said, not what the message said");
@@ -119,7 +119,7 @@ async fn a_later_attempt_fences_off_the_earlier() {
         ledger.checkpoint(&id, 1, &here).await.unwrap();
         assert_eq!(
             ledger.begin(&object, &attempt("two", 1_999)).await,
-            Ok(Begun::Busy),
+            Ok(BeginOutcome::Busy),
             "the lease was extended"
         );
         let begun = ledger.begin(&object, &attempt("two", 2_000)).await;
@@ -143,7 +143,7 @@ async fn a_lease_is_renewed_by_who_holds_it() {
         let id = object.load_id();
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
         ledger.renew(&id, 1, 5_000).await.unwrap();
-        assert_eq!(ledger.begin(&object, &attempt("two", 4_999)).await, Ok(Begun::Busy));
+        assert_eq!(ledger.begin(&object, &attempt("two", 4_999)).await, Ok(BeginOutcome::Busy));
         let begun = ledger.begin(&object, &attempt("two", 5_000)).await;
         assert_eq!(begun, Ok(run(2, &object, None)));
         assert_eq!(ledger.renew(&id, 1, 9_000).await, Err(Interrupted::Busy), "it is another's by now");
@@ -174,9 +174,9 @@ async fn a_killed_attempt_is_counted_and_found() {
         let here = Checkpoint { offset: 1, ordinal: 1, line: None, summary: summary() };
         ledger.abandon(&id, 2, Some(&here), deadline(7)).await.unwrap();
         let held = ledger.begin(&object, &attempt("three", end + 1)).await;
-        assert_eq!(held, Ok(Begun::Busy), "the database may still be at work");
+        assert_eq!(held, Ok(BeginOutcome::Busy), "the database may still be at work");
         let begun = ledger.begin(&object, &attempt("three", end + 100_000)).await.unwrap();
-        assert!(matches!(begun, Begun::Run { attempt: 3, checkpoint: Some(_), .. }), "{begun:?}");
+        assert!(matches!(begun, BeginOutcome::Run { attempt: 3, checkpoint: Some(_), .. }), "{begun:?}");
         assert_eq!(ledger.find(&id).await.unwrap().unwrap().killed, 1);
     })
     .await;
@@ -191,9 +191,9 @@ async fn a_load_that_was_settled_tells_how_when_it_is_asked_for_again() {
         ledger.finish(&id, 1, &ending(Status::Partial, &summary(), None, 1)).await.unwrap();
         let again = Attempt { again: true, ..attempt("two", 2) };
         let begun = ledger.begin(&object, &again).await.unwrap();
-        let Begun::Run { past, .. } = begun else { panic!("{begun:?}") };
-        assert_eq!(past.settled, Some((Status::Partial, summary())));
-        assert!(past.may_have_rows);
+        let BeginOutcome::Run { prior, .. } = begun else { panic!("{begun:?}") };
+        assert_eq!(prior.settled, Some((Status::Partial, summary())));
+        assert!(prior.may_have_rows);
     })
     .await;
 }
@@ -204,7 +204,7 @@ async fn an_interrupted_load_goes_on_at_once() {
         let object = object("a");
         let id = object.load_id();
         ledger.begin(&object, &attempt("one", 0)).await.unwrap();
-        let left = Left { has_written: true, has_stalled: true };
+        let left = AttemptTraces { has_written: true, has_stalled: true };
         ledger.release(&id, 1, deadline(7), left).await.unwrap();
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!(
@@ -216,8 +216,8 @@ async fn an_interrupted_load_goes_on_at_once() {
             (1, 0, true, false)
         );
         let begun = ledger.begin(&object, &attempt("two", 1)).await.unwrap();
-        let Begun::Run { attempt: 2, past, .. } = begun else { panic!("{begun:?}") };
-        assert_eq!(past, Past { stalls: 1, may_have_rows: true, settled: None });
+        let BeginOutcome::Run { attempt: 2, prior, .. } = begun else { panic!("{begun:?}") };
+        assert_eq!(prior, PriorState { stalls: 1, may_have_rows: true, settled: None });
     })
     .await;
 }
@@ -228,7 +228,7 @@ async fn of_many_at_once_one_begins() {
         let object = object("a");
         let attempts: Vec<Attempt> = (0..12).map(|number| attempt(&format!("owner {number}"), 0)).collect();
         let begun = join_all(attempts.iter().map(|attempt| ledger.begin(&object, attempt))).await;
-        let running = begun.iter().filter(|begun| matches!(begun, Ok(Begun::Run { attempt: 1, .. })));
+        let running = begun.iter().filter(|begun| matches!(begun, Ok(BeginOutcome::Run { attempt: 1, .. })));
         assert_eq!(running.count(), 1, "{begun:?}");
         assert!(begun.iter().all(Result::is_ok));
     })
@@ -277,7 +277,7 @@ async fn earlier_attempts_are_remembered_and_bounded() {
         };
         let by = Some(sender.clone());
         ledger.begin(&object, &Attempt { by: by.clone(), ..attempt("one", 0) }).await.unwrap();
-        ledger.release(&id, 1, deadline(10), Left::default()).await.unwrap();
+        ledger.release(&id, 1, deadline(10), AttemptTraces::default()).await.unwrap();
         ledger.begin(&object, &Attempt { by, ..attempt("two", 20) }).await.unwrap();
         let load = ledger.find(&id).await.unwrap().unwrap();
         assert_eq!((load.by, load.interrupted), (Some(sender.clone()), None));

@@ -35,7 +35,7 @@ pub(crate) async fn enter(store: &Arc<dyn Store>, spec: &Spec<'_>) {
 
 pub(crate) async fn enter_version(store: &Arc<dyn Store>, spec: &Spec<'_>, version: &str) {
     let ledger = Ledger::new(store.clone());
-    let pin = Pin::Version(version.to_owned());
+    let pin = Pin::VersionId(version.to_owned());
     let object = ObjectRef { created: spec.created, pin, ..object(spec.key) };
     let attempt = Attempt {
         again: true,

@@ -198,7 +198,7 @@ fn source(ordinal: u64) -> Source {
     let object = ObjectRef {
         bucket: "clinic".into(),
         key: "in/day 1.ndjson".into(),
-        pin: Pin::Version("v1".into()),
+        pin: Pin::VersionId("v1".into()),
         sequencer: Some("0A".into()),
         created: 7,
         size: None,

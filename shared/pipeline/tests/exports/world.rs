@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use flatten::catalog::Catalog;
-use pipeline::ledger::{Attempt, Begun, Ending, Lease, Ledger, Status};
+use pipeline::ledger::{Attempt, BeginOutcome, Ending, Lease, Ledger, Status};
 use pipeline::load::{Job, Loaded, Pipeline, PipelineLimits};
 use pipeline::object::{ObjectRef, Pin};
 use pipeline::source::Storage;
@@ -266,7 +266,7 @@ impl Place {
         let (code, catalog) = ("1".to_owned(), "c".to_owned());
         let attempt = Attempt { now: NOW - 1, lease, again: false, code, catalog, by: None };
         let begun = self.ledger.begin(&object, &attempt).await.unwrap();
-        if let (LoadScript::Gone, Begun::Run { attempt, .. }) = (script, begun) {
+        if let (LoadScript::Gone, BeginOutcome::Run { attempt, .. }) = (script, begun) {
             let summary = &Summary::default();
             let ending = Ending { status: Status::Gone, summary, problem: None, created: None, now: NOW };
             self.ledger.finish(&object.load_id(), attempt, &ending).await.unwrap();
@@ -310,7 +310,7 @@ fn object(bucket: &str, key: String, version: String, created: i64) -> ObjectRef
     ObjectRef {
         bucket: bucket.to_owned(),
         key,
-        pin: Pin::Version(version),
+        pin: Pin::VersionId(version),
         sequencer: None,
         created,
         size: None,

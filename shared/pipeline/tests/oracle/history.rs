@@ -144,7 +144,7 @@ fn object(seed: u64, number: usize) -> Object {
     let pin = match random.random_range(0..4) {
         0 if !is_shared => Pin::ETag(format!("e{number}")),
         1 if !is_shared => Pin::Latest,
-        _ => Pin::Version(format!("v{number}")),
+        _ => Pin::VersionId(format!("v{number}")),
     };
     let key = if is_shared { "in/day 1+ü.ndjson".to_owned() } else { format!("in/{number} %2B.json.gz") };
     let modified = *MODIFIED.choose(&mut random).unwrap() + random.random_range(0..3) * 1_000;

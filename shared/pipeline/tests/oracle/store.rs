@@ -141,7 +141,7 @@ impl Store {
         let found = bucket.objects.iter().find(|Stored { key, pin, .. }| {
             *key == asked.key
                 && match pin {
-                    Pin::Version(version) => asked.version.as_ref() == Some(version),
+                    Pin::VersionId(version) => asked.version.as_ref() == Some(version),
                     Pin::ETag(_) | Pin::Latest => asked.version.is_none(),
                 }
         });
@@ -241,7 +241,7 @@ async fn answer(
     } else {
         "HTTP/1.1 200 OK\r\n".to_owned()
     };
-    if let Pin::Version(version) = &pin {
+    if let Pin::VersionId(version) = &pin {
         head += &format!("x-amz-version-id: {version}\r\n");
     }
     head += &format!("last-modified: {}\r\n", http_date(modified));

@@ -2,19 +2,26 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, Begun, Checkpoint, Lease, Load, Past, Status};
+use super::{Attempt, BeginOutcome, Checkpoint, Lease, Load, PriorState, Status};
 use crate::object::{ObjectRef, Pin};
 use crate::summary::Summary;
 
 fn object() -> ObjectRef {
-    let (pin, sequencer) = (Pin::Version("v1".into()), Some("0055".into()));
+    let (pin, sequencer) = (Pin::VersionId("v1".into()), Some("0055".into()));
     ObjectRef { bucket: "b".into(), key: "k".into(), pin, sequencer, created: 7, size: None }
 }
 
-fn run(attempt: u32, edition: u32, checkpoint: Option<Checkpoint>) -> Begun {
+fn run(attempt: u32, edition: u32, checkpoint: Option<Checkpoint>) -> BeginOutcome {
     // In these tests the first attempt leaves the checkpoint.
     let reading = if checkpoint.is_some() { 1 } else { attempt };
-    Begun::Run { attempt, edition, reading, object: Arc::new(object()), checkpoint, past: Past::default() }
+    BeginOutcome::Run {
+        attempt,
+        edition,
+        reading,
+        object: Arc::new(object()),
+        checkpoint,
+        prior: PriorState::default(),
+    }
 }
 
 fn attempt(owner: &str, now: i64) -> Attempt {
@@ -32,12 +39,12 @@ fn checkpoint() -> Checkpoint {
     Checkpoint { offset: 10, ordinal: 2, line: Some(3), summary: Summary::default() }
 }
 
-fn begin(load: Load, attempt: &Attempt) -> Begun {
+fn begin(load: Load, attempt: &Attempt) -> BeginOutcome {
     // Whoever asks for a replay may not know what the first notification said.
     let object = ObjectRef { sequencer: None, created: 9, ..object() };
     match Load::begin(Some(load), &object, attempt).1 {
-        Begun::Run { attempt, edition, reading, object, checkpoint, .. } => {
-            Begun::Run { attempt, edition, reading, object, checkpoint, past: Past::default() }
+        BeginOutcome::Run { attempt, edition, reading, object, checkpoint, .. } => {
+            BeginOutcome::Run { attempt, edition, reading, object, checkpoint, prior: PriorState::default() }
         }
         begun => begun,
     }
@@ -45,7 +52,7 @@ fn begin(load: Load, attempt: &Attempt) -> Begun {
 
 #[test]
 fn a_load_is_held_until_its_lease_ends() {
-    assert_eq!(begin(running(None), &attempt("two", 99)), Begun::Busy);
+    assert_eq!(begin(running(None), &attempt("two", 99)), BeginOutcome::Busy);
     assert_eq!(begin(running(None), &attempt("two", 100)), run(2, 0, None));
 }
 
@@ -80,7 +87,7 @@ fn settled_loads_run_only_when_asked_for_again() {
             }
             Status::Failed => assert_eq!(plain, run(2, 0, None)),
             _ => {
-                assert_eq!(plain, Begun::AlreadyDone(status));
+                assert_eq!(plain, BeginOutcome::AlreadyDone(status));
                 assert_eq!(again, run(2, 0, None));
             }
         }

@@ -483,8 +483,8 @@ fn stored_source(source: &Source) -> StoredSource {
     StoredSource {
         bucket: object.bucket.clone(),
         key: object.key.clone(),
-        version: match &object.pin {
-            Pin::Version(version) => Some(version.clone()),
+        version_id: match &object.pin {
+            Pin::VersionId(version) => Some(version.clone()),
             Pin::ETag(_) | Pin::Latest => None,
         },
         ordinal: *ordinal,
@@ -541,7 +541,7 @@ fn source_cell(source: &StoredSource) -> CellValue {
     let number =
         |name: &str, value: u64| (name.to_owned(), CellValue::Long(i64::try_from(value).unwrap_or(i64::MAX)));
     let mut cells = vec![text("bucket", &source.bucket), text("key", &source.key)];
-    cells.extend(source.version.as_deref().map(|version| text("versionId", version)));
+    cells.extend(source.version_id.as_deref().map(|version| text("versionId", version)));
     cells.extend([
         number("ordinal", source.ordinal),
         number("offset", source.offset),
