@@ -21,7 +21,8 @@ pub(crate) struct WorkArguments {
     /// The queue of the notifications
     #[arg(long, value_name = "QUEUE_URL", env = "QUEUE_URL")]
     queue_url: String,
-    /// The database, as `mongodb://host:27017/database`; or `MONGODB_SECRET_ARN` names a secret that holds it
+    /// The database, as `mongodb://host:27017/database`; or `MONGODB_SECRET_ARN` names a secret that holds it.
+    /// `MONGODB_DATABASE` comes before the name in it
     #[arg(long, value_name = "URI", env = "MONGODB_URI", hide_env_values = true)]
     to: Option<Uri>,
     /// The database of archived resources; by default that of the rows with `_archive` behind its name
@@ -56,11 +57,9 @@ Exit codes: 0 stopped, 1 failed.";
 pub(crate) async fn run(arguments: WorkArguments) -> anyhow::Result<Outcome> {
     let catalog = arguments.settings.catalog()?;
     let Loading { validation, sql_schemas, indexes, policy, .. } = arguments.settings.loading(&catalog);
-    let uri = arguments.to.map(|uri| uri.0);
     let mut given = vec![
         ("QUEUE_URL", Some(arguments.queue_url)),
-        ("MONGODB_DATABASE", uri.as_deref().and_then(database_of)),
-        ("MONGODB_URI", uri),
+        ("MONGODB_URI", arguments.to.map(|uri| uri.0)),
         ("ARCHIVE_DATABASE", arguments.archive),
     ];
     // The options have read these, and may have got them from elsewhere.
@@ -88,29 +87,4 @@ async fn stop_on_signals(stop: &Stop) {
     console::line("flatfire: finishing what is under way; ask again to end at once");
     stop.set();
     asked_to_end().await;
-}
-
-/// Returns the database that a connection string names.
-fn database_of(uri: &str) -> Option<String> {
-    let (_, rest) = uri.split_once("://")?;
-    let (_, path) = rest.split_once('/')?;
-    let name = path.split('?').next().unwrap_or_default();
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::database_of;
-
-    #[test]
-    fn the_database_stands_behind_the_host() {
-        for (uri, database) in [
-            ("mongodb://u:p@h:27017/fhir?authSource=admin", Some("fhir")),
-            ("mongodb+srv://h/fhir", Some("fhir")),
-            ("mongodb://h/?tls=true", None),
-            ("mongodb://h", None),
-        ] {
-            assert_eq!(database_of(uri).as_deref(), database, "{uri}");
-        }
-    }
 }

@@ -14,10 +14,10 @@ pub(crate) use mongodb_store::{Retention, Validation};
 /// What a deployment can choose of its store.
 #[derive(Debug)]
 pub(crate) struct StoreSettings {
-    /// `MONGODB_DATABASE`: the database that receives the rows; `fhir`.
-    pub(crate) database: String,
+    /// `MONGODB_DATABASE`: the database that receives the rows; the one that the connection string names, or `fhir`.
+    pub(crate) database: Option<String>,
     /// `ARCHIVE_DATABASE`: the one that receives inactive resources; that of the rows with `_archive` behind it.
-    pub(crate) archive_database: String,
+    pub(crate) archive_database: Option<String>,
     /// `ARCHIVE_DAYS`: how long archived resources are kept, counted from the creation of their object; for ever.
     pub(crate) retention: Retention,
     /// `RETENTION_DAYS`, `LEDGER_DAYS`, `REJECT_DAYS`: how long rows by type, settled entries of the ledger and rejects are
@@ -55,14 +55,27 @@ pub(crate) async fn open(
     settings: &StoreSettings,
     catalog: &Catalog,
 ) -> Result<Arc<dyn Store>, Interrupted> {
-    let connection = connect(uri, Some(&settings.database)).await.map_err(interruption)?;
-    let store = MongoStore::new(connection, &settings.archive_database)
+    let connection = connect(uri, settings.database.as_deref()).await.map_err(interruption)?;
+    let archive = archive(connection.database(), settings.archive_database.as_deref())?;
+    let store = MongoStore::new(connection, &archive)
         .with_retention(settings.retention)
         .with_policy(settings.policy.clone())
         .with_views(settings.validation, catalog.plans())
         .with_sql_schemas(settings.sql_schemas)
         .with_indexes(settings.indexes);
     Ok(Arc::new(store))
+}
+
+/// Returns the archive beside a database of rows. The settings cannot know that database: a secret may name it.
+fn archive(rows: &str, named: Option<&str>) -> Result<String, Interrupted> {
+    let archive = named.map_or_else(|| format!("{rows}_archive"), str::to_owned);
+    if archive == rows || !is_database_name(&archive) {
+        return Err(Interrupted::Stopped {
+            code: "archive database".to_owned(),
+            remedy: "give ARCHIVE_DATABASE a name of its own, of up to 63 bytes".to_owned(),
+        });
+    }
+    Ok(archive)
 }
 
 fn interruption(error: ConnectError) -> Interrupted {
@@ -72,5 +85,22 @@ fn interruption(error: ConnectError) -> Interrupted {
             code: "invalid connection string".to_owned(),
             remedy: "it looks like mongodb+srv://USER:PASSWORD@HOST/".to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::archive;
+
+    #[test]
+    fn the_archive_stands_beside_the_rows() {
+        assert_eq!(archive("clinic", None), Ok("clinic_archive".to_owned()));
+        assert_eq!(archive("clinic", Some("attic")), Ok("attic".to_owned()));
+        let long = "x".repeat(60);
+        assert_eq!(archive(&long, Some("attic")), Ok("attic".to_owned()));
+        for (rows, named) in [("attic", Some("attic")), (&*long, None)] {
+            let refused = archive(rows, named).unwrap_err().to_string();
+            assert!(refused.contains("ARCHIVE_DATABASE"), "{refused}");
+        }
     }
 }

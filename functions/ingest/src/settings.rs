@@ -127,8 +127,8 @@ impl FunctionSettings {
 
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidSettings> {
         let mut reader = VariableReader { variable, mistakes: Vec::new(), invalid_catalog: None };
-        let database = reader.database("MONGODB_DATABASE").unwrap_or_else(|| "fhir".to_owned());
-        let archive_database = reader.archive_database(&database);
+        let database = reader.database("MONGODB_DATABASE");
+        let archive_database = reader.archive_database(database.as_deref());
         let store = StoreSettings {
             database,
             archive_database,
@@ -259,12 +259,16 @@ impl<F: Fn(&str) -> Option<OsString>> VariableReader<F> {
         self.text_if(name, DATABASE_RULE, is_database_name)
     }
 
-    fn archive_database(&mut self, database: &str) -> String {
-        let archive = self.database("ARCHIVE_DATABASE").unwrap_or_else(|| format!("{database}_archive"));
-        if is_database_name(database) && !is_database_name(&archive) {
+    /// Reads the name of the archive. That it suits a database which the connection string names is seen at the
+    /// connection.
+    fn archive_database(&mut self, database: Option<&str>) -> Option<String> {
+        let archive = self.database("ARCHIVE_DATABASE");
+        let is_too_long =
+            |name: &str| is_database_name(name) && !is_database_name(&format!("{name}_archive"));
+        if archive.is_none() && database.is_some_and(is_too_long) {
             self.mistake("ARCHIVE_DATABASE", ARCHIVE_RULE);
         }
-        if archive == database {
+        if archive.is_some() && archive.as_deref() == database {
             self.mistake("ARCHIVE_DATABASE", "another database than MONGODB_DATABASE");
         }
         archive

@@ -65,7 +65,9 @@ async fn canaries_are_found_where_the_documentation_says_and_nowhere_else() {
         // The database refuses the row, and its answer quotes it.
         let validator = doc! { "no_row_has_this": { "$exists": true } };
         databases[0].create_collection("Observation").validator(validator).await.unwrap();
-        let log = load(&server.uri, &name, arrays);
+        // The function takes the database that the connection string names.
+        let uri = server.uri.replacen("/?", &format!("/{name}?"), 1);
+        let log = load(&uri, arrays);
         says_what_it_may(&log);
         every_way_to_fail_was_taken(&databases[0]).await;
         let mut found = leaks(&databases[0]).await;
@@ -78,7 +80,7 @@ async fn canaries_are_found_where_the_documentation_says_and_nowhere_else() {
 }
 
 /// Loads every file and returns what the function printed and answered.
-fn load(uri: &str, database: &str, arrays: &str) -> String {
+fn load(uri: &str, arrays: &str) -> String {
     let bucket = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", bucket.local_addr().unwrap());
     serve_bucket(bucket);
@@ -94,7 +96,6 @@ fn load(uri: &str, database: &str, arrays: &str) -> String {
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
     let variables = [
         ("MONGODB_URI", uri),
-        ("MONGODB_DATABASE", database),
         ("AWS_ENDPOINT_URL", &endpoint),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),

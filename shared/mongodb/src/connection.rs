@@ -25,6 +25,8 @@ const LOG_IN_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: u32 = 8;
 /// Thawed environments find idle connections dead; those that sat this long are not tried at all.
 const MAX_IDLE: Duration = Duration::from_mins(1);
+/// The server's own databases: a connection string names one of them for the log-in, as `mongodb://u:p@host/admin`.
+const OWN_DATABASES: [&str; 3] = ["admin", "config", "local"];
 /// The database of connection strings that name none.
 const DEFAULT_DATABASE: &str = "fhir";
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
@@ -65,7 +67,8 @@ pub struct Connection {
 /// Prepares a connection; nothing is connected before the first command. Options in the connection string come
 /// before the defaults: 8 connections, 60 s of idling, 10 s to find a server.
 ///
-/// `database` comes before the database that the connection string names; without either it is `fhir`.
+/// `database` comes before the database that the connection string names; without either it is `fhir`. The server's own
+/// databases count as none.
 pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, ConnectError> {
     let mut options = ClientOptions::parse(uri).await.map_err(|error| match &*error.kind {
         ErrorKind::DnsResolve { .. } => ConnectError::Interrupted(Trouble::of_error(&error).into()),
@@ -76,8 +79,9 @@ pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, Co
     options.max_idle_time.get_or_insert(MAX_IDLE);
     let selection = *options.server_selection_timeout.get_or_insert(SERVER_SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
-    let database = database.map(str::to_owned).or_else(|| options.default_database.clone());
-    let database = database.filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+    let named = options.default_database.clone().filter(|name| !OWN_DATABASES.contains(&name.as_str()));
+    let database = database.map(str::to_owned).or(named).filter(|name| !name.is_empty());
+    let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
     let has_user = options.credential.is_some();
     let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
     let (has_answered, election) = (Arc::default(), selection * SELECTIONS_OF_AN_ELECTION);
@@ -226,5 +230,24 @@ pub(crate) fn write_errors(answer: &Document) -> impl Iterator<Item = (usize, i3
 impl fmt::Debug for Connection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Connection").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connect;
+
+    #[tokio::test]
+    async fn the_database_is_the_given_one_or_the_connection_string_s() {
+        for (uri, given, expected) in [
+            ("mongodb://u:p@h:27017/clinic?authSource=admin", None, "clinic"),
+            ("mongodb://h/clinic", Some("other"), "other"),
+            ("mongodb://u:p@h/admin", None, "fhir"),
+            ("mongodb://u:p@h/local", None, "fhir"),
+            ("mongodb://h/?tls=true", None, "fhir"),
+            ("mongodb://h", None, "fhir"),
+        ] {
+            assert_eq!(connect(uri, given).await.unwrap().database(), expected, "{uri}");
+        }
     }
 }

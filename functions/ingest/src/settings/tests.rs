@@ -52,8 +52,9 @@ fn a_connection_is_enough() {
     let settings = read(&[URI]).unwrap();
     assert_eq!(settings.connection, ConnectionSource::Uri(URI.1.into()));
     assert_eq!(
-        (settings.store.database.as_str(), settings.store.archive_database.as_str()),
-        ("fhir", "fhir_archive")
+        (settings.store.database, settings.store.archive_database),
+        (None, None),
+        "the connection string may name them"
     );
     assert!(settings.watched.includes(&object("any", "thing")));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Hash, LogLevel::Info));
@@ -123,8 +124,8 @@ fn every_variable_is_read() {
     assert_eq!(choices.gates.as_deref(), Some(r#"{"min_resources": 1}"#));
     assert!(matches!(&settings.connection, ConnectionSource::SecretArn(arn) if arn.ends_with(":secret:s")));
     assert_eq!(
-        (settings.store.database.as_str(), settings.store.archive_database.as_str()),
-        ("clinic", "attic")
+        (settings.store.database.as_deref(), settings.store.archive_database.as_deref()),
+        (Some("clinic"), Some("attic"))
     );
     assert_eq!(settings.queue_url.as_deref(), Some("https://sqs.eu-central-1.amazonaws.com/1/q"));
     assert_eq!((settings.log_keys, settings.log_level), (LogKeys::Plain, LogLevel::Debug));
@@ -187,7 +188,7 @@ fn a_word_that_is_no_choice_is_a_mistake() {
         ("SQL_SCHEMAS", "true"),
         ("QUEUE_URL", "arn:aws:sqs:eu-central-1:1:q"),
         ("MONGODB_DATABASE", "a.b"),
-        ("ARCHIVE_DATABASE", "fhir"),
+        ("ARCHIVE_DATABASE", "a.b"),
     ];
     for (name, value) in wrong {
         assert_eq!(mistakes(&[(name, value)]), [name], "{value}");
@@ -239,6 +240,10 @@ fn the_archive_s_name_must_be_one_as_well() {
     let long = "x".repeat(60);
     assert_eq!(mistakes(&[("MONGODB_DATABASE", &long)]), ["ARCHIVE_DATABASE"]);
     assert!(read(&[URI, ("MONGODB_DATABASE", &long), ("ARCHIVE_DATABASE", "attic")]).is_ok());
+    assert_eq!(
+        mistakes(&[("MONGODB_DATABASE", "attic"), ("ARCHIVE_DATABASE", "attic")]),
+        ["ARCHIVE_DATABASE"]
+    );
 }
 
 #[test]
