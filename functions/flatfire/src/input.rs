@@ -166,7 +166,8 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-fn is_expected(path: &Path) -> bool {
+/// Returns whether a name is that of a FHIR file.
+pub(crate) fn is_expected(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let name = COMPRESSED.iter().find_map(|ending| cut(&name, ending)).unwrap_or(&name);
     EXTENSIONS.iter().any(|ending| cut(name, ending).is_some())

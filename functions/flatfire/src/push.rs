@@ -67,7 +67,8 @@ A file's key is its path within the folder behind the prefix; that of a file tha
 or one of another size or content: each upload carries the SHA-256 of its file as metadata (`flatfire-sha256`), and that
 is what is compared. Nothing else is remembered, so the command can be killed and run again at any time.
 
-Of folders hidden files and linked folders are left out, and empty files everywhere: the sum says how many. Files above 64 MiB are uploaded in parts, several at once.
+Of folders hidden files, linked folders and files that are no FHIR by name and beginning are left out, and empty files
+everywhere: the sum says how many. Files above 64 MiB are uploaded in parts, several at once.
 
 With --to it waits as long as it takes, also for files that were uploaded before. Ctrl-C names what is not loaded yet.
 
@@ -188,6 +189,9 @@ impl Pusher {
         let found = files::find(&self.arguments.paths, left_out)?;
         for (path, reason) in &found.unreadable {
             self.tell(path, reason);
+        }
+        for path in &found.passed_over {
+            self.tell(path, "passed over, neither its name nor its content is that of a FHIR file");
         }
         let (failed, empty) = (found.unreadable.len() as u64, found.empty);
         let mut round = Round { failed, empty, ..Round::default() };

@@ -146,33 +146,40 @@ async fn files_and_folders_are_followed_until_each_load_has_ended() {
     std::fs::write(deep.join("whole.json"), patient(1, "Whole")).unwrap();
     std::fs::write(deep.join("in part.ndjson"), patient(2, "Part") + "\n{\"resourceType\":\"Patient\",\n")
         .unwrap();
-    std::fs::write(folder.path().join("letter.txt"), "this is a letter, not FHIR").unwrap();
+    std::fs::write(folder.path().join("no ending"), patient(4, "Plain")).unwrap();
+    std::fs::write(folder.path().join("README.md"), "# What is here").unwrap();
     std::fs::write(folder.path().join("empty.json"), "").unwrap();
     let beside = tempfile::tempdir().unwrap();
-    let named = beside.path().join("named.json");
+    let (named, letter) = (beside.path().join("named.json"), beside.path().join("letter.txt"));
+    std::fs::write(&letter, "this is a letter, not FHIR").unwrap();
     std::fs::write(&named, patient(3, "Named")).unwrap();
 
     let target = format!("s3://{}/incoming/", stack.bucket());
-    let (folder, named) = (folder.path().display().to_string(), named.display().to_string());
-    let arguments = ["push", "--settle", "0", &folder, &named, &target, "--to", &stack.uri()];
+    let folder = folder.path().display().to_string();
+    let [named, letter] = [named, letter].map(|path| path.display().to_string());
+    let arguments = ["push", "--settle", "0", &folder, &named, &letter, &target, "--to", &stack.uri()];
     // The second time everything is in the bucket, and what became of it is the same.
     for uploads in
-        ["4 uploaded, 0 unchanged, 0 failed, 1 empty", "0 uploaded, 4 unchanged, 0 failed, 1 empty"]
+        ["5 uploaded, 0 unchanged, 0 failed, 1 empty", "0 uploaded, 5 unchanged, 0 failed, 1 empty"]
     {
         let ran = stack.flatfire(&arguments).await;
-        let expected = format!("{uploads}\n2 loaded, 1 loaded in part, 1 not loaded\n");
+        let expected = format!("{uploads}\n3 loaded, 1 loaded in part, 1 not loaded\n");
         assert_eq!((ran.code, ran.stdout), (1, expected), "{}", ran.stderr);
-        for told in ["in part.ndjson: loaded in part", "letter.txt: not loaded", "`flatfire status` explains"]
-        {
+        for told in [
+            "in part.ndjson: loaded in part",
+            "letter.txt: not loaded",
+            "README.md: passed over",
+            "`flatfire status` explains",
+        ] {
             assert!(ran.stderr.contains(told), "{}", ran.stderr);
         }
         assert!(!ran.stderr.contains("whole.json") && !ran.stderr.contains("named.json"), "{}", ran.stderr);
     }
     let keys: Vec<String> = versions(&stack).await.into_keys().collect();
-    let expected = ["day 1/ü/in part.ndjson", "day 1/ü/whole.json", "letter.txt", "named.json"];
+    let expected = ["day 1/ü/in part.ndjson", "day 1/ü/whole.json", "letter.txt", "named.json", "no ending"];
     assert_eq!(keys, expected.map(|key| format!("incoming/{key}")));
     stack.quiet().await;
-    assert_eq!(stack.tables().await.rows("Patient").count(), 3);
+    assert_eq!(stack.tables().await.rows("Patient").count(), 4);
 
     let ran = stack
         .flatfire(&[
@@ -182,13 +189,14 @@ async fn files_and_folders_are_followed_until_each_load_has_ended() {
             &named,
             &folder,
             &named,
+            &letter,
             &target,
             "--json",
             "--to",
             &stack.uri(),
         ])
         .await;
-    let expected = r#"{"uploaded":0,"unchanged":4,"failed":0,"empty":1,"isDryRun":false,"loaded":2,"partial":1,"notLoaded":1}"#;
+    let expected = r#"{"uploaded":0,"unchanged":5,"failed":0,"empty":1,"isDryRun":false,"loaded":3,"partial":1,"notLoaded":1}"#;
     assert_eq!(ran.stdout.trim_end(), expected, "{}", ran.stderr);
 }
 

@@ -1,10 +1,13 @@
 //! The files to upload: their names, their keys, and whether they are still written to.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+
+use crate::input::is_expected;
 
 /// A file to upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(super) struct Found {
     pub(super) unreadable: Vec<(PathBuf, String)>,
     /// How many files are left out because nothing is in them.
     pub(super) empty: u64,
+    /// Files of folders that are left out because neither name nor content is that of a FHIR file.
+    pub(super) passed_over: Vec<PathBuf>,
 }
 
 /// Looks for files: those that are named, and all of folders and their folders but hidden ones and those in `left_out`.
@@ -84,6 +89,9 @@ impl Found {
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_dir() && path.is_symlink() => {}
                     Ok(metadata) if metadata.is_dir() => folders.push(path),
+                    Ok(metadata) if metadata.is_file() && metadata.len() > 0 && is_other(&path) => {
+                        self.passed_over.push(path);
+                    }
                     Ok(metadata) => self.add(folder, path, &metadata),
                     Err(error) => self.unreadable.push((path, error.to_string())),
                 }
@@ -131,6 +139,21 @@ impl Found {
         self.files = kept;
         self.unreadable.extend(repeated);
     }
+}
+
+/// What a file begins with that may hold FHIR JSON: a value, the mark of UTF-8, a record of a text sequence, gzip, zstd.
+const BEGINNINGS: [&[u8]; 6] = [b"{", b"[", b"\xef\xbb\xbf", b"\x1e", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"];
+
+/// Returns whether a file is something else, such as a README: its name is not that of a FHIR file, and it does not begin
+/// like one. What cannot be read is told at its upload.
+fn is_other(path: &Path) -> bool {
+    if is_expected(path) {
+        return false;
+    }
+    let mut beginning = Vec::new();
+    let is_read = File::open(path).and_then(|file| file.take(1_024).read_to_end(&mut beginning)).is_ok();
+    let text = beginning.trim_ascii_start();
+    is_read && !BEGINNINGS.iter().any(|of_fhir| text.starts_with(of_fhir))
 }
 
 impl LocalFile {
