@@ -129,14 +129,24 @@ pub(crate) async fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     Ok(loader.load_all(&arguments.files).await)
 }
 
+/// How files are loaded again.
+#[derive(Debug)]
+pub(crate) struct LoadAgain {
+    /// Who asked for it.
+    pub(crate) by: Option<Requester>,
+    /// Whether the report is JSON.
+    pub(crate) is_json: bool,
+}
+
 /// Loads files whatever the ledger says about them.
 pub(crate) async fn load_again(
     files: &[PathBuf],
     catalog: Arc<Catalog>,
     store: Arc<dyn Store>,
-    by: Option<Requester>,
+    LoadAgain { by, is_json }: LoadAgain,
 ) -> Outcome {
-    FileLoader { by, ..FileLoader::new(catalog, store, true, None) }.load_all(files).await
+    let form = ReportForm { is_json, ..ReportForm::default() };
+    FileLoader { by, form, ..FileLoader::new(catalog, store, true, None) }.load_all(files).await
 }
 
 /// Returns what pins a file's content in the ledger.

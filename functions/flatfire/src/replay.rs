@@ -22,6 +22,7 @@ use pipeline::store::admin::RejectFilter;
 use crate::console;
 use crate::console::unreadable;
 use crate::database;
+use crate::load::{LoadAgain, load_again};
 use crate::other_catalogs;
 use crate::outcome::Outcome;
 use crate::settings::Destination;
@@ -36,7 +37,8 @@ const MAX_LOADS: u32 = 1_000;
 /// Replays what is asked for.
 pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<Outcome> {
     if let Some(dead_letter) = &arguments.dead_letter {
-        return dead_letters::send_back(dead_letter, arguments.queue_url.as_deref()).await;
+        let queue = arguments.queue_url.as_deref();
+        return dead_letters::send_back(dead_letter, queue, arguments.form.is_json).await;
     }
     let to = arguments.to.clone().context("--to: say which database the ledger is in")?;
     let catalog = arguments.settings.catalog()?;
@@ -47,8 +49,9 @@ pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<Outcome> {
         return outdated::replay(&arguments, store, catalog).await;
     }
     let loads = chosen(&arguments, &store).await?;
-    if arguments.dry_run.is_chosen {
-        return list(loads.as_deref(), arguments.dry_run.is_json);
+    let is_json = arguments.form.is_json;
+    if arguments.form.is_dry {
+        return list(loads.as_deref(), is_json);
     }
     let writes_here = arguments.rejects || loads.iter().flatten().any(|load| load.bucket == "file");
     if writes_here {
@@ -57,15 +60,15 @@ pub(crate) async fn run(arguments: ReplayArguments) -> anyhow::Result<Outcome> {
     if arguments.rejects {
         let ids = |loads: Vec<Load>| loads.into_iter().map(|load| load.id).collect();
         let filter = RejectFilter { loads: loads.map(ids), code: arguments.code.clone() };
-        return rejects::replay(store, catalog, &filter).await;
+        return rejects::replay(store, catalog, &filter, is_json).await;
     }
     let loads = loads.context(NOTHING_CHOSEN)?;
     let (files, objects): (Vec<Load>, Vec<Load>) = loads.into_iter().partition(|load| load.bucket == "file");
-    let by = arguments.run_by.requester();
-    let mut outcome = whole::send(&objects, arguments.queue_url.as_deref(), by.as_ref()).await?;
+    let mut outcome = whole::send(&objects, &arguments).await?;
     if !files.is_empty() {
         let files: Vec<PathBuf> = files.into_iter().map(|load| PathBuf::from(load.key)).collect();
-        outcome = outcome.max(crate::load::load_again(&files, catalog, store, by).await);
+        let again = LoadAgain { by: arguments.run_by.requester(), is_json };
+        outcome = outcome.max(load_again(&files, catalog, store, again).await);
     }
     Ok(outcome)
 }

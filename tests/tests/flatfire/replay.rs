@@ -65,8 +65,10 @@ async fn a_load_is_sent_to_the_function_again(runner: Runner) {
     stack.settled(&upload).await;
     let (uri, queue) = (stack.uri(), stack.deployment.outputs.queue_url.clone());
     let to = ["replay", "--to", &uri, "--queue-url", &queue];
-    let ran = stack.flatfire(&[&to[..], &["--status", "partial"]].concat()).await;
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = stack.flatfire(&[&to[..], &["--status", "partial", "--json"]].concat()).await;
+    let sent =
+        format!("{{\"load\":\"{}\",\"fate\":\"sent\"}}\n", text(&stack.load(&upload).await.unwrap(), "_id"));
+    assert_eq!((ran.code, ran.stdout), (0, sent), "{}", ran.stderr);
     eventually("another attempt", async || {
         let load = stack.load(&upload).await?;
         (number(&load, "attempts") == 2 && text(&load, "status") == "partial").then_some(())
@@ -105,6 +107,13 @@ async fn an_outdated_load_goes_through_the_function_and_the_ledger_says_who_aske
     .await;
     assert_ne!(text(&load, "code"), "0.0.9");
     stack.quiet().await;
+    let dry = stack.flatfire(&[&to[..], &["--dry-run"]].concat()).await;
+    assert!(dry.stdout.is_empty() && !dry.stderr.contains("latest load"), "{dry:?}");
+    // With other settings than the function's it is outdated however often it is loaded again.
+    let dry = stack.flatfire(&[&to[..], &["--dry-run", "--arrays", "tables"]].concat()).await;
+    assert!(dry.stdout.contains(&upload.key), "{}", dry.stdout);
+    let told = format!("the latest load of the function was made by catalog {}", text(&load, "catalog"));
+    assert!(dry.stderr.contains(&told), "{}", dry.stderr);
 
     let status = stack.flatfire(&["status", "--to", &uri, "--queue-url", &queue, "--json"]).await;
     assert_eq!(status.code, 0, "{}", status.stderr);

@@ -14,6 +14,7 @@ use pipeline::store::Store;
 use pipeline::store::admin::ArchivedResource;
 use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
+use serde_json::json;
 
 use crate::console;
 use crate::console::unreadable;
@@ -38,6 +39,9 @@ pub(super) struct Restore {
     destination: Destination,
     #[command(flatten)]
     other_catalogs: OtherCatalogs,
+    /// Print JSON, an object a line: `resource`, and `rows` or the `reason` why it has none
+    #[arg(long)]
+    json: bool,
     /// The resources, as `AuditEvent/123`
     #[arg(required = true, value_name = "TYPE/ID")]
     keys: Vec<String>,
@@ -51,9 +55,14 @@ pub(super) async fn run(arguments: Restore) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
     for key in &arguments.keys {
         match restore(&store, &catalog, key).await? {
+            Ok(rows) if arguments.json => console::print_json(&json!({ "resource": key, "rows": rows }))?,
             Ok(rows) => console::print(&format!("{key}: restored; {rows} rows"))?,
             Err(reason) => {
-                console::line(&format!("flatfire: {key}: {reason}"));
+                if arguments.json {
+                    console::print_json(&json!({ "resource": key, "reason": reason }))?;
+                } else {
+                    console::line(&format!("flatfire: {key}: {reason}"));
+                }
                 outcome = Outcome::Failed;
             }
         }

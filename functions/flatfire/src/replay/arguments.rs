@@ -38,7 +38,7 @@ pub(crate) struct ReplayArguments {
     #[arg(long, conflicts_with_all = ["loads", "status", "rejects", "dead_letter"])]
     pub(super) outdated: bool,
     #[command(flatten)]
-    pub(super) dry_run: DryRun,
+    pub(super) form: ReplayForm,
     /// Send the messages of this dead-letter queue back to the function's queue
     #[arg(long, value_name = "QUEUE_URL", conflicts_with = "loads")]
     pub(super) dead_letter: Option<String>,
@@ -50,14 +50,15 @@ pub(crate) struct ReplayArguments {
     pub(super) loads: Vec<String>,
 }
 
-/// Whether loads are listed and not replayed, and how.
-#[derive(Debug, Args)]
-pub(super) struct DryRun {
+/// Whether loads are listed and not replayed, and how that is told.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ReplayForm {
     /// Replay nothing: print the loads that would be, one a line
     #[arg(long = "dry-run", id = "dry_run", conflicts_with_all = ["rejects", "dead_letter"])]
-    pub(super) is_chosen: bool,
-    /// Print JSON, an object a line: `load`, `code`, `catalog`, and `by`, which is `here` or `function`
-    #[arg(long = "json", requires = "dry_run")]
+    pub(super) is_dry: bool,
+    /// Print JSON, an object a line. With --dry-run `load`, `code`, `catalog`, and `by`, which is `here` or `function`; else
+    /// a load with its `fate`, `sent`, `gone` or `in-glacier`; what `load --json` prints, of files; and counts
+    #[arg(long = "json")]
     pub(super) is_json: bool,
 }
 

@@ -4,13 +4,19 @@ use anyhow::{Context as _, bail};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
+use serde_json::json;
+
 use crate::cloud::Cloud;
 use crate::console;
 use crate::outcome::Outcome;
 
 /// Moves messages until none comes any more. A message is deleted after it was sent, so an interruption at worst
 /// delivers one twice, which is harmless.
-pub(super) async fn send_back(dead_letters: &str, queue: Option<&str>) -> anyhow::Result<Outcome> {
+pub(super) async fn send_back(
+    dead_letters: &str,
+    queue: Option<&str>,
+    is_json: bool,
+) -> anyhow::Result<Outcome> {
     let client = Cloud::new().await.queues();
     let queue = match queue {
         Some(queue) => queue.to_owned(),
@@ -25,7 +31,11 @@ pub(super) async fn send_back(dead_letters: &str, queue: Option<&str>) -> anyhow
         let answer = request.wait_time_seconds(2).send().await;
         let messages = answer.map_err(|error| failure(&error, "read"))?.messages.unwrap_or_default();
         if messages.is_empty() {
-            console::print(&format!("{moved} messages sent back"))?;
+            if is_json {
+                console::print_json(&json!({ "sentBack": moved }))?;
+            } else {
+                console::print(&format!("{moved} messages sent back"))?;
+            }
             return Ok(Outcome::Done);
         }
         for message in messages {

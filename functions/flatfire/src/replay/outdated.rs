@@ -9,16 +9,19 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use flatten::catalog::Catalog;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use pipeline::ledger::Load;
+use pipeline::ledger::{Load, MIXED_CATALOGS};
 use pipeline::object::ObjectRef;
 use pipeline::store::Store;
 use pipeline::store::overview::Maker;
+use serde_json::json;
 
 use super::arguments::{ReplayArguments, described};
 use crate::archived::ArchivedObjects;
 use crate::cloud::{Cloud, Presence};
 use crate::console;
-use crate::load::{content_of, load_again};
+use crate::console::unreadable;
+use crate::database;
+use crate::load::{LoadAgain, content_of, load_again};
 use crate::origin;
 use crate::other_catalogs;
 use crate::outcome::Outcome;
@@ -26,6 +29,8 @@ use crate::queue_sender::{QueueSender, SendReason};
 
 /// Loads that are looked at, and then begun, at once.
 const LOADS_AT_ONCE: usize = 10_000;
+/// Loads among which the function's latest is looked for.
+const LATEST: u32 = 100;
 /// Objects that S3 is asked for at once.
 const REQUESTS: usize = 16;
 
@@ -62,6 +67,7 @@ pub(super) async fn replay(
         Maker { code: env!("CARGO_PKG_VERSION").to_owned(), catalog: catalog.fingerprint().to_owned() };
     let (sender, archived) = (None, ArchivedObjects::new(None, false)?);
     let (counts, outcome) = (OutdatedCounts::default(), Outcome::Done);
+    tell_other_settings(&store, &maker).await?;
     let mut run = Run { arguments, store, catalog, sender, archived, counts, outcome };
     let mut after = String::new();
     loop {
@@ -79,6 +85,23 @@ pub(super) async fn replay(
     run.finish(&maker).await
 }
 
+/// Says so if the function's latest load has come to another catalog with the same program: with other settings than the
+/// function's, what it loads again stays outdated. It may also be that the function was deployed anew since.
+async fn tell_other_settings(store: &Arc<dyn Store>, maker: &Maker) -> anyhow::Result<()> {
+    let latest = database::ledger(store).list(None, LATEST).await.map_err(unreadable)?;
+    let of_function = latest.iter().find(|load| load.bucket != "file" && !load.catalog.is_empty());
+    if let Some(load) = of_function
+        .filter(|load| load.code == maker.code && ![MIXED_CATALOGS, &maker.catalog].contains(&&*load.catalog))
+    {
+        console::line(&format!(
+            "flatfire: the latest load of the function was made by catalog {}, and this command's settings are catalog {}: \
+             if the function was not deployed with these since, its loads stay outdated; give its settings and views",
+            load.catalog, maker.catalog
+        ));
+    }
+    Ok(())
+}
+
 impl OutdatedCounts {
     /// Counts a load; `false`: a newer program has made it.
     fn add(&mut self, load: &Load, maker: &Maker) -> bool {
@@ -93,9 +116,9 @@ impl OutdatedCounts {
 
 impl Run<'_> {
     async fn handle(&mut self, loads: Vec<Load>) -> anyhow::Result<()> {
-        if self.arguments.dry_run.is_chosen {
+        if self.arguments.form.is_dry {
             for load in loads {
-                if self.arguments.dry_run.is_json {
+                if self.arguments.form.is_json {
                     console::print_json(&described(&load))?;
                     continue;
                 }
@@ -154,7 +177,9 @@ impl Run<'_> {
         if !files.is_empty() {
             other_catalogs::check_tables(&*self.store, &self.catalog, self.arguments.other_catalogs).await?;
             let (catalog, store) = (Arc::clone(&self.catalog), self.store.clone());
-            let loaded = load_again(&files, catalog, store, self.arguments.run_by.requester()).await;
+            let arguments = self.arguments;
+            let again = LoadAgain { by: arguments.run_by.requester(), is_json: arguments.form.is_json };
+            let loaded = load_again(&files, catalog, store, again).await;
             self.outcome = self.outcome.max(loaded);
         }
         Ok(())
@@ -184,6 +209,12 @@ impl Run<'_> {
             if count > 0 {
                 console::line(&format!("flatfire: {count} {what}"));
             }
+        }
+        if self.arguments.form.is_json && !self.arguments.form.is_dry {
+            let outdated: u64 = by_maker.values().sum();
+            console::print_json(&json!({
+                "outdated": outdated, "sent": sent, "newer": newer, "gone": gone, "inGlacier": self.archived.count(),
+            }))?;
         }
         let is_whole = *gone == 0 && self.archived.count() == 0;
         Ok(self.outcome.max(if is_whole { Outcome::Done } else { Outcome::Partial }))

@@ -16,6 +16,7 @@ use pipeline::store::admin::{RejectFilter, StoredReject};
 use pipeline::store::standing::StoredSource;
 use pipeline::version::Version;
 use process::milliseconds_now;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::record::record_bytes;
@@ -56,6 +57,7 @@ pub(super) async fn replay(
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
     filter: &RejectFilter,
+    is_json: bool,
 ) -> anyhow::Result<Outcome> {
     let cloud = Cloud::new().await;
     let ledger = database::ledger(&store);
@@ -81,7 +83,11 @@ pub(super) async fn replay(
             load.id
         ));
     }
-    console::print(&format!("{replayed} records replayed, {left} still rejected"))?;
+    if is_json {
+        console::print_json(&json!({ "replayed": replayed, "stillRejected": left }))?;
+    } else {
+        console::print(&format!("{replayed} records replayed, {left} still rejected"))?;
+    }
     Ok(if left == 0 { Outcome::Done } else { Outcome::Partial })
 }
 

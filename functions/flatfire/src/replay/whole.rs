@@ -3,25 +3,38 @@
 use anyhow::Context as _;
 use pipeline::ledger::Load;
 use pipeline::notification::{Cause, Event};
-use pipeline::requester::Requester;
+use serde_json::json;
 
+use super::arguments::ReplayArguments;
 use super::dead_letters::failure;
 use crate::cloud::{Cloud, Presence};
 use crate::console;
 use crate::origin;
 use crate::outcome::Outcome;
 
+/// The fate of a load that the function has been told of.
+const SENT: &str = "sent";
+
 /// Sends a message for each load.
-pub(super) async fn send(
-    loads: &[Load],
-    queue: Option<&str>,
-    by: Option<&Requester>,
-) -> anyhow::Result<Outcome> {
+pub(super) async fn send(loads: &[Load], arguments: &ReplayArguments) -> anyhow::Result<Outcome> {
     if loads.is_empty() {
         return Ok(Outcome::Done);
     }
-    let queue =
-        queue.context("--queue-url: loads of buckets are replayed by the function; name its queue")?;
+    let queue = arguments
+        .queue_url
+        .as_deref()
+        .context("--queue-url: loads of buckets are replayed by the function; name its queue")?;
+    let by = arguments.run_by.requester();
+    let told = |id: &str, fate: &str, words: &str| {
+        if arguments.form.is_json {
+            return console::print_json(&json!({ "load": id, "fate": fate }));
+        }
+        if fate == SENT {
+            return console::print(&format!("{id}: {words}"));
+        }
+        console::line(&format!("flatfire: {id}: {words}"));
+        Ok(())
+    };
     let cloud = Cloud::new().await;
     let queues = cloud.queues();
     let mut outcome = Outcome::Done;
@@ -29,18 +42,18 @@ pub(super) async fn send(
         let object = origin::object_of(load).context("the ledger's entry is not one of this version")?;
         let missing = match cloud.presence(&object).await? {
             Presence::There => None,
-            Presence::Archived => Some("the object is in Glacier; restore it first"),
-            Presence::Gone => Some("the object is gone"),
+            Presence::Archived => Some(("in-glacier", "the object is in Glacier; restore it first")),
+            Presence::Gone => Some(("gone", "the object is gone")),
         };
-        if let Some(missing) = missing {
-            console::line(&format!("flatfire: {}: {missing}", load.id));
+        if let Some((fate, words)) = missing {
+            told(&load.id, fate, words)?;
             outcome = Outcome::Failed;
             continue;
         }
-        let message = Event { object, cause: Cause::Replay { hops: 0 }, by: by.cloned() }.to_message();
+        let message = Event { object, cause: Cause::Replay { hops: 0 }, by: by.clone() }.to_message();
         let sent = queues.send_message().queue_url(queue).message_body(message).send().await;
         sent.map_err(|error| failure(&error, "written to"))?;
-        console::print(&format!("{}: sent to the function", load.id))?;
+        told(&load.id, SENT, "sent to the function")?;
     }
     Ok(outcome)
 }

@@ -88,6 +88,11 @@ async fn what_is_found_archived_erased_and_tidied_is_printed_as_json() {
     let entry = json!({"resource": "AuditEvent/b", "bucket": "file", "key": file, "record": 1});
     assert_eq!(objects(&[&list[..], &["AuditEvent"]].concat()), (0, vec![entry]));
 
+    let restore = [&["archive", "restore", "AuditEvent/b", "AuditEvent/c"][..], &to].concat();
+    let restored = json!({"resource": "AuditEvent/b", "rows": 1});
+    let nowhere = json!({"resource": "AuditEvent/c", "reason": "not in the archive"});
+    assert_eq!(objects(&restore), (1, vec![restored, nowhere]));
+
     let (code, printed) = objects(&[&["index"][..], &to].concat());
     let (sums, tables) = printed.split_last().unwrap();
     assert!(code == 0 && tables.iter().any(|table| table["table"] == "Patient" && table["isBuilt"] == true));
@@ -111,5 +116,21 @@ async fn what_is_found_archived_erased_and_tidied_is_printed_as_json() {
     assert!(matches!(advice[..], [advice] if advice.contains("also holds others")), "{printed:?}");
     let (code, printed) = objects(&[&["forget", "Patient/a", "--lift"][..], &to].concat());
     assert_eq!((code, printed), (0, vec![json!({"resource": "Patient/a", "fate": "let-in"})]));
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_replay_is_printed_as_json() {
+    let database = TestDatabase::of("json_replay").await;
+    let broken = sample("patients-with-a-broken-line.ndjson");
+    assert_eq!(objects(&["load", "--to", &database.uri, &broken]).0, 2);
+    let to = ["replay", "--to", &database.uri];
+    let (code, printed) = objects(&[&to[..], &["--rejects"]].concat());
+    assert_eq!((code, printed), (2, vec![json!({"replayed": 0, "stillRejected": 1})]));
+    let (code, printed) = objects(&[&to[..], &[&broken]].concat());
+    assert_eq!((code, printed.len(), &printed[0]["files"][0]["status"]), (2, 1, &json!("partial")));
+    let (code, printed) = objects(&[&to[..], &["--outdated"]].concat());
+    let sums = json!({"outdated": 0, "sent": 0, "newer": 0, "gone": 0, "inGlacier": 0});
+    assert_eq!((code, printed), (0, vec![sums]));
     database.remove().await;
 }
