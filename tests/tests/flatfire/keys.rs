@@ -22,6 +22,7 @@ async fn keys_survive_their_encodings(runner: Runner) {
         "100% & more=?#",
         "\"quoted\" 'too'",
         "many/levels/of/folders/x",
+        "two\nlines",
     ];
     let mut uploads = Vec::new();
     for (number, name) in names.iter().enumerate() {
