@@ -7,7 +7,8 @@ starts ends with it.
 usage: sam_invoke.py [--function FILE] [--local-base] [--verbose] [--expect FILE] [EVENT...]
 
 EVENT        a file such as events/s3-put-unversioned.json
---function   the built function; otherwise target/lambda/ingest/bootstrap, then .aws-sam/build/IngestFunction/bootstrap
+--function   the built function, or the zip with it; otherwise target/lambda/ingest/bootstrap, then
+             .aws-sam/build/IngestFunction/bootstrap
 --local-base makes the base image of this machine's own programs, where no registry can be reached
 --verbose    shows what SAM and the function print
 --expect     a JSON list of event and answer: the first answer that differs ends the script with exit code 1. Without
@@ -23,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 from samtranslator.yaml_helper import yaml_parse
 
@@ -163,6 +165,30 @@ def is_base_there(arguments):
     return bool(docker("images", "--quiet", BASE_TAG))
 
 
+def unpacked(function, directory):
+    """Returns the function's program: the file itself, or what its zip holds."""
+    if function.suffix != ".zip":
+        return function
+    with zipfile.ZipFile(function) as archive:
+        program = pathlib.Path(archive.extract("bootstrap", directory))
+    program.chmod(0o755)
+    return program
+
+
+def run_on_base(arguments, function):
+    """Runs the function on the image of AWS, or on one that is made and removed again."""
+    if not arguments.local_base and is_base_there(arguments):
+        return run(arguments, function)
+    if docker("images", "--quiet", BASE_TAG):
+        sys.exit(f"--local-base would replace the image {BASE_TAG}, which is there")
+    try:
+        make_base(function)
+        run(arguments, function)
+    finally:
+        # Nobody should take it for the image of AWS.
+        docker("rmi", "--force", EMULATOR_TAG, BASE_TAG, check=False)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("event", type=pathlib.Path, nargs="*", metavar="EVENT")
@@ -184,16 +210,8 @@ def main():
         sys.exit("the function is not built; run: sam build --parameter-overrides Architecture=" + ARCHITECTURE)
     if not engine_answers():
         sys.exit("no container engine answers; `docker version` says why")
-    if not arguments.local_base and is_base_there(arguments):
-        return run(arguments, function)
-    if docker("images", "--quiet", BASE_TAG):
-        sys.exit(f"--local-base would replace the image {BASE_TAG}, which is there")
-    try:
-        make_base(function)
-        run(arguments, function)
-    finally:
-        # Nobody should take it for the image of AWS.
-        docker("rmi", "--force", EMULATOR_TAG, BASE_TAG, check=False)
+    with tempfile.TemporaryDirectory(prefix="flatfire-function-") as name:
+        run_on_base(arguments, unpacked(function, name))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ pub mod tools;
 pub mod local_environment;
 
 pub mod command_line;
+pub mod containers;
 
 pub mod bench;
 pub mod demo;

@@ -12,9 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use xtask::bootstrap::BuildProfile;
 use xtask::local_environment::KeptEnvironment;
 use xtask::settings::ChoreSettings;
-use xtask::steps::{Steps, run_command};
+use xtask::steps::Steps;
 use xtask::tools::Tools;
-use xtask::{bench, bootstrap, demo, metrics, model, soak, test};
+use xtask::{bench, bootstrap, containers, demo, metrics, model, soak, test};
 
 /// The project's own chores. They need Rust, Python 3.10 or newer with `venv`, and a C compiler.
 #[derive(Debug, Parser)]
@@ -59,7 +59,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
-    /// Run the function with sample events as `sam local invoke` does, with a database and a cloud of its own. Needs Docker.
+    /// Build the function, and run it with sample events as `sam local invoke` does, with a database and a cloud of its
+    /// own. Needs Docker.
     SamInvoke {
         /// What `xtask/py/sam_invoke.py` takes: events such as events/s3-put.json, --local-base, --verbose, --expect.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -145,10 +146,7 @@ async fn run_chore(settings: &ChoreSettings, chore: Chore) -> Result<()> {
         Chore::Model { folder } => model::run(&folder.unwrap_or_else(model::default_folder)),
         Chore::Test => test::run(settings),
         Chore::Metrics { options } => metrics::run(settings, &options),
-        Chore::SamInvoke { options } => {
-            let tools = steps.run("Install the tools", || Tools::install(settings))?;
-            run_command(tools.cloud_command("python", settings).arg("xtask/py/sam_invoke.py").args(options))
-        }
+        Chore::SamInvoke { options } => containers::sam_invoke(settings, &mut steps, &options),
         Chore::Soak(soak) => soak::run(settings, &soak),
         Chore::Bench(bench) => bench::run(settings, bench),
     }

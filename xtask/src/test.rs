@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::bootstrap::{self, BuildProfile};
+use crate::containers;
 use crate::local_environment::{Database, Lifetime, ServerPlace, find_mongod};
 use crate::settings::ChoreSettings;
 use crate::steps::{Steps, run_command};
@@ -26,12 +27,6 @@ const CORPUS_FOLDERS: [&str; 3] =
 
 /// The end-to-end tests wait more than they work.
 const END_TO_END_AT_ONCE: &str = "--test-threads=8";
-
-/// What the function answers to each sample event.
-const ANSWERS: &str = "tests/tests/flatfire/answers.json";
-
-/// The function as `sam build` leaves it.
-const SAM_BUILT: &str = ".aws-sam/build/IngestFunction/bootstrap";
 
 /// Checks formatting, lints, the template, the function as Lambda runs it, then every test. What this machine cannot
 /// run is said when its turn comes, and again at the end.
@@ -78,32 +73,10 @@ pub fn run(settings: &ChoreSettings) -> Result<()> {
                 .args(["--", END_TO_END_AT_ONCE]),
         )
     })?;
-    check_containers(&tools, settings, &mut steps)?;
+    containers::check(&tools, settings, &mut steps)?;
     check_report(&tools, settings, &mut steps)?;
     steps.print_summary();
     Ok(())
-}
-
-/// Runs the worker in a container, and the function as `sam local invoke` does, where an engine answers.
-fn check_containers(tools: &Tools, settings: &ChoreSettings, steps: &mut Steps) -> Result<()> {
-    let mut engine = Command::new("docker");
-    let answer = engine.arg("info").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !answer.is_ok_and(|status| status.success()) {
-        steps.note_not_run("the worker in a container", "no container engine answers");
-        steps.note_not_run("sample events by `sam local invoke`", "no container engine answers");
-        return Ok(());
-    }
-    steps.run("Run the worker in a container", || {
-        let mut script = tools.cloud_command("python", settings);
-        let program = workspace::root().join("target/debug/flatfire");
-        run_command(script.arg("xtask/py/worker_container.py").arg("--binary").arg(program))
-    })?;
-    steps.run("Run the function with every sample event by `sam local invoke`", || {
-        let mut script = tools.cloud_command("python", settings);
-        run_command(
-            script.args(["xtask/py/sam_invoke.py", "--expect", ANSWERS]).args(["--function", SAM_BUILT]),
-        )
-    })
 }
 
 /// What Chromium is called.
