@@ -18,7 +18,7 @@ mod short;
 pub(crate) use short::{Ends, is_alphanumeric_or, same};
 
 pub use escape::unescape;
-pub use node::{Document, Items, Kind, Members, Node};
+pub use node::{Document, Items, JsonKind, Members, Node};
 pub use parse::{JsonError, JsonErrorKind, Limits};
 pub use short::has_any;
 

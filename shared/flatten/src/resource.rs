@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use crate::defect::{Defect, DefectCode};
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::links::canonical;
 use crate::reference::{Reference, is_id, is_type, parse};
 
@@ -21,7 +21,7 @@ impl<'a> Resource<'a> {
     /// Reads a resource's type and id.
     pub fn read(node: Node<'a>) -> Result<Self, Defect> {
         let at = node.span().start;
-        if node.kind() != Kind::Object {
+        if node.kind() != JsonKind::Object {
             return Err(Defect::at(DefectCode::NotAResource, "", at));
         }
         let Some(name) = node.get("resourceType") else {

@@ -117,7 +117,7 @@ pub struct Rows {
 /// A row, list or record that is open and must be closed.
 #[derive(Debug)]
 #[must_use = "what is opened must be closed"]
-pub struct Open(usize);
+pub struct OpenHandle(usize);
 
 /// A position in the arena, to go back to when a resource turns out to be a defect.
 #[derive(Debug, Clone, Copy)]
@@ -129,16 +129,16 @@ pub struct Savepoint {
 
 impl Rows {
     /// Begins a row. Rows do not nest; another may begin once this one has ended.
-    pub fn begin_row(&mut self, table: TableId, key: &str) -> Open {
+    pub fn begin_row(&mut self, table: TableId, key: &str) -> OpenHandle {
         let key = self.push_text(|text| text.push_str(key));
         let start = narrow(self.cells.len());
         self.headers.push(RowHeader { table, key, start, end: start });
-        Open(self.headers.len() - 1)
+        OpenHandle(self.headers.len() - 1)
     }
 
     /// Ends the row.
     #[expect(clippy::needless_pass_by_value, reason = "a row ends once")]
-    pub fn end_row(&mut self, row: Open) {
+    pub fn end_row(&mut self, row: OpenHandle) {
         let end = narrow(self.cells.len());
         if let Some(header) = self.headers.get_mut(row.0) {
             header.end = end;
@@ -146,18 +146,18 @@ impl Rows {
     }
 
     /// Opens a list in a column.
-    pub fn open_list(&mut self, column: ColumnId) -> Open {
+    pub fn open_list(&mut self, column: ColumnId) -> OpenHandle {
         self.push(column, StoredValue::List(0))
     }
 
     /// Opens a record in a column.
-    pub fn open_record(&mut self, column: ColumnId) -> Open {
+    pub fn open_record(&mut self, column: ColumnId) -> OpenHandle {
         self.push(column, StoredValue::Record(0))
     }
 
     /// Closes a list or record.
     #[expect(clippy::needless_pass_by_value, reason = "a list closes once")]
-    pub fn close(&mut self, open: Open) {
+    pub fn close(&mut self, open: OpenHandle) {
         let end = narrow(self.cells.len());
         if let Some(StoredValue::List(stop) | StoredValue::Record(stop)) =
             self.cells.get_mut(open.0).map(|cell| &mut cell.value)
@@ -322,9 +322,9 @@ impl Rows {
         bytes + cells.iter().map(length).sum::<usize>() > limit
     }
 
-    fn push(&mut self, column: ColumnId, value: StoredValue) -> Open {
+    fn push(&mut self, column: ColumnId, value: StoredValue) -> OpenHandle {
         self.cells.push(StoredCell { column, value });
-        Open(self.cells.len() - 1)
+        OpenHandle(self.cells.len() - 1)
     }
 
     fn push_text(&mut self, write: impl FnOnce(&mut String)) -> TextSpan {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use flatten::automatic::{Arrays, Settings};
 use flatten::catalog::{Catalog, CatalogFlattener, Choices, Tables};
 use flatten::dictionary::Dictionary;
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Rows, Value};
@@ -30,12 +30,12 @@ use proptest::prelude::*;
 /// Visits a resource's text, with its members as the file has them.
 fn resources(node: Node<'_>, found: &mut Vec<String>) {
     match node.kind() {
-        Kind::Array => node.items().for_each(|item| resources(item, found)),
-        Kind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
+        JsonKind::Array => node.items().for_each(|item| resources(item, found)),
+        JsonKind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
             let entries = node.get("entry").into_iter().flat_map(Node::items);
             entries.filter_map(|entry| entry.get("resource")).for_each(|resource| resources(resource, found));
         }
-        Kind::Object => found.push(node.raw().to_owned()),
+        JsonKind::Object => found.push(node.raw().to_owned()),
         _ => {}
     }
 }

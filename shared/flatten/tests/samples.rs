@@ -21,7 +21,7 @@ use std::sync::Arc;
 use flatten::automatic::{Automatic, Settings};
 use flatten::catalog::{Catalog, CatalogFlattener, Choices, Tables};
 use flatten::fhirpath::Context;
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
@@ -53,12 +53,12 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Collects the resources of a document: itself, or those of its entries, parameters and items.
 fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
     match node.kind() {
-        Kind::Array => node.items().for_each(|item| resources(item, found)),
-        Kind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
+        JsonKind::Array => node.items().for_each(|item| resources(item, found)),
+        JsonKind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
             let entries = node.get("entry").into_iter().flat_map(Node::items);
             entries.filter_map(|entry| entry.get("resource")).for_each(|resource| resources(resource, found));
         }
-        Kind::Object => found.push(node),
+        JsonKind::Object => found.push(node),
         _ => {}
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document};
 use flatten::catalog::{Catalog, Choices, Tables};
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 use mongodb_store::simulation::{SimulatedMongo, State};
 use pipeline::load::{Pipeline, PipelineLimits, ReadOutcome};
 use pipeline::object::{ObjectRef, Pin};
@@ -152,9 +152,9 @@ impl Values {
 /// Returns a leaf that says something, as [`Values`] holds it.
 fn leaf(node: Node<'_>) -> Option<String> {
     match node.kind() {
-        Kind::Object | Kind::Array | Kind::Null => None,
-        Kind::String => node.text().map(std::borrow::Cow::into_owned),
-        Kind::Number => Some(number(node.raw()).unwrap()),
+        JsonKind::Object | JsonKind::Array | JsonKind::Null => None,
+        JsonKind::String => node.text().map(std::borrow::Cow::into_owned),
+        JsonKind::Number => Some(number(node.raw()).unwrap()),
         _ => Some(node.raw().to_owned()),
     }
 }

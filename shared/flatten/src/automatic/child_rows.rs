@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::model::TypeId;
 
 use super::contained::ContainedResources;
@@ -157,5 +157,5 @@ impl<'a> ChildRows<'a> {
 
 /// Returns whether an array holds only objects, which alone can be rows. A `null` is not a value.
 pub(super) fn only_objects(array: Node<'_>) -> bool {
-    array.as_items().all(|item| matches!(item.kind(), Kind::Object | Kind::Null))
+    array.as_items().all(|item| matches!(item.kind(), JsonKind::Object | JsonKind::Null))
 }

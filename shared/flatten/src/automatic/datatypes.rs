@@ -1,6 +1,6 @@
 //! Datatypes: what is gathered from arrays of codings, identifiers and telecoms, and which item represents an array.
 
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::model::{TypeId, coding};
 use crate::row::{ColumnId, ITEM, Rows};
 
@@ -30,7 +30,7 @@ pub(super) fn primary_item(kind: ObjectKind, type_id: Option<TypeId>, array: Nod
             _ => (0, 0),
         }
     };
-    let mut objects = array.as_items().filter(|item| item.kind() == Kind::Object);
+    let mut objects = array.as_items().filter(|item| item.kind() == JsonKind::Object);
     let first = objects.next()?;
     // Most arrays have one item, which need not be compared.
     let Some(second) = objects.next() else { return Some(first) };
@@ -82,7 +82,7 @@ pub(super) fn write_telecoms(rows: &mut Rows, columns: [ColumnId; TELECOM_SYSTEM
             array.as_items().filter(|point| point.get("system").is_some_and(|code| code.is(system)));
         let best = of_system
             .filter_map(|point| Some(((is_old(point), rank(point)), point.get("value")?)))
-            .filter(|(_, value)| value.kind() == Kind::String)
+            .filter(|(_, value)| value.kind() == JsonKind::String)
             .min_by_key(|(rank, _)| *rank);
         if let Some((_, value)) = best {
             rows.text_of(column, value);
@@ -93,8 +93,8 @@ pub(super) fn write_telecoms(rows: &mut Rows, columns: [ColumnId; TELECOM_SYSTEM
 /// Returns a member that is text, or `Err` if it is something else.
 pub(super) fn text_part<'a>(item: Node<'a>, name: &str) -> Result<Option<Node<'a>>, ()> {
     match item.get(name).map(|part| (part.kind(), part)) {
-        Some((Kind::String, part)) => Ok(Some(part)),
-        None | Some((Kind::Null, _)) => Ok(None),
+        Some((JsonKind::String, part)) => Ok(Some(part)),
+        None | Some((JsonKind::Null, _)) => Ok(None),
         Some(_) => Err(()),
     }
 }

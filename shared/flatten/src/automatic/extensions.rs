@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::defect::{Defect, DefectCode};
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::model::extensions::without_version;
 use crate::model::{TypeId, type_named};
 use crate::row::ColumnId;
@@ -31,8 +31,8 @@ impl<'a> ExtensionFields<'_, '_, 'a> {
     /// too long, or where it has several values in a row that would be ambiguous; it is then kept in `_unknown`.
     pub(super) fn url(&mut self, extension: Node<'a>) -> Result<Option<Cow<'a, str>>, Defect> {
         match extension.kind() {
-            Kind::Object => {}
-            Kind::Null => return Ok(None),
+            JsonKind::Object => {}
+            JsonKind::Null => return Ok(None),
             _ => return Err(self.cells.defect(DefectCode::ObjectExpected, extension)),
         }
         let has_column = self.cells.paths.has_extensions(self.path) && is_usable(extension, self.policy);
@@ -121,10 +121,10 @@ pub(super) fn extension_type() -> Option<TypeId> {
 /// Returns whether an extension has columns of its own in the row, beside the list of all that have its URL.
 pub(super) fn has_columns(extension: Node<'_>) -> bool {
     extension.members().any(|(key, value)| match value.kind() {
-        Kind::Object => is_value(key) || key.is("extension"),
-        Kind::Array => key.is("extension"),
+        JsonKind::Object => is_value(key) || key.is("extension"),
+        JsonKind::Array => key.is("extension"),
         _ => false,
-    }) && !extension.members().any(|(key, value)| is_value(key) && value.kind() != Kind::Object)
+    }) && !extension.members().any(|(key, value)| is_value(key) && value.kind() != JsonKind::Object)
 }
 
 /// Returns whether an extension has several values, or a value and extensions, which the constraint ext-1 rules out.
@@ -137,7 +137,7 @@ fn has_several_values(extension: Node<'_>) -> bool {
 pub(super) fn scalar_value(extension: Node<'_>) -> Option<(Node<'_>, Node<'_>)> {
     let mut others = extension.members().filter(|(key, _)| !key.is("url"));
     let (key, value) = others.next()?;
-    let is_scalar = !matches!(value.kind(), Kind::Object | Kind::Array | Kind::Null);
+    let is_scalar = !matches!(value.kind(), JsonKind::Object | JsonKind::Array | JsonKind::Null);
     (others.next().is_none() && is_scalar && is_value(key)).then_some((key, value))
 }
 

@@ -1,7 +1,7 @@
 //! Objects: members, arrays and extensions become the cells of the current row.
 
 use crate::defect::{Defect, DefectCode};
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::model::{TypeId, coding, type_named};
 use crate::resource::Resource;
 use crate::row::ITEM;
@@ -14,7 +14,7 @@ use super::extensions::{
 };
 use super::naming::{ExtensionNaming, NamingPolicy};
 use super::object_kind::ObjectKind;
-use super::paths::{Derived, FieldFlags, FieldId, Member, ObjectPathId, Scalars, items_kind};
+use super::paths::{Derived, FieldFlags, FieldId, Member, ObjectPathId, ScalarKinds, items_kind};
 use super::references::{ReferenceTargets, has_type, write_identifier};
 use super::row_state::RowState;
 use super::scalar::CellWriter;
@@ -63,10 +63,10 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
     }
 
     fn members(&mut self, path: ObjectPathId, object: Node<'a>) -> Result<(), Defect> {
-        let (mut hint, filled_choices) = (0, self.row.filled_choices.len());
+        let (mut expected_index, filled_choices) = (0, self.row.filled_choices.len());
         let outer = self.row.object.replace(object);
         for (key, value) in object.members() {
-            let member = self.cells.paths.member(path, key, &mut hint);
+            let member = self.cells.paths.member(path, key, &mut expected_index);
             self.cells.check_names(value)?;
             if self.policy != NamingPolicy::Full && self.is_left_out(member, value) {
                 self.row.has_modifier |= member == Member::ModifierExtensions && has_objects(value);
@@ -133,18 +133,18 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
             Member::Element(field)
             | Member::Codings(field)
             | Member::Target(field)
-            | Member::Labels(field) => !self.cells.paths.is_known(field, value.kind() == Kind::Object),
+            | Member::Labels(field) => !self.cells.paths.is_known(field, value.kind() == JsonKind::Object),
         }
     }
 
     /// Keeps contained resources until the row is complete.
     fn contained(&mut self, value: Node<'a>) -> Result<(), Defect> {
         match value.kind() {
-            Kind::Array | Kind::Object => {
+            JsonKind::Array | JsonKind::Object => {
                 self.child_rows.pending.extend(value.one_or_more().map(PendingRows::Contained));
                 Ok(())
             }
-            Kind::Null => Ok(()),
+            JsonKind::Null => Ok(()),
             _ => Err(self.cells.defect(DefectCode::ObjectExpected, value)),
         }
     }
@@ -154,16 +154,18 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         let flags = self.cells.paths.flags(field);
         let value = if flags.is_one_scalar() { only_item(flags, value) } else { value };
         match value.kind() {
-            Kind::Null => return Ok(()),
-            Kind::Array | Kind::Object if does_not_fit(flags, value) => {
+            JsonKind::Null => return Ok(()),
+            JsonKind::Array | JsonKind::Object if does_not_fit(flags, value) => {
                 self.cells.findings.values += count_of_others(flags, value);
                 self.row.unknown.push(value);
             }
-            Kind::Array => self.array(field, value)?,
-            Kind::Object if flags.is_array() && !flags.is_resource() => self.objects(field, value)?,
-            Kind::Object => self.single_object(field, value)?,
-            Kind::String if flags.is_text() => self.cells.rows.text_of(flags.column, value),
-            Kind::String | Kind::Number | Kind::True | Kind::False => self.lone_scalar(field, value)?,
+            JsonKind::Array => self.array(field, value)?,
+            JsonKind::Object if flags.is_array() && !flags.is_resource() => self.objects(field, value)?,
+            JsonKind::Object => self.single_object(field, value)?,
+            JsonKind::String if flags.is_text() => self.cells.rows.text_of(flags.column, value),
+            JsonKind::String | JsonKind::Number | JsonKind::True | JsonKind::False => {
+                self.lone_scalar(field, value)?
+            }
         }
         self.note_value(flags);
         if flags.is_choice() {
@@ -197,13 +199,13 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
     /// one choice, which FHIR does not have, the first is written.
     fn choice(&mut self, field: FieldId, value: Node<'a>) {
         let Some(choice) = self.cells.paths.choice(field) else { return };
-        if choice.only_single && value.kind() == Kind::Array {
+        if choice.only_single && value.kind() == JsonKind::Array {
             return;
         }
         if self.row.fill_choice(choice.type_column) {
             self.cells.rows.text(choice.type_column, choice.datatype);
         }
-        let text = if value.kind() == Kind::Object { value.get_text("start") } else { value.text() };
+        let text = if value.kind() == JsonKind::Object { value.get_text("start") } else { value.text() };
         if let Some((at, moment)) = choice.at.zip(text.and_then(|text| moment(&text)))
             && self.row.fill_choice(at)
         {
@@ -303,13 +305,13 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
 
     /// Writes tags or security labels as `system|code`, and whole where they have other members.
     fn labels(&mut self, field: FieldId, labels: Node<'a>) -> Result<(), Defect> {
-        let is_object = |label: &Node<'_>| matches!(label.kind(), Kind::Object | Kind::Null);
+        let is_object = |label: &Node<'_>| matches!(label.kind(), JsonKind::Object | JsonKind::Null);
         if let Some(wrong) = labels.as_items().find(|label| !is_object(label)) {
             return Err(self.cells.defect(DefectCode::ObjectExpected, wrong));
         }
         write_pairs(self.cells.rows, self.cells.paths.column(field), labels.as_items(), "code");
         let is_in_pair = |name: Node<'_>, value: Node<'_>| {
-            value.is_null() || value.kind() == Kind::String && (name.is("system") || name.is("code"))
+            value.is_null() || value.kind() == JsonKind::String && (name.is("system") || name.is("code"))
         };
         let has_more = |label: Node<'_>| !label.members().all(|(name, value)| is_in_pair(name, value));
         if !self.has_child_tables() && !labels.as_items().any(has_more) {
@@ -322,8 +324,8 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
     fn array(&mut self, field: FieldId, array: Node<'a>) -> Result<(), Defect> {
         match items_kind(array) {
             None => Ok(()),
-            Some(Kind::Object) => self.objects(field, array),
-            Some(Kind::Array) => self.items(field, None, array),
+            Some(JsonKind::Object) => self.objects(field, array),
+            Some(JsonKind::Array) => self.items(field, None, array),
             Some(_) if self.cells.paths.flags(field).only_objects() => {
                 Err(self.cells.defect(DefectCode::ObjectExpected, array))
             }
@@ -339,14 +341,14 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
             self.list_item(field, item)?;
         }
         self.cells.rows.close(list);
-        if scalars.has(Scalars::MOMENT) && items_kind(array) == Some(Kind::String) {
+        if scalars.has(ScalarKinds::MOMENT) && items_kind(array) == Some(JsonKind::String) {
             self.cells.moments(field, array);
         }
         Ok(())
     }
 
     fn objects(&mut self, field: FieldId, array: Node<'a>) -> Result<(), Defect> {
-        let objects = array.as_items().filter(|item| item.kind() == Kind::Object);
+        let objects = array.as_items().filter(|item| item.kind() == JsonKind::Object);
         let type_id = self.cells.paths.type_of(field, objects);
         if !self.cells.paths.has_primary(field, type_id) {
             let count = i32::try_from(array.as_items().count()).unwrap_or(i32::MAX);
@@ -433,16 +435,16 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
 
     fn item(&mut self, field: FieldId, type_id: Option<TypeId>, item: Node<'a>) -> Result<(), Defect> {
         match item.kind() {
-            Kind::Object => {
+            JsonKind::Object => {
                 let type_id = type_id.or_else(|| self.cells.paths.type_of(field, Node::once(item)));
                 let path = self.cells.paths.item(field, type_id);
                 self.record(path, item)
             }
-            Kind::Null => {
+            JsonKind::Null => {
                 self.cells.rows.null(ITEM);
                 Ok(())
             }
-            Kind::Array => {
+            JsonKind::Array => {
                 let list = self.cells.rows.open_list(ITEM);
                 for inner in item.items() {
                     self.item(field, None, inner)?;
@@ -489,7 +491,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
     /// Writes a value as an item of a list of scalars.
     fn list_item(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         match value.kind() {
-            Kind::Array => {
+            JsonKind::Array => {
                 let list = self.cells.rows.open_list(ITEM);
                 for item in value.items() {
                     self.list_item(field, item)?;
@@ -497,7 +499,7 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
                 self.cells.rows.close(list);
                 Ok(())
             }
-            Kind::Object => {
+            JsonKind::Object => {
                 let type_id = self.cells.paths.type_of(field, Node::once(value));
                 let path = self.cells.paths.item(field, type_id);
                 self.record(path, value)
@@ -512,10 +514,10 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         let flags = self.cells.paths.flags(field);
         match value.kind() {
             // One where every release has an array is read as an array of one.
-            Kind::Object if flags.is_array() => self.companions(path, value)?,
-            Kind::Object => self.members(path, value)?,
-            Kind::Array => return self.companions(path, value),
-            Kind::Null => return Ok(()),
+            JsonKind::Object if flags.is_array() => self.companions(path, value)?,
+            JsonKind::Object => self.members(path, value)?,
+            JsonKind::Array => return self.companions(path, value),
+            JsonKind::Null => return Ok(()),
             _ => return Err(self.cells.defect(DefectCode::ObjectExpected, value)),
         }
         self.note_value(flags);
@@ -552,9 +554,10 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
     }
 
     fn check_companions(&self, array: Node<'a>) -> Result<(), Defect> {
-        let is_wrong_item = |item: &Node<'_>| !matches!(item.kind(), Kind::Object | Kind::Null);
+        let is_wrong_item = |item: &Node<'_>| !matches!(item.kind(), JsonKind::Object | JsonKind::Null);
         // An `extension` that is not a list of objects is a defect here as on a single primitive.
-        let is_wrong_list = |list: &Node<'_>| !matches!(list.kind(), Kind::Array | Kind::Object | Kind::Null);
+        let is_wrong_list =
+            |list: &Node<'_>| !matches!(list.kind(), JsonKind::Array | JsonKind::Object | JsonKind::Null);
         let wrong = array.as_items().find(is_wrong_item);
         let mut lists = array.as_items().filter_map(|item| item.get("extension"));
         match wrong.or_else(|| lists.find(is_wrong_list)) {
@@ -613,8 +616,8 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
         naming: ExtensionNaming,
     ) -> Result<(), Defect> {
         match array.kind() {
-            Kind::Array | Kind::Object => {}
-            Kind::Null => return Ok(()),
+            JsonKind::Array | JsonKind::Object => {}
+            JsonKind::Null => return Ok(()),
             _ => return Err(self.cells.defect(DefectCode::ObjectExpected, array)),
         }
         let all = array.one_or_more();
@@ -735,14 +738,14 @@ impl<'w, 'a> ObjectWriter<'w, 'a> {
 
 /// Returns the item of an array of one, where the column has one value.
 fn only_item(flags: FieldFlags, value: Node<'_>) -> Node<'_> {
-    if value.kind() != Kind::Array {
+    if value.kind() != JsonKind::Array {
         return value;
     }
     let mut items = value.as_items();
     match (items.next(), items.next()) {
         (Some(only), None) => match only.kind() {
-            Kind::Null | Kind::Array => value,
-            Kind::Object if !flags.has_objects() => value,
+            JsonKind::Null | JsonKind::Array => value,
+            JsonKind::Object if !flags.has_objects() => value,
             _ => only,
         },
         _ => value,
@@ -755,7 +758,7 @@ fn does_not_fit(flags: FieldFlags, value: Node<'_>) -> bool {
     let has_values = items_kind(value).is_some();
     let is_list_of_others =
         flags.is_scalar_list() && !value.as_items().all(|item| flags.scalars.accepts_item(item));
-    has_values && (flags.is_one_scalar() && value.kind() == Kind::Array || is_list_of_others)
+    has_values && (flags.is_one_scalar() && value.kind() == JsonKind::Array || is_list_of_others)
 }
 
 /// Returns how many of a list's items are of another type; an array where one value belongs counts once.
@@ -768,11 +771,11 @@ fn count_of_others(flags: FieldFlags, value: Node<'_>) -> u64 {
 
 /// Returns whether an array, or a single value, has an object.
 fn has_objects(value: Node<'_>) -> bool {
-    value.as_items().any(|item| item.kind() == Kind::Object)
+    value.as_items().any(|item| item.kind() == JsonKind::Object)
 }
 
 /// Returns whether a value is a scalar, or has one among its items.
 fn has_scalars(value: Node<'_>) -> bool {
-    let is_scalar = |kind| !matches!(kind, Kind::Object | Kind::Array | Kind::Null);
+    let is_scalar = |kind| !matches!(kind, JsonKind::Object | JsonKind::Array | JsonKind::Null);
     is_scalar(value.kind()) || value.items().any(|item| is_scalar(item.kind()))
 }

@@ -17,7 +17,7 @@ mod meanings;
 mod tests;
 
 pub(super) use columns::Derived;
-pub(super) use field::{FieldFlags, Scalars, TELECOM_SYSTEMS};
+pub(super) use field::{FieldFlags, ScalarKinds, TELECOM_SYSTEMS};
 pub(super) use lookup::{MAX_UNKNOWN_NAMES, PathCache, Paths};
 pub(super) use meanings::{Meanings, Namespace};
 pub(super) use member::{FieldId, Member, ObjectPathId};

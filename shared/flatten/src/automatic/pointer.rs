@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::model;
 
 /// Returns the pointer of the value at a byte offset. Names that no FHIR release has become `?`, because a made-up
@@ -54,12 +54,12 @@ fn descend<'a>(
         pointer.truncate(length);
     };
     match node.kind() {
-        Kind::Object => {
+        JsonKind::Object => {
             for (key, value) in node.members() {
                 visit(&|out| out.push_str(&escaped(&key.text().unwrap_or_default())), value);
             }
         }
-        Kind::Array => {
+        JsonKind::Array => {
             for (index, item) in node.items().enumerate() {
                 visit(
                     &|out| {
@@ -78,11 +78,11 @@ fn pointer_to(root: Node<'_>, offset: usize, show: impl Fn(&str) -> &str) -> Str
     let mut node = root;
     loop {
         let step = match node.kind() {
-            Kind::Object => node
+            JsonKind::Object => node
                 .members()
                 .map(|(key, value)| (Some(key), value))
                 .find(|(_, value)| reaches(*value, offset)),
-            Kind::Array => node.items().map(|item| (None, item)).find(|(_, item)| reaches(*item, offset)),
+            JsonKind::Array => node.items().map(|item| (None, item)).find(|(_, item)| reaches(*item, offset)),
             _ => None,
         };
         let Some((key, value)) = step.filter(|(_, value)| value.span().start <= offset) else {

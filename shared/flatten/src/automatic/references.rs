@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::check::is_uri_reference;
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::links::{Link, Links};
 use crate::reference::{self, Reference};
 use crate::row::{ColumnId, ITEM};
@@ -152,11 +152,11 @@ enum ReferenceTarget<'t> {
 /// Returns whether a reference has a type of its own.
 pub(super) fn has_type(reference: Node<'_>) -> bool {
     reference.get("type").is_some_and(|written| match written.kind() {
-        Kind::String => true,
+        JsonKind::String => true,
         // Several are in `_unknown`.
-        Kind::Array => {
+        JsonKind::Array => {
             let mut items = written.as_items();
-            items.next().is_some_and(|only| only.kind() == Kind::String) && items.next().is_none()
+            items.next().is_some_and(|only| only.kind() == JsonKind::String) && items.next().is_none()
         }
         _ => false,
     })
@@ -170,7 +170,7 @@ pub(super) fn write_identifier(cells: &mut CellWriter<'_, '_>, path: ObjectPathI
     let conditional = literal.as_deref().and_then(reference::conditional);
     let named = match (conditional.and_then(|(_, identifier)| identifier), logical) {
         // Its array stands in the column.
-        (_, Some(identifier)) if identifier.kind() != Kind::Object => None,
+        (_, Some(identifier)) if identifier.kind() != JsonKind::Object => None,
         (Some(searched), _) => Some(searched),
         (None, Some(identifier)) => system_and_value(identifier),
         (None, None) => None,

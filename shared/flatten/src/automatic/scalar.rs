@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 use crate::check::StructuralCounts;
 use crate::decimals::{DecimalFit, Decimals, NearestDouble};
 use crate::defect::{Defect, DefectCode};
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::row::{ColumnId, ITEM, Rows};
 use crate::time::{is_time, moment};
 
-use super::paths::{Derived, FieldFlags, FieldId, Paths, Scalars};
+use super::paths::{Derived, FieldFlags, FieldId, Paths, ScalarKinds};
 use super::pointer::pointer_at;
 use super::settings::Settings;
 
@@ -33,23 +33,27 @@ impl<'a> CellWriter<'_, 'a> {
     pub(super) fn scalar(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         let FieldFlags { column, scalars, .. } = self.paths.flags(field);
         match value.kind() {
-            Kind::Number if scalars.has(Scalars::AS_TEXT) && scalars.has(Scalars::NUMBER) => {
+            JsonKind::Number if scalars.has(ScalarKinds::AS_TEXT) && scalars.has(ScalarKinds::NUMBER) => {
                 self.rows.text(column, value.raw());
                 Ok(())
             }
-            Kind::True | Kind::False if scalars.has(Scalars::AS_TEXT) && scalars.has(Scalars::BOOLEAN) => {
+            JsonKind::True | JsonKind::False
+                if scalars.has(ScalarKinds::AS_TEXT) && scalars.has(ScalarKinds::BOOLEAN) =>
+            {
                 self.rows.text(column, value.raw());
                 Ok(())
             }
-            Kind::String => {
-                if scalars.has(Scalars::CODED) && !self.paths.codes(field).iter().any(|code| value.is(code)) {
+            JsonKind::String => {
+                if scalars.has(ScalarKinds::CODED)
+                    && !self.paths.codes(field).iter().any(|code| value.is(code))
+                {
                     self.findings.codes += 1;
                 }
                 self.string(field, scalars, value)
             }
-            Kind::Number => self.number(field, scalars, value),
+            JsonKind::Number => self.number(field, scalars, value),
             _ => {
-                match value.boolean().filter(|_| scalars.has(Scalars::BOOLEAN) || scalars.none()) {
+                match value.boolean().filter(|_| scalars.has(ScalarKinds::BOOLEAN) || scalars.none()) {
                     Some(truth) => self.rows.boolean(column, truth),
                     None => self.wrong_type(field, value),
                 }
@@ -60,13 +64,13 @@ impl<'a> CellWriter<'_, 'a> {
 
     /// Writes the list of the moments of an array of dates, and counts items that are not dates.
     pub(super) fn moments(&mut self, field: FieldId, array: Node<'a>) {
-        let is_text_allowed = self.paths.flags(field).scalars.has(Scalars::TEXT);
+        let is_text_allowed = self.paths.flags(field).scalars.has(ScalarKinds::TEXT);
         let list = self.rows.open_list(self.paths.derived_column(field, Derived::At));
         for item in array.as_items() {
             if let Some(moment) = item.text().and_then(|text| moment(&text)) {
                 self.rows.instant(ITEM, moment.milliseconds());
             } else {
-                self.findings.dates += u64::from(!is_text_allowed && item.kind() == Kind::String);
+                self.findings.dates += u64::from(!is_text_allowed && item.kind() == JsonKind::String);
                 self.rows.null(ITEM);
             }
         }
@@ -77,20 +81,20 @@ impl<'a> CellWriter<'_, 'a> {
     pub(super) fn list_item(&mut self, field: FieldId, value: Node<'a>) -> Result<(), Defect> {
         let scalars = self.paths.flags(field).scalars;
         match value.kind() {
-            Kind::String => self.string_item(scalars, value)?,
-            Kind::True | Kind::False => {
-                self.findings.values += u64::from(!scalars.has(Scalars::BOOLEAN) && !scalars.none());
-                self.rows.boolean(ITEM, value.kind() == Kind::True);
+            JsonKind::String => self.string_item(scalars, value)?,
+            JsonKind::True | JsonKind::False => {
+                self.findings.values += u64::from(!scalars.has(ScalarKinds::BOOLEAN) && !scalars.none());
+                self.rows.boolean(ITEM, value.kind() == JsonKind::True);
             }
-            Kind::Number => self.number_item(scalars, value)?,
-            Kind::Null | Kind::Array | Kind::Object => self.rows.null(ITEM),
+            JsonKind::Number => self.number_item(scalars, value)?,
+            JsonKind::Null | JsonKind::Array | JsonKind::Object => self.rows.null(ITEM),
         }
         Ok(())
     }
 
     /// Counts an extension's value in a list that is not the date that it should be.
     pub(super) fn check_date(&mut self, field: FieldId, value: Node<'a>) {
-        if self.paths.flags(field).scalars.has(Scalars::MOMENT) {
+        if self.paths.flags(field).scalars.has(ScalarKinds::MOMENT) {
             let is_wrong = value.text().is_some_and(|text| moment(&text).is_none());
             self.findings.dates += u64::from(is_wrong);
         }
@@ -111,31 +115,31 @@ impl<'a> CellWriter<'_, 'a> {
         Defect::at(code, pointer_at(self.resource, offset), offset)
     }
 
-    fn string_item(&mut self, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
-        if scalars.has(Scalars::BINARY) && self.is_large(value) {
+    fn string_item(&mut self, scalars: ScalarKinds, value: Node<'a>) -> Result<(), Defect> {
+        if scalars.has(ScalarKinds::BINARY) && self.is_large(value) {
             let record = self.rows.open_record(ITEM);
             let [size, sha256] = ["dataSize", "dataSha256"].map(|name| self.paths.column_named(name));
             self.size_and_hash(value, size, sha256);
             self.rows.close(record);
             return Ok(());
         }
-        if scalars != Scalars::TEXT {
+        if scalars != ScalarKinds::TEXT {
             self.check_text_item(scalars, value);
         }
-        match if scalars.has(Scalars::LONG) { self.whole(value)? } else { None } {
+        match if scalars.has(ScalarKinds::LONG) { self.whole(value)? } else { None } {
             Some(number) => self.rows.long(ITEM, number),
             None => self.rows.text_of(ITEM, value),
         }
         Ok(())
     }
 
-    fn number_item(&mut self, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
-        let is_whole = scalars.has(Scalars::INTEGER) && !scalars.has(Scalars::DECIMAL);
-        let is_long = scalars.has(Scalars::LONG) && !scalars.has(Scalars::INTEGER);
+    fn number_item(&mut self, scalars: ScalarKinds, value: Node<'a>) -> Result<(), Defect> {
+        let is_whole = scalars.has(ScalarKinds::INTEGER) && !scalars.has(ScalarKinds::DECIMAL);
+        let is_long = scalars.has(ScalarKinds::LONG) && !scalars.has(ScalarKinds::INTEGER);
         if let Some(number) = if is_long { self.whole(value)? } else { None } {
             self.rows.long(ITEM, number);
         } else if !is_whole || !self.integer(ITEM, scalars, value)? {
-            let fits = scalars.has(Scalars::DECIMAL.or(Scalars::LONG)) || scalars.none();
+            let fits = scalars.has(ScalarKinds::DECIMAL.or(ScalarKinds::LONG)) || scalars.none();
             self.findings.values += u64::from(!fits);
             self.decimal_item(value.raw());
         }
@@ -143,15 +147,15 @@ impl<'a> CellWriter<'_, 'a> {
     }
 
     /// Counts a text in a list that should be something else. Dates are checked where they are parsed.
-    fn check_text_item(&mut self, scalars: Scalars, value: Node<'a>) {
-        if scalars.none() || scalars.has(Scalars::TEXT.or(Scalars::BINARY).or(Scalars::MOMENT)) {
+    fn check_text_item(&mut self, scalars: ScalarKinds, value: Node<'a>) {
+        if scalars.none() || scalars.has(ScalarKinds::TEXT.or(ScalarKinds::BINARY).or(ScalarKinds::MOMENT)) {
             return;
         }
         let text = value.text().unwrap_or_default();
-        if scalars.has(Scalars::TIME) {
+        if scalars.has(ScalarKinds::TIME) {
             self.findings.dates += u64::from(!is_time(&text));
         } else {
-            self.findings.values += u64::from(!scalars.has(Scalars::LONG));
+            self.findings.values += u64::from(!scalars.has(ScalarKinds::LONG));
         }
     }
 
@@ -160,28 +164,28 @@ impl<'a> CellWriter<'_, 'a> {
         self.findings.values += 1;
         let text = self.paths.derived_column(field, Derived::Text);
         match value.kind() {
-            Kind::String => self.rows.text_of(text, value),
+            JsonKind::String => self.rows.text_of(text, value),
             _ => self.rows.text(text, value.raw()),
         }
     }
 
-    fn string(&mut self, field: FieldId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
-        if scalars.has(Scalars::MOMENT) {
+    fn string(&mut self, field: FieldId, scalars: ScalarKinds, value: Node<'a>) -> Result<(), Defect> {
+        if scalars.has(ScalarKinds::MOMENT) {
             self.rows.text_of(self.paths.column(field), value);
             match value.text().and_then(|text| moment(&text)) {
                 Some(moment) => {
                     self.rows.instant(self.paths.derived_column(field, Derived::At), moment.milliseconds())
                 }
                 // Where some release has text instead, it may be anything.
-                None => self.findings.dates += u64::from(!scalars.has(Scalars::TEXT)),
+                None => self.findings.dates += u64::from(!scalars.has(ScalarKinds::TEXT)),
             }
-        } else if scalars.has(Scalars::LONG) && !scalars.has(Scalars::AS_TEXT) {
+        } else if scalars.has(ScalarKinds::LONG) && !scalars.has(ScalarKinds::AS_TEXT) {
             return self.long(field, value);
-        } else if scalars.has(Scalars::BINARY) && self.is_large(value) {
+        } else if scalars.has(ScalarKinds::BINARY) && self.is_large(value) {
             self.binary(field, value);
-        } else if scalars.has(Scalars::TEXT) || scalars.has(Scalars::BINARY) || scalars.none() {
+        } else if scalars.has(ScalarKinds::TEXT) || scalars.has(ScalarKinds::BINARY) || scalars.none() {
             self.rows.text_of(self.paths.column(field), value);
-        } else if scalars.has(Scalars::TIME) {
+        } else if scalars.has(ScalarKinds::TIME) {
             self.findings.dates += u64::from(!value.text().is_some_and(|text| is_time(&text)));
             self.rows.text_of(self.paths.column(field), value);
         } else {
@@ -190,14 +194,14 @@ impl<'a> CellWriter<'_, 'a> {
         Ok(())
     }
 
-    fn number(&mut self, field: FieldId, scalars: Scalars, value: Node<'a>) -> Result<(), Defect> {
-        if scalars.has(Scalars::DECIMAL) || scalars.none() {
+    fn number(&mut self, field: FieldId, scalars: ScalarKinds, value: Node<'a>) -> Result<(), Defect> {
+        if scalars.has(ScalarKinds::DECIMAL) || scalars.none() {
             self.decimal(field, value.raw());
-        } else if scalars.has(Scalars::INTEGER) {
+        } else if scalars.has(ScalarKinds::INTEGER) {
             if !self.integer(self.paths.column(field), scalars, value)? {
                 self.wrong_type(field, value);
             }
-        } else if scalars.has(Scalars::LONG) {
+        } else if scalars.has(ScalarKinds::LONG) {
             return self.long(field, value);
         } else {
             self.wrong_type(field, value);
@@ -207,14 +211,14 @@ impl<'a> CellWriter<'_, 'a> {
 
     /// Writes an integer, of 64 bits where it needs them and some release has so many here. Returns `false` if the
     /// value is not an integer.
-    fn integer(&mut self, column: ColumnId, scalars: Scalars, value: Node<'a>) -> Result<bool, Defect> {
+    fn integer(&mut self, column: ColumnId, scalars: ScalarKinds, value: Node<'a>) -> Result<bool, Defect> {
         let Some(number) = self.whole(value)? else { return Ok(false) };
-        let is_too_small =
-            number < 0 && !scalars.has(Scalars::NEGATIVE) || number == 0 && !scalars.has(Scalars::ZERO);
+        let is_too_small = number < 0 && !scalars.has(ScalarKinds::NEGATIVE)
+            || number == 0 && !scalars.has(ScalarKinds::ZERO);
         self.findings.values += u64::from(is_too_small);
         match i32::try_from(number) {
             Ok(number) => self.rows.integer(column, number),
-            Err(_) if scalars.has(Scalars::LONG) => self.rows.long(column, number),
+            Err(_) if scalars.has(ScalarKinds::LONG) => self.rows.long(column, number),
             Err(_) => return Err(self.defect(DefectCode::IntegerOutOfRange, value)),
         }
         Ok(true)

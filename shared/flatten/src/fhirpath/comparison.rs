@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 
 use super::decimal::Decimal;
 use super::item::{ItemValue, PathError};
@@ -69,16 +69,16 @@ fn pure(value: Decimal) -> Quantity<'static> {
 /// Returns whether two JSON values say the same: numbers by value, members in any order.
 fn equal_nodes(left: Node<'_>, right: Node<'_>) -> bool {
     match (left.kind(), right.kind()) {
-        (Kind::Object, Kind::Object) => equal_objects(left, right),
-        (Kind::Array, Kind::Array) => {
+        (JsonKind::Object, JsonKind::Object) => equal_objects(left, right),
+        (JsonKind::Array, JsonKind::Array) => {
             left.items().count() == right.items().count()
                 && left.items().zip(right.items()).all(|(left, right)| equal_nodes(left, right))
         }
-        (Kind::Number, Kind::Number) => {
+        (JsonKind::Number, JsonKind::Number) => {
             left.raw() == right.raw()
                 || Decimal::parse(left.raw()).zip(Decimal::parse(right.raw())).is_some_and(|(a, b)| a == b)
         }
-        (Kind::String, Kind::String) => left.text() == right.text(),
+        (JsonKind::String, JsonKind::String) => left.text() == right.text(),
         (left, right) => left == right,
     }
 }
@@ -153,7 +153,7 @@ fn fingerprint(value: &ItemValue<'_>) -> Option<u64> {
 fn fingerprint_of_node(node: Node<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match node.kind() {
-        Kind::Object => {
+        JsonKind::Object => {
             // The order of members is not part of an object's value.
             let members = node.members().map(|(name, value)| {
                 let mut hasher = DefaultHasher::new();
@@ -162,15 +162,15 @@ fn fingerprint_of_node(node: Node<'_>) -> u64 {
             });
             members.fold(0, u64::wrapping_add).hash(&mut hasher);
         }
-        Kind::Array => node.items().for_each(|item| fingerprint_of_node(item).hash(&mut hasher)),
-        Kind::Number => match Decimal::parse(node.raw()) {
+        JsonKind::Array => node.items().for_each(|item| fingerprint_of_node(item).hash(&mut hasher)),
+        JsonKind::Number => match Decimal::parse(node.raw()) {
             Some(number) => number.normalized().hash(&mut hasher),
             None => node.raw().hash(&mut hasher),
         },
-        Kind::String => node.text().hash(&mut hasher),
-        Kind::True => 1_u8.hash(&mut hasher),
-        Kind::False => 2_u8.hash(&mut hasher),
-        Kind::Null => 3_u8.hash(&mut hasher),
+        JsonKind::String => node.text().hash(&mut hasher),
+        JsonKind::True => 1_u8.hash(&mut hasher),
+        JsonKind::False => 2_u8.hash(&mut hasher),
+        JsonKind::Null => 3_u8.hash(&mut hasher),
     }
     hasher.finish()
 }

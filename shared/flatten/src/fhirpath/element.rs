@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Items, Kind, Node};
+use crate::json::{Items, JsonKind, Node};
 use crate::model::{Datatype, Primitive};
 
 use super::decimal::Decimal;
@@ -44,7 +44,7 @@ impl<'m> Machine<'m> {
     /// Returns the object whose members an item has: its own, or its companion's.
     fn object(&self, element: ElementRef) -> Option<Node<'m>> {
         let own = (element.node != NO_NODE).then(|| self.node(element));
-        own.filter(|node| node.kind() == Kind::Object).or_else(|| self.companion(element))
+        own.filter(|node| node.kind() == JsonKind::Object).or_else(|| self.companion(element))
     }
 
     /// Pushes a value and its companion, or the slots of two arrays side by side.
@@ -63,8 +63,8 @@ impl<'m> Machine<'m> {
             if value.is_none() && companion.is_none() {
                 return;
             }
-            let value = value.filter(|node| !matches!(node.kind(), Kind::Null | Kind::Array));
-            let companion = companion.filter(|node| node.kind() == Kind::Object);
+            let value = value.filter(|node| !matches!(node.kind(), JsonKind::Null | JsonKind::Array));
+            let companion = companion.filter(|node| node.kind() == JsonKind::Object);
             if value.is_some() || (companion.is_some() && companions == Companions::Counted) {
                 let place = |node: Option<Node<'_>>| node.map_or(NO_NODE, Node::index);
                 self.push(Item::Element(ElementRef {
@@ -96,7 +96,7 @@ impl<'m> Machine<'m> {
         if types.is_unknown() {
             return node.get("resourceType").is_some_and(|name| name.is(test.datatype.name()));
         }
-        let is_object = node.kind() == Kind::Object;
+        let is_object = node.kind() == JsonKind::Object;
         let shape = match test.datatype {
             Datatype::Primitive(_) => !is_object,
             Datatype::Complex(_) | Datatype::Resource => is_object,
@@ -163,12 +163,12 @@ impl<'m> Machine<'m> {
         let node = self.node(element);
         let fault = PathError { offset: Some(node.span().start), ..PathError::OPERAND };
         Ok(match node.kind() {
-            Kind::True => ItemValue::Boolean(true),
-            Kind::False => ItemValue::Boolean(false),
-            Kind::Number => ItemValue::Number(Decimal::parse(node.raw()).ok_or(fault)?),
-            Kind::String => text_value(node.text().unwrap_or_default(), self.pool().form(element.set)),
-            Kind::Object => quantity(node).map_or(ItemValue::Object(node), ItemValue::Quantity),
-            Kind::Array | Kind::Null => return Err(fault),
+            JsonKind::True => ItemValue::Boolean(true),
+            JsonKind::False => ItemValue::Boolean(false),
+            JsonKind::Number => ItemValue::Number(Decimal::parse(node.raw()).ok_or(fault)?),
+            JsonKind::String => text_value(node.text().unwrap_or_default(), self.pool().form(element.set)),
+            JsonKind::Object => quantity(node).map_or(ItemValue::Object(node), ItemValue::Quantity),
+            JsonKind::Array | JsonKind::Null => return Err(fault),
         })
     }
 
@@ -191,9 +191,9 @@ impl<'m> Machine<'m> {
             Item::Element(element) => {
                 let node = self.node(element);
                 match node.kind() {
-                    Kind::String => node.text().ok_or(fault),
-                    Kind::Number | Kind::True | Kind::False => Ok(Cow::Borrowed(node.raw())),
-                    Kind::Object | Kind::Array | Kind::Null => Err(fault),
+                    JsonKind::String => node.text().ok_or(fault),
+                    JsonKind::Number | JsonKind::True | JsonKind::False => Ok(Cow::Borrowed(node.raw())),
+                    JsonKind::Object | JsonKind::Array | JsonKind::Null => Err(fault),
                 }
             }
             item => match self.value(item)? {
@@ -215,7 +215,7 @@ impl<'m> Machine<'m> {
 }
 
 fn slots(node: Option<Node<'_>>) -> Option<Items<'_>> {
-    node.map(|node| if node.kind() == Kind::Array { node.items() } else { Node::once(node) })
+    node.map(|node| if node.kind() == JsonKind::Array { node.items() } else { Node::once(node) })
 }
 
 fn companion<'n>(object: Node<'n>, name: &str) -> Option<Node<'n>> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regex::Regex;
 
-use crate::json::{Document, Kind, Node};
+use crate::json::{Document, JsonKind, Node};
 use crate::links::{Link, Links};
 
 use super::decimal::Decimal;
@@ -222,13 +222,13 @@ impl<'m> Machine<'m> {
         let Some((key, rest)) = keys.split_first() else { return false };
         let Some(child) = node.get(&key.name) else { return false };
         match child.kind() {
-            Kind::Array => child.items().any(|item| self.arrive(item, key, rest)),
+            JsonKind::Array => child.items().any(|item| self.arrive(item, key, rest)),
             _ => self.arrive(child, key, rest),
         }
     }
 
     fn arrive(&mut self, node: Node<'m>, key: &Key, rest: &'m [Key]) -> bool {
-        if matches!(node.kind(), Kind::Null | Kind::Array) {
+        if matches!(node.kind(), JsonKind::Null | JsonKind::Array) {
             return false;
         }
         if rest.is_empty() {

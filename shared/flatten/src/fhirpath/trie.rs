@@ -1,6 +1,6 @@
 //! A trie of the paths that begin at one object: all of them are found in one pass over the object.
 
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 
 use super::item::PathMatch;
 use super::program::Key;
@@ -143,10 +143,12 @@ fn pass(wanted: &TrieNode, object: Node<'_>, found: &mut [PathMatch], taken: &mu
 
 fn follow(edge: &TrieEdge, value: Node<'_>, found: &mut [PathMatch], taken: &mut [bool]) {
     match value.kind() {
-        Kind::Null => {}
-        Kind::Array => {
+        JsonKind::Null => {}
+        JsonKind::Array => {
             for item in value.items() {
-                if !matches!(item.kind(), Kind::Null | Kind::Array) && !arrive(edge, item, found, taken) {
+                if !matches!(item.kind(), JsonKind::Null | JsonKind::Array)
+                    && !arrive(edge, item, found, taken)
+                {
                     return;
                 }
             }
@@ -172,7 +174,7 @@ fn arrive(edge: &TrieEdge, node: Node<'_>, found: &mut [PathMatch], taken: &mut 
             found.count = (found.count + 1).min(2);
         }
     }
-    if !edge.node.edges.is_empty() && node.kind() == Kind::Object {
+    if !edge.node.edges.is_empty() && node.kind() == JsonKind::Object {
         pass(&edge.node, node, found, taken);
     }
     edge.first.is_none()

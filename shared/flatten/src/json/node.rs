@@ -8,7 +8,7 @@ use super::short::same;
 
 /// What a JSON value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum JsonKind {
     /// `{…}`
     Object,
     /// `[…]`
@@ -28,7 +28,7 @@ pub enum Kind {
 /// One value of the tape. `next` is the tape index behind the value and all that it contains.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    pub(super) kind: Kind,
+    pub(super) kind: JsonKind,
     pub(super) escaped: bool,
     pub(super) start: u32,
     pub(super) end: u32,
@@ -70,7 +70,8 @@ impl<'a> Document<'a> {
 
     #[inline]
     fn entry(&self, index: u32) -> Entry {
-        const NOTHING: Entry = Entry { kind: Kind::Null, escaped: false, start: 0, end: 0, next: u32::MAX };
+        const NOTHING: Entry =
+            Entry { kind: JsonKind::Null, escaped: false, start: 0, end: 0, next: u32::MAX };
         self.entries.get(index as usize).copied().unwrap_or(NOTHING)
     }
 }
@@ -86,7 +87,7 @@ impl<'a> Node<'a> {
     /// Returns what the value is.
     #[must_use]
     #[inline]
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> JsonKind {
         self.entry().kind
     }
 
@@ -114,7 +115,7 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn quoted(self) -> &'a str {
         let span = self.span();
-        let around = usize::from(self.kind() == Kind::String);
+        let around = usize::from(self.kind() == JsonKind::String);
         self.document.text.get(span.start - around..span.end + around).unwrap_or_default()
     }
 
@@ -129,8 +130,8 @@ impl<'a> Node<'a> {
     pub fn text(self) -> Option<Cow<'a, str>> {
         let entry = self.entry();
         match (entry.kind, entry.escaped) {
-            (Kind::String, false) => Some(Cow::Borrowed(self.raw())),
-            (Kind::String, true) => Some(escape::unescape(self.raw())),
+            (JsonKind::String, false) => Some(Cow::Borrowed(self.raw())),
+            (JsonKind::String, true) => Some(escape::unescape(self.raw())),
             _ => None,
         }
     }
@@ -139,15 +140,15 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn plain_text(self) -> Option<&'a str> {
         let entry = self.entry();
-        (entry.kind == Kind::String && !entry.escaped).then(|| self.document.slice(entry))
+        (entry.kind == JsonKind::String && !entry.escaped).then(|| self.document.slice(entry))
     }
 
     /// Appends the decoded text of a string; nothing for anything else.
     pub fn push_text(self, out: &mut String) {
         let entry = self.entry();
         match (entry.kind, entry.escaped) {
-            (Kind::String, false) => out.push_str(self.document.slice(entry)),
-            (Kind::String, true) => escape::unescape_into(self.document.slice(entry), out),
+            (JsonKind::String, false) => out.push_str(self.document.slice(entry)),
+            (JsonKind::String, true) => escape::unescape_into(self.document.slice(entry), out),
             _ => {}
         }
     }
@@ -155,15 +156,15 @@ impl<'a> Node<'a> {
     /// Returns the digits of a number as written; `None` for anything else.
     #[must_use]
     pub fn number(self) -> Option<&'a str> {
-        (self.kind() == Kind::Number).then(|| self.raw())
+        (self.kind() == JsonKind::Number).then(|| self.raw())
     }
 
     /// Returns the truth value; `None` for anything that is not a boolean.
     #[must_use]
     pub fn boolean(self) -> Option<bool> {
         match self.kind() {
-            Kind::True => Some(true),
-            Kind::False => Some(false),
+            JsonKind::True => Some(true),
+            JsonKind::False => Some(false),
             _ => None,
         }
     }
@@ -171,29 +172,29 @@ impl<'a> Node<'a> {
     /// Returns whether the value is `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
-        self.kind() == Kind::Null
+        self.kind() == JsonKind::Null
     }
 
     /// Returns the members of an object in written order, as key and value; nothing for anything else.
     #[must_use]
     pub fn members(self) -> Members<'a> {
-        Members { document: self.document, range: self.contents(Kind::Object) }
+        Members { document: self.document, range: self.contents(JsonKind::Object) }
     }
 
     /// Returns the items of an array in order; nothing for anything else.
     #[must_use]
     pub fn items(self) -> Items<'a> {
-        Items { document: self.document, range: self.contents(Kind::Array) }
+        Items { document: self.document, range: self.contents(JsonKind::Array) }
     }
 
     /// Returns the items of an array, or the one object that stands in its place; nothing for anything else.
     pub(crate) fn one_or_more(self) -> Items<'a> {
-        if self.kind() == Kind::Object { Node::once(self) } else { self.items() }
+        if self.kind() == JsonKind::Object { Node::once(self) } else { self.items() }
     }
 
     /// Returns the items of an array, or the one value that stands in its place.
     pub(crate) fn as_items(self) -> Items<'a> {
-        if self.kind() == Kind::Array { self.items() } else { Node::once(self) }
+        if self.kind() == JsonKind::Array { self.items() } else { Node::once(self) }
     }
 
     /// Returns the value of an object's member. Keys are unique: the parser refuses duplicates.
@@ -213,7 +214,7 @@ impl<'a> Node<'a> {
     #[inline]
     pub fn is(self, text: &str) -> bool {
         let entry = self.entry();
-        if entry.kind != Kind::String {
+        if entry.kind != JsonKind::String {
             return false;
         }
         if entry.escaped {
@@ -237,7 +238,7 @@ impl<'a> Node<'a> {
     /// Returns the bytes of a string that needs no decoding; `None` for anything else.
     pub(crate) fn plain_bytes(self) -> Option<&'a [u8]> {
         let entry = self.entry();
-        if entry.kind != Kind::String || entry.escaped {
+        if entry.kind != JsonKind::String || entry.escaped {
             return None;
         }
         Some(self.document.bytes(entry))
@@ -252,7 +253,7 @@ impl<'a> Node<'a> {
         self.document.entry(self.index)
     }
 
-    fn contents(self, kind: Kind) -> Range<u32> {
+    fn contents(self, kind: JsonKind) -> Range<u32> {
         let entry = self.entry();
         if entry.kind == kind { self.index + 1..entry.next } else { 0..0 }
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::node::{Entry, Kind};
+use super::node::{Entry, JsonKind};
 use super::{escape, scan};
 
 /// How deep and how large a document may be.
@@ -126,24 +126,24 @@ impl Parser<'_, '_> {
         self.values = values;
         match self.byte(at) {
             Some(b'"') => self.string(at),
-            Some(b'{') => self.nested(Kind::Object, at),
-            Some(b'[') => self.nested(Kind::Array, at),
+            Some(b'{') => self.nested(JsonKind::Object, at),
+            Some(b'[') => self.nested(JsonKind::Array, at),
             Some(b'-' | b'0'..=b'9') => self.number(at),
-            Some(b't') => self.literal("true", Kind::True, at),
-            Some(b'f') => self.literal("false", Kind::False, at),
-            Some(b'n') => self.literal("null", Kind::Null, at),
+            Some(b't') => self.literal("true", JsonKind::True, at),
+            Some(b'f') => self.literal("false", JsonKind::False, at),
+            Some(b'n') => self.literal("null", JsonKind::Null, at),
             Some(_) => self.fail(JsonErrorKind::ValueExpected, at),
             None => self.fail(JsonErrorKind::Truncated, at),
         }
     }
 
-    fn nested(&mut self, kind: Kind, start: usize) -> Option<usize> {
+    fn nested(&mut self, kind: JsonKind, start: usize) -> Option<usize> {
         let Some(room) = self.room.checked_sub(1) else { return self.fail(JsonErrorKind::TooDeep, start) };
         self.room = room;
         let index = self.entries.len();
         self.push(kind, false, start, start);
         let end = match kind {
-            Kind::Object => self.object(index, start + 1)?,
+            JsonKind::Object => self.object(index, start + 1)?,
             _ => self.array(start + 1)?,
         };
         let next = narrow(self.entries.len());
@@ -213,7 +213,7 @@ impl Parser<'_, '_> {
         let start = at + 1;
         match scan::string_stop(self.bytes, start) {
             Some(stop) if self.byte(stop) == Some(b'"') => {
-                self.push(Kind::String, false, start, stop);
+                self.push(JsonKind::String, false, start, stop);
                 Some(stop + 1)
             }
             stop => self.escaped_string(start, stop),
@@ -227,7 +227,7 @@ impl Parser<'_, '_> {
             let Some(at) = stop else { return self.fail(JsonErrorKind::Truncated, self.bytes.len()) };
             match self.byte(at) {
                 Some(b'"') => {
-                    self.push(Kind::String, true, start, at);
+                    self.push(JsonKind::String, true, start, at);
                     return Some(at + 1);
                 }
                 Some(b'\\') => {
@@ -259,7 +259,7 @@ impl Parser<'_, '_> {
         });
         match end.filter(|end| !matches!(self.byte(*end), Some(b'0'..=b'9'))) {
             Some(end) => {
-                self.push(Kind::Number, false, start, end);
+                self.push(JsonKind::Number, false, start, end);
                 Some(end)
             }
             None => self.fail(JsonErrorKind::InvalidNumber, start),
@@ -280,7 +280,7 @@ impl Parser<'_, '_> {
         (at > start).then_some(at)
     }
 
-    fn literal(&mut self, word: &str, kind: Kind, at: usize) -> Option<usize> {
+    fn literal(&mut self, word: &str, kind: JsonKind, at: usize) -> Option<usize> {
         let end = at + word.len();
         if self.bytes.get(at..end) != Some(word.as_bytes()) {
             return self.fail(JsonErrorKind::ValueExpected, at);
@@ -336,7 +336,7 @@ impl Parser<'_, '_> {
     }
 
     #[inline]
-    fn push(&mut self, kind: Kind, escaped: bool, start: usize, end: usize) {
+    fn push(&mut self, kind: JsonKind, escaped: bool, start: usize, end: usize) {
         let next = narrow(self.entries.len() + 1);
         self.entries.push(Entry { kind, escaped, start: narrow(start), end: narrow(end), next });
     }

@@ -4,7 +4,7 @@ use crate::column_type::CellType;
 use crate::decimals::{NearestDouble, fits_decimal128};
 use crate::defect::DefectCode;
 use crate::fhirpath::{Decimal, Item, ItemValue, Machine, PathError};
-use crate::json::Kind;
+use crate::json::JsonKind;
 use crate::row::{ColumnId, ITEM, Rows};
 use crate::time::moment;
 
@@ -143,9 +143,9 @@ impl CellEmitter<'_, '_> {
             Item::Element(element) => {
                 let node = machine.node(element);
                 match node.kind() {
-                    Kind::String => self.rows.text_of(column, node),
-                    Kind::Number | Kind::True | Kind::False => self.rows.text(column, node.raw()),
-                    Kind::Object | Kind::Array | Kind::Null => {
+                    JsonKind::String => self.rows.text_of(column, node),
+                    JsonKind::Number | JsonKind::True | JsonKind::False => self.rows.text(column, node.raw()),
+                    JsonKind::Object | JsonKind::Array | JsonKind::Null => {
                         return Err(PathError { offset: Some(node.span().start), ..PathError::OPERAND });
                     }
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flatten::automatic::Automatic;
 use flatten::defect::Defect;
 use flatten::fhirpath::Context;
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 use flatten::model::{UNKNOWN_TYPE, extensions};
 use flatten::resource::Resource;
 use flatten::row::{Cells, NameList, Names, Rows, Value};
@@ -114,10 +114,10 @@ impl Leaves {
     fn any(&mut self, paths: &[String], node: Node<'_>) {
         let is_label = paths.iter().any(|path| path == "meta_tag" || path == "meta_security");
         match node.kind() {
-            Kind::Object if is_label => self.label(paths, node),
-            Kind::Object => self.object(paths, node),
-            Kind::Array => node.items().for_each(|item| self.any(paths, item)),
-            Kind::Null => {}
+            JsonKind::Object if is_label => self.label(paths, node),
+            JsonKind::Object => self.object(paths, node),
+            JsonKind::Array => node.items().for_each(|item| self.any(paths, item)),
+            JsonKind::Null => {}
             _ => self.leaf(paths, node),
         }
     }
@@ -125,7 +125,7 @@ impl Leaves {
     /// Expects a label's system and code together, and the rest in the list beside them.
     fn label(&mut self, paths: &[String], label: Node<'_>) {
         let is_in_pair = |key: Node<'_>| key.is("system") || key.is("code");
-        let is_text = |value: Node<'_>| matches!(value.kind(), Kind::String | Kind::Null);
+        let is_text = |value: Node<'_>| matches!(value.kind(), JsonKind::String | JsonKind::Null);
         if !label.members().all(|(key, value)| value.is_null() || is_in_pair(key) && is_text(value)) {
             self.object(&extend(paths, "coding"), label);
         }
@@ -142,8 +142,8 @@ impl Leaves {
 
     fn on_primitive(&mut self, paths: &[String], node: Node<'_>) {
         match node.kind() {
-            Kind::Array => node.items().for_each(|item| self.on_primitive(paths, item)),
-            Kind::Object => node.members().for_each(|(key, value)| match &*key.text().unwrap() {
+            JsonKind::Array => node.items().for_each(|item| self.on_primitive(paths, item)),
+            JsonKind::Object => node.members().for_each(|(key, value)| match &*key.text().unwrap() {
                 "extension" => many(value).for_each(|item| self.extension(paths, item, true)),
                 "modifierExtension" => {
                     let paths = extend(paths, "modifierExtension");
@@ -214,7 +214,7 @@ fn place_of_value(text: &str, quoted: &str) -> Option<usize> {
 
 /// Returns the items of an array, or one value in its place.
 fn many(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
-    node.items().chain((node.kind() == Kind::Object).then_some(node))
+    node.items().chain((node.kind() == JsonKind::Object).then_some(node))
 }
 
 /// Returns the rows of a resource.

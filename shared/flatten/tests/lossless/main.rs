@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use flatten::automatic::{Arrays, Automatic, Settings};
 use flatten::defect::Defect;
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 use flatten::row::Names;
 
 use leaves::{Looked, look_for_leaves, look_in_tables};
@@ -41,13 +41,13 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 fn resources<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
     match node.kind() {
-        Kind::Array => node.items().for_each(|item| resources(item, found)),
-        Kind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
+        JsonKind::Array => node.items().for_each(|item| resources(item, found)),
+        JsonKind::Object if node.get("resourceType").is_some_and(|name| name.is("Bundle")) => {
             let entries = node.get("entry").into_iter().flat_map(Node::items);
             entries.filter_map(|entry| entry.get("resource")).for_each(|resource| resources(resource, found));
         }
         // A resource among parameters is a record of its own.
-        Kind::Object if !node.get("resourceType").is_some_and(|name| name.is("Parameters")) => {
+        JsonKind::Object if !node.get("resourceType").is_some_and(|name| name.is("Parameters")) => {
             found.push(node);
         }
         _ => {}

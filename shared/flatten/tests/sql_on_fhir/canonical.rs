@@ -1,6 +1,6 @@
 //! Cells and expectations in one form that can be compared: types count, ways of writing a number do not.
 
-use flatten::json::{Kind, Node};
+use flatten::json::{JsonKind, Node};
 use flatten::row::{Cells, Value};
 
 /// Returns a cell that was written; `exact` where the digits of decimals count as written.
@@ -30,12 +30,12 @@ fn of_items(items: Cells<'_>, exact: bool) -> String {
 /// cannot say.
 pub(crate) fn of_expectation(node: Node<'_>) -> String {
     match node.kind() {
-        Kind::Null => "null".to_owned(),
-        Kind::True | Kind::False => format!("boolean {}", node.raw()),
-        Kind::Number => format!("number {}", number(node.raw())),
-        Kind::String => format!("text {}", node.text().unwrap()),
-        Kind::Array => format!("[{}]", node.items().map(of_expectation).collect::<Vec<_>>().join(", ")),
-        Kind::Object => {
+        JsonKind::Null => "null".to_owned(),
+        JsonKind::True | JsonKind::False => format!("boolean {}", node.raw()),
+        JsonKind::Number => format!("number {}", number(node.raw())),
+        JsonKind::String => format!("text {}", node.text().unwrap()),
+        JsonKind::Array => format!("[{}]", node.items().map(of_expectation).collect::<Vec<_>>().join(", ")),
+        JsonKind::Object => {
             let (name, value) = node.members().next().expect("an object names one thing");
             match name.raw() {
                 "digits" => format!("digits {}", value.text().unwrap()),

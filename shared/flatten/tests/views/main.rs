@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows};
@@ -204,7 +204,7 @@ fn visit_document(root: Node<'_>, visit: &mut impl FnMut(Node<'_>, &str, &Links)
     let is_bundle = root.get("resourceType").is_some_and(|kind| kind.is("Bundle"));
     let mut links = Links::open();
     let mut found = Vec::new();
-    if root.kind() == Kind::Array {
+    if root.kind() == JsonKind::Array {
         found.extend(root.items().map(|item| (item, None)));
     } else if is_bundle {
         let entries = root.get("entry").into_iter().flat_map(Node::items);

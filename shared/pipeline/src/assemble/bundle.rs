@@ -3,7 +3,7 @@
 use std::mem;
 
 use flatten::defect::{Defect, DefectCode};
-use flatten::json::{Kind, Node, Tape};
+use flatten::json::{JsonKind, Node, Tape};
 use flatten::links::Links;
 use flatten::resource::Resource;
 
@@ -101,15 +101,15 @@ impl Assembler {
 
     fn entries(&mut self, place: FramePlace, entries: Node<'_>) {
         match entries.kind() {
-            Kind::Array => entries.items().for_each(|entry| self.one_entry(place, entry)),
+            JsonKind::Array => entries.items().for_each(|entry| self.one_entry(place, entry)),
             _ => self.one_entry(place, entries),
         }
     }
 
     fn one_entry(&mut self, place: FramePlace, entry: Node<'_>) {
         match entry.kind() {
-            Kind::Null => {}
-            Kind::Object => self.entry(place, entry),
+            JsonKind::Null => {}
+            JsonKind::Object => self.entry(place, entry),
             _ => self.unusable(place, entry, DefectCode::ObjectExpected),
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use flatten::defect::{Defect, DefectCode};
-use flatten::json::{Kind, Node};
+use flatten::json::{JsonKind, Node};
 use flatten::reference::{self, Reference, is_id, is_type};
 
 use crate::batch::{Fate, ResourceWrite};
@@ -57,7 +57,7 @@ impl Assembler {
         }
         let resource = entry.get("resource").filter(|resource| !resource.is_null());
         let request = entry.get("request").filter(|request| !request.is_null()).map(one);
-        if request.is_some_and(|request| request.kind() != Kind::Object) {
+        if request.is_some_and(|request| request.kind() != JsonKind::Object) {
             return self.request_reject(place, entry, request, DefectCode::UnknownMethod);
         }
         let method = request.and_then(|request| request.get("method")).filter(|method| !method.is_null());

@@ -1,6 +1,6 @@
 //! Manifests of Bulk Data exports: they list files that are loaded on their own, and are not records.
 
-use flatten::json::{Kind, Node};
+use flatten::json::{JsonKind, Node};
 use flatten::time::{Moment, moment, rfc3339};
 use sha2::{Digest, Sha256};
 
@@ -100,10 +100,10 @@ fn transaction_time(node: Node<'_>) -> Option<i64> {
 
 fn list<'a>(node: Node<'a>, name: &str) -> impl Iterator<Item = Node<'a>> {
     let items = node.get(name).map(|list| match list.kind() {
-        Kind::Array => list.items(),
+        JsonKind::Array => list.items(),
         _ => Node::once(list),
     });
-    items.into_iter().flatten().filter(|item| item.kind() == Kind::Object)
+    items.into_iter().flatten().filter(|item| item.kind() == JsonKind::Object)
 }
 
 /// Reads a count; some servers write it as text.

@@ -1,6 +1,6 @@
 //! Resources in parameters: records of their own, which the text of the parameters leaves out.
 
-use flatten::json::{Kind, Node};
+use flatten::json::{JsonKind, Node};
 
 /// Returns the text of a resource to be archived. The resources of parameters are records of their own: here only their
 /// type and id are kept, so that an erasure reaches them at one place.
@@ -27,7 +27,7 @@ pub(super) fn without_parameters(node: Node<'_>) -> String {
 fn each_parameter<'a>(parameters: Option<Node<'a>>, found: &mut Vec<Node<'a>>) {
     let Some(parameters) = parameters else { return };
     parameters.items().for_each(|inner| each_parameter(Some(inner), found));
-    found.extend(parameters.get("resource").filter(|resource| resource.kind() == Kind::Object));
+    found.extend(parameters.get("resource").filter(|resource| resource.kind() == JsonKind::Object));
     each_parameter(parameters.get("part"), found);
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use flatten::json::{Kind, Limits, Node, Tape, has_any};
+use flatten::json::{JsonKind, Limits, Node, Tape, has_any};
 use flatten::row::{ColumnId, NameList, Row, Value};
 
 use super::error::PrintError;
@@ -349,9 +349,9 @@ fn cells_of(cells: &[u8]) -> impl Iterator<Item = (u32, (usize, usize))> {
 /// Appends text and numbers as they are, nothing for null, lists and records as JSON.
 fn push_node(out: &mut Vec<u8>, value: Node<'_>) {
     match value.kind() {
-        Kind::Null => {}
-        Kind::String => quoted(out, value.text().unwrap_or_default().as_bytes()),
-        Kind::Number | Kind::True | Kind::False | Kind::Object | Kind::Array => {
+        JsonKind::Null => {}
+        JsonKind::String => quoted(out, value.text().unwrap_or_default().as_bytes()),
+        JsonKind::Number | JsonKind::True | JsonKind::False | JsonKind::Object | JsonKind::Array => {
             quoted(out, value.raw().as_bytes());
         }
     }

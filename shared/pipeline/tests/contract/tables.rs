@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use bson::Bson;
-use flatten::json::{Kind, Limits, Node, Tape};
+use flatten::json::{JsonKind, Limits, Node, Tape};
 
 /// Table to `_id` to the document as canonical JSON. Archived resources stand in `_archive/<type>`.
 pub(crate) type Tables = BTreeMap<String, BTreeMap<String, String>>;
@@ -66,13 +66,13 @@ pub(crate) fn of_bson(value: &Bson) -> String {
 /// Returns the same of parsed JSON, without some members of the outermost object.
 pub(crate) fn of_node(node: Node<'_>, without: &[&str]) -> String {
     match node.kind() {
-        Kind::Object => {
+        JsonKind::Object => {
             let members = node.members().map(|(name, value)| (name.text().unwrap().into_owned(), value));
             let members = members.filter(|(name, _)| !without.contains(&name.as_str()));
             object(&members.map(|(name, value)| (name, of_node(value, &[]))).collect())
         }
-        Kind::Array => array(node.items().map(|item| of_node(item, &[]))),
-        Kind::String => quoted(&node.text().unwrap()),
+        JsonKind::Array => array(node.items().map(|item| of_node(item, &[]))),
+        JsonKind::String => quoted(&node.text().unwrap()),
         _ => node.raw().to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::column_type::{CellType, ColumnType};
 use crate::decimals::Decimals;
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::model::{Datatype, Element, Primitive, TypeId};
 use crate::row::{ColumnId, Names};
 
@@ -22,7 +22,7 @@ pub(crate) type TelecomColumns = [ColumnId; TELECOM_SYSTEMS.len()];
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: Box<str>,
-    pub(super) scalars: Scalars,
+    pub(super) scalars: ScalarKinds,
     /// The types of the objects that can stand here.
     pub(super) types: ObjectTypes,
     pub(super) columns: Columns,
@@ -58,7 +58,7 @@ impl Field {
     pub(super) fn of(name: &str, names: &mut Names) -> Self {
         Self {
             name: name.into(),
-            scalars: Scalars::default(),
+            scalars: ScalarKinds::default(),
             types: ObjectTypes::default(),
             columns: Columns::of(name, names),
             choice: None,
@@ -90,18 +90,18 @@ impl Field {
         };
         self.codes = check::required_codes(type_id.name(), element.name).unwrap_or_default();
         if !self.codes.is_empty() {
-            self.scalars = self.scalars.or(Scalars::CODED);
+            self.scalars = self.scalars.or(ScalarKinds::CODED);
         }
         for used in element.uses {
             match used.datatype {
-                Datatype::Primitive(primitive) => self.scalars = self.scalars.or(Scalars::of(primitive)),
+                Datatype::Primitive(primitive) => self.scalars = self.scalars.or(ScalarKinds::of(primitive)),
                 Datatype::Complex(inner) => self.types.add_modelled(element, inner),
                 Datatype::Resource => self.is_resource = true,
             }
         }
         let is_text = matches!(self.column_type, Some(ColumnType::One(CellType::Text)));
-        if is_text && self.scalars.has(Scalars::BOOLEAN.or(Scalars::NUMBER)) {
-            self.scalars = self.scalars.or(Scalars::AS_TEXT);
+        if is_text && self.scalars.has(ScalarKinds::BOOLEAN.or(ScalarKinds::NUMBER)) {
+            self.scalars = self.scalars.or(ScalarKinds::AS_TEXT);
         }
     }
 }
@@ -111,7 +111,7 @@ impl Field {
 pub(crate) struct FieldFlags {
     /// The column of the value itself.
     pub(crate) column: ColumnId,
-    pub(crate) scalars: Scalars,
+    pub(crate) scalars: ScalarKinds,
     /// The bits of [`check::required`] that a value here meets.
     pub(crate) mandatory_bits: u8,
     bits: u8,
@@ -189,15 +189,15 @@ impl FieldFlags {
 
     /// Returns whether a string here is text and nothing else.
     pub(crate) fn is_text(self) -> bool {
-        self.scalars == Scalars::TEXT && self.bits & (RESOURCE | ARRAY) == 0
+        self.scalars == ScalarKinds::TEXT && self.bits & (RESOURCE | ARRAY) == 0
     }
 }
 
 /// The kinds of scalars that a field may hold: a set, because releases differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Scalars(u16);
+pub(crate) struct ScalarKinds(u16);
 
-impl Scalars {
+impl ScalarKinds {
     pub(crate) const BOOLEAN: Self = Self(1);
     pub(crate) const INTEGER: Self = Self(1 << 1);
     pub(crate) const LONG: Self = Self(1 << 2);
@@ -255,14 +255,14 @@ impl Scalars {
             !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
         };
         match item.kind() {
-            Kind::Null => true,
-            Kind::String => {
+            JsonKind::Null => true,
+            JsonKind::String => {
                 self.has(Self::WRITTEN)
                     || self.has(Self::LONG) && item.text().is_some_and(|digits| is_whole(&digits))
             }
-            Kind::Number => self.has(Self::DECIMAL) || self.has(Self::NUMBER) && is_whole(item.raw()),
-            Kind::True | Kind::False => self.has(Self::BOOLEAN),
-            Kind::Array | Kind::Object => false,
+            JsonKind::Number => self.has(Self::DECIMAL) || self.has(Self::NUMBER) && is_whole(item.raw()),
+            JsonKind::True | JsonKind::False => self.has(Self::BOOLEAN),
+            JsonKind::Array | JsonKind::Object => false,
         }
     }
 

@@ -177,16 +177,21 @@ impl<'p> Paths<'p> {
         self.cache.object(path).kind
     }
 
-    /// Returns what a member is. `hint` is the index of the last member in the cache: resources of one kind have their
+    /// Returns what a member is. `expected_index` is the index behind the last member in the cache: resources of one kind have their
     /// members in one order, so that the next one mostly has the next index.
-    pub(crate) fn member(&mut self, path: ObjectPathId, name: Node<'_>, hint: &mut usize) -> Member {
+    pub(crate) fn member(
+        &mut self,
+        path: ObjectPathId,
+        name: Node<'_>,
+        expected_index: &mut usize,
+    ) -> Member {
         let now = self.cache.now;
-        if let Some(found) = self.cache.object_mut(path).members.at(*hint, name.raw_bytes(), now) {
-            *hint += 1;
+        if let Some(found) = self.cache.object_mut(path).members.at(*expected_index, name.raw_bytes(), now) {
+            *expected_index += 1;
             self.cache.count_member(found);
             return found.value;
         }
-        self.member_named(path, &name.text().unwrap_or_default(), hint)
+        self.member_named(path, &name.text().unwrap_or_default(), expected_index)
     }
 
     /// Returns the field of an element; `None` for a member that has none.
@@ -254,7 +259,7 @@ impl<'p> Paths<'p> {
         self.cache.field(field).choice
     }
 
-    /// Returns the codes that may stand in a field whose scalars are [`Scalars::CODED`](super::Scalars::CODED).
+    /// Returns the codes that may stand in a field whose scalars are [`ScalarKinds::CODED`](super::ScalarKinds::CODED).
     pub(crate) fn codes(&self, field: FieldId) -> &'static [&'static str] {
         self.cache.field(field).codes
     }
@@ -367,10 +372,10 @@ impl<'p> Paths<'p> {
         whole
     }
 
-    fn member_named(&mut self, path: ObjectPathId, key: &str, hint: &mut usize) -> Member {
+    fn member_named(&mut self, path: ObjectPathId, key: &str, expected_index: &mut usize) -> Member {
         let now = self.cache.now;
         if let Some(found) = self.cache.object_mut(path).members.find(key, now) {
-            *hint = found.index + 1;
+            *expected_index = found.index + 1;
             self.cache.count_member(found);
             return found.value;
         }
@@ -381,7 +386,7 @@ impl<'p> Paths<'p> {
         let member = self.new_member(path, key);
         self.cache.bytes += bytes_of::<Member>(key);
         let index = self.cache.object_mut(path).members.push(key, member, now);
-        *hint = index + 1;
+        *expected_index = index + 1;
         self.cache.count_member(CachedValue { index, value: member, is_first_use: true });
         member
     }

@@ -13,7 +13,7 @@ use crate::model::{Datatype, Element, type_named};
 use crate::row::ColumnId;
 
 use super::columns::Derived;
-use super::field::{Field, Scalars, TELECOM_SYSTEMS};
+use super::field::{Field, ScalarKinds, TELECOM_SYSTEMS};
 use super::lookup::PathCache;
 use super::member::{FieldId, Member, ObjectPathId};
 use super::object_path::ObjectPath;
@@ -293,7 +293,7 @@ impl<'c> Meanings<'c> {
         ];
         for (derived, by, column_type) in all {
             if let Some(column) = columns.derived(derived)
-                && (derived != Derived::At || scalars.has(Scalars::MOMENT) || field.is_extension)
+                && (derived != Derived::At || scalars.has(ScalarKinds::MOMENT) || field.is_extension)
             {
                 self.add_derived(column, context, by, column_type);
             }

@@ -8,7 +8,7 @@ use crate::model::{Element, TypeId};
 use crate::row::Names;
 
 use super::columns::{ChoiceColumns, Columns};
-use super::field::{Field, Scalars};
+use super::field::{Field, ScalarKinds};
 use super::member::{FieldId, Member};
 use super::name_cache::NameCache;
 
@@ -186,7 +186,7 @@ impl ObjectPath {
             ObjectKind::ElidedCoding => joined(&self.outer_prefix, key),
             _ => self.value_id(key).unwrap_or_else(|| joined(&self.prefix, key)),
         };
-        Field { scalars: Scalars::UNKNOWN, is_known: is_id, ..Field::of(&name, names) }
+        Field { scalars: ScalarKinds::UNKNOWN, is_known: is_id, ..Field::of(&name, names) }
     }
 
     /// Returns the column of the id of an extension's value, because the extension may have an id itself.

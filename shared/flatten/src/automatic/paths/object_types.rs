@@ -1,6 +1,6 @@
 //! Object types: which type an object has, where the releases of FHIR have several for one element.
 
-use crate::json::{Kind, Node, same};
+use crate::json::{JsonKind, Node, same};
 use crate::model::{Datatype, Element, Release, TypeId};
 
 use super::member::ObjectPathId;
@@ -157,7 +157,7 @@ fn type_fit(type_id: Option<TypeId>, object: Node<'_>) -> TypeFit {
             fit.details += u32::from(element.is_some_and(|element| accepts_form(&element, JsonForm::Scalar)));
         } else if let Some(element) = type_id.element(&name).filter(|element| accepts_form(element, form)) {
             fit.members += 1;
-            let is_array = value.kind() == Kind::Array;
+            let is_array = value.kind() == JsonKind::Array;
             fit.details += u32::from(element.uses.iter().any(|used| used.many == is_array));
         }
     }
@@ -187,7 +187,7 @@ struct MemberSignature(Vec<(Box<[u8]>, Option<JsonForm>, bool)>);
 impl MemberSignature {
     fn of(object: Node<'_>) -> Self {
         let member = |(key, value): (Node<'_>, Node<'_>)| {
-            (key.raw_bytes().into(), json_form(value), value.kind() == Kind::Array)
+            (key.raw_bytes().into(), json_form(value), value.kind() == JsonKind::Array)
         };
         Self(object.members().map(member).collect())
     }
@@ -203,7 +203,7 @@ impl MemberSignature {
             members.next().is_some_and(|(key, value)| {
                 same(key.raw_bytes(), name)
                     && json_form(value) == *form
-                    && (value.kind() == Kind::Array) == *is_array
+                    && (value.kind() == JsonKind::Array) == *is_array
             })
         }) && members.next().is_none()
     }
@@ -218,15 +218,15 @@ enum JsonForm {
 
 /// Returns how a value, or the items of an array, are written. `None` for `null` and empty arrays.
 fn json_form(value: Node<'_>) -> Option<JsonForm> {
-    let form = if value.kind() == Kind::Array { items_kind(value) } else { Some(value.kind()) };
+    let form = if value.kind() == JsonKind::Array { items_kind(value) } else { Some(value.kind()) };
     match form? {
-        Kind::Null => None,
-        Kind::Object => Some(JsonForm::Object),
+        JsonKind::Null => None,
+        JsonKind::Object => Some(JsonForm::Object),
         _ => Some(JsonForm::Scalar),
     }
 }
 
 /// Returns the kind of the first item that is not `null`; for a value that is not an array, its own kind.
-pub(crate) fn items_kind(array: Node<'_>) -> Option<Kind> {
-    array.as_items().map(Node::kind).find(|&kind| kind != Kind::Null)
+pub(crate) fn items_kind(array: Node<'_>) -> Option<JsonKind> {
+    array.as_items().map(Node::kind).find(|&kind| kind != JsonKind::Null)
 }

@@ -128,10 +128,10 @@ impl Visit {
             self.add(column, &format!("{here}.id"), "");
             self.primitives.push(field);
         }
-        if scalars.has(Scalars::MOMENT) {
+        if scalars.has(ScalarKinds::MOMENT) {
             self.add_derived(field, Derived::At, here, "at");
         }
-        if scalars.has(Scalars::BINARY) {
+        if scalars.has(ScalarKinds::BINARY) {
             self.add_derived(field, Derived::Size, here, "size");
             self.add_derived(field, Derived::Sha256, here, "sha256");
         }

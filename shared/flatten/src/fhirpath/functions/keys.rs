@@ -4,7 +4,7 @@ use crate::fhirpath::item::{ElementRef, Item, NO_NODE, PathError};
 use crate::fhirpath::machine::Machine;
 use crate::fhirpath::program::Call;
 use crate::fhirpath::types::SetId;
-use crate::json::{Kind, Node};
+use crate::json::{JsonKind, Node};
 use crate::links::Link;
 use crate::model::Datatype;
 use crate::reference::{Reference, is_id, is_type, parse, plain};
@@ -109,7 +109,7 @@ fn push_contained_key(m: &mut Machine<'_>, id: &str, fits: impl Fn(&str) -> bool
     }
     // The row of a resource whose id can be in no key has none to be found by.
     let Some(contained) = root.get("contained").filter(|_| is_id(id)) else { return };
-    let single = (contained.kind() == Kind::Object).then_some(contained);
+    let single = (contained.kind() == JsonKind::Object).then_some(contained);
     let mut candidates = contained.items().chain(single);
     if candidates.any(|node| node.get("id").is_some_and(|own| own.is(id)) && has_type(node)) {
         m.push_text(&format!("{key}#{id}"));

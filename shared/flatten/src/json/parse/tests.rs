@@ -1,6 +1,6 @@
 //! The parser against `serde_json` and a table of refusals.
 
-use super::super::{Kind, Node, Tape};
+use super::super::{JsonKind, Node, Tape};
 use super::{JsonErrorKind as E, Limits};
 use std::fmt::Write as _;
 
@@ -80,15 +80,15 @@ fn siblings_do_not_count_as_depth() {
 /// Returns the document as `serde_json` would have read it, numbers by their text.
 fn value_of(node: Node<'_>) -> Value {
     match node.kind() {
-        Kind::Object => Value::Object(
+        JsonKind::Object => Value::Object(
             node.members().map(|(k, v)| (k.text().unwrap().into_owned(), value_of(v))).collect(),
         ),
-        Kind::Array => Value::Array(node.items().map(value_of).collect()),
-        Kind::String => Value::String(node.text().unwrap().into_owned()),
-        Kind::Number => Value::String(format!("number {}", node.number().unwrap())),
-        Kind::True => Value::Bool(true),
-        Kind::False => Value::Bool(false),
-        Kind::Null => Value::Null,
+        JsonKind::Array => Value::Array(node.items().map(value_of).collect()),
+        JsonKind::String => Value::String(node.text().unwrap().into_owned()),
+        JsonKind::Number => Value::String(format!("number {}", node.number().unwrap())),
+        JsonKind::True => Value::Bool(true),
+        JsonKind::False => Value::Bool(false),
+        JsonKind::Null => Value::Null,
     }
 }
 
