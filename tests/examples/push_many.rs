@@ -50,7 +50,7 @@ async fn main() {
     (0..files).for_each(|number| write(folder.path(), number));
 
     let (path, target) = (folder.path().display().to_string(), format!("s3://{}/incoming/", bucket.name()));
-    let arguments = ["push", &path, &target, "--settle", "0"];
+    let arguments = ["push", &path, &target, "--stable-for", "0"];
     for kill in 1..=KILLS {
         let mut command = stack.flatfire_command(&arguments);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -98,7 +98,7 @@ pub async fn upload_by(command_line: &CommandLine<'_>, paths: &[PathBuf], log: b
 /// Returns the arguments of the upload. Files that were copied a moment ago are whole, so nothing waits for them. A name
 /// may begin with a dash.
 fn upload_arguments(deployment: &Deployment, paths: &[PathBuf]) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = ["push", "--settle", "0", "--to", "--"].map(OsString::from).into();
+    let mut arguments: Vec<OsString> = ["push", "--stable-for", "0", "--to", "--"].map(OsString::from).into();
     arguments.extend(paths.iter().map(OsString::from));
     arguments.push(deployment.outputs.upload_to.clone().into());
     arguments

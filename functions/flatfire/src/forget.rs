@@ -54,7 +54,7 @@ pub(crate) struct ForgetArguments {
     /// Who erases, for `_erasures`; by default the user of this machine
     #[arg(long, value_name = "NAME", env = "USER", hide_env = true)]
     by: Option<String>,
-    /// Print JSON, an object a line: `resource` and `fate` (found, stays, nowhere, erased, failed, let-in), or `advice`
+    /// Print JSON, an object a line: `resource` and `outcome` (found, stays, nowhere, erased, failed, let-in), or `advice`
     #[arg(long)]
     json: bool,
     /// The resources, as `Patient/123`
@@ -163,9 +163,9 @@ impl ErasurePlan {
         if arguments.json {
             return Ok(self.described().iter().try_for_each(console::print_json)?);
         }
-        let fate = if arguments.dry_run { "would be erased" } else { "to be erased" };
+        let outcome = if arguments.dry_run { "would be erased" } else { "to be erased" };
         for (key, standing) in &self.standing {
-            console::print(&format!("{key}: {fate}: {}", standing.listed()))?;
+            console::print(&format!("{key}: {outcome}: {}", standing.listed()))?;
         }
         for (key, reason) in &self.spared {
             console::print(&format!("{key}: stays: {reason}"))?;
@@ -184,14 +184,14 @@ impl ErasurePlan {
 
 impl ErasurePlan {
     fn described(&self) -> Vec<Value> {
-        let nowhere = self.nowhere.iter().map(|key| json!({ "resource": key, "fate": "nowhere" }));
+        let nowhere = self.nowhere.iter().map(|key| json!({ "resource": key, "outcome": "nowhere" }));
         let found = self
             .standing
             .iter()
-            .map(|(key, standing)| json!({ "resource": key, "fate": "found", "places": standing.places }));
+            .map(|(key, standing)| json!({ "resource": key, "outcome": "found", "places": standing.places }));
         let spared = self.spared.iter();
         let spared =
-            spared.map(|(key, reason)| json!({ "resource": key, "fate": "stays", "reason": reason }));
+            spared.map(|(key, reason)| json!({ "resource": key, "outcome": "stays", "reason": reason }));
         let advice = self.objects.advice().into_iter().map(|advice| json!({ "advice": advice }));
         nowhere.chain(found).chain(spared).chain(advice).collect()
     }
@@ -230,11 +230,11 @@ async fn erase(
         match erase_one(store, &eraser, key, standing).await {
             Ok(()) => {
                 record::end(store, &record).await?;
-                print_fate(arguments, key, "erased", "erased")?;
+                print_outcome(arguments, key, "erased", "erased")?;
             }
             Err(error) => {
                 if arguments.json {
-                    console::print_json(&json!({ "resource": key, "fate": "failed" }))?;
+                    console::print_json(&json!({ "resource": key, "outcome": "failed" }))?;
                 }
                 console::file_error(key, &format!("not erased, or not all of it: {error:#}"));
                 outcome = Outcome::Failed;
@@ -301,16 +301,16 @@ async fn lift(
         } else {
             store.remove_mark(key).await?;
             warrant.lift(store, &mark).await.context("the record of the erasure")?;
-            print_fate(arguments, key, "let-in", "let in again; load a file that holds it with --again")?;
+            print_outcome(arguments, key, "let-in", "let in again; load a file that holds it with --again")?;
         }
     }
     Ok(outcome)
 }
 
 /// Prints what became of a resource.
-fn print_fate(arguments: &ForgetArguments, key: &str, fate: &str, words: &str) -> std::io::Result<()> {
+fn print_outcome(arguments: &ForgetArguments, key: &str, outcome: &str, words: &str) -> std::io::Result<()> {
     if arguments.json {
-        console::print_json(&json!({ "resource": key, "fate": fate }))
+        console::print_json(&json!({ "resource": key, "outcome": outcome }))
     } else {
         console::print(&format!("{key}: {words}"))
     }

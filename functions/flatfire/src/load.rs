@@ -74,7 +74,7 @@ pub(crate) struct LoadArguments {
     watch: bool,
     /// With --watch: a file is loaded once nothing has written to it for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "watch")]
-    settle: u64,
+    stable_for: u64,
     /// List every file; by default, of more than 20, only those that need a look
     #[arg(long)]
     all: bool,
@@ -123,7 +123,7 @@ pub(crate) async fn run(arguments: LoadArguments) -> anyhow::Result<Outcome> {
     let by = arguments.run_by.requester();
     let loader = FileLoader { by, form, ..FileLoader::new(catalog, store, arguments.again, arguments.jobs) };
     if arguments.watch {
-        let quiet = Duration::from_secs(arguments.settle);
+        let quiet = Duration::from_secs(arguments.stable_for);
         return Ok(loader.watch(&arguments.files, quiet).await);
     }
     Ok(loader.load_all(&arguments.files).await)

@@ -43,7 +43,7 @@ pub(crate) struct PushArguments {
     watch: bool,
     /// A file is taken once nothing has written to it for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    settle: u64,
+    stable_for: u64,
     #[command(flatten)]
     disposal: Disposal,
     /// Wait until the rows of all files stand in this database: `mongodb://host:27017/database`; by default that of the
@@ -195,7 +195,7 @@ impl Pusher {
         }
         let (failed, empty) = (found.unreadable.len() as u64, found.empty);
         let mut round = Round { failed, empty, ..Round::default() };
-        let quiet = Duration::from_secs(self.arguments.settle);
+        let quiet = Duration::from_secs(self.arguments.stable_for);
         let (stable, unstable): (Vec<LocalFile>, Vec<LocalFile>) =
             found.files.into_iter().partition(|file| file.is_stable(quiet));
         round.unstable = unstable.len() as u64;

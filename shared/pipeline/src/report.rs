@@ -20,7 +20,7 @@ use crate::store::{Store, StoreError};
 
 pub use activity::{ActivityCounts, DayActivity, MonthActivity};
 pub use completeness::{ExportCompleteness, OpenFile};
-pub use failures::{FailureFate, FileFailure, MAX_FAILURES};
+pub use failures::{FailureOutcome, FileFailure, MAX_FAILURES};
 pub use findings::UNNAMED_COLUMN;
 pub use label::FileLabel;
 pub use request::{ReportProgress, ReportRequest, ReportScope};

@@ -27,8 +27,8 @@ fn write(folder: &Path, number: usize, family: &str) {
 async fn push(stack: &Stack, folder: &Path, options: &[&str]) -> Ran {
     let target = format!("s3://{}/incoming/", stack.bucket());
     let folder = folder.display().to_string();
-    let settle = if options.contains(&"--settle") { &[][..] } else { &["--settle", "0"][..] };
-    stack.flatfire(&[&["push", &folder, &target], settle, options].concat()).await
+    let stable_for = if options.contains(&"--stable-for") { &[][..] } else { &["--stable-for", "0"][..] };
+    stack.flatfire(&[&["push", &folder, &target], stable_for, options].concat()).await
 }
 
 /// Returns how many versions each key has.
@@ -49,7 +49,7 @@ async fn a_folder_is_in_the_bucket_once_though_the_command_is_killed() {
     let target = format!("s3://{}/incoming/", stack.bucket());
     let path = folder.path().display().to_string();
     for kill in 0..KILLS {
-        let arguments = ["push", &path, &target, "--settle", "0", "--jobs", "4"];
+        let arguments = ["push", &path, &target, "--stable-for", "0", "--jobs", "4"];
         let mut child =
             stack.flatfire_command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(u64::from(kill) * 60)).await;
@@ -93,7 +93,7 @@ async fn a_folder_is_in_the_bucket_once_though_the_command_is_killed() {
     write(folder.path(), 9, "Ninth");
     let old = std::fs::File::options().write(true).open(folder.path().join(name(8))).unwrap();
     old.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    let ran = push(&stack, folder.path(), &["--settle", "3"]).await;
+    let ran = push(&stack, folder.path(), &["--stable-for", "3"]).await;
     assert_eq!(
         ran.stdout,
         format!("2 uploaded, {} unchanged, 0 failed, 1 empty\n", FILES - 2),
@@ -111,7 +111,7 @@ async fn a_watched_folder_is_emptied_as_its_files_are_loaded() {
     let sent = folder.path().join("sent");
     let target = format!("s3://{}/incoming/", stack.bucket());
     let (path, to, uri) = (folder.path().display().to_string(), sent.display().to_string(), stack.uri());
-    let arguments = ["push", &path, &target, "--watch", "--settle", "1", "--move-to", &to, "--to", &uri];
+    let arguments = ["push", &path, &target, "--watch", "--stable-for", "1", "--move-to", &to, "--to", &uri];
     let mut child = stack.flatfire_command(&arguments).stdout(Stdio::null()).spawn().unwrap();
     for number in 0..5 {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -157,7 +157,7 @@ async fn files_and_folders_are_followed_until_each_load_has_ended() {
     let target = format!("s3://{}/incoming/", stack.bucket());
     let folder = folder.path().display().to_string();
     let [named, letter] = [named, letter].map(|path| path.display().to_string());
-    let arguments = ["push", "--settle", "0", &folder, &named, &letter, &target, "--to", &stack.uri()];
+    let arguments = ["push", "--stable-for", "0", &folder, &named, &letter, &target, "--to", &stack.uri()];
     // The second time everything is in the bucket, and what became of it is the same.
     for uploads in
         ["5 uploaded, 0 unchanged, 0 failed, 1 empty", "0 uploaded, 5 unchanged, 0 failed, 1 empty"]
@@ -184,7 +184,7 @@ async fn files_and_folders_are_followed_until_each_load_has_ended() {
     let ran = stack
         .flatfire(&[
             "push",
-            "--settle",
+            "--stable-for",
             "0",
             &named,
             &folder,
@@ -208,7 +208,7 @@ async fn ctrl_c_names_what_is_not_loaded_yet() {
     // Nobody watches this prefix, so nobody loads the file.
     let target = format!("s3://{}/elsewhere/", stack.bucket());
     let path = folder.path().display().to_string();
-    let arguments = ["push", "--settle", "0", &path, &target, "--to", &stack.uri()];
+    let arguments = ["push", "--stable-for", "0", &path, &target, "--to", &stack.uri()];
     let child = stack.flatfire_command(&arguments).spawn().unwrap();
     flatfire_tests::eventually("the file in the bucket", async || {
         (!versions(&stack).await.is_empty()).then_some(())

@@ -66,8 +66,10 @@ async fn a_load_is_sent_to_the_function_again(runner: Runner) {
     let (uri, queue) = (stack.uri(), stack.deployment.outputs.queue_url.clone());
     let to = ["replay", "--to", &uri, "--queue-url", &queue];
     let ran = stack.flatfire(&[&to[..], &["--status", "partial", "--json"]].concat()).await;
-    let sent =
-        format!("{{\"load\":\"{}\",\"fate\":\"sent\"}}\n", text(&stack.load(&upload).await.unwrap(), "_id"));
+    let sent = format!(
+        "{{\"load\":\"{}\",\"outcome\":\"sent\"}}\n",
+        text(&stack.load(&upload).await.unwrap(), "_id")
+    );
     assert_eq!((ran.code, ran.stdout), (0, sent), "{}", ran.stderr);
     eventually("another attempt", async || {
         let load = stack.load(&upload).await?;

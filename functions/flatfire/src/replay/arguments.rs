@@ -57,7 +57,7 @@ pub(super) struct ReplayForm {
     #[arg(long = "dry-run", id = "dry_run", conflicts_with_all = ["rejects", "dead_letter"])]
     pub(super) is_dry: bool,
     /// Print JSON, an object a line. With --dry-run `load`, `code`, `catalog`, and `by`, which is `here` or `function`; else
-    /// a load with its `fate`, `sent`, `gone` or `in-glacier`; what `load --json` prints, of files; and counts
+    /// a load with its `outcome`, `sent`, `gone` or `in-glacier`; what `load --json` prints, of files; and counts
     #[arg(long = "json")]
     pub(super) is_json: bool,
 }

@@ -12,7 +12,7 @@ use crate::console;
 use crate::origin;
 use crate::outcome::Outcome;
 
-/// The fate of a load that the function has been told of.
+/// What is printed of a load that the function has been told of.
 const SENT: &str = "sent";
 
 /// Sends a message for each load.
@@ -25,11 +25,11 @@ pub(super) async fn send(loads: &[Load], arguments: &ReplayArguments) -> anyhow:
         .as_deref()
         .context("--queue-url: loads of buckets are replayed by the function; name its queue")?;
     let by = arguments.run_by.requester();
-    let told = |id: &str, fate: &str, words: &str| {
+    let told = |id: &str, outcome: &str, words: &str| {
         if arguments.form.is_json {
-            return console::print_json(&json!({ "load": id, "fate": fate }));
+            return console::print_json(&json!({ "load": id, "outcome": outcome }));
         }
-        if fate == SENT {
+        if outcome == SENT {
             return console::print(&format!("{id}: {words}"));
         }
         console::line(&format!("flatfire: {id}: {words}"));
@@ -37,7 +37,7 @@ pub(super) async fn send(loads: &[Load], arguments: &ReplayArguments) -> anyhow:
     };
     let cloud = Cloud::new().await;
     let queues = cloud.queues();
-    let mut outcome = Outcome::Done;
+    let mut ended = Outcome::Done;
     for load in loads {
         let object = origin::object_of(load).context("the ledger's entry is not one of this version")?;
         let missing = match cloud.presence(&object).await? {
@@ -45,9 +45,9 @@ pub(super) async fn send(loads: &[Load], arguments: &ReplayArguments) -> anyhow:
             Presence::Archived => Some(("in-glacier", "the object is in Glacier; restore it first")),
             Presence::Gone => Some(("gone", "the object is gone")),
         };
-        if let Some((fate, words)) = missing {
-            told(&load.id, fate, words)?;
-            outcome = Outcome::Failed;
+        if let Some((outcome, words)) = missing {
+            told(&load.id, outcome, words)?;
+            ended = Outcome::Failed;
             continue;
         }
         let message = Event { object, cause: Cause::Replay { hops: 0 }, by: by.clone() }.to_message();
@@ -55,5 +55,5 @@ pub(super) async fn send(loads: &[Load], arguments: &ReplayArguments) -> anyhow:
         sent.map_err(|error| failure(&error, "written to"))?;
         told(&load.id, SENT, "sent to the function")?;
     }
-    Ok(outcome)
+    Ok(ended)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::report::{DatabaseReport, FailureFate, FileFailure, FileLabel};
+use pipeline::report::{DatabaseReport, FailureOutcome, FileFailure, FileLabel};
 
 use crate::explain;
 
@@ -19,14 +19,14 @@ const LISTED_CODES: usize = 3;
 pub(super) fn list(report: &DatabaseReport) -> PageBlock {
     let mut failures: Vec<&FileFailure> = report.failures.iter().collect();
     // The order within is the latest first.
-    failures.sort_by_key(|failure| !failure.fate.is_open());
+    failures.sort_by_key(|failure| !failure.outcome.is_open());
     let rows = failures.iter().take(LISTED).map(|failure| {
         vec![
             PageCell::text(minute(failure.at)),
             file(&failure.file),
             PageCell { tone: Some(tone(failure.status)), ..PageCell::text(failure.status) },
             reasons(failure),
-            PageCell::text(fate(failure.fate)),
+            PageCell::text(outcome(failure.outcome)),
         ]
     });
     let more = failures.len().saturating_sub(LISTED);
@@ -41,26 +41,27 @@ pub(super) fn list(report: &DatabaseReport) -> PageBlock {
     })
 }
 
-/// Returns how many failures of each kind met which fate.
-pub(super) fn fates(report: &DatabaseReport) -> PageBlock {
-    let mut counts: BTreeMap<&str, BTreeMap<FailureFate, u64>> = BTreeMap::new();
+/// Returns how many failures of each status have which outcome.
+pub(super) fn outcomes(report: &DatabaseReport) -> PageBlock {
+    let mut counts: BTreeMap<&str, BTreeMap<FailureOutcome, u64>> = BTreeMap::new();
     for failure in &report.failures {
-        *counts.entry(failure.status).or_default().entry(failure.fate).or_default() += 1;
+        *counts.entry(failure.status).or_default().entry(failure.outcome).or_default() += 1;
     }
-    let met: Vec<FailureFate> = FailureFate::ALL
+    let met: Vec<FailureOutcome> = FailureOutcome::ALL
         .iter()
         .copied()
-        .filter(|fate| counts.values().any(|fates| fates.contains_key(fate)))
+        .filter(|outcome| counts.values().any(|outcomes| outcomes.contains_key(outcome)))
         .collect();
-    let rows = counts.iter().map(|(status, fates)| {
+    let rows = counts.iter().map(|(status, outcomes)| {
         let kind = PageCell { tone: Some(tone(status)), ..PageCell::text(*status) };
-        let all = PageCell::number(grouped(fates.values().sum()));
-        let cells =
-            met.iter().map(|fate| PageCell::number(grouped(fates.get(fate).copied().unwrap_or_default())));
+        let all = PageCell::number(grouped(outcomes.values().sum()));
+        let cells = met
+            .iter()
+            .map(|outcome| PageCell::number(grouped(outcomes.get(outcome).copied().unwrap_or_default())));
         [kind.with_detail(explain::meaning_of(status).map(plain)), all].into_iter().chain(cells).collect()
     });
     let mut heads = headers(&["How", "Files#"]);
-    heads.extend(met.iter().map(|fate| Header { text: fate_head(*fate), is_number: true }));
+    heads.extend(met.iter().map(|outcome| Header { text: outcome_head(*outcome), is_number: true }));
     PageBlock::Table(PageTable {
         caption: "What became of files that left something out".to_owned(),
         headers: heads,
@@ -111,24 +112,24 @@ fn tone(status: &str) -> Tone {
     if status == "partial" { Tone::Warning } else { Tone::Bad }
 }
 
-const fn fate(fate: FailureFate) -> &'static str {
-    match fate {
-        FailureFate::Open => "open",
-        FailureFate::Running => "being loaded again",
-        FailureFate::LoadedAgain => "loaded again, wholly in",
-        FailureFate::LaterVersion => "a later version of the file is in",
-        FailureFate::RejectsReplayed => "its rejects were replayed",
-        FailureFate::Gone => "the file was deleted",
+const fn outcome(outcome: FailureOutcome) -> &'static str {
+    match outcome {
+        FailureOutcome::Open => "open",
+        FailureOutcome::Running => "being loaded again",
+        FailureOutcome::LoadedAgain => "loaded again, wholly in",
+        FailureOutcome::LaterVersion => "a later version of the file is in",
+        FailureOutcome::RejectsReplayed => "its rejects were replayed",
+        FailureOutcome::Gone => "the file was deleted",
     }
 }
 
-const fn fate_head(fate: FailureFate) -> &'static str {
-    match fate {
-        FailureFate::Open => "Still open",
-        FailureFate::Running => "Loading again",
-        FailureFate::LoadedAgain => "Loaded again",
-        FailureFate::LaterVersion => "Later version in",
-        FailureFate::RejectsReplayed => "Rejects replayed",
-        FailureFate::Gone => "Deleted",
+const fn outcome_head(outcome: FailureOutcome) -> &'static str {
+    match outcome {
+        FailureOutcome::Open => "Still open",
+        FailureOutcome::Running => "Loading again",
+        FailureOutcome::LoadedAgain => "Loaded again",
+        FailureOutcome::LaterVersion => "Later version in",
+        FailureOutcome::RejectsReplayed => "Rejects replayed",
+        FailureOutcome::Gone => "Deleted",
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn of_month(report: &DatabaseReport) -> anyhow::Result<Page> {
     trend.push(months.rejected()?);
     let mut became = failures(report);
     if !report.failures.is_empty() {
-        became.insert(0, failures::fates(report));
+        became.insert(0, failures::outcomes(report));
     }
     let open = match report.open_rejects.values().sum::<u64>() {
         0 => PageBlock::Paragraph("No reject is open.".to_owned()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pipeline::report::{DatabaseReport, FailureFate, FileFailure};
+use pipeline::report::{DatabaseReport, FailureOutcome, FileFailure};
 
 use super::plot::Tone;
 use super::words::{bytes, counted, grouped, length, minute, percent};
@@ -42,10 +42,11 @@ pub(super) fn answer(report: &DatabaseReport, time: &str) -> Answer {
 impl FileTally {
     fn of(report: &DatabaseReport) -> Self {
         let of = |status: &str| report.total.statuses.get(status).copied().unwrap_or_default();
-        let with =
-            |fate: FailureFate| report.failures.iter().filter(|failure| failure.fate == fate).count() as u64;
+        let with = |outcome: FailureOutcome| {
+            report.failures.iter().filter(|failure| failure.outcome == outcome).count() as u64
+        };
         let stuck = report.failures.iter().filter(|failure| failure.status == "stuck").count() as u64;
-        let (files, open) = (report.total.files, with(FailureFate::Open));
+        let (files, open) = (report.total.files, with(FailureOutcome::Open));
         let (running, gone) = (of("running").saturating_sub(stuck), of("gone"));
         Self { files, whole: files.saturating_sub(open + running + gone), open, running, gone }
     }
@@ -86,7 +87,7 @@ fn is_are(count: u64) -> String {
 fn failures(report: &DatabaseReport) -> String {
     let (partial, failed): (Vec<&FileFailure>, Vec<&FileFailure>) =
         report.failures.iter().partition(|failure| failure.status == "partial");
-    let open = |of: &[&FileFailure]| of.iter().filter(|failure| failure.fate.is_open()).count() as u64;
+    let open = |of: &[&FileFailure]| of.iter().filter(|failure| failure.outcome.is_open()).count() as u64;
     let more = if report.has_more_failures { "At least " } else { "" };
     let failed_files = match failed.len() as u64 {
         0 => "No file failed".to_owned(),

@@ -109,13 +109,13 @@ async fn what_is_found_archived_erased_and_tidied_is_printed_as_json() {
     let forget = ["forget", "Patient/a", "Patient/nobody", "--reason", "asked", "--yes"];
     let (code, printed) = objects(&[&forget[..], &to].concat());
     assert_eq!(code, 2);
-    let fates: Vec<_> = printed.iter().filter_map(|line| line["fate"].as_str()).collect();
-    assert_eq!(fates, ["nowhere", "found", "erased"]);
+    let outcomes: Vec<_> = printed.iter().filter_map(|line| line["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["nowhere", "found", "erased"]);
     assert_eq!(printed[1]["places"]["Patient"], 1);
     let advice: Vec<_> = printed.iter().filter_map(|line| line["advice"].as_str()).collect();
     assert!(matches!(advice[..], [advice] if advice.contains("also holds others")), "{printed:?}");
     let (code, printed) = objects(&[&["forget", "Patient/a", "--lift"][..], &to].concat());
-    assert_eq!((code, printed), (0, vec![json!({"resource": "Patient/a", "fate": "let-in"})]));
+    assert_eq!((code, printed), (0, vec![json!({"resource": "Patient/a", "outcome": "let-in"})]));
     database.remove().await;
 }
 

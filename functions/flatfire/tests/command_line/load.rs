@@ -426,7 +426,7 @@ async fn a_folder_is_watched_until_somebody_ends_it() {
     std::fs::write(folder.path().join("broken.json"), "{").unwrap();
     let path = folder.path().display().to_string();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_flatfire"))
-        .args(["load", "--to", &database.uri, "--watch", "--settle", "0", &path])
+        .args(["load", "--to", &database.uri, "--watch", "--stable-for", "0", &path])
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();

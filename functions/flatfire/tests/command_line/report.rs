@@ -166,7 +166,7 @@ async fn a_month_stays_as_it_was_but_for_what_became_of_it() {
     let names: Vec<&str> = months.iter().map(|month| month["month"].as_str().unwrap()).collect();
     assert_eq!((names[0], names[11], months[10]["files"].as_u64()), ("2025-03", "2026-02", Some(1)));
     let fates: Vec<_> =
-        report["failures"].as_array().unwrap().iter().map(|failure| &failure["fate"]).collect();
+        report["failures"].as_array().unwrap().iter().map(|failure| &failure["outcome"]).collect();
     assert_eq!(fates, ["later-version", "open", "loaded-again"]);
 
     let page = page(&database, &["--month", "2026-02"]);

@@ -40,13 +40,13 @@ pub struct FileFailure {
     /// Rejects and view defects of its latest attempt, by code.
     pub codes: BTreeMap<String, u64>,
     /// What became of it.
-    pub fate: FailureFate,
+    pub outcome: FailureOutcome,
 }
 
 /// What became of a file that left something out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, VariantArray)]
 #[serde(rename_all = "kebab-case")]
-pub enum FailureFate {
+pub enum FailureOutcome {
     /// It is not mended.
     Open,
     /// It is being loaded again.
@@ -61,7 +61,7 @@ pub enum FailureFate {
     Gone,
 }
 
-impl FailureFate {
+impl FailureOutcome {
     /// All of them.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
@@ -94,17 +94,17 @@ pub(super) async fn read(
     store.visit_failures(&request.span(), request.now, &mut visit).await?;
     let has_more = loads.len() > MAX_FAILURES;
     loads.truncate(MAX_FAILURES);
-    let open: Vec<&FailedLoad> = loads.iter().filter(|load| load.failure.fate.is_open()).collect();
+    let open: Vec<&FailedLoad> = loads.iter().filter(|load| load.failure.outcome.is_open()).collect();
     let objects: BTreeSet<ObjectName> = open.iter().map(|load| load.object.clone()).collect();
     let partial = open.iter().filter(|load| load.status == Status::Partial);
     let partial: Vec<String> = partial.map(|load| load.load.clone()).collect();
     let newest = store.newest_complete(&objects).await?;
     let rejects = ReportStore::count_rejects_of(store, &partial).await?;
-    for load in loads.iter_mut().filter(|load| load.failure.fate.is_open()) {
+    for load in loads.iter_mut().filter(|load| load.failure.outcome.is_open()) {
         if newest.get(&load.object).is_some_and(|created| *created > load.created) {
-            load.failure.fate = FailureFate::LaterVersion;
+            load.failure.outcome = FailureOutcome::LaterVersion;
         } else if load.status == Status::Partial && !rejects.contains_key(&load.load) {
-            load.failure.fate = FailureFate::RejectsReplayed;
+            load.failure.outcome = FailureOutcome::RejectsReplayed;
         }
     }
     let mut failures: Vec<FileFailure> = loads.into_iter().map(|load| load.failure).collect();
@@ -126,11 +126,11 @@ impl FailedLoad {
             }
             _ => (load.ended.unwrap_or(load.begun), load.status.as_str(), load.problem.clone()),
         };
-        let fate = match load.status {
-            Status::Done | Status::Superseded => FailureFate::LoadedAgain,
-            Status::Gone => FailureFate::Gone,
-            Status::Running if !is_stuck => FailureFate::Running,
-            Status::Running | Status::Failed | Status::Refused | Status::Partial => FailureFate::Open,
+        let outcome = match load.status {
+            Status::Done | Status::Superseded => FailureOutcome::LoadedAgain,
+            Status::Gone => FailureOutcome::Gone,
+            Status::Running if !is_stuck => FailureOutcome::Running,
+            Status::Running | Status::Failed | Status::Refused | Status::Partial => FailureOutcome::Open,
         };
         let failure = FileFailure {
             file: FileLabel::of_load(load, request.has_file_names),
@@ -140,7 +140,7 @@ impl FailedLoad {
             records: load.summary.records,
             rejected: load.summary.rejected,
             codes: load.summary.codes.clone(),
-            fate,
+            outcome,
         };
         let object = ObjectName { bucket: load.bucket.clone(), key: load.key.clone() };
         Self { object, load: load.id.clone(), created: load.created, status: load.status, failure }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flatten::catalog::Catalog;
 use pipeline::ledger::{Load, Status};
 use pipeline::load::{Pipeline, PipelineLimits};
-use pipeline::report::{FailureFate, ReportRequest, ReportScope, gather};
+use pipeline::report::{FailureOutcome, ReportRequest, ReportScope, gather};
 use pipeline::source::Storage;
 use pipeline::store::Store;
 use pipeline::store::admin::{DatabaseUser, Erasure, Lift, ObjectName, Operator};
@@ -192,19 +192,19 @@ async fn a_report_of_a_month_says_what_became_of_failures() {
             check_time: None,
         };
         let report = gather(&*store, &request(ReportScope::Month), &|_, _, _| {}).await.unwrap();
-        let fates: Vec<_> = report
+        let outcomes: Vec<_> = report
             .failures
             .iter()
-            .map(|failure| (failure.file.name.as_deref().unwrap(), failure.status, failure.fate))
+            .map(|failure| (failure.file.name.as_deref().unwrap(), failure.status, failure.outcome))
             .collect();
         let expected = [
-            ("d.json", "refused", FailureFate::LaterVersion),
-            ("e.json", "stuck", FailureFate::Open),
-            ("c.json", "failed", FailureFate::LoadedAgain),
+            ("d.json", "refused", FailureOutcome::LaterVersion),
+            ("e.json", "stuck", FailureOutcome::Open),
+            ("c.json", "failed", FailureOutcome::LoadedAgain),
             // No reject of it stands.
-            ("b.json", "partial", FailureFate::RejectsReplayed),
+            ("b.json", "partial", FailureOutcome::RejectsReplayed),
         ];
-        assert_eq!(fates, expected);
+        assert_eq!(outcomes, expected);
         assert_eq!((report.total.files, report.days.len(), report.tables.len()), (6, 31, 0));
         let months: Vec<_> =
             report.months.iter().map(|month| (month.month.as_str(), month.counts.files)).collect();
