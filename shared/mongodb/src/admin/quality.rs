@@ -307,8 +307,8 @@ pub(super) async fn load_days(databases: &Databases, period: &LoadPeriod) -> Res
     }
     for found in answer(databases, LOADS, types).await? {
         let Ok(id) = found.get_document("_id") else { continue };
-        if let (Some(kind), Ok(day)) = (text(id, "type"), id.get_i64("day")) {
-            days.types.insert((kind, day), count(&found, "count"));
+        if let (Some(resource_type), Ok(day)) = (text(id, "type"), id.get_i64("day")) {
+            days.types.insert((resource_type, day), count(&found, "count"));
         }
     }
     Ok(days)

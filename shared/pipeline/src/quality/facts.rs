@@ -389,29 +389,29 @@ mod tests {
 
     #[test]
     fn every_fact_is_about_an_element_of_some_release() {
-        let has = |kind: &str, element: &str| {
-            let carrier = type_named(kind).unwrap();
+        let has = |resource_type: &str, element: &str| {
+            let carrier = type_named(resource_type).unwrap();
             assert!(
                 carrier.element(element).is_some() || carrier.choices(element).next().is_some(),
-                "{kind}.{element}"
+                "{resource_type}.{element}"
             );
         };
-        for (kind, elements, _) in PAST_ELEMENTS {
+        for (resource_type, elements, _) in PAST_ELEMENTS {
             for element in elements {
-                has(kind, element);
+                has(resource_type, element);
             }
         }
-        for (kind, elements) in SUBJECTS {
+        for (resource_type, elements) in SUBJECTS {
             for element in elements {
-                has(kind, element);
+                has(resource_type, element);
             }
         }
-        for (kind, element, _) in STATUSES {
-            has(kind, element);
+        for (resource_type, element, _) in STATUSES {
+            has(resource_type, element);
         }
-        for (kind, element, targets) in TARGETS {
-            if kind != "*" {
-                has(kind, element);
+        for (resource_type, element, targets) in TARGETS {
+            if resource_type != "*" {
+                has(resource_type, element);
             }
             assert!(targets.iter().all(|target| is_resource_type(target)));
         }

@@ -49,11 +49,11 @@ pub(super) fn findings(days: &LoadDays, today: i64) -> Vec<QualityFinding> {
     let today = today.div_euclid(DAY);
     let mut findings = Vec::new();
     let mut types: BTreeMap<&str, BTreeMap<i64, u64>> = BTreeMap::new();
-    for ((kind, day), count) in &days.types {
-        types.entry(kind).or_default().insert(*day, *count);
+    for ((resource_type, day), count) in &days.types {
+        types.entry(resource_type).or_default().insert(*day, *count);
     }
-    for (kind, counts) in &types {
-        findings.extend(volume_drop(kind, counts, today));
+    for (resource_type, counts) in &types {
+        findings.extend(volume_drop(resource_type, counts, today));
     }
     let mut folders: BTreeMap<&Folder, BTreeMap<i64, FolderDay>> = BTreeMap::new();
     for ((folder, day), loads) in &days.folders {
@@ -75,7 +75,7 @@ fn finding(check: QualityCheck, column: &str, count: u64, of: u64) -> QualityFin
     QualityFinding { check: check.code(), table, column, count, of, detail: None }
 }
 
-fn volume_drop(kind: &str, counts: &BTreeMap<i64, u64>, today: i64) -> Option<QualityFinding> {
+fn volume_drop(resource_type: &str, counts: &BTreeMap<i64, u64>, today: i64) -> Option<QualityFinding> {
     let of = |day: i64| counts.get(&day).copied().unwrap_or_default();
     let is_drop = |day: &i64| {
         let mut before: Vec<u64> = (1..=WEEKS).map(|week| of(day - 7 * week)).collect();
@@ -85,7 +85,7 @@ fn volume_drop(kind: &str, counts: &BTreeMap<i64, u64>, today: i64) -> Option<Qu
         usual >= LEAST_USUAL && of(*day) * DROP < usual
     };
     let drops = (today - JUDGED..today).filter(is_drop).count() as u64;
-    (drops > 0).then(|| finding(QualityCheck::VolumeDrop, kind, drops, days(JUDGED)))
+    (drops > 0).then(|| finding(QualityCheck::VolumeDrop, resource_type, drops, days(JUDGED)))
 }
 
 /// What a check found in a folder: how many, of how many.

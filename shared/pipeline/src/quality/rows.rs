@@ -134,10 +134,10 @@ impl<'t> RowChecks<'t> {
         }
         let Some(targets) = targets(&element.path) else { return };
         let condition = element.condition(|fields| {
-            let kind = fields.column("type")?;
+            let type_column = fields.column("type")?;
             let allowed = targets.iter().map(|&target| target.to_owned()).collect();
-            let is_allowed = RowCondition::Text(kind.clone(), TextTest::OneOf(allowed));
-            Some(without(RowCondition::Present(kind), Some(is_allowed)))
+            let is_allowed = RowCondition::Text(type_column.clone(), TextTest::OneOf(allowed));
+            Some(without(RowCondition::Present(type_column), Some(is_allowed)))
         });
         self.add(QualityCheck::WrongReferenceType, &element.name, condition);
     }
@@ -253,10 +253,10 @@ impl<'t> RowChecks<'t> {
 
     /// Adds what concerns a resource as a whole.
     fn add_resource(&mut self) {
-        let kind = &*self.table.resource_type;
-        let statuses = STATUSES.into_iter().filter(|(known, ..)| *known == kind);
+        let resource_type = &*self.table.resource_type;
+        let statuses = STATUSES.into_iter().filter(|(known, ..)| *known == resource_type);
         let statuses = statuses.map(|(_, element, codes)| (element, codes));
-        let of_checks = required_codes(kind, "status").map(|codes| ("status", codes));
+        let of_checks = required_codes(resource_type, "status").map(|codes| ("status", codes));
         for (element, codes) in statuses.chain(of_checks) {
             if self.table.has(element) {
                 let codes = codes.iter().map(|&code| code.to_owned()).collect();
@@ -265,17 +265,18 @@ impl<'t> RowChecks<'t> {
                 self.add(QualityCheck::StatusOutsideValueSet, element, Some(condition));
             }
         }
-        let subjects = SUBJECTS.iter().find(|(known, _)| *known == kind).map_or(&[][..], |(_, names)| names);
+        let subjects =
+            SUBJECTS.iter().find(|(known, _)| *known == resource_type).map_or(&[][..], |(_, names)| names);
         if let Some(first) = subjects.first() {
             self.add(QualityCheck::MissingSubject, first, Some(self.lacks(subjects)));
         }
-        for names in mandatory_elements(kind) {
+        for names in mandatory_elements(resource_type) {
             let names: Vec<&str> = names.split('|').collect();
             if let Some(first) = names.first().filter(|_| !names.iter().any(|name| subjects.contains(name))) {
                 self.add(QualityCheck::MissingMandatory, first, Some(self.lacks(&names)));
             }
         }
-        match kind {
+        match resource_type {
             "Patient" => self.add_patient(),
             "Encounter" => self.add_encounter(),
             "Observation" => self.add_observation(),
@@ -351,9 +352,9 @@ impl<'t> RowChecks<'t> {
 /// another date.
 pub(super) fn has_passed(table: &CheckedTable, path: &str) -> Option<RowCondition> {
     let rest = path.strip_prefix(&*table.resource_type)?.strip_prefix('.')?;
-    let known = |(kind, elements, statuses): (&'static str, &[&str], &'static [&'static str])| {
+    let known = |(resource_type, elements, statuses): (&'static str, &[&str], &'static [&'static str])| {
         let is_known =
-            kind == table.resource_type && elements.iter().any(|element| is_date_of(rest, element));
+            resource_type == table.resource_type && elements.iter().any(|element| is_date_of(rest, element));
         is_known.then_some(statuses)
     };
     let statuses = PAST_ELEMENTS.into_iter().find_map(known)?;
@@ -374,8 +375,8 @@ fn is_date_of(path: &str, element: &str) -> bool {
 }
 
 fn targets(path: &str) -> Option<&'static [&'static str]> {
-    let (kind, element) = path.split_once('.')?;
-    let known = TARGETS.iter().find(|(of, name, _)| *name == element && (*of == kind || *of == "*"));
+    let (resource_type, element) = path.split_once('.')?;
+    let known = TARGETS.iter().find(|(of, name, _)| *name == element && (*of == resource_type || *of == "*"));
     known.map(|(_, _, targets)| *targets)
 }
 

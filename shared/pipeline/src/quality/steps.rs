@@ -130,7 +130,8 @@ fn of_resources<'t>(tables: &'t CheckedTables, table: &'t CheckedTable) -> Vec<Q
     if table.has("identifier_values") {
         steps.push(QualityStep::Identifiers { table });
     }
-    for (_, columns, number) in REPETITIONS.iter().filter(|(kind, ..)| *kind == table.name) {
+    for (_, columns, number) in REPETITIONS.iter().filter(|(resource_type, ..)| *resource_type == table.name)
+    {
         if columns.iter().chain(number).all(|column| table.has(column)) {
             let number = number.map(str::to_owned);
             let columns = columns.iter().map(|&column| column.to_owned()).collect();
@@ -178,7 +179,7 @@ fn past_dates(table: &CheckedTable) -> Vec<(String, RowCondition)> {
 }
 
 fn beside_patients<'t>(patients: &CheckedTable, table: &'t CheckedTable) -> Option<QualityStep<'t>> {
-    let (_, subjects) = SUBJECTS.iter().find(|(kind, _)| *kind == table.name)?;
+    let (_, subjects) = SUBJECTS.iter().find(|(resource_type, _)| *resource_type == table.name)?;
     let key = subjects.iter().map(|subject| format!("{subject}_key")).find(|key| table.has(key))?;
     let (mut comparisons, mut checks) = (Vec::new(), Vec::new());
     for (date, condition) in past_dates(table) {

@@ -159,7 +159,7 @@ fn line(criterion: &mut Criterion) {
         let mut writer = BsonWriter::default();
         let expected = values().count();
         assert_eq!(to_bson(&bytes, &catalog, &object, &mut writer), expected, "a document a resource");
-        let mut group = criterion.benchmark_group(format!("line/{name}"));
+        let mut group = criterion.benchmark_group(format!("bytes_to_bson/{name}"));
         group.throughput(Throughput::Bytes(bytes.len() as u64)).sample_size(20);
         group.bench_function("serde_json::Value", |bencher| {
             bencher.iter(|| values().map(black_box).count());
