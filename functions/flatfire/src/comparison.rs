@@ -67,7 +67,7 @@ mod tests {
         KnownLoad { state: CurrentStatus::Done, sequencer: sequencer.map(str::to_owned) }
     }
 
-    /// The token of a version's record: of what was announced, if the ledger knows it.
+    /// Returns the token of a version's record: of what was announced, if the ledger knows it.
     fn token(compared: &super::Compared, known: Option<&KnownLoad>) -> Version {
         let mut object = compared.version.object.clone();
         object.sequencer = known.map_or(object.sequencer.clone(), |load| load.sequencer.clone());

@@ -26,7 +26,7 @@ use objects::{Object, serve};
 const MEGABYTE: usize = 1 << 20;
 const KEYS: [&str; 2] = ["in/a.ndjson", "in/b.ndjson"];
 
-/// One batch of the queue that announces both objects.
+/// Returns a batch of the queue that announces both objects.
 fn batch() -> String {
     let message = |key: &str| {
         let object = json!({"key": key, "size": 1000, "versionId": "v1", "sequencer": "0055AED6DCD90281E5"});
@@ -55,7 +55,7 @@ impl Measured {
         measured
     }
 
-    /// As [`Measured::of`], with so much time.
+    /// Does as [`Measured::of`], with so much time.
     async fn within(time: Duration, test: &str, contents: [Vec<u8>; 2]) -> Self {
         #[allow(clippy::disallowed_methods, reason = "a test's server is named in the environment")]
         let server = Endpoint::get(std::env::var("MONGODB_URI").ok(), "serverSelectionTimeoutMS=30000");
@@ -91,14 +91,14 @@ impl Measured {
     }
 }
 
-/// `VmHWM` of `proc_pid_status(5)`.
+/// Returns the most memory that a process has held: `VmHWM` of `proc_pid_status(5)`.
 fn peak_of(id: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")).unwrap();
     kilobytes.trim().parse::<usize>().unwrap() * 1024
 }
 
-/// One resource of 60 MiB that becomes 3,001 rows.
+/// Returns one resource of 60 MiB that becomes 3,001 rows.
 fn of_contained_resources(id: &str) -> Vec<u8> {
     let note = "n".repeat(20 * 1024);
     let contained = |number| format!(r#"{{"resourceType":"Basic","id":"{number}","language":"{note}"}}"#);
@@ -106,7 +106,7 @@ fn of_contained_resources(id: &str) -> Vec<u8> {
     format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\",\"contained\":[{contained}]}}\n").into_bytes()
 }
 
-/// One resource of 60 MiB with nearly as many values as a resource may have. Its row would be too large.
+/// Returns one resource of 60 MiB with nearly as many values as a resource may have. Its row would be too large.
 fn of_values(id: &str) -> Vec<u8> {
     let given = format!("\"{}\"", "g".repeat(28));
     let given = vec![given.as_str(); 1_999_000].join(",");
@@ -114,7 +114,7 @@ fn of_values(id: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// NDJSON of so many bytes, in resources of so many bytes.
+/// Returns NDJSON of so many bytes, in resources of so many bytes.
 fn of_patients(prefix: &str, bytes: usize, bytes_each: usize) -> Vec<u8> {
     let note = "n".repeat(bytes_each);
     let patient = |number| {

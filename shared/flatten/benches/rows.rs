@@ -24,7 +24,7 @@ use flatten::links::Links;
 use flatten::resource::Resource;
 use flatten::row::{Names, Rows};
 
-/// One resource a line, from every file of a folder.
+/// Returns the resources of every file of a folder, one a line.
 fn corpus(folder: &str) -> Option<Vec<Vec<u8>>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     let mut paths: Vec<_> = fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
@@ -124,7 +124,7 @@ fn rows(criterion: &mut Criterion) {
     }
 }
 
-/// Rows of whole batches, as the pipeline makes them, counted into the dictionary or not.
+/// Makes the rows of whole batches, as the pipeline makes them, counted into the dictionary or not.
 fn batches(
     resources: &[Vec<u8>],
     flattener: &mut CatalogFlattener,

@@ -101,7 +101,7 @@ impl Line {
         }
     }
 
-    /// NDJSON to CSV; gives the number of rows.
+    /// Turns NDJSON into CSV. Returns the number of rows.
     fn run(&mut self, ndjson: &[u8]) -> usize {
         self.csv.clear();
         let mut count = 0;

@@ -154,7 +154,7 @@ fn nested(depth: u32) -> BoxedStrategy<Json> {
         .boxed()
 }
 
-/// Members that mostly are what FHIR wants, and often are not.
+/// Makes objects whose members mostly are what FHIR wants, and often are not.
 fn object(depth: u32) -> BoxedStrategy<Json> {
     let name = prop::sample::select(&MEMBERS[..]);
     let scalar = (name.clone(), scalar()).prop_map(|(name, value)| json!({name: value}));

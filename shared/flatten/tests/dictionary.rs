@@ -43,7 +43,7 @@ fn by_name(dictionary: &Dictionary) -> BTreeMap<String, Column> {
     dictionary.columns().map(|column| (format!("{}.{}", column.table, column.name), column)).collect()
 }
 
-/// One line a column: path, derivation, datatype, cell, rows.
+/// Returns the line of a column: path, derivation, datatype, cell, rows.
 fn line(column: &Column) -> String {
     let meaning = &column.meaning;
     let flags = [(meaning.is_unknown, " unknown"), (meaning.is_clash, " clash")];

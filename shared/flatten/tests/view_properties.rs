@@ -232,7 +232,7 @@ fn mended(mut view: Json) -> Option<Json> {
     None
 }
 
-/// JSON under the names of a patient, of any shape: what a broken system might send.
+/// Makes JSON under the names of a patient, of any shape: what a broken system might send.
 fn resource() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just(json!(null)),
@@ -291,7 +291,7 @@ fn resource() -> impl Strategy<Value = String> {
     })
 }
 
-/// Rows as text, or the defect.
+/// Returns rows as text, or the defect.
 fn run(plan: &Arc<Plan>, evaluator: &mut Evaluator, resource: &str) -> Result<String, Unanswered> {
     let (mut names, mut rows, mut tape) = (Names::default(), Rows::default(), Tape::default());
     let view = NamedPlan::new(Arc::clone(plan), &mut names);

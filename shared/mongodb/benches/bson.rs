@@ -73,7 +73,7 @@ fn encode(batch: &WriteBatch, writer: &mut BsonWriter) -> usize {
     writer.len()
 }
 
-/// One row as the driver's value.
+/// Returns one row as the driver's value.
 fn document(ordinal: u64, resource: &ResourceWrite) -> Document {
     doc! {
         "_id": &resource.key,

@@ -135,7 +135,7 @@ fn pretty_bundle(criterion: &mut Criterion, entries: &[String]) {
     bench(criterion, "bundle, pretty-printed", file.as_bytes(), file.len(), &counts);
 }
 
-/// Two spaces a level, as the common servers do it.
+/// Indents JSON by two spaces a level, as the common servers do.
 fn pretty(compact: &str) -> String {
     let value: serde_json::Value = serde_json::from_str(compact).unwrap_or_default();
     serde_json::to_string_pretty(&value).unwrap_or_default().replace('\n', "\n    ")

@@ -150,7 +150,7 @@ impl<W: Write> Generator<W> {
         )
     }
 
-    /// One resource, as a line or as an entry. `members` is the inside of its braces.
+    /// Writes one resource, as a line or as an entry. `members` is the inside of its braces.
     fn entry(&mut self, kind: &str, id: &str, members: &str) -> io::Result<()> {
         let output = &mut self.output;
         match self.shape {

@@ -96,7 +96,8 @@ fn relative(number: usize) -> String {
 
 type Name = fn(usize) -> String;
 
-/// Two observations, of a Group and of a Patient; they refer to both, to an entry that is missing, and to each other.
+/// Returns two observations, of a Group and of a Patient; they refer to both, to an entry that is missing, and to each
+/// other.
 fn entries(full_url: Name, reference: Name) -> Vec<Json> {
     let observation = |id: &str, subject: usize, focus: &[usize]| {
         let focus: Vec<Json> = focus.iter().map(|&number| json!({"reference": reference(number)})).collect();

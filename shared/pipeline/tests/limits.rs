@@ -146,7 +146,7 @@ async fn a_slow_database_gets_further_at_every_attempt() {
     assert_eq!(store.inner.state().tables["Patient"].len(), 300);
 }
 
-/// One patient, and behind it 15 GiB that no patient follows.
+/// Returns one patient, and behind it 15 GiB that no patient follows.
 fn bombs() -> [Vec<u8>; 3] {
     let patient = patients(1);
     let endless_line = format!("{patient}{{\"resourceType\":\"Patient\",\"id\":\"");
@@ -250,7 +250,8 @@ impl RowStore for Named {
     }
 }
 
-/// Fifty records with an element that no other has, an entry that refers to a later one, and fifty more records.
+/// Returns fifty records with an element that no other has, an entry that refers to a later one, and fifty more
+/// records.
 fn before_and_behind(shape: &str) -> Vec<u8> {
     let patient = |id, made: &str| format!(r#"{{"resourceType":"Patient","id":"p{id}","{made}":1}}"#);
     let before = (0..50).map(|id| patient(id, "before"));
@@ -437,7 +438,7 @@ async fn whoever_asks_for_an_end_gets_it_behind_the_writes_under_way() {
     assert_eq!(store.inner.state().tables["Patient"].len() as u64, checkpoint.summary.loaded);
 }
 
-/// Lines that are no resources, in few bytes.
+/// Returns lines that are no resources, in few bytes.
 fn broken_lines(count: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all("{}\n".repeat(count).as_bytes()).unwrap();

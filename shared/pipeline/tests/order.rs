@@ -408,7 +408,7 @@ async fn two_people_under_one_id_do_not_become_one() {
     assert_eq!(fed.gender("7").as_deref(), Some("other"), "the first server's later version stands");
 }
 
-/// Lines of Observations, all of one time; some of them amended at another one.
+/// Returns lines of Observations, all of one time; some of them amended at another one.
 fn export(count: usize, amended: impl Fn(usize) -> bool) -> String {
     let line = |number: usize| {
         let (time, status) = if amended(number) { ("02", "amended") } else { ("01", "final") };

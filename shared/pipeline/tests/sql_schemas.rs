@@ -174,8 +174,8 @@ async fn schemas_of_doubles_are_what_documents_are() {
     assert!(types.contains("double") && !types.contains("decimal"), "{types:?}");
 }
 
-/// Each sample in memory; and all of them in the database, where two processes load one half each at the same time:
-/// what they make of one table is united.
+/// Compares each sample in memory, and all of them in the database, where two processes load one half each at the same
+/// time: what they make of one table is united.
 async fn compare_all(arrays: Arrays, decimals: Decimals) -> Schemas {
     #[expect(
         clippy::disallowed_methods,

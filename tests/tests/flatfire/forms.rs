@@ -26,7 +26,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, 1).unwrap()
 }
 
-/// Each form with the number of its records: a Bundle is one as well.
+/// Returns each form with the number of its records: a Bundle is one as well.
 fn forms() -> Vec<(&'static str, Vec<u8>, i64)> {
     let bundle = format!(
         r#"{{"entry":[{}],"type":"collection","resourceType":"Bundle"}}"#,

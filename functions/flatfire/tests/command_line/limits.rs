@@ -18,7 +18,7 @@ fn rows_of(write: impl FnOnce(&mut dyn FnMut(&str))) -> Taken {
     taken(&file)
 }
 
-/// One Patient of about so many bytes, whose members are repeated with a number and commas between them.
+/// Returns one Patient of about so many bytes, whose members are repeated with a number and commas between them.
 fn patient(bytes: usize, open: &str, item: impl Fn(usize) -> String, close: &str) -> Taken {
     rows_of(|write| {
         write(r#"{"resourceType":"Patient","id":"p","#);
@@ -38,7 +38,7 @@ fn patient(bytes: usize, open: &str, item: impl Fn(usize) -> String, close: &str
 
 const LARGE: usize = 63 * MEGABYTE - 1_000;
 
-/// Memory is bounded whatever the resource is, and it is set aside with a code.
+/// Asserts that a resource was set aside with a code, within the limit of memory.
 fn is_refused(taken: &Taken, code: &str) {
     assert!(taken.peak < 700 * MEGABYTE, "{} MiB", taken.peak / MEGABYTE);
     assert!(taken.code == 1 && taken.stderr.contains(code), "{taken:?}");

@@ -48,7 +48,7 @@ pub fn run_with_input(arguments: &[&str], input: &str) -> Ran {
     child.wait_with_output().unwrap().into()
 }
 
-/// One of the project's own samples, by its canonical path.
+/// Returns the canonical path of one of the project's own samples.
 pub fn sample(name: &str) -> String {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples");
     std::fs::canonicalize(samples).unwrap().join(name).display().to_string()

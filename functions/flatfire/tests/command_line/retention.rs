@@ -15,7 +15,7 @@ use crate::replica_set::{ReplicaSet, find_mongod};
 /// 2001-09-09T01:46:40Z
 const OLD: i64 = 1_000_000_000_000;
 
-/// Resources whose rows stand in tables of every kind, each with this word in its id.
+/// Returns resources whose rows stand in tables of every kind, each with this word in its id.
 fn resources(word: &str) -> String {
     [
         r#"{"resourceType":"Patient","id":"p-WORD","name":[{"family":"F"}],"contained":[{"resourceType":"Practitioner","id":"c","gender":"male","name":[{"family":"C"}]}]}"#,

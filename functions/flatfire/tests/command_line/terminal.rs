@@ -24,12 +24,12 @@ impl Terminal {
         Self::run_in(80, arguments)
     }
 
-    /// As [`run`](Self::run), on a terminal of that many columns.
+    /// Does as [`run`](Self::run), on a terminal of that many columns.
     pub fn run_in(columns: u16, arguments: &[&str]) -> Self {
         Self::run_paged(columns, "cat", arguments)
     }
 
-    /// As [`run_in`](Self::run_in), with a pager.
+    /// Does as [`run_in`](Self::run_in), with a pager.
     pub fn run_paged(columns: u16, pager: &str, arguments: &[&str]) -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();

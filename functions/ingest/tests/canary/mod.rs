@@ -33,7 +33,7 @@ pub(crate) const CANARIES: [(&str, &[&str]); 10] = [
     ),
 ];
 
-/// Files whose every name is a canary where a sender can choose it, one for each way a load can end.
+/// Returns files whose every name is a canary where a sender can choose it, one for each way a load can end.
 pub(crate) fn files() -> BTreeMap<&'static str, String> {
     let whole = r#"{"resourceType":"Patient","id":"CanaryId-1","canaryElement":"CanaryValue","name":[{"family":"CanaryValue","canaryElement2":[{"canaryElement3":1}]}],"identifier":[{"system":"urn:CanarySystem","value":"CanaryValue"}],"extension":[{"url":"http://CanaryUrl.example/CanaryUrl","valueCoding":{"system":"CanarySystem","code":"CanaryValue"}}],"contained":[{"resourceType":"CanaryType","id":"CanaryId","canaryElement":[{"a":"CanaryValue"}]}]}"#;
     let unknown = r#"{"resourceType":"CanaryType2","id":"CanaryId-2","canaryElement":[{"canaryElement":"CanaryValue"}]}"#;

@@ -43,7 +43,8 @@ pub(crate) fn invoke(variables: &[(&str, &str)], events: &[&str]) -> (Vec<Answer
     invoke_and_look(variables, events, FOR_EVER, |_| {})
 }
 
-/// As [`invoke`], with so much time for every event, and lets somebody look at the process by its number after the last answer, before it ends.
+/// Does as [`invoke`], with so much time for every event. After the last answer, before the process ends, it calls
+/// `look` with the number of the process.
 pub(crate) fn invoke_and_look(
     variables: &[(&str, &str)],
     events: &[&str],

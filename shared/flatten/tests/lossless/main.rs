@@ -129,7 +129,7 @@ fn every_leaf(
     assert!(lost.is_empty(), "of {count} leaves, these were not found:\n{}", shown.join("\n"));
 }
 
-/// Resources of all types and releases, changed at random: each leaf is found again at its place, as often as it stands
+/// Changes resources of all types and releases at random: each leaf is found again at its place, as often as it stands
 /// there, because almost every value is made to stand once.
 fn mutated(
     settings: &Settings,

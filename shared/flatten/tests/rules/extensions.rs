@@ -226,7 +226,7 @@ fn has_columns(extension: &Object) -> bool {
     has_columns && values.all(|(_, value)| value.is_object())
 }
 
-/// Two values, or a value and extensions.
+/// Returns whether an extension has two values, or a value and extensions.
 fn is_forbidden(extension: &Object) -> bool {
     let says = |name: &String| !extension[name].is_null();
     let mut values: Vec<&str> = extension

@@ -114,7 +114,7 @@ fn differences(expected: Option<ByKey>, found: Result<ByKey, String>) -> Vec<Str
     differences
 }
 
-/// `_unknown` is compared as JSON.
+/// Returns a cell as it is compared: `_unknown` as JSON.
 fn as_json(column: &str, cell: &Value) -> Value {
     let text = cell.as_str().filter(|_| column == "_unknown");
     text.and_then(json::read).unwrap_or_else(|| cell.clone())
@@ -151,7 +151,7 @@ impl Judge {
         }
     }
 
-    /// At least `least` resources with rows were compared, and no row differs.
+    /// Asserts that at least `least` resources with rows were compared, and no row differs.
     fn finish(self, least: u64) {
         assert!(
             self.compared - self.defects >= least,

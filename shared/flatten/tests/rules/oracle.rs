@@ -481,7 +481,7 @@ impl<'m> Walk<'m> {
         })
     }
 
-    /// `meta.tag` and `meta.security`.
+    /// Writes `meta.tag` and `meta.security`.
     fn labels(&mut self, here: &At<'m>, value: &Value, out: &mut Object) {
         let kind = self.model.types.get("Coding");
         let here = At { kind, is_one: !value.is_array(), ..here.clone() };

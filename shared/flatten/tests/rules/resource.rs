@@ -64,7 +64,7 @@ fn table_of<'k>(model: &Model, kind: &'k str) -> &'k str {
     if model.is_resource(kind) { kind } else { "Unknown" }
 }
 
-/// Contained resources: first those of this level, then those inside them.
+/// Collects contained resources: first those of this level, then those inside them.
 fn collect<'v>(level: Vec<(&'v Object, String)>, found: &mut Vec<Inner<'v>>) -> Option<()> {
     let mut next = Vec::new();
     for (object, address) in level {

@@ -189,7 +189,7 @@ pub(crate) fn date(milliseconds: i64) -> Value {
     json!({"$date": milliseconds})
 }
 
-/// `system|value`, unless both say nothing or one is no text.
+/// Returns `system|value`, unless both say nothing or one is no text.
 pub(crate) fn pair(object: &serde_json::Map<String, Value>, second: &str) -> Option<String> {
     let part = |name: &str| match object.get(name) {
         None | Some(Value::Null) => Some(""),

@@ -206,7 +206,7 @@ fn run(plan: &Arc<Plan>, resources: &[&str], world: World<'_>) -> Result<Output,
     })
 }
 
-/// One path as a column that is a collection, on the first resource.
+/// Runs one path as a column that is a collection, on the first resource.
 fn run_path(path: &str, expected: Node<'_>, resource: &str) -> Result<(), String> {
     let kind: Json = serde_json::from_str(resource).unwrap();
     let view = json!({

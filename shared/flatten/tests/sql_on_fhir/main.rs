@@ -18,7 +18,7 @@ fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/views")
 }
 
-/// HL7's cases, which stand beside the repository.
+/// Returns the folder of HL7's cases, which stand beside the repository.
 #[cfg(feature = "corpus")]
 fn official() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/sql-on-fhir/tests");

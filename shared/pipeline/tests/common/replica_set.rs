@@ -236,7 +236,7 @@ impl ReplicaSet {
         ask(self.members[member].port, self.user.as_ref(), command)
     }
 
-    /// `false`: a server did not start.
+    /// Initiates the replica set. Returns `false` if a server did not start.
     fn initiate(&self) -> bool {
         let members: Vec<_> = (0_i32..)
             .zip(&self.members)

@@ -40,7 +40,7 @@ fn add_field(field: &Document, path: &str, shapes: &mut BTreeSet<Shape>) {
     }
 }
 
-/// MongoDB manual, "BSON Types".
+/// Returns the alias of a value's type: MongoDB manual, "BSON Types".
 fn alias(value: &Bson) -> &'static str {
     match value {
         Bson::String(_) => "string",

@@ -28,6 +28,8 @@ pub(crate) struct Scratch {
 }
 
 impl Server {
+    /// Returns a database of its own.
+    ///
     /// # Panics
     /// Where there is no database: a test without its server fails.
     pub(crate) async fn get() -> Self {

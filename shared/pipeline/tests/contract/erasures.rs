@@ -16,7 +16,7 @@ const MARK: &[&str] = &["_tombstones ~Patient/1 \"erased\""];
 /// Later than anything else here.
 const LATE: u64 = 1 << 40;
 
-/// For the stores that remember.
+/// Returns the cases of stores that remember.
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case("rows are erased", [batch([rows(P, 1, 3)]), batch([erased(P)])], MARK, &[LOADED, DELETED]),

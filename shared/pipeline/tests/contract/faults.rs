@@ -125,7 +125,8 @@ async fn a_refused_version_leaves_no_part_of_the_older_one() {
     assert_eq!(standing_after([1, 2, 3]).await, third);
 }
 
-/// What stands, but for the rejects, after these versions of a resource of which a validator refuses the second.
+/// Returns what stands, but for the rejects, after these versions of a resource of which a validator refuses the
+/// second.
 async fn standing_after(versions: impl IntoIterator<Item = u64>) -> Vec<String> {
     let server = Server::get().await;
     let scratch = server.scratch().await;

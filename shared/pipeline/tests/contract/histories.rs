@@ -77,7 +77,8 @@ impl History {
         })
     }
 
-    /// One clean load, version by version. Nothing stands of a resource that is erased at any moment.
+    /// Returns the tables of one clean load, version by version. Nothing stands of a resource that is erased at any
+    /// moment.
     async fn oracle(&self) -> Tables {
         let store = SimulatedMongo::default();
         for write in &self.writes {

@@ -130,7 +130,7 @@ impl Story<'_> {
         without_tombstones(of_simulated(&store))
     }
 
-    /// Both, then an older version by each.
+    /// Returns the batches of both programs, then an older version by each.
     fn writes(&self) -> Vec<WriteBatch> {
         let batch = |(program, version, says): (&Program, i64, Says)| program.batch(version, says);
         let older = [self.first.0, self.second.0].map(|program| program.batch(1, Says::Much));

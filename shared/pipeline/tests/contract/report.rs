@@ -165,7 +165,7 @@ async fn filled_columns_are_counted() {
     .await;
 }
 
-/// Rows of a file, without an entry in the ledger.
+/// Loads the rows of a file, without an entry in the ledger.
 async fn load(store: &Arc<dyn Store>, text: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();

@@ -88,7 +88,7 @@ pub(crate) fn batch(writes: impl Into<Vec<Write>>) -> BatchSpec {
     BatchSpec { writes: writes.into(), ..BatchSpec::default() }
 }
 
-/// Loaded, superseded, deleted, archived, rejected.
+/// Returns how many were loaded, superseded, deleted, archived and rejected.
 pub(crate) fn counts(summary: &Summary) -> [u64; 5] {
     [summary.loaded, summary.superseded, summary.deleted, summary.archived, summary.rejected]
 }

@@ -9,7 +9,7 @@ use flatten::json::{JsonKind, Limits, Node, Tape};
 /// Table to `_id` to the document as canonical JSON. Archived resources stand in `_archive/<type>`.
 pub(crate) type Tables = BTreeMap<String, BTreeMap<String, String>>;
 
-/// `table _id @version` of every document; rejects and tombstones with what they say.
+/// Returns `table _id @version` of every document; rejects and tombstones with what they say.
 pub(crate) fn outline(tables: &Tables) -> Vec<String> {
     let mut lines = Vec::new();
     for (table, documents) in tables {

@@ -101,7 +101,8 @@ fn may_own(manifest: &Manifest, delivery: &Delivery) -> bool {
         && time(manifest) - TEN_MINUTES <= delivery.created
 }
 
-/// Of exports that list a file, those that it belongs to as their manifests lie in the deepest folder around it.
+/// Returns the exports, of those that list a file, whose manifests lie in the deepest folder around it: it belongs to
+/// them.
 fn owners_beside(exports: &[&Manifest], delivery: &Delivery) -> Vec<usize> {
     let key = delivery.key();
     let around = |manifest: &&Manifest| may_own(manifest, delivery) && key.starts_with(manifest.folder);

@@ -108,8 +108,8 @@ pub(crate) fn with_readable_marks(
     written
 }
 
-/// Of versions that say the same at the same time any may stand: the first one is named instead of where the document
-/// came from, which is what it ends with.
+/// Names the first of the versions that say the same at the same time in place of the document's source, with which its
+/// text ends: any of them may stand.
 fn name_same_versions(text: &mut String, oracle: &Oracle) {
     const VERSION: &str = "\"_version\": String(\"";
     let Some((_, version)) = text.split_once(VERSION) else { return };

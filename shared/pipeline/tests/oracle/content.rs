@@ -85,18 +85,18 @@ pub(crate) fn record(random: &mut StdRng, mark: &str) -> Record {
     }
 }
 
-/// `response.lastModified` of an entry.
+/// Returns the `response.lastModified` of an entry.
 fn modified(random: &mut StdRng) -> Option<&'static str> {
     MOMENTS.choose(random).copied().filter(|_| random.random_bool(0.3))
 }
 
-/// One of three names that entries of a Bundle have for each other.
+/// Returns one of three names that entries of a Bundle have for each other.
 fn urn(random: &mut StdRng, probability: f64) -> Option<String> {
     let number = random.random_range(1..4);
     random.random_bool(probability).then(|| format!("urn:uuid:00000000-0000-4000-8000-00000000000{number}"))
 }
 
-/// `{"resourceType":…,"id":…,"meta":…`, without the closing brace.
+/// Returns `{"resourceType":…,"id":…,"meta":…`, without the closing brace.
 fn head(random: &mut StdRng, resource_type: &str, id: &str) -> String {
     let updated = MOMENTS.choose(random).filter(|_| random.random_bool(0.85));
     let meta =
@@ -104,8 +104,8 @@ fn head(random: &mut StdRng, resource_type: &str, id: &str) -> String {
     format!("{{\"resourceType\":\"{resource_type}\",\"id\":\"{id}\"{meta}")
 }
 
-/// Rows whose `_id` has a suffix come from names (a view, child tables) and contained resources; inactive ones go to the
-/// archive; two families are too many for a view, and an unknown gender for a check.
+/// Returns a Patient. Rows whose `_id` has a suffix come from names (a view, child tables) and contained resources;
+/// inactive ones go to the archive; two families are too many for a view, and an unknown gender for a check.
 fn patient(random: &mut StdRng, id: &str, mark: &str) -> String {
     let mut json = head(random, "Patient", id);
     if random.random_bool(0.05) {
@@ -167,7 +167,8 @@ fn observation(random: &mut StdRng, id: &str, mark: &str) -> String {
     json + "}"
 }
 
-/// Contained resources of two types, so that a newer version may leave tables that it does not name itself.
+/// Returns a `MedicationRequest` with contained resources of two types, so that a newer version may leave tables that it
+/// does not name itself.
 fn medication_request(random: &mut StdRng, id: &str, mark: &str) -> String {
     let mut json = head(random, "MedicationRequest", id);
     json += &format!(",\"status\":\"active\",\"groupIdentifier\":{{\"value\":\"{mark}\"}}");

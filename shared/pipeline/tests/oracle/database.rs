@@ -54,6 +54,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 impl Server {
+    /// Starts a database.
+    ///
     /// # Panics
     /// Where there is no database: a test without its server fails.
     pub(crate) fn start() -> Self {

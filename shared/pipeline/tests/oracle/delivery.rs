@@ -242,7 +242,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// One invocation.
+    /// Runs one invocation.
     async fn attempt(&self, delivery: Delivery, number: u64, seed: u64, has_mishaps: bool) -> Ended {
         STATS.count("attempts");
         let mut random = StdRng::seed_from_u64(seed);
@@ -302,7 +302,7 @@ impl<'a> World<'a> {
         self.history.owners_linger && !matches!(self.desk, Desk::Database { .. })
     }
 
-    /// Time goes on between attempts. Who meets a lease comes back minutes later, when it may have run out.
+    /// Lets time pass between attempts. An attempt that met a lease comes back minutes later, when it may have run out.
     fn pass_time(&self, random: &mut StdRng, ended: &Ended) {
         let milliseconds = random.random_range(0..milliseconds_behind(ended));
         let next_end = self.leases.borrow().values().min().copied();

@@ -87,7 +87,7 @@ fn erase(random: &mut StdRng) -> ActKind {
     ActKind::Erase { killed_after: random.random_bool(0.3).then(|| random.random_range(1..20)) }
 }
 
-/// Resources that occur often, and some that stand nowhere but inside others.
+/// Returns a key of resources that occur often, and some that stand nowhere but inside others.
 fn key(random: &mut StdRng) -> &'static str {
     const KEYS: [&str; 20] = [
         "Patient/1",

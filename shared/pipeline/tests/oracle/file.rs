@@ -28,7 +28,7 @@ pub(crate) fn file(random: &mut StdRng, records: &[Record], is_large: bool) -> V
     bytes
 }
 
-/// White space costs nothing but its bytes.
+/// Returns white space, which costs nothing but its bytes.
 fn gap(random: &mut StdRng, is_large: bool) -> String {
     if is_large && random.random_bool(0.4) {
         " ".repeat(random.random_range(100_000..300_000))

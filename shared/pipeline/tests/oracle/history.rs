@@ -132,7 +132,7 @@ fn deliveries(random: &mut StdRng, objects: usize) -> Vec<Delivery> {
     deliveries
 }
 
-/// Independent of all other objects, so that leaving some out changes no other.
+/// Makes an object that is independent of all others, so that leaving some out changes no other.
 fn object(seed: u64, number: usize) -> Object {
     let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number as u64 + 1));
     let records = records(seed, number);
@@ -165,7 +165,7 @@ fn records(seed: u64, number: usize) -> Vec<Record> {
     (0..random.random_range(1..=12)).map(|place| record(&mut random, &format!("o{number}r{place}"))).collect()
 }
 
-/// Of different length and case; two are never the same, also with zeros behind them.
+/// Returns a sequencer of any length and case; two are never the same, also with zeros behind them.
 fn sequencer(random: &mut StdRng, number: usize) -> String {
     let rest = "F".repeat(random.random_range(0..4));
     let sequencer = format!("0055AE{:X}{:X}{rest}", random.random_range(1..16), number + 1);

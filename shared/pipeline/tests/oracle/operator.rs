@@ -32,7 +32,8 @@ pub(crate) enum Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Longer than a database takes to carry out what it was sent; `None`: nothing outlasts its sender.
+    /// Returns a time that is longer than a database takes to carry out what it was sent; `None`: nothing outlasts its
+    /// sender.
     pub(crate) fn longest_command(&self) -> Option<Duration> {
         match self {
             Self::Memory(_) | Self::Simulated(_) => None,

@@ -24,7 +24,7 @@ impl Stats {
         self.counts.lock().unwrap().get(kind).copied().unwrap_or_default()
     }
 
-    /// `kind 12, other kind 7`
+    /// Returns `kind 12, other kind 7`.
     pub(crate) fn summary(&self) -> String {
         let counts = self.counts.lock().unwrap();
         counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")

@@ -102,7 +102,7 @@ impl Store {
         self.buckets.lock().unwrap().insert(History::bucket(history.seed), bucket);
     }
 
-    /// From now on every answer of a history's bucket is good.
+    /// Makes every answer of a history's bucket good from now on.
     pub(crate) fn calm(&self, seed: u64) {
         if let Some(bucket) = self.buckets.lock().unwrap().get_mut(&History::bucket(seed)) {
             bucket.bad_answers = 0;
@@ -194,7 +194,7 @@ async fn asked(connection: &mut TcpStream) -> Option<Asked> {
     Some(Asked { bucket: bucket.to_owned(), key: decoded(key), version, if_match: header("if-match"), begin })
 }
 
-/// Percent-encoding undone (RFC 3986, section 2.1).
+/// Returns a text without percent-encoding (RFC 3986, section 2.1).
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -28,7 +28,7 @@ fn expected(of: &[(&'static str, &str, &str, u64)]) -> Expected {
     of.iter().map(entry).collect()
 }
 
-/// What R4 calls by these names.
+/// Returns what R4 calls by these names.
 fn of_r4() -> Vec<Value> {
     let without_system = json!({"coding": [{"code": "1"}]});
     vec![
@@ -42,7 +42,7 @@ fn of_r4() -> Vec<Value> {
     ]
 }
 
-/// What R5 calls by these names.
+/// Returns what R5 calls by these names.
 fn of_r5() -> Vec<Value> {
     let without_system = json!({"coding": [{"code": "1"}]});
     vec![
