@@ -37,23 +37,28 @@ fn uri_of_secret(secret: &str) -> Option<String> {
     is_uri(uri).then(|| uri.to_owned())
 }
 
+/// The refusals of Secrets Manager that no attempt overcomes: its code, and what to do.
+const REFUSALS: [(&str, &str); 4] = [
+    ("AccessDeniedException", "grant the function's role secretsmanager:GetSecretValue on the secret"),
+    ("ResourceNotFoundException", "see whether MongodbSecretArn names the secret"),
+    ("DecryptionFailure", "grant the function's role kms:Decrypt on the secret's key"),
+    ("InvalidRequestException", "see whether the secret is going to be deleted"),
+];
+
+const NOT_READABLE_NOW: &str = "secret: not readable now";
+
+/// Returns the codes of a secret that cannot be read, as the log has them.
+pub fn secret_codes() -> impl Iterator<Item = String> {
+    let refusals = REFUSALS.iter().map(|(code, _)| format!("secret: {code}"));
+    refusals.chain([NOT_READABLE_NOW.to_owned()])
+}
+
 /// Returns the interruption with the code alone: messages name the secret's account and key.
 fn refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Interrupted {
-    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-        Some(code @ "AccessDeniedException") => stopped(
-            &format!("secret: {code}"),
-            "grant the function's role secretsmanager:GetSecretValue on the secret",
-        ),
-        Some(code @ "ResourceNotFoundException") => {
-            stopped(&format!("secret: {code}"), "see whether MongodbSecretArn names the secret")
-        }
-        Some(code @ "DecryptionFailure") => {
-            stopped(&format!("secret: {code}"), "grant the function's role kms:Decrypt on the secret's key")
-        }
-        Some(code @ "InvalidRequestException") => {
-            stopped(&format!("secret: {code}"), "see whether the secret is going to be deleted")
-        }
-        Some(_) | None => Interrupted::Write { code: "secret: not readable now".to_owned() },
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    match REFUSALS.iter().find(|(refusal, _)| code == Some(*refusal)) {
+        Some((code, remedy)) => stopped(&format!("secret: {code}"), remedy),
+        None => Interrupted::Write { code: NOT_READABLE_NOW.to_owned() },
     }
 }
 

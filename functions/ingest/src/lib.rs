@@ -19,6 +19,7 @@ mod log;
 mod metrics;
 pub mod worker;
 
+pub use connection::secret_codes;
 pub use invocation::{Failure, Invocation, InvocationFailure};
 pub use load::LoadTime;
 pub use log::start as start_log;

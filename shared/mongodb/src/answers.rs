@@ -4,11 +4,12 @@ use bson::{Bson, Document, RawDocumentBuf};
 use pipeline::interrupted::Interrupted;
 
 use crate::Trouble;
+use crate::codes::DatabaseFault;
 use crate::connection::{Connection, write_errors};
 
 /// Runs a command on the database of the rows.
 pub(crate) async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {
-    let invalid = |_| Interrupted::Write { code: "unwritable entry".to_owned() };
+    let invalid = |_| Interrupted::Write { code: DatabaseFault::UnwritableEntry.as_str().to_owned() };
     let command = RawDocumentBuf::try_from(command).map_err(invalid)?;
     Ok(connection.run(connection.database(), command).await?)
 }

@@ -38,6 +38,7 @@ pub mod simulation;
 
 pub(crate) use trouble::Trouble;
 
+pub use codes::failure_codes;
 pub use connection::{ConnectError, Connection, connect};
 pub use replacement::RowKind;
 pub use store::{MAX_DOCUMENTS_TO_INDEX, MongoStore, Retention, Validation};

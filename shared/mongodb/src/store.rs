@@ -32,6 +32,7 @@ use pipeline::store::RowStore;
 use pipeline::summary::Summary;
 
 use crate::answers::{carried_out, first_batch, met_duplicates};
+use crate::codes::DatabaseFault;
 use crate::collections::{REJECTS, TABLES};
 use crate::encode::{BsonWriter, HASH_FIELD, RowEncoder};
 use crate::replacement::{
@@ -179,7 +180,7 @@ impl MongoStore {
                 return Ok(replacement.outcome());
             }
         }
-        Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+        Err(Interrupted::Write { code: DatabaseFault::OtherWriters.as_str().to_owned() })
     }
 
     /// Runs the commands of a stage: several messages at once, each encoded when its turn comes.
@@ -473,7 +474,8 @@ impl RowStore for MongoStore {
             "deletes": [{ "q": query, "limit": 0 }],
             "writeConcern": { "w": "majority", "wtimeout": 20_000 },
         };
-        let unwritable = |_| Interrupted::Write { code: "unwritable command".to_owned() };
+        let unwritable =
+            |_| Interrupted::Write { code: DatabaseFault::UnwritableCommand.as_str().to_owned() };
         let command = RawDocumentBuf::try_from(&command).map_err(unwritable)?;
         carried_out(&self.connection.run(self.connection.database(), command).await?)?;
         Ok(())

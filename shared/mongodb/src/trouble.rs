@@ -4,7 +4,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 use pipeline::interrupted::Interrupted;
 
-use super::codes::named;
+use super::codes::{DatabaseFault, named};
 use super::refusal::{Refusal, UNAUTHORIZED};
 
 /// What a failure of a command, or of one statement in it, means.
@@ -44,7 +44,9 @@ impl Trouble {
     /// Returns what a failure of the driver means.
     pub(crate) fn of_error(error: &Error) -> Self {
         if TRANSIENT_LABELS.iter().any(|label| error.contains_label(label)) {
-            return Self::Transient(command_code(error).map_or_else(|| "network".to_owned(), named));
+            return Self::Transient(
+                command_code(error).map_or_else(|| DatabaseFault::Network.as_str().to_owned(), named),
+            );
         }
         match &*error.kind {
             ErrorKind::Command(failure) => Self::of_code(failure.code),
@@ -52,23 +54,27 @@ impl Trouble {
             ErrorKind::Write(WriteFailure::WriteConcernError(failure)) => {
                 Self::of_write_concern(failure.code)
             }
-            ErrorKind::Io(failure) => Self::Transient(format!("network: {}", failure.kind())),
-            ErrorKind::ServerSelection { .. } => Self::Unreachable("no server reachable".to_owned()),
-            ErrorKind::ConnectionPoolCleared { .. } => transient("connection pool cleared"),
-            ErrorKind::DnsResolve { .. } => transient("host name not resolved"),
+            ErrorKind::Io(failure) => {
+                Self::Transient(format!("{}: {}", DatabaseFault::Network.as_str(), failure.kind()))
+            }
+            ErrorKind::ServerSelection { .. } => {
+                Self::Unreachable(DatabaseFault::NoServerReachable.as_str().to_owned())
+            }
+            ErrorKind::ConnectionPoolCleared { .. } => transient(DatabaseFault::ConnectionPoolCleared),
+            ErrorKind::DnsResolve { .. } => transient(DatabaseFault::HostNameNotResolved),
             ErrorKind::Authentication { .. } => Self::of_code(18),
-            ErrorKind::InvalidTlsConfig { .. } => stop("invalid TLS settings", CONNECTION_STRING),
-            ErrorKind::InvalidArgument { .. } => stop("invalid argument", CONNECTION_STRING),
-            ErrorKind::IncompatibleServer { .. } => stop("incompatible server", SERVER_VERSION),
-            ErrorKind::SessionsNotSupported => stop("sessions not supported", SERVER_VERSION),
+            ErrorKind::InvalidTlsConfig { .. } => stop(DatabaseFault::InvalidTlsSettings, CONNECTION_STRING),
+            ErrorKind::InvalidArgument { .. } => stop(DatabaseFault::InvalidArgument, CONNECTION_STRING),
+            ErrorKind::IncompatibleServer { .. } => stop(DatabaseFault::IncompatibleServer, SERVER_VERSION),
+            ErrorKind::SessionsNotSupported => stop(DatabaseFault::SessionsNotSupported, SERVER_VERSION),
             ErrorKind::BsonDeserialization(_)
             | ErrorKind::BsonSerialization(_)
             | ErrorKind::Bson(_)
-            | ErrorKind::InvalidResponse { .. } => transient("unreadable answer"),
-            ErrorKind::Shutdown => transient("client shut down"),
+            | ErrorKind::InvalidResponse { .. } => transient(DatabaseFault::UnreadableAnswer),
+            ErrorKind::Shutdown => transient(DatabaseFault::ClientShutDown),
             // Nothing here uses what these belong to: bulk calls of the driver, GridFS, transactions, change
             // streams, encryption. A driver to come may add kinds.
-            _ => transient("driver failure"),
+            _ => transient(DatabaseFault::DriverFailure),
         }
     }
 
@@ -117,15 +123,15 @@ pub(super) fn lost_an_answer(error: &Error) -> bool {
         || error.contains_label(RETRYABLE_WRITE) && command_code(error).is_none()
 }
 
-fn transient(code: &str) -> Trouble {
-    Trouble::Transient(code.to_owned())
+fn transient(fault: DatabaseFault) -> Trouble {
+    Trouble::Transient(fault.as_str().to_owned())
 }
 
 const CONNECTION_STRING: &str = "correct the connection string";
 const SERVER_VERSION: &str = "use a MongoDB server of a version that is supported";
 
-fn stop(code: &str, remedy: &str) -> Trouble {
-    Trouble::Stop(Refusal { code: code.to_owned(), remedy: remedy.to_owned() })
+fn stop(fault: DatabaseFault, remedy: &str) -> Trouble {
+    Trouble::Stop(Refusal { code: fault.as_str().to_owned(), remedy: remedy.to_owned() })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use reader::Reader;
 #[cfg(feature = "s3")]
 use s3::S3Reader;
 
-pub use failure::ReadFailure;
+pub use failure::{ReadFailure, ReadFault};
 #[cfg(feature = "s3")]
 pub use s3::S3;
 
@@ -65,7 +65,7 @@ impl Storage {
             }
             Self::File(path) => Reader::File(FileReader::open(path, from_offset).await?),
             Self::StandardInput if from_offset == 0 => Reader::StandardInput,
-            Self::StandardInput => return Err(interrupted("standard-input-read-before")),
+            Self::StandardInput => return Err(interrupted(ReadFault::StandardInputReadBefore)),
         };
         let (total_bytes, modified) = (reader.total_bytes(), reader.modified());
         Ok(Opened { total_bytes, modified, ahead: ReadAhead::new(reader) })

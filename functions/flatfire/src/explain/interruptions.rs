@@ -32,7 +32,7 @@ const CONNECTION_STRING: &str = "correct the connection string";
 const OTHER_SERVER: &str =
     "use a MongoDB server of a version that has it, and no view of the database by the name of a table";
 
-/// Every code that the sources have, in the order of the kinds.
+/// Every code of an interruption, in the order of the kinds.
 pub(super) const INTERRUPTIONS: &[Code] = &[
     read("timeout", NETWORK, COMES_AGAIN),
     read("connection", NETWORK, COMES_AGAIN),
@@ -57,6 +57,10 @@ pub(super) const INTERRUPTIONS: &[Code] = &[
     read("size-changed", OTHER_BYTES, KEEP_VERSIONS),
     read("range-not-honoured", OTHER_BYTES, KEEP_VERSIONS),
     read("longer-than-announced", OTHER_BYTES, KEEP_VERSIONS),
+    read("file-not-found", "there is no such file", "see its name"),
+    read("file-permission-denied", "the file may not be read", "give yourself the right to read it"),
+    read("file-is-a-directory", "the name is that of a folder", "name the files in it"),
+    read("file-unreadable", "the file cannot be read", "see its disk"),
     read("file-changed-while-read", "the file was written to while it was read", "load it again"),
     read("reader-stopped", "the program stopped reading", "load it again; if it goes on, please report it"),
     read("standard-input-read-before", "standard input can be read once only", "use a file"),
@@ -195,50 +199,16 @@ pub(super) const INTERRUPTIONS: &[Code] = &[
 
 #[cfg(test)]
 mod tests {
+    use pipeline::source::ReadFault;
+
     use super::super::find;
     use super::INTERRUPTIONS;
 
-    /// Returns what stands in quotes behind one of these calls.
-    fn codes<'a>(source: &'a str, call: &'a str) -> impl Iterator<Item = &'a str> {
-        source.split(call).skip(1).filter_map(|rest| rest.split('"').next())
-    }
-
     #[test]
-    fn every_code_of_the_sources_is_explained() {
-        let reading = [
-            include_str!("../../../../shared/pipeline/src/source.rs"),
-            include_str!("../../../../shared/pipeline/src/source/file.rs"),
-            include_str!("../../../../shared/pipeline/src/source/read_ahead.rs"),
-            include_str!("../../../../shared/pipeline/src/source/s3.rs"),
-            include_str!("../../../../shared/pipeline/src/source/s3/failure.rs"),
-        ];
-        let codes_of_servers = include_str!("../../../../shared/mongodb/src/codes.rs");
-        let trouble = include_str!("../../../../shared/mongodb/src/trouble.rs");
-        let trouble = trouble.split("mod tests").next().unwrap();
-        let rows = include_str!("../../../../shared/mongodb/src/store.rs");
-        let loads = include_str!("../../../../shared/mongodb/src/loads.rs");
-        let marks = include_str!("../../../../shared/mongodb/src/store/marks.rs");
-        let connection = include_str!("../../../ingest/src/connection.rs");
-        let mut wanted: Vec<String> = Vec::new();
-        for source in reading {
-            wanted.extend(codes(source, "interrupted(\"").chain(codes(source, "read(\"")).map(str::to_owned));
-        }
-        for call in ["transient(\"", "stop(\"", "Unreachable(\""] {
-            wanted.extend(codes(trouble, call).map(str::to_owned));
-        }
-        // `13 => "Unauthorized",`
-        wanted.extend(codes_of_servers.lines().filter_map(|line| {
-            let (code, name) = line.trim().split_once(" => \"")?;
-            Some(format!("{} {}", code.parse::<u32>().ok()?, name.strip_suffix("\",")?))
-        }));
-        for source in [rows, loads, marks] {
-            let source = source.split("mod tests").next().unwrap();
-            wanted.extend(codes(source, "{ code: \"").map(str::to_owned));
-            wanted.extend(codes(source, "Stopped {\n            code: \"").map(str::to_owned));
-        }
-        wanted.extend(codes(connection, "Some(code @ \"").map(|code| format!("secret: {code}")));
-        assert!(wanted.len() > 55, "the sources are written in another way now: {wanted:?}");
-        for code in wanted {
+    fn every_code_is_explained() {
+        let of_reading = ReadFault::ALL.iter().map(|fault| fault.as_str().to_owned());
+        let codes = of_reading.chain(mongodb_store::failure_codes()).chain(ingest::secret_codes());
+        for code in codes {
             assert!(INTERRUPTIONS.iter().any(|one| one.name == code), "`{code}` is not explained");
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document as BsonDocument, RawDocumentBuf, Uuid, doc};
 
+use crate::codes::DatabaseFault;
 use crate::collections::{REJECTS, TOMBSTONES};
 use crate::encode::BsonWriter;
 use pipeline::batch::{Reject, WriteBatch};
@@ -59,7 +60,7 @@ impl Connection {
             <[u8; SECRET_BYTES]>::try_from(secret.get_binary_generic("key").ok()?.as_slice()).ok()
         });
         secret.map(|secret| ErasureMarks::new(&secret)).ok_or_else(|| Interrupted::Stopped {
-            code: "the secret of the erasures is missing in _erasures".to_owned(),
+            code: DatabaseFault::ErasureSecretMissing.as_str().to_owned(),
             remedy: "bring it back from a backup: without it, what was erased would come back".to_owned(),
         })
     }

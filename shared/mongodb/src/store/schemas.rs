@@ -16,6 +16,7 @@ use pipeline::store::schema::FieldSchema;
 
 use crate::Connection;
 use crate::answers::{carried_out, first_batch, met_duplicates};
+use crate::codes::DatabaseFault;
 use crate::trouble::Trouble;
 
 /// Fields added at once: of several writers at the limit each passes it by so many at most.
@@ -107,7 +108,7 @@ async fn add_to_schema(
             return Ok(true);
         }
     }
-    Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+    Err(Interrupted::Write { code: DatabaseFault::OtherWriters.as_str().to_owned() })
 }
 
 /// Reads the schema of a table. One that another program has written in another form is brought into this one first.
@@ -134,7 +135,7 @@ async fn read_schema(connection: &Connection, table: &str) -> Result<KnownSchema
         };
         carried_out(&connection.answer(&command).await?)?;
     }
-    Err(Interrupted::Write { code: "other writers kept coming between".to_owned() })
+    Err(Interrupted::Write { code: DatabaseFault::OtherWriters.as_str().to_owned() })
 }
 
 /// Returns whether an update can add to a schema: types stand in arrays, fields in documents.

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::failure::{ReadFailure, interrupted};
+use super::failure::{ReadFailure, ReadFault, interrupted};
 
 const READ_BYTES: usize = 256 * 1024;
 
@@ -60,7 +60,7 @@ impl FileReader {
         self.offset += length as u64;
         match self.total {
             _ if length > 0 => Ok(Some(bytes.into())),
-            Some(total) if total != self.offset => Err(interrupted("file-changed-while-read")),
+            Some(total) if total != self.offset => Err(interrupted(ReadFault::FileChangedWhileRead)),
             _ => Ok(None),
         }
     }
@@ -90,16 +90,16 @@ pub(super) async fn read_standard_input() -> Result<Option<Bytes>, ReadFailure> 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, ReadFailure> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|_| interrupted("reader-stopped"))?;
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| interrupted(ReadFault::ReaderStopped))?;
     done.map_err(|error| failure(&error))
 }
 
 /// Returns the kind alone: the error's text names the path, and paths may name patients.
 fn failure(error: &std::io::Error) -> ReadFailure {
     interrupted(match error.kind() {
-        ErrorKind::NotFound => "file-not-found",
-        ErrorKind::PermissionDenied => "file-permission-denied",
-        ErrorKind::IsADirectory => "file-is-a-directory",
-        _ => "file-unreadable",
+        ErrorKind::NotFound => ReadFault::FileNotFound,
+        ErrorKind::PermissionDenied => ReadFault::FilePermissionDenied,
+        ErrorKind::IsADirectory => ReadFault::FileIsADirectory,
+        _ => ReadFault::FileUnreadable,
     })
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::failure::{ReadFailure, interrupted};
+use super::failure::{ReadFailure, ReadFault, interrupted};
 use super::reader::Reader;
 
 /// Small pieces of the network are gathered to chunks of at least this size: each chunk costs the caller a turn.
@@ -30,7 +30,7 @@ impl ReadAhead {
 
     pub(super) async fn next_chunk(&mut self) -> ReadAheadItem {
         // The end is said, never inferred: a task that died must not look like an object that ended.
-        self.queue.recv().await.unwrap_or_else(|| Err(interrupted("reader-stopped")))
+        self.queue.recv().await.unwrap_or_else(|| Err(interrupted(ReadFault::ReaderStopped)))
     }
 }
 

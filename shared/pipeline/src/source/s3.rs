@@ -14,7 +14,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::{Buf, Bytes};
 use tokio::time::{sleep, timeout};
 
-use super::failure::{ReadFailure, interrupted, read};
+use super::failure::{ReadFailure, ReadFault, interrupted, read};
 use crate::interrupted::Interrupted;
 use crate::object::{ObjectRef, Pin};
 use failure::{GetFailure, trouble};
@@ -114,9 +114,9 @@ impl S3Reader {
                 },
                 Ok(None) if at_end => return Ok(None),
                 // Every byte came, and yet something is wrong: the bytes are not those that S3 keeps.
-                Ok(Some(Err(_))) if at_end => return Err(interrupted("checksum-mismatch")),
-                Ok(None | Some(Err(_))) => read("connection-cut"),
-                Err(_) => read("connection-stalled"),
+                Ok(Some(Err(_))) if at_end => return Err(interrupted(ReadFault::ChecksumMismatch)),
+                Ok(None | Some(Err(_))) => read(ReadFault::ConnectionCut),
+                Err(_) => read(ReadFault::ConnectionStalled),
             };
             self.resume(cause).await?;
         }
@@ -127,7 +127,7 @@ impl S3Reader {
         let unwanted = self.from_offset.saturating_sub(self.offset).min(bytes.len() as u64);
         self.offset += bytes.len() as u64;
         if self.offset > self.total {
-            return Err(interrupted("longer-than-announced"));
+            return Err(interrupted(ReadFault::LongerThanAnnounced));
         }
         bytes.advance(usize::try_from(unwanted).unwrap_or(bytes.len()));
         if bytes.is_empty() {
@@ -182,9 +182,9 @@ impl Get<'_> {
         }
         let output = request.send().await.map_err(|error| trouble(&error))?;
         let (begins, announced) =
-            announced(&output, offset).ok_or(GetFailure::Final(interrupted("range-not-honoured")))?;
+            announced(&output, offset).ok_or(GetFailure::Final(interrupted(ReadFault::RangeNotHonoured)))?;
         if total.is_some_and(|total| total != announced) {
-            return Err(GetFailure::Final(interrupted("size-changed")));
+            return Err(GetFailure::Final(interrupted(ReadFault::SizeChanged)));
         }
         let modified = output.last_modified.and_then(|moment| moment.to_millis().ok());
         let pin = pin_of(object, &output);

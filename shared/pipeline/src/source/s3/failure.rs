@@ -5,7 +5,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 
 use crate::interrupted::Interrupted;
-use crate::source::failure::{ReadFailure, interrupted, read};
+use crate::source::failure::{ReadFailure, ReadFault, coded, interrupted, read};
 
 /// A failed GET.
 pub(super) enum GetFailure {
@@ -19,14 +19,18 @@ pub(super) enum GetFailure {
 pub(super) fn trouble(error: &SdkError<GetObjectError, HttpResponse>) -> GetFailure {
     match error {
         SdkError::ServiceError(refusal) => refused(refusal.err().code().unwrap_or_default(), refusal.raw()),
-        SdkError::TimeoutError(_) => GetFailure::Passing(read("timeout")),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => GetFailure::Passing(read("timeout")),
-        SdkError::DispatchFailure(failure) if failure.is_io() => GetFailure::Passing(read("connection")),
+        SdkError::TimeoutError(_) => GetFailure::Passing(read(ReadFault::Timeout)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            GetFailure::Passing(read(ReadFault::Timeout))
+        }
+        SdkError::DispatchFailure(failure) if failure.is_io() => {
+            GetFailure::Passing(read(ReadFault::Connection))
+        }
         // What is neither is mostly the credentials' provider, which has retried by itself.
-        SdkError::DispatchFailure(_) => GetFailure::Passing(read("request-not-sent")),
-        SdkError::ResponseError(_) => GetFailure::Passing(read("answer-unreadable")),
-        SdkError::ConstructionFailure(_) => GetFailure::Final(interrupted("request-not-made")),
-        _ => GetFailure::Final(interrupted("unknown")),
+        SdkError::DispatchFailure(_) => GetFailure::Passing(read(ReadFault::RequestNotSent)),
+        SdkError::ResponseError(_) => GetFailure::Passing(read(ReadFault::AnswerUnreadable)),
+        SdkError::ConstructionFailure(_) => GetFailure::Final(interrupted(ReadFault::RequestNotMade)),
+        _ => GetFailure::Final(interrupted(ReadFault::Unknown)),
     }
 }
 
@@ -38,16 +42,16 @@ fn refused(code: &str, answer: &HttpResponse) -> GetFailure {
         // A version that is a delete marker answers 405, a key under one 404.
         (404 | 405, _) if deleted => GetFailure::Final(ReadFailure::Gone),
         // Glacier's: the object must be restored first. This is not a missing permission.
-        (403, "InvalidObjectState") => GetFailure::Final(interrupted("InvalidObjectState")),
+        (403, "InvalidObjectState") => GetFailure::Final(coded("InvalidObjectState").into()),
         (_, "SlowDown" | "RequestTimeout" | "RequestTimeTooSkewed" | "ExpiredToken") => {
-            GetFailure::Passing(read(code))
+            GetFailure::Passing(coded(code))
         }
-        (429 | 500..=599, _) => GetFailure::Passing(read(&named(code, status))),
-        (_, code) if code.contains("Throttling") => GetFailure::Passing(read(&named(code, status))),
+        (429 | 500..=599, _) => GetFailure::Passing(coded(&named(code, status))),
+        (_, code) if code.contains("Throttling") => GetFailure::Passing(coded(&named(code, status))),
         (401 | 403, _) => GetFailure::Final(denied(code, status)),
         // S3 hands on what KMS says with 400: a disabled or deleted key, or none that may be used.
         (_, code) if code.starts_with("KMS.") => GetFailure::Final(denied(code, status)),
-        _ => GetFailure::Final(interrupted(&named(code, status))),
+        _ => GetFailure::Final(coded(&named(code, status)).into()),
     }
 }
 
