@@ -16,6 +16,7 @@ mod queue;
 mod load;
 mod audit;
 mod log;
+mod log_line;
 mod metrics;
 pub mod worker;
 
@@ -23,5 +24,6 @@ pub use connection::secret_codes;
 pub use invocation::{Failure, Invocation, InvocationFailure};
 pub use load::LoadTime;
 pub use log::start as start_log;
+pub use log_line::LogLine;
 pub use service::Service;
 pub use settings::{FunctionSettings, InvalidSettings, LogLevel};

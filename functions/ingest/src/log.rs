@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::invocation::{Failure, Invocation};
+use crate::log_line::LogLine;
 use crate::log_names::LogNames;
 use crate::metrics::Metrics;
 use crate::settings::LogLevel;
@@ -24,7 +25,7 @@ pub fn start(level: LogLevel) -> anyhow::Result<()> {
     // The text of a panic may quote the data that it stumbled over; the place does not.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panicked");
+        tracing::error!(place, message = LogLine::Panicked.as_str());
     }));
     Ok(())
 }
@@ -113,7 +114,7 @@ impl FunctionLog {
             bytes = summary.bytes,
             inflated_bytes = summary.inflated_bytes,
             milliseconds = milliseconds(took),
-            "object handled"
+            message = LogLine::ObjectHandled.as_str()
         );
     }
 
@@ -133,7 +134,7 @@ impl FunctionLog {
             unknown_elements = drift.unknown_elements,
             clashes = drift.clashes,
             unlisted = drift.unlisted,
-            "columns drifted"
+            message = LogLine::ColumnsDrifted.as_str()
         );
     }
 
@@ -157,7 +158,7 @@ impl FunctionLog {
             | Interrupted::Cancelled
             | Interrupted::Busy => Level::WARN,
         };
-        object_line!(level, self, invocation, event, status = "interrupted", error = %by, milliseconds, "object interrupted");
+        object_line!(level, self, invocation, event, status = "interrupted", error = %by, milliseconds, message = LogLine::ObjectInterrupted.as_str());
     }
 
     /// Logs that the bucket was compared with the ledger.
@@ -169,36 +170,64 @@ impl FunctionLog {
         self.metrics.audited(missing, sums.values().copied().fold(0, u64::saturating_add));
         let (request_id, versions) = (&invocation.request_id, words.join(" "));
         if missing > 0 {
-            tracing::error!(request_id, missing, versions, "bucket audited");
+            tracing::error!(request_id, missing, versions, message = LogLine::BucketAudited.as_str());
         } else {
-            tracing::info!(request_id, missing, versions, "bucket audited");
+            tracing::info!(request_id, missing, versions, message = LogLine::BucketAudited.as_str());
         }
     }
 
     /// Logs that an object goes on in another invocation.
     pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
-        object_line!(Level::INFO, self, invocation, event, status = "continued", "object continued");
+        object_line!(
+            Level::INFO,
+            self,
+            invocation,
+            event,
+            status = "continued",
+            message = LogLine::ObjectContinued.as_str()
+        );
     }
 
     /// Logs that an object is begun in another invocation, because a neighbour may kill this one.
     pub(crate) fn passed_on(&self, invocation: &Invocation, event: &Event) {
-        object_line!(Level::INFO, self, invocation, event, status = "passed on", "object passed on");
+        object_line!(
+            Level::INFO,
+            self,
+            invocation,
+            event,
+            status = "passed on",
+            message = LogLine::ObjectPassedOn.as_str()
+        );
     }
 
     /// Logs that a large object is loaded by the worker.
     pub(crate) fn handed_over(&self, invocation: &Invocation, event: &Event) {
-        object_line!(Level::INFO, self, invocation, event, status = "handed over", "object handed over");
+        object_line!(
+            Level::INFO,
+            self,
+            invocation,
+            event,
+            status = "handed over",
+            message = LogLine::ObjectHandedOver.as_str()
+        );
     }
 
     /// Logs that an object is outside the watched bucket, prefix or suffix.
     pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
-        object_line!(Level::WARN, self, invocation, event, status = "not watched", "object not watched");
+        object_line!(
+            Level::WARN,
+            self,
+            invocation,
+            event,
+            status = "not watched",
+            message = LogLine::ObjectNotWatched.as_str()
+        );
     }
 }
 
 /// Logs that an audit did not come to its end; it is tried again.
 pub(crate) fn audit_interrupted(invocation: &Invocation, by: &Interrupted) {
-    tracing::error!(request_id = invocation.request_id, error = %by, "audit interrupted");
+    tracing::error!(request_id = invocation.request_id, error = %by, message = LogLine::AuditInterrupted.as_str());
 }
 
 /// Returns how many versions are not in although nothing was ever said of them: those that no load began, and those of
@@ -217,7 +246,7 @@ pub(crate) fn ignored(invocation: &Invocation, ignored: Ignored) {
             not_created = ignored.not_created,
             empty = ignored.empty,
             folders = ignored.folders,
-            "events ignored"
+            message = LogLine::EventsIgnored.as_str()
         );
     }
 }
@@ -226,10 +255,10 @@ pub(crate) fn ignored(invocation: &Invocation, ignored: Ignored) {
 pub(crate) fn failed_message(invocation: &Invocation, failure: &Failure) {
     match failure {
         Failure::Invalid(_) | Failure::Panicked => {
-            tracing::error!(request_id = invocation.request_id, error = %failure, "message failed");
+            tracing::error!(request_id = invocation.request_id, error = %failure, message = LogLine::MessageFailed.as_str());
         }
         Failure::Interrupted(_) | Failure::NotWatched => {
-            tracing::debug!(request_id = invocation.request_id, error = %failure, "message failed");
+            tracing::debug!(request_id = invocation.request_id, error = %failure, message = LogLine::MessageFailed.as_str());
         }
     }
 }
