@@ -120,7 +120,7 @@ where
 
     /// Returns the message of a batch that is handled alone while all others are passed on; `None`: all are handled.
     ///
-    /// Who kills the function, by its memory or its time, takes its neighbours along. They are delivered again
+    /// A message that kills the function, by its memory or its time, stops its neighbours too. They are delivered again
     /// together, and in the end all of them would be dead letters. So in a batch of which a message was delivered
     /// before, each of them is sent on as a message of its own before anything is begun, and the suspect is alone.
     ///

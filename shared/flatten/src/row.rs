@@ -389,7 +389,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Returns the table of the row.
+    /// Returns the row's table.
     #[must_use]
     pub const fn table(self) -> TableId {
         self.header.table

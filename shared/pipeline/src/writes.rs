@@ -11,7 +11,7 @@ use crate::ledger::Checkpoint;
 use crate::store::RowStore;
 use crate::summary::{Drift, Summary};
 
-/// The writes of one object. Dropping it gives up those that are under way; they are written again later.
+/// The writes of one object. Dropping it abandons those that are under way; the next attempt writes them again.
 pub(crate) struct Writes {
     store: Arc<dyn RowStore>,
     running: JoinSet<(u64, Result<Summary, Interrupted>)>,

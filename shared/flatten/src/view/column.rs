@@ -44,7 +44,7 @@ pub enum KeyColumn {
 }
 
 impl ViewColumn {
-    /// Returns the type of the column.
+    /// Returns the column's type.
     #[must_use]
     pub const fn column_type(&self) -> ColumnType {
         if self.collection { ColumnType::List(self.cell) } else { ColumnType::One(self.cell) }

@@ -298,7 +298,7 @@ impl<'b> Planned<'b> {
         known.of_type(&self.resource.resource_type)
     }
 
-    /// Returns the type of the resource.
+    /// Returns the resource's type.
     pub(super) fn resource_type(&self) -> &'b str {
         &self.resource.resource_type
     }

@@ -38,7 +38,7 @@ pub(super) struct ReadReport {
     pub(super) first_ordinal: u64,
     pub(super) has_written: bool,
     pub(super) has_manifest: bool,
-    /// When the object was made, as its keeper says.
+    /// When the object was made, as S3 says.
     pub(super) created: Option<i64>,
 }
 

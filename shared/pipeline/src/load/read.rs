@@ -158,7 +158,7 @@ impl<'a> ReadRun<'a> {
         Ok(ReadEnd::Whole(self.make_durable().await?))
     }
 
-    /// Makes the assembler of the object as its keeper knows it: a sender to the queue can write any time into a
+    /// Makes the assembler of the object with the time that S3 gives: a sender to the queue can write any time into a
     /// message.
     fn begin_at(&mut self, created: Option<i64>, pipeline: &Pipeline) {
         let made = created.unwrap_or(self.object.created);

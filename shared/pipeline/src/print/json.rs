@@ -53,7 +53,7 @@ impl MemberNames {
         Self { list, written: Vec::new() }
     }
 
-    /// Returns the names of the batch.
+    /// Returns the batch's names.
     pub(super) const fn list(&self) -> &NameList {
         &self.list
     }

@@ -14,7 +14,7 @@ macro_rules! checks {
             /// All checks, in the order in which they are told.
             pub const ALL: &'static [Self] = &[$(Self::$check),*];
 
-            /// Returns the code of the check.
+            /// Returns the check's code.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$check => $code),* }

@@ -41,7 +41,7 @@ pub(super) fn question(table: &CheckedTable) -> Option<GroupQuestion> {
     is_asked.then(|| GroupQuestion { columns, power_of: VALUE.to_owned() })
 }
 
-/// Returns the findings of the answer.
+/// Returns what an answer finds.
 pub(super) fn findings(table: &CheckedTable, groups: &[RowGroup]) -> Vec<QualityFinding> {
     let mut powers: BTreeMap<(SystemAndCode, String), BTreeMap<i32, u64>> = BTreeMap::new();
     for group in groups {

@@ -66,7 +66,7 @@ impl ObjectTypes {
         self.modelled > 0
     }
 
-    /// Returns the types of the model.
+    /// Returns the types that the model gives.
     pub(super) fn modelled(&self) -> impl Iterator<Item = TypeId> {
         self.list.iter().take(self.modelled).filter_map(|known| known.type_id)
     }
