@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use pipeline::erasure::ErasureMarks;
 use pipeline::interrupted::Interrupted;
 
+use super::group_commit::{GroupAnswer, GroupCommit};
 use super::refusal::{Refusal, RefusedCommand};
 use super::trouble::{Trouble, command_code, lost_an_answer};
 
@@ -62,6 +63,16 @@ pub struct Connection {
     election: Duration,
     /// What makes the marks of erased resources, once it was needed.
     secret: Arc<OnceCell<ErasureMarks>>,
+    groups: Arc<GroupCommit>,
+}
+
+/// What is known of the tries of a command.
+#[derive(Debug, Default)]
+struct Tries {
+    /// A server may have received one of them.
+    was_sent: AtomicBool,
+    /// A server that did not answer may still be at work on one of them.
+    is_unanswered: AtomicBool,
 }
 
 /// Prepares a connection; nothing is connected before the first command. Options in the connection string come
@@ -85,7 +96,15 @@ pub async fn connect(uri: &str, database: Option<&str>) -> Result<Connection, Co
     let has_user = options.credential.is_some();
     let client = Client::with_options(options).map_err(|_| ConnectError::InvalidUri)?;
     let (has_answered, election) = (Arc::default(), selection * SELECTIONS_OF_AN_ELECTION);
-    Ok(Connection { client, database, has_user, has_answered, election, secret: Arc::default() })
+    Ok(Connection {
+        client,
+        database,
+        has_user,
+        has_answered,
+        election,
+        secret: Arc::default(),
+        groups: Arc::default(),
+    })
 }
 
 impl Connection {
@@ -107,10 +126,19 @@ impl Connection {
     /// jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
     /// being run twice. The answer may hold write errors that are not transient.
     pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
-        self.try_to_run(database, command, &AtomicBool::new(false)).await
+        self.try_to_run(database, command, None, &Tries::default()).await
     }
 
-    /// Runs a command that writes rows, as [`run`](Self::run) does.
+    /// Runs a command as [`run`](Self::run) does, at first [with others](GroupCommit) that come at the same moment.
+    pub(crate) async fn run_in_group(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+    ) -> Result<Document, Trouble> {
+        self.try_in_group(database, command, &Tries::default()).await
+    }
+
+    /// Runs a command that writes rows, as [`run`](Self::run) does; an insert at first [with others](GroupCommit).
     ///
     /// A server that did not answer may still carry the command out. So a failure is returned only when the server has
     /// had [the time](UNANSWERED_RUNS_FOR) for that: the caller gives its lease up then, and a command that came later
@@ -120,36 +148,66 @@ impl Connection {
         database: &str,
         command: RawDocumentBuf,
     ) -> Result<Document, Trouble> {
-        let is_unanswered = AtomicBool::new(false);
-        let outcome = self.try_to_run(database, command, &is_unanswered).await;
-        if outcome.is_err() && is_unanswered.into_inner() {
+        let tries = Tries::default();
+        let is_insert = self.target(database, &command).command == "insert";
+        let outcome = if is_insert {
+            self.try_in_group(database, command, &tries).await
+        } else {
+            self.try_to_run(database, command, None, &tries).await
+        };
+        if outcome.is_err() && tries.is_unanswered.into_inner() {
             tokio::time::sleep(UNANSWERED_RUNS_FOR).await;
         }
         outcome
     }
 
-    /// Runs a command as [`run`](Self::run) does and says whether a server did not answer a try that it may have received.
+    async fn try_in_group(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        tries: &Tries,
+    ) -> Result<Document, Trouble> {
+        let first = match self.groups.send(&self.client, database, &command).await {
+            GroupAnswer::Tried(outcome) => Some(outcome),
+            GroupAnswer::Untold => {
+                tries.was_sent.store(true, Ordering::Relaxed);
+                None
+            }
+            GroupAnswer::Unsent => None,
+        };
+        self.try_to_run(database, command, first, tries).await
+    }
+
+    /// Runs a command as [`run`](Self::run) does, and notes what is known of its tries. The outcome of the first try may
+    /// be known already.
     async fn try_to_run(
         &self,
         database: &str,
         command: RawDocumentBuf,
-        is_unanswered: &AtomicBool,
+        mut first: Option<Result<Document, Error>>,
+        tries: &Tries,
     ) -> Result<Document, Trouble> {
         let target = self.target(database, &command);
         let client = self.client.database(database);
-        let (begun, was_sent) = (Instant::now(), AtomicBool::new(false));
-        let attempt = || async {
-            let answer = client.run_raw_command(command.clone()).await;
-            let answer = answer.map_err(|error| {
-                let trouble = self.trouble(&error, target, begun);
-                was_sent.fetch_or(!matches!(trouble, Trouble::Unreachable(_)), Ordering::Relaxed);
-                is_unanswered.fetch_or(lost_an_answer(&error), Ordering::Relaxed);
-                trouble
-            })?;
-            self.has_answered.store(true, Ordering::Relaxed);
-            was_sent.store(true, Ordering::Relaxed);
-            refuse_transient(&answer, target)?;
-            Ok(answer)
+        let (begun, Tries { was_sent, is_unanswered }) = (Instant::now(), tries);
+        let attempt = || {
+            let known = first.take();
+            async {
+                let answer = match known {
+                    Some(outcome) => outcome,
+                    None => client.run_raw_command(command.clone()).await,
+                };
+                let answer = answer.map_err(|error| {
+                    let trouble = self.trouble(&error, target, begun);
+                    was_sent.fetch_or(!matches!(trouble, Trouble::Unreachable(_)), Ordering::Relaxed);
+                    is_unanswered.fetch_or(lost_an_answer(&error), Ordering::Relaxed);
+                    trouble
+                })?;
+                self.has_answered.store(true, Ordering::Relaxed);
+                was_sent.store(true, Ordering::Relaxed);
+                refuse_transient(&answer, target)?;
+                Ok(answer)
+            }
         };
         let is_worth_another_try = |trouble: &Trouble| match trouble {
             Trouble::Unreachable(_) => {
@@ -159,7 +217,9 @@ impl Connection {
         };
         match attempt.retry(backoff()).when(is_worth_another_try).await {
             // An earlier try may have reached a server.
-            Err(Trouble::Unreachable(code)) if was_sent.into_inner() => Err(Trouble::Transient(code)),
+            Err(Trouble::Unreachable(code)) if was_sent.load(Ordering::Relaxed) => {
+                Err(Trouble::Transient(code))
+            }
             outcome => outcome,
         }
     }

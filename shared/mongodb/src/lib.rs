@@ -18,6 +18,7 @@
 //! them.
 
 pub mod connection;
+mod group_commit;
 mod codes;
 mod collections;
 mod refusal;

@@ -89,16 +89,18 @@ async fn write(connection: &Connection, load: &Load, revision: Option<u64>) -> R
     let document = document::of(load);
     let majority = doc! { "w": "majority", "wtimeout": 20_000 };
     let command = match revision {
-        None => doc! { "insert": LOADS, "documents": [document], "writeConcern": majority },
+        None => {
+            doc! { "insert": LOADS, "documents": [document], "ordered": false, "writeConcern": majority }
+        }
         Some(revision) => {
             let revision = i64::try_from(revision).unwrap_or(i64::MAX);
             let update = doc! { "q": { "_id": &load.id, "revision": revision }, "u": document };
-            doc! { "update": LOADS, "updates": [update], "writeConcern": majority }
+            doc! { "update": LOADS, "updates": [update], "ordered": false, "writeConcern": majority }
         }
     };
     // Entries are small and have no fields but ours: a document that cannot be encoded does not occur.
     let command = RawDocumentBuf::try_from(&command).map_err(|_| Trouble::Document(BAD_VALUE))?;
-    let answer = connection.run(connection.database(), command).await?;
+    let answer = connection.run_in_group(connection.database(), command).await?;
     Ok(answer.get_i32("n").unwrap_or_default() == 1)
 }
 

@@ -150,7 +150,9 @@ impl MongoStore {
         let find = doc! {
             "find": TOMBSTONES, "filter": filter, "limit": 1, "singleBatch": true, "projection": { "_id": 1 },
         };
-        Ok(first_batch(self.connection.answer(&find).await?).next().is_some())
+        let find = RawDocumentBuf::try_from(&find).map_err(|_| Trouble::Document(0))?;
+        let answer = self.connection.run_in_group(self.connection.database(), find).await?;
+        Ok(first_batch(answer).next().is_some())
     }
 
     /// Takes the keys of erased resources from rejects that were just written: an eraser writes its mark before it

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use mongodb::bson::{Document, doc};
 use mongodb_store::{MongoStore, connect};
 use pipeline::interrupted::Interrupted;
@@ -166,4 +167,42 @@ async fn a_connection_string_without_a_database_means_fhir() {
     ] {
         assert_eq!(connect(uri, database).await.unwrap().database(), expected, "{uri} {database:?}");
     }
+}
+
+/// Small writes of several loads at the same moment go to the server together, and each load is told what became of its
+/// own: of forty resources a validator refuses one, and two loads have the same resource.
+#[tokio::test]
+async fn writes_at_once_go_together_and_each_is_told_its_own() {
+    let server = Server::get().await;
+    let scratch = server.scratch().await;
+    let validator = doc! { "n": { "$ne": 7 } };
+    scratch.database().create_collection("Patient").validator(validator).await.unwrap();
+    let store = scratch.store().await;
+    // What is done once for a table is done before.
+    store.write(batch([rows("Patient/0", 1, 0)]).build()).await.unwrap();
+    let database = scratch.database();
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    let of = |number: u64| batch([rows(&format!("Patient/{}", number.min(39)), number, 0)]);
+    let written = join_all((1..=40).map(|number| store.write(of(number).build()))).await;
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let profile = database.collection::<Document>("system.profile");
+    let inserts = doc! { "op": "insert", "ns": format!("{}.Patient", database.name()) };
+    let inserts = profile.count_documents(inserts).await.unwrap();
+    assert!((1..=10).contains(&inserts), "{inserts} commands inserted forty rows");
+    profile.drop().await.unwrap();
+    for (number, summary) in (1..).zip(written) {
+        let counts = counts(&summary.unwrap());
+        let is_right = match number {
+            7 => counts == [0, 0, 0, 0, 1],
+            39 => counts == [1, 0, 0, 0, 0] || counts == [0, 1, 0, 0, 0],
+            _ => counts == [1, 0, 0, 0, 0],
+        };
+        assert!(is_right, "load {number}: {counts:?}");
+    }
+    let tables = scratch.read().await;
+    let versions: Vec<String> =
+        outline(&tables).into_iter().filter(|line| line.starts_with("Patient ")).collect();
+    assert_eq!(versions.len(), 39, "{versions:?}");
+    assert!(versions.contains(&"Patient Patient/39 @40".to_owned()), "{versions:?}");
+    assert!(!versions.iter().any(|line| line.starts_with("Patient Patient/7 ")), "{versions:?}");
 }

@@ -1,0 +1,292 @@
+//! Group commit: small commands that come at the same moment go to the server as one.
+//!
+//! A server needs about as long for one small insert as for twenty in one command, because most of its work is done once
+//! for each command. So only one command of a kind is on its way at a time, and those that come meanwhile wait and then
+//! go together. Nobody waits for others to come.
+//!
+//! A group is tried once. A command whose group failed, or whose part of the answer cannot be told, is run by itself
+//! afterwards: as after a lost answer, which every command here must bear.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bson::raw::{CStr, RawBsonRef, cstr};
+use bson::{Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf};
+use mongodb::Client;
+use mongodb::error::Error;
+use tokio::sync::oneshot;
+
+use crate::connection::write_errors;
+use crate::trouble::Trouble;
+
+/// A command of more bytes goes by itself.
+const MAX_COMMAND_BYTES: usize = 64 << 10;
+/// A group takes no further command once it has so many bytes.
+const GROUP_BYTES: usize = 1 << 20;
+/// A group has at most so many commands.
+const GROUP_COMMANDS: usize = 100;
+
+/// The commands of a connection that wait for their turn.
+#[derive(Debug, Default)]
+pub(crate) struct GroupCommit {
+    /// Those that may go together. A kind has an entry as long as a task sends its groups.
+    waiting: Mutex<HashMap<Kind, Vec<Member>>>,
+}
+
+/// What the commands of a group have in common: the database, and the command without its statements.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Kind {
+    database: String,
+    head: Vec<u8>,
+    verb: Verb,
+}
+
+/// What makes one command of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Verb {
+    /// The documents go into one command; the answer names those that were refused.
+    Insert,
+    /// The statements go into one command; the answer counts the documents that were found, so it can be told only if
+    /// each statement found its document.
+    Update,
+    /// The commands are the same to the byte: one answer is for all.
+    Find,
+}
+
+/// A command of a group.
+#[derive(Debug)]
+struct Member {
+    /// The items of its array of statements; empty for a `find`.
+    statements: Vec<RawDocumentBuf>,
+    answer: oneshot::Sender<GroupAnswer>,
+}
+
+/// What became of a command in its group.
+#[derive(Debug)]
+pub(crate) enum GroupAnswer {
+    /// The server's answer to this command, or the failure of the whole group, which is the command's own as well.
+    Tried(Result<Document, Error>),
+    /// The server may have received it, but what it answered cannot be told: the command is to be run by itself.
+    Untold,
+    /// It was not sent.
+    Unsent,
+}
+
+impl GroupCommit {
+    /// Sends a command with others of its kind, once.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        client: &Client,
+        database: &str,
+        command: &RawDocument,
+    ) -> GroupAnswer {
+        let Some((kind, statements)) = Kind::of(database, command) else { return GroupAnswer::Unsent };
+        let (answer, receiver) = oneshot::channel();
+        let member = Member { statements, answer };
+        if let Some(kind) = self.join(kind, member) {
+            tokio::spawn(send_groups(
+                Leadership { groups: Arc::clone(self), kind: Some(kind) },
+                client.clone(),
+            ));
+        }
+        receiver.await.unwrap_or(GroupAnswer::Untold)
+    }
+
+    /// Adds a command to those that wait. Returns its kind if no task sends them yet: the caller begins one.
+    fn join(&self, kind: Kind, member: Member) -> Option<Kind> {
+        match self.waiting().entry(kind) {
+            Entry::Occupied(mut waiting) => {
+                waiting.get_mut().push(member);
+                None
+            }
+            Entry::Vacant(place) => {
+                let kind = place.key().clone();
+                place.insert(vec![member]);
+                Some(kind)
+            }
+        }
+    }
+
+    /// Returns the next group. Without any the kind is given up, and the next command begins a task again.
+    fn next_group(&self, kind: &Kind) -> Vec<Member> {
+        let mut kinds = self.waiting();
+        let Some(waiting) = kinds.get_mut(kind) else { return Vec::new() };
+        // Whoever waited for these has been dropped: nothing is written in its name any more.
+        waiting.retain(|member| !member.answer.is_closed());
+        let mut bytes = 0;
+        let fits = |member: &Member| {
+            let has_room = bytes < GROUP_BYTES;
+            bytes += member.statements.iter().map(|statement| statement.as_bytes().len()).sum::<usize>();
+            has_room
+        };
+        let count = waiting.iter().take(GROUP_COMMANDS).map(fits).take_while(|has_room| *has_room).count();
+        let group: Vec<Member> = waiting.drain(..count).collect();
+        if group.is_empty() {
+            kinds.remove(kind);
+        }
+        group
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Kind, Vec<Member>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to send the groups of a kind. If its task is dropped, those that wait are told, and the next command
+/// begins a task again.
+struct Leadership {
+    groups: Arc<GroupCommit>,
+    /// `None` once there was nothing left to send.
+    kind: Option<Kind>,
+}
+
+impl Drop for Leadership {
+    fn drop(&mut self) {
+        let Some(kind) = self.kind.take() else { return };
+        for member in self.groups.waiting().remove(&kind).unwrap_or_default() {
+            let _ = member.answer.send(GroupAnswer::Unsent);
+        }
+    }
+}
+
+/// Sends one group after the other until no command waits.
+async fn send_groups(mut leadership: Leadership, client: Client) {
+    let Some(kind) = leadership.kind.clone() else { return };
+    let client = client.database(&kind.database);
+    loop {
+        let group = leadership.groups.next_group(&kind);
+        if group.is_empty() {
+            leadership.kind = None;
+            return;
+        }
+        let Some(command) = kind.command(&group) else {
+            answer_all(group, |_| GroupAnswer::Unsent);
+            continue;
+        };
+        let (commands, statements) = (group.len(), group.iter().map(|member| member.statements.len()).sum());
+        match client.run_raw_command(command).await {
+            Ok(answer) => answer_all(group, |of| {
+                let part = kind.verb.part(&answer, statements, of);
+                part.map_or(GroupAnswer::Untold, |part| GroupAnswer::Tried(Ok(part)))
+            }),
+            // One of them is to blame.
+            Err(error) if commands > 1 && matches!(Trouble::of_error(&error), Trouble::Document(_)) => {
+                answer_all(group, |_| GroupAnswer::Untold);
+            }
+            Err(error) => answer_all(group, |_| GroupAnswer::Tried(Err(error.clone()))),
+        }
+    }
+}
+
+/// Answers every command of a group by the range of its statements.
+fn answer_all(group: Vec<Member>, answer: impl Fn(Range<usize>) -> GroupAnswer) {
+    let mut first = 0;
+    for member in group {
+        let end = first + member.statements.len();
+        // Whoever does not wait any more needs no answer.
+        let _ = member.answer.send(answer(first..end));
+        first = end;
+    }
+}
+
+impl Kind {
+    /// Returns a command's kind and its statements; `None` if it goes by itself.
+    fn of(database: &str, command: &RawDocument) -> Option<(Self, Vec<RawDocumentBuf>)> {
+        if command.as_bytes().len() > MAX_COMMAND_BYTES {
+            return None;
+        }
+        let (name, _) = command.iter().next()?.ok()?;
+        let verb = Verb::of(name.as_str())?;
+        let (mut head, mut statements) = (RawDocumentBuf::new(), Vec::new());
+        for element in command {
+            let (name, value) = element.ok()?;
+            if Some(name) == verb.statements() {
+                let RawBsonRef::Array(array) = value else { return None };
+                for statement in array {
+                    statements.push(statement.ok()?.as_document()?.to_owned());
+                }
+            } else {
+                head.append(name, value);
+            }
+        }
+        Some((Self { database: database.to_owned(), head: head.into_bytes(), verb }, statements))
+    }
+
+    /// Returns the command of a group.
+    fn command(&self, group: &[Member]) -> Option<RawDocumentBuf> {
+        let mut command = RawDocumentBuf::from_bytes(self.head.clone()).ok()?;
+        if let Some(name) = self.verb.statements() {
+            let mut array = RawArrayBuf::new();
+            for statement in group.iter().flat_map(|member| &member.statements) {
+                array.push(statement.clone());
+            }
+            command.append(name, array);
+        }
+        Some(command)
+    }
+}
+
+impl Verb {
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "insert" => Some(Self::Insert),
+            "update" => Some(Self::Update),
+            "find" => Some(Self::Find),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of the array of statements.
+    const fn statements(self) -> Option<&'static CStr> {
+        match self {
+            Self::Insert => Some(cstr!("documents")),
+            Self::Update => Some(cstr!("updates")),
+            Self::Find => None,
+        }
+    }
+
+    /// Returns what the answer to a group of so many statements says of some of them; `None` if that cannot be told.
+    fn part(self, answer: &Document, statements: usize, of: Range<usize>) -> Option<Document> {
+        if self == Self::Find || of.len() == statements {
+            return Some(answer.clone());
+        }
+        if answer.contains_key("writeConcernError") {
+            return None;
+        }
+        let mut part = Document::new();
+        part.insert("ok", 1.0);
+        match self {
+            Self::Insert => {
+                let errors: Vec<Bson> = write_errors(answer)
+                    .filter(|(index, _)| of.contains(index))
+                    .map(|(index, code)| write_error(index - of.start, code))
+                    .collect();
+                part.insert("n", int32(of.len() - errors.len()));
+                if !errors.is_empty() {
+                    part.insert("writeErrors", errors);
+                }
+            }
+            _ => {
+                let found = answer.get_i32("n").ok()?;
+                if found != int32(statements) || write_errors(answer).next().is_some() {
+                    return None;
+                }
+                part.insert("n", int32(of.len()));
+            }
+        }
+        Some(part)
+    }
+}
+
+fn write_error(index: usize, code: i32) -> Bson {
+    bson::bson!({ "index": int32(index), "code": code })
+}
+
+fn int32(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;
