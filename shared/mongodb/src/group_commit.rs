@@ -11,12 +11,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bson::raw::{CStr, RawBsonRef, cstr};
 use bson::{Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf};
-use mongodb::Client;
 use mongodb::error::Error;
+use mongodb::{Client, Database};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::connection::write_errors;
 use crate::trouble::Trouble;
@@ -27,6 +29,8 @@ const MAX_COMMAND_BYTES: usize = 64 << 10;
 const GROUP_BYTES: usize = 1 << 20;
 /// A group has at most so many commands.
 const GROUP_COMMANDS: usize = 100;
+/// The next group waits no longer for the one before: a connection that hangs must not stop every load.
+const TURN: Duration = Duration::from_secs(1);
 
 /// The commands of a connection that wait for their turn.
 #[derive(Debug, Default)]
@@ -153,30 +157,34 @@ impl Drop for Leadership {
 
 /// Sends one group after the other until no command waits.
 async fn send_groups(mut leadership: Leadership, client: Client) {
-    let Some(kind) = leadership.kind.clone() else { return };
-    let client = client.database(&kind.database);
+    let Some(kind) = leadership.kind.clone().map(Arc::new) else { return };
     loop {
         let group = leadership.groups.next_group(&kind);
         if group.is_empty() {
             leadership.kind = None;
             return;
         }
-        let Some(command) = kind.command(&group) else {
-            answer_all(group, |_| GroupAnswer::Unsent);
-            continue;
-        };
-        let (commands, statements) = (group.len(), group.iter().map(|member| member.statements.len()).sum());
-        match client.run_raw_command(command).await {
-            Ok(answer) => answer_all(group, |of| {
-                let part = kind.verb.part(&answer, statements, of);
-                part.map_or(GroupAnswer::Untold, |part| GroupAnswer::Tried(Ok(part)))
-            }),
-            // One of them is to blame.
-            Err(error) if commands > 1 && matches!(Trouble::of_error(&error), Trouble::Document(_)) => {
-                answer_all(group, |_| GroupAnswer::Untold);
-            }
-            Err(error) => answer_all(group, |_| GroupAnswer::Tried(Err(error.clone()))),
+        let sent = tokio::spawn(send_group(Arc::clone(&kind), client.database(&kind.database), group));
+        // One that takes longer goes on by itself.
+        let _ = timeout(TURN, sent).await;
+    }
+}
+
+async fn send_group(kind: Arc<Kind>, database: Database, group: Vec<Member>) {
+    let Some(command) = kind.command(&group) else {
+        return answer_all(group, |_| GroupAnswer::Unsent);
+    };
+    let (commands, statements) = (group.len(), group.iter().map(|member| member.statements.len()).sum());
+    match database.run_raw_command(command).await {
+        Ok(answer) => answer_all(group, |of| {
+            let part = kind.verb.part(&answer, statements, of);
+            part.map_or(GroupAnswer::Untold, |part| GroupAnswer::Tried(Ok(part)))
+        }),
+        // One of them is to blame.
+        Err(error) if commands > 1 && matches!(Trouble::of_error(&error), Trouble::Document(_)) => {
+            answer_all(group, |_| GroupAnswer::Untold);
         }
+        Err(error) => answer_all(group, |_| GroupAnswer::Tried(Err(error.clone()))),
     }
 }
 

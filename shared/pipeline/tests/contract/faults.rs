@@ -30,6 +30,7 @@ async fn failing_commands_are_told_apart() {
     a_database_that_refuses_everything_stops_the_load(&server).await;
     a_refused_message_is_sent_again_document_by_document(&server).await;
     a_failure_after_lost_answers_is_told_late(&server).await;
+    a_write_that_hangs_does_not_hold_up_others(&server).await;
 }
 
 /// Broken connections, step-downs and unknown outcomes in the middle of a replacement change nothing in the end.
@@ -72,6 +73,28 @@ async fn a_failure_after_lost_answers_is_told_late(server: &Server) {
     assert!(matches!(failed, Err(Interrupted::Write { .. })), "{failed:?}");
     assert!(begun.elapsed() > Duration::from_secs(15), "told after {:?}", begun.elapsed());
     scratch.discard().await;
+}
+
+/// Small writes wait for one another only for a second: here the first waits eight for its answer.
+async fn a_write_that_hangs_does_not_hold_up_others(server: &Server) {
+    let scratch = server.scratch().await;
+    let store = scratch.store().await;
+    store.write(batch([rows("Patient/1", 1, 0)]).build()).await.unwrap();
+    let hang = doc! { "failCommands": ["insert"], "blockConnection": true, "blockTimeMS": 8_000 };
+    server.fail_command(&scratch, 1, hang).await;
+    let begun = Instant::now();
+    let timed = async |key: &str| {
+        store.write(batch([rows(key, 2, 0)]).build()).await.unwrap();
+        begun.elapsed()
+    };
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        join_all(["Patient/3", "Patient/4"].map(timed)).await
+    };
+    let (first, others) = tokio::join!(timed("Patient/2"), others);
+    assert!(first >= Duration::from_secs(8), "the first ended after {first:?}");
+    assert!(others.iter().all(|ended| *ended < Duration::from_secs(7)), "the others ended after {others:?}");
+    assert_eq!(outline(&scratch.read().await).len(), 4);
 }
 
 /// A refusal of a whole message is traced to its document.
