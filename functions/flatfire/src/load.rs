@@ -43,10 +43,13 @@ use report::{FileEntry, LoadReport, ReportForm};
 
 /// Files beyond this, and compressed ones, take turns: each may fill several batches.
 pub(crate) const LARGE_FILE_BYTES: u64 = 1 << 20;
-/// Files at once for each core: a small one waits for the database most of the time.
+/// Files that are read at once for each core.
 const JOBS_PER_CORE: usize = 4;
-/// The most files at once: each of them may hold a batch.
+/// The most files that are read at once: each of them may hold a batch.
 const MOST_JOBS: usize = 64;
+/// Files on their way for each that is read: a small one waits for the database most of the time, and those that wait
+/// at the same moment share their commands.
+const ON_THEIR_WAY_PER_JOB: usize = 8;
 
 /// Load FHIR files into a database.
 #[derive(Debug, Args)]
@@ -65,8 +68,8 @@ pub(crate) struct LoadArguments {
     /// gaps
     #[arg(long)]
     again: bool,
-    /// How many files are loaded at once, up to 64; those above 1 MiB and compressed ones take turns [default: 4 a
-    /// core]
+    /// How many files are read at once, up to 64; those above 1 MiB and compressed ones take turns. Eight times as many
+    /// may wait for the database [default: 4 a core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// Go on: load files as they come or change, until Ctrl-C
@@ -107,7 +110,10 @@ struct FileLoader {
     ledger: Ledger,
     again: bool,
     by: Option<Requester>,
-    jobs: usize,
+    /// The turns of files that are read at the same time.
+    reading: Semaphore,
+    /// How many files are on their way at the same time, those that wait for the database among them.
+    on_their_way: usize,
     form: ReportForm,
     /// The turn of a large file.
     large: Semaphore,
@@ -167,8 +173,20 @@ impl FileLoader {
         let ledger = database::ledger(&store);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
+        let (reading, on_their_way) = (Semaphore::new(jobs), ON_THEIR_WAY_PER_JOB * jobs);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
-        Self { catalog, store, ledger, again, by: None, jobs, form: ReportForm::default(), large, bars }
+        Self {
+            catalog,
+            store,
+            ledger,
+            again,
+            by: None,
+            reading,
+            on_their_way,
+            form: ReportForm::default(),
+            large,
+            bars,
+        }
     }
 
     async fn load_all(&self, files: &[PathBuf]) -> Outcome {
@@ -204,7 +222,7 @@ impl FileLoader {
             has_ended.fetch_or(ends_all, Ordering::Relaxed);
             Some((number, input, loaded, began.elapsed()))
         });
-        let mut loads = stream::iter(loads).buffer_unordered(self.jobs);
+        let mut loads = stream::iter(loads).buffer_unordered(self.on_their_way);
         let bar = (inputs.len() > 1).then(|| self.bars.add(bar_of_files(inputs.len())));
         if let Some(bar) = &bar {
             bar.tick();
@@ -299,6 +317,7 @@ impl FileLoader {
             by: self.by.clone(),
             deadline: None,
             is_cancelled: Some(is_cancelled),
+            reading: Some(&self.reading),
             clock: milliseconds_now,
             progress: &|bytes| bar.set_position(bytes),
         };

@@ -79,6 +79,7 @@ impl Loader {
             by: event.by,
             deadline,
             is_cancelled,
+            reading: None,
             clock: milliseconds_now,
             progress: &|_| {},
         };

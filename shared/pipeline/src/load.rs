@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use crate::decode::BrokenFrame;
@@ -41,6 +42,8 @@ pub struct Job<'a> {
     pub deadline: Option<Deadline>,
     /// Set to ask for an end: what is under way is finished, and noted.
     pub is_cancelled: Option<&'a AtomicBool>,
+    /// The turns of those that read at the same time. An attempt gives its turn back before it waits for its last rows.
+    pub reading: Option<&'a Semaphore>,
     /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
     pub clock: fn() -> i64,
     /// Gets the bytes read so far.
@@ -182,6 +185,7 @@ impl Pipeline {
             checkpoint: checkpoint.clone(),
             is_last: prior.stalls + 1 >= MOST_STALLS,
             notes: Some(CheckpointNotes { ledger, id, attempt, clock: job.clock }),
+            reading: job.reading,
         };
         let ended = read::read(self, object, options, job.progress).await;
         self.report(run, ended).await

@@ -82,7 +82,16 @@ fn job(stop: Duration, reserve: Duration) -> Job<'static> {
     let owner = format!("{:?}", Instant::now());
     let deadline = Some(Deadline::new(Instant::now() + stop, reserve));
     let clock = || CLOCK.load(Ordering::Relaxed);
-    Job { owner, again: false, by: None, deadline, is_cancelled: None, clock, progress: &|_| {} }
+    Job {
+        owner,
+        again: false,
+        by: None,
+        deadline,
+        is_cancelled: None,
+        reading: None,
+        clock,
+        progress: &|_| {},
+    }
 }
 
 fn patients(count: usize) -> String {

@@ -56,6 +56,7 @@ impl Fed {
             by: None,
             deadline: None,
             is_cancelled: None,
+            reading: None,
             clock: || 0,
             progress: &|_| {},
         };

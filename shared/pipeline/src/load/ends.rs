@@ -1,6 +1,7 @@
 //! How the work of an attempt begins and ends.
 
 use flatten::dictionary::Dictionary;
+use tokio::sync::Semaphore;
 
 use crate::decode::BrokenFrame;
 use crate::interrupted::Interrupted;
@@ -61,6 +62,8 @@ pub(super) struct ReadOptions<'a> {
     /// Whether attempts before were stopped at the same place so often that this is the last one.
     pub(super) is_last: bool,
     pub(super) notes: Option<CheckpointNotes<'a>>,
+    /// The turns of those that read at the same time.
+    pub(super) reading: Option<&'a Semaphore>,
 }
 
 /// Where checkpoints are noted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use crate::assemble::Assembler;
@@ -48,6 +49,8 @@ struct ReadRun<'a> {
     created: Option<i64>,
     limit: AttemptLimit<'a>,
     notes: Option<CheckpointNotes<'a>>,
+    /// The turns of those that read at the same time.
+    reading: Option<&'a Semaphore>,
     checkpoint: Option<Checkpoint>,
     is_last: bool,
     decoder: Decoder,
@@ -87,7 +90,7 @@ pub(super) async fn read(
 
 impl<'a> ReadRun<'a> {
     fn new(pipeline: &Pipeline, object: &'a Arc<ObjectRef>, options: ReadOptions<'a>) -> Self {
-        let ReadOptions { limit, identity, checkpoint, is_last, notes } = options;
+        let ReadOptions { limit, identity, checkpoint, is_last, notes, reading } = options;
         let limits = pipeline.limits;
         let mut writes = Writes::new(Arc::clone(&pipeline.store), limits.writes_at_once, limits.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
@@ -101,6 +104,7 @@ impl<'a> ReadRun<'a> {
             created: None,
             limit,
             notes,
+            reading,
             is_last,
             decoder: point
                 .map_or_else(|| Decoder::new(limits.decode), |point| Decoder::resume(limits.decode, point)),
@@ -119,6 +123,10 @@ impl<'a> ReadRun<'a> {
 
     async fn run(&mut self, pipeline: &Pipeline, progress: Progress<'_>) -> Result<ReadEnd, Interrupted> {
         let is_early = self.limit.is_early();
+        let turn = match self.reading {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
         let mut read = self.decoder.summary().bytes_in;
         let mut bytes = match pipeline.storage.open(self.object, read).await {
             Ok(opened) => opened,
@@ -155,6 +163,7 @@ impl<'a> ReadRun<'a> {
         }
         self.assembler.end();
         self.hand_on(false).await?;
+        drop(turn);
         Ok(ReadEnd::Whole(self.make_durable().await?))
     }
 

@@ -299,6 +299,7 @@ impl Place {
             by: None,
             deadline: None,
             is_cancelled: None,
+            reading: None,
             clock: || NOW,
             progress: &|_| {},
         };
