@@ -5,7 +5,8 @@ use pipeline::interrupted::Interrupted;
 
 use crate::Trouble;
 use crate::codes::DatabaseFault;
-use crate::connection::{Connection, write_errors};
+use crate::connection::Connection;
+use crate::trouble::write_errors;
 
 /// Runs a command on the database of the rows.
 pub(crate) async fn run(connection: &Connection, command: &Document) -> Result<Document, Interrupted> {

@@ -17,7 +17,7 @@ use pipeline::interrupted::Interrupted;
 
 use super::group_commit::{GroupAnswer, GroupCommit};
 use super::refusal::{Refusal, RefusedCommand};
-use super::trouble::{Trouble, command_code, lost_an_answer};
+use super::trouble::{Trouble, command_code, lost_an_answer, write_errors};
 
 /// A member that is shutting down or starting answers a log-in with an error, which the driver tells like a wrong
 /// password. Where log-ins have succeeded before, they are tried again for so long.
@@ -276,15 +276,6 @@ fn refuse_transient(answer: &Document, target: RefusedCommand<'_>) -> Result<(),
         Ok(error) => Err(Trouble::of_write_concern(error.get_i32("code").unwrap_or_default())),
         Err(_) => Ok(()),
     }
-}
-
-/// Returns the statements that failed, each with its code. Their messages quote data and are left where they are.
-pub(crate) fn write_errors(answer: &Document) -> impl Iterator<Item = (usize, i32)> {
-    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
-    errors.iter().filter_map(bson::Bson::as_document).map(|error| {
-        let index = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
-        (index.unwrap_or_default(), error.get_i32("code").unwrap_or_default())
-    })
 }
 
 impl fmt::Debug for Connection {

@@ -7,21 +7,20 @@
 //! A group is tried once. A command whose group failed, or whose part of the answer cannot be told, is run by itself
 //! afterwards: as after a lost answer, which every command here must bear.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::raw::{CStr, RawBsonRef, cstr};
-use bson::{Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf};
+use bson::{Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf, bson, doc};
 use mongodb::error::Error;
 use mongodb::{Client, Database};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::connection::write_errors;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, write_errors};
 
 /// A command of more bytes goes by itself.
 const MAX_COMMAND_BYTES: usize = 64 << 10;
@@ -36,20 +35,20 @@ const TURN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     /// Those that may go together. A kind has an entry as long as a task sends its groups.
-    waiting: Mutex<HashMap<Kind, Vec<Member>>>,
+    waiting: Mutex<BTreeMap<GroupKey, Vec<GroupMember>>>,
 }
 
 /// What the commands of a group have in common: the database, and the command without its statements.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Kind {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct GroupKey {
     database: String,
     head: Vec<u8>,
-    verb: Verb,
+    verb: GroupVerb,
 }
 
 /// What makes one command of several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Verb {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum GroupVerb {
     /// The documents go into one command; the answer names those that were refused.
     Insert,
     /// The statements go into one command; the answer counts the documents that were found, so it can be told only if
@@ -61,7 +60,7 @@ enum Verb {
 
 /// A command of a group.
 #[derive(Debug)]
-struct Member {
+struct GroupMember {
     /// The items of its array of statements; empty for a `find`.
     statements: Vec<RawDocumentBuf>,
     answer: oneshot::Sender<GroupAnswer>,
@@ -86,9 +85,9 @@ impl GroupCommit {
         database: &str,
         command: &RawDocument,
     ) -> GroupAnswer {
-        let Some((kind, statements)) = Kind::of(database, command) else { return GroupAnswer::Unsent };
+        let Some((kind, statements)) = GroupKey::of(database, command) else { return GroupAnswer::Unsent };
         let (answer, receiver) = oneshot::channel();
-        let member = Member { statements, answer };
+        let member = GroupMember { statements, answer };
         if let Some(kind) = self.join(kind, member) {
             tokio::spawn(send_groups(
                 Leadership { groups: Arc::clone(self), kind: Some(kind) },
@@ -99,7 +98,7 @@ impl GroupCommit {
     }
 
     /// Adds a command to those that wait. Returns its kind if no task sends them yet: the caller begins one.
-    fn join(&self, kind: Kind, member: Member) -> Option<Kind> {
+    fn join(&self, kind: GroupKey, member: GroupMember) -> Option<GroupKey> {
         match self.waiting().entry(kind) {
             Entry::Occupied(mut waiting) => {
                 waiting.get_mut().push(member);
@@ -114,26 +113,26 @@ impl GroupCommit {
     }
 
     /// Returns the next group. Without any the kind is given up, and the next command begins a task again.
-    fn next_group(&self, kind: &Kind) -> Vec<Member> {
+    fn next_group(&self, kind: &GroupKey) -> Vec<GroupMember> {
         let mut kinds = self.waiting();
         let Some(waiting) = kinds.get_mut(kind) else { return Vec::new() };
         // Whoever waited for these has been dropped: nothing is written in its name any more.
         waiting.retain(|member| !member.answer.is_closed());
         let mut bytes = 0;
-        let fits = |member: &Member| {
+        let fits = |member: &GroupMember| {
             let has_room = bytes < GROUP_BYTES;
             bytes += member.statements.iter().map(|statement| statement.as_bytes().len()).sum::<usize>();
             has_room
         };
         let count = waiting.iter().take(GROUP_COMMANDS).map(fits).take_while(|has_room| *has_room).count();
-        let group: Vec<Member> = waiting.drain(..count).collect();
+        let group: Vec<GroupMember> = waiting.drain(..count).collect();
         if group.is_empty() {
             kinds.remove(kind);
         }
         group
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Kind, Vec<Member>>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<GroupKey, Vec<GroupMember>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -143,7 +142,7 @@ impl GroupCommit {
 struct Leadership {
     groups: Arc<GroupCommit>,
     /// `None` once there was nothing left to send.
-    kind: Option<Kind>,
+    kind: Option<GroupKey>,
 }
 
 impl Drop for Leadership {
@@ -170,7 +169,7 @@ async fn send_groups(mut leadership: Leadership, client: Client) {
     }
 }
 
-async fn send_group(kind: Arc<Kind>, database: Database, group: Vec<Member>) {
+async fn send_group(kind: Arc<GroupKey>, database: Database, group: Vec<GroupMember>) {
     let Some(command) = kind.command(&group) else {
         return answer_all(group, |_| GroupAnswer::Unsent);
     };
@@ -189,7 +188,7 @@ async fn send_group(kind: Arc<Kind>, database: Database, group: Vec<Member>) {
 }
 
 /// Answers every command of a group by the range of its statements.
-fn answer_all(group: Vec<Member>, answer: impl Fn(Range<usize>) -> GroupAnswer) {
+fn answer_all(group: Vec<GroupMember>, answer: impl Fn(Range<usize>) -> GroupAnswer) {
     let mut first = 0;
     for member in group {
         let end = first + member.statements.len();
@@ -199,14 +198,14 @@ fn answer_all(group: Vec<Member>, answer: impl Fn(Range<usize>) -> GroupAnswer) 
     }
 }
 
-impl Kind {
+impl GroupKey {
     /// Returns a command's kind and its statements; `None` if it goes by itself.
     fn of(database: &str, command: &RawDocument) -> Option<(Self, Vec<RawDocumentBuf>)> {
         if command.as_bytes().len() > MAX_COMMAND_BYTES {
             return None;
         }
         let (name, _) = command.iter().next()?.ok()?;
-        let verb = Verb::of(name.as_str())?;
+        let verb = GroupVerb::of(name.as_str())?;
         let (mut head, mut statements) = (RawDocumentBuf::new(), Vec::new());
         for element in command {
             let (name, value) = element.ok()?;
@@ -223,7 +222,7 @@ impl Kind {
     }
 
     /// Returns the command of a group.
-    fn command(&self, group: &[Member]) -> Option<RawDocumentBuf> {
+    fn command(&self, group: &[GroupMember]) -> Option<RawDocumentBuf> {
         let mut command = RawDocumentBuf::from_bytes(self.head.clone()).ok()?;
         if let Some(name) = self.verb.statements() {
             let mut array = RawArrayBuf::new();
@@ -236,7 +235,7 @@ impl Kind {
     }
 }
 
-impl Verb {
+impl GroupVerb {
     fn of(name: &str) -> Option<Self> {
         match name {
             "insert" => Some(Self::Insert),
@@ -263,33 +262,17 @@ impl Verb {
         if answer.contains_key("writeConcernError") {
             return None;
         }
-        let mut part = Document::new();
-        part.insert("ok", 1.0);
-        match self {
-            Self::Insert => {
-                let errors: Vec<Bson> = write_errors(answer)
-                    .filter(|(index, _)| of.contains(index))
-                    .map(|(index, code)| write_error(index - of.start, code))
-                    .collect();
-                part.insert("n", int32(of.len() - errors.len()));
-                if !errors.is_empty() {
-                    part.insert("writeErrors", errors);
-                }
-            }
-            _ => {
-                let found = answer.get_i32("n").ok()?;
-                if found != int32(statements) || write_errors(answer).next().is_some() {
-                    return None;
-                }
-                part.insert("n", int32(of.len()));
-            }
+        let errors = write_errors(answer).filter(|(index, _)| of.contains(index));
+        let errors: Vec<Bson> = errors.map(|(index, code)| write_error(index - of.start, code)).collect();
+        if self == Self::Update && (!errors.is_empty() || answer.get_i32("n").ok()? != int32(statements)) {
+            return None;
         }
-        Some(part)
+        Some(doc! { "ok": 1.0, "n": int32(of.len() - errors.len()), "writeErrors": errors })
     }
 }
 
 fn write_error(index: usize, code: i32) -> Bson {
-    bson::bson!({ "index": int32(index), "code": code })
+    bson!({ "index": int32(index), "code": code })
 }
 
 fn int32(count: usize) -> i32 {

@@ -1,5 +1,6 @@
 //! Troubles with the database: what a failure means, without the driver's words, which quote data.
 
+use bson::Document;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 use pipeline::interrupted::Interrupted;
@@ -111,6 +112,15 @@ impl From<Trouble> for Interrupted {
             Trouble::Document(code) => Self::Write { code: named(code) },
         }
     }
+}
+
+/// Returns the statements that failed, each with its code. Their messages quote data and are left where they are.
+pub(crate) fn write_errors(answer: &Document) -> impl Iterator<Item = (usize, i32)> {
+    let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    errors.iter().filter_map(bson::Bson::as_document).map(|error| {
+        let index = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
+        (index.unwrap_or_default(), error.get_i32("code").unwrap_or_default())
+    })
 }
 
 pub(super) fn command_code(error: &Error) -> Option<i32> {

@@ -4,8 +4,10 @@ use bson::{Bson, Document, RawDocumentBuf, doc};
 use proptest::prelude::*;
 use tokio::sync::oneshot;
 
-use super::{GROUP_COMMANDS, GroupAnswer, GroupCommit, Kind, Leadership, MAX_COMMAND_BYTES, Member, Verb};
-use crate::connection::write_errors;
+use super::{
+    GROUP_COMMANDS, GroupAnswer, GroupCommit, GroupKey, GroupMember, GroupVerb, Leadership, MAX_COMMAND_BYTES,
+};
+use crate::trouble::write_errors;
 
 fn raw(command: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(command).unwrap()
@@ -18,14 +20,14 @@ fn insert(ids: &[i32]) -> RawDocumentBuf {
     )
 }
 
-fn member(command: &RawDocumentBuf) -> (Kind, Member, oneshot::Receiver<GroupAnswer>) {
-    let (kind, statements) = Kind::of("d", command).unwrap();
+fn member(command: &RawDocumentBuf) -> (GroupKey, GroupMember, oneshot::Receiver<GroupAnswer>) {
+    let (kind, statements) = GroupKey::of("d", command).unwrap();
     let (answer, receiver) = oneshot::channel();
-    (kind, Member { statements, answer }, receiver)
+    (kind, GroupMember { statements, answer }, receiver)
 }
 
 /// Adds inserts of one document each and returns their kind and the ends at which they wait.
-fn waiting(groups: &Arc<GroupCommit>, count: i32) -> (Kind, Vec<oneshot::Receiver<GroupAnswer>>) {
+fn waiting(groups: &Arc<GroupCommit>, count: i32) -> (GroupKey, Vec<oneshot::Receiver<GroupAnswer>>) {
     let mut kinds = Vec::new();
     let receivers = (0..count).map(|id| {
         let (kind, member, receiver) = member(&insert(&[id]));
@@ -37,7 +39,7 @@ fn waiting(groups: &Arc<GroupCommit>, count: i32) -> (Kind, Vec<oneshot::Receive
     (kinds.remove(0), receivers)
 }
 
-fn ids(group: &[Member]) -> Vec<i32> {
+fn ids(group: &[GroupMember]) -> Vec<i32> {
     let statements = group.iter().flat_map(|member| &member.statements);
     statements.map(|statement| statement.get_i32("_id").unwrap()).collect()
 }
@@ -57,13 +59,13 @@ fn a_group_is_one_command_with_all_statements_in_order() {
 
 #[test]
 fn only_commands_that_differ_in_their_statements_go_together() {
-    let kind = |command: &Document| Kind::of("d", &raw(command)).map(|(kind, _)| kind);
+    let kind = |command: &Document| GroupKey::of("d", &raw(command)).map(|(kind, _)| kind);
     let one = doc! { "insert": "c", "documents": [{ "_id": 1 }], "ordered": false };
     let two = doc! { "insert": "c", "documents": [{ "_id": 2 }, { "_id": 3 }], "ordered": false };
     assert_eq!(kind(&one), kind(&two));
     assert_ne!(kind(&one), kind(&doc! { "insert": "b", "documents": [{ "_id": 2 }], "ordered": false }));
     assert_ne!(kind(&one), kind(&doc! { "insert": "c", "documents": [{ "_id": 2 }], "ordered": true }));
-    assert_ne!(kind(&one), Kind::of("other", &raw(&one)).map(|(kind, _)| kind));
+    assert_ne!(kind(&one), GroupKey::of("other", &raw(&one)).map(|(kind, _)| kind));
     let find = |id: i32| doc! { "find": "c", "filter": { "_id": id } };
     assert_eq!(kind(&find(1)), kind(&find(1)));
     assert_ne!(kind(&find(1)), kind(&find(2)));
@@ -106,19 +108,19 @@ fn a_task_that_is_dropped_leaves_nobody_waiting() {
 
 #[test]
 fn an_update_is_told_only_if_every_statement_found_its_document() {
-    let part = |answer: Document| Verb::Update.part(&answer, 3, 1..2);
+    let part = |answer: Document| GroupVerb::Update.part(&answer, 3, 1..2);
     assert_eq!(part(doc! { "n": 3 }).unwrap().get_i32("n").unwrap(), 1);
     assert_eq!(part(doc! { "n": 2 }), None);
-    assert_eq!(part(doc! { "n": 3, "writeErrors": [{ "index": 0, "code": 121 }] }), None);
+    assert_eq!(part(doc! { "n": 2, "writeErrors": [{ "index": 0, "code": 121 }] }), None);
     // A group of one has an answer of its own.
-    assert_eq!(Verb::Update.part(&doc! { "n": 0 }, 1, 0..1), Some(doc! { "n": 0 }));
+    assert_eq!(GroupVerb::Update.part(&doc! { "n": 0 }, 1, 0..1), Some(doc! { "n": 0 }));
 }
 
 #[test]
 fn writes_that_are_not_durable_yet_are_told_to_nobody() {
     let answer = doc! { "n": 2, "writeConcernError": { "code": 64 } };
-    assert_eq!(Verb::Insert.part(&answer, 2, 0..1), None);
-    assert_eq!(Verb::Insert.part(&answer, 2, 0..2), Some(answer.clone()));
+    assert_eq!(GroupVerb::Insert.part(&answer, 2, 0..1), None);
+    assert_eq!(GroupVerb::Insert.part(&answer, 2, 0..2), Some(answer.clone()));
 }
 
 proptest! {
@@ -140,7 +142,7 @@ proptest! {
         let answer = answer_of(&all);
         let mut first = 0;
         for codes in &documents {
-            let part = Verb::Insert.part(&answer, all.len(), first..first + codes.len()).unwrap();
+            let part = GroupVerb::Insert.part(&answer, all.len(), first..first + codes.len()).unwrap();
             let alone = answer_of(codes);
             prop_assert_eq!(part.get("n"), alone.get("n"));
             prop_assert_eq!(write_errors(&part).collect::<Vec<_>>(), write_errors(&alone).collect::<Vec<_>>());

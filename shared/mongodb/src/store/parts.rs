@@ -11,8 +11,7 @@ use pipeline::batch::{ResourceWrite, WriteBatch};
 
 use super::chunks::{Chunk, DELETE, INSERT, UPDATE, cut};
 use super::statements;
-use crate::connection::write_errors;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, write_errors};
 
 /// Keys asked for at once.
 pub(super) const KEYS_PER_FIND: usize = 1_000;
