@@ -213,11 +213,12 @@ impl FileLoader {
     ) -> (Outcome, Vec<String>) {
         let has_ended = &AtomicBool::new(false);
         let loads = inputs.iter().enumerate().map(|(number, input)| async move {
-            if has_ended.load(Ordering::Relaxed) || interrupt.is_requested() {
+            let is_over = || has_ended.load(Ordering::Relaxed) || interrupt.is_requested();
+            if is_over() {
                 return None;
             }
             let began = Instant::now();
-            let loaded = self.load(input, interrupt).await;
+            let loaded = self.load(input, interrupt, is_over).await.transpose()?;
             let ends_all = loaded.as_ref().is_err_and(|failure| failure.ends_all);
             has_ended.fetch_or(ends_all, Ordering::Relaxed);
             Some((number, input, loaded, began.elapsed()))
@@ -264,14 +265,25 @@ impl FileLoader {
         (outcome, ended)
     }
 
-    /// Loads one file and lists its rejects.
-    async fn load(&self, input: &Input, interrupt: &Interrupt) -> Result<FileEntry, LoadFailure> {
+    /// Loads one file and lists its rejects. `None`: its turn came when no other load may begin any more.
+    async fn load(
+        &self,
+        input: &Input,
+        interrupt: &Interrupt,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Option<FileEntry>, LoadFailure> {
         let path = regular_file(input)?;
-        let content = pin::of_content(path).await.map_err(|error| failure(error.to_string()))?;
+        let content = {
+            let _turn = self.reading.acquire().await.ok();
+            pin::of_content(path).await.map_err(|error| failure(error.to_string()))?
+        };
         let is_large = content.is_compressed || input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES);
         let object = input.object(content.pin);
         let loaded = {
             let _turn = if is_large { self.large.acquire().await.ok() } else { None };
+            if is_over() {
+                return Ok(None);
+            }
             interrupt.unless_at_once(self.run(input, &object, interrupt.requested())).await?
         };
         // Nothing was read: the ledger knew the file, and what became of it.
@@ -296,7 +308,7 @@ impl FileLoader {
                 }
             });
         }
-        Ok(FileEntry { status: loaded.status, is_known, summary })
+        Ok(Some(FileEntry { status: loaded.status, is_known, summary }))
     }
 
     async fn run(

@@ -67,8 +67,9 @@ pub struct Connection {
 }
 
 /// What is known of the tries of a command.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tries {
+    begun: Instant,
     /// A server may have received one of them.
     was_sent: AtomicBool,
     /// A server that did not answer may still be at work on one of them.
@@ -126,7 +127,7 @@ impl Connection {
     /// jitter. Where no server takes writes, that is looked for as long as an election may take. Commands must bear
     /// being run twice. The answer may hold write errors that are not transient.
     pub(crate) async fn run(&self, database: &str, command: RawDocumentBuf) -> Result<Document, Trouble> {
-        self.try_to_run(database, command, None, &Tries::default()).await
+        self.try_to_run(database, command, None, &Tries::begin()).await
     }
 
     /// Runs a command as [`run`](Self::run) does, at first [with others](GroupCommit) that come at the same moment.
@@ -135,7 +136,7 @@ impl Connection {
         database: &str,
         command: RawDocumentBuf,
     ) -> Result<Document, Trouble> {
-        self.try_in_group(database, command, &Tries::default()).await
+        self.try_in_group(database, command, &Tries::begin()).await
     }
 
     /// Runs a command that writes rows, as [`run`](Self::run) does; an insert at first [with others](GroupCommit).
@@ -148,7 +149,7 @@ impl Connection {
         database: &str,
         command: RawDocumentBuf,
     ) -> Result<Document, Trouble> {
-        let tries = Tries::default();
+        let tries = Tries::begin();
         let is_insert = self.target(database, &command).command == "insert";
         let outcome = if is_insert {
             self.try_in_group(database, command, &tries).await
@@ -173,6 +174,11 @@ impl Connection {
                 tries.was_sent.store(true, Ordering::Relaxed);
                 None
             }
+            GroupAnswer::Lost => {
+                tries.was_sent.store(true, Ordering::Relaxed);
+                tries.is_unanswered.store(true, Ordering::Relaxed);
+                None
+            }
             GroupAnswer::Unsent => None,
         };
         self.try_to_run(database, command, first, tries).await
@@ -189,7 +195,7 @@ impl Connection {
     ) -> Result<Document, Trouble> {
         let target = self.target(database, &command);
         let client = self.client.database(database);
-        let (begun, Tries { was_sent, is_unanswered }) = (Instant::now(), tries);
+        let Tries { begun, was_sent, is_unanswered } = tries;
         let attempt = || {
             let known = first.take();
             async {
@@ -198,7 +204,7 @@ impl Connection {
                     None => client.run_raw_command(command.clone()).await,
                 };
                 let answer = answer.map_err(|error| {
-                    let trouble = self.trouble(&error, target, begun);
+                    let trouble = self.trouble(&error, target, *begun);
                     was_sent.fetch_or(!matches!(trouble, Trouble::Unreachable(_)), Ordering::Relaxed);
                     is_unanswered.fetch_or(lost_an_answer(&error), Ordering::Relaxed);
                     trouble
@@ -244,6 +250,12 @@ impl Connection {
         let (command, collection) =
             first.map_or(("command", None), |(name, value)| (name.as_str(), value.as_str()));
         RefusedCommand { command, collection, database, has_user: self.has_user }
+    }
+}
+
+impl Tries {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), was_sent: AtomicBool::default(), is_unanswered: AtomicBool::default() }
     }
 }
 

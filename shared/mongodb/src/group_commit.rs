@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bson::raw::{CStr, RawBsonRef, cstr};
 use bson::{Bson, Document, RawArrayBuf, RawDocument, RawDocumentBuf, bson, doc};
+use futures::future::join_all;
 use mongodb::error::Error;
 use mongodb::{Client, Database};
 use tokio::sync::oneshot;
@@ -73,6 +74,8 @@ pub(crate) enum GroupAnswer {
     Tried(Result<Document, Error>),
     /// The server may have received it, but what it answered cannot be told: the command is to be run by itself.
     Untold,
+    /// Nothing is known of it: the server may still be at work on it.
+    Lost,
     /// It was not sent.
     Unsent,
 }
@@ -94,7 +97,7 @@ impl GroupCommit {
                 client.clone(),
             ));
         }
-        receiver.await.unwrap_or(GroupAnswer::Untold)
+        receiver.await.unwrap_or(GroupAnswer::Lost)
     }
 
     /// Adds a command to those that wait. Returns its kind if no task sends them yet: the caller begins one.
@@ -169,12 +172,23 @@ async fn send_groups(mut leadership: Leadership, client: Client) {
     }
 }
 
-async fn send_group(kind: Arc<GroupKey>, database: Database, group: Vec<GroupMember>) {
+/// Sends a group, unless nobody waits for it any more: a command may wait long for a server or a connection, and in that
+/// time its callers may have given up. Of a group in which some still wait everything is sent.
+async fn send_group(kind: Arc<GroupKey>, database: Database, mut group: Vec<GroupMember>) {
     let Some(command) = kind.command(&group) else {
         return answer_all(group, |_| GroupAnswer::Unsent);
     };
     let (commands, statements) = (group.len(), group.iter().map(|member| member.statements.len()).sum());
-    match database.run_raw_command(command).await {
+    let answer = {
+        let nobody_waits = join_all(group.iter_mut().map(|member| member.answer.closed()));
+        tokio::select! {
+            // First: an environment that was frozen must not send what its callers gave up before.
+            biased;
+            _ = nobody_waits => return,
+            answer = database.run_raw_command(command) => answer,
+        }
+    };
+    match answer {
         Ok(answer) => answer_all(group, |of| {
             let part = kind.verb.part(&answer, statements, of);
             part.map_or(GroupAnswer::Untold, |part| GroupAnswer::Tried(Ok(part)))
@@ -206,6 +220,11 @@ impl GroupKey {
         }
         let (name, _) = command.iter().next()?.ok()?;
         let verb = GroupVerb::of(name.as_str())?;
+        // Of ordered statements the server carries none out behind one that failed.
+        let is_unordered = command.get_bool("ordered").is_ok_and(|is_ordered| !is_ordered);
+        if verb.statements().is_some() && !is_unordered {
+            return None;
+        }
         let (mut head, mut statements) = (RawDocumentBuf::new(), Vec::new());
         for element in command {
             let (name, value) = element.ok()?;
@@ -262,11 +281,13 @@ impl GroupVerb {
         if answer.contains_key("writeConcernError") {
             return None;
         }
-        let errors = write_errors(answer).filter(|(index, _)| of.contains(index));
-        let errors: Vec<Bson> = errors.map(|(index, code)| write_error(index - of.start, code)).collect();
-        if self == Self::Update && (!errors.is_empty() || answer.get_i32("n").ok()? != int32(statements)) {
+        // The answer must account for every statement: one of which it says nothing was not carried out perhaps.
+        let refused = if self == Self::Insert { write_errors(answer).count() } else { 0 };
+        if usize::try_from(answer.get_i32("n").ok()?).ok()? + refused != statements {
             return None;
         }
+        let errors = write_errors(answer).filter(|(index, _)| of.contains(index));
+        let errors: Vec<Bson> = errors.map(|(index, code)| write_error(index - of.start, code)).collect();
         Some(doc! { "ok": 1.0, "n": int32(of.len() - errors.len()), "writeErrors": errors })
     }
 }

@@ -42,7 +42,7 @@ pub struct Job<'a> {
     pub deadline: Option<Deadline>,
     /// Set to ask for an end: what is under way is finished, and noted.
     pub is_cancelled: Option<&'a AtomicBool>,
-    /// The turns of those that read at the same time. An attempt gives its turn back before it waits for its last rows.
+    /// The turns of those that read at the same time. A small object gives its turn back before its rows stand.
     pub reading: Option<&'a Semaphore>,
     /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
     pub clock: fn() -> i64,
@@ -162,6 +162,10 @@ impl Pipeline {
     async fn carry_out(&self, run: &BegunAttempt<'_>, job: &Job<'_>) -> Result<Loaded, Interrupted> {
         let &BegunAttempt { ledger, limit, attempt, identity, .. } = run;
         let BegunAttempt { id, object, checkpoint, prior, .. } = run;
+        let turn = match job.reading {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
         if checkpoint.is_none() && !self.catalog.gates().is_empty() {
             match survey::refuse(self, object, limit).await {
                 Ok(None) => {}
@@ -185,7 +189,7 @@ impl Pipeline {
             checkpoint: checkpoint.clone(),
             is_last: prior.stalls + 1 >= MOST_STALLS,
             notes: Some(CheckpointNotes { ledger, id, attempt, clock: job.clock }),
-            reading: job.reading,
+            turn,
         };
         let ended = read::read(self, object, options, job.progress).await;
         self.report(run, ended).await

@@ -169,7 +169,7 @@ async fn what_inflates_to_15_gib_ends_in_time_and_in_the_end_with_a_code() {
         let (_file, storage) = file(&bomb);
         let store = Arc::new(SimulatedMongo::default());
         let (pipeline, ledger) = (pipeline(storage, &store), Ledger::memory());
-        let (mut attempts, stop, reserve) = (0, Duration::from_millis(200), Duration::from_secs(3));
+        let (mut attempts, stop, reserve) = (0, Duration::from_millis(600), Duration::from_secs(3));
         let loaded = loop {
             attempts += 1;
             let began = Instant::now();

@@ -64,14 +64,18 @@ fn only_commands_that_differ_in_their_statements_go_together() {
     let two = doc! { "insert": "c", "documents": [{ "_id": 2 }, { "_id": 3 }], "ordered": false };
     assert_eq!(kind(&one), kind(&two));
     assert_ne!(kind(&one), kind(&doc! { "insert": "b", "documents": [{ "_id": 2 }], "ordered": false }));
-    assert_ne!(kind(&one), kind(&doc! { "insert": "c", "documents": [{ "_id": 2 }], "ordered": true }));
+    let other = doc! { "insert": "c", "documents": [{ "_id": 2 }], "ordered": false, "comment": "other" };
+    assert_ne!(kind(&one), kind(&other));
     assert_ne!(kind(&one), GroupKey::of("other", &raw(&one)).map(|(kind, _)| kind));
     let find = |id: i32| doc! { "find": "c", "filter": { "_id": id } };
     assert_eq!(kind(&find(1)), kind(&find(1)));
     assert_ne!(kind(&find(1)), kind(&find(2)));
     let large =
         doc! { "insert": "c", "documents": [{ "_id": "x".repeat(MAX_COMMAND_BYTES) }], "ordered": false };
-    for alone in [doc! { "delete": "c", "deletes": [] }, doc! { "insert": "c", "documents": 1 }, large] {
+    let ordered = doc! { "insert": "c", "documents": [{ "_id": 2 }], "ordered": true };
+    let by_default = doc! { "update": "c", "updates": [{ "q": {}, "u": {} }] };
+    let odd = doc! { "insert": "c", "documents": 1, "ordered": false };
+    for alone in [doc! { "delete": "c", "deletes": [] }, odd, large, ordered, by_default] {
         assert_eq!(kind(&alone), None);
     }
 }
@@ -118,6 +122,7 @@ fn an_update_is_told_only_if_every_statement_found_its_document() {
 
 #[test]
 fn writes_that_are_not_durable_yet_are_told_to_nobody() {
+    assert_eq!(GroupVerb::Insert.part(&doc! { "n": 1 }, 2, 0..1), None, "nothing is said of one");
     let answer = doc! { "n": 2, "writeConcernError": { "code": 64 } };
     assert_eq!(GroupVerb::Insert.part(&answer, 2, 0..1), None);
     assert_eq!(GroupVerb::Insert.part(&answer, 2, 0..2), Some(answer.clone()));

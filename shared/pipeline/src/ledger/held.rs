@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::load::{Load, Status};
 
-/// Entries of loads that were dropped in the middle stay until there are so many.
-const MOST: usize = 256;
+/// Entries of loads that were dropped in the middle stay until there are so many. A command line holds 512 at most.
+const MOST: usize = 1_024;
 
 /// Entries by id, each as this process wrote it last.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! How the work of an attempt begins and ends.
 
 use flatten::dictionary::Dictionary;
-use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
 
 use crate::decode::BrokenFrame;
 use crate::interrupted::Interrupted;
@@ -53,7 +53,7 @@ pub(super) struct AttemptIdentity {
 }
 
 /// How an attempt reads: until when, from where, and what it notes on its way.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct ReadOptions<'a> {
     /// How long it may work.
     pub(super) limit: AttemptLimit<'a>,
@@ -62,8 +62,8 @@ pub(super) struct ReadOptions<'a> {
     /// Whether attempts before were stopped at the same place so often that this is the last one.
     pub(super) is_last: bool,
     pub(super) notes: Option<CheckpointNotes<'a>>,
-    /// The turns of those that read at the same time.
-    pub(super) reading: Option<&'a Semaphore>,
+    /// The turn of an attempt that shares its turns with others.
+    pub(super) turn: Option<SemaphorePermit<'a>>,
 }
 
 /// Where checkpoints are noted.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use crate::assemble::Assembler;
@@ -28,6 +28,10 @@ const COMPLETIONS_PER_RESOURCE: usize = 10;
 /// What an attempt reads even if it has no time: each attempt reads from the beginning.
 const MIN_READ_BYTES: u64 = 256 << 10;
 
+/// An object of so many bytes at most gives its turn back before its rows stand: it holds little while it waits for the
+/// database, and small objects that wait at the same moment share their commands.
+const SMALL_BYTES: u64 = 64 << 10;
+
 /// What comes next of an object.
 enum NextChunk {
     Bytes(Bytes),
@@ -49,8 +53,7 @@ struct ReadRun<'a> {
     created: Option<i64>,
     limit: AttemptLimit<'a>,
     notes: Option<CheckpointNotes<'a>>,
-    /// The turns of those that read at the same time.
-    reading: Option<&'a Semaphore>,
+    turn: Option<SemaphorePermit<'a>>,
     checkpoint: Option<Checkpoint>,
     is_last: bool,
     decoder: Decoder,
@@ -90,7 +93,7 @@ pub(super) async fn read(
 
 impl<'a> ReadRun<'a> {
     fn new(pipeline: &Pipeline, object: &'a Arc<ObjectRef>, options: ReadOptions<'a>) -> Self {
-        let ReadOptions { limit, identity, checkpoint, is_last, notes, reading } = options;
+        let ReadOptions { limit, identity, checkpoint, is_last, notes, turn } = options;
         let limits = pipeline.limits;
         let mut writes = Writes::new(Arc::clone(&pipeline.store), limits.writes_at_once, limits.batch.bytes);
         if let Some(checkpoint) = &checkpoint {
@@ -104,7 +107,7 @@ impl<'a> ReadRun<'a> {
             created: None,
             limit,
             notes,
-            reading,
+            turn,
             is_last,
             decoder: point
                 .map_or_else(|| Decoder::new(limits.decode), |point| Decoder::resume(limits.decode, point)),
@@ -123,10 +126,6 @@ impl<'a> ReadRun<'a> {
 
     async fn run(&mut self, pipeline: &Pipeline, progress: Progress<'_>) -> Result<ReadEnd, Interrupted> {
         let is_early = self.limit.is_early();
-        let turn = match self.reading {
-            Some(turns) => turns.acquire().await.ok(),
-            None => None,
-        };
         let mut read = self.decoder.summary().bytes_in;
         let mut bytes = match pipeline.storage.open(self.object, read).await {
             Ok(opened) => opened,
@@ -163,7 +162,9 @@ impl<'a> ReadRun<'a> {
         }
         self.assembler.end();
         self.hand_on(false).await?;
-        drop(turn);
+        if self.decoder.summary().bytes_out <= SMALL_BYTES {
+            self.turn = None;
+        }
         Ok(ReadEnd::Whole(self.make_durable().await?))
     }
 

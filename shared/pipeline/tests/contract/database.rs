@@ -77,6 +77,12 @@ impl Scratch {
         MongoStore::new(self.connection().await, &self.archive())
     }
 
+    /// Returns a store that has one connection to the server.
+    pub(crate) async fn store_of_one_connection(&self) -> MongoStore {
+        let uri = format!("{}&maxPoolSize=1", self.uri);
+        MongoStore::new(connect(&uri, Some(&self.name)).await.unwrap(), &self.archive())
+    }
+
     pub(crate) fn database(&self) -> mongodb::Database {
         self.client.database(&self.name)
     }

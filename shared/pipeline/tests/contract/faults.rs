@@ -31,6 +31,7 @@ async fn failing_commands_are_told_apart() {
     a_refused_message_is_sent_again_document_by_document(&server).await;
     a_failure_after_lost_answers_is_told_late(&server).await;
     a_write_that_hangs_does_not_hold_up_others(&server).await;
+    a_write_that_was_given_up_is_not_sent(&server).await;
 }
 
 /// Broken connections, step-downs and unknown outcomes in the middle of a replacement change nothing in the end.
@@ -95,6 +96,27 @@ async fn a_write_that_hangs_does_not_hold_up_others(server: &Server) {
     assert!(first >= Duration::from_secs(8), "the first ended after {first:?}");
     assert!(others.iter().all(|ended| *ended < Duration::from_secs(7)), "the others ended after {others:?}");
     assert_eq!(outline(&scratch.read().await).len(), 4);
+}
+
+/// A write waits for a connection, and its caller gives up meanwhile: it never comes, not even when the connection is
+/// free again. The only connection waits for its answer for four seconds.
+async fn a_write_that_was_given_up_is_not_sent(server: &Server) {
+    let scratch = server.scratch().await;
+    let store = scratch.store_of_one_connection().await;
+    store.write(batch([rows("Patient/1", 1, 0)]).build()).await.unwrap();
+    let hang = doc! { "failCommands": ["insert"], "blockConnection": true, "blockTimeMS": 4_000 };
+    server.fail_command(&scratch, 1, hang).await;
+    let first = store.write(batch([rows("Patient/2", 2, 0)]).build());
+    let given_up = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let write = store.write(batch([rows("Patient/3", 2, 0)]).build());
+        tokio::time::timeout(Duration::from_secs(2), write).await
+    };
+    let (first, given_up) = tokio::join!(first, given_up);
+    first.unwrap();
+    assert!(given_up.is_err(), "it was given up");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(outline(&scratch.read().await), ["Patient Patient/1 @1", "Patient Patient/2 @2"]);
 }
 
 /// A refusal of a whole message is traced to its document.
