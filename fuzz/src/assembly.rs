@@ -81,7 +81,7 @@ async fn run(pipeline: &Pipeline, ledger: &Ledger, again: bool) -> Loaded {
         by: None,
         deadline: None,
         is_cancelled: None,
-        reading: None,
+        read_turns: None,
         clock: || 1_800_000_000_000,
         progress: &|_| {},
     };

@@ -111,7 +111,7 @@ struct FileLoader {
     again: bool,
     by: Option<Requester>,
     /// The turns of files that are read at the same time.
-    reading: Semaphore,
+    read_turns: Semaphore,
     /// How many files are on their way at the same time, those that wait for the database among them.
     on_their_way: usize,
     form: ReportForm,
@@ -173,7 +173,7 @@ impl FileLoader {
         let ledger = database::ledger(&store);
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let jobs = jobs.map_or(JOBS_PER_CORE * cores, NonZeroUsize::get).min(MOST_JOBS);
-        let (reading, on_their_way) = (Semaphore::new(jobs), ON_THEIR_WAY_PER_JOB * jobs);
+        let (read_turns, on_their_way) = (Semaphore::new(jobs), ON_THEIR_WAY_PER_JOB * jobs);
         let (large, bars) = (Semaphore::new(1), MultiProgress::new());
         Self {
             catalog,
@@ -181,7 +181,7 @@ impl FileLoader {
             ledger,
             again,
             by: None,
-            reading,
+            read_turns,
             on_their_way,
             form: ReportForm::default(),
             large,
@@ -274,7 +274,7 @@ impl FileLoader {
     ) -> Result<Option<FileEntry>, LoadFailure> {
         let path = regular_file(input)?;
         let content = {
-            let _turn = self.reading.acquire().await.ok();
+            let _turn = self.read_turns.acquire().await.ok();
             pin::of_content(path).await.map_err(|error| failure(error.to_string()))?
         };
         let is_large = content.is_compressed || input.bytes.is_some_and(|bytes| bytes > LARGE_FILE_BYTES);
@@ -329,7 +329,7 @@ impl FileLoader {
             by: self.by.clone(),
             deadline: None,
             is_cancelled: Some(is_cancelled),
-            reading: Some(&self.reading),
+            read_turns: Some(&self.read_turns),
             clock: milliseconds_now,
             progress: &|bytes| bar.set_position(bytes),
         };

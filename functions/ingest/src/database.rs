@@ -1,4 +1,4 @@
-//! The store that the function loads into: the one file that names MongoDB. Another database is another arm here.
+//! The store that the function loads into: the one file of the function that names MongoDB. Another database is another arm here.
 
 use std::sync::Arc;
 

@@ -79,7 +79,7 @@ impl Loader {
             by: event.by,
             deadline,
             is_cancelled,
-            reading: None,
+            read_turns: None,
             clock: milliseconds_now,
             progress: &|_| {},
         };

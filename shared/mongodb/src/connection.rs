@@ -170,7 +170,7 @@ impl Connection {
     ) -> Result<Document, Trouble> {
         let first = match self.groups.send(&self.client, database, &command).await {
             GroupAnswer::Tried(outcome) => Some(outcome),
-            GroupAnswer::Untold => {
+            GroupAnswer::Undivided => {
                 tries.was_sent.store(true, Ordering::Relaxed);
                 None
             }

@@ -4,8 +4,8 @@
 //! for each command. So only one command of a kind is on its way at a time, and those that come meanwhile wait and then
 //! go together. Nobody waits for others to come.
 //!
-//! A group is tried once. A command whose group failed, or whose part of the answer cannot be told, is run by itself
-//! afterwards: as after a lost answer, which every command here must bear.
+//! A group is tried once. If it fails, or if the answer does not say what became of one of its commands, that command is
+//! run by itself afterwards. Then the server may carry it out twice, as it may after an answer that was lost.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -24,24 +24,24 @@ use tokio::time::timeout;
 use crate::trouble::{Trouble, write_errors};
 
 /// A command of more bytes goes by itself.
-const MAX_COMMAND_BYTES: usize = 64 << 10;
+const MAX_GROUPED_BYTES: usize = 64 << 10;
 /// A group takes no further command once it has so many bytes.
 const GROUP_BYTES: usize = 1 << 20;
 /// A group has at most so many commands.
 const GROUP_COMMANDS: usize = 100;
 /// The next group waits no longer for the one before: a connection that hangs must not stop every load.
-const TURN: Duration = Duration::from_secs(1);
+const MAX_TURN: Duration = Duration::from_secs(1);
 
 /// The commands of a connection that wait for their turn.
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     /// Those that may go together. A kind has an entry as long as a task sends its groups.
-    waiting: Mutex<BTreeMap<GroupKey, Vec<GroupMember>>>,
+    queues: Mutex<BTreeMap<GroupKind, Vec<GroupMember>>>,
 }
 
 /// What the commands of a group have in common: the database, and the command without its statements.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct GroupKey {
+struct GroupKind {
     database: String,
     head: Vec<u8>,
     verb: GroupVerb,
@@ -72,8 +72,8 @@ struct GroupMember {
 pub(crate) enum GroupAnswer {
     /// The server's answer to this command, or the failure of the whole group, which is the command's own as well.
     Tried(Result<Document, Error>),
-    /// The server may have received it, but what it answered cannot be told: the command is to be run by itself.
-    Untold,
+    /// The server answered the group, but what it says of this command cannot be told: the command is to be run by itself.
+    Undivided,
     /// Nothing is known of it: the server may still be at work on it.
     Lost,
     /// It was not sent.
@@ -88,7 +88,7 @@ impl GroupCommit {
         database: &str,
         command: &RawDocument,
     ) -> GroupAnswer {
-        let Some((kind, statements)) = GroupKey::of(database, command) else { return GroupAnswer::Unsent };
+        let Some((kind, statements)) = GroupKind::of(database, command) else { return GroupAnswer::Unsent };
         let (answer, receiver) = oneshot::channel();
         let member = GroupMember { statements, answer };
         if let Some(kind) = self.join(kind, member) {
@@ -101,8 +101,8 @@ impl GroupCommit {
     }
 
     /// Adds a command to those that wait. Returns its kind if no task sends them yet: the caller begins one.
-    fn join(&self, kind: GroupKey, member: GroupMember) -> Option<GroupKey> {
-        match self.waiting().entry(kind) {
+    fn join(&self, kind: GroupKind, member: GroupMember) -> Option<GroupKind> {
+        match self.lock_queues().entry(kind) {
             Entry::Occupied(mut waiting) => {
                 waiting.get_mut().push(member);
                 None
@@ -116,8 +116,8 @@ impl GroupCommit {
     }
 
     /// Returns the next group. Without any the kind is given up, and the next command begins a task again.
-    fn next_group(&self, kind: &GroupKey) -> Vec<GroupMember> {
-        let mut kinds = self.waiting();
+    fn next_group(&self, kind: &GroupKind) -> Vec<GroupMember> {
+        let mut kinds = self.lock_queues();
         let Some(waiting) = kinds.get_mut(kind) else { return Vec::new() };
         // Whoever waited for these has been dropped: nothing is written in its name any more.
         waiting.retain(|member| !member.answer.is_closed());
@@ -135,8 +135,8 @@ impl GroupCommit {
         group
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<GroupKey, Vec<GroupMember>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_queues(&self) -> MutexGuard<'_, BTreeMap<GroupKind, Vec<GroupMember>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,13 +145,13 @@ impl GroupCommit {
 struct Leadership {
     groups: Arc<GroupCommit>,
     /// `None` once there was nothing left to send.
-    kind: Option<GroupKey>,
+    kind: Option<GroupKind>,
 }
 
 impl Drop for Leadership {
     fn drop(&mut self) {
         let Some(kind) = self.kind.take() else { return };
-        for member in self.groups.waiting().remove(&kind).unwrap_or_default() {
+        for member in self.groups.lock_queues().remove(&kind).unwrap_or_default() {
             let _ = member.answer.send(GroupAnswer::Unsent);
         }
     }
@@ -168,13 +168,13 @@ async fn send_groups(mut leadership: Leadership, client: Client) {
         }
         let sent = tokio::spawn(send_group(Arc::clone(&kind), client.database(&kind.database), group));
         // One that takes longer goes on by itself.
-        let _ = timeout(TURN, sent).await;
+        let _ = timeout(MAX_TURN, sent).await;
     }
 }
 
 /// Sends a group, unless nobody waits for it any more: a command may wait long for a server or a connection, and in that
 /// time its callers may have given up. Of a group in which some still wait everything is sent.
-async fn send_group(kind: Arc<GroupKey>, database: Database, mut group: Vec<GroupMember>) {
+async fn send_group(kind: Arc<GroupKind>, database: Database, mut group: Vec<GroupMember>) {
     let Some(command) = kind.command(&group) else {
         return answer_all(group, |_| GroupAnswer::Unsent);
     };
@@ -191,11 +191,11 @@ async fn send_group(kind: Arc<GroupKey>, database: Database, mut group: Vec<Grou
     match answer {
         Ok(answer) => answer_all(group, |of| {
             let part = kind.verb.part(&answer, statements, of);
-            part.map_or(GroupAnswer::Untold, |part| GroupAnswer::Tried(Ok(part)))
+            part.map_or(GroupAnswer::Undivided, |part| GroupAnswer::Tried(Ok(part)))
         }),
         // One of them is to blame.
         Err(error) if commands > 1 && matches!(Trouble::of_error(&error), Trouble::Document(_)) => {
-            answer_all(group, |_| GroupAnswer::Untold);
+            answer_all(group, |_| GroupAnswer::Undivided);
         }
         Err(error) => answer_all(group, |_| GroupAnswer::Tried(Err(error.clone()))),
     }
@@ -212,10 +212,10 @@ fn answer_all(group: Vec<GroupMember>, answer: impl Fn(Range<usize>) -> GroupAns
     }
 }
 
-impl GroupKey {
+impl GroupKind {
     /// Returns a command's kind and its statements; `None` if it goes by itself.
     fn of(database: &str, command: &RawDocument) -> Option<(Self, Vec<RawDocumentBuf>)> {
-        if command.as_bytes().len() > MAX_COMMAND_BYTES {
+        if command.as_bytes().len() > MAX_GROUPED_BYTES {
             return None;
         }
         let (name, _) = command.iter().next()?.ok()?;
@@ -281,7 +281,7 @@ impl GroupVerb {
         if answer.contains_key("writeConcernError") {
             return None;
         }
-        // The answer must account for every statement: one of which it says nothing was not carried out perhaps.
+        // The answer must account for every statement. Of a batch that was cut short it would say nothing.
         let refused = if self == Self::Insert { write_errors(answer).count() } else { 0 };
         if usize::try_from(answer.get_i32("n").ok()?).ok()? + refused != statements {
             return None;

@@ -18,7 +18,7 @@
 //! 5. Rows whose `_id` has a suffix (`key#…`) can stand in tables that only the data names. Such a table is noted before
 //!    the first row, and the notes are read after the check, so that removal misses none.
 //!
-//! A first load needs no read of the tables: where an anchor could be inserted, other rows under that key belong to a
+//! A first load need not read the anchors: where an anchor could be inserted, other rows under that key belong to a
 //! writer that has not finished. That writer removes them when it is tried again. A row of a higher edition is the
 //! exception: the unfinished writer had other settings, so its rows can stand elsewhere, and they are looked for.
 //!
@@ -131,7 +131,7 @@ pub(crate) struct Replacement<'b> {
 /// What is asked for next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    RecallTables,
+    FindTablesBeforePlanning,
     Sample,
     Compare,
     NoteTables,
@@ -142,9 +142,9 @@ enum Stage {
     CompareMet,
     ReplaceAnchors,
     BuryRefused,
-    FindAnchors,
+    FindTablesBeforeCheck,
     CheckVersions,
-    FindTables,
+    FindTablesBeforeRemoval,
     CleanUp,
     DropTombstones,
     Done,
@@ -155,7 +155,7 @@ impl<'b> Replacement<'b> {
         Self {
             batch,
             resources: plan::plan(batch),
-            stage: Stage::RecallTables,
+            stage: Stage::FindTablesBeforePlanning,
             next: Documents::new(),
             kept_non_anchors: Documents::new(),
             known: KnownTables::default(),
@@ -212,7 +212,7 @@ impl<'b> Replacement<'b> {
 
     fn advance(&mut self) -> (Vec<ReplacementCommand<'b>>, Stage) {
         match self.stage {
-            Stage::RecallTables => (self.find_tables_before_planning(), Stage::Sample),
+            Stage::FindTablesBeforePlanning => (self.find_tables_before_planning(), Stage::Sample),
             Stage::Sample => {
                 self.assign_tombstones();
                 (self.samples(), Stage::Compare)
@@ -227,16 +227,16 @@ impl<'b> Replacement<'b> {
             Stage::InsertAnchors => (self.first_anchors(), Stage::CompareMet),
             Stage::CompareMet => (self.comparisons_of_met(), Stage::ReplaceAnchors),
             Stage::ReplaceAnchors => (self.replacing_anchors(), Stage::BuryRefused),
-            Stage::BuryRefused => (self.burials(), Stage::FindAnchors),
-            Stage::FindAnchors => (self.find_tables_before_check(), Stage::CheckVersions),
-            Stage::CheckVersions => (self.version_checks(), Stage::FindTables),
-            Stage::FindTables => {
+            Stage::BuryRefused => (self.burials(), Stage::FindTablesBeforeCheck),
+            Stage::FindTablesBeforeCheck => (self.find_tables_before_check(), Stage::CheckVersions),
+            Stage::CheckVersions => (self.version_checks(), Stage::FindTablesBeforeRemoval),
+            Stage::FindTablesBeforeRemoval => {
                 self.judge();
                 let next = if self.contended { Stage::Done } else { Stage::CleanUp };
                 (self.find_tables_before_removal(), next)
             }
             Stage::CleanUp if std::mem::take(&mut self.must_check_again) => {
-                (self.version_checks(), Stage::FindTables)
+                (self.version_checks(), Stage::FindTablesBeforeRemoval)
             }
             Stage::CleanUp => (self.removals(), Stage::DropTombstones),
             Stage::DropTombstones | Stage::Done => (self.needless_tombstones(), Stage::Done),
@@ -335,8 +335,7 @@ impl<'b> Replacement<'b> {
         planned.elsewhere = planned.elsewhere.take().max(version);
     }
 
-    /// Anchors that are looked for before anything is written: all where documents are expected, and some where nothing
-    /// is known.
+    /// Anchors that are looked for before anything is written: all where documents are expected, and otherwise some.
     fn samples(&mut self) -> Vec<ReplacementCommand<'b>> {
         let mut samples = Documents::new();
         for (place, document) in self.anchors_to_compare() {
@@ -351,8 +350,9 @@ impl<'b> Replacement<'b> {
         }
         self.met.extend(samples.keys().map(|place| (*place, false)));
         // A failed insert of a few is as good as a read.
-        let is_expected = |place: &DocumentPlace<'_>| self.expectations.of(*place) == Expectation::Nothing;
-        samples.retain(|place, sample| !(is_expected(place) && sample.len() < SAMPLE));
+        let expects_nothing =
+            |place: &DocumentPlace<'_>| self.expectations.of(*place) == Expectation::Nothing;
+        samples.retain(|place, sample| !(expects_nothing(place) && sample.len() < SAMPLE));
         standing_in(samples)
     }
 

@@ -43,7 +43,7 @@ pub struct Job<'a> {
     /// Set to ask for an end: what is under way is finished, and noted.
     pub is_cancelled: Option<&'a AtomicBool>,
     /// The turns of those that read at the same time. A small object gives its turn back before its rows stand.
-    pub reading: Option<&'a Semaphore>,
+    pub read_turns: Option<&'a Semaphore>,
     /// Milliseconds since 1970-01-01T00:00:00Z; the clock is read where the process begins.
     pub clock: fn() -> i64,
     /// Gets the bytes read so far.
@@ -114,7 +114,7 @@ impl Pipeline {
         object: &Arc<ObjectRef>,
         job: &Job<'_>,
     ) -> Result<Loaded, Interrupted> {
-        let load = Box::pin(self.begin(ledger, object, job));
+        let load = Box::pin(self.load_under_lease(ledger, object, job));
         match job.deadline {
             None => load.await,
             Some(deadline) => {
@@ -123,7 +123,7 @@ impl Pipeline {
         }
     }
 
-    async fn begin(
+    async fn load_under_lease(
         &self,
         ledger: &Ledger,
         object: &Arc<ObjectRef>,
@@ -162,7 +162,7 @@ impl Pipeline {
     async fn carry_out(&self, run: &BegunAttempt<'_>, job: &Job<'_>) -> Result<Loaded, Interrupted> {
         let &BegunAttempt { ledger, limit, attempt, identity, .. } = run;
         let BegunAttempt { id, object, checkpoint, prior, .. } = run;
-        let turn = match job.reading {
+        let turn = match job.read_turns {
             Some(turns) => turns.acquire().await.ok(),
             None => None,
         };

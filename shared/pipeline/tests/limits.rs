@@ -88,7 +88,7 @@ fn job(stop: Duration, reserve: Duration) -> Job<'static> {
         by: None,
         deadline,
         is_cancelled: None,
-        reading: None,
+        read_turns: None,
         clock,
         progress: &|_| {},
     }

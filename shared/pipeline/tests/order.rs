@@ -56,7 +56,7 @@ impl Fed {
             by: None,
             deadline: None,
             is_cancelled: None,
-            reading: None,
+            read_turns: None,
             clock: || 0,
             progress: &|_| {},
         };

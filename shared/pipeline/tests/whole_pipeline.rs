@@ -179,7 +179,7 @@ fn job(owner: &str, stop: Option<Instant>) -> Job<'static> {
         by: None,
         deadline,
         is_cancelled: None,
-        reading: None,
+        read_turns: None,
         clock: || 0,
         progress: &|_| {},
     }

@@ -169,7 +169,7 @@ impl Shared {
             by: self.by.clone(),
             deadline: None,
             is_cancelled: Some(&self.is_cancelled),
-            reading: None,
+            read_turns: None,
             clock: milliseconds_now,
             progress: &|_| {},
         };

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    GROUP_COMMANDS, GroupAnswer, GroupCommit, GroupKey, GroupMember, GroupVerb, Leadership, MAX_COMMAND_BYTES,
+    GROUP_COMMANDS, GroupAnswer, GroupCommit, GroupKind, GroupMember, GroupVerb, Leadership,
+    MAX_GROUPED_BYTES,
 };
 use crate::trouble::write_errors;
 
@@ -20,14 +21,14 @@ fn insert(ids: &[i32]) -> RawDocumentBuf {
     )
 }
 
-fn member(command: &RawDocumentBuf) -> (GroupKey, GroupMember, oneshot::Receiver<GroupAnswer>) {
-    let (kind, statements) = GroupKey::of("d", command).unwrap();
+fn member(command: &RawDocumentBuf) -> (GroupKind, GroupMember, oneshot::Receiver<GroupAnswer>) {
+    let (kind, statements) = GroupKind::of("d", command).unwrap();
     let (answer, receiver) = oneshot::channel();
     (kind, GroupMember { statements, answer }, receiver)
 }
 
 /// Adds inserts of one document each and returns their kind and the ends at which they wait.
-fn waiting(groups: &Arc<GroupCommit>, count: i32) -> (GroupKey, Vec<oneshot::Receiver<GroupAnswer>>) {
+fn waiting(groups: &Arc<GroupCommit>, count: i32) -> (GroupKind, Vec<oneshot::Receiver<GroupAnswer>>) {
     let mut kinds = Vec::new();
     let receivers = (0..count).map(|id| {
         let (kind, member, receiver) = member(&insert(&[id]));
@@ -59,19 +60,19 @@ fn a_group_is_one_command_with_all_statements_in_order() {
 
 #[test]
 fn only_commands_that_differ_in_their_statements_go_together() {
-    let kind = |command: &Document| GroupKey::of("d", &raw(command)).map(|(kind, _)| kind);
+    let kind = |command: &Document| GroupKind::of("d", &raw(command)).map(|(kind, _)| kind);
     let one = doc! { "insert": "c", "documents": [{ "_id": 1 }], "ordered": false };
     let two = doc! { "insert": "c", "documents": [{ "_id": 2 }, { "_id": 3 }], "ordered": false };
     assert_eq!(kind(&one), kind(&two));
     assert_ne!(kind(&one), kind(&doc! { "insert": "b", "documents": [{ "_id": 2 }], "ordered": false }));
     let other = doc! { "insert": "c", "documents": [{ "_id": 2 }], "ordered": false, "comment": "other" };
     assert_ne!(kind(&one), kind(&other));
-    assert_ne!(kind(&one), GroupKey::of("other", &raw(&one)).map(|(kind, _)| kind));
+    assert_ne!(kind(&one), GroupKind::of("other", &raw(&one)).map(|(kind, _)| kind));
     let find = |id: i32| doc! { "find": "c", "filter": { "_id": id } };
     assert_eq!(kind(&find(1)), kind(&find(1)));
     assert_ne!(kind(&find(1)), kind(&find(2)));
     let large =
-        doc! { "insert": "c", "documents": [{ "_id": "x".repeat(MAX_COMMAND_BYTES) }], "ordered": false };
+        doc! { "insert": "c", "documents": [{ "_id": "x".repeat(MAX_GROUPED_BYTES) }], "ordered": false };
     let ordered = doc! { "insert": "c", "documents": [{ "_id": 2 }], "ordered": true };
     let by_default = doc! { "update": "c", "updates": [{ "q": {}, "u": {} }] };
     let odd = doc! { "insert": "c", "documents": 1, "ordered": false };

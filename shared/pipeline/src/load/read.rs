@@ -25,7 +25,8 @@ use super::pipeline::{Pipeline, Progress};
 /// of a batch, the writes are waited for.
 const COMPLETIONS_PER_RESOURCE: usize = 10;
 
-/// What an attempt reads even if it has no time: each attempt reads from the beginning.
+/// What an attempt reads at least, even if its time is up: the next one reads from the beginning again, and would get no
+/// further.
 const MIN_READ_BYTES: u64 = 256 << 10;
 
 /// An object of so many bytes at most gives its turn back before its rows stand: it holds little while it waits for the
@@ -59,7 +60,7 @@ struct ReadRun<'a> {
     decoder: Decoder,
     assembler: Assembler,
     writes: Writes,
-    completions: usize,
+    max_completions: usize,
     /// Ordinal of the record at which this attempt goes on.
     start_ordinal: u64,
     /// Ordinal of the record that the last checkpoint names.
@@ -114,7 +115,7 @@ impl<'a> ReadRun<'a> {
             // Made again in `begin_at`, where the time of the object is known.
             assembler: Assembler::new(Arc::clone(object), Arc::clone(&pipeline.catalog), limits.batch),
             writes,
-            completions: COMPLETIONS_PER_RESOURCE * limits.batch.resources,
+            max_completions: COMPLETIONS_PER_RESOURCE * limits.batch.resources,
             start_ordinal,
             checkpoint_ordinal: start_ordinal,
             next_note: Instant::now() + limit.checkpoint_every(),
@@ -255,7 +256,7 @@ impl<'a> ReadRun<'a> {
             if self.assembler.is_full() || is_large {
                 self.send().await?;
             }
-            if self.assembler.completions() > self.completions {
+            if self.assembler.completions() > self.max_completions {
                 self.complete().await?;
             }
             if !self.assembler.is_waiting() {

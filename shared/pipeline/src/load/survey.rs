@@ -19,7 +19,8 @@ use super::pipeline::Pipeline;
 /// Returns the gates that an object does not pass, with what the ledger then says; `None` also for an object that is
 /// gone.
 ///
-/// A survey leaves nothing to go on with: an object that cannot be read once within the deadline is stopped for.
+/// A survey leaves no checkpoint. So one that does not reach the object's end within the deadline fails with
+/// [`Interrupted::GateCheckTimedOut`].
 pub(super) async fn refuse(
     pipeline: &Pipeline,
     object: &Arc<ObjectRef>,

@@ -76,7 +76,7 @@ async fn a_load_that_finds_no_primary_gives_its_lease_up() {
         by: None,
         deadline: None,
         is_cancelled: None,
-        reading: None,
+        read_turns: None,
         clock: || 1_740_000_000_000,
         progress: &|_| {},
     };

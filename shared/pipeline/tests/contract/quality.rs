@@ -52,7 +52,7 @@ async fn load<S: Store + 'static>(store: &Arc<S>, resources: &[Value], settings:
         by: None,
         deadline: None,
         is_cancelled: None,
-        reading: None,
+        read_turns: None,
         clock: || TODAY,
         progress: &|_| {},
     };

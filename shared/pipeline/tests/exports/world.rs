@@ -299,7 +299,7 @@ impl Place {
             by: None,
             deadline: None,
             is_cancelled: None,
-            reading: None,
+            read_turns: None,
             clock: || NOW,
             progress: &|_| {},
         };

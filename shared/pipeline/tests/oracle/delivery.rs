@@ -270,7 +270,7 @@ impl<'a> World<'a> {
             by: None,
             deadline: is_timed.then(|| Deadline::new(Instant::now() + patience, RESERVE)),
             is_cancelled: None,
-            reading: None,
+            read_turns: None,
             clock: now,
             progress: &|_| {},
         };

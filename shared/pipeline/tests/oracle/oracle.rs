@@ -443,7 +443,7 @@ async fn load_alone(history: &History, object: &Object) -> Loaded {
         by: None,
         deadline: None,
         is_cancelled: None,
-        reading: None,
+        read_turns: None,
         clock: || 0,
         progress: &|_| {},
     };

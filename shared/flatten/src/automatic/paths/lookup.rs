@@ -13,7 +13,7 @@ use crate::row::{ColumnId, Names, TableId};
 use super::columns::{ChoiceColumns, Derived};
 use super::field::{Field, FieldFlags, TELECOM_SYSTEMS, TelecomColumns};
 use super::member::{FieldId, Member, ObjectPathId};
-use super::name_cache::{CachedValue, LoadGeneration, bytes_of};
+use super::name_cache::{CachedValue, ResourceNumber, bytes_of};
 use super::object_path::ObjectPath;
 use super::object_types::ObjectType;
 
@@ -38,9 +38,9 @@ pub(crate) struct PathCache {
     /// The paths of items by type, which all lists of that type share.
     items: BTreeMap<TypeId, ObjectPathId>,
     /// The current resource.
-    now: LoadGeneration,
+    now: ResourceNumber,
     /// The first resource of the load.
-    load: LoadGeneration,
+    load: ResourceNumber,
     new_names: NewNames,
     bytes: usize,
 }
@@ -80,7 +80,7 @@ impl PathCache {
     }
 
     /// Returns the first resource of the load.
-    pub(super) const fn load(&self) -> LoadGeneration {
+    pub(super) const fn load(&self) -> ResourceNumber {
         self.load
     }
 

@@ -9,9 +9,9 @@ const FEW: usize = 64;
 
 /// The number of a resource. Entries that were last used before the first resource of a load do not belong to the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct LoadGeneration(u64);
+pub(super) struct ResourceNumber(u64);
 
-impl LoadGeneration {
+impl ResourceNumber {
     pub(super) const fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -31,7 +31,7 @@ pub(super) struct NameCache<T> {
 struct CachedName<T> {
     ends: Ends,
     value: T,
-    last_used: LoadGeneration,
+    last_used: ResourceNumber,
 }
 
 /// Returns the memory that a name takes, also in the index.
@@ -57,7 +57,7 @@ impl<T> Default for NameCache<T> {
 
 impl<T: Copy> CachedName<T> {
     #[inline]
-    fn look_up(&mut self, index: usize, now: LoadGeneration) -> CachedValue<T> {
+    fn look_up(&mut self, index: usize, now: ResourceNumber) -> CachedValue<T> {
         let is_first_use = self.last_used != now;
         self.last_used = now;
         CachedValue { index, value: self.value, is_first_use }
@@ -67,7 +67,7 @@ impl<T: Copy> CachedName<T> {
 impl<T: Copy> NameCache<T> {
     /// Returns the value at an index, if the name is this one.
     #[inline]
-    pub(super) fn at(&mut self, index: usize, name: &[u8], now: LoadGeneration) -> Option<CachedValue<T>> {
+    pub(super) fn at(&mut self, index: usize, name: &[u8], now: ResourceNumber) -> Option<CachedValue<T>> {
         let entry = self.list.get_mut(index).filter(|entry| entry.ends == Ends::of(name))?;
         if !entry.ends.are_all() && self.names.get(index).is_none_or(|known| known.as_bytes() != name) {
             return None;
@@ -76,7 +76,7 @@ impl<T: Copy> NameCache<T> {
     }
 
     /// Returns the value of a name.
-    pub(super) fn find(&mut self, name: &str, now: LoadGeneration) -> Option<CachedValue<T>> {
+    pub(super) fn find(&mut self, name: &str, now: ResourceNumber) -> Option<CachedValue<T>> {
         let index = if self.list.len() <= FEW {
             let ends = Ends::of(name.as_bytes());
             let mut entries = self.list.iter().zip(&self.names);
@@ -88,7 +88,7 @@ impl<T: Copy> NameCache<T> {
     }
 
     /// Adds a name that was not known, and returns its index.
-    pub(super) fn push(&mut self, name: &str, value: T, now: LoadGeneration) -> usize {
+    pub(super) fn push(&mut self, name: &str, value: T, now: ResourceNumber) -> usize {
         let at = self.list.len();
         self.list.push(CachedName { ends: Ends::of(name.as_bytes()), value, last_used: now });
         self.names.push(name.into());
@@ -102,7 +102,7 @@ impl<T: Copy> NameCache<T> {
     }
 
     /// Returns the names that were used since a resource.
-    pub(super) fn used_since(&self, since: LoadGeneration) -> impl Iterator<Item = (&str, T)> {
+    pub(super) fn used_since(&self, since: ResourceNumber) -> impl Iterator<Item = (&str, T)> {
         let all = self.list.iter().zip(&self.names).filter(move |(entry, _)| entry.last_used >= since);
         all.map(|(entry, name)| (&**name, entry.value))
     }
@@ -110,11 +110,11 @@ impl<T: Copy> NameCache<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CachedValue, FEW, LoadGeneration, NameCache};
+    use super::{CachedValue, FEW, NameCache, ResourceNumber};
 
     #[test]
     fn many_names_are_found_like_few() {
-        let (mut cache, now) = (NameCache::default(), LoadGeneration::default());
+        let (mut cache, now) = (NameCache::default(), ResourceNumber::default());
         for number in 0..3 * FEW {
             assert_eq!(cache.find(&number.to_string(), now), None);
             assert_eq!(cache.push(&number.to_string(), number, now), number);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn names_that_were_looked_up_belong_to_the_load() {
-        let (mut cache, before) = (NameCache::default(), LoadGeneration::default());
+        let (mut cache, before) = (NameCache::default(), ResourceNumber::default());
         for name in ["a", "b", "a name of more than sixteen bytes", "c"] {
             cache.push(name, name.len(), before);
         }

@@ -4,7 +4,7 @@ use crate::json::{JsonKind, Node, same};
 use crate::model::{Datatype, Element, Release, TypeId};
 
 use super::member::ObjectPathId;
-use super::name_cache::LoadGeneration;
+use super::name_cache::ResourceNumber;
 
 /// How many objects are remembered at one field, and how many members each may have. Hostile input could make up any
 /// number.
@@ -35,7 +35,7 @@ pub(super) struct ObjectType {
     pub(super) in_place: Option<ObjectPathId>,
     pub(super) item: Option<ObjectPathId>,
     /// The last load that had one.
-    pub(super) last_used: Option<LoadGeneration>,
+    pub(super) last_used: Option<ResourceNumber>,
 }
 
 /// Datatypes that define something: one of several says nothing about the others.
@@ -72,12 +72,12 @@ impl ObjectTypes {
     }
 
     /// Returns the types of which a load has had objects.
-    pub(super) fn used_since(&self, load: LoadGeneration) -> impl Iterator<Item = &ObjectType> {
+    pub(super) fn used_since(&self, load: ResourceNumber) -> impl Iterator<Item = &ObjectType> {
         self.list.iter().filter(move |known| known.last_used >= Some(load))
     }
 
     /// Returns the entry of a type, and notes that it is used.
-    pub(super) fn entry(&mut self, type_id: Option<TypeId>, now: LoadGeneration) -> &mut ObjectType {
+    pub(super) fn entry(&mut self, type_id: Option<TypeId>, now: ResourceNumber) -> &mut ObjectType {
         let index = self.list.iter().position(|known| known.type_id == type_id).unwrap_or_else(|| {
             self.list.push(ObjectType::of(type_id));
             self.list.len() - 1
