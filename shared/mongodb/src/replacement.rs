@@ -412,40 +412,40 @@ impl<'b> Replacement<'b> {
 
     /// Returns the anchors that are documents with content, each with its place.
     fn anchors_to_compare(&self) -> impl Iterator<Item = (DocumentPlace<'b>, BatchDocument)> {
-        self.open()
+        self.still_to_write()
             .filter(|(_, planned)| matches!(planned.anchor, Anchor::Row(_) | Anchor::Archive))
             .filter_map(|(index, planned)| planned.anchor_document(index))
     }
 
     /// Documents beside the anchors.
     fn first_non_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
-        let (mut fresh, mut standing) = (Documents::new(), Documents::new());
-        for (index, planned) in self.open() {
-            let target = if planned.found == AnchorState::Older { &mut standing } else { &mut fresh };
+        let (mut fresh, mut to_replace) = (Documents::new(), Documents::new());
+        for (index, planned) in self.still_to_write() {
+            let target = if planned.found == AnchorState::Older { &mut to_replace } else { &mut fresh };
             for (place, document) in planned.non_anchors(index, self.batch) {
                 target.entry(place).or_default().push(document);
             }
         }
-        self.next = standing;
+        self.next = to_replace;
         inserts(fresh)
     }
 
     /// Returns the first commands for anchors. Rows are tried as inserts first, unless one is known to stand;
     /// tombstones are few and mostly replace.
     fn first_anchors(&mut self) -> Vec<ReplacementCommand<'b>> {
-        let (mut fresh, mut standing) = (Documents::new(), Documents::new());
-        for (index, planned) in self.open() {
+        let (mut fresh, mut to_replace) = (Documents::new(), Documents::new());
+        for (index, planned) in self.still_to_write() {
             let target = match planned.anchor {
                 Anchor::Nowhere => continue,
-                Anchor::Tombstone | Anchor::Mark => &mut standing,
-                Anchor::Row(_) | Anchor::Archive if planned.found == AnchorState::Older => &mut standing,
+                Anchor::Tombstone | Anchor::Mark => &mut to_replace,
+                Anchor::Row(_) | Anchor::Archive if planned.found == AnchorState::Older => &mut to_replace,
                 Anchor::Row(_) | Anchor::Archive => &mut fresh,
             };
             if let Some((place, document)) = planned.anchor_document(index) {
                 target.entry(place).or_default().push(document);
             }
         }
-        self.next = standing;
+        self.next = to_replace;
         inserts(fresh)
     }
 
@@ -453,7 +453,7 @@ impl<'b> Replacement<'b> {
     fn version_checks(&self) -> Vec<ReplacementCommand<'b>> {
         let (mut checks, mut elsewhere) =
             (Documents::new(), BTreeMap::<&Arc<str>, Vec<BatchDocument>>::new());
-        for (index, planned) in self.standing() {
+        for (index, planned) in self.not_superseded() {
             for (place, document) in planned.places_to_check(index, &self.known) {
                 checks.entry(place).or_default().push(document);
             }
@@ -475,7 +475,7 @@ impl<'b> Replacement<'b> {
     /// Asks for the tables of the types that have none in this catalog: whether other catalogs have some decides what is
     /// written.
     fn find_tables_before_planning(&self) -> Vec<ReplacementCommand<'b>> {
-        let without_table = self.open().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
+        let without_table = self.still_to_write().filter(|(_, planned)| planned.anchor == Anchor::Nowhere);
         find_tables(without_table.map(|(_, planned)| planned), true)
     }
 
@@ -492,7 +492,7 @@ impl<'b> Replacement<'b> {
     fn notes(&self) -> Vec<ReplacementCommand<'b>> {
         let mut notes = BTreeSet::new();
         let mut last: Option<&Planned<'_>> = None;
-        for (_, planned) in self.open() {
+        for (_, planned) in self.still_to_write() {
             // Most batches hold resources of one type.
             if last.is_none_or(|last| !last.has_notes_of(planned)) {
                 notes.extend(planned.notes_of_tables());
@@ -509,7 +509,7 @@ impl<'b> Replacement<'b> {
 
     /// Asks for the tables in which other catalogs can have anchors.
     fn find_tables_before_check(&self) -> Vec<ReplacementCommand<'b>> {
-        let anchored = self.standing().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
+        let anchored = self.not_superseded().filter(|(_, planned)| planned.anchor != Anchor::Nowhere);
         find_tables(anchored.map(|(_, planned)| planned), true)
     }
 
@@ -562,7 +562,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// Returns the resources of which nothing newer is known, each with its index.
-    fn standing(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
+    fn not_superseded(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
         let stands = |planned: &Planned<'_>| {
             planned.is_buried() || matches!(planned.verdict, Verdict::Stands | Verdict::Unchanged)
         };
@@ -570,7 +570,7 @@ impl<'b> Replacement<'b> {
     }
 
     /// Returns the resources that are not superseded or refused so far, each with its index.
-    fn open(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
+    fn still_to_write(&self) -> impl Iterator<Item = (usize, &Planned<'b>)> {
         self.resources.iter().enumerate().filter(|(_, planned)| matches!(planned.verdict, Verdict::Stands))
     }
 }

@@ -102,10 +102,14 @@ impl DirectLoader {
         self.has_failed.then_some(Outcome::Failed)
     }
 
-    /// Begins to load an object once there is room.
+    /// Begins to load an object once there is room, unless no other should be begun by then.
     pub(super) async fn load(&mut self, object: ObjectRef, bar: &ProgressBar) {
         while self.tasks.len() >= self.jobs {
             self.join_one(bar).await;
+        }
+        if let Some(outcome) = self.stopped() {
+            self.outcome = self.outcome.max(outcome);
+            return;
         }
         self.tasks.spawn(Arc::clone(&self.shared).load(Arc::new(object)));
     }

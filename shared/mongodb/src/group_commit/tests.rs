@@ -1,3 +1,5 @@
+//! Groups: which commands go together, and what each is told.
+
 use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
