@@ -1,4 +1,5 @@
-//! The store that the function loads into: the one file of the function that names MongoDB. Another database is another arm here.
+//! The store that the function loads into. No other file of the function names MongoDB; another database is another arm
+//! here.
 
 use std::sync::Arc;
 
