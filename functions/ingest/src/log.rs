@@ -52,7 +52,7 @@ pub(crate) struct FunctionLog {
 
 /// The line of an object, at a level: the fields that all of them have, then those of the one.
 macro_rules! object_line {
-    (@ $at:ident, $object:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {
+    (@ $at:ident, $object:ident, $invocation:ident, $event:ident, $line:expr, $($fields:tt)*) => {
         tracing::$at!(
             request_id = $invocation.request_id,
             bucket = $object.bucket.as_ref(),
@@ -62,15 +62,16 @@ macro_rules! object_line {
             sequencer = $object.sequencer.as_deref(),
             cause = cause($event.cause),
             hops = hops($event.cause),
+            message = $line.as_str(),
             $($fields)*
         )
     };
-    ($level:expr, $log:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
+    ($level:expr, $line:expr, $log:ident, $invocation:ident, $event:ident, $($fields:tt)*) => {{
         let object = $log.names.of($event);
         match $level {
-            Level::ERROR => object_line!(@ error, object, $invocation, $event, $($fields)*),
-            Level::WARN => object_line!(@ warn, object, $invocation, $event, $($fields)*),
-            _ => object_line!(@ info, object, $invocation, $event, $($fields)*),
+            Level::ERROR => object_line!(@ error, object, $invocation, $event, $line, $($fields)*),
+            Level::WARN => object_line!(@ warn, object, $invocation, $event, $line, $($fields)*),
+            _ => object_line!(@ info, object, $invocation, $event, $line, $($fields)*),
         }
     }};
 }
@@ -96,6 +97,7 @@ impl FunctionLog {
         };
         object_line!(
             level,
+            LogLine::ObjectHandled,
             self,
             invocation,
             event,
@@ -113,8 +115,7 @@ impl FunctionLog {
             checks = counts(&summary.checks),
             bytes = summary.bytes,
             inflated_bytes = summary.inflated_bytes,
-            milliseconds = milliseconds(took),
-            message = LogLine::ObjectHandled.as_str()
+            milliseconds = milliseconds(took)
         );
     }
 
@@ -127,14 +128,14 @@ impl FunctionLog {
         }
         object_line!(
             if is_unusual { Level::WARN } else { Level::INFO },
+            LogLine::ColumnsDrifted,
             self,
             invocation,
             event,
             new_columns = drift.new_columns,
             unknown_elements = drift.unknown_elements,
             clashes = drift.clashes,
-            unlisted = drift.unlisted,
-            message = LogLine::ColumnsDrifted.as_str()
+            unlisted = drift.unlisted
         );
     }
 
@@ -158,7 +159,7 @@ impl FunctionLog {
             | Interrupted::Cancelled
             | Interrupted::Busy => Level::WARN,
         };
-        object_line!(level, self, invocation, event, status = "interrupted", error = %by, milliseconds, message = LogLine::ObjectInterrupted.as_str());
+        object_line!(level, LogLine::ObjectInterrupted, self, invocation, event, status = "interrupted", error = %by, milliseconds);
     }
 
     /// Logs that the bucket was compared with the ledger.
@@ -178,50 +179,22 @@ impl FunctionLog {
 
     /// Logs that an object goes on in another invocation.
     pub(crate) fn continued(&self, invocation: &Invocation, event: &Event) {
-        object_line!(
-            Level::INFO,
-            self,
-            invocation,
-            event,
-            status = "continued",
-            message = LogLine::ObjectContinued.as_str()
-        );
+        object_line!(Level::INFO, LogLine::ObjectContinued, self, invocation, event, status = "continued");
     }
 
     /// Logs that an object is begun in another invocation, because a neighbour may kill this one.
     pub(crate) fn passed_on(&self, invocation: &Invocation, event: &Event) {
-        object_line!(
-            Level::INFO,
-            self,
-            invocation,
-            event,
-            status = "passed on",
-            message = LogLine::ObjectPassedOn.as_str()
-        );
+        object_line!(Level::INFO, LogLine::ObjectPassedOn, self, invocation, event, status = "passed on");
     }
 
     /// Logs that a large object is loaded by the worker.
     pub(crate) fn handed_over(&self, invocation: &Invocation, event: &Event) {
-        object_line!(
-            Level::INFO,
-            self,
-            invocation,
-            event,
-            status = "handed over",
-            message = LogLine::ObjectHandedOver.as_str()
-        );
+        object_line!(Level::INFO, LogLine::ObjectHandedOver, self, invocation, event, status = "handed over");
     }
 
     /// Logs that an object is outside the watched bucket, prefix or suffix.
     pub(crate) fn not_watched(&self, invocation: &Invocation, event: &Event) {
-        object_line!(
-            Level::WARN,
-            self,
-            invocation,
-            event,
-            status = "not watched",
-            message = LogLine::ObjectNotWatched.as_str()
-        );
+        object_line!(Level::WARN, LogLine::ObjectNotWatched, self, invocation, event, status = "not watched");
     }
 }
 

@@ -115,22 +115,21 @@ impl GroupCommit {
         }
     }
 
-    /// Returns the next group. Without any the kind is given up, and the next command begins a task again.
+    /// Returns the next group. If no command waits, the group is empty, and the next command begins a task again.
     fn next_group(&self, kind: &GroupKind) -> Vec<GroupMember> {
-        let mut kinds = self.lock_queues();
-        let Some(waiting) = kinds.get_mut(kind) else { return Vec::new() };
-        // Whoever waited for these has been dropped: nothing is written in its name any more.
+        let mut queues = self.lock_queues();
+        let Some(waiting) = queues.get_mut(kind) else { return Vec::new() };
+        // The callers of these have given up: nothing may be written in their name.
         waiting.retain(|member| !member.answer.is_closed());
-        let mut bytes = 0;
-        let fits = |member: &GroupMember| {
-            let has_room = bytes < GROUP_BYTES;
+        let (mut commands, mut bytes) = (0, 0);
+        while commands < GROUP_COMMANDS && bytes < GROUP_BYTES {
+            let Some(member) = waiting.get(commands) else { break };
             bytes += member.statements.iter().map(|statement| statement.as_bytes().len()).sum::<usize>();
-            has_room
-        };
-        let count = waiting.iter().take(GROUP_COMMANDS).map(fits).take_while(|has_room| *has_room).count();
-        let group: Vec<GroupMember> = waiting.drain(..count).collect();
+            commands += 1;
+        }
+        let group: Vec<GroupMember> = waiting.drain(..commands).collect();
         if group.is_empty() {
-            kinds.remove(kind);
+            queues.remove(kind);
         }
         group
     }
