@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -416,6 +417,38 @@ async fn ctrl_c_ends_several_loads_and_the_next_command_loads_the_rest() {
     assert_eq!(run(&arguments).code, 0);
     assert_eq!(patients.count_documents(doc! {}).await.unwrap(), FILES);
     assert_eq!(loads.count_documents(doc! { "status": "done" }).await.unwrap(), FILES);
+    database.remove().await;
+}
+
+/// Compressed files take turns, and those that wait for theirs have not begun.
+#[tokio::test]
+async fn ctrl_c_begins_no_file_that_waits_for_its_turn() {
+    const FILES: u64 = 40;
+    let database = TestDatabase::of("load_ctrl_c_turns").await;
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..FILES {
+        let file = fs::File::create(path_of(&folder, &format!("{number:02}.ndjson.gz"))).unwrap();
+        let mut file = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        for patient in 0..500 {
+            writeln!(file, r#"{{"resourceType":"Patient","id":"p{number}-{patient}","gender":"other"}}"#)
+                .unwrap();
+        }
+        file.finish().unwrap();
+    }
+    let arguments = ["load", "--tables", "automatic", "--to", &database.uri, &path_of(&folder, "")];
+    let mut load = flatfire(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let patients = database.rows.collection::<Document>("Patient");
+    while patients.find_one(doc! {}).await.unwrap().is_none() {
+        assert!(load.try_wait().unwrap().is_none(), "it ended before it wrote anything");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    kill_process(Pid::from_child(&load), Signal::INT).unwrap();
+    let ran = Ran::from(load.wait_with_output().unwrap());
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.stderr.contains("more files were not begun"), "{ran:?}");
+    let loads = database.rows.collection::<Document>("_loads");
+    let interrupted = loads.count_documents(doc! { "status": { "$ne": "done" } }).await.unwrap();
+    assert!(interrupted <= 1, "{interrupted} loads were begun and not ended: {ran:?}");
     database.remove().await;
 }
 
